@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# hostwatch: `make` builds, `make run` shows, `make test` proves, `make install` installs. `make help` lists the rest.
+
+.DEFAULT_GOAL := all
+VERSION := 0.1.0
+B ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+plugindir ?= $(libdir)/hostwatch/plugins
+sinkdir ?= $(libdir)/hostwatch/sinks
+unitdir ?= $(prefix)/lib/systemd/system
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2
+OPTIMIZE ?= -O2 -g
+SANITIZE ?=
+WERROR ?=
+CPPFLAGS += -D_GNU_SOURCE -Iframework/include -DHW_VERSION='"$(VERSION)"'
+CFLAGS += -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -fstack-protector-strong
+LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now
+DEPFLAGS = -MMD -MP
+
+# What pkg-config says is kept; goals that begin with installing packages ask for it in a make of their own.
+PKGS := libuv inih libnl-3.0 libcap-ng libxxhash
+self_reliant := run test deps% clean help
+ifneq ($(filter-out $(self_reliant),$(or $(MAKECMDGOALS),all)),)
+include $(B)/pkg.mk
+endif
+$(B)/pkg.mk: Makefile
+	@pkg-config --print-errors --exists $(PKGS) || { echo "libraries are missing: make deps" >&2; exit 1; }
+	@mkdir -p $(B)
+	@{ echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))"; \
+	echo "CORE_LIBS := $$(pkg-config --libs libuv inih libcap-ng libxxhash) -ldl -lpthread"; \
+	echo "NL_LIBS := $$(pkg-config --libs libnl-3.0)"; } > $@.new && mv $@.new $@
+CPPFLAGS += $(PKG_CFLAGS)
+
+# --- what is built from what: folders are the architecture, wildcards follow them ------------------
+core_src := $(filter-out framework/main.c,$(wildcard framework/*.c))
+wire_src := $(wildcard wire/*.c)
+tool_src := $(wildcard tools/*.c)
+plugins := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
+sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
+unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+core_lib := $(B)/libhostwatch-core.a
+wire_lib := $(B)/libhostwatch-wire.a
+programs := $(B)/hostwatchd $(B)/hostwatch
+modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
+
+#: make            build programs, plugins and sinks into build/ (B=DIR: into DIR)
+all: $(programs) $(modules)
+
+# A file for each set of words that objects depend on: it changes when they do.
+keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
+$(B)/flags: FORCE
+	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS))
+$(B)/dirs: FORCE
+	$(call keep,$(plugindir) $(sinkdir))
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CPPFLAGS_$(firstword $(subst /, ,$*))) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+# The only object that knows where things are installed.
+$(B)/obj/framework/loader.o: CPPFLAGS_framework = -DHW_PLUGINDIR='"$(plugindir)"' -DHW_SINKDIR='"$(sinkdir)"'
+$(B)/obj/framework/loader.o: $(B)/dirs
+
+# Tools and tests are in-tree users of the core; plugins and sinks see the public headers only.
+CPPFLAGS_tools := -Iframework
+CPPFLAGS_tests := -Iframework -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
+
+$(core_lib): $(call obj,$(core_src))
+	@rm -f $@
+	ar rcs $@ $^
+$(wire_lib): $(call obj,$(wire_src))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/hostwatchd: $(call obj,framework/main.c) $(core_lib)
+	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
+$(B)/hostwatch: $(call obj,$(tool_src)) $(core_lib) $(wire_lib)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+
+define plugin_rule
+$(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^
+endef
+define sink_rule
+$(B)/sinks/$(1).so: $(call obj,$(wildcard sinks/$(1)/*.c)) $(wire_lib)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^ $(if $(filter socket,$(1)),$$(NL_LIBS))
+endef
+comma := ,
+$(foreach p,$(plugins),$(eval $(call plugin_rule,$(p))))
+$(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
+
+-include $(wildcard mk/*.mk)
+
+# --- tests --------------------------------------------------------------------------------------------
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(core_lib) $(wire_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson
+unit: $(unit_tests:%=$(B)/tests/%) $(modules)
+	@for t in $(unit_tests); do echo "== $$t"; $(B)/tests/$$t || exit 1; done
+
+clean:
+	rm -rf $(B)
+
+help:
+	@sed -n 's/^#: //p' Makefile mk/*.mk
+
+.PHONY: all unit clean help FORCE
+.SECONDARY:
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

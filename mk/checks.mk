@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What .ci/run checks besides the tests. Each builds into a directory of its own beside $(B).
+
+checked_files = $(shell git ls-files '*.[ch]' ':!tests/abi/*' 2>/dev/null)
+scripts = $(shell git grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
+FUZZ_SECONDS ?= 15
+fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_programs := $(fuzz_names:%=$(B)/fuzz/%)
+SANITIZE_ALL := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+#: make format-check, cppcheck, shellcheck, structure   the source as it should be
+format-check:
+	@clang-format --dry-run -Werror $(checked_files)
+format:
+	clang-format -i $(checked_files)
+cppcheck:
+	@cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 -q $(jobs) \
+		-D_GNU_SOURCE -I framework/include -I framework --suppress=missingIncludeSystem \
+		framework wire plugins sinks tools bench guest/agent
+# What may be wrong, not what could be written in another way.
+shellcheck:
+	@shellcheck -x -S warning $(scripts)
+structure: all
+	@mk/structure $(B)
+
+#: make werror     gcc and clang, warnings are errors
+werror:
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-gcc CC=gcc WERROR=-Werror tests-built bench-programs
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-clang CC=clang WERROR=-Werror tests-built bench-programs
+
+#: make asan       the same tests under AddressSanitizer and UBSan; TEST_ARGS='unit/*' for some
+asan: export SANITIZE := $(SANITIZE_ALL)
+asan: export OPTIMIZE := -O1 -g
+asan:
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
+	@tests/run -B $(B)-asan -s 40 $(TEST_ARGS)
+
+#: make fuzz-short every fuzz target for FUZZ_SECONDS (15), from its corpus
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+fuzz-built: $(fuzz_programs)
+fuzz-short:
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-fuzz CC=clang OPTIMIZE='-O1 -g' \
+		SANITIZE='$(SANITIZE_ALL) -fsanitize=fuzzer-no-link' fuzz-built
+	@mk/fuzz $(B)-fuzz $(FUZZ_SECONDS) $(fuzz_names)
+
+.PHONY: format-check format cppcheck shellcheck structure werror asan fuzz-built fuzz-short

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What proves the event model: traces under every watcher, random operations, floods.
+
+conformance_common := $(call obj,$(wildcard tests/common/*.c))
+conformance_program := $(B)/tests/run-conformance
+differential_program := $(B)/tests/run-differential
+stress_programs := $(patsubst tests/stress/%.c,$(B)/tests/stress-%,$(wildcard tests/stress/*.c))
+# The plain seeds of CI; fuzz-differential takes any number: make fuzz-differential SEEDS=5000 FIRST=1000
+SEEDS ?= 200
+FIRST ?= 1
+
+$(conformance_program): $(call obj,$(wildcard tests/conformance/*.c)) $(conformance_common) $(core_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
+$(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(conformance_common) $(core_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
+$(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(conformance_common) $(core_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
+
+# README.md carries the table of what is proved by which trace: it must be the one the traces give.
+#: make conformance  every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" for some
+conformance: $(conformance_program) $(modules)
+	@$(conformance_program) --table > $(B)/conformance-table.md
+	@sed -n '/^| | | traces |/,/^$$/p' tests/conformance/README.md | sed '/^$$/d' | \
+		diff -u - $(B)/conformance-table.md || \
+		{ echo "tests/conformance/README.md: the table is old: make conformance-table"; exit 1; }
+	$(conformance_program) $(CONFORMANCE_ARGS)
+#: make conformance-table  rewrite the table in tests/conformance/README.md
+conformance-table: $(conformance_program)
+	@sed -i '/^| | | traces |/,$$d' tests/conformance/README.md
+	$(conformance_program) --table >> tests/conformance/README.md
+#: make differential  200 random seeds under every watcher
+differential: $(differential_program) $(modules)
+	$(differential_program) --seeds 200
+#: make fuzz-differential SEEDS=1000 FIRST=1  any seeds
+fuzz-differential: $(differential_program) $(modules)
+	$(differential_program) --first $(FIRST) --seeds $(SEEDS)
+#: make stress       recursion race, overflow, stopped program
+stress: $(stress_programs) $(programs) $(modules)
+	@for t in $(stress_programs); do echo "== $$t"; $$t || exit 1; done
+
+.PHONY: conformance conformance-table differential fuzz-differential stress

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The agent that runs in a guest. STATIC=1: one file that runs in any guest of this architecture.
+
+guest_program := $(B)/hostwatch-guest
+guest_src := $(wildcard guest/agent/*.c) framework/log.c framework/errors.c framework/inifile.c framework/option.c \
+	framework/suggest.c wire/address.c wire/buf.c wire/frame.c wire/json.c wire/json_text.c wire/text.c
+sysconfdir ?= /etc
+STATIC ?=
+
+CPPFLAGS_guest := -Iframework
+
+$(B)/guest-static: FORCE
+	$(call keep,$(STATIC))
+$(guest_program): $(call obj,$(guest_src)) $(B)/guest-static
+	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o,$^) -linih
+
+all: $(guest_program)
+
+# The tests run the program itself.
+$(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
+
+#: make install-guest   the agent, its systemd unit and OpenRC script (in the guest)
+install-guest: $(guest_program) $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
+	install -Dm755 $(guest_program) "$(DESTDIR)$(sbindir)/hostwatch-guest"
+	install -Dm644 $(B)/packaging/guest/hostwatch-guest.service "$(DESTDIR)$(unitdir)/hostwatch-guest.service"
+	install -Dm755 $(B)/packaging/guest/hostwatch-guest.initd "$(DESTDIR)$(sysconfdir)/init.d/hostwatch-guest"
+	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(docdir)/examples/guest.conf"
+
+.PHONY: install-guest

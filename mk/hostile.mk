@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Bad input: what the programs do with directories, names, files, limits and peers that mean no good.
+
+hostile_common := $(call obj,$(wildcard tests/hostile/support/*.c)) $(conformance_common)
+hostile_programs := $(patsubst tests/hostile/%.c,$(B)/tests/hostile-%,$(wildcard tests/hostile/*.c))
+
+$(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_common) $(core_lib) $(wire_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson -lutil
+#: make hostile    what bad input does: unreadable directories, mounts, limits, full disks, hostile peers
+hostile: $(hostile_programs) $(programs) $(modules) $(test_plugins)
+	@for t in $(hostile_programs); do echo "== $$t"; $$t || exit 1; done
+
+.PHONY: hostile

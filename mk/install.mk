@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# `make install`, into DESTDIR and prefix; other fragments install what they build.
+
+# The same as are built, and each into its place.
+install-programs: all $(wire_lib)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(plugindir) $(DESTDIR)$(sinkdir)
+	install -m755 $(B)/hostwatch $(DESTDIR)$(bindir)
+	install -m755 $(B)/hostwatchd $(DESTDIR)$(sbindir)
+	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
+	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
+	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(libdir)
+	install -m644 $(wildcard framework/include/hostwatch/*.h) $(DESTDIR)$(includedir)/hostwatch
+	install -m644 $(wire_lib) $(DESTDIR)$(libdir)
+
+#: make install    programs, plugins, headers, man pages, units; with DESTDIR and prefix (/usr/local)
+install: install-programs install-sdk install-packaging install-man
+
+# What an installation would put there goes, and directories of our name that are empty then.
+#: make uninstall  the same, away again
+uninstall:
+	@rm -rf $(B)/installed
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(B)/installed)
+	@cd $(B)/installed && find . ! -type d | while IFS= read -r f; do rm -f "$(abspath $(DESTDIR)/)/$$f"; done
+	@cd $(B)/installed && find . -depth -type d -path '*hostwatch*' | while IFS= read -r d; do \
+		[ ! -d "$(abspath $(DESTDIR)/)/$$d" ] || rmdir --ignore-fail-on-non-empty "$(abspath $(DESTDIR)/)/$$d"; done
+	@rm -rf $(B)/installed
+
+.PHONY: install install-programs uninstall

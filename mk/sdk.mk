@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# For plugin authors: the conformance kit, the skeletons, the ABI that was released.
+
+kit_program := $(B)/hostwatch-plugin-check
+kit_src := $(wildcard tools/plugin-check/*.c) $(wildcard tests/common/*.c) \
+	$(addprefix tests/conformance/,trace.c ops.c world.c check.c)
+kitdir ?= $(libdir)/hostwatch
+examples := watcher-minimal sink-minimal
+
+$(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools := -Iframework -I.
+$(kit_program): $(call obj,$(kit_src)) $(core_lib) $(wire_lib)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+# The kit looks for its traces beside itself, built or installed.
+$(B)/conformance:
+	@ln -sfn $(abspath tests/conformance) $@
+all: $(kit_program) $(B)/conformance
+
+$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools := -Iframework -DHW_KITDIR='"$(kitdir)"'
+$(B)/obj/tools/plugin_check.o: $(B)/dirs
+$(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(e).c Makefile README.md .gitignore))
+
+# Examples as an author builds them, but against this tree.
+$(B)/examples/%.so: examples/% FORCE
+	@mkdir -p $(@D)/$* && cp -Rp $</. $(@D)/$*
+	@$(MAKE) --no-print-directory -C $(@D)/$* CC='$(CC)' CFLAGS='$(OPTIMIZE) $(WARNINGS) -Werror' \
+		HW_CFLAGS='-I$(abspath framework/include)'
+	@cmp -s $(@D)/$*/$*.so $@ || { cp $(@D)/$*/$*.so $@.part && mv $@.part $@; }
+
+#: make plugin-check   the conformance kit on every plugin of this tree (some of the traces; make conformance runs all)
+kit_quick := --rounds 60 --match '0[0456]*'
+plugin-check: $(kit_program) $(B)/conformance $(modules) $(examples:%=$(B)/examples/%.so)
+	@for p in inotify fanotify polling; do echo "== $$p"; \
+		$(kit_program) $(kit_quick) $(B)/plugins/$$p.so || exit 1; done
+	@for s in socket virtiofs; do echo "== $$s"; \
+		$(kit_program) $(kit_quick) $(B)/sinks/$$s.so || exit 1; done
+	@echo "== watcher-minimal"; $(kit_program) $(kit_quick) $(B)/examples/watcher-minimal.so
+	@echo "== sink-minimal"; $(kit_program) $(kit_quick) $(B)/examples/sink-minimal.so path=events.txt
+
+.PHONY: plugin-check
+
+# Plugins with flaws that the kit must find.
+kit_flawed := $(patsubst tests/kit/%.c,$(B)/tests/kit/%.so,$(wildcard tests/kit/*.c))
+$(B)/tests/kit/%.so: $(B)/obj/tests/kit/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -o $@ $^
+tests-built: $(kit_flawed) $(B)/conformance
+
+#: make abi-keep   take over the headers of now as those of their ABI version (before its release only)
+abi_dir = tests/abi/$(hw_abi)
+abi-keep:
+	@mkdir -p $(abi_dir)/hostwatch $(B)
+	cp framework/include/hostwatch/plugin.h framework/include/hostwatch/event.h $(abi_dir)/hostwatch/
+	$(CC) -std=c11 -I$(abi_dir) -o $(B)/layout tests/abi/layout.c
+	$(B)/layout > $(abi_dir)/layout.txt
+
+#: make install-sdk    headers, conformance kit and its traces
+install-sdk: $(kit_program)
+	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(kitdir)/conformance
+	install -m644 $(addprefix framework/include/hostwatch/,event.h plugin.h protocol.h) $(DESTDIR)$(includedir)/hostwatch
+	install -m755 $(kit_program) $(DESTDIR)$(kitdir)
+	install -m644 tests/conformance/*.trace $(DESTDIR)$(kitdir)/conformance
+
+.PHONY: abi-keep install-sdk

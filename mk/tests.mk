@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# `make test`: what tests need is installed, all of it is built, tests/run runs it.
+
+test_programs := $(unit_tests:%=$(B)/tests/%) $(conformance_program) $(differential_program) $(stress_programs) \
+	$(hostile_programs)
+demo_plugins := $(patsubst tests/demo/%.c,$(B)/tests/demo/%.so,$(wildcard tests/demo/*.c))
+
+$(B)/obj/tests/demo/%.o: CPPFLAGS_tests := -DHW_DEAF_NAME='"inotify"'
+$(B)/tests/demo/%.so: $(B)/obj/tests/demo/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -o $@ $^
+
+# Everything that a test runs, so that no test waits for a compiler.
+tests-built: all $(test_programs) $(test_plugins) $(demo_plugins) $(kit_program) $(examples:%=$(B)/examples/%.so)
+ifneq ($(scdoc),)
+tests-built: man
+endif
+
+#: make test       install what tests need, build, run all tests; TEST_ARGS='unit/*' for some
+test:
+	@mk/deps build test
+	@$(MAKE) --no-print-directory -s $(jobs) tests-built
+	@tests/run -B $(B) $(TEST_ARGS)
+#: make test-quick  the same without what takes long
+test-quick:
+	@$(MAKE) --no-print-directory -s $(jobs) tests-built
+	@tests/run -B $(B) -s 10 'unit/*' 'demo/*' 'integration/*' conformance docs
+
+.PHONY: tests-built test test-quick
