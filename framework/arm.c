@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "arm.h"
+
+#include "hint.h"
+#include "history.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *reason_of(const struct hw_watcher *watcher, int error)
+{
+	return *watcher->instance->reason ? watcher->instance->reason : strerror(-error);
+}
+
+int hw_arm_start_watcher(struct hw_watcher *watcher)
+{
+	if (watcher->state == HW_WATCHER_RUNNING)
+		return 0;
+	if (watcher->state != HW_WATCHER_IDLE)
+		return -ENODEV;
+	int r = hw_instance_open(watcher->instance);
+
+	if (r >= 0)
+		r = hw_instance_start(watcher->instance);
+	watcher->state = r < 0 ? HW_WATCHER_FAILED : HW_WATCHER_RUNNING;
+	return r < 0 ? r : 0;
+}
+
+static int probe(struct hw_watcher *watcher, int dirfd)
+{
+	int r = hw_arm_start_watcher(watcher);
+
+	if (r == 0 && watcher->plugin->probe)
+		r = watcher->plugin->probe(watcher->instance->self, dirfd);
+	return r < 0 ? r : 0;
+}
+
+static void add_why(struct hw_share *share, const struct hw_watcher *watcher, int error)
+{
+	size_t len = strlen(share->why);
+
+	snprintf(share->why + len, sizeof(share->why) - len, "%s%s: %s", len ? "; " : "",
+		 watcher->instance->name, reason_of(watcher, error));
+}
+
+/* The first candidate that works for this directory's filesystem; HW_WATCHER_NONE. */
+static uint8_t choose(struct hw_share *share, int dirfd, bool explain)
+{
+	for (uint8_t i = 0; i < share->order_count; i++) {
+		struct hw_watcher *watcher = &share->watchers[share->order[i]];
+		int r = probe(watcher, dirfd);
+
+		if (r == 0)
+			return watcher->index;
+		if (explain)
+			add_why(share, watcher, r);
+		hw_debug("share %s: %s cannot watch here: %s", share->name, watcher->instance->name,
+			 reason_of(watcher, r));
+	}
+	return HW_WATCHER_NONE;
+}
+
+/* Place in the order; order_count when it is not a candidate (any more). */
+static uint8_t rank(const struct hw_share *share, uint8_t index)
+{
+	uint8_t i = 0;
+
+	while (i < share->order_count && share->order[i] != index)
+		i++;
+	return i;
+}
+
+int hw_arm_choose(struct hw_share *share)
+{
+	char quoted[300];
+
+	share->why[0] = '\0';
+	uint8_t first = choose(share, share->disk.root, true);
+
+	if (first == HW_WATCHER_NONE) {
+		hw_error("share %s: no watcher works for %s: %s", share->name,
+			 hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)),
+			 share->why);
+		return -ENODEV;
+	}
+	if (!share->why[0])
+		snprintf(share->why, sizeof(share->why), "%s",
+			 share->explicit_watcher ? "named by the user"
+						 : "the best that works here");
+	share->disk.generations |= share->watchers[first].plugin->flags & HW_PLUGIN_SCANS;
+	for (uint32_t i = 0; i < share->disk.filesystem_count; i++)
+		share->disk.filesystems[i].watcher = HW_WATCHER_NONE;
+	return 0;
+}
+
+static void complain(struct hw_share *share, struct hw_watcher *watcher, uint32_t dir, int error)
+{
+	char quoted[300];
+	size_t len = 0;
+	const char *path =
+		hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
+	uint8_t next = (uint8_t)(rank(share, watcher->index) + 1);
+
+	if (watcher->complained)
+		return;
+	watcher->complained = true;
+	bool last = next >= share->order_count;
+
+	hw_warning("share %s: %s cannot watch %s: %s; %s%s", share->name, watcher->instance->name,
+		   hw_quote(quoted, sizeof(quoted), path ? path : "", len),
+		   reason_of(watcher, error),
+		   last ? "nobody watches it" : share->watchers[share->order[next]].instance->name,
+		   last ? "" : " takes over there");
+}
+
+/* The rank to begin with: what the filesystem allows and, below a directory that was given up, what
+ * its parent has. */
+static uint8_t first_rank(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+	struct hw_filesystem *fs = &share->disk.filesystems[e->fs];
+	uint8_t above = 0, first;
+
+	if (fs->watcher == HW_WATCHER_NONE)
+		fs->watcher = choose(share, dirfd, false);
+	first = rank(share, fs->watcher);
+	if (dir != HW_ROOT && !anew && hw_tree_entry(&share->tree, e->parent)->fs == e->fs)
+		above = rank(share, hw_tree_entry(&share->tree, e->parent)->watcher);
+	return above < share->order_count && above > first ? above : first;
+}
+
+static bool is_top(const struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+
+	return dir == HW_ROOT || hw_tree_entry(&share->tree, e->parent)->watcher != e->watcher;
+}
+
+/* Remembered so that a scan of this watcher finds its subtrees. */
+static int compare_tokens(const void *a, const void *b)
+{
+	hw_token x = *(const hw_token *)a, y = *(const hw_token *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Each once, and only those that still are one: a directory that is moved is noted each time. */
+void hw_arm_compact_tops(struct hw_watcher *watcher)
+{
+	const struct hw_share *share = watcher->share;
+	uint32_t kept = 0;
+
+	if (watcher->top_count)
+		qsort(watcher->tops, watcher->top_count, sizeof(*watcher->tops), compare_tokens);
+	for (uint32_t i = 0; i < watcher->top_count; i++) {
+		uint32_t dir = hw_tree_by_token(&share->tree, watcher->tops[i]);
+
+		if (!dir || hw_tree_entry(&share->tree, dir)->watcher != watcher->index ||
+		    !is_top(share, dir) || (kept && watcher->tops[kept - 1] == watcher->tops[i]))
+			continue;
+		watcher->tops[kept++] = watcher->tops[i];
+	}
+	watcher->top_count = kept;
+}
+
+static int grow_tops(struct hw_watcher *watcher)
+{
+	uint32_t room = watcher->top_room ? watcher->top_room * 2 : 4;
+	hw_token *tops = realloc(watcher->tops, room * sizeof(*tops));
+
+	if (!tops)
+		return -ENOMEM;
+	watcher->tops = tops;
+	watcher->top_room = room;
+	return 0;
+}
+
+void hw_arm_note_top(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+
+	if (e->watcher == HW_WATCHER_NONE || !is_top(share, dir))
+		return;
+	struct hw_watcher *watcher = &share->watchers[e->watcher];
+
+	if (watcher->top_count == watcher->top_room) {
+		hw_arm_compact_tops(watcher);
+		if (watcher->top_count >= watcher->top_room / 2 && grow_tops(watcher) < 0) {
+			hw_error("share %s: out of memory: receivers are told to rescan",
+				 share->name);
+			hw_history_rescan(share, dir);
+			return;
+		}
+	}
+	watcher->tops[watcher->top_count++] = hw_tree_token(&share->tree, dir);
+}
+
+static void leave_watcher(struct hw_share *share, uint32_t dir)
+{
+	struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+
+	if (e->watcher == HW_WATCHER_NONE)
+		return;
+	struct hw_watcher *watcher = &share->watchers[e->watcher];
+
+	e->watcher = HW_WATCHER_NONE;
+	watcher->directories--;
+	if (watcher->state == HW_WATCHER_RUNNING)
+		watcher->plugin->forget_dir(watcher->instance->self,
+					    hw_tree_token(&share->tree, dir));
+}
+
+/* The inode is watched as another entry. Both are there: one directory at two places (bind mount).
+ * Else the other entry is an old place of this one: observed first. */
+static bool is_left_over(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+	struct hw_stat stat;
+	uint32_t id = 0;
+
+	while ((id = hw_tree_same_inode(&share->tree, e->fs, e->ino, id))) {
+		const struct hw_entry *other = hw_tree_entry(&share->tree, id);
+		const char *name = hw_tree_name(&share->tree, id);
+
+		if (id == dir || id == HW_ROOT || other->type != HW_TYPE_DIR)
+			continue;
+		if (hw_disk_stat(&share->disk, other->parent, name, other->name_len, &stat) == 0 &&
+		    hw_tree_is_same(other, &stat))
+			continue;
+		hw_hint_doubt(share, other->parent, name, other->name_len);
+		hw_hint_audit(share, other->parent);
+		hw_hint_audit(share, e->parent);
+		return true;
+	}
+	return false;
+}
+
+int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
+{
+	struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+	hw_token token = hw_tree_token(&share->tree, dir);
+	uint8_t old = e->watcher;
+
+	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i++) {
+		struct hw_watcher *watcher = &share->watchers[share->order[i]];
+
+		if (watcher->index == old)
+			return 0;
+		int r = hw_arm_start_watcher(watcher);
+
+		if (r == 0)
+			r = watcher->plugin->watch_dir(watcher->instance->self, token, dirfd);
+		if (r >= 0) {
+			if (old != HW_WATCHER_NONE)
+				leave_watcher(share, dir);
+			e->watcher = watcher->index;
+			watcher->directories++;
+			hw_arm_note_top(share, dir);
+			return 0;
+		}
+		if (r == -EEXIST && is_left_over(share, dir))
+			return -ESTALE;
+		if (r == -ENOENT)
+			return r;
+		complain(share, watcher, dir, r);
+	}
+	return -ENODEV;
+}
+
+void hw_arm_forget(struct hw_share *share, uint32_t dir)
+{
+	hw_disk_forget_dir(&share->disk, dir);
+	leave_watcher(share, dir);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "barrier.h"
+
+#include "hint.h"
+#include "observe.h"
+#include "quiet.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg)
+{
+	struct hw_barrier *barrier = calloc(1, sizeof(*barrier)), **end = &share->barriers;
+
+	if (!barrier)
+		return -ENOMEM;
+	barrier->done = done;
+	barrier->arg = arg;
+	while (*end)
+		end = &(*end)->next;
+	*end = barrier;
+	hw_share_kick(share);
+	return 0;
+}
+
+static void begin(struct hw_share *share, struct hw_barrier *barrier)
+{
+	barrier->begun = true;
+	hw_share_check_root(share);
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
+		struct hw_watcher *watcher = &share->watchers[i];
+		uint64_t begun = watcher->scans_begun;
+
+		if (watcher->state != HW_WATCHER_RUNNING || !watcher->plugin->flush)
+			continue;
+		/* 1: the next scan that begins, be it inside this call. */
+		if (watcher->plugin->flush(watcher->instance->self) == 1)
+			barrier->scans[i] = begun + 1;
+	}
+}
+
+static bool is_scanned(const struct hw_share *share, const struct hw_barrier *barrier)
+{
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
+		if (share->watchers[i].state == HW_WATCHER_RUNNING &&
+		    share->watchers[i].scans_ended < barrier->scans[i])
+			return false;
+	return true;
+}
+
+/* Everything that waits is told now. False: that made directories to list. */
+static bool tell_all(struct hw_share *share)
+{
+	(void)hw_hint_release(share, NULL);
+	if (share->settle_ns)
+		hw_share_settle(share);
+	else
+		hw_observe(share, 0);
+	if (!hw_scan_is_idle(share) || share->walking || share->suspects.count)
+		return false;
+	if (hw_hint_begin_audit(share))
+		return false;
+	hw_quiet_flush(share);
+	return true;
+}
+
+static void finish(struct hw_share *share)
+{
+	struct hw_barrier *barrier = share->barriers;
+
+	share->barriers = barrier->next;
+	barrier->done(barrier->arg, share, hw_share_seq(share));
+	free(barrier);
+}
+
+void hw_barrier_advance(struct hw_share *share)
+{
+	if (!share->barriers || share->state == HW_SHARE_ARMING)
+		return;
+	for (struct hw_barrier *b = share->barriers; b; b = b->next)
+		if (!b->begun && share->state != HW_SHARE_ARMING)
+			begin(share, b);
+	while (share->barriers && share->barriers->begun && share->state != HW_SHARE_ARMING) {
+		if (share->state == HW_SHARE_ONLINE &&
+		    (share->walking || !hw_scan_is_idle(share) ||
+		     !is_scanned(share, share->barriers) || !tell_all(share)))
+			return;
+		finish(share);
+	}
+}
+
+void hw_barrier_free(struct hw_share *share)
+{
+	while (share->barriers)
+		finish(share);
+}

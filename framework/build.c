@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "build.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int hw_build_watcher(struct hw_loop *loop, const struct hw_config_share *share,
+		     const struct hw_config_plugin *watcher, struct hw_errors *errors,
+		     struct hw_instance **ret)
+{
+	struct hw_setting *settings = calloc(watcher->count + 1, sizeof(*settings));
+	size_t count;
+	int r;
+
+	if (!settings)
+		return -ENOMEM;
+	count = hw_config_watcher_settings(share, watcher, settings);
+	r = hw_instance_create(loop, &watcher->module->plugin, watcher->name, settings, count,
+			       errors, ret);
+	free(settings);
+	return r;
+}
+
+static int add_watchers(struct hw_loop *loop, const struct hw_config *config,
+			const struct hw_config_share *described, struct hw_errors *errors,
+			struct hw_share *share)
+{
+	for (size_t i = 0; i < described->watcher_count; i++) {
+		struct hw_instance *instance;
+		int r;
+
+		r = hw_build_watcher(loop, described, &config->watchers[described->watchers[i]],
+				     errors, &instance);
+		if (r < 0)
+			return r;
+		r = hw_share_add_watcher(share, instance);
+		if (r < 0) {
+			hw_instance_destroy(instance);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
+		   const struct hw_config_share *described, struct hw_errors *errors,
+		   struct hw_share **ret)
+{
+	const struct hw_share_config share_config = {
+		.name = described->name,
+		.path = described->path,
+		.excludes = (const char *const *)described->excludes,
+		.exclude_count = described->exclude_count,
+		.interval_ns = described->interval_ns,
+		.settle_ns = described->settle_ns,
+		.settle_max_ns = described->settle_max_ns,
+		.journal_bytes = described->journal_bytes,
+		.explicit_watcher = !described->automatic,
+	};
+	struct hw_share *share;
+	int r;
+
+	r = hw_share_create(loop, &share_config, &share);
+	if (r < 0)
+		return r;
+	r = add_watchers(loop, config, described, errors, share);
+	if (r < 0) {
+		hw_share_destroy(share);
+		return r;
+	}
+	*ret = share;
+	return 0;
+}
+
+int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described,
+		  struct hw_share *const *shares, size_t count, struct hw_errors *errors,
+		  struct hw_sink **ret)
+{
+	struct hw_instance *instance;
+	int r;
+
+	r = hw_instance_create(loop, &described->module->plugin, described->name,
+			       described->settings, described->count, errors, &instance);
+	if (r < 0)
+		return r;
+	r = hw_sink_create(instance, shares, (uint32_t)count, ret);
+	if (r < 0)
+		hw_instance_destroy(instance);
+	return r;
+}
+
+/* ---- signatures ---- */
+
+static void sign_plugin(FILE *to, const struct hw_config_plugin *plugin)
+{
+	fprintf(to, "[%s]\n%s\n", plugin->name, plugin->module->path);
+	for (size_t i = 0; i < plugin->count; i++)
+		fprintf(to, "%s=%s\n", plugin->settings[i].key, plugin->settings[i].value);
+}
+
+/* The stream keeps its error until it is closed. */
+static char *finish(FILE *to, char **text)
+{
+	bool bad = ferror(to) != 0;
+
+	if (fclose(to) == 0 && !bad)
+		return *text;
+	free(*text);
+	return NULL;
+}
+
+char *hw_build_share_signature(const struct hw_config *config, const struct hw_config_share *share)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return NULL;
+	fprintf(to, "%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d\n", share->path,
+		share->interval_ns, share->settle_ns, share->settle_max_ns, share->journal_bytes,
+		share->automatic);
+	for (size_t i = 0; i < share->exclude_count; i++)
+		fprintf(to, "%s\n", share->excludes[i]);
+	for (size_t i = 0; i < share->watcher_count; i++)
+		sign_plugin(to, &config->watchers[share->watchers[i]]);
+	return finish(to, &text);
+}
+
+char *hw_build_sink_signature(const struct hw_config *config, const struct hw_config_plugin *sink)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return NULL;
+	sign_plugin(to, sink);
+	for (size_t i = 0; i < config->share_count; i++) {
+		if (hw_config_sink_serves(sink, config->shares[i].name))
+			fprintf(to, "%s\n", config->shares[i].name);
+	}
+	return finish(to, &text);
+}
+
+/* ---- rehearsal ---- */
+
+static int open_instance(struct hw_instance *instance, const char *title, const char *file,
+			 unsigned line, struct hw_errors *errors)
+{
+	char quoted[600];
+	int r = hw_instance_open(instance);
+
+	if (r == 0)
+		return 0;
+	hw_errors_add(errors, "%s:%u: [%s %s] %s", file, line, title, instance->name,
+		      *instance->reason ? hw_quote(quoted, sizeof(quoted), instance->reason,
+						   strlen(instance->reason))
+					: strerror(-r));
+	return -EINVAL;
+}
+
+static int rehearse_share(struct hw_loop *loop, const struct hw_config *config,
+			  const struct hw_config_share *share, struct hw_errors *errors)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < share->watcher_count; i++) {
+		const struct hw_config_plugin *watcher = &config->watchers[share->watchers[i]];
+		struct hw_instance *instance;
+		int r = hw_build_watcher(loop, share, watcher, errors, &instance);
+
+		if (r == -ENOMEM)
+			return r;
+		if (r == 0) {
+			r = open_instance(instance, "watcher", config->file,
+					  watcher->line ? watcher->line : share->watcher_line,
+					  errors);
+			hw_instance_destroy(instance);
+		}
+		result = r < 0 ? r : result;
+	}
+	return result;
+}
+
+/* The shares it serves, but for their watchers: a sink may look at their names when it is opened.
+ */
+static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
+			 const struct hw_config_plugin *described, struct hw_errors *errors)
+{
+	struct hw_share **shares = calloc(config->share_count + 1, sizeof(struct hw_share *));
+	struct hw_sink *sink = NULL;
+	size_t count = 0;
+	int r = shares ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < config->share_count && r == 0; i++) {
+		const struct hw_config_share *share = &config->shares[i];
+		const struct hw_share_config bare = { .name = share->name,
+						      .path = share->path,
+						      .interval_ns = share->interval_ns,
+						      .journal_bytes = share->journal_bytes };
+
+		if (hw_config_sink_serves(described, share->name)) {
+			r = hw_share_create(loop, &bare, &shares[count]);
+			count += r == 0;
+		}
+	}
+	if (r == 0)
+		r = hw_build_sink(loop, described, shares, count, errors, &sink);
+	if (r == 0)
+		r = open_instance(hw_sink_instance(sink), "sink", config->file, described->line,
+				  errors);
+	hw_sink_destroy(sink);
+	while (count > 0)
+		hw_share_destroy(shares[--count]);
+	free(shares);
+	return r;
+}
+
+int hw_build_rehearse(struct hw_loop *loop, const struct hw_config *config,
+		      struct hw_errors *errors)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < config->share_count && result != -ENOMEM; i++) {
+		int r = rehearse_share(loop, config, &config->shares[i], errors);
+
+		result = r < 0 ? r : result;
+	}
+	for (size_t i = 0; i < config->sink_count && result != -ENOMEM; i++) {
+		int r = rehearse_sink(loop, config, &config->sinks[i], errors);
+
+		result = r < 0 ? r : result;
+	}
+	return result;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a checked configuration to shares and sinks that do nothing yet. Loop thread only. */
+#ifndef HW_BUILD_H
+#define HW_BUILD_H
+
+#include "config.h"
+#include "share.h"
+#include "sink.h"
+
+/* A share with its watchers. Mistakes, which a checked configuration has none of, are added to
+ * `errors`. -EINVAL, -ENOMEM. */
+int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
+		   const struct hw_config_share *described, struct hw_errors *errors,
+		   struct hw_share **ret);
+/* An instance of the share's n-th watcher, or of any watcher of the configuration. */
+int hw_build_watcher(struct hw_loop *loop, const struct hw_config_share *share,
+		     const struct hw_config_plugin *watcher, struct hw_errors *errors,
+		     struct hw_instance **ret);
+/* A sink that serves these shares. */
+int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described,
+		  struct hw_share *const *shares, size_t count, struct hw_errors *errors,
+		  struct hw_sink **ret);
+
+/* All that decides how a share or sink works, as text: two descriptions with the same one need no
+ * restart. Owned by the caller; NULL out of memory. */
+char *hw_build_share_signature(const struct hw_config *config, const struct hw_config_share *share);
+char *hw_build_sink_signature(const struct hw_config *config, const struct hw_config_plugin *sink);
+
+/* The last step of `hostwatch check`: makes every instance and calls its open(), which checks
+ * options against each other, and touches nothing. What fails is added with file and line. -EINVAL,
+ * -ENOMEM. */
+int hw_build_rehearse(struct hw_loop *loop, const struct hw_config *config,
+		      struct hw_errors *errors);
+
+#endif

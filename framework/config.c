@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "config_private.h"
+#include "log.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct hw_option *const global_options[] = {
+	&(const struct hw_option)HW_OPT_STRING("plugin_path", struct hw_config, plugin_path, NULL,
+					       "Directories with plugins, separated by colons, "
+					       "searched before the installed ones"),
+	&(const struct hw_option)HW_OPT_STRING("control", struct hw_config, control,
+					       HW_CONTROL_DEFAULT,
+					       "Path of the socket for hostwatch status, switch "
+					       "and sync; empty for none"),
+	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
+					     "error|warning|info|debug",
+					     "Messages above this level are dropped"),
+};
+const struct hw_option_table hw_config_global_options = {
+	global_options,
+	sizeof(global_options) / sizeof(global_options[0]),
+};
+
+/* ---- telling mistakes ---- */
+
+void hw_config_mistake(struct hw_config_checker *checker, unsigned line, const char *format, ...)
+{
+	char text[HW_ERRORS_LINE_MAX], quoted[HW_CONFIG_QUOTED_MAX];
+	const char *file = checker->config->file;
+	size_t len = strlen(file);
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	/* A name that needs no escapes stands bare, so that editors jump to FILE:LINE. */
+	hw_quote(quoted, sizeof(quoted), file, len);
+	hw_errors_add(checker->errors, "%s:%u: %s", strlen(quoted) == len + 2 ? file : quoted, line,
+		      text);
+}
+
+static void option_mistake(void *arg, const struct hw_setting *setting, const char *text)
+{
+	struct hw_config_checker *checker = arg;
+	unsigned line = checker->line;
+
+	if (setting && checker->lines)
+		line = checker->lines[setting - checker->settings];
+	hw_config_mistake(checker, line, "[%s] %s", checker->section, text);
+}
+
+int hw_config_apply(struct hw_config_checker *checker, const struct hw_option_table *table,
+		    void *self, const struct hw_setting *settings, const unsigned *lines,
+		    size_t count, char **ret_strings)
+{
+	int r;
+
+	checker->settings = settings;
+	checker->lines = lines;
+	r = hw_option_apply(table, self, settings, count, option_mistake, checker, ret_strings);
+	if (r == -ENOMEM)
+		checker->error = r;
+	return r;
+}
+
+unsigned hw_config_line_of(const struct hw_ini_section *section, const char *key)
+{
+	for (size_t i = 0; i < section->count; i++) {
+		if (strcmp(section->settings[i].key, key) == 0)
+			return section->lines[i];
+	}
+	return section->line;
+}
+
+const char *hw_config_value_of(const struct hw_ini_section *section, const char *key)
+{
+	for (size_t i = 0; i < section->count; i++) {
+		if (strcmp(section->settings[i].key, key) == 0)
+			return section->settings[i].value;
+	}
+	return NULL;
+}
+
+/* ---- sections ---- */
+
+static const char *const kinds[] = { "hostwatch", "share", "watcher", "sink" };
+
+static size_t kind_of(const struct hw_ini_section *section)
+{
+	size_t kind = 0;
+
+	while (kind < KIND_END && strcmp(section->kind, kinds[kind]) != 0)
+		kind++;
+	return kind;
+}
+
+static const struct hw_ini_section *find_before(const struct hw_ini *ini, size_t index)
+{
+	const struct hw_ini_section *section = &ini->sections[index];
+
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(ini->sections[i].kind, section->kind) == 0 &&
+		    strcmp(ini->sections[i].name, section->name) == 0)
+			return &ini->sections[i];
+	}
+	return NULL;
+}
+
+/* Does the section go on to be read? */
+static bool check_section(struct hw_config_checker *checker, size_t index)
+{
+	const struct hw_ini *ini = &checker->config->ini;
+	const struct hw_ini_section *section = &ini->sections[index], *first;
+	size_t kind = kind_of(section);
+
+	if (kind == KIND_END) {
+		const char *meant = hw_suggest(section->kind, kinds, KIND_END);
+
+		hw_config_mistake(checker, section->line, "unknown section [%s]%s%s%s",
+				  section->kind, meant ? ", did you mean [" : "",
+				  meant ? meant : "", meant ? "]?" : "");
+		return false;
+	}
+	if (kind == KIND_GLOBAL ? *section->name : !*section->name) {
+		hw_config_mistake(checker, section->line,
+				  kind == KIND_GLOBAL ? "[%s] takes no name" : "[%s] needs a name",
+				  section->kind);
+		return false;
+	}
+	first = find_before(ini, index);
+	if (first) {
+		hw_config_mistake(checker, section->line, "[%s%s%s] stands in line %u already",
+				  section->kind, *section->name ? " " : "", section->name,
+				  first->line);
+		return false;
+	}
+	return true;
+}
+
+static const struct hw_ini_section *enter(struct hw_config_checker *checker, char *title,
+					  size_t size, size_t index)
+{
+	const struct hw_ini_section *section = &checker->config->ini.sections[index];
+
+	(void)snprintf(title, size, "%s%s%s", section->kind, *section->name ? " " : "",
+		       section->name);
+	checker->section = title;
+	checker->line = section->line;
+	return section;
+}
+
+/* ---- the whole ---- */
+
+static void read_sections(struct hw_config_checker *checker, const bool *sound, size_t kind)
+{
+	const struct hw_ini *ini = &checker->config->ini;
+
+	for (size_t i = 0; i < ini->count && checker->error == 0; i++) {
+		char title[2 * HW_INI_NAME_MAX + 2];
+		const struct hw_ini_section *section = enter(checker, title, sizeof(title), i);
+
+		if (!sound[i] || kind_of(section) != kind)
+			continue;
+		if (kind == KIND_GLOBAL)
+			(void)hw_config_apply(checker, &hw_config_global_options, checker->config,
+					      section->settings, section->lines, section->count,
+					      &checker->config->strings); /* told in errors */
+		else if (kind == KIND_SHARE)
+			hw_config_read_share(checker, section);
+		else
+			hw_config_read_plugin(checker, section, kind);
+	}
+}
+
+static int apply_global_defaults(struct hw_config_checker *checker)
+{
+	char *strings = NULL;
+	int r;
+
+	checker->section = "hostwatch";
+	r = hw_config_apply(checker, &hw_config_global_options, checker->config, NULL, NULL, 0,
+			    &strings);
+	if (r == 0)
+		checker->config->strings = strings;
+	return r;
+}
+
+static bool has_global(const struct hw_ini *ini)
+{
+	for (size_t i = 0; i < ini->count; i++) {
+		if (kind_of(&ini->sections[i]) == KIND_GLOBAL)
+			return true;
+	}
+	return false;
+}
+
+static int check(struct hw_config_checker *checker)
+{
+	struct hw_config *config = checker->config;
+	bool *sound = calloc(config->ini.count + 1, sizeof(*sound));
+	int r;
+
+	if (!sound)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->ini.count; i++)
+		sound[i] = check_section(checker, i);
+	r = has_global(&config->ini) ? 0 : apply_global_defaults(checker);
+	read_sections(checker, sound, KIND_GLOBAL);
+	if (r == 0)
+		r = hw_loader_add_defaults(checker->loader, config->plugin_path);
+	/* Watchers first: shares name them. */
+	for (size_t kind = KIND_WATCHER; kind < KIND_END && r == 0; kind++)
+		read_sections(checker, sound, kind);
+	if (r == 0)
+		read_sections(checker, sound, KIND_SHARE);
+	for (size_t i = 0; i < config->sink_count; i++)
+		hw_config_check_sink(checker, &config->sinks[i]);
+	free(sound);
+	if (r == 0 && config->share_count == 0 && checker->errors->total == 0)
+		hw_config_mistake(checker, 1, "no [share NAME]: there is nothing to watch");
+	return r < 0 ? r : checker->error;
+}
+
+int hw_config_load(const char *file, struct hw_loader *loader, struct hw_errors *errors,
+		   struct hw_config **ret)
+{
+	struct hw_config *config = calloc(1, sizeof(*config));
+	struct hw_config_checker checker = { .config = config, .loader = loader, .errors = errors };
+	size_t told = errors->total;
+	char quoted[HW_CONFIG_QUOTED_MAX];
+	FILE *stream;
+	int r;
+
+	if (!config)
+		return -ENOMEM;
+	config->file = strdup(file);
+	stream = config->file ? fopen(file, "re") : NULL;
+	if (!stream) {
+		r = config->file ? -errno : -ENOMEM;
+		hw_errors_add(errors, "%s: %s",
+			      hw_quote(quoted, sizeof(quoted), file, strlen(file)), strerror(-r));
+		hw_config_free(config);
+		return r;
+	}
+	r = hw_ini_read(stream, file, errors, &config->ini);
+	(void)fclose(stream); /* read only */
+	if (r == 0 || r == -EINVAL)
+		r = check(&checker);
+	hw_errors_sort(errors);
+	if (r == 0 && errors->total > told)
+		r = -EINVAL;
+	if (r < 0) {
+		hw_config_free(config);
+		return r;
+	}
+	*ret = config;
+	return 0;
+}
+
+static void free_plugins(struct hw_config_plugin *plugins, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(plugins[i].settings);
+		free(plugins[i].lines);
+	}
+	free(plugins);
+}
+
+void hw_config_free(struct hw_config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->share_count; i++) {
+		free(config->shares[i].strings);
+		free(config->shares[i].exclude_text);
+		free(config->shares[i].excludes);
+	}
+	free(config->shares);
+	free_plugins(config->watchers, config->watcher_count);
+	free_plugins(config->sinks, config->sink_count);
+	hw_ini_free(&config->ini);
+	free(config->strings);
+	free(config->file);
+	free(config);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's configuration: what hostwatch.conf(5) describes, read, checked and resolved to
+ * plugins. Loop thread only. */
+#ifndef HW_CONFIG_H
+#define HW_CONFIG_H
+
+#include "errors.h"
+#include "inifile.h"
+#include "loader.h"
+#include "option.h"
+#include <stdbool.h>
+
+#define HW_CONFIG_DEFAULT "/etc/hostwatch/hostwatch.conf"
+#define HW_CONTROL_DEFAULT "/run/hostwatch/control.sock"
+#define HW_EX_CONFIG 78 /* sysexits.h: exit status for a configuration error */
+
+#define HW_CONFIG_WATCHERS_MAX 8u /* of one share */
+#define HW_CONFIG_EXCLUDES_MAX 4096u
+
+/* [watcher NAME], [sink NAME], or a watcher that a share names and no section describes. */
+struct hw_config_plugin {
+	const char *name; /* borrowed from the section or the module */
+	const struct hw_module *module; /* borrowed from the loader; NULL: could not be loaded */
+	unsigned line; /* 0: no section */
+	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys */
+	unsigned *lines; /* owned: of each setting */
+	size_t count;
+	const char *shares; /* of a sink: borrowed, NULL for all */
+	unsigned shares_line;
+};
+
+struct hw_config_share {
+	/* written by the option table */
+	const char *path;
+	const char *watcher;
+	const char *exclude; /* patterns, a line each; NULL */
+	uint64_t interval_ns, settle_ns, settle_max_ns, journal_bytes;
+
+	const char *name; /* borrowed from the section */
+	const char *interval; /* borrowed: as it was written */
+	unsigned line, path_line, watcher_line, interval_line, settle_max_line, exclude_line;
+	char *strings; /* owned */
+	char *exclude_text; /* owned: what excludes point into */
+	const char **excludes; /* owned array */
+	size_t exclude_count;
+	bool automatic; /* watcher = auto */
+	size_t watchers[HW_CONFIG_WATCHERS_MAX]; /* indices into config->watchers, best first */
+	size_t watcher_count;
+};
+
+struct hw_config {
+	/* written by the option table */
+	const char *plugin_path; /* NULL: none */
+	const char *control; /* "": no control socket */
+	uint32_t log_level; /* enum hw_log_level */
+
+	char *file; /* owned */
+	char *strings; /* owned */
+	struct hw_ini ini;
+	struct hw_config_share *shares; /* owned */
+	size_t share_count;
+	struct hw_config_plugin *watchers; /* owned */
+	size_t watcher_count;
+	struct hw_config_plugin *sinks; /* owned */
+	size_t sink_count;
+};
+
+/* The tables of [hostwatch] and [share NAME], for help. */
+extern const struct hw_option_table hw_config_global_options;
+extern const struct hw_option_table hw_config_share_options;
+
+/*
+ * Reads and checks a file, loads the plugins that it names (the loader's default directories are
+ * added, with plugin_path). All mistakes are added to `errors` as "FILE:LINE: text", sorted.
+ * -EINVAL when there was one; -ENOENT and the like about the file; -ENOMEM.
+ */
+int hw_config_load(const char *file, struct hw_loader *loader, struct hw_errors *errors,
+		   struct hw_config **ret);
+void hw_config_free(struct hw_config *config); /* NULL is fine */
+
+/* The settings of a share's n-th watcher: the section's, and the share's interval where the plugin
+ * has that key and the section does not set it. settings must have room for count + 1; returns how
+ * many there are. */
+size_t hw_config_watcher_settings(const struct hw_config_share *share,
+				  const struct hw_config_plugin *watcher,
+				  struct hw_setting *settings);
+
+/* Does this sink serve that share? */
+bool hw_config_sink_serves(const struct hw_config_plugin *sink, const char *share);
+
+/* The watcher called NAME, described by a section or not; -ENOENT when no share uses it and no
+ * section describes it. */
+int hw_config_find_watcher(const struct hw_config *config, const char *name, size_t *ret);
+
+#endif

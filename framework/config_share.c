@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "auto.h"
+#include "config.h"
+#include "config_private.h"
+#include "filter.h"
+#include "journal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HOUR (3600 * HW_SEC)
+
+static const struct hw_option required_path = {
+	.key = "path",
+	.help = "Absolute path of the directory to watch",
+	.type = HW_OPTION_STRING,
+	.offset = HW_FIELD(struct hw_config_share, path, const char *),
+	.flags = HW_OPTION_REQUIRED,
+};
+static const struct hw_option *const share_options[] = {
+	&required_path,
+	&(const struct hw_option)HW_OPT_STRING("watcher", struct hw_config_share, watcher, "auto",
+					       "auto, or watchers separated by commas, best first"),
+	&(const struct hw_option)HW_OPT_DURATION(
+		"interval", struct hw_config_share, interval_ns, "1s", 10 * HW_MS, HOUR,
+		"Quiet time after which a file counts as closed where no close is reported, "
+		"and how often polling looks"),
+	&(const struct hw_option)HW_OPT_DURATION(
+		"settle", struct hw_config_share, settle_ns, "0ms", 0, HOUR,
+		"Hold events for this long and tell their net effect; 0ms tells them at once"),
+	&(const struct hw_option)HW_OPT_DURATION(
+		"settle_max", struct hw_config_share, settle_max_ns, "0ms", 0, 24 * HOUR,
+		"Longest hold under steady change; 0ms means ten times settle"),
+	&(const struct hw_option)HW_OPT_LIST("exclude", struct hw_config_share, exclude,
+					     "Pattern of names to leave out, as in .gitignore"),
+	&(const struct hw_option)HW_OPT_SIZE("journal", struct hw_config_share, journal_bytes,
+					     "16M", HW_JOURNAL_MIN, UINT64_C(4) << 30,
+					     "Memory for events that slow receivers have not read"),
+};
+const struct hw_option_table hw_config_share_options = {
+	share_options,
+	sizeof(share_options) / sizeof(share_options[0]),
+};
+
+static void add_watcher(struct hw_config_checker *checker, struct hw_config_share *share,
+			const char *name, bool optional)
+{
+	size_t index;
+
+	if (hw_config_get_watcher(checker, name, share->watcher_line, optional, &index) < 0)
+		return;
+	for (size_t i = 0; i < share->watcher_count; i++) {
+		if (share->watchers[i] == index) {
+			hw_config_mistake(checker, share->watcher_line,
+					  "[%s] watcher: %s stands twice", checker->section, name);
+			return;
+		}
+	}
+	if (share->watcher_count == HW_CONFIG_WATCHERS_MAX)
+		hw_config_mistake(checker, share->watcher_line, "[%s] watcher: more than %u",
+				  checker->section, HW_CONFIG_WATCHERS_MAX);
+	else
+		share->watchers[share->watcher_count++] = index;
+}
+
+static void read_watchers(struct hw_config_checker *checker, struct hw_config_share *share)
+{
+	size_t told = checker->errors->total;
+	const char *at = share->watcher;
+
+	share->automatic = strcmp(at, "auto") == 0;
+	for (size_t i = 0; share->automatic && i < hw_auto_watcher_count; i++)
+		add_watcher(checker, share, hw_auto_watchers[i], true);
+	while (!share->automatic && *(at += strspn(at, HW_CONFIG_SEPARATORS))) {
+		size_t len = strcspn(at, HW_CONFIG_SEPARATORS);
+		char *name = strndup(at, len);
+
+		if (!name) {
+			checker->error = -ENOMEM;
+			return;
+		}
+		add_watcher(checker, share, name, false);
+		free(name);
+		at += len;
+	}
+	if (share->watcher_count == 0 && checker->errors->total == told)
+		hw_config_mistake(checker, share->watcher_line, "[%s] watcher: %s",
+				  checker->section,
+				  share->automatic ? "no watcher plugin is installed" : "is empty");
+}
+
+static void check_path(struct hw_config_checker *checker, const struct hw_config_share *share)
+{
+	char quoted[HW_CONFIG_QUOTED_MAX];
+	struct stat st;
+
+	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
+	if (share->path[0] != '/')
+		hw_config_mistake(checker, share->path_line, "[%s] path: %s is not absolute",
+				  checker->section, quoted);
+	else if (stat(share->path, &st) < 0)
+		hw_config_mistake(checker, share->path_line, "[%s] path: %s: %s", checker->section,
+				  quoted, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		hw_config_mistake(checker, share->path_line, "[%s] path: %s is not a directory",
+				  checker->section, quoted);
+}
+
+static void check_interval(struct hw_config_checker *checker, const struct hw_config_share *share)
+{
+	for (size_t i = 0; i < share->watcher_count; i++) {
+		const struct hw_config_plugin *watcher =
+			&checker->config->watchers[share->watchers[i]];
+		const struct hw_plugin *plugin = &watcher->module->plugin;
+		const struct hw_option_table table = { plugin->options, plugin->option_count };
+		const struct hw_option *option = hw_option_find(&table, "interval");
+		char why[HW_OPTION_TEXT_MAX];
+		uint64_t ignored;
+
+		if (option && hw_option_parse(option, share->interval, &ignored, why) < 0)
+			hw_config_mistake(checker, share->interval_line,
+					  "[%s] interval: for %s, %s", checker->section,
+					  watcher->name, why);
+	}
+}
+
+static int split_excludes(struct hw_config_share *share)
+{
+	char *at;
+
+	if (!share->exclude)
+		return 0;
+	share->exclude_text = strdup(share->exclude);
+	share->excludes = calloc(HW_CONFIG_EXCLUDES_MAX, sizeof(*share->excludes));
+	if (!share->exclude_text || !share->excludes)
+		return -ENOMEM;
+	at = share->exclude_text;
+	while (at) {
+		if (share->exclude_count == HW_CONFIG_EXCLUDES_MAX)
+			return -E2BIG;
+		share->excludes[share->exclude_count++] = strsep(&at, "\n");
+	}
+	return 0;
+}
+
+static void check_excludes(struct hw_config_checker *checker, struct hw_config_share *share,
+			   const struct hw_ini_section *section)
+{
+	struct hw_filter filter;
+	char quoted[HW_CONFIG_QUOTED_MAX];
+	const char *reason = "";
+	size_t bad = 0;
+	int r;
+
+	r = split_excludes(share);
+	if (r == 0)
+		r = hw_filter_init(&filter, share->excludes, share->exclude_count, &bad, &reason);
+	if (r == 0) {
+		hw_filter_free(&filter);
+	} else if (r == -EINVAL) {
+		size_t nth = 0;
+
+		for (size_t i = 0; i < section->count; i++) {
+			if (strcmp(section->settings[i].key, "exclude") == 0 && nth++ == bad)
+				share->exclude_line = section->lines[i];
+		}
+		hw_config_mistake(checker, share->exclude_line, "[%s] exclude: %s: %s",
+				  checker->section,
+				  hw_quote(quoted, sizeof(quoted), share->excludes[bad],
+					   strlen(share->excludes[bad])),
+				  reason);
+	} else if (r == -E2BIG) {
+		hw_config_mistake(checker, share->exclude_line,
+				  "[%s] exclude: more than %u patterns", checker->section,
+				  HW_CONFIG_EXCLUDES_MAX);
+	} else {
+		checker->error = r;
+	}
+}
+
+/* Each by itself: they were not taken over. */
+static void check_patterns(struct hw_config_checker *checker, const struct hw_ini_section *section)
+{
+	char quoted[HW_CONFIG_QUOTED_MAX];
+
+	for (size_t i = 0; i < section->count; i++) {
+		const char *pattern = section->settings[i].value, *reason = "";
+		struct hw_filter filter;
+		size_t bad;
+		int r;
+
+		if (strcmp(section->settings[i].key, "exclude") != 0)
+			continue;
+		r = hw_filter_init(&filter, &pattern, 1, &bad, &reason);
+		if (r == 0)
+			hw_filter_free(&filter);
+		else if (r == -EINVAL)
+			hw_config_mistake(checker, section->lines[i], "[%s] exclude: %s: %s",
+					  checker->section,
+					  hw_quote(quoted, sizeof(quoted), pattern,
+						   strlen(pattern)),
+					  reason);
+		else
+			checker->error = r;
+	}
+}
+
+/* Some key is wrong, so the share will not be: all the same the others' mistakes are told with it.
+ */
+static void check_the_rest(struct hw_config_checker *checker, struct hw_config_share *share,
+			   const struct hw_ini_section *section)
+{
+	share->path = hw_config_value_of(section, "path");
+	share->watcher = hw_config_value_of(section, "watcher");
+	if (share->path && *share->path) /* else that was told */
+		check_path(checker, share);
+	check_patterns(checker, section);
+	if (share->watcher && *share->watcher)
+		read_watchers(checker, share);
+}
+
+void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini_section *section)
+{
+	struct hw_config *config = checker->config;
+	struct hw_config_share *share;
+	const char *interval = hw_config_value_of(section, "interval");
+
+	share = reallocarray(config->shares, config->share_count + 1, sizeof(*share));
+	if (!share) {
+		checker->error = -ENOMEM;
+		return;
+	}
+	config->shares = share;
+	share += config->share_count++;
+	*share = (struct hw_config_share){
+		.name = section->name,
+		.line = section->line,
+		.path_line = hw_config_line_of(section, "path"),
+		.watcher_line = hw_config_line_of(section, "watcher"),
+		.interval_line = hw_config_line_of(section, "interval"),
+		.settle_max_line = hw_config_line_of(section, "settle_max"),
+		.exclude_line = hw_config_line_of(section, "exclude"),
+		.interval = interval ? interval : "1s",
+	};
+	if (hw_config_apply(checker, &hw_config_share_options, share, section->settings,
+			    section->lines, section->count, &share->strings) < 0) {
+		check_the_rest(checker, share, section);
+		return;
+	}
+	check_path(checker, share);
+	check_excludes(checker, share, section);
+	read_watchers(checker, share);
+	check_interval(checker, share);
+	if (share->settle_max_ns && share->settle_max_ns < share->settle_ns)
+		hw_config_mistake(checker, share->settle_max_line,
+				  "[%s] settle_max: is shorter than settle", checker->section);
+}

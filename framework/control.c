@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "control.h"
+#include "control_answer.h"
+#include "control_socket.h"
+#include "core.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define WORDS_MAX 4u
+
+struct peer {
+	struct hw_control *control; /* borrowed */
+	struct hw_io *io; /* owned */
+	struct peer *next, *prev;
+	int fd; /* owned */
+	char in[HW_CONTROL_REQUEST_MAX];
+	size_t in_len;
+	char *out; /* owned: what is not sent yet */
+	size_t out_len, out_sent;
+	bool busy; /* a command waits for its answer: no other is read */
+	bool ended; /* the peer sends no more */
+};
+
+/* A command that a share answers later. */
+struct pending {
+	struct hw_control *control; /* borrowed */
+	struct peer *peer; /* borrowed; NULL when it left */
+	const struct hw_share *share; /* borrowed */
+	struct pending *next, *prev;
+};
+
+struct hw_control {
+	struct hw_loop *loop; /* borrowed */
+	struct hw_core *core; /* borrowed: the owner */
+	char *path; /* owned */
+	int fd; /* owned: listens */
+	struct hw_io *io; /* owned */
+	struct peer *peers; /* owned list */
+	unsigned peer_count;
+	struct pending *pending; /* owned list */
+	unsigned pending_count;
+};
+
+/* ---- peers ---- */
+
+static void end_peer(struct peer *peer)
+{
+	struct hw_control *control = peer->control;
+	struct pending *pending = NULL;
+
+	DL_FOREACH (control->pending, pending) {
+		if (pending->peer == peer)
+			pending->peer = NULL;
+	}
+	DL_DELETE(control->peers, peer);
+	control->peer_count--;
+	hw_io_del(peer->io);
+	(void)close(peer->fd); /* whatever was not sent is lost with the peer */
+	free(peer->out);
+	free(peer);
+}
+
+/* Sends what the socket takes. -1 when the peer has gone, or all is said. */
+static int send_out(struct peer *peer)
+{
+	while (peer->out_sent < peer->out_len) {
+		ssize_t n = send(peer->fd, peer->out + peer->out_sent,
+				 peer->out_len - peer->out_sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -1;
+		peer->out_sent += (size_t)n;
+	}
+	peer->out_len = peer->out_sent = 0;
+	return peer->ended && !peer->busy ? -1 : 0;
+}
+
+static void update_peer(struct peer *peer)
+{
+	uint32_t events = 0;
+
+	if (!peer->busy && !peer->ended)
+		events |= HW_IO_READ;
+	/* Also to come back and end a peer that has nothing more to hear. */
+	if (peer->out_len > peer->out_sent || (peer->ended && !peer->busy))
+		events |= HW_IO_WRITE;
+	hw_io_set(peer->io, events);
+}
+
+static void queue(struct peer *peer, const char *text, size_t len)
+{
+	char *out;
+
+	if (len > HW_CONTROL_ANSWER_MAX - peer->out_len) {
+		peer->ended = true; /* it never reads */
+		return;
+	}
+	out = realloc(peer->out, peer->out_len + len);
+	if (!out) {
+		peer->ended = true;
+		return;
+	}
+	memcpy(out + peer->out_len, text, len);
+	peer->out = out;
+	peer->out_len += len;
+}
+
+/* ---- answers ---- */
+
+/* Hands over what was written; half an answer for want of memory would be a wrong one. */
+static void answer(struct peer *peer, struct hw_answer *made)
+{
+	char *text;
+	size_t size;
+
+	if (hw_answer_end(made, &text, &size) < 0) {
+		peer->ended = true;
+		return;
+	}
+	queue(peer, text, size);
+	free(text);
+}
+
+static void answer_error(struct peer *peer, const char *reason)
+{
+	struct hw_answer made;
+
+	hw_answer_begin(&made);
+	hw_answer_error(&made, reason);
+	answer(peer, &made);
+}
+
+static void answer_errors(struct peer *peer, const struct hw_errors *errors, int error)
+{
+	struct hw_answer made;
+
+	hw_answer_begin(&made);
+	hw_answer_errors(&made, errors, error);
+	answer(peer, &made);
+}
+
+static void do_status(struct peer *peer, char *const words[])
+{
+	struct hw_answer made;
+
+	(void)words;
+	hw_answer_begin(&made);
+	hw_answer_status(&made, peer->control->core);
+	answer(peer, &made);
+}
+
+/* ---- commands that take a while ---- */
+
+static struct pending *begin_pending(struct peer *peer, const struct hw_share *share)
+{
+	struct hw_control *control = peer->control;
+	struct pending *pending = NULL;
+
+	if (control->pending_count == HW_CONTROL_PENDING_MAX)
+		return NULL;
+	pending = calloc(1, sizeof(*pending));
+	if (!pending)
+		return NULL;
+	pending->control = control;
+	pending->peer = peer;
+	pending->share = share;
+	DL_APPEND(control->pending, pending);
+	control->pending_count++;
+	peer->busy = true;
+	return pending;
+}
+
+/* Returns the peer that waits, NULL when it left. Shares call back from their inside: the next
+ * command, which may remove the share, is left to the turn in which the answer goes out. */
+static struct peer *end_pending(struct pending *pending)
+{
+	struct peer *peer = pending->peer;
+
+	DL_DELETE(pending->control->pending, pending);
+	pending->control->pending_count--;
+	free(pending);
+	if (peer)
+		peer->busy = false;
+	return peer;
+}
+
+static void on_flushed(void *arg, struct hw_share *share, uint64_t seq)
+{
+	struct peer *peer = end_pending(arg);
+	char line[128];
+	int len;
+
+	if (!peer)
+		return;
+	len = snprintf(line, sizeof(line), "ok\tseq=%" PRIu64 "\tepoch=%016" PRIx64 "\n", seq,
+		       hw_share_epoch(share));
+	queue(peer, line, (size_t)len);
+	update_peer(peer);
+}
+
+static void on_switched(void *arg, struct hw_share *share, int error)
+{
+	struct peer *peer = end_pending(arg);
+
+	(void)share;
+	if (!peer)
+		return;
+	if (error < 0)
+		answer_error(peer, strerror(-error));
+	else
+		queue(peer, "ok\n", 3);
+	update_peer(peer);
+}
+
+static struct hw_share *share_or_error(struct peer *peer, const char *name)
+{
+	struct hw_share *share = hw_core_find_share(peer->control->core, name);
+
+	if (!share)
+		answer_error(peer, "there is no such share");
+	return share;
+}
+
+static void do_sync(struct peer *peer, char *const words[])
+{
+	struct hw_share *share = share_or_error(peer, words[1]);
+	struct pending *pending = NULL;
+	int r;
+
+	if (!share)
+		return;
+	pending = begin_pending(peer, share);
+	if (!pending) {
+		answer_error(peer, "too many commands are waiting");
+		return;
+	}
+	r = hw_share_flush(share, on_flushed, pending);
+	if (r < 0) {
+		(void)end_pending(pending);
+		answer_error(peer, strerror(-r));
+	}
+}
+
+static void do_switch(struct peer *peer, char *const words[])
+{
+	struct hw_share *share = share_or_error(peer, words[1]);
+	struct hw_errors errors = { 0 };
+	struct pending *pending = NULL;
+	int r;
+
+	if (!share)
+		return;
+	pending = begin_pending(peer, share);
+	if (!pending) {
+		answer_error(peer, "too many commands are waiting");
+		return;
+	}
+	r = hw_core_switch(peer->control->core, share, words[2], on_switched, pending, &errors);
+	if (r < 0) {
+		(void)end_pending(pending);
+		answer_errors(peer, &errors, r);
+	}
+	hw_errors_free(&errors);
+}
+
+static void do_reload(struct peer *peer, char *const words[])
+{
+	struct hw_errors errors = { 0 };
+	int r;
+
+	(void)words;
+	r = hw_core_reload(peer->control->core, &errors);
+	if (r < 0)
+		answer_errors(peer, &errors, r);
+	else
+		queue(peer, "ok\n", 3);
+	hw_errors_free(&errors);
+}
+
+/* ---- commands ---- */
+
+static const struct {
+	const char *name;
+	size_t words; /* with the name */
+	void (*run)(struct peer *peer, char *const words[]);
+} commands[] = {
+	{ "status", 1, do_status },
+	{ "sync", 2, do_sync },
+	{ "switch", 3, do_switch },
+	{ "reload", 1, do_reload },
+};
+
+static void run_line(struct peer *peer, char *line)
+{
+	char *words[WORDS_MAX + 1] = { 0 }, *word;
+	size_t count = 0;
+
+	while ((word = strsep(&line, " ")) && count < WORDS_MAX) {
+		if (*word)
+			words[count++] = word;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (count == commands[i].words && strcmp(words[0], commands[i].name) == 0) {
+			commands[i].run(peer, words);
+			return;
+		}
+	}
+	answer_error(peer, "no such command: status, sync SHARE, switch SHARE WATCHER, reload");
+}
+
+static void read_commands(struct peer *peer)
+{
+	char *end;
+
+	while (!peer->busy && (end = memchr(peer->in, '\n', peer->in_len))) {
+		char line[HW_CONTROL_REQUEST_MAX];
+		size_t len = (size_t)(end - peer->in);
+
+		memcpy(line, peer->in, len);
+		line[len] = '\0';
+		peer->in_len -= len + 1;
+		memmove(peer->in, end + 1, peer->in_len);
+		run_line(peer, line);
+	}
+	if (!peer->busy && peer->in_len == sizeof(peer->in)) {
+		answer_error(peer, "the command is too long");
+		peer->ended = true;
+	}
+}
+
+static int read_some(struct peer *peer)
+{
+	ssize_t n;
+
+	do {
+		n = recv(peer->fd, peer->in + peer->in_len, sizeof(peer->in) - peer->in_len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -1;
+	if (n == 0)
+		peer->ended = true;
+	peer->in_len += (size_t)n;
+	return 0;
+}
+
+static int on_peer(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct peer *peer = self;
+	int r = 0;
+
+	(void)io, (void)budget;
+	if ((events & HW_IO_HANGUP) && peer->busy && !(events & HW_IO_READ))
+		return 0; /* half closed perhaps: the answer will tell */
+	if (!peer->busy && !peer->ended && (events & (HW_IO_READ | HW_IO_HANGUP)))
+		r = read_some(peer);
+	if (r == 0) {
+		read_commands(peer);
+		r = send_out(peer);
+	}
+	if (r < 0)
+		end_peer(peer);
+	else
+		update_peer(peer);
+	return 1;
+}
+
+static int add_peer(struct hw_control *control, int fd)
+{
+	struct peer *peer;
+	int r;
+
+	if (control->peer_count == HW_CONTROL_PEERS_MAX)
+		return -EMFILE;
+	peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return -ENOMEM;
+	peer->control = control;
+	peer->fd = fd;
+	r = hw_io_add(control->loop, fd, HW_IO_READ, on_peer, peer, &peer->io);
+	if (r < 0) {
+		free(peer);
+		return r;
+	}
+	DL_APPEND(control->peers, peer);
+	control->peer_count++;
+	return 0;
+}
+
+static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct hw_control *control = self;
+	int fd, r;
+
+	(void)io, (void)events, (void)budget;
+	fd = hw_control_accept(control->fd);
+	if (fd < 0)
+		return 0;
+	r = add_peer(control, fd);
+	if (r < 0) {
+		hw_warning("control socket: a peer was turned away: %s", strerror(-r));
+		(void)close(fd); /* nothing was sent */
+	}
+	return 1;
+}
+
+/* ---- life ---- */
+
+int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
+		      struct hw_errors *errors, struct hw_control **ret)
+{
+	struct hw_control *control = calloc(1, sizeof(*control));
+	int r;
+
+	if (!control)
+		return -ENOMEM;
+	control->loop = loop;
+	control->core = core;
+	control->fd = hw_control_listen(path, errors);
+	r = control->fd < 0 ? control->fd : 0;
+	if (r == 0) {
+		control->path = strdup(path);
+		r = control->path ? hw_io_add(loop, control->fd, HW_IO_READ, on_listener, control,
+					      &control->io)
+				  : -ENOMEM;
+	}
+	if (r < 0) {
+		hw_control_destroy(control);
+		return r;
+	}
+	*ret = control;
+	return 0;
+}
+
+void hw_control_forget(struct hw_control *control, const struct hw_share *share)
+{
+	struct pending *pending = NULL, *next = NULL;
+
+	DL_FOREACH_SAFE(control->pending, pending, next)
+	{
+		struct peer *peer;
+
+		if (pending->share != share)
+			continue;
+		peer = end_pending(pending);
+		if (!peer)
+			continue;
+		answer_error(peer, "the share was removed");
+		update_peer(peer); /* it goes out when the loop turns */
+	}
+}
+
+void hw_control_destroy(struct hw_control *control)
+{
+	struct pending *pending = NULL, *next_pending = NULL;
+	struct peer *peer = NULL, *next_peer = NULL;
+
+	if (!control)
+		return;
+	DL_FOREACH_SAFE(control->pending, pending, next_pending)
+	{
+		(void)end_pending(pending);
+	}
+	DL_FOREACH_SAFE(control->peers, peer, next_peer)
+	{
+		end_peer(peer);
+	}
+	hw_io_del(control->io);
+	if (control->fd >= 0)
+		(void)close(control->fd); /* nothing is buffered in it */
+	if (control->path)
+		(void)unlink(control->path); /* the next daemon replaces it all the same */
+	free(control->path);
+	free(control);
+}

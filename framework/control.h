@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The control socket: one command a line in, records out, for `hostwatch status`, `switch`, `sync`.
+ *Loop thread only.
+ *
+ *	status			one `share` record for each share, one `receiver` record for each
+ *receiver switch SHARE WATCHER	answers when the new watcher has taken over sync SHARE
+ *answers with seq=N when the stream tells all that happened before
+ *	reload			as SIGHUP, but tells mistakes
+ *
+ * A record is a line: its kind, then TAB and key=value for each field; in values \t, \n and \\ are
+ *escaped. The last line of an answer is `ok` (with fields) or `error` with the field text. Then the
+ *next command may follow.
+ */
+#ifndef HW_CONTROL_H
+#define HW_CONTROL_H
+
+#include "errors.h"
+#include "loop.h"
+
+#define HW_CONTROL_REQUEST_MAX 1024u /* bytes of a command */
+#define HW_CONTROL_ANSWER_MAX (4u << 20) /* bytes waiting for a peer that does not read */
+#define HW_CONTROL_PEERS_MAX 32u
+#define HW_CONTROL_PENDING_MAX 64u /* commands without an answer yet, of all peers */
+
+struct hw_control;
+struct hw_core;
+struct hw_share;
+
+/*
+ * Listens at `path` with mode 0600; peers of another user than root and this process's are turned
+ * away. Makes the last directory of the path when it is missing, replaces a socket that nobody
+ * listens on. What is wrong is added to `errors`. -EADDRINUSE and the like, -ENOMEM.
+ */
+int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
+		      struct hw_errors *errors, struct hw_control **ret);
+/* Removes the socket. NULL is fine. */
+void hw_control_destroy(struct hw_control *control);
+/* The share is gone (the pointer is compared only): whoever still waits for it is told so. */
+void hw_control_forget(struct hw_control *control, const struct hw_share *share);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core.h"
+#include "build.h"
+#include "control.h"
+#include "core_private.h"
+#include "log.h"
+#include "notify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_STEP_NS (10 * HW_MS)
+
+int hw_core_create(struct hw_loop *loop, const char *file, struct hw_core **ret)
+{
+	struct hw_core *core = calloc(1, sizeof(*core));
+
+	if (!core)
+		return -ENOMEM;
+	core->loop = loop;
+	core->file = strdup(file);
+	if (!core->file || hw_loader_create(&core->loader) < 0) {
+		hw_core_destroy(core);
+		return -ENOMEM;
+	}
+	*ret = core;
+	return 0;
+}
+
+void hw_core_destroy(struct hw_core *core)
+{
+	if (!core)
+		return;
+	hw_timer_del(core->drain_timer);
+	hw_core_keep_nothing(core);
+	hw_core_end_unkept(core);
+	hw_control_destroy(core->control);
+	free(core->sinks);
+	free(core->shares);
+	hw_config_free(core->config);
+	hw_loader_destroy(core->loader);
+	free(core->file);
+	free(core);
+}
+
+int hw_core_check(struct hw_core *core, struct hw_errors *errors)
+{
+	struct hw_config *config;
+	int r = hw_config_load(core->file, core->loader, errors, &config);
+
+	if (r < 0)
+		return r;
+	r = hw_build_rehearse(core->loop, config, errors);
+	hw_config_free(config);
+	return r;
+}
+
+int hw_core_start(struct hw_core *core, struct hw_errors *errors)
+{
+	int r = hw_config_load(core->file, core->loader, errors, &core->config);
+
+	if (r < 0)
+		return r;
+	hw_log_set_level((enum hw_log_level)core->config->log_level);
+	if (*core->config->control) {
+		r = hw_control_create(core->loop, core, core->config->control, errors,
+				      &core->control);
+		if (r < 0)
+			return r;
+	}
+	r = hw_core_apply(core, core->config, errors);
+	if (r < 0) {
+		hw_core_keep_nothing(core);
+		hw_core_end_unkept(core);
+	}
+	return r;
+}
+
+static void go_back(struct hw_core *core)
+{
+	struct hw_errors errors = { 0 };
+
+	if (hw_core_apply(core, core->config, &errors) < 0) {
+		hw_error("the old configuration does not start again either:");
+		hw_errors_log(&errors);
+	}
+	hw_errors_free(&errors);
+}
+
+static int change(struct hw_core *core, struct hw_config *config, struct hw_errors *errors)
+{
+	int r = hw_build_rehearse(core->loop, config, errors);
+
+	if (r == 0) {
+		r = hw_core_apply(core, config, errors);
+		if (r < 0)
+			go_back(core);
+	}
+	return r;
+}
+
+int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
+{
+	char quoted[300];
+	struct hw_config *config;
+	int r;
+
+	hw_notify_reloading();
+	r = hw_config_load(core->file, core->loader, errors, &config);
+	if (r == 0) {
+		r = change(core, config, errors);
+		hw_config_free(r < 0 ? config : core->config);
+		core->config = r < 0 ? core->config : config;
+	}
+	if (r < 0) {
+		hw_error("%s: not reloaded, what ran goes on:",
+			 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)));
+		hw_errors_log(errors);
+	} else {
+		hw_log_set_level((enum hw_log_level)core->config->log_level);
+		hw_info("reloaded: %zu shares, %zu sinks", core->share_count, core->sink_count);
+	}
+	/* READY ends RELOADING, also when nothing changed. */
+	core->announced = false;
+	hw_core_announce(core);
+	return r;
+}
+
+/* ---- stopping ---- */
+
+static bool is_draining(struct hw_core *core)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < core->sink_count; i++) {
+		struct hw_instance *instance = hw_sink_instance(core->sinks[i].sink);
+
+		if (core->sinks[i].started && instance->plugin->drain)
+			more |= instance->plugin->drain(instance->self) > 0;
+	}
+	return more;
+}
+
+static void drain(void *arg, struct hw_timer *timer)
+{
+	struct hw_core *core = arg;
+
+	if (is_draining(core) && hw_loop_now_ns(core->loop) < core->drain_until_ns)
+		hw_timer_set(timer, DRAIN_STEP_NS);
+	else
+		hw_loop_stop(core->loop);
+}
+
+void hw_core_drain(struct hw_core *core)
+{
+	if (core->drain_timer)
+		return; /* already at it */
+	hw_notify_stopping();
+	core->drain_until_ns = hw_loop_now_ns(core->loop) + HW_DRAIN_MAX_NS;
+	if (hw_timer_add(core->loop, drain, core, &core->drain_timer) < 0)
+		hw_loop_stop(core->loop);
+	else
+		drain(core, core->drain_timer);
+}
+
+/* ---- for the control socket ---- */
+
+struct hw_share *hw_core_share(const struct hw_core *core, size_t index)
+{
+	return index < core->share_count ? core->shares[index].share : NULL;
+}
+
+struct hw_sink *hw_core_sink(const struct hw_core *core, size_t index)
+{
+	return index < core->sink_count ? core->sinks[index].sink : NULL;
+}
+
+struct hw_share *hw_core_find_share(const struct hw_core *core, const char *name)
+{
+	for (size_t i = 0; i < core->share_count; i++) {
+		if (strcmp(hw_share_name(core->shares[i].share), name) == 0)
+			return core->shares[i].share;
+	}
+	return NULL;
+}
+
+static int make_watcher(struct hw_core *core, const char *share, const char *name,
+			struct hw_errors *errors, struct hw_instance **ret)
+{
+	struct hw_config_plugin bare = { .name = name };
+	const struct hw_config_plugin *watcher = &bare;
+	const struct hw_config *config = core->config;
+	size_t index;
+	int r;
+
+	if (hw_config_find_watcher(config, name, &index) == 0) {
+		watcher = &config->watchers[index];
+	} else {
+		r = hw_loader_load(core->loader, HW_PLUGIN_WATCHER, name, errors, &bare.module);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < config->share_count; i++) {
+		if (strcmp(config->shares[i].name, share) == 0)
+			return hw_build_watcher(core->loop, &config->shares[i], watcher, errors,
+						ret);
+	}
+	return -ENOENT;
+}
+
+int hw_core_switch(struct hw_core *core, struct hw_share *share, const char *watcher,
+		   hw_share_switch_fn *done, void *arg, struct hw_errors *errors)
+{
+	struct hw_instance *instance;
+	int r;
+
+	r = make_watcher(core, hw_share_name(share), watcher, errors, &instance);
+	if (r < 0)
+		return r;
+	r = hw_share_switch(share, instance, done, arg);
+	if (r < 0) {
+		hw_errors_add(errors, "share %s: %s", hw_share_name(share), strerror(-r));
+		hw_instance_destroy(instance);
+	}
+	return r;
+}

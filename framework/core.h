@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Everything that one daemon runs: shares, sinks, control socket, as its configuration says. Loop
+ * thread only. */
+#ifndef HW_CORE_H
+#define HW_CORE_H
+
+#include "config.h"
+#include "share.h"
+#include "sink.h"
+
+struct hw_core;
+
+#define HW_DRAIN_MAX_NS                                                                            \
+	(2 * HW_SEC) /* how long sinks may take to send what they hold when the daemon stops */
+
+/* A core that runs nothing yet. file is the configuration's path. -ENOMEM. */
+int hw_core_create(struct hw_loop *loop, const char *file, struct hw_core **ret);
+/* Stops sinks, then shares, then frees. NULL is fine. */
+void hw_core_destroy(struct hw_core *core);
+
+/* Reads the configuration and calls every plugin's open(), no more: `hostwatch check`. -EINVAL with
+ * mistakes in `errors`; -ENOENT and the like; -ENOMEM. */
+int hw_core_check(struct hw_core *core, struct hw_errors *errors);
+
+/* Reads the configuration and starts what it describes. Rights that no plugin needs are given up.
+ * The service manager is told ready when every share is online. On failure nothing runs; errors as
+ * for hw_core_check(). */
+int hw_core_start(struct hw_core *core, struct hw_errors *errors);
+
+/* Reads the configuration again and changes what differs: shares and sinks that are described as
+ * before keep running. A file with mistakes changes nothing. plugin_path, control and what needs
+ * rights given up take effect at the next start. */
+int hw_core_reload(struct hw_core *core, struct hw_errors *errors);
+
+/* Lets every sink send what it holds, at most HW_DRAIN_MAX_NS, then stops the loop. */
+void hw_core_drain(struct hw_core *core);
+
+/* ---- for the control socket ---- */
+
+struct hw_share *hw_core_share(const struct hw_core *core, size_t index); /* NULL behind the last */
+struct hw_sink *hw_core_sink(const struct hw_core *core, size_t index); /* NULL behind the last */
+struct hw_share *hw_core_find_share(const struct hw_core *core, const char *name);
+/* hw_share_switch() to a watcher of the configuration, or any plugin of that name. Errors as lines.
+ */
+int hw_core_switch(struct hw_core *core, struct hw_share *share, const char *watcher,
+		   hw_share_switch_fn *done, void *arg, struct hw_errors *errors);
+
+#endif

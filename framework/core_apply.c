@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "build.h"
+#include "capabilities.h"
+#include "control.h"
+#include "core_private.h"
+#include "log.h"
+#include "notify.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- readiness ---- */
+
+void hw_core_announce(struct hw_core *core)
+{
+	size_t online = 0;
+
+	for (size_t i = 0; i < core->share_count; i++) {
+		enum hw_share_state state = hw_share_state(core->shares[i].share);
+
+		if (!core->shares[i].started || state == HW_SHARE_ARMING)
+			return;
+		online += state == HW_SHARE_ONLINE;
+	}
+	if (core->announced || core->share_count == 0)
+		return;
+	core->announced = true;
+	hw_notify_status("%zu of %zu shares online, %zu sinks", online, core->share_count,
+			 core->sink_count);
+	hw_notify_ready();
+	hw_info("ready: %zu of %zu shares online, %zu sinks", online, core->share_count,
+		core->sink_count);
+}
+
+static void on_share(void *arg, struct hw_share *share)
+{
+	struct hw_core *core = arg;
+
+	(void)share;
+	if (!core->announced)
+		hw_core_announce(core);
+}
+
+/* ---- ending ---- */
+
+static void end_sink(struct core_sink *sink)
+{
+	hw_sink_destroy(sink->sink);
+	free(sink->signature);
+}
+
+static void end_share(struct hw_core *core, struct core_share *share)
+{
+	hw_share_unlisten(share->share, on_share, core);
+	hw_share_destroy(share->share);
+	if (core->control)
+		hw_control_forget(core->control, share->share); /* whoever it has not answered */
+	free(share->signature);
+}
+
+/* Sinks first: they borrow shares. */
+void hw_core_end_unkept(struct hw_core *core)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < core->sink_count; i++) {
+		if (core->sinks[i].keep)
+			core->sinks[kept++] = core->sinks[i];
+		else
+			end_sink(&core->sinks[i]);
+	}
+	core->sink_count = kept;
+	kept = 0;
+	for (size_t i = 0; i < core->share_count; i++) {
+		if (core->shares[i].keep)
+			core->shares[kept++] = core->shares[i];
+		else
+			end_share(core, &core->shares[i]);
+	}
+	core->share_count = kept;
+}
+
+void hw_core_keep_nothing(struct hw_core *core)
+{
+	for (size_t i = 0; i < core->sink_count; i++)
+		core->sinks[i].keep = false;
+	for (size_t i = 0; i < core->share_count; i++)
+		core->shares[i].keep = false;
+}
+
+/* ---- what runs and what shall run ---- */
+
+static struct core_share *find_share(const struct hw_core *core, const char *name)
+{
+	for (size_t i = 0; i < core->share_count; i++) {
+		if (strcmp(hw_share_name(core->shares[i].share), name) == 0)
+			return &core->shares[i];
+	}
+	return NULL;
+}
+
+static struct core_sink *find_sink(const struct hw_core *core, const char *name)
+{
+	for (size_t i = 0; i < core->sink_count; i++) {
+		if (strcmp(hw_sink_instance(core->sinks[i].sink)->name, name) == 0)
+			return &core->sinks[i];
+	}
+	return NULL;
+}
+
+static int mark_shares(struct hw_core *core, const struct hw_config *config)
+{
+	for (size_t i = 0; i < config->share_count; i++) {
+		struct core_share *share = find_share(core, config->shares[i].name);
+		char *signature;
+
+		if (!share)
+			continue;
+		signature = hw_build_share_signature(config, &config->shares[i]);
+		if (!signature)
+			return -ENOMEM;
+		share->keep = strcmp(share->signature, signature) == 0;
+		free(signature);
+	}
+	return 0;
+}
+
+/* A sink whose shares are restarted restarts as well. */
+static bool shares_are_kept(const struct hw_core *core, const struct hw_config *config,
+			    const struct hw_config_plugin *sink)
+{
+	for (size_t i = 0; i < config->share_count; i++) {
+		const struct core_share *share = find_share(core, config->shares[i].name);
+
+		if (hw_config_sink_serves(sink, config->shares[i].name) && !(share && share->keep))
+			return false;
+	}
+	return true;
+}
+
+static int mark_sinks(struct hw_core *core, const struct hw_config *config)
+{
+	for (size_t i = 0; i < config->sink_count; i++) {
+		struct core_sink *sink = find_sink(core, config->sinks[i].name);
+		char *signature;
+
+		if (!sink || !shares_are_kept(core, config, &config->sinks[i]))
+			continue;
+		signature = hw_build_sink_signature(config, &config->sinks[i]);
+		if (!signature)
+			return -ENOMEM;
+		sink->keep = strcmp(sink->signature, signature) == 0;
+		free(signature);
+	}
+	return 0;
+}
+
+/* ---- building ---- */
+
+static int add_share(struct hw_core *core, const struct hw_config *config,
+		     const struct hw_config_share *described, struct hw_errors *errors)
+{
+	struct core_share *shares, share = { .keep = true };
+	int r;
+
+	shares = reallocarray(core->shares, core->share_count + 1, sizeof(*shares));
+	if (!shares)
+		return -ENOMEM;
+	core->shares = shares;
+	share.signature = hw_build_share_signature(config, described);
+	if (!share.signature)
+		return -ENOMEM;
+	r = hw_build_share(core->loop, config, described, errors, &share.share);
+	if (r < 0) {
+		free(share.signature);
+		return r;
+	}
+	r = hw_share_listen(share.share, on_share, core);
+	if (r < 0) {
+		end_share(core, &share);
+		return r;
+	}
+	core->shares[core->share_count++] = share;
+	return 0;
+}
+
+static int build_sink(struct hw_core *core, const struct hw_config *config,
+		      const struct hw_config_plugin *described, struct hw_errors *errors,
+		      struct hw_sink **ret)
+{
+	struct hw_share **shares = calloc(config->share_count + 1, sizeof(struct hw_share *));
+	size_t count = 0;
+	int r;
+
+	if (!shares)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->share_count; i++) {
+		struct core_share *share = find_share(core, config->shares[i].name);
+
+		if (share && hw_config_sink_serves(described, config->shares[i].name))
+			shares[count++] = share->share;
+	}
+	r = hw_build_sink(core->loop, described, shares, count, errors, ret);
+	free(shares);
+	return r;
+}
+
+static int add_sink(struct hw_core *core, const struct hw_config *config,
+		    const struct hw_config_plugin *described, struct hw_errors *errors)
+{
+	struct core_sink *sinks, sink = { .keep = true };
+	int r;
+
+	sinks = reallocarray(core->sinks, core->sink_count + 1, sizeof(*sinks));
+	if (!sinks)
+		return -ENOMEM;
+	core->sinks = sinks;
+	sink.signature = hw_build_sink_signature(config, described);
+	if (!sink.signature)
+		return -ENOMEM;
+	r = build_sink(core, config, described, errors, &sink.sink);
+	if (r < 0) {
+		free(sink.signature);
+		return r;
+	}
+	core->sinks[core->sink_count++] = sink;
+	return 0;
+}
+
+static int add_missing(struct hw_core *core, const struct hw_config *config,
+		       struct hw_errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < config->share_count && r == 0; i++) {
+		if (!find_share(core, config->shares[i].name))
+			r = add_share(core, config, &config->shares[i], errors);
+	}
+	for (size_t i = 0; i < config->sink_count && r == 0; i++) {
+		if (!find_sink(core, config->sinks[i].name))
+			r = add_sink(core, config, &config->sinks[i], errors);
+	}
+	return r;
+}
+
+/* ---- starting ---- */
+
+static int start_sinks(struct hw_core *core, struct hw_errors *errors)
+{
+	for (size_t i = 0; i < core->sink_count; i++) {
+		struct core_sink *sink = &core->sinks[i];
+		const struct hw_instance *instance = hw_sink_instance(sink->sink);
+		int r;
+
+		if (sink->started)
+			continue;
+		r = hw_sink_start(sink->sink);
+		if (r < 0) {
+			hw_errors_add(errors, "sink %s: %s", instance->name,
+				      *instance->reason ? instance->reason : strerror(-r));
+			return r;
+		}
+		sink->started = true;
+	}
+	return 0;
+}
+
+static int start_shares(struct hw_core *core, struct hw_errors *errors)
+{
+	for (size_t i = 0; i < core->share_count; i++) {
+		struct core_share *share = &core->shares[i];
+		int r;
+
+		if (share->started)
+			continue;
+		r = hw_share_start(share->share);
+		if (r < 0) {
+			hw_errors_add(errors, "share %s: %s", hw_share_name(share->share),
+				      r == -ENODEV ? "no watcher can watch it" : strerror(-r));
+			return r;
+		}
+		share->started = true;
+	}
+	return 0;
+}
+
+/* Before the shares start: their listings are the first to use the thread pool, whose threads
+ * inherit what is left. */
+static int drop_rights(struct hw_core *core, const struct hw_config *config,
+		       struct hw_errors *errors)
+{
+	/* Directories that others made unreadable belong to the share too; leases on the files of
+	 * others. */
+	uint64_t keep = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_LEASE;
+	int r;
+
+	if (core->dropped)
+		return 0;
+	for (size_t i = 0; i < config->watcher_count; i++)
+		keep |= config->watchers[i].module->plugin.capabilities;
+	for (size_t i = 0; i < config->sink_count; i++)
+		keep |= config->sinks[i].module->plugin.capabilities;
+	r = hw_capabilities_keep(keep);
+	if (r < 0) {
+		hw_errors_add(errors, "rights could not be given up: %s", strerror(-r));
+		return r;
+	}
+	core->dropped = true;
+	return 0;
+}
+
+/* Brings what runs to what the configuration says. */
+int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors)
+{
+	int r;
+
+	hw_core_keep_nothing(core);
+	r = mark_shares(core, config);
+	if (r == 0)
+		r = mark_sinks(core, config);
+	if (r < 0)
+		return r;
+	hw_core_end_unkept(core);
+	core->announced = false;
+	r = add_missing(core, config, errors);
+	if (r == 0)
+		r = start_sinks(core, errors);
+	if (r == 0)
+		r = drop_rights(core, config, errors);
+	if (r == 0)
+		r = start_shares(core, errors);
+	if (r == 0)
+		hw_core_announce(core); /* when all shares were kept no listener is called */
+	return r;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What core.c (life, reload, stop) and core_apply.c (what runs becomes what is described) share. */
+#ifndef HW_CORE_PRIVATE_H
+#define HW_CORE_PRIVATE_H
+
+#include "core.h"
+
+struct core_share {
+	struct hw_share *share; /* owned */
+	char *signature; /* owned */
+	bool keep; /* the new configuration describes it as well */
+	bool started;
+};
+
+struct core_sink {
+	struct hw_sink *sink; /* owned */
+	char *signature; /* owned */
+	bool keep;
+	bool started;
+};
+
+struct hw_core {
+	struct hw_loop *loop; /* borrowed */
+	char *file; /* owned */
+	struct hw_loader *loader; /* owned */
+	struct hw_config *config; /* owned: what runs; NULL before start */
+	struct hw_control *control; /* owned; NULL: none */
+	struct core_share *shares; /* owned, in no order */
+	size_t share_count;
+	struct core_sink *sinks; /* owned, in no order */
+	size_t sink_count;
+	struct hw_timer *drain_timer; /* owned */
+	uint64_t drain_until_ns;
+	bool dropped; /* rights were given up */
+	bool announced; /* the service manager was told ready */
+};
+
+/* Brings what runs to what the configuration says. What differs ends first. On failure some of it
+ * runs. */
+int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors);
+/* Marks everything for hw_core_end_unkept(), which ends what is not kept: sinks, then shares. */
+void hw_core_keep_nothing(struct hw_core *core);
+void hw_core_end_unkept(struct hw_core *core);
+/* Tells the service manager that we are ready, once, when every share is up. */
+void hw_core_announce(struct hw_core *core);
+
+#endif

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* ---- pure ---- */
+
+static const uint8_t type_of[16] = {
+	[S_IFREG >> 12] = HW_TYPE_FILE,    [S_IFDIR >> 12] = HW_TYPE_DIR,
+	[S_IFLNK >> 12] = HW_TYPE_SYMLINK, [S_IFIFO >> 12] = HW_TYPE_OTHER,
+	[S_IFCHR >> 12] = HW_TYPE_OTHER,   [S_IFBLK >> 12] = HW_TYPE_OTHER,
+	[S_IFSOCK >> 12] = HW_TYPE_OTHER,
+};
+
+/* Anybody may set times that 64 bits of nanoseconds do not hold: they wrap, and still differ. */
+static int64_t nanoseconds(const struct statx_timestamp *t)
+{
+	return (int64_t)((uint64_t)t->tv_sec * UINT64_C(1000000000) + t->tv_nsec);
+}
+
+static uint32_t mix(uint64_t a, uint64_t b)
+{
+	uint64_t words[2] = { a, b };
+
+	return (uint32_t)XXH3_64bits(words, sizeof(words));
+}
+
+dev_t hw_statx_dev(const struct statx *stx)
+{
+	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
+
+void hw_stat_from_statx(struct hw_stat *stat, const struct statx *stx)
+{
+	stat->ino = stx->stx_ino;
+	stat->mtime_ns = nanoseconds(&stx->stx_mtime);
+	stat->ctime_ns = nanoseconds(&stx->stx_ctime);
+	stat->btime_ns = stx->stx_mask & STATX_BTIME ? nanoseconds(&stx->stx_btime) : 0;
+	stat->size = stx->stx_size;
+	stat->attr = mix(stx->stx_mode, (uint64_t)stx->stx_uid << 32 | stx->stx_gid);
+	stat->ident = (uint32_t)((uint64_t)stat->btime_ns ^ ((uint64_t)stat->btime_ns >> 32));
+	stat->nlink = stx->stx_nlink;
+	stat->fs = 0;
+	stat->generation = false;
+	stat->type = type_of[(stx->stx_mode & S_IFMT) >> 12];
+}
+
+/*
+ * File handles that are just inode number and generation (fs/libfs.c, mm/shmem.c,
+ * fs/xfs/xfs_export.c), so that four bytes an entry are enough to make them again.
+ */
+static const struct handle_layout {
+	int type;
+	unsigned bytes;
+	unsigned ino, ino_size, generation;
+} layouts[] = {
+	{ .type = 1, .bytes = 8, .ino = 0, .ino_size = 4, .generation = 4 },
+	{ .type = 1, .bytes = 12, .ino = 4, .ino_size = 8, .generation = 0 },
+	{ .type = 0x81, .bytes = 12, .ino = 0, .ino_size = 8, .generation = 8 },
+};
+#define LAYOUTS (sizeof(layouts) / sizeof(layouts[0]))
+
+union handle {
+	struct file_handle h;
+	char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret)
+{
+	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount_id;
+
+	if (name_to_handle_at(dirfd, name ? name : "", &u.h, &mount_id, name ? 0 : AT_EMPTY_PATH) <
+	    0)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		const struct handle_layout *l = &layouts[i];
+
+		if (l->type == u.h.handle_type && l->bytes == u.h.handle_bytes &&
+		    memcmp(u.h.f_handle + l->ino, &ino, l->ino_size) == 0) {
+			memcpy(ret, u.h.f_handle + l->generation, sizeof(*ret));
+			return 0;
+		}
+	}
+	return -EOPNOTSUPP;
+}
+
+uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
+{
+	uint64_t ino = 0;
+
+	for (size_t i = 0; i < LAYOUTS; i++)
+		if (layouts[i].type == type && layouts[i].bytes == len)
+			memcpy(&ino, (const char *)handle + layouts[i].ino, layouts[i].ino_size);
+	return ino;
+}
+
+static int open_beneath_short(int dir, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The longest beginning of path, ending before a slash, that fits the kernel's limit. */
+static size_t first_part(const char *path, size_t len)
+{
+	size_t n = len < PATH_MAX ? len : PATH_MAX - 1;
+
+	if (n == len)
+		return n;
+	while (n && path[n] != '/')
+		n--;
+	return n;
+}
+
+int hw_open_beneath(int root, const char *path, size_t len, int flags)
+{
+	char part[PATH_MAX];
+	int dir = root;
+
+	for (;;) {
+		size_t n = first_part(path, len);
+		bool last = n == len, fits = n || !len;
+		int fd = -ENAMETOOLONG;
+
+		memcpy(part, n ? path : ".", n ? n : 1);
+		part[n ? n : 1] = '\0';
+		if (fits)
+			fd = open_beneath_short(dir, part,
+						last ? flags | O_CLOEXEC
+						     : O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (dir != root)
+			close(dir);
+		if (fd < 0 || last)
+			return fd;
+		dir = fd;
+		path += n + 1;
+		len -= n + 1;
+	}
+}
+
+/* ---- root and filesystems ---- */
+
+void hw_disk_init(struct hw_disk *disk, const struct hw_tree *tree)
+{
+	memset(disk, 0, sizeof(*disk));
+	disk->root = -1;
+	disk->tree = tree;
+	for (unsigned i = 0; i < HW_DIRS_CACHE; i++)
+		disk->dirs[i].fd = -1;
+}
+
+static void close_filesystems(struct hw_disk *disk)
+{
+	for (uint32_t i = 0; i < disk->filesystem_count; i++) {
+		if (disk->filesystems[i].fd >= 0)
+			close(disk->filesystems[i].fd);
+		disk->filesystems[i].fd = -1;
+	}
+}
+
+/* Cached descriptors of all shares: each has its own cache, but the limit is the process's. Loop
+ * thread only. */
+static unsigned cached;
+
+static unsigned cached_max(void)
+{
+	static unsigned max;
+	struct rlimit limit;
+
+	if (!max) {
+		(void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail with these arguments */
+		max = limit.rlim_cur / 4 < 65536 ? (unsigned)limit.rlim_cur / 4 : 65536;
+		max = max ? max : 1;
+	}
+	return max;
+}
+
+static void close_slot(struct hw_dir_slot *slot)
+{
+	if (slot->fd >= 0) {
+		close(slot->fd);
+		cached--;
+	}
+	*slot = (struct hw_dir_slot){ .fd = -1 };
+}
+
+bool hw_disk_is_short(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+/* False when there was nothing to give up. */
+static bool give_up_cached(struct hw_disk *disk, int but)
+{
+	bool closed = false;
+
+	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
+		if (disk->dirs[i].fd >= 0 && disk->dirs[i].fd != but) {
+			close_slot(&disk->dirs[i]);
+			closed = true;
+		}
+	}
+	return closed;
+}
+
+int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags)
+{
+	int fd = openat(dirfd, name, flags | O_CLOEXEC);
+
+	if (fd < 0 && hw_disk_is_short(-errno) && give_up_cached(disk, dirfd))
+		fd = openat(dirfd, name, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+void hw_disk_close_root(struct hw_disk *disk)
+{
+	for (unsigned i = 0; i < HW_DIRS_CACHE; i++)
+		close_slot(&disk->dirs[i]);
+	close_filesystems(disk);
+	if (disk->root >= 0)
+		close(disk->root);
+	disk->root = -1;
+}
+
+void hw_disk_free(struct hw_disk *disk)
+{
+	hw_disk_close_root(disk);
+	free(disk->filesystems);
+	disk->filesystems = NULL;
+	disk->filesystem_count = 0;
+}
+
+int hw_disk_open_root(struct hw_disk *disk, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	hw_disk_close_root(disk);
+	disk->root = fd;
+	disk->root_dev = st.st_dev;
+	return 0;
+}
+
+int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
+{
+	uint32_t i;
+
+	for (i = 0; i < disk->filesystem_count && disk->filesystems[i].dev != dev; i++)
+		;
+	if (i == disk->filesystem_count) {
+		if (i == HW_FILESYSTEMS_MAX)
+			return -E2BIG;
+		struct hw_filesystem *list = realloc(disk->filesystems, (i + 1) * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		disk->filesystems = list;
+		list[i] = (struct hw_filesystem){
+			.dev = dev, .fd = -1, .watcher = UINT8_MAX, .leases = true
+		};
+		disk->filesystem_count++;
+	}
+	/* Only generations need it, and only a descriptor that is not O_PATH will do. It keeps the
+	 * mount busy, which the root does as well. */
+	if (disk->filesystems[i].fd < 0 && disk->generations && fd >= 0 && dev == disk->root_dev)
+		disk->filesystems[i].fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return (int)i;
+}
+
+/* ---- directories ---- */
+
+static struct hw_dir_slot *slot_of(struct hw_disk *disk, uint32_t dir)
+{
+	return &disk->dirs[dir & (HW_DIRS_CACHE - 1)];
+}
+
+static bool slot_has(const struct hw_disk *disk, const struct hw_dir_slot *slot, uint32_t dir)
+{
+	return slot->fd >= 0 && slot->id == dir &&
+	       slot->serial == hw_tree_entry(disk->tree, dir)->dir.serial;
+}
+
+static bool is_foreign(const struct hw_disk *disk, uint32_t dir)
+{
+	return disk->filesystems[hw_tree_entry(disk->tree, dir)->fs].dev != disk->root_dev;
+}
+
+/* Any of this share's; none when others have all. */
+static void close_one(struct hw_disk *disk)
+{
+	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
+		struct hw_dir_slot *slot = &disk->dirs[disk->hand++ & (HW_DIRS_CACHE - 1)];
+
+		if (slot->fd >= 0) {
+			close_slot(slot);
+			return;
+		}
+	}
+}
+
+void hw_disk_put_dir(struct hw_disk *disk, uint32_t dir, int fd)
+{
+	struct hw_dir_slot *slot = slot_of(disk, dir);
+
+	close_slot(slot);
+	if (cached >= cached_max())
+		close_one(disk);
+	cached++;
+	slot->id = dir;
+	slot->serial = hw_tree_entry(disk->tree, dir)->dir.serial;
+	slot->fd = fd;
+	disk->foreign |= is_foreign(disk, dir);
+}
+
+void hw_disk_forget_dir(struct hw_disk *disk, uint32_t dir)
+{
+	struct hw_dir_slot *slot = slot_of(disk, dir);
+
+	if (slot->fd < 0 || slot->id != dir)
+		return;
+	close_slot(slot);
+}
+
+void hw_disk_release_foreign(struct hw_disk *disk)
+{
+	if (!disk->foreign)
+		return;
+	disk->foreign = false;
+	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
+		struct hw_dir_slot *slot = &disk->dirs[i];
+
+		if (slot->fd >= 0 && is_foreign(disk, slot->id))
+			close_slot(slot);
+	}
+}
+
+/* From the nearest ancestor that is open, so that a cold directory costs the names between. */
+static int open_dir(struct hw_disk *disk, uint32_t dir)
+{
+	const struct hw_tree *tree = disk->tree;
+	static char buf[HW_PATH_MAX + 1]; /* loop thread only */
+	char *p = buf + sizeof(buf);
+	uint32_t id = dir;
+	int base = disk->root;
+
+	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent) {
+		const struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if (id != dir && slot_has(disk, slot_of(disk, id), id)) {
+			base = slot_of(disk, id)->fd;
+			break;
+		}
+		if ((size_t)(p - buf) < e->name_len + 1u)
+			return -ENAMETOOLONG;
+		if (p != buf + sizeof(buf))
+			*--p = '/';
+		p -= e->name_len;
+		memcpy(p, hw_tree_name(tree, id), e->name_len);
+	}
+	return hw_open_beneath(base, p, (size_t)(buf + sizeof(buf) - p), O_PATH | O_DIRECTORY);
+}
+
+int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
+{
+	struct hw_dir_slot *slot = slot_of(disk, dir);
+	struct hw_stat stat;
+
+	if (dir == HW_ROOT)
+		return disk->root >= 0 ? disk->root : -ENOENT;
+	if (slot_has(disk, slot, dir))
+		return slot->fd;
+	if (disk->root < 0)
+		return -ENOENT;
+	int fd = open_dir(disk, dir);
+
+	if (hw_disk_is_short(fd) && give_up_cached(disk, -1))
+		fd = open_dir(disk, dir);
+	if (fd < 0)
+		return fd;
+	int r = hw_disk_stat_fd(disk, fd, &stat);
+
+	if (r == 0 && !hw_tree_is_same(hw_tree_entry(disk->tree, dir), &stat))
+		r = -ESTALE;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	hw_disk_put_dir(disk, dir, fd);
+	return fd;
+}
+
+/* ---- entries ---- */
+
+static int stat_at(struct hw_disk *disk, int dirfd, const char *name, int flags,
+		   struct hw_stat *ret)
+{
+	struct statx stx;
+	struct hw_stat stat;
+
+	if (statx(dirfd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) <
+	    0)
+		return -errno;
+	hw_stat_from_statx(&stat, &stx);
+	if (disk->generations)
+		stat.generation =
+			hw_stat_generation(dirfd, *name ? name : NULL, stat.ino, &stat.ident) == 0;
+	int fs = hw_disk_filesystem(disk, hw_statx_dev(&stx),
+				    stat.type == HW_TYPE_DIR && !*name ? dirfd : -1);
+
+	if (fs < 0)
+		return fs;
+	stat.fs = (uint16_t)fs;
+	*ret = stat;
+	return 0;
+}
+
+int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret)
+{
+	return stat_at(disk, fd, "", AT_EMPTY_PATH, ret);
+}
+
+static int dir_and_name(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
+			char terminated[HW_NAME_MAX + 1])
+{
+	if (!len || len > HW_NAME_MAX)
+		return -EINVAL;
+	memcpy(terminated, name, len);
+	terminated[len] = '\0';
+	int fd = hw_disk_dir(disk, dir);
+
+	return fd == -ENOTDIR || fd == -ESTALE || fd == -ELOOP ? -ENOENT : fd;
+}
+
+int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
+		 struct hw_stat *ret)
+{
+	char terminated[HW_NAME_MAX + 1];
+	int fd = dir_and_name(disk, dir, name, len, terminated);
+
+	return fd < 0 ? fd : stat_at(disk, fd, terminated, 0, ret);
+}
+
+static bool lease_is_unsupported(int error)
+{
+	return error == EINVAL || error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS;
+}
+
+/* 1, 0 or -EOPNOTSUPP for an open file. */
+static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
+{
+	if (!disk->filesystems[fs].leases)
+		return -EOPNOTSUPP;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+		return 1; /* the close(2) that follows gives it back */
+	if (errno == EAGAIN)
+		return 0;
+	if (lease_is_unsupported(errno))
+		disk->filesystems[fs].leases = false;
+	return -EOPNOTSUPP;
+}
+
+int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
+		      struct hw_stat *ret)
+{
+	char terminated[HW_NAME_MAX + 1];
+	struct hw_stat stat;
+	int dirfd = dir_and_name(disk, dir, name, len, terminated);
+
+	if (dirfd < 0)
+		return dirfd;
+	int fd = hw_disk_openat(disk, dirfd, terminated,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ELOOP ? -ENOENT : -EOPNOTSUPP;
+	int r = hw_disk_stat_fd(disk, fd, &stat);
+
+	if (r == 0)
+		r = stat.type == HW_TYPE_FILE ? try_lease(disk, fd, stat.fs) : -ENOENT;
+	close(fd);
+	if (r >= 0)
+		*ret = stat;
+	return r;
+}
+
+/* Whether the inode behind the handle, found through a directory on its filesystem, is alive. */
+static int is_alive(int on, const struct hw_entry *entry)
+{
+	union handle u;
+	struct stat st;
+
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		const struct handle_layout *l = &layouts[i];
+
+		memset(&u, 0, sizeof(u));
+		u.h.handle_type = l->type;
+		u.h.handle_bytes = l->bytes;
+		memcpy(u.h.f_handle + l->ino, &entry->ino, l->ino_size);
+		memcpy(u.h.f_handle + l->generation, &entry->ident, sizeof(entry->ident));
+		int fd = open_by_handle_at(on, &u.h, O_PATH | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		int r = fstat(fd, &st) == 0 && st.st_ino == entry->ino && st.st_nlink > 0 &&
+			(entry->type == HW_TYPE_DIR || (uint16_t)st.st_nlink >= entry->nlink);
+
+		close(fd);
+		return r;
+	}
+	return 0;
+}
+
+int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry)
+{
+	int on = disk->filesystems[entry->fs].fd, alive, parent;
+
+	if (!entry->generation)
+		return 0;
+	if (on >= 0)
+		return is_alive(on, entry);
+	parent = hw_disk_dir(disk, entry->parent);
+	on = parent < 0 ? -1 : openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (on < 0)
+		return 0;
+	alive = is_alive(on, entry);
+	close(on);
+	return alive;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fill.h"
+
+#include "arm.h"
+#include "hint.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT_ONCE 4096u /* entries of one directory listed in place; the walk does the rest */
+#define DEPTH_MAX 64u /* nested in place */
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+/* ---- what is it that appeared ---- */
+
+static uint32_t known_name(struct hw_share *share, const struct hw_stat *stat)
+{
+	uint32_t id = 0;
+
+	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
+		if (hw_tree_is_same(entry_of(share, id), stat))
+			return id;
+	return 0;
+}
+
+enum hw_arrival hw_fill_arrival(struct hw_share *share, const struct hw_stat *stat,
+				int64_t since_ns)
+{
+	bool old = stat->btime_ns && stat->btime_ns < since_ns;
+
+	if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
+		return old || known_name(share, stat) ? HW_ARRIVED_LINK : HW_ARRIVED_NEW;
+	return old ? HW_ARRIVED_MOVED_IN : HW_ARRIVED_NEW;
+}
+
+uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat)
+{
+	struct hw_stat there;
+	uint32_t id = 0;
+
+	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
+		struct hw_entry *e = entry_of(share, id);
+
+		if (id == HW_ROOT || !hw_tree_is_same(e, stat))
+			continue;
+		int r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				     e->name_len, &there);
+
+		if (r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &there)))
+			return id;
+	}
+	return 0;
+}
+
+/* ---- one entry of a listing ---- */
+
+struct arriving {
+	uint32_t dir;
+	enum hw_arrival how;
+	int64_t since_ns;
+};
+
+static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
+		       size_t len, const struct hw_stat *stat, enum hw_arrival *ret_how)
+{
+	uint32_t id = share->silent ? 0 : hw_fill_renamed_from(share, stat);
+
+	*ret_how = a->how;
+	if (id && !hw_tree_is_below(&share->tree, a->dir, id)) {
+		hw_history_move(share, id, a->dir, name, len, stat);
+		if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
+			hw_scan_below(share, id);
+		return 0;
+	}
+	if (a->how == HW_ARRIVED_NEW && !share->silent)
+		*ret_how = hw_fill_arrival(share, stat, a->since_ns);
+	else if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
+		*ret_how = HW_ARRIVED_LINK;
+	return hw_history_create(share, a->dir, name, len, stat, *ret_how);
+}
+
+static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (e->type == HW_TYPE_DIR)
+		hw_fill_dir(share, id,
+			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
+	else if (how == HW_ARRIVED_NEW && e->type == HW_TYPE_FILE && e->size && !share->silent)
+		(void)hw_ids_add(&share->modified,
+				 id); /* the close_write that follows tells as much */
+}
+
+static void apply_one(struct hw_share *share, const struct arriving *a,
+		      const struct hw_listing *listing, const struct hw_found *found, bool touched)
+{
+	const char *name = listing->names + found->name;
+	struct hw_stat stat = found->stat;
+	enum hw_arrival how;
+
+	if (hw_share_is_excluded(share, a->dir, name, found->name_len, stat.type == HW_TYPE_DIR))
+		return;
+	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
+		return; /* a hint was faster */
+	if (touched) {
+		if (hw_disk_stat(&share->disk, a->dir, name, found->name_len, &stat) < 0)
+			return;
+	} else {
+		int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+
+		if (fs < 0)
+			return;
+		stat.fs = (uint16_t)fs;
+	}
+	uint32_t id = arrive(share, a, name, found->name_len, &stat, &how);
+
+	if (id)
+		arrived(share, id, how);
+}
+
+void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing *listing,
+		   enum hw_arrival how, bool touched)
+{
+	struct arriving a = {
+		.dir = dir,
+		.how = how,
+		.since_ns = share->scan.since_ns,
+	};
+	hw_token token = hw_tree_token(&share->tree, dir);
+
+	/* Without an observation under way: what is older than its new directory was not made in
+	 * it. */
+	if (!a.since_ns)
+		a.since_ns = share->fill_since_ns;
+	for (uint32_t i = 0; i < listing->count; i++) {
+		if (hw_tree_by_token(&share->tree, token) != dir)
+			return; /* moved away and gone, by what was found meanwhile */
+		apply_one(share, &a, listing, &listing->found[i], touched);
+	}
+}
+
+void hw_fill_tell_modified(struct hw_share *share)
+{
+	struct hw_ids ids = share->modified;
+
+	share->modified = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < ids.count; i++)
+		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE)
+			hw_history_modify(share, ids.ids[i]);
+	hw_ids_free(&ids);
+}
+
+/* ---- a directory ---- */
+
+/* Its ancestors' inodes: a bind mount of one of them would never end. */
+static bool is_loop(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = entry_of(share, dir);
+
+	for (uint32_t id = e->parent; id; id = entry_of(share, id)->parent) {
+		const struct hw_entry *above = entry_of(share, id);
+
+		if (above->ino == e->ino && above->fs == e->fs && above->ident == e->ident)
+			return true;
+	}
+	return false;
+}
+
+static void log_dir(struct hw_share *share, uint32_t dir, const char *text, int error)
+{
+	char quoted[300];
+	size_t len = 0;
+	const char *path =
+		hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
+
+	hw_warning("share %s: %s: %s%s%s", share->name,
+		   hw_quote(quoted, sizeof(quoted), path ? path : "", len), text, error ? ": " : "",
+		   error ? strerror(-error) : "");
+}
+
+/* Open for reading, armed; -errno when it cannot be listed, which was logged unless it is gone. */
+int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
+{
+	int path_fd = hw_disk_dir(&share->disk, dir);
+
+	if (path_fd < 0)
+		return path_fd == -ESTALE ? -ENOENT : path_fd;
+	if (dir != HW_ROOT && is_loop(share, dir)) {
+		if (!(entry_of(share, dir)->flags & HW_ENTRY_LOOP))
+			log_dir(share, dir, "is a directory above itself (bind mount): not entered",
+				0);
+		entry_of(share, dir)->flags |= HW_ENTRY_LOOP;
+		return -ELOOP;
+	}
+	int r = hw_arm_dir(share, dir, path_fd, anew);
+
+	if (r < 0)
+		return r;
+	int fd = hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0) {
+		entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LOCKED;
+		return fd;
+	}
+	r = fd;
+	if (r == -ENOENT || hw_disk_is_short(r))
+		return r;
+	if (!(entry_of(share, dir)->flags & HW_ENTRY_LOCKED))
+		log_dir(share, dir, "cannot be listed, so what is in it is not known", r);
+	entry_of(share, dir)->flags |= HW_ENTRY_LOCKED;
+	return r;
+}
+
+static int64_t birth_of(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return stx.stx_btime.tv_sec * INT64_C(1000000000) + stx.stx_btime.tv_nsec;
+}
+
+void hw_fill_failed(struct hw_share *share, uint32_t dir, int error)
+{
+	const struct hw_entry *e = entry_of(share, dir);
+
+	if (dir != HW_ROOT && (error == -ENOENT || error == -ENOTDIR || error == -ESTALE))
+		hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
+}
+
+void hw_fill_cut_short(struct hw_share *share, uint32_t dir, int error)
+{
+	log_dir(share, dir, "could not be read to its end", error);
+	hw_history_rescan(share, dir);
+	share->lost_while_arming |= share->silent && error == -ENOMEM;
+}
+
+static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival how)
+{
+	struct hw_listing listing = { 0 };
+	int64_t outer = share->fill_since_ns;
+	int fd = hw_fill_open(share, dir, false);
+
+	if (fd < 0) {
+		if (hw_disk_is_short(fd))
+			hw_scan_fill(share, dir, -1, how); /* when others have been listed */
+		else
+			hw_fill_failed(share, dir, fd);
+		return;
+	}
+	share->fill_since_ns = birth_of(fd);
+	hw_list_read(fd, AT_ONCE, share->disk.generations, &listing);
+	hw_list_sort(&listing);
+	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
+	share->fill_budget -=
+		listing.count < share->fill_budget ? listing.count : share->fill_budget;
+	hw_token token = hw_tree_token(&share->tree, dir);
+
+	if (!listing.more) {
+		close(fd); /* before those below it are opened */
+		fd = -1;
+	}
+	hw_fill_apply(share, dir, &listing, how, false);
+	if (listing.more && hw_tree_by_token(&share->tree, token) == dir)
+		hw_scan_fill(share, dir, fd, how); /* takes fd */
+	else if (fd >= 0)
+		close(fd);
+	if (listing.error && hw_tree_by_token(&share->tree, token) == dir)
+		hw_fill_cut_short(share, dir, listing.error);
+	hw_list_free(&listing);
+	share->fill_since_ns = outer;
+}
+
+void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
+{
+	if (share->fill_depth >= DEPTH_MAX || !share->fill_budget || share->silent) {
+		hw_scan_fill(share, dir, -1, how);
+		return;
+	}
+	share->fill_depth++;
+	fill_in_place(share, dir, how);
+	if (--share->fill_depth == 0 && !share->observing)
+		hw_fill_tell_modified(share);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HW_HINT_H
+#define HW_HINT_H
+
+#include "share_private.h"
+
+/* A rename; 0 for a side that is not in the tree. */
+void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
+		  uint32_t to_dir);
+/* A move that is held is decided: by the next hint, or, NULL, without it. True: that hint was a
+ * part of it. */
+bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
+/*
+ * Hints about directories contradict each other or the disk, as when directories are exchanged and
+ * moved faster than one looks: what is below `dir` is compared with the disk as soon as no hints
+ * come.
+ */
+void hw_hint_audit(struct hw_share *share, uint32_t dir);
+/* Begins that comparison if one is due. Returns whether it did. */
+bool hw_hint_begin_audit(struct hw_share *share);
+/* What hints could not look at, because its name had moved on: doubted where it is now. */
+void hw_hint_resolve_unsure(struct hw_share *share);
+/* The tree and the disk disagree about a name, or may: observed at the end of the turn. */
+void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+/* Waits for the settle window. ino: of the inode it is about, 0 when not known. */
+void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+		   uint32_t what, uint64_t ino);
+
+#endif

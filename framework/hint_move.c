@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Renames as watchers tell them: inside, into and out of the share, over another entry, exchanges.
+ */
+#include "arm.h"
+#include "fill.h"
+#include "hint.h"
+#include "history.h"
+#include "scan.h"
+
+#include <string.h>
+
+struct place {
+	hw_token token;
+	uint32_t dir; /* 0: outside the share, or excluded */
+	const char *name;
+	size_t len;
+	uint32_t id; /* in the tree, 0 */
+	bool present; /* on the disk */
+	struct hw_stat stat; /* when present */
+};
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+static void look(struct hw_share *share, struct place *p)
+{
+	p->present = hw_disk_stat(&share->disk, p->dir, p->name, p->len, &p->stat) == 0;
+}
+
+static void doubt(struct hw_share *share, const struct place *p)
+{
+	hw_hint_doubt(share, p->dir, p->name, p->len);
+	if ((p->present && p->stat.type == HW_TYPE_DIR) ||
+	    (p->id && entry_of(share, p->id)->type == HW_TYPE_DIR))
+		hw_hint_audit(share, p->dir);
+}
+
+static bool has(struct hw_share *share, const struct place *p, uint32_t id)
+{
+	return p->present && hw_tree_is_same(entry_of(share, id), &p->stat);
+}
+
+/* A phantom has no inode to compare: it is taken to be what its new name is. */
+static void adopt(struct hw_share *share, uint32_t id, const struct place *to)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (!(e->flags & HW_ENTRY_PHANTOM) || e->type != to->stat.type)
+		return;
+	e->flags &= (uint8_t)~HW_ENTRY_PHANTOM;
+	hw_tree_update(&share->tree, id, &to->stat);
+}
+
+/* ---- out and in ---- */
+
+static void moved_out(struct hw_share *share, struct place *from)
+{
+	if (!from->id)
+		return;
+	look(share, from);
+	if (from->present)
+		doubt(share, from);
+	if (has(share, from, from->id))
+		return;
+	hw_history_leave(share, from->id);
+}
+
+static void fill_arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
+{
+	if (id && entry_of(share, id)->type == HW_TYPE_DIR)
+		hw_fill_dir(share, id, how);
+}
+
+/* `from` is outside: an entry with its old data. */
+static void moved_in(struct hw_share *share, struct place *to, const struct hw_hint *hint)
+{
+	bool phantom = !to->present;
+	uint32_t id;
+
+	if (phantom)
+		to->stat = (struct hw_stat){
+			.type = hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
+			.nlink = 1,
+			.fs = entry_of(share, to->dir)->fs,
+		};
+	if (to->id)
+		id = hw_history_replace(share, to->id, &to->stat);
+	else
+		id = hw_history_create(share, to->dir, to->name, to->len, &to->stat,
+				       HW_ARRIVED_MOVED_IN);
+	if (phantom && id) {
+		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
+		doubt(share, to);
+	} else {
+		fill_arrived(share, id, HW_ARRIVED_WITH_DIR);
+	}
+}
+
+/* `from` is inside and the tree does not know it: made and renamed before its directory was listed.
+ */
+static void appeared(struct hw_share *share, struct place *to)
+{
+	if (!to->present || to->id) {
+		doubt(share, to);
+		return;
+	}
+	uint32_t id =
+		hw_history_create(share, to->dir, to->name, to->len, &to->stat, HW_ARRIVED_NEW);
+
+	fill_arrived(share, id, HW_ARRIVED_NEW);
+	if (id && to->stat.type == HW_TYPE_FILE && to->stat.size)
+		hw_history_modify(share, id);
+}
+
+/* ---- inside ---- */
+
+static bool is_possible(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	return !hw_tree_is_below(&share->tree, to->dir, from->id) &&
+	       !(to->id && hw_tree_is_below(&share->tree, from->id, to->id));
+}
+
+static void exchanged(struct hw_share *share, struct place *from, struct place *to)
+{
+	look(share, from);
+	if (!from->id || !to->id || !is_possible(share, from, to) ||
+	    hw_tree_is_below(&share->tree, from->dir, to->id)) {
+		doubt(share, from);
+		doubt(share, to);
+		return;
+	}
+	hw_history_exchange(share, from->id, to->id);
+	if (!has(share, to, from->id) || !has(share, from, to->id)) {
+		doubt(share, from);
+		doubt(share, to);
+	}
+}
+
+static void renamed(struct hw_share *share, struct place *from, struct place *to)
+{
+	uint32_t id = from->id;
+
+	if (!is_possible(share, from, to)) { /* the tree is behind */
+		doubt(share, from);
+		doubt(share, to);
+		return;
+	}
+	if (to->present)
+		adopt(share, id, to);
+	hw_history_move(share, id, to->dir, to->name, to->len,
+			has(share, to, id) ? &to->stat : NULL);
+	if (!has(share, to, id))
+		doubt(share, to);
+	else if (entry_of(share, id)->type == HW_TYPE_DIR &&
+		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
+		hw_fill_dir(share, id, HW_ARRIVED_NEW);
+	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
+		hw_scan_below(share, id); /* other paths may be excluded there */
+}
+
+/* An exchange leaves something at the name that a rename would leave free. */
+static void check_source(struct hw_share *share, struct place *from)
+{
+	if (!from->dir || !hw_tree_by_token(&share->tree, from->token))
+		return;
+	look(share, from);
+	from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
+	if (from->present ? !from->id || !has(share, from, from->id) : from->id != 0)
+		doubt(share, from);
+}
+
+/* ---- a move onto a taken name ---- */
+
+/*
+ * The kernel tells an exchange as two moves, one right after the other, and a move that replaces an
+ * entry just as the first of them. So it is held until the next hint, or the end of the turn, where
+ * the disk has to tell: it was an exchange if the other entry still is at one of the names, and its
+ * second half is then to come.
+ */
+static void hold(struct hw_share *share, const struct hw_hint *hint)
+{
+	struct hw_held *held = &share->held;
+
+	held->dir = hint->dir;
+	held->to_dir = hint->to_dir;
+	held->len = (uint8_t)hint->name_len;
+	held->to_len = (uint8_t)hint->to_name_len;
+	memcpy(held->name, hint->name, hint->name_len);
+	memcpy(held->to_name, hint->to_name, hint->to_name_len);
+}
+
+static struct place place_of(struct hw_share *share, hw_token token, const char *name, size_t len)
+{
+	struct place p = { .token = token,
+			   .dir = hw_tree_by_token(&share->tree, token),
+			   .name = name,
+			   .len = len };
+
+	if (p.dir) {
+		p.id = hw_tree_find(&share->tree, p.dir, name, len);
+		look(share, &p);
+	}
+	return p;
+}
+
+static bool is_inverse(const struct hw_held *held, const struct hw_hint *hint)
+{
+	return hint->what & HW_HINT_MOVED && hint->dir == held->to_dir &&
+	       hint->to_dir == held->dir && hint->name_len == held->to_len &&
+	       hint->to_name_len == held->len &&
+	       memcmp(hint->name, held->to_name, held->to_len) == 0 &&
+	       memcmp(hint->to_name, held->name, held->len) == 0;
+}
+
+static bool swallow(struct hw_share *share, uint32_t from, uint32_t to)
+{
+	bool hit = share->swallow_from == from && share->swallow_to == to;
+
+	share->swallow_from = share->swallow_to = 0;
+	return hit;
+}
+
+#define ENTRY_EVENTS (HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MOVED)
+
+static bool is_in_held_dir(const struct hw_held *held, const struct hw_hint *hint)
+{
+	return hint->dir == held->dir || hint->dir == held->to_dir ||
+	       (hint->what & HW_HINT_MOVED && hint->to_dir &&
+		(hint->to_dir == held->dir || hint->to_dir == held->to_dir));
+}
+
+static bool is_held_name(const struct hw_held *held, const struct hw_hint *hint)
+{
+	return (hint->dir == held->dir && hint->name_len == held->len &&
+		memcmp(hint->name, held->name, held->len) == 0) ||
+	       (hint->dir == held->to_dir && hint->name_len == held->to_len &&
+		memcmp(hint->name, held->to_name, held->to_len) == 0);
+}
+
+/* What the changed directory entries hold may be told between the halves. */
+static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
+{
+	if (!next)
+		return false;
+	return next->what & HW_HINT_GONE ||
+	       (!(next->what & ENTRY_EVENTS) && !is_held_name(held, next));
+}
+
+/* Returns whether the next hint, NULL when there is none yet, was the other half. */
+bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
+{
+	struct hw_held held = share->held;
+
+	if (!held.dir || must_wait(&held, next))
+		return false;
+	share->held.dir = 0;
+	struct place from = place_of(share, held.dir, held.name, held.len);
+	struct place to = place_of(share, held.to_dir, held.to_name, held.to_len);
+
+	if (!from.dir || !to.dir)
+		return false;
+	if (next && is_inverse(&held, next)) {
+		exchanged(share, &from, &to);
+		return true;
+	}
+	/* Both halves are told with the directories locked: another entry event there says that
+	 * there is no second half. */
+	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
+
+	if (!certain && from.id && to.id && (has(share, &from, to.id) || has(share, &to, to.id))) {
+		share->swallow_from = from.id;
+		share->swallow_to = to.id;
+		exchanged(share, &from, &to);
+	} else if (from.id && from.id != to.id) {
+		renamed(share, &from, &to);
+		check_source(share, &from);
+	} else {
+		doubt(share, &from);
+		doubt(share, &to);
+	}
+	return false;
+}
+
+static void find_places(struct hw_share *share, struct place *from, struct place *to, bool is_dir)
+{
+	if (from->dir && hw_share_is_excluded(share, from->dir, from->name, from->len, is_dir))
+		from->dir = 0;
+	if (to->dir && hw_share_is_excluded(share, to->dir, to->name, to->len, is_dir))
+		to->dir = 0;
+	if (from->dir)
+		from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
+	if (to->dir) {
+		to->id = hw_tree_find(&share->tree, to->dir, to->name, to->len);
+		look(share, to);
+	}
+}
+
+static void later(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	/* GONE: the kernel says that it left, where a look at the disk cannot. */
+	if (from->dir)
+		hw_hint_later(share, from->dir, from->name, from->len,
+			      to->dir ? HW_HINT_MOVED : HW_HINT_GONE, 0);
+	if (to->dir)
+		hw_hint_later(share, to->dir, to->name, to->len, HW_HINT_MOVED, 0);
+}
+
+void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
+		  uint32_t to_dir)
+{
+	struct hw_share *share = watcher->share;
+	bool ordered = watcher->plugin->flags & HW_PLUGIN_ORDERED;
+	struct place from = {
+		.token = hint->dir, .dir = dir, .name = hint->name, .len = hint->name_len
+	};
+	struct place to = { .token = hint->to_dir,
+			    .dir = to_dir,
+			    .name = hint->to_name,
+			    .len = hint->to_name_len };
+
+	find_places(share, &from, &to, hint->type == HW_TYPE_DIR);
+	if (from.dir)
+		hw_scan_touched(share, from.dir);
+	if (to.dir)
+		hw_scan_touched(share, to.dir);
+	if (share->settle_ns && !share->silent) {
+		later(share, &from, &to);
+		return;
+	}
+	if (!to.dir) {
+		moved_out(share, &from);
+		return;
+	}
+	if (swallow(share, from.id, to.id) && from.id && to.id)
+		return;
+	if (to.id && has(share, &to, to.id) && !from.id) {
+		check_source(share, &from);
+		return;
+	}
+	if (from.id && to.id && has(share, &to, to.id) &&
+	    !ordered) /* told late: it has happened already */
+		doubt(share, &from);
+	if (from.id && to.id && from.id != to.id) {
+		hold(share, hint);
+		return;
+	}
+	if (from.id && from.id != to.id)
+		renamed(share, &from, &to);
+	else if (from.dir)
+		appeared(share, &to);
+	else
+		moved_in(share, &to, hint);
+	check_source(share, &from);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host.h"
+#include "instance.h"
+#include "log.h"
+#include "loop.h"
+#include "notify.h"
+#include "sink.h"
+#include "watcher.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+HW_PRINTF(3, 4)
+static void host_log(void *ctx, uint32_t level, const char *format, ...)
+{
+	const struct hw_instance *instance = ctx;
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
+	va_end(ap);
+	hw_log(level > HW_LOG_DEBUG ? HW_LOG_DEBUG : (enum hw_log_level)level, "%s: %s",
+	       instance->name, text);
+}
+
+HW_PRINTF(3, 4)
+static int host_fail(void *ctx, int error, const char *format, ...)
+{
+	struct hw_instance *instance = ctx;
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(instance->reason, sizeof(instance->reason), format, ap);
+	va_end(ap);
+	return error > 0 ? -error : error;
+}
+
+static uint64_t host_now_ns(void *ctx)
+{
+	const struct hw_instance *instance = ctx;
+
+	return hw_loop_now_ns(instance->loop);
+}
+
+static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *arg,
+		       struct hw_io **ret)
+{
+	struct hw_instance *instance = ctx;
+	int r;
+
+	r = hw_io_add(instance->loop, fd, events, fn, arg, ret);
+	/* In a queue that merges, a file that is created and deleted while it waits leaves no
+	 * trace. */
+	if (r == 0 && (instance->plugin->flags & HW_PLUGIN_ORDERED))
+		hw_io_set_patient(*ret);
+	return r;
+}
+
+static void host_io_set(void *ctx, struct hw_io *io, uint32_t events)
+{
+	(void)ctx;
+	hw_io_set(io, events);
+}
+
+static void host_io_del(void *ctx, struct hw_io *io)
+{
+	(void)ctx;
+	hw_io_del(io);
+}
+
+static int host_timer_add(void *ctx, hw_timer_fn *fn, void *arg, struct hw_timer **ret)
+{
+	struct hw_instance *instance = ctx;
+
+	return hw_timer_add(instance->loop, fn, arg, ret);
+}
+
+static void host_timer_set(void *ctx, struct hw_timer *timer, uint64_t delay_ns)
+{
+	(void)ctx;
+	hw_timer_set(timer, delay_ns);
+}
+
+static void host_timer_del(void *ctx, struct hw_timer *timer)
+{
+	(void)ctx;
+	hw_timer_del(timer);
+}
+
+/* ---- watchers ---- */
+
+static void host_hint(void *ctx, const struct hw_hint *hint)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->watcher)
+		hw_watcher_hint(instance->watcher, hint);
+}
+
+static void host_lost(void *ctx, hw_token dir)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->watcher)
+		hw_watcher_lost(instance->watcher, dir);
+}
+
+static int host_scan(void *ctx, hw_token dir)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->watcher ? hw_watcher_scan(instance->watcher, dir) : -ENOSYS;
+}
+
+/* ---- sinks ---- */
+
+static uint32_t host_share_count(void *ctx)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_share_count(instance->sink) : 0;
+}
+
+static int host_share_info(void *ctx, uint32_t share, struct hw_share_info *ret)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_share_info(instance->sink, share, ret) : -ENOSYS;
+}
+
+static int host_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t after,
+			    struct hw_cursor **ret)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_cursor_open(instance->sink, share, epoch, after, ret)
+			      : -ENOSYS;
+}
+
+static int host_cursor_next(void *ctx, struct hw_cursor *cursor, struct hw_event *ret)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_cursor_next(instance->sink, cursor, ret) : -ENOSYS;
+}
+
+static void host_cursor_done(void *ctx, struct hw_cursor *cursor, uint64_t seq)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->sink)
+		hw_sink_cursor_done(instance->sink, cursor, seq);
+}
+
+static uint64_t host_cursor_seek(void *ctx, struct hw_cursor *cursor)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_cursor_seek(instance->sink, cursor) : 0;
+}
+
+static void host_cursor_close(void *ctx, struct hw_cursor *cursor)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->sink)
+		hw_sink_cursor_close(instance->sink, cursor);
+}
+
+static int host_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **ret,
+			      uint64_t *ret_seq)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_snapshot_open(instance->sink, share, ret, ret_seq)
+			      : -ENOSYS;
+}
+
+static int host_snapshot_next(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? hw_sink_snapshot_next(instance->sink, snapshot, ret) : -ENOSYS;
+}
+
+static void host_snapshot_close(void *ctx, struct hw_snapshot *snapshot)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->sink)
+		hw_sink_snapshot_close(instance->sink, snapshot);
+}
+
+static void host_receiver(void *ctx, const struct hw_receiver *receiver)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->sink)
+		hw_sink_receiver(instance->sink, receiver);
+}
+
+static int host_activation_fd(void *ctx, const char *name)
+{
+	(void)ctx;
+	return hw_activation_fd(name);
+}
+
+const struct hw_host hw_host_services = {
+	.struct_size = sizeof(struct hw_host),
+	.abi_major = HW_ABI_MAJOR,
+	.abi_minor = HW_ABI_MINOR,
+	.log = host_log,
+	.fail = host_fail,
+	.now_ns = host_now_ns,
+	.io_add = host_io_add,
+	.io_set = host_io_set,
+	.io_del = host_io_del,
+	.timer_add = host_timer_add,
+	.timer_set = host_timer_set,
+	.timer_del = host_timer_del,
+	.hint = host_hint,
+	.lost = host_lost,
+	.scan = host_scan,
+	.share_count = host_share_count,
+	.share_info = host_share_info,
+	.cursor_open = host_cursor_open,
+	.cursor_next = host_cursor_next,
+	.cursor_done = host_cursor_done,
+	.cursor_seek = host_cursor_seek,
+	.cursor_close = host_cursor_close,
+	.snapshot_open = host_snapshot_open,
+	.snapshot_next = host_snapshot_next,
+	.snapshot_close = host_snapshot_close,
+	.receiver = host_receiver,
+	.activation_fd = host_activation_fd,
+};

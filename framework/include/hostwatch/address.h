@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The addresses of sockets that carry events, as they stand in configurations and on command lines.
+ */
+#ifndef HOSTWATCH_ADDRESS_H
+#define HOSTWATCH_ADDRESS_H
+
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum hw_transport {
+	HW_TRANSPORT_UNIX = 1,
+	HW_TRANSPORT_TCP,
+	HW_TRANSPORT_VSOCK,
+	HW_TRANSPORT_NETLINK, /* multicast to a group of NETLINK_USERSOCK */
+	HW_TRANSPORT_FD, /* handed over by the service manager */
+};
+
+#define HW_ADDRESS_TEXT_MAX 127
+
+struct hw_address {
+	enum hw_transport transport;
+	unsigned group; /* NETLINK: 1 to 32 */
+	socklen_t len; /* of `to`; 0 for NETLINK and FD */
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_vm vm;
+	} to;
+	char text[HW_ADDRESS_TEXT_MAX + 1]; /* as configured: printable, NUL-terminated */
+};
+
+/*
+ * unix:PATH, tcp:ADDR:PORT (numeric, or "localhost"; [ADDR] for IPv6), vsock:CID:PORT (CID "any" to
+ * listen on all), netlink:GROUP, fd:NAME. -EINVAL, with what is wrong in *ret_error: static text.
+ */
+int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const char **ret_error);
+
+/* What follows "fd:". */
+const char *hw_address_fd_name(const struct hw_address *address);
+
+/* Whether an internet address reaches, or is reached from, other machines. */
+bool hw_sockaddr_is_remote(const struct sockaddr *addr);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST 64u
+#define LOAD_NUM 3u /* items per bucket: 3/2 */
+#define LOAD_DEN 2u
+
+int hw_index_init(struct hw_index *index)
+{
+	memset(index, 0, sizeof(*index));
+	index->buckets = calloc(FIRST, sizeof(*index->buckets));
+	if (!index->buckets)
+		return -ENOMEM;
+	index->room = FIRST;
+	index->low = FIRST;
+	return 0;
+}
+
+void hw_index_free(struct hw_index *index)
+{
+	free(index->buckets);
+	memset(index, 0, sizeof(*index));
+}
+
+static uint32_t bucket_of(const struct hw_index *index, uint32_t hash)
+{
+	uint32_t b = hash & (index->low - 1);
+
+	return b < index->split ? hash & (index->low * 2 - 1) : b;
+}
+
+uint32_t hw_index_head(const struct hw_index *index, uint32_t hash)
+{
+	return index->buckets[bucket_of(index, hash)];
+}
+
+/* Room for one more bucket; a large realloc() moves pages, not bytes. */
+static int reserve(struct hw_index *index)
+{
+	if (index->low + index->split < index->room)
+		return 0;
+	if (index->room > UINT32_MAX / 2)
+		return -ENOMEM;
+	uint32_t room = index->room + (index->room > 65536 ? index->room / 4 : index->room);
+	uint32_t *buckets = realloc(index->buckets, (size_t)room * sizeof(*buckets));
+
+	if (!buckets)
+		return -ENOMEM;
+	index->buckets = buckets;
+	index->room = room;
+	return 0;
+}
+
+static void split_one(struct hw_index *index, const struct hw_index_ops *ops, void *owner)
+{
+	uint32_t from = index->split, to = index->low + index->split;
+	uint32_t id = index->buckets[from];
+
+	if (reserve(index) < 0)
+		return;
+	index->buckets[from] = 0;
+	index->buckets[to] = 0;
+	while (id) {
+		uint32_t *next = ops->next(owner, id);
+		uint32_t rest = *next;
+		uint32_t b = ops->hash(owner, id) & (index->low * 2 - 1);
+
+		*next = index->buckets[b];
+		index->buckets[b] = id;
+		id = rest;
+	}
+	if (++index->split == index->low) {
+		index->low *= 2;
+		index->split = 0;
+	}
+}
+
+void hw_index_add(struct hw_index *index, const struct hw_index_ops *ops, void *owner, uint32_t id)
+{
+	uint32_t b = bucket_of(index, ops->hash(owner, id));
+
+	*ops->next(owner, id) = index->buckets[b];
+	index->buckets[b] = id;
+	index->count++;
+	if ((uint64_t)index->count * LOAD_DEN > (uint64_t)(index->low + index->split) * LOAD_NUM)
+		split_one(index, ops, owner);
+}
+
+void hw_index_remove(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
+		     uint32_t id)
+{
+	uint32_t *link = &index->buckets[bucket_of(index, ops->hash(owner, id))];
+
+	while (*link && *link != id)
+		link = ops->next(owner, *link);
+	if (!*link)
+		return;
+	*link = *ops->next(owner, id);
+	index->count--;
+}

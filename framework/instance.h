@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One running plugin: its memory, its options, and the host's services as it sees them. Loop thread
+ * only. */
+#ifndef HW_INSTANCE_H
+#define HW_INSTANCE_H
+
+#include "loop.h"
+#include <hostwatch/plugin.h>
+
+struct hw_watcher; /* watcher.h: what stands behind hint(), lost(), scan() */
+struct hw_sink; /* sink.h: what stands behind cursors and snapshots */
+
+enum hw_instance_state { HW_INSTANCE_NEW, HW_INSTANCE_OPEN, HW_INSTANCE_STARTED };
+
+/* Read by watcher.c and sink.c; made and changed by instance.c only. */
+struct hw_instance {
+	const struct hw_plugin *plugin; /* borrowed from the loader, which never unloads */
+	void *self; /* owned: instance_size bytes */
+	struct hw_loop *loop; /* borrowed */
+	struct hw_watcher *watcher; /* borrowed, set before open; NULL in a sink */
+	struct hw_sink *sink; /* borrowed, set before open; NULL in a watcher */
+	char *name; /* owned: "inotify", or the section's name */
+	char *strings; /* owned: what string options point to */
+	enum hw_instance_state state;
+	char reason[512]; /* the last fail() text, "" when none */
+};
+
+/* One "key = value" for a plugin. */
+struct hw_setting {
+	const char *key; /* borrowed */
+	const char *value; /* borrowed */
+};
+
+/* Makes an instance and parses defaults and settings into it. All mistakes are added to `errors` as
+ * text lines (NULL: logged). -EINVAL when there was one, -ENOMEM. */
+struct hw_errors;
+int hw_instance_create(struct hw_loop *loop, const struct hw_plugin *plugin, const char *name,
+		       const struct hw_setting *settings, size_t count, struct hw_errors *errors,
+		       struct hw_instance **ret);
+/* open() and start() of the plugin. On failure the reason is in instance->reason ("" only when the
+ * plugin gave none). */
+int hw_instance_open(struct hw_instance *instance);
+int hw_instance_start(struct hw_instance *instance);
+/* stop(), close() as its state asks, then frees. NULL is fine. */
+void hw_instance_destroy(struct hw_instance *instance);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* Followed by from, then path, then padding to 8 bytes. A record never wraps: total 0 fills the end
+ * of the ring. */
+struct record {
+	uint32_t total;
+	uint8_t kind, type;
+	uint16_t flags;
+	uint64_t seq;
+	int64_t time_ns;
+	uint32_t from_len, path_len; /* ABSENT: there is none */
+};
+#define ABSENT UINT32_MAX
+
+static void *map(uint64_t size)
+{
+	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return pages == MAP_FAILED ? NULL : pages;
+}
+
+int hw_journal_init(struct hw_journal *journal, uint64_t size)
+{
+	memset(journal, 0, sizeof(*journal));
+	if (size < HW_JOURNAL_MIN || size > HW_JOURNAL_MAX)
+		return -EINVAL;
+	journal->size = (size + 7) & ~UINT64_C(7);
+	/* One more than the ring can hold of the smallest. */
+	journal->mark_count = journal->size / (sizeof(struct record) * HW_JOURNAL_STRIDE) + 2;
+	journal->ring = map(journal->size);
+	journal->marks = map(journal->mark_count * sizeof(*journal->marks));
+	if (!journal->ring || !journal->marks) {
+		hw_journal_free(journal);
+		return -ENOMEM;
+	}
+	journal->first_seq = journal->next_seq = 1;
+	return 0;
+}
+
+void hw_journal_free(struct hw_journal *journal)
+{
+	if (journal->ring)
+		(void)munmap(journal->ring, journal->size);
+	if (journal->marks)
+		(void)munmap(journal->marks, journal->mark_count * sizeof(*journal->marks));
+	memset(journal, 0, sizeof(*journal));
+}
+
+static uint64_t *mark_of(const struct hw_journal *journal, uint64_t seq)
+{
+	return &journal->marks[seq / HW_JOURNAL_STRIDE % journal->mark_count];
+}
+
+static struct record *record_at(const struct hw_journal *journal, uint64_t offset)
+{
+	/* Offsets are multiples of 8. */
+	return (struct record *)(void *)(journal->ring + offset % journal->size);
+}
+
+static uint64_t to_end(const struct hw_journal *journal, uint64_t offset)
+{
+	return journal->size - offset % journal->size;
+}
+
+/* Where the record at or behind this offset begins: skips the filling at the end of the ring. */
+static uint64_t skip_filling(const struct hw_journal *journal, uint64_t offset)
+{
+	uint64_t left = to_end(journal, offset);
+
+	if (left < sizeof(struct record) || record_at(journal, offset)->total == 0)
+		return offset + left;
+	return offset;
+}
+
+static void drop_oldest(struct hw_journal *journal)
+{
+	uint64_t at = skip_filling(journal, journal->tail);
+
+	journal->tail = at + record_at(journal, at)->total;
+	journal->first_seq++;
+	if (journal->first_seq == journal->next_seq)
+		journal->tail = journal->head;
+}
+
+static void make_room(struct hw_journal *journal, uint64_t end)
+{
+	while (end - journal->tail > journal->size && journal->first_seq != journal->next_seq)
+		drop_oldest(journal);
+}
+
+static int64_t wall_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static size_t length(const char *bytes, uint32_t len)
+{
+	return bytes ? len : 0;
+}
+
+uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event)
+{
+	size_t from_len = length(event->from, event->from_len),
+	       path_len = length(event->path, event->path_len);
+	uint64_t total = (sizeof(struct record) + from_len + path_len + 7) & ~UINT64_C(7);
+	uint64_t left = to_end(journal, journal->head), start = journal->head;
+
+	if (left < total)
+		start += left;
+	make_room(journal, start + total);
+	if (start != journal->head && left >= sizeof(struct record))
+		record_at(journal, journal->head)->total = 0;
+	if (journal->first_seq == journal->next_seq)
+		journal->tail = start;
+	struct record *r = record_at(journal, start);
+	char *bytes = (char *)(r + 1);
+
+	*r = (struct record){
+		.total = (uint32_t)total,
+		.kind = event->kind,
+		.type = event->type,
+		.flags = event->flags,
+		.seq = journal->next_seq,
+		.time_ns = wall_clock_ns(),
+		.from_len = event->from ? event->from_len : ABSENT,
+		.path_len = event->path ? event->path_len : ABSENT,
+	};
+	if (from_len)
+		memcpy(bytes, event->from, from_len);
+	if (path_len)
+		memcpy(bytes + from_len, event->path, path_len);
+	journal->head = start + total;
+	if (journal->next_seq % HW_JOURNAL_STRIDE == 0)
+		*mark_of(journal, journal->next_seq) = start;
+	return journal->next_seq++;
+}
+
+int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_journal_cursor *ret)
+{
+	uint64_t seq = journal->first_seq, at = journal->tail;
+
+	if (after >= journal->next_seq || after + 1 < journal->first_seq)
+		return -ESTALE;
+	if (after + 1 == journal->next_seq) {
+		at = journal->head;
+		seq = journal->next_seq;
+	} else if (after - after % HW_JOURNAL_STRIDE >= journal->first_seq) {
+		seq = after - after % HW_JOURNAL_STRIDE;
+		at = *mark_of(journal, seq);
+	}
+	for (; seq <= after; seq++) {
+		at = skip_filling(journal, at);
+		at += record_at(journal, at)->total;
+	}
+	*ret = (struct hw_journal_cursor){ .seq = after, .offset = at };
+	return 0;
+}
+
+int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
+		    struct hw_event *ret)
+{
+	if (cursor->seq + 1 < journal->first_seq || cursor->seq >= journal->next_seq)
+		return -ESTALE;
+	if (cursor->seq + 1 == journal->next_seq)
+		return 0;
+	/* Behind the newest event the ring may have been refilled from its start since. */
+	uint64_t at = skip_filling(journal,
+				   cursor->offset < journal->tail ? journal->tail : cursor->offset);
+	const struct record *r = record_at(journal, at);
+	const char *bytes = (const char *)(r + 1);
+	uint32_t from_len = r->from_len == ABSENT ? 0 : r->from_len;
+
+	*ret = (struct hw_event){
+		.struct_size = sizeof(*ret),
+		.kind = r->kind,
+		.type = r->type,
+		.flags = r->flags,
+		.seq = r->seq,
+		.time_ns = r->time_ns,
+		.from = r->from_len == ABSENT ? NULL : bytes,
+		.path = r->path_len == ABSENT ? NULL : bytes + from_len,
+		.from_len = from_len,
+		.path_len = r->path_len == ABSENT ? 0 : r->path_len,
+	};
+	cursor->seq = r->seq;
+	cursor->offset = at + r->total;
+	return 1;
+}

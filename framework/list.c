@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "list.h"
+
+#include "disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUFFER 32768u
+
+static int reserve(struct hw_listing *l, size_t name_len)
+{
+	if (l->count == l->room) {
+		uint32_t room = l->room ? l->room * 2 : 64;
+		struct hw_found *found = realloc(l->found, room * sizeof(*found));
+
+		if (!found)
+			return -ENOMEM;
+		l->found = found;
+		l->room = room;
+	}
+	if (l->names_used + name_len + 1 > l->names_room) {
+		uint32_t room = l->names_room ? l->names_room * 2 : 4096;
+		char *names = realloc(l->names, room);
+
+		if (!names)
+			return -ENOMEM;
+		l->names = names;
+		l->names_room = room;
+	}
+	return 0;
+}
+
+static int add(struct hw_listing *l, int fd, const char *name, bool generations)
+{
+	struct statx stx;
+	size_t len = strlen(name);
+
+	if (len > HW_NAME_MAX)
+		return 0; /* no filesystem of Linux has them */
+	if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
+		return errno == ENOENT ? 0 : -errno; /* deleted since */
+	int r = reserve(l, len);
+
+	if (r < 0)
+		return r;
+	struct hw_found *f = &l->found[l->count++];
+
+	hw_stat_from_statx(&f->stat, &stx);
+	f->dev = hw_statx_dev(&stx);
+	f->name = l->names_used;
+	f->name_len = (uint8_t)len;
+	f->stat.generation =
+		generations && hw_stat_generation(fd, name, f->stat.ino, &f->stat.ident) == 0;
+	memcpy(l->names + l->names_used, name, len + 1);
+	l->names_used += (uint32_t)len + 1;
+	return 0;
+}
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+void hw_list_read(int fd, uint32_t max, bool generations, struct hw_listing *listing)
+{
+	_Alignas(struct dirent64) char buffer[BUFFER];
+
+	hw_list_reset(listing);
+	while (listing->count < max) {
+		ssize_t n = getdents64(fd, buffer, sizeof(buffer));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) { /* ENOENT: it was removed, so nothing is in it */
+			listing->error = n < 0 && errno != ENOENT ? -errno : 0;
+			return;
+		}
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *d = (const void *)(buffer + at);
+
+			at += d->d_reclen;
+			if (is_dot(d->d_name))
+				continue;
+			listing->error = add(listing, fd, d->d_name, generations);
+			if (listing->error)
+				return;
+		}
+	}
+	listing->more = true;
+}
+
+void hw_list_reset(struct hw_listing *listing)
+{
+	listing->count = 0;
+	listing->names_used = 0;
+	listing->more = false;
+	listing->error = 0;
+}
+
+void hw_list_free(struct hw_listing *listing)
+{
+	free(listing->found);
+	free(listing->names);
+	memset(listing, 0, sizeof(*listing));
+}
+
+static int compare(const void *a, const void *b, void *names)
+{
+	const struct hw_found *x = a, *y = b;
+	size_t len = x->name_len < y->name_len ? x->name_len : y->name_len;
+	int c = memcmp((char *)names + x->name, (char *)names + y->name, len);
+
+	return c ? c : (int)x->name_len - (int)y->name_len;
+}
+
+void hw_list_sort(struct hw_listing *listing)
+{
+	if (listing->count)
+		qsort_r(listing->found, listing->count, sizeof(*listing->found), compare,
+			listing->names);
+}

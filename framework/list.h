@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads one directory with what statx(2) says of each entry. Needs no share: also run on the thread
+ * pool. */
+#ifndef HW_LIST_H
+#define HW_LIST_H
+
+#include "tree.h"
+#include <sys/types.h>
+
+#define HW_LIST_MAX 32768u /* entries in one listing; a larger directory is read in several */
+
+struct hw_found {
+	struct hw_stat stat; /* fs is not set: see dev */
+	dev_t dev;
+	uint32_t name; /* offset in names */
+	uint8_t name_len;
+};
+
+struct hw_listing {
+	struct hw_found *found; /* owned */
+	char *names; /* owned; each terminated */
+	uint32_t count, room;
+	uint32_t names_used, names_room;
+	bool more; /* the directory goes on: read again */
+	int error; /* -errno that ended it, 0 */
+};
+
+/* Reads on in a directory open for reading, up to `max` entries. With `generations` inodes are
+ * identified by them. */
+void hw_list_read(int fd, uint32_t max, bool generations, struct hw_listing *listing);
+/* Empties it, keeps its memory. */
+void hw_list_reset(struct hw_listing *listing);
+void hw_list_free(struct hw_listing *listing);
+/* Byte order of names. */
+void hw_list_sort(struct hw_listing *listing);
+
+#endif

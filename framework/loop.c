@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+/*
+ * A flooding descriptor rests, so that the kernel queues a batch: waking for every record costs
+ * three times the CPU. A single change is still read at once: several calls in one millisecond show
+ * the flood, and a batch of some size after a rest that it goes on.
+ */
+#define PACE_MS 1
+#define PACE_CALLS 4
+#define PACE_BATCH 8
+/* Of a loop with signals: epoll, wake-up, a pipe of the process and one of the loop. */
+#define UV_DESCRIPTORS 6
+
+struct turn {
+	hw_turn_fn *fn; /* NULL: deleted while the list was walked */
+	void *arg;
+};
+
+struct hw_loop {
+	uv_loop_t uv;
+	uv_prepare_t prepare; /* before the loop sleeps: the turn of the timers */
+	uv_check_t check; /* after the descriptors and finished work */
+	uv_timer_t timeout; /* of hw_loop_turn() */
+	uv_timer_t pace; /* wakes the descriptors in `paced` */
+	struct hw_io *paced; /* borrowed, linked through next and prev */
+	struct hw_io **by_fd; /* owned array of borrowed: who watches this fd */
+	size_t by_fd_len;
+	struct turn *turns; /* owned */
+	size_t turn_count, turn_room;
+	unsigned io_count, timer_count;
+	bool timer_ran; /* a timer ran since turn functions were called last */
+	bool in_turns;
+};
+
+struct hw_io {
+	uv_poll_t poll;
+	struct hw_loop *loop; /* borrowed */
+	hw_io_fn *fn;
+	void *arg; /* borrowed from the caller of hw_io_add() */
+	struct hw_io *next, *prev; /* in loop->paced */
+	int fd; /* borrowed */
+	uint32_t events;
+	uint64_t tick_ms; /* of the loop's clock, in which it was called last */
+	unsigned tick_calls; /* calls in that millisecond that found something to read */
+	bool paced;
+	bool patient; /* hw_io_set_patient() */
+	bool rested; /* the last call came after a rest */
+	bool deleted; /* its memory lives until libuv has closed the handle */
+	bool hangup_told;
+};
+
+struct hw_timer {
+	uv_timer_t timer;
+	struct hw_loop *loop; /* borrowed */
+	hw_timer_fn *fn;
+	void *arg; /* borrowed from the caller of hw_timer_add() */
+	bool deleted;
+};
+
+/* ---- turns ---- */
+
+static void compact_turns(struct hw_loop *loop)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < loop->turn_count; i++) {
+		if (loop->turns[i].fn)
+			loop->turns[kept++] = loop->turns[i];
+	}
+	loop->turn_count = kept;
+}
+
+static void run_turns(struct hw_loop *loop)
+{
+	loop->timer_ran = false;
+	loop->in_turns = true;
+	for (size_t i = 0; i < loop->turn_count; i++) {
+		if (loop->turns[i].fn)
+			loop->turns[i].fn(loop->turns[i].arg);
+	}
+	loop->in_turns = false;
+	compact_turns(loop);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+	struct hw_loop *loop = handle->data;
+
+	if (loop->timer_ran)
+		run_turns(loop);
+}
+
+/* libuv does not say whether uv_queue_work() callbacks ran: a turn without any costs little. */
+static void on_check(uv_check_t *handle)
+{
+	run_turns(handle->data);
+}
+
+int hw_turn_add(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
+{
+	if (loop->turn_count == loop->turn_room) {
+		size_t room = loop->turn_room ? loop->turn_room * 2 : 8;
+		struct turn *turns = reallocarray(loop->turns, room, sizeof(*turns));
+		if (!turns)
+			return -ENOMEM;
+		loop->turns = turns;
+		loop->turn_room = room;
+	}
+	loop->turns[loop->turn_count++] = (struct turn){ fn, arg };
+	return 0;
+}
+
+void hw_turn_del(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < loop->turn_count; i++) {
+		if (loop->turns[i].fn == fn && loop->turns[i].arg == arg) {
+			loop->turns[i].fn = NULL;
+			break;
+		}
+	}
+	if (!loop->in_turns)
+		compact_turns(loop);
+}
+
+/* ---- descriptors ---- */
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static int update_poll(struct hw_io *io)
+{
+	int events = 0;
+
+	if (io->events == 0 || io->paced)
+		return uv_poll_stop(&io->poll);
+	if (io->events & HW_IO_READ)
+		events |= UV_READABLE;
+	if (io->events & HW_IO_WRITE)
+		events |= UV_WRITABLE;
+	/* Level triggered: told once, or a half-closed peer would spin the loop. */
+	if (!io->hangup_told)
+		events |= UV_DISCONNECT;
+	return uv_poll_start(&io->poll, events, on_poll);
+}
+
+static void on_pace(uv_timer_t *handle)
+{
+	struct hw_loop *loop = handle->data;
+	struct hw_io *io, *next;
+
+	DL_FOREACH_SAFE(loop->paced, io, next)
+	{
+		DL_DELETE(loop->paced, io);
+		io->paced = false;
+		io->rested = true;
+		(void)update_poll(io); /* it was polled before with the same handle */
+	}
+}
+
+static void pace(struct hw_io *io)
+{
+	struct hw_loop *loop = io->loop;
+
+	if (!loop->paced)
+		(void)uv_timer_start(&loop->pace, on_pace, PACE_MS,
+				     0); /* fails only when closing */
+	io->paced = true;
+	DL_APPEND(loop->paced, io);
+	(void)update_poll(io);
+}
+
+static bool is_flood(struct hw_io *io, uint32_t ready, int handled)
+{
+	uint64_t now_ms = uv_now(&io->loop->uv);
+	bool rested = io->rested;
+
+	io->rested = false;
+	if (handled >= (int)HW_IO_BUDGET)
+		return true;
+	if (!io->patient || ready != HW_IO_READ || handled <= 0)
+		return false;
+	io->tick_calls = io->tick_ms == now_ms ? io->tick_calls + 1 : 1;
+	io->tick_ms = now_ms;
+	return io->tick_calls >= PACE_CALLS || (rested && handled >= PACE_BATCH);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+	struct hw_io *io = handle->data;
+	uint32_t ready = 0;
+	int handled;
+
+	if (events & UV_READABLE)
+		ready |= HW_IO_READ;
+	if (events & UV_WRITABLE)
+		ready |= HW_IO_WRITE;
+	if (events & UV_DISCONNECT)
+		ready |= HW_IO_HANGUP;
+	/* libuv stops the handle at POLLERR. The caller finds the error with its next call on the
+	 * fd. */
+	if (status < 0)
+		ready = HW_IO_HANGUP | io->events;
+	if (ready & HW_IO_HANGUP)
+		io->hangup_told = true;
+	handled = io->fn(io->arg, io, ready, HW_IO_BUDGET);
+	if (io->deleted)
+		return;
+	if (is_flood(io, ready, handled))
+		pace(io);
+	else if (ready & HW_IO_HANGUP)
+		(void)update_poll(io);
+}
+
+static int remember_fd(struct hw_loop *loop, int fd, struct hw_io *io)
+{
+	size_t index = (size_t)fd;
+
+	if (index >= loop->by_fd_len) {
+		size_t len = (index / 64 + 1) * 64;
+		struct hw_io **by_fd = reallocarray(loop->by_fd, len, sizeof(struct hw_io *));
+		if (!by_fd)
+			return -ENOMEM;
+		memset(by_fd + loop->by_fd_len, 0, (len - loop->by_fd_len) * sizeof(*by_fd));
+		loop->by_fd = by_fd;
+		loop->by_fd_len = len;
+	}
+	/* libuv would notice only while both are polled, not while one rests. */
+	if (loop->by_fd[index])
+		return -EEXIST;
+	loop->by_fd[index] = io;
+	return 0;
+}
+
+int hw_io_add(struct hw_loop *loop, int fd, uint32_t events, hw_io_fn *fn, void *arg,
+	      struct hw_io **ret)
+{
+	struct hw_io *io;
+	int r;
+
+	if (fd < 0 || !fn || (events & ~(HW_IO_READ | HW_IO_WRITE)))
+		return -EINVAL;
+	io = calloc(1, sizeof(*io));
+	if (!io)
+		return -ENOMEM;
+	*io = (struct hw_io){ .loop = loop, .fd = fd, .fn = fn, .arg = arg, .events = events };
+	r = remember_fd(loop, fd, io);
+	if (r < 0)
+		goto fail;
+	r = uv_poll_init(&loop->uv, &io->poll, fd);
+	if (r < 0) {
+		loop->by_fd[fd] = NULL;
+		goto fail;
+	}
+	io->poll.data = io;
+	loop->io_count++;
+	r = update_poll(io);
+	if (r < 0) {
+		hw_io_del(io);
+		return r;
+	}
+	*ret = io;
+	return 0;
+fail:
+	free(io);
+	/* epoll's EPERM and EBADF, which say that this is nothing to wait for */
+	return r == -ENOMEM || r == -EEXIST ? r : -EINVAL;
+}
+
+void hw_io_set(struct hw_io *io, uint32_t events)
+{
+	events &= HW_IO_READ | HW_IO_WRITE;
+	if (events == io->events)
+		return;
+	io->events = events;
+	(void)update_poll(io); /* hw_io_add() has shown that this fd can be polled */
+}
+
+void hw_io_set_patient(struct hw_io *io)
+{
+	io->patient = true;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void hw_io_del(struct hw_io *io)
+{
+	struct hw_loop *loop;
+
+	if (!io)
+		return;
+	loop = io->loop;
+	if (io->paced)
+		DL_DELETE(loop->paced, io);
+	loop->by_fd[io->fd] = NULL;
+	loop->io_count--;
+	io->deleted = true;
+	/* Takes the fd out of epoll and of the batch being handled, so that its number may be
+	 * reused at once. */
+	(void)uv_poll_stop(&io->poll);
+	uv_close((uv_handle_t *)&io->poll, free_handle);
+}
+
+/* ---- timers ---- */
+
+int hw_timer_add(struct hw_loop *loop, hw_timer_fn *fn, void *arg, struct hw_timer **ret)
+{
+	struct hw_timer *timer;
+
+	if (!fn)
+		return -EINVAL;
+	timer = calloc(1, sizeof(*timer));
+	if (!timer)
+		return -ENOMEM;
+	*timer = (struct hw_timer){ .loop = loop, .fn = fn, .arg = arg };
+	(void)uv_timer_init(&loop->uv, &timer->timer); /* always 0 */
+	timer->timer.data = timer;
+	loop->timer_count++;
+	*ret = timer;
+	return 0;
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct hw_timer *timer = handle->data;
+
+	timer->loop->timer_ran = true;
+	timer->fn(timer->arg, timer);
+}
+
+void hw_timer_set(struct hw_timer *timer, uint64_t delay_ns)
+{
+	uint64_t due_ms, now_ms = uv_now(&timer->loop->uv);
+
+	if (delay_ns == 0) {
+		(void)uv_timer_stop(&timer->timer);
+		return;
+	}
+	/* libuv counts from the start of this turn in whole milliseconds: give it the moment, so
+	 * that it never comes early. */
+	if (delay_ns > INT64_MAX)
+		delay_ns = INT64_MAX;
+	due_ms = (uv_hrtime() + delay_ns + HW_MS - 1) / HW_MS;
+	(void)uv_timer_start(&timer->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+void hw_timer_del(struct hw_timer *timer)
+{
+	if (!timer || timer->deleted)
+		return;
+	timer->deleted = true;
+	timer->loop->timer_count--;
+	uv_close((uv_handle_t *)&timer->timer, free_handle);
+}
+
+/* ---- the loop ---- */
+
+/* libuv ends the process where it finds none for its signals. */
+static int check_descriptors(void)
+{
+	int fds[UV_DESCRIPTORS], count = 0, r = 0;
+
+	while (count < UV_DESCRIPTORS && r == 0) {
+		fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		r = fds[count] < 0 ? -errno : 0;
+		count += r == 0;
+	}
+	while (count > 0)
+		(void)close(fds[--count]); /* never used */
+	return r;
+}
+
+int hw_loop_create(struct hw_loop **ret)
+{
+	struct hw_loop *loop = calloc(1, sizeof(*loop));
+	int r;
+
+	if (!loop)
+		return -ENOMEM;
+	r = check_descriptors();
+	if (r == 0)
+		r = uv_loop_init(&loop->uv);
+	if (r < 0) {
+		free(loop);
+		return r;
+	}
+	/* These always return 0. */
+	(void)uv_prepare_init(&loop->uv, &loop->prepare);
+	(void)uv_check_init(&loop->uv, &loop->check);
+	(void)uv_timer_init(&loop->uv, &loop->timeout);
+	(void)uv_timer_init(&loop->uv, &loop->pace);
+	loop->prepare.data = loop->check.data = loop->pace.data = loop;
+	(void)uv_prepare_start(&loop->prepare, on_prepare);
+	(void)uv_check_start(&loop->check, on_check);
+	*ret = loop;
+	return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void hw_loop_destroy(struct hw_loop *loop)
+{
+	int r;
+
+	if (!loop)
+		return;
+	assert(loop->io_count == 0 && loop->timer_count == 0);
+	uv_walk(&loop->uv, close_handle, NULL);
+	do {
+		(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until close and work callbacks ran */
+		r = uv_loop_close(&loop->uv);
+	} while (r == UV_EBUSY);
+	free(loop->turns);
+	free(loop->by_fd);
+	free(loop);
+}
+
+uv_loop_t *hw_loop_uv(struct hw_loop *loop)
+{
+	return &loop->uv;
+}
+
+int hw_loop_run(struct hw_loop *loop)
+{
+	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* says whether handles are left: they are */
+	if (loop->timer_ran)
+		run_turns(loop);
+	return 0;
+}
+
+void hw_loop_stop(struct hw_loop *loop)
+{
+	uv_stop(&loop->uv);
+}
+
+static void on_timeout(uv_timer_t *handle)
+{
+	(void)handle; /* having woken the loop is all */
+}
+
+void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
+{
+	if (timeout_ms == 0) {
+		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+	} else {
+		uv_update_time(&loop->uv); /* the caller may have been away for long */
+		(void)uv_timer_start(&loop->timeout, on_timeout, timeout_ms, 0);
+		(void)uv_run(&loop->uv, UV_RUN_ONCE);
+		(void)uv_timer_stop(&loop->timeout);
+	}
+	/* UV_RUN_ONCE runs timers after the check phase as well */
+	if (loop->timer_ran)
+		run_turns(loop);
+}
+
+uint64_t hw_loop_now_ns(const struct hw_loop *loop)
+{
+	(void)loop;
+	return uv_hrtime();
+}

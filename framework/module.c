@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "module.h"
+#include "log.h"
+#include "option.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Through `drain`, the last member of the first release: a struct that claims less never was one.
+ */
+#define PLUGIN_SIZE_MIN ((uint32_t)(offsetof(struct hw_plugin, drain) + sizeof(void *)))
+#define PLUGIN_SIZE_MAX 65536u
+#define INSTANCE_SIZE_MAX (1u << 20)
+#define NAME_MAX_BYTES 31u
+#define SEGMENTS_MAX 64u
+#define QUOTED_MAX 512u
+
+const char *hw_plugin_kind_name(uint32_t kind)
+{
+	return kind == HW_PLUGIN_SINK ? "sink" : "watcher";
+}
+
+__attribute__((format(printf, 4, 5))) static int refuse(struct hw_errors *errors, const char *path,
+							int error, const char *format, ...)
+{
+	char quoted[QUOTED_MAX], text[HW_OPTION_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	hw_errors_add(errors, "%s: %s", hw_quote(quoted, sizeof(quoted), path, strlen(path)), text);
+	return error;
+}
+
+/* ---- may it be loaded at all ---- */
+
+/* Whoever may write the file or its directory would get root's rights. */
+static int check_owner(const char *path, struct hw_errors *errors)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(path, &st) < 0)
+		return refuse(errors, path, -errno, "%s", strerror(errno));
+	if (st.st_uid != 0)
+		return refuse(errors, path, -EPERM,
+			      "belongs to uid %u, not loaded as root: `chown root` it",
+			      (unsigned)st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return refuse(errors, path, -EPERM,
+			      "is writable by %s, not loaded as root: `chmod go-w` it",
+			      st.st_mode & S_IWOTH ? "everybody" : "its group");
+	return 0;
+}
+
+static int check_directory(const char *path, struct hw_errors *errors)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir;
+	int r;
+
+	dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	if (!dir)
+		return -ENOMEM;
+	r = check_owner(dir, errors);
+	free(dir);
+	return r;
+}
+
+static int read_exactly(int fd, void *buf, size_t size, uint64_t offset)
+{
+	ssize_t n;
+
+	do {
+		n = pread(fd, buf, size, (off_t)offset);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size ? 0 : -ENOEXEC;
+}
+
+/* dlopen() maps the segments of a truncated file without a word, and touching what is missing is a
+ * SIGBUS. */
+static int check_segments(int fd, uint64_t file_size)
+{
+	ElfW(Ehdr) header;
+	ElfW(Phdr) segments[SEGMENTS_MAX];
+
+	if (read_exactly(fd, &header, sizeof(header), 0) < 0)
+		return -ENOEXEC;
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_DYN ||
+	    header.e_phentsize != sizeof(segments[0]) || header.e_phnum > SEGMENTS_MAX)
+		return -ENOEXEC;
+	if (read_exactly(fd, segments, sizeof(segments[0]) * header.e_phnum, header.e_phoff) < 0)
+		return -ENOEXEC;
+	for (unsigned i = 0; i < header.e_phnum; i++) {
+		uint64_t end;
+
+		if (segments[i].p_type != PT_LOAD)
+			continue;
+		if (__builtin_add_overflow((uint64_t)segments[i].p_offset,
+					   (uint64_t)segments[i].p_filesz, &end) ||
+		    end > file_size)
+			return -ENOEXEC;
+	}
+	return 0;
+}
+
+static int check_file(const char *path, struct hw_errors *errors)
+{
+	struct stat st;
+	int fd, r;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return refuse(errors, path, -errno, "%s", strerror(errno));
+	if (fstat(fd, &st) < 0)
+		r = refuse(errors, path, -errno, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		r = refuse(errors, path, -ENOEXEC, "is not a file");
+	else if (check_segments(fd, (uint64_t)st.st_size) < 0)
+		r = refuse(errors, path, -ENOEXEC, "is not a shared object, or is truncated");
+	else
+		r = 0;
+	(void)close(fd); /* read only */
+	return r;
+}
+
+/* ---- its header ---- */
+
+static bool name_is_sound(const char *name)
+{
+	size_t len = name ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+
+	return len > 0 && len <= NAME_MAX_BYTES && name[len] == '\0';
+}
+
+static bool is_zero(const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i])
+			return false;
+	}
+	return true;
+}
+
+/* symbol_size is what the ELF symbol says: nothing behind it may be read. */
+static int check_stamp(const struct hw_plugin *plugin, size_t symbol_size, const char *path,
+		       struct hw_errors *errors)
+{
+	const size_t known = sizeof(*plugin);
+
+	if (symbol_size < offsetof(struct hw_plugin, kind) || plugin->magic != HW_PLUGIN_MAGIC)
+		return refuse(errors, path, -ENOEXEC, "its %s is not a plugin header",
+			      HW_PLUGIN_SYMBOL);
+	if (plugin->abi_major != HW_ABI_MAJOR)
+		return refuse(errors, path, -ENOEXEC,
+			      "is built for plugin ABI %u, this is %u: rebuild it",
+			      plugin->abi_major, HW_ABI_MAJOR);
+	if (plugin->struct_size < PLUGIN_SIZE_MIN || plugin->struct_size > PLUGIN_SIZE_MAX ||
+	    plugin->struct_size > symbol_size)
+		return refuse(errors, path, -ENOEXEC,
+			      "its header claims %u bytes, which is not possible",
+			      plugin->struct_size);
+	if (plugin->struct_size > known &&
+	    !is_zero((const char *)plugin + known, plugin->struct_size - known))
+		return refuse(errors, path, -ENOEXEC,
+			      "is built for a newer ABI (%u.%u, this is %u.%u): update hostwatch",
+			      plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
+	return 0;
+}
+
+static int check_header(const struct hw_plugin *plugin, const char *path, struct hw_errors *errors)
+{
+	const struct hw_option_table table = { plugin->options, plugin->option_count };
+	char why[HW_OPTION_TEXT_MAX];
+
+	if (plugin->kind != HW_PLUGIN_WATCHER && plugin->kind != HW_PLUGIN_SINK)
+		return refuse(errors, path, -EINVAL, "is of a kind that this host does not know");
+	if (plugin->flags & ~(HW_PLUGIN_ORDERED | HW_PLUGIN_SCANS))
+		return refuse(errors, path, -EINVAL, "has flags that this host does not know");
+	if (!name_is_sound(plugin->name))
+		return refuse(errors, path, -EINVAL, "has no sound name ([a-z0-9-], 1 to 31)");
+	if (!plugin->version || !plugin->summary)
+		return refuse(errors, path, -EINVAL, "has no version or no summary");
+	if (plugin->instance_size == 0 || plugin->instance_size > INSTANCE_SIZE_MAX)
+		return refuse(errors, path, -EINVAL, "its instance has %u bytes (1 to %u)",
+			      plugin->instance_size, INSTANCE_SIZE_MAX);
+	if (plugin->kind == HW_PLUGIN_WATCHER && (!plugin->watch_dir || !plugin->forget_dir))
+		return refuse(errors, path, -EINVAL,
+			      "is a watcher without watch_dir or forget_dir");
+	if (plugin->kind == HW_PLUGIN_SINK && !plugin->ready)
+		return refuse(errors, path, -EINVAL, "is a sink without ready");
+	if (hw_option_check_table(&table, plugin->instance_size, why) < 0)
+		return refuse(errors, path, -EINVAL, "%s", why);
+	return 0;
+}
+
+/* ---- callbacks that were left out ---- */
+
+static int no_open(void *self, const struct hw_host *host, void *ctx)
+{
+	(void)self, (void)host, (void)ctx;
+	return 0;
+}
+
+static int return_0(void *self)
+{
+	(void)self;
+	return 0;
+}
+
+static void do_nothing(void *self)
+{
+	(void)self;
+}
+
+static int no_probe(void *self, int dirfd)
+{
+	(void)self, (void)dirfd;
+	return 0;
+}
+
+static void no_scanned(void *self, const struct hw_scan_result *result)
+{
+	(void)self, (void)result;
+}
+
+static void no_stats(void *self, struct hw_watcher_stats *ret)
+{
+	(void)self, (void)ret;
+}
+
+#define FILL(field, fn) (plugin->field = plugin->field ? plugin->field : (fn))
+
+static void fill_callbacks(struct hw_plugin *plugin)
+{
+	FILL(open, no_open);
+	FILL(start, return_0);
+	FILL(stop, do_nothing);
+	FILL(close, do_nothing);
+	FILL(probe, no_probe);
+	FILL(flush, return_0);
+	FILL(scanned, no_scanned);
+	FILL(stats, no_stats);
+	FILL(status, do_nothing);
+	FILL(drain, return_0);
+}
+
+/* ---- loading ---- */
+
+static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_plugin *ret)
+{
+	const struct hw_plugin *plugin;
+	const ElfW(Sym) *symbol = NULL;
+	void *handle, *extra = NULL;
+	Dl_info info;
+	int r;
+
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		return refuse(errors, path, -ENOEXEC, "%s", dlerror());
+	plugin = dlsym(handle, HW_PLUGIN_SYMBOL);
+	if (!plugin)
+		return refuse(errors, path, -ENOEXEC, "is no plugin: it has no symbol %s",
+			      HW_PLUGIN_SYMBOL);
+	if (!dladdr1(plugin, &info, &extra, RTLD_DL_SYMENT) || !extra)
+		return refuse(errors, path, -ENOEXEC, "its symbol %s has no size",
+			      HW_PLUGIN_SYMBOL);
+	symbol = extra;
+	r = check_stamp(plugin, symbol->st_size, path, errors);
+	if (r < 0)
+		return r;
+	memcpy(ret, plugin,
+	       plugin->struct_size < sizeof(*ret) ? plugin->struct_size : sizeof(*ret));
+	r = check_header(ret, path, errors);
+	if (r == 0)
+		fill_callbacks(ret);
+	return r;
+}
+
+static int load_resolved(struct hw_module *module, const char *path, struct hw_errors *errors)
+{
+	int r;
+
+	/* Both the directory that was searched and the one that a link leads to. */
+	r = check_directory(path, errors);
+	if (r == 0)
+		r = check_directory(module->path, errors);
+	if (r == 0)
+		r = check_owner(module->path, errors);
+	if (r == 0)
+		r = check_file(module->path, errors);
+	if (r == 0)
+		r = copy_plugin(module->path, errors, &module->plugin);
+	return r;
+}
+
+int hw_module_load(const char *path, struct hw_errors *errors, struct hw_module **ret)
+{
+	struct hw_module *module = calloc(1, sizeof(*module));
+	int r;
+
+	if (!module)
+		return -ENOMEM;
+	module->path = realpath(path, NULL);
+	if (!module->path)
+		r = refuse(errors, path, -errno, "%s", strerror(errno));
+	else
+		r = load_resolved(module, path, errors);
+	if (r < 0) {
+		hw_module_free(module);
+		return r;
+	}
+	*ret = module;
+	return 0;
+}
+
+void hw_module_free(struct hw_module *module)
+{
+	if (!module)
+		return;
+	free(module->path);
+	free(module);
+}

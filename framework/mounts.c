@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct mount {
+	uint64_t id;
+	char *path; /* owned */
+	char *type; /* owned */
+};
+
+struct mounts {
+	struct mount *list; /* owned */
+	size_t count;
+};
+
+/* The kernel writes space, tab, newline and backslash as \ooo. */
+static char *unescape(char *text)
+{
+	char *out = text;
+
+	for (const char *in = text; *in;) {
+		if (in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' && in[2] <= '7' &&
+		    in[3] >= '0' && in[3] <= '7') {
+			*out++ = (char)((in[1] - '0') * 64 + (in[2] - '0') * 8 + (in[3] - '0'));
+			in += 4;
+		} else {
+			*out++ = *in++;
+		}
+	}
+	*out = '\0';
+	return text;
+}
+
+/* "36 35 98:0 /root /mount/point options optional... - type source superoptions", cut in place */
+static bool parse_line(char *line, struct mount *ret)
+{
+	char *path = NULL, *word, *end;
+
+	ret->id = strtoull(line, &end, 10);
+	for (int i = 0; i < 5; i++) {
+		path = strsep(&line, " ");
+		if (!path)
+			return false;
+	}
+	while ((word = strsep(&line, " ")) && strcmp(word, "-") != 0)
+		;
+	ret->path = unescape(path);
+	ret->type = strsep(&line, " ");
+	return word && ret->type;
+}
+
+static int add_mount(struct mounts *mounts, const struct mount *mount)
+{
+	struct mount *list;
+
+	if (mounts->count == HW_MOUNTS_MAX)
+		return -E2BIG;
+	list = reallocarray(mounts->list, mounts->count + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	mounts->list = list;
+	list += mounts->count;
+	*list = (struct mount){ mount->id, strdup(mount->path), strdup(mount->type) };
+	if (!list->path || !list->type) {
+		free(list->path);
+		free(list->type);
+		return -ENOMEM;
+	}
+	mounts->count++;
+	return 0;
+}
+
+static int read_mounts(struct mounts *mounts)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct mount mount;
+	char *line = NULL;
+	size_t room = 0;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	while (r == 0 && getline(&line, &room, file) > 0) {
+		if (parse_line(line, &mount))
+			r = add_mount(mounts, &mount);
+	}
+	free(line);
+	(void)fclose(file); /* read only */
+	return r;
+}
+
+static void free_mounts(struct mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		free(mounts->list[i].path);
+		free(mounts->list[i].type);
+	}
+	free(mounts->list);
+}
+
+/* Is path at or below dir? */
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return true;
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* The mount that is seen at a path: others may be hidden below it, and their order says nothing,
+ * since mounts can move. */
+static bool seen_at(const char *path, uint64_t *ret_id)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st) < 0 ||
+	    !(st.stx_mask & STATX_MNT_ID))
+		return false;
+	*ret_id = st.stx_mnt_id;
+	return true;
+}
+
+static const char *type_of(const struct mounts *mounts, const char *dir, uint64_t *ret_id)
+{
+	for (size_t i = 0; i < mounts->count && seen_at(dir, ret_id); i++) {
+		if (mounts->list[i].id == *ret_id)
+			return mounts->list[i].type;
+	}
+	return "unknown";
+}
+
+static int walk(const struct mounts *mounts, const char *dir, hw_mount_fn *fn, void *arg)
+{
+	uint64_t id = 0;
+	const char *type = type_of(mounts, dir, &id);
+	int r = fn(arg, id, dir, type);
+
+	for (size_t i = 0; i < mounts->count && r >= 0; i++) {
+		const struct mount *below = &mounts->list[i];
+
+		if (is_below(below->path, dir) && strcmp(below->path, dir) != 0 &&
+		    seen_at(below->path, &id) && id == below->id)
+			r = fn(arg, id, below->path, below->type);
+	}
+	return r;
+}
+
+int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
+{
+	struct mounts mounts = { 0 };
+	char *resolved = realpath(dir, NULL);
+	struct stat st;
+	int r;
+
+	if (!resolved)
+		return -errno;
+	if (stat(resolved, &st) < 0)
+		r = -errno;
+	else
+		r = S_ISDIR(st.st_mode) ? read_mounts(&mounts) : -ENOTDIR;
+	if (r == 0)
+		r = walk(&mounts, resolved, fn, arg);
+	free_mounts(&mounts);
+	free(resolved);
+	return r;
+}
+
+/* ---- those that come and go ---- */
+
+struct hw_mount_point {
+	uint64_t id;
+	char *path; /* owned: below the directory */
+};
+
+struct points {
+	const char *dir;
+	struct hw_mount_point *list;
+	size_t count;
+};
+
+static void free_points(struct hw_mount_point *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i].path);
+	free(list);
+}
+
+static int add_point(void *arg, uint64_t id, const char *path, const char *type)
+{
+	struct points *points = arg;
+	size_t skip = strlen(points->dir);
+	struct hw_mount_point *list;
+	char *below;
+
+	(void)type;
+	/* The directory itself is its owner's affair; what a link leads to by now is nobody's. */
+	if (strncmp(path, points->dir, skip) != 0 || path[skip] == '\0')
+		return 0;
+	below = strdup(path + skip + (path[skip] == '/'));
+	list = reallocarray(points->list, points->count + 1, sizeof(*list));
+	if (list)
+		points->list = list;
+	if (!list || !below) {
+		free(below);
+		return -ENOMEM;
+	}
+	list += points->count++;
+	list->id = id;
+	list->path = below;
+	return 0;
+}
+
+/* Parents before what is below them. */
+static int by_path(const void *a, const void *b)
+{
+	const struct hw_mount_point *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+static int read_points(const char *dir, struct points *ret)
+{
+	struct points points = { .dir = dir };
+	int r = hw_mounts_walk(dir, add_point, &points);
+
+	if (r < 0) {
+		free_points(points.list, points.count);
+		return r;
+	}
+	if (points.count)
+		qsort(points.list, points.count, sizeof(*points.list), by_path);
+	*ret = points;
+	return 0;
+}
+
+/* Both are sorted: what is in one only, or with another number. */
+static void tell_changes(const struct hw_mount_watch *old, const struct points *now,
+			 hw_mount_changed_fn *fn, void *arg)
+{
+	size_t i = 0, j = 0;
+
+	while (i < old->count || j < now->count) {
+		int order = i == old->count   ? 1
+			    : j == now->count ? -1
+					      : strcmp(old->points[i].path, now->list[j].path);
+
+		if (order < 0)
+			fn(arg, old->points[i++].path);
+		else if (order > 0)
+			fn(arg, now->list[j++].path);
+		else if (old->points[i++].id != now->list[j++].id)
+			fn(arg, now->list[j - 1].path);
+	}
+}
+
+static void keep_points(struct hw_mount_watch *watch, const struct points *now)
+{
+	free_points(watch->points, watch->count);
+	watch->points = now->list;
+	watch->count = now->count;
+}
+
+void hw_mount_watch_init(struct hw_mount_watch *watch)
+{
+	*watch = (struct hw_mount_watch){ .fd = -1 };
+}
+
+void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir)
+{
+	struct points now;
+
+	hw_mount_watch_end(watch);
+	watch->dir = strdup(dir);
+	watch->fd = watch->dir ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	if (watch->fd >= 0 && read_points(dir, &now) == 0)
+		keep_points(watch, &now);
+}
+
+void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg)
+{
+	struct pollfd changed = { .fd = watch->fd, .events = POLLPRI };
+	struct points now;
+
+	/* proc(5): a change is an exceptional condition, told once to each that has the file open.
+	 */
+	if (watch->fd < 0 || poll(&changed, 1, 0) <= 0 || read_points(watch->dir, &now) < 0)
+		return;
+	tell_changes(watch, &now, fn, arg);
+	keep_points(watch, &now);
+}
+
+void hw_mount_watch_end(struct hw_mount_watch *watch)
+{
+	free_points(watch->points, watch->count);
+	free(watch->dir);
+	if (watch->fd >= 0)
+		(void)close(watch->fd); /* only polled */
+	hw_mount_watch_init(watch);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Storage for entry names: size classes of 4 bytes in large chunks, so that a name costs its bytes.
+ */
+#ifndef HW_NAMES_H
+#define HW_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HW_NAME_MAX 255u
+#define HW_NAMES_CLASSES 65u /* 4-byte steps up to 256 bytes, 0 unused */
+
+struct hw_names {
+	char **chunks; /* owned, HW_NAMES_CHUNK bytes each */
+	uint32_t chunk_count, chunk_room;
+	uint32_t used; /* bytes of the last chunk */
+	uint32_t
+		free[HW_NAMES_CLASSES]; /* lists of freed places, linked through their first word */
+};
+
+void hw_names_free_all(struct hw_names *names);
+/* Forgets every name, keeps a little memory for the next ones. */
+void hw_names_reset(struct hw_names *names);
+/* Stores len (1 to HW_NAME_MAX) bytes. Returns a reference, 0 when out of memory. */
+uint32_t hw_names_add(struct hw_names *names, const char *name, size_t len);
+void hw_names_remove(struct hw_names *names, uint32_t ref, size_t len);
+/* The bytes, not terminated; valid until removed. */
+const char *hw_names_get(const struct hw_names *names, uint32_t ref);
+size_t hw_names_bytes(const struct hw_names *names);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "notify.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LISTEN_FDS_START 3
+#define LISTEN_FDS_MAX 1024u
+
+/* Written by hand: linking libsystemd for one datagram would load it into a process with
+ * privileges. */
+static int send_state(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t size;
+	int fd, r = 0;
+
+	if (!path || (path[0] != '/' && path[0] != '@'))
+		return 0;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path));
+	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (path[0] == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
+		r = -errno;
+	(void)close(fd); /* nothing is buffered in it */
+	return r;
+}
+
+static void notify(const char *state)
+{
+	int r = send_state(state);
+
+	if (r < 0)
+		hw_warning("service manager not told %s: %s", state, strerror(-r));
+}
+
+void hw_notify_ready(void)
+{
+	notify("READY=1");
+}
+
+void hw_notify_reloading(void)
+{
+	char state[80];
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		       (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
+	notify(state);
+}
+
+void hw_notify_stopping(void)
+{
+	notify("STOPPING=1");
+}
+
+void hw_notify_status(const char *format, ...)
+{
+	char state[512] = "STATUS=";
+	size_t used = strlen(state);
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(state + used, sizeof(state) - used, format, ap); /* cut lines are fine */
+	va_end(ap);
+	notify(state);
+}
+
+/* How many descriptors were passed to this very process. */
+static unsigned listen_fds(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	unsigned long count;
+	char *end;
+
+	if (!pid || !fds || strtol(pid, NULL, 10) != (long)getpid())
+		return 0;
+	errno = 0;
+	count = strtoul(fds, &end, 10);
+	return errno == 0 && *end == '\0' && count <= LISTEN_FDS_MAX ? (unsigned)count : 0;
+}
+
+int hw_activation_fd(const char *name)
+{
+	const char *at = getenv("LISTEN_FDNAMES");
+	unsigned count = listen_fds();
+	size_t len = strlen(name);
+
+	for (unsigned i = 0; at && i < count; i++) {
+		size_t at_len = strcspn(at, ":");
+
+		if (at_len == len && memcmp(at, name, len) == 0) {
+			int fd = LISTEN_FDS_START + (int)i;
+
+			return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -ENOENT : fd;
+		}
+		at = at[at_len] ? at + at_len + 1 : NULL;
+	}
+	return -ENOENT;
+}

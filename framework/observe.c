@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "observe.h"
+
+#include "arm.h"
+#include "fill.h"
+#include "hint.h"
+#include "quiet.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
+{
+	return hw_tree_entry(&o->share->tree, id);
+}
+
+#define DOUBT_ROUNDS_MAX 32u
+
+/* ---- collecting ---- */
+
+static int add_item(struct hw_observation *o, hw_token dir, const char *name, uint8_t len,
+		    uint8_t what)
+{
+	if (o->count == o->room) {
+		uint32_t room = o->room ? o->room * 2 : 64;
+		struct hw_item *items = realloc(o->items, room * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		o->items = items;
+		o->room = room;
+	}
+	o->items[o->count++] =
+		(struct hw_item){ .dir = dir, .name = name, .len = len, .what = what };
+	return 0;
+}
+
+static int collect(struct hw_observation *o, struct hw_suspects *suspects)
+{
+	hw_suspects_compact(suspects);
+	for (uint32_t i = 0; i < suspects->count; i++) {
+		const struct hw_suspect *s = &suspects->list[i];
+
+		if (!hw_tree_by_token(&o->share->tree, s->dir))
+			continue;
+		if (add_item(o, s->dir, hw_suspects_name(suspects, s), s->name_len, s->what) < 0)
+			return -ENOMEM;
+		o->items[o->count - 1].inode = s->inode;
+	}
+	return 0;
+}
+
+/* ---- looking ---- */
+
+static void mark(struct hw_observation *o, uint32_t id, uint8_t bit)
+{
+	/* Without memory: a needless attrib, a change told by the next scan. */
+	if (!entry_of(o, id)->renamed && hw_ids_add(&o->renamed, id) < 0)
+		return;
+	entry_of(o, id)->renamed |= bit;
+}
+
+void hw_observation_renamed(struct hw_observation *o, uint32_t id)
+{
+	mark(o, id, HW_MARK_RENAMED);
+}
+
+/*
+ * A directory of the tree stands elsewhere on the disk: open it there, so that items below it can
+ * be looked at before its move is told.
+ */
+static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
+{
+	char name[HW_NAME_MAX + 1];
+	struct hw_share *share = o->share;
+	uint32_t id = 0;
+	struct hw_stat stat;
+
+	while ((id = hw_tree_same_inode(&share->tree, item->stat.fs, item->stat.ino, id)))
+		if (id != HW_ROOT && id != item->entry &&
+		    hw_tree_is_same(entry_of(o, id), &item->stat))
+			break;
+	if (!id)
+		return false;
+	int parent = hw_disk_dir(&share->disk, (uint32_t)item->dir);
+
+	if (parent < 0)
+		return false;
+	memcpy(name, item->name, item->len);
+	name[item->len] = '\0';
+	int fd = hw_disk_openat(&share->disk, parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd < 0)
+		return false;
+	if (hw_disk_stat_fd(&share->disk, fd, &stat) < 0 ||
+	    !hw_tree_is_same(entry_of(o, id), &stat)) {
+		close(fd);
+		return false;
+	}
+	hw_disk_put_dir(&share->disk, id, fd);
+	mark(o, id, HW_MARK_PINNED);
+	return true;
+}
+
+/* In a directory that is no longer there: what an open descriptor would show is somewhere else. */
+static bool is_below_gone(const struct hw_observation *o, uint32_t dir)
+{
+	for (uint32_t id = dir; id != HW_ROOT; id = entry_of(o, id)->parent) {
+		const struct hw_entry *e = entry_of(o, id);
+
+		if (e->renamed & HW_MARK_PINNED)
+			return false;
+		if (e->flags & HW_ENTRY_GONE)
+			return true;
+	}
+	return false;
+}
+
+/* The root has no parent to be looked at from: "." stands for it. */
+static bool is_root_itself(const struct hw_item *item)
+{
+	return item->len == 1 && item->name[0] == '.';
+}
+
+/* Returns whether another round may find more. */
+static bool look(struct hw_observation *o, struct hw_item *item)
+{
+	struct hw_share *share = o->share;
+	uint32_t dir = (uint32_t)item->dir;
+	int fd = is_below_gone(o, dir) ? -ENOENT : hw_disk_dir(&share->disk, dir);
+
+	if (fd < 0)
+		return false;
+	item->resolved = true;
+	if (is_root_itself(item)) {
+		item->entry = HW_ROOT;
+		item->present = hw_disk_stat_fd(&share->disk, fd, &item->stat) == 0;
+		return false;
+	}
+	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
+
+	if (r < 0 && r != -ENOENT)
+		return false; /* no right to look, or the disk fails: that says nothing */
+	item->entry = hw_tree_find(&share->tree, dir, item->name, item->len);
+	item->present = r == 0 && !hw_share_is_excluded(share, dir, item->name, item->len,
+							item->stat.type == HW_TYPE_DIR);
+	bool same = item->present && item->entry &&
+		    hw_tree_is_same(entry_of(o, item->entry), &item->stat);
+
+	if (item->entry && !same)
+		entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
+	if (item->present && item->inode && item->inode != (uint32_t)item->stat.ino)
+		item->what &= (uint8_t)~HW_HINTS_OF_DATA; /* of an inode that lost this name */
+	return item->present && !same && item->stat.type == HW_TYPE_DIR && pin_moved_dir(o, item);
+}
+
+static void look_at_all(struct hw_observation *o)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (uint32_t i = 0; i < o->count; i++)
+			if (!o->items[i].resolved)
+				again |= look(o, &o->items[i]);
+	}
+}
+
+/* ---- classifying ---- */
+
+static void classify_present(struct hw_observation *o, struct hw_item *item)
+{
+	if (!item->entry)
+		item->finding = HW_FOUND_APPEARED;
+	else
+		item->finding = entry_of(o, item->entry)->flags & HW_ENTRY_GONE ? HW_FOUND_REPLACED
+										: HW_FOUND_CHANGED;
+}
+
+static void classify(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+
+		if (!item->resolved)
+			continue;
+		if (item->present)
+			classify_present(o, item);
+		else if (item->entry)
+			item->finding = HW_FOUND_GONE;
+	}
+}
+
+static bool has_appeared(const struct hw_item *item)
+{
+	return item->finding == HW_FOUND_APPEARED || item->finding == HW_FOUND_REPLACED;
+}
+
+/* An entry of this inode whose name is gone and not yet taken as a source. */
+static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat)
+{
+	struct hw_share *share = o->share;
+	uint32_t id = 0, best = 0;
+
+	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
+		struct hw_entry *e = entry_of(o, id);
+
+		if (!(e->flags & HW_ENTRY_GONE) || !hw_tree_is_same(e, stat))
+			continue;
+		if (!best || hw_tree_compare(&share->tree, id, best) < 0)
+			best = id;
+	}
+	return best;
+}
+
+static void find_source(struct hw_observation *o, struct hw_item *item)
+{
+	uint32_t id = gone_source(o, &item->stat);
+
+	/* Its old name was not suspected, but may be gone all the same. */
+	if (!id && (item->stat.nlink == 1 || item->stat.type == HW_TYPE_DIR)) {
+		id = hw_fill_renamed_from(o->share, &item->stat);
+		if (id && item->stat.type == HW_TYPE_DIR && hw_disk_dir(&o->share->disk, id) < 0)
+			(void)pin_moved_dir(o, item);
+	}
+	if (!id) {
+		item->arrival = (uint8_t)hw_fill_arrival(o->share, &item->stat, o->since_ns);
+		return;
+	}
+	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */
+	item->source = id;
+	o->moves++;
+	if (item->stat.type == HW_TYPE_DIR)
+		item->source_token = hw_tree_token(&o->share->tree, id);
+}
+
+static int compare_items(const void *a, const void *b, void *arg)
+{
+	const struct hw_item *x = a, *y = b;
+	return hw_tree_compare_places(arg, (uint32_t)x->dir, x->name, x->len, (uint32_t)y->dir,
+				      y->name, y->len);
+}
+
+void hw_observation_sort(struct hw_observation *o)
+{
+	uint32_t kept = 0;
+
+	/* What was in a directory that is gone has nothing left to tell. */
+	for (uint32_t i = 0; i < o->count; i++)
+		if (hw_tree_by_token(&o->share->tree, o->items[i].dir))
+			o->items[kept++] = o->items[i];
+	o->count = kept;
+	if (o->count)
+		qsort_r(o->items, o->count, sizeof(*o->items), compare_items, &o->share->tree);
+}
+
+/* ---- data and attributes ---- */
+
+/* What is to be told of one entry that is the same inode as before. */
+static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_stat *stat,
+			  uint8_t what)
+{
+	struct hw_entry *e = entry_of(o, id);
+
+	if (e->type == HW_TYPE_FILE && what & HW_HINT_MODIFIED)
+		return HW_MODIFY;
+	return hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
+}
+
+static int compare_ids(const void *a, const void *b, void *tree)
+{
+	return hw_tree_compare(tree, *(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
+{
+	uint32_t kept = 0;
+
+	if (!ids->count)
+		return;
+	qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &o->share->tree);
+	for (uint32_t i = 0; i < ids->count; i++)
+		if (!kept || ids->ids[kept - 1] != ids->ids[i])
+			ids->ids[kept++] = ids->ids[i];
+	ids->count = kept;
+}
+
+/* All names of a file with several are told, so all of them are compared before any is updated. */
+static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
+		       struct hw_item *item)
+{
+	uint32_t *ids, id = item->source ? item->source : item->entry;
+	unsigned kind = change_of(o, id, &item->stat, item->what);
+	int count = kind ? hw_history_names(o->share, id, &ids) : 0;
+
+	item->told = count > 0;
+
+	for (int i = 0; i < count; i++)
+		(void)hw_ids_add(kind == HW_MODIFY ? modified : attrib,
+				 ids[i]); /* without memory: the next change */
+	if (count > 0)
+		free(ids);
+}
+
+/* What went with a directory that had to be deleted is no longer there. */
+static bool is_kept(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = entry_of(o, item->source ? item->source : item->entry);
+
+	return (item->finding == HW_FOUND_CHANGED || (item->source && item->done)) &&
+	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
+}
+
+static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
+		     void (*tell)(struct hw_share *, uint32_t))
+{
+	sort_ids(o, ids);
+	for (uint32_t i = 0; i < ids->count; i++)
+		tell(o->share, ids->ids[i]);
+	hw_ids_free(ids);
+}
+
+static void tell_changes(struct hw_observation *o)
+{
+	struct hw_ids modified = o->share->modified, attrib = { 0 };
+
+	o->share->modified = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < o->count; i++)
+		if (is_kept(o, &o->items[i]))
+			add_change(o, &modified, &attrib, &o->items[i]);
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+
+		if (!is_kept(o, item))
+			continue;
+		uint32_t id = item->source ? item->source : item->entry;
+
+		hw_tree_update(&o->share->tree, id, &item->stat);
+		hw_history_siblings(o->share, id, &item->stat, item->told);
+	}
+	tell_ids(o, &modified, hw_history_modify);
+	tell_ids(o, &attrib, hw_history_attrib);
+}
+
+/* Closes that the kernel told while the changes waited. */
+static void tell_closes(struct hw_observation *o)
+{
+	struct hw_ids closed = { 0 };
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+		uint32_t dir = hw_tree_by_token(&o->share->tree, item->dir), id;
+
+		if (!(item->what & HW_HINT_CLOSE_WRITE) || !dir)
+			continue;
+		id = hw_tree_find(&o->share->tree, dir, item->name, item->len);
+		if (id && entry_of(o, id)->type == HW_TYPE_FILE)
+			(void)hw_ids_add(&closed, id);
+	}
+	tell_ids(o, &closed, hw_quiet_closed);
+}
+
+/* ---- the observation ---- */
+
+static void give_up(struct hw_observation *o)
+{
+	hw_error("share %s: out of memory: receivers are told to rescan", o->share->name);
+	hw_history_rescan(o->share, HW_ROOT);
+}
+
+/* Directories that could not be armed or listed when they appeared, since they or what they are in
+ * stood elsewhere. */
+static void fill_unlisted(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+
+		if (!is_kept(o, item) || item->stat.type != HW_TYPE_DIR)
+			continue;
+		uint32_t id = item->source ? item->source : item->entry;
+		const struct hw_entry *e = entry_of(o, id);
+
+		if (id != HW_ROOT && !e->active &&
+		    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
+			hw_fill_dir(o->share, id, HW_ARRIVED_NEW);
+	}
+}
+
+/* What could not be looked at is in a directory that is somewhere else: that one is looked at
+ * first, next time. */
+static void doubt_again(struct hw_observation *o)
+{
+	struct hw_share *share = o->share;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+		uint32_t dir = hw_tree_by_token(&share->tree, item->dir);
+
+		if (item->resolved || !dir)
+			continue;
+		hw_hint_doubt(share, dir, item->name, item->len);
+		hw_hint_audit(share, entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
+		if (dir != HW_ROOT)
+			hw_hint_doubt(share, entry_of(o, dir)->parent,
+				      hw_tree_name(&share->tree, dir), entry_of(o, dir)->name_len);
+	}
+}
+
+static void run(struct hw_observation *o)
+{
+	hw_observation_sort(o);
+	look_at_all(o);
+	classify(o);
+	for (uint32_t i = 0; i < o->count; i++)
+		if (has_appeared(&o->items[i]))
+			find_source(o, &o->items[i]);
+	hw_plan_names(o);
+	fill_unlisted(o);
+	tell_changes(o);
+	for (uint32_t i = 0; i < o->renamed.count; i++)
+		entry_of(o, o->renamed.ids[i])->renamed = 0;
+	tell_closes(o);
+	doubt_again(o);
+}
+
+/* Doubts that an observation itself leaves are for the next turn, but not for ever. */
+static void check_doubts(struct hw_share *share)
+{
+	if (!share->suspects.count) {
+		share->doubt_rounds = 0;
+		return;
+	}
+	if (share->settle_ns)
+		hw_share_begin_settling(share);
+	hw_share_kick(share);
+	if (++share->doubt_rounds <= DOUBT_ROUNDS_MAX)
+		return;
+	hw_suspects_clear(&share->suspects);
+	share->doubt_rounds = 0;
+	hw_debug("share %s: doubts do not end: comparing with the disk", share->name);
+	hw_scan_lost(share, HW_ROOT);
+}
+
+static void compare_left_out(struct hw_share *share)
+{
+	if (!share->suspects_full)
+		return;
+	share->suspects_full = false;
+	hw_scan_lost(share, HW_ROOT);
+}
+
+void hw_observe(struct hw_share *share, int64_t since_ns)
+{
+	struct hw_observation o = { .share = share, .since_ns = since_ns };
+	struct hw_suspects suspects;
+
+	hw_hint_resolve_unsure(share);
+	if (!share->suspects.count) {
+		compare_left_out(share);
+		return;
+	}
+	suspects = share->suspects;
+	share->suspects = share->spare_suspects;
+	share->observing = true;
+	share->scan.since_ns = since_ns;
+	if (collect(&o, &suspects) < 0)
+		give_up(&o);
+	else
+		run(&o);
+	share->scan.since_ns = 0;
+	share->observing = false;
+	free(o.items);
+	hw_ids_free(&o.renamed);
+	hw_suspects_clear(&suspects);
+	share->spare_suspects = suspects;
+	hw_scan_retry(share);
+	check_doubts(share);
+	compare_left_out(share);
+}

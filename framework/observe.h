@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One observation: everything that is suspected to differ between the tree and the disk is looked
+ * at, and the net effect is told in the canonical order: moves, deletes (children first), creates
+ * (parents first), modify, attrib, close_write; by path within each. Settling, comparing after a
+ * loss, polling and doubts all end here.
+ */
+#ifndef HW_OBSERVE_H
+#define HW_OBSERVE_H
+
+#include "history.h"
+
+/* since_ns: what was born before it (CLOCK_REALTIME_COARSE) and is new to the tree was moved in or
+ * linked, not made. 0: not known. */
+void hw_observe(struct hw_share *share, int64_t since_ns);
+
+/* ---- between observe.c and plan.c ---- */
+
+enum hw_finding {
+	HW_FOUND_NOTHING,
+	HW_FOUND_CHANGED, /* the same inode at its name */
+	HW_FOUND_GONE, /* a name of the tree that the disk no longer has */
+	HW_FOUND_APPEARED, /* a name that the tree does not have */
+	HW_FOUND_REPLACED, /* gone and appeared at one name */
+};
+
+struct hw_item {
+	hw_token dir;
+	const char *name; /* borrowed from the suspects */
+	uint8_t len;
+	uint8_t what; /* HW_HINT_* */
+	uint32_t inode; /* low half, of the inode that the hints were about; 0: not known */
+	bool resolved; /* looked at */
+	bool present;
+	bool done; /* told, as far as names go */
+	bool told; /* its change was told for all names of the inode */
+	uint8_t finding; /* enum hw_finding */
+	uint32_t entry; /* in the tree before, 0 */
+	uint32_t source; /* of what appeared: the entry that moved here, 0 */
+	hw_token source_token; /* of a directory */
+	uint8_t arrival; /* enum hw_arrival of what appeared without a source */
+	struct hw_stat stat;
+};
+
+struct hw_observation {
+	struct hw_share *share;
+	struct hw_item *items; /* owned */
+	uint32_t count, room;
+	int64_t since_ns;
+	uint32_t moves; /* items with a source that are not told yet */
+	struct hw_ids renamed; /* entries with a mark in `renamed` */
+};
+
+#define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
+#define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
+void hw_observation_renamed(struct hw_observation *o, uint32_t id);
+
+/* By path, as the tree has the directories now. */
+void hw_observation_sort(struct hw_observation *o);
+/* plan.c: tells the moves, deletes and creates of the items, in order. */
+void hw_plan_names(struct hw_observation *o);
+
+#endif

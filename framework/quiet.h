@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * close_write: a file whose data changed is finished when nobody has it open for writing. A close
+ * that the kernel tells is checked at once; a file without one is checked when it has not changed
+ * for the share's interval.
+ */
+#ifndef HW_QUIET_H
+#define HW_QUIET_H
+
+#include "share_private.h"
+
+int hw_quiet_init(struct hw_share *share);
+void hw_quiet_free(struct hw_share *share);
+/* The file became DIRTY: check it after the interval. */
+void hw_quiet_add(struct hw_share *share, uint32_t id);
+/* The kernel told a close after writing. */
+void hw_quiet_closed(struct hw_share *share, uint32_t id);
+/* Checks every file that waits, now. */
+void hw_quiet_flush(struct hw_share *share);
+
+#endif

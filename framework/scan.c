@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "scan.h"
+
+#include "arm.h"
+#include "fill.h"
+#include "hint.h"
+#include "list.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define IN_FLIGHT 4u /* listings on the thread pool at once */
+#define OPENED_MAX 64u /* directories held open because they are not where the tree has them */
+
+enum job_kind { JOB_FILL, JOB_COMPARE };
+
+struct hw_job {
+	uv_work_t work; /* first: libuv hands it back */
+	struct hw_job *next;
+	struct hw_share *share; /* NULL: cancelled */
+	hw_token dir;
+	int fd; /* owned; -1 until it flies */
+	enum job_kind kind;
+	enum hw_arrival how;
+	uint8_t watcher; /* compare directories of this one only, HW_WATCHER_NONE: of any */
+	bool touched;
+	bool retried;
+	bool generations;
+	struct hw_listing listing;
+};
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+static void pump(struct hw_share *share);
+
+bool hw_scan_is_idle(const struct hw_share *share)
+{
+	return !share->scan.queued && !share->scan.in_flight;
+}
+
+/* ---- the queue ---- */
+
+static struct hw_job *take_job(struct hw_share *share)
+{
+	struct hw_job *job = share->scan.spare;
+
+	if (!job)
+		return calloc(1, sizeof(*job));
+	share->scan.spare = job->next;
+	share->scan.spares--;
+	struct hw_listing memory = job->listing;
+
+	*job = (struct hw_job){ .listing = memory };
+	return job;
+}
+
+static void give_job(struct hw_share *share, struct hw_job *job)
+{
+	if (job->fd >= 0)
+		close(job->fd);
+	if (share && share->scan.spares < IN_FLIGHT && job->listing.room < 4096) {
+		job->next = share->scan.spare;
+		share->scan.spare = job;
+		share->scan.spares++;
+		return;
+	}
+	hw_list_free(&job->listing);
+	free(job);
+}
+
+static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kind kind, int fd)
+{
+	struct hw_job *job = take_job(share);
+
+	if (!job) {
+		hw_error("share %s: out of memory: receivers are told to rescan", share->name);
+		hw_history_rescan(share, dir);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	share->walking = true;
+	job->share = share;
+	job->dir = hw_tree_token(&share->tree, dir);
+	job->kind = kind;
+	job->fd = fd;
+	job->watcher = HW_WATCHER_NONE;
+	job->next = share->scan.queue;
+	share->scan.queue = job;
+	share->scan.queued++;
+	return job;
+}
+
+void hw_scan_fill(struct hw_share *share, uint32_t dir, int fd, enum hw_arrival how)
+{
+	struct hw_job *job = enqueue(share, dir, JOB_FILL, fd);
+
+	if (!job)
+		return;
+	job->how = how;
+	pump(share);
+}
+
+static void compare(struct hw_share *share, uint32_t dir, uint8_t watcher)
+{
+	struct hw_job *job = enqueue(share, dir, JOB_COMPARE, -1);
+
+	if (job)
+		job->watcher = watcher;
+}
+
+void hw_scan_below(struct hw_share *share, uint32_t dir)
+{
+	compare(share, dir, HW_WATCHER_NONE);
+	pump(share);
+}
+
+void hw_scan_lost(struct hw_share *share, uint32_t dir)
+{
+	share->rescans++;
+	hw_scan_below(share, dir);
+}
+
+static void suspect(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+{
+	hw_hint_doubt(share, dir, name, len);
+}
+
+void hw_scan_watcher(struct hw_share *share, uint8_t index)
+{
+	struct hw_watcher *watcher = &share->watchers[index];
+
+	hw_arm_compact_tops(watcher);
+	for (uint32_t i = 0; i < watcher->top_count; i++) {
+		uint32_t dir = hw_tree_by_token(&share->tree, watcher->tops[i]);
+
+		/* Whoever watches its parent may not be told of its attributes. */
+		if (dir != HW_ROOT)
+			suspect(share, hw_tree_entry(&share->tree, dir)->parent,
+				hw_tree_name(&share->tree, dir),
+				hw_tree_entry(&share->tree, dir)->name_len);
+		compare(share, dir, index);
+	}
+	pump(share);
+}
+
+void hw_scan_rearm(struct hw_share *share)
+{
+	share->scan.rearm = true;
+	hw_scan_below(share, HW_ROOT);
+}
+
+void hw_scan_touched(struct hw_share *share, uint32_t dir)
+{
+	if (!entry_of(share, dir)->active)
+		return;
+	for (struct hw_job *job = share->scan.flying; job; job = job->next)
+		if (hw_tree_by_token(&share->tree, job->dir) == dir)
+			job->touched = true;
+}
+
+/* ---- comparing ---- */
+
+/* A directory that the tree has elsewhere: compared here, so that what changed in it is part of the
+ * same observation. */
+static void follow_moved(struct hw_share *share, uint32_t dir, const char *name,
+			 const struct hw_stat *found)
+{
+	struct hw_stat stat;
+	uint32_t id = hw_tree_same_inode(&share->tree, found->fs, found->ino, 0);
+	int parent = hw_disk_dir(&share->disk, dir);
+
+	if (!id || id == HW_ROOT || entry_of(share, id)->type != HW_TYPE_DIR || parent < 0 ||
+	    share->scan.opened >= OPENED_MAX)
+		return;
+	int fd = hw_disk_openat(&share->disk, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	if (hw_disk_stat_fd(&share->disk, fd, &stat) < 0 ||
+	    !hw_tree_is_same(entry_of(share, id), &stat)) {
+		close(fd);
+		return;
+	}
+	if (enqueue(share, id, JOB_COMPARE, fd))
+		share->scan.opened++;
+}
+
+static bool is_unchanged(const struct hw_entry *e, const struct hw_stat *stat)
+{
+	return e->ctime_ns == stat->ctime_ns && e->mtime_ns == stat->mtime_ns &&
+	       e->attr == stat->attr && e->nlink == (uint16_t)stat->nlink &&
+	       (e->type == HW_TYPE_DIR || e->size == stat->size);
+}
+
+static bool belongs(const struct hw_job *job, const struct hw_entry *e)
+{
+	return job->watcher == HW_WATCHER_NONE || e->watcher == job->watcher ||
+	       e->watcher == HW_WATCHER_NONE;
+}
+
+static void compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
+			const struct hw_found *found)
+{
+	const char *name = job->listing.names + found->name;
+	struct hw_stat stat = found->stat;
+	int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+
+	if (fs < 0 ||
+	    hw_share_is_excluded(share, dir, name, found->name_len, stat.type == HW_TYPE_DIR))
+		return;
+	stat.fs = (uint16_t)fs;
+	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
+
+	if (!id) {
+		suspect(share, dir, name, found->name_len);
+		if (stat.type == HW_TYPE_DIR)
+			follow_moved(share, dir, name, &stat);
+		return;
+	}
+	struct hw_entry *e = entry_of(share, id);
+	bool same = e->ino == stat.ino && e->fs == stat.fs && e->type == stat.type &&
+		    !(e->flags & HW_ENTRY_PHANTOM);
+
+	e->flags |= HW_ENTRY_SEEN;
+	if (!same || !is_unchanged(e, &stat)) {
+		suspect(share, dir, name, found->name_len);
+	} else if (job->generations) {
+		e->ident = stat.ident;
+		e->generation = stat.generation;
+	}
+	if (stat.type != HW_TYPE_DIR)
+		return;
+	if (!same)
+		follow_moved(share, dir, name, &stat);
+	else if (belongs(job, e))
+		compare(share, id, job->watcher);
+}
+
+static void end_compare(struct hw_share *share, const struct hw_job *job, uint32_t dir)
+{
+	for (uint32_t id = entry_of(share, dir)->dir.first_child; id;
+	     id = entry_of(share, id)->next_sibling) {
+		struct hw_entry *e = entry_of(share, id);
+
+		if (!(e->flags & HW_ENTRY_SEEN) && !job->listing.error)
+			suspect(share, dir, hw_tree_name(&share->tree, id), e->name_len);
+		e->flags &= (uint8_t)~HW_ENTRY_SEEN;
+	}
+	struct hw_entry *self = entry_of(share, dir);
+
+	self->flags |= HW_ENTRY_LISTED;
+	if (dir == HW_ROOT)
+		suspect(share, HW_ROOT, ".", 1);
+	else if (entry_of(share, self->parent)->watcher != self->watcher)
+		/* Its parent is not scanned, and who watches that one may not see its mode. */
+		suspect(share, self->parent, hw_tree_name(&share->tree, dir), self->name_len);
+}
+
+static void apply_compare(struct hw_share *share, struct hw_job *job, uint32_t dir)
+{
+	/* Backwards, since the queue is last in, first out: directories are then walked in the
+	 * order read. */
+	for (uint32_t i = job->listing.count; i--;)
+		compare_one(share, job, dir, &job->listing.found[i]);
+	if (!job->listing.more)
+		end_compare(share, job, dir);
+}
+
+/* ---- flight ---- */
+
+static void list_in_thread(uv_work_t *work)
+{
+	struct hw_job *job = (struct hw_job *)(void *)work;
+
+	hw_list_read(job->fd, HW_LIST_MAX, job->generations, &job->listing);
+}
+
+static void launch(struct hw_share *share, struct hw_job *job);
+
+static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
+{
+	share->scan.entries += job->listing.count;
+	if (job->listing.error)
+		hw_fill_cut_short(share, dir, job->listing.error);
+	if (job->kind == JOB_COMPARE) {
+		apply_compare(share, job, dir);
+		return;
+	}
+	hw_list_sort(&job->listing);
+	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
+	if (!share->observing)
+		hw_fill_tell_modified(share);
+}
+
+static void unlink_flying(struct hw_share *share, struct hw_job *job)
+{
+	struct hw_job **link = &share->scan.flying;
+
+	while (*link != job)
+		link = &(*link)->next;
+	*link = job->next;
+	share->scan.in_flight--;
+}
+
+static void listed(uv_work_t *work, int status)
+{
+	struct hw_job *job = (struct hw_job *)(void *)work;
+	struct hw_share *share = job->share;
+
+	if (!share || status) {
+		give_job(NULL, job);
+		return;
+	}
+	unlink_flying(share, job);
+	uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
+
+	if (dir)
+		entry_of(share, dir)->active--;
+	if (dir && share->state != HW_SHARE_OFFLINE) {
+		apply(share, job, dir);
+		if (job->listing.more && hw_tree_by_token(&share->tree, job->dir)) {
+			launch(share, job);
+			pump(share);
+			return;
+		}
+	}
+	give_job(share, job);
+	pump(share);
+}
+
+static void launch(struct hw_share *share, struct hw_job *job)
+{
+	job->touched = false;
+	job->generations = share->disk.generations && (job->kind == JOB_FILL || share->scan.rearm);
+	entry_of(share, (uint32_t)job->dir)->active++;
+	job->next = share->scan.flying;
+	share->scan.flying = job;
+	share->scan.in_flight++;
+	(void)uv_queue_work(hw_loop_uv(share->loop), &job->work, list_in_thread,
+			    listed); /* fails without a callback only */
+}
+
+static int open_known(struct hw_share *share, uint32_t dir)
+{
+	int path_fd = hw_disk_dir(&share->disk, dir);
+
+	if (path_fd < 0)
+		return path_fd;
+	return hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
+}
+
+/* The descriptor to list, or -errno. */
+static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
+{
+	if (job->fd >= 0 && job->kind == JOB_COMPARE)
+		share->scan.opened--;
+	if (!dir)
+		return -ECANCELED;
+	if (job->kind == JOB_FILL)
+		entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
+	if (job->fd >= 0)
+		return job->fd;
+	if (job->kind == JOB_FILL || share->scan.rearm ||
+	    entry_of(share, dir)->watcher == HW_WATCHER_NONE)
+		return hw_fill_open(share, dir, share->scan.rearm);
+	return open_known(share, dir);
+}
+
+static void failed(struct hw_share *share, const struct hw_job *job, uint32_t dir, int error)
+{
+	if (dir && hw_disk_is_short(error)) {
+		hw_error("share %s: %s: receivers are told to rescan", share->name,
+			 strerror(-error));
+		hw_history_rescan(share, dir);
+	}
+	if (job->kind == JOB_FILL && dir)
+		hw_fill_failed(share, dir, error);
+	/* It may be elsewhere: tried again when the moves have been observed. */
+	if (job->kind == JOB_COMPARE && !job->retried &&
+	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR))
+		(void)hw_ids_add(&share->scan.retry,
+				 (uint32_t)job->dir); /* without memory: the next scan */
+}
+
+void hw_scan_retry(struct hw_share *share)
+{
+	struct hw_ids retry = share->scan.retry;
+
+	share->scan.retry = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < retry.count; i++) {
+		uint32_t dir = retry.ids[i];
+
+		if (entry_of(share, dir)->type != HW_TYPE_DIR)
+			continue;
+		struct hw_job *job = enqueue(share, dir, JOB_COMPARE, -1);
+
+		if (job)
+			job->retried = true;
+	}
+	hw_ids_free(&retry);
+	pump(share);
+}
+
+/* Behind the others: those in flight, and those that wait with their directory open, will close
+ * theirs. */
+static void put_back(struct hw_share *share, struct hw_job *job)
+{
+	struct hw_job **end = &share->scan.queue;
+
+	while (*end)
+		end = &(*end)->next;
+	job->next = NULL;
+	*end = job;
+	share->scan.queued++;
+}
+
+static void pump(struct hw_share *share)
+{
+	while (share->scan.queue && share->scan.in_flight < IN_FLIGHT) {
+		struct hw_job *job = share->scan.queue;
+		uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
+
+		share->scan.queue = job->next;
+		share->scan.queued--;
+		int fd = open_job(share, job, dir);
+
+		if (hw_disk_is_short(fd) && (share->scan.in_flight || share->scan.opened)) {
+			put_back(share, job);
+			if (share->scan.in_flight)
+				return;
+			continue;
+		}
+		if (fd < 0) {
+			failed(share, job, dir, fd);
+			give_job(share, job);
+			continue;
+		}
+		job->fd = fd;
+		launch(share, job);
+	}
+}
+
+void hw_scan_cancel(struct hw_share *share)
+{
+	for (struct hw_job *job = share->scan.flying, *next; job; job = next) {
+		next = job->next;
+		job->share = NULL; /* frees itself when its listing comes back */
+	}
+	share->scan.flying = NULL;
+	share->scan.in_flight = 0;
+	while (share->scan.queue || share->scan.spare) {
+		struct hw_job **list = share->scan.queue ? &share->scan.queue : &share->scan.spare;
+		struct hw_job *job = *list;
+
+		*list = job->next;
+		if (list == &share->scan.spare)
+			job->fd = -1;
+		give_job(NULL, job);
+	}
+	share->scan.queued = share->scan.spares = 0;
+	hw_ids_free(&share->scan.retry);
+}

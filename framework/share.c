@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The life of a share: start, turns, settling, its root, its end. */
+#include "arm.h"
+#include "barrier.h"
+#include "fill.h"
+#include "hint.h"
+#include "observe.h"
+#include "quiet.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILL_BUDGET 16384u /* entries listed in place in one turn */
+#define SLACK_NS INT64_C(1000000000)
+
+int64_t hw_now_coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int hw_ids_add(struct hw_ids *ids, uint32_t id)
+{
+	if (ids->count == ids->room) {
+		uint32_t room = ids->room ? ids->room * 2 : 16;
+		uint32_t *list = realloc(ids->ids, room * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		ids->ids = list;
+		ids->room = room;
+	}
+	ids->ids[ids->count++] = id;
+	return 0;
+}
+
+void hw_ids_free(struct hw_ids *ids)
+{
+	free(ids->ids);
+	*ids = (struct hw_ids){ 0 };
+}
+
+/* ---- excludes ---- */
+
+bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+			  bool is_dir)
+{
+	size_t dir_len;
+	char *path;
+
+	if (!share->filter.count)
+		return false;
+	if (!share->filter.anchored)
+		return hw_filter_matches(&share->filter, name, len, is_dir);
+	path = hw_tree_path(&share->tree, dir, share->path_c,
+			    sizeof(share->path_c) - HW_NAME_MAX - 1, &dir_len);
+	if (!path)
+		return hw_filter_matches(&share->filter, name, len, is_dir);
+	/* The directory's path ends where the room for a slash and the name begins. */
+	char *end = path + dir_len;
+
+	if (dir_len)
+		*end++ = '/';
+	memcpy(end, name, len);
+	return hw_filter_matches(&share->filter, path, (size_t)(end - path) + len, is_dir);
+}
+
+/* ---- settling ---- */
+
+void hw_share_settle(struct hw_share *share)
+{
+	share->settle_start_ns = 0;
+	hw_timer_set(share->settle_timer, 0);
+	if (!share->suspects.count)
+		return;
+	int64_t since = share->observe_since_ns, begun = hw_now_coarse_ns();
+
+	share->observe_since_ns = 0;
+	hw_observe(share, since);
+	share->since_ns = begun;
+}
+
+/* What is born before the last observation ended, or well before the first hint that waits, is not
+ * new. */
+void hw_share_note_since(struct hw_share *share)
+{
+	int64_t quiet = share->turn_ns - SLACK_NS;
+
+	if (!share->observe_since_ns)
+		share->observe_since_ns = quiet > share->since_ns ? quiet : share->since_ns;
+}
+
+void hw_share_begin_settling(struct hw_share *share)
+{
+	uint64_t now = hw_loop_now_ns(share->loop);
+
+	share->settle_last_ns = now;
+	if (share->settle_start_ns)
+		return;
+	share->settle_start_ns = now ? now : 1;
+	hw_timer_set(share->settle_timer, share->settle_ns);
+}
+
+static void settle_fired(void *arg, struct hw_timer *timer)
+{
+	struct hw_share *share = arg;
+	uint64_t now = hw_loop_now_ns(share->loop), end = share->settle_last_ns + share->settle_ns;
+	uint64_t longest = share->settle_start_ns + share->settle_max_ns;
+
+	if (end > longest)
+		end = longest;
+	if (now < end)
+		hw_timer_set(timer, end - now);
+	else if (share->state == HW_SHARE_ONLINE && hw_scan_is_idle(share))
+		hw_share_settle(share);
+	else
+		hw_timer_set(timer, share->settle_ns);
+}
+
+/* ---- turns ---- */
+
+static void refresh(struct hw_share *share)
+{
+	struct hw_ids *ids = &share->stale;
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		uint32_t id = ids->ids[i];
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+		struct hw_stat stat;
+		int r;
+
+		if (e->type == HW_TYPE_NONE || !(e->flags & HW_ENTRY_STALE))
+			continue;
+		e->flags &= (uint8_t)~HW_ENTRY_STALE;
+		if (id == HW_ROOT)
+			r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+		else
+			r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+					 e->name_len, &stat);
+		/* Another mode or owner is told by a hint that is still to come. */
+		if (r == 0 && hw_tree_is_same(e, &stat) &&
+		    (e->type != HW_TYPE_DIR || e->attr == stat.attr))
+			hw_tree_update(&share->tree, id, &stat);
+	}
+	ids->count = 0;
+	if (ids->room > 65536)
+		hw_ids_free(ids);
+}
+
+static void tell_listeners(struct hw_share *share)
+{
+	uint64_t seq = hw_share_seq(share);
+
+	if (seq == share->told_seq && !share->state_changed)
+		return;
+	share->told_seq = seq;
+	share->state_changed = false;
+	for (uint32_t i = share->listener_count; i-- > 0;)
+		if (i < share->listener_count)
+			share->listeners[i].fn(share->listeners[i].arg, share);
+}
+
+static void end_walk(struct hw_share *share)
+{
+	if (share->walking && hw_scan_is_idle(share)) {
+		share->walking = false;
+		hw_share_walked(share);
+	}
+}
+
+/* Not while hints go on coming: they would only be contradicted again. */
+static void audit(struct hw_share *share)
+{
+	bool hinted = share->hinted;
+
+	share->hinted = false;
+	if (!share->audit)
+		return;
+	if (hinted || share->suspects.count || share->walking)
+		hw_share_kick(share);
+	else
+		(void)hw_hint_begin_audit(share);
+}
+
+/* The end of a batch of hints, listings or timers. */
+static void turn(void *arg)
+{
+	struct hw_share *share = arg;
+
+	(void)hw_hint_release(share, NULL);
+	end_walk(share);
+	/* Doubts of a share that does not settle are resolved now; those of a walk at its end. */
+	if ((share->suspects.count || share->unsure.count) && !share->settle_ns &&
+	    !share->walking && share->state == HW_SHARE_ONLINE)
+		hw_observe(share, 0);
+	audit(share);
+	refresh(share);
+	hw_disk_release_foreign(&share->disk);
+	hw_barrier_advance(share);
+	tell_listeners(share);
+	share->turn_first_seq = hw_share_seq(share) + 1;
+	share->turn_ns = hw_now_coarse_ns();
+	share->fill_budget = FILL_BUDGET;
+}
+
+static void kicked(void *arg, struct hw_timer *timer)
+{
+	(void)arg;
+	(void)timer; /* its firing makes a turn end */
+}
+
+void hw_share_kick(struct hw_share *share)
+{
+	if (share->kick_timer)
+		hw_timer_set(share->kick_timer, 1);
+}
+
+/* ---- state and root ---- */
+
+void hw_share_set_state(struct hw_share *share, enum hw_share_state state)
+{
+	if (share->state == state)
+		return;
+	share->state = state;
+	share->state_changed = true;
+	hw_share_kick(share);
+}
+
+static void forget_all(struct hw_share *share, uint32_t dir)
+{
+	uint32_t id = dir;
+
+	/* Depth first without recursion. */
+	for (;;) {
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (e->type == HW_TYPE_DIR) {
+			hw_arm_forget(share, id);
+			if (e->dir.first_child) {
+				id = e->dir.first_child;
+				continue;
+			}
+		}
+		while (id != dir && !hw_tree_entry(&share->tree, id)->next_sibling)
+			id = hw_tree_entry(&share->tree, id)->parent;
+		if (id == dir)
+			return;
+		id = hw_tree_entry(&share->tree, id)->next_sibling;
+	}
+}
+
+static void go_offline(struct hw_share *share)
+{
+	char quoted[300];
+
+	hw_warning("share %s: %s is gone: waiting for it to come back", share->name,
+		   hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
+	hw_share_settle(share);
+	hw_history_rescan(share, HW_ROOT);
+	forget_all(share, HW_ROOT);
+	hw_disk_close_root(&share->disk);
+	hw_suspects_clear(&share->suspects);
+	hw_share_set_state(share, HW_SHARE_OFFLINE);
+}
+
+static bool root_is_there(struct hw_share *share)
+{
+	struct statx stx;
+	struct hw_stat now, ours;
+
+	if (statx(AT_FDCWD, share->path, AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0 ||
+	    !S_ISDIR(stx.stx_mode))
+		return false;
+	if (share->disk.root < 0)
+		return true;
+	hw_stat_from_statx(&now, &stx);
+	if (statx(share->disk.root, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0)
+		return false;
+	dev_t dev = hw_statx_dev(&stx);
+
+	hw_stat_from_statx(&ours, &stx);
+	return now.ino == ours.ino && now.ident == ours.ident && ours.nlink > 0 &&
+	       dev == share->disk.filesystems[hw_tree_entry(&share->tree, HW_ROOT)->fs].dev;
+}
+
+/* ---- mounts ---- */
+
+/* What is seen at this place is another directory now, or the same one again. */
+static void mount_changed(void *arg, const char *path)
+{
+	struct hw_share *share = arg;
+	uint32_t dir = HW_ROOT;
+	const char *slash;
+
+	while (dir && (slash = strchr(path, '/'))) {
+		dir = hw_tree_find(&share->tree, dir, path, (size_t)(slash - path));
+		path = slash + 1;
+	}
+	if (!dir || hw_tree_entry(&share->tree, dir)->type != HW_TYPE_DIR)
+		return; /* excluded, or below another mount that changed */
+	if (share->settle_ns && !share->silent)
+		hw_hint_later(share, dir, path, strlen(path), 0, 0);
+	else
+		hw_hint_doubt(share, dir, path, strlen(path));
+	hw_share_kick(share);
+}
+
+/* The path, rather than share->path: links in that one may lead elsewhere by and by. */
+static void begin_mounts(struct hw_share *share)
+{
+	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", share->disk.root);
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+
+	if (len < 0 || path[0] != '/')
+		return;
+	path[len] = '\0';
+	hw_mount_watch_begin(&share->mounts, path);
+}
+
+/* ---- a root that comes back ---- */
+
+static void come_back(struct hw_share *share)
+{
+	struct hw_stat stat;
+	char quoted[300];
+
+	if (hw_disk_open_root(&share->disk, share->path) < 0 ||
+	    hw_disk_stat_fd(&share->disk, share->disk.root, &stat) < 0)
+		return;
+	hw_info("share %s: %s is back", share->name,
+		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
+	begin_mounts(share);
+	hw_tree_update(&share->tree, HW_ROOT, &stat);
+	hw_share_set_state(share, HW_SHARE_ARMING);
+	share->rescans++;
+	hw_scan_rearm(share);
+}
+
+void hw_share_check_root(struct hw_share *share)
+{
+	bool there = root_is_there(share);
+
+	if (share->state == HW_SHARE_OFFLINE && there)
+		come_back(share);
+	else if (share->state != HW_SHARE_OFFLINE && !there)
+		go_offline(share);
+	else if (there)
+		hw_mount_watch_check(&share->mounts, mount_changed, share);
+}
+
+static void root_fired(void *arg, struct hw_timer *timer)
+{
+	struct hw_share *share = arg;
+
+	hw_share_check_root(share);
+	hw_timer_set(timer, share->interval_ns);
+}
+
+/* ---- a walk has ended ---- */
+
+static void begin_history(struct hw_share *share)
+{
+	share->silent = false;
+	share->since_ns = share->begun_ns;
+	for (uint32_t i = 0; i < HW_WATCHERS_MAX; i++)
+		share->watchers[i].polled_ns = share->begun_ns;
+}
+
+static bool must_settle_first(const struct hw_share *share)
+{
+	return share->settle_ns && !share->barriers && share->state == HW_SHARE_ONLINE &&
+	       !share->scan.rearm;
+}
+
+void hw_share_walked(struct hw_share *share)
+{
+	int64_t since = hw_watchers_since(share);
+
+	if (share->silent) {
+		hw_observe(share, 0); /* what changed while it was being listed */
+		if (!hw_scan_is_idle(share))
+			return;
+		begin_history(share);
+		if (share->lost_while_arming)
+			hw_scan_lost(share, HW_ROOT);
+	} else if (must_settle_first(share)) {
+		if (share->suspects.count) {
+			if (!share->observe_since_ns)
+				share->observe_since_ns = since;
+			hw_share_begin_settling(share);
+		}
+	} else {
+		if (share->observe_since_ns && share->observe_since_ns < since)
+			since = share->observe_since_ns;
+		share->observe_since_ns = 0;
+		share->settle_start_ns = 0;
+		hw_observe(share, since);
+	}
+	if (!hw_scan_is_idle(share))
+		return; /* what was observed made more to list */
+	hw_watchers_walked(share);
+	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
+		hw_share_set_state(share, HW_SHARE_ONLINE);
+}
+
+/* ---- making and ending ---- */
+
+static uint64_t random_epoch(void)
+{
+	uint64_t epoch = 0;
+
+	while (!epoch)
+		if (getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
+			return 0;
+	return epoch;
+}
+
+static int init_filter(struct hw_share *share, const struct hw_share_config *config)
+{
+	const char *reason;
+	char quoted[200];
+	size_t bad;
+	int r = hw_filter_init(&share->filter, config->excludes, config->exclude_count, &bad,
+			       &reason);
+
+	if (r == -EINVAL)
+		hw_error("share %s: exclude = %s: %s", config->name,
+			 hw_quote(quoted, sizeof(quoted), config->excludes[bad],
+				  strlen(config->excludes[bad])),
+			 reason);
+	return r;
+}
+
+static int init_parts(struct hw_share *share, const struct hw_share_config *config)
+{
+	int r = init_filter(share, config);
+
+	if (r == 0)
+		r = hw_tree_init(&share->tree);
+	if (r == 0)
+		r = hw_journal_init(&share->journal,
+				    config->journal_bytes ? config->journal_bytes : 16u << 20);
+	if (r == 0)
+		r = hw_quiet_init(share);
+	if (r == 0)
+		r = hw_timer_add(share->loop, settle_fired, share, &share->settle_timer);
+	if (r == 0)
+		r = hw_timer_add(share->loop, root_fired, share, &share->root_timer);
+	if (r == 0)
+		r = hw_timer_add(share->loop, kicked, share, &share->kick_timer);
+	if (r == 0)
+		r = hw_turn_add(share->loop, turn, share);
+	return r;
+}
+
+int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
+		    struct hw_share **ret)
+{
+	struct hw_share *share = calloc(1, sizeof(*share));
+	int r = -ENOMEM;
+
+	if (!share)
+		return -ENOMEM;
+	share->loop = loop;
+	hw_disk_init(&share->disk, &share->tree);
+	hw_mount_watch_init(&share->mounts);
+	share->name = strdup(config->name);
+	share->path = strdup(config->path);
+	share->interval_ns = config->interval_ns ? config->interval_ns : HW_SEC;
+	share->settle_ns = config->settle_ns;
+	share->settle_max_ns =
+		config->settle_max_ns ? config->settle_max_ns : 10 * config->settle_ns;
+	share->explicit_watcher = config->explicit_watcher;
+	share->silent = true;
+	share->epoch = random_epoch();
+	share->fill_budget = FILL_BUDGET;
+	share->turn_first_seq = 1;
+	/* Leases are taken and given back at once; what the kernel would say about one in between
+	 * is not needed. */
+	(void)signal(SIGIO, SIG_IGN);
+	if (share->name && share->path && share->epoch)
+		r = init_parts(share, config);
+	if (r < 0) {
+		hw_share_destroy(share);
+		return r;
+	}
+	*ret = share;
+	return 0;
+}
+
+int hw_share_start(struct hw_share *share)
+{
+	struct hw_stat stat;
+	int r = hw_disk_open_root(&share->disk, share->path);
+
+	if (r == 0)
+		r = hw_arm_choose(share);
+	if (r == 0)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	if (r < 0)
+		return r;
+	hw_tree_update(&share->tree, HW_ROOT, &stat);
+	begin_mounts(share); /* before anything is listed */
+	share->begun_ns = hw_now_coarse_ns();
+	hw_timer_set(share->root_timer, share->interval_ns);
+	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
+	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE) {
+		hw_error("share %s: nobody can watch its root: see the warning above", share->name);
+		return -ENODEV;
+	}
+	hw_share_kick(share);
+	return 0;
+}
+
+void hw_share_destroy(struct hw_share *share)
+{
+	if (!share)
+		return;
+	hw_turn_del(share->loop, turn, share);
+	hw_scan_cancel(share);
+	hw_watchers_destroy(share);
+	hw_barrier_free(share);
+	hw_quiet_free(share);
+	hw_timer_del(share->settle_timer);
+	hw_timer_del(share->root_timer);
+	hw_timer_del(share->kick_timer);
+	hw_mount_watch_end(&share->mounts);
+	hw_disk_free(&share->disk);
+	hw_tree_free(&share->tree);
+	hw_filter_free(&share->filter);
+	hw_journal_free(&share->journal);
+	hw_suspects_free(&share->suspects);
+	hw_suspects_free(&share->spare_suspects);
+	hw_ids_free(&share->unsure);
+	hw_ids_free(&share->stale);
+	hw_ids_free(&share->modified);
+	free(share->listeners);
+	free(share->name);
+	free(share->path);
+	free(share);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the parts of a share know of each other. The parts, each with its own file: arm (who watches
+ * which directory), list (reading a directory), scan (walking many), history (one change becomes
+ * events), hint (what watchers tell), suspects and observe (many changes become their net effect),
+ * quiet (close_write without a close), share (life). Loop thread only, but for list.h.
+ */
+#ifndef HW_SHARE_PRIVATE_H
+#define HW_SHARE_PRIVATE_H
+
+#include "disk.h"
+#include "filter.h"
+#include "journal.h"
+#include "log.h"
+#include "mounts.h"
+#include "share.h"
+#include "suspects.h"
+#include "tree.h"
+#include "watcher.h"
+
+#define HW_WATCHERS_MAX 8u
+#define HW_WATCHER_NONE UINT8_MAX
+
+enum hw_watcher_state { HW_WATCHER_ABSENT, HW_WATCHER_IDLE, HW_WATCHER_RUNNING, HW_WATCHER_FAILED };
+
+struct hw_watcher {
+	struct hw_share *share; /* borrowed: the owner */
+	struct hw_instance *instance; /* owned */
+	const struct hw_plugin *plugin; /* borrowed */
+	uint8_t index;
+	enum hw_watcher_state state;
+	bool complained; /* the reason why it gave a directory up was logged */
+	uint64_t directories; /* it watches */
+	hw_token *tops; /* owned: the tops of its subtrees, with some that are gone */
+	uint32_t top_count, top_room;
+	int64_t polled_ns; /* CLOCK_REALTIME_COARSE when its last scan began */
+	uint64_t scans_begun, scans_ended;
+	bool comparing, lost_again; /* all its directories, after a loss; and once more behind it */
+	bool scan_running; /* it asked for one, which has not ended */
+	uint64_t scan_start_ns, scan_entries, scan_seq; /* when it began */
+	int64_t scan_start_coarse_ns;
+};
+
+/* A list of ids that grows. */
+struct hw_ids {
+	uint32_t *ids; /* owned */
+	uint32_t count, room;
+};
+int hw_ids_add(struct hw_ids *ids, uint32_t id); /* 0 or -ENOMEM */
+void hw_ids_free(struct hw_ids *ids);
+
+/* One directory waiting to be listed, or being listed. */
+struct hw_job;
+
+struct hw_scan {
+	struct hw_job *queue; /* owned list, last in first out */
+	uint32_t queued, in_flight;
+	struct hw_job *spare; /* owned list: jobs to use again */
+	uint32_t spares;
+	uint32_t opened; /* queued jobs that hold their directory open */
+	struct hw_ids retry;
+	uint64_t entries; /* looked at in this walk */
+	bool rearm; /* every directory met goes to the first watcher anew */
+	struct hw_job *flying; /* owned list of those in the thread pool */
+	int64_t since_ns; /* births before it are older than what the tree knew: see observe.h */
+};
+
+struct hw_quiet_item {
+	uint32_t id;
+	uint64_t due_ns; /* loop time */
+};
+
+struct hw_quiet {
+	struct hw_quiet_item *ring; /* owned, a power of two */
+	uint32_t room, head, count;
+	struct hw_timer *timer; /* owned */
+};
+
+/* A move onto a taken name, until it is known whether it is half of an exchange. */
+struct hw_held {
+	hw_token dir, to_dir; /* dir 0: none is held */
+	uint8_t len, to_len;
+	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
+};
+
+struct hw_barrier {
+	struct hw_barrier *next;
+	hw_share_flush_fn *done;
+	void *arg;
+	uint64_t scans[HW_WATCHERS_MAX]; /* ended scans it waits for */
+	bool begun;
+};
+
+struct hw_listener {
+	hw_share_ready_fn *fn;
+	void *arg;
+};
+
+struct hw_share {
+	struct hw_loop *loop; /* borrowed */
+	char *name, *path; /* owned */
+	uint64_t interval_ns, settle_ns, settle_max_ns;
+	bool explicit_watcher;
+
+	enum hw_share_state state;
+	bool silent; /* changes go into the tree and not into the journal */
+	uint64_t epoch;
+	char why[512];
+
+	struct hw_tree tree;
+	struct hw_disk disk;
+	struct hw_mount_watch mounts;
+	struct hw_filter filter;
+	struct hw_journal journal;
+	struct hw_watcher watchers[HW_WATCHERS_MAX]; /* places: entries name them by index */
+	uint8_t order[HW_WATCHERS_MAX]; /* the candidates, best first */
+	uint8_t order_count;
+
+	struct hw_scan scan;
+	struct hw_quiet quiet;
+	struct hw_suspects suspects;
+	struct hw_ids stale; /* to look at again at the end of the turn */
+	struct hw_ids modified; /* found with content by a listing: told after the creates */
+	struct hw_timer *settle_timer, *root_timer; /* owned */
+	uint64_t settle_start_ns; /* loop time of the first hint that waits, 0: none */
+	uint64_t settle_last_ns; /* of the last one */
+	int64_t observe_since_ns; /* since_ns as it was then, 0: none waits */
+	bool walking; /* directories are being listed */
+	bool lost_while_arming;
+	int64_t begun_ns; /* CLOCK_REALTIME_COARSE when it started */
+	struct hw_timer *kick_timer; /* owned */
+	int64_t since_ns; /* CLOCK_REALTIME_COARSE when the last observation began */
+	int64_t turn_ns; /* the same clock at the end of the last turn */
+	uint64_t turn_first_seq; /* the first number of this turn */
+	uint64_t told_seq; /* what listeners were told */
+	uint32_t fill_budget; /* entries that may still be listed at once in this turn */
+	uint32_t fill_depth;
+	uint32_t attrib_dir; /* the last hint told the attributes of this directory by its name */
+	int64_t fill_since_ns; /* birth of the directory that is being filled in place */
+	bool observing;
+	bool state_changed;
+	hw_token audit; /* contradictions about directories were told in or below it: to be compared
+			   when it is quiet */
+	bool hinted; /* in this turn */
+	struct hw_held held;
+	struct hw_ids unsure; /* changed under a name that they no longer have */
+	struct hw_suspects spare_suspects; /* memory, while the others are observed */
+	bool suspects_full; /* some were left out: a comparison of all follows */
+	unsigned doubt_rounds; /* observations in a row that left doubts, without a hint between */
+	uint64_t swallow_from,
+		swallow_to; /* names whose inverse move is part of an exchange that was told */
+
+	struct hw_barrier *barriers; /* owned */
+	struct hw_listener *listeners; /* owned */
+	uint32_t listener_count;
+
+	uint64_t rescans;
+	hw_share_switch_fn *switched;
+	void *switched_arg;
+	uint8_t old_order[HW_WATCHERS_MAX], old_order_count; /* for a switch that fails */
+	unsigned switch_rounds;
+	int switch_error;
+	char path_a[HW_PATH_MAX + 1], path_b[HW_PATH_MAX + 1]; /* scratch of history.c */
+	char path_c[HW_PATH_MAX + HW_NAME_MAX + 2]; /* of hw_share_is_excluded() */
+};
+
+int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file times */
+
+/* share.c */
+void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
+void hw_share_settle(struct hw_share *share); /* observes what waits, now */
+void hw_share_note_since(struct hw_share *share); /* before the first of what waits is noted */
+void hw_share_begin_settling(struct hw_share *share);
+void hw_share_kick(struct hw_share *share); /* makes sure that a turn ends */
+bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+			  bool is_dir);
+void hw_share_check_root(struct hw_share *share);
+/* The walk is over: nothing is queued and nothing in flight. */
+void hw_share_walked(struct hw_share *share);
+
+/* watcher.c */
+/* Births before it are not new to a walk that has ended. */
+int64_t hw_watchers_since(const struct hw_share *share);
+void hw_watchers_walked(struct hw_share *share);
+void hw_watchers_destroy(struct hw_share *share);
+
+#endif

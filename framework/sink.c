@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sink.h"
+
+#include "log.h"
+#include "share.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The tree at one moment, written down: each entry as its path's length, its type and its bytes.
+ * One a share is shared by all that read it, and taken again only when the journal no longer holds
+ * what followed it.
+ */
+struct image {
+	struct hw_share *share; /* borrowed */
+	char *bytes; /* owned */
+	size_t used, room;
+	uint64_t epoch, seq;
+	unsigned readers;
+};
+
+struct hw_snapshot {
+	struct hw_snapshot *next;
+	struct image *image; /* shared */
+	size_t at;
+};
+
+struct hw_cursor {
+	struct hw_cursor *next;
+	struct hw_share *share; /* borrowed */
+	uint32_t index;
+	struct hw_journal_cursor place;
+	uint64_t done; /* acknowledged */
+};
+
+struct served {
+	struct hw_sink *sink;
+	struct hw_share *share; /* borrowed */
+	uint32_t index;
+};
+
+struct hw_sink {
+	struct hw_instance *instance; /* owned */
+	struct served *served; /* owned */
+	uint32_t count;
+	struct hw_cursor *cursors; /* owned */
+	struct hw_snapshot *snapshots; /* owned */
+	hw_receiver_fn *receiver_fn;
+	void *receiver_arg;
+};
+
+/* ---- life ---- */
+
+static void share_ready(void *arg, struct hw_share *share)
+{
+	struct served *served = arg;
+	struct hw_instance *instance = served->sink->instance;
+
+	(void)share;
+	if (instance->state == HW_INSTANCE_STARTED && instance->plugin->ready)
+		instance->plugin->ready(instance->self, served->index);
+}
+
+int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
+		   struct hw_sink **ret)
+{
+	struct hw_sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return -ENOMEM;
+	sink->served = calloc(count ? count : 1, sizeof(*sink->served));
+	if (!sink->served) {
+		free(sink);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct served *s = &sink->served[i];
+
+		*s = (struct served){ .sink = sink, .share = shares[i], .index = i };
+		if (hw_share_listen(shares[i], share_ready, s) < 0) {
+			hw_sink_destroy(sink);
+			return -ENOMEM;
+		}
+		sink->count++;
+	}
+	sink->instance = instance;
+	instance->sink = sink;
+	*ret = sink;
+	return 0;
+}
+
+int hw_sink_start(struct hw_sink *sink)
+{
+	int r = hw_instance_open(sink->instance);
+
+	return r < 0 ? r : hw_instance_start(sink->instance);
+}
+
+void hw_sink_destroy(struct hw_sink *sink)
+{
+	if (!sink)
+		return;
+	for (uint32_t i = 0; i < sink->count; i++)
+		hw_share_unlisten(sink->served[i].share, share_ready, &sink->served[i]);
+	hw_instance_destroy(sink->instance);
+	while (sink->cursors)
+		hw_sink_cursor_close(sink, sink->cursors);
+	while (sink->snapshots)
+		hw_sink_snapshot_close(sink, sink->snapshots);
+	free(sink->served);
+	free(sink);
+}
+
+struct hw_instance *hw_sink_instance(struct hw_sink *sink)
+{
+	return sink->instance;
+}
+
+/* ---- shares ---- */
+
+uint32_t hw_sink_share_count(struct hw_sink *sink)
+{
+	return sink->count;
+}
+
+int hw_sink_share_info(struct hw_sink *sink, uint32_t share, struct hw_share_info *ret)
+{
+	if (share >= sink->count)
+		return -ENOENT;
+	struct hw_share *s = sink->served[share].share;
+
+	*ret = (struct hw_share_info){
+		.struct_size = sizeof(*ret),
+		.state = hw_share_state(s),
+		.name = hw_share_name(s),
+		.epoch = hw_share_epoch(s),
+		.seq = hw_share_seq(s),
+	};
+	return 0;
+}
+
+/* ---- cursors ---- */
+
+int hw_sink_cursor_open(struct hw_sink *sink, uint32_t share, uint64_t epoch, uint64_t after,
+			struct hw_cursor **ret)
+{
+	struct hw_cursor *cursor;
+
+	if (share >= sink->count)
+		return -ENOENT;
+	struct hw_share *s = sink->served[share].share;
+
+	if (epoch && epoch != hw_share_epoch(s))
+		return -ESTALE;
+	cursor = calloc(1, sizeof(*cursor));
+	if (!cursor)
+		return -ENOMEM;
+	cursor->share = s;
+	cursor->index = share;
+	int r = hw_share_cursor_init(s, epoch ? after : hw_share_seq(s), &cursor->place);
+
+	if (r < 0) {
+		free(cursor);
+		return r;
+	}
+	cursor->done = cursor->place.seq;
+	cursor->next = sink->cursors;
+	sink->cursors = cursor;
+	*ret = cursor;
+	return 0;
+}
+
+int hw_sink_cursor_next(struct hw_sink *sink, struct hw_cursor *cursor, struct hw_event *ret)
+{
+	(void)sink;
+	return hw_share_cursor_next(cursor->share, &cursor->place, ret);
+}
+
+void hw_sink_cursor_done(struct hw_sink *sink, struct hw_cursor *cursor, uint64_t seq)
+{
+	(void)sink;
+	cursor->done = seq;
+}
+
+uint64_t hw_sink_cursor_seek(struct hw_sink *sink, struct hw_cursor *cursor)
+{
+	(void)sink;
+	(void)hw_share_cursor_init(cursor->share, hw_share_seq(cursor->share),
+				   &cursor->place); /* the end is there */
+	return cursor->place.seq;
+}
+
+void hw_sink_cursor_close(struct hw_sink *sink, struct hw_cursor *cursor)
+{
+	struct hw_cursor **link = &sink->cursors;
+
+	if (!cursor)
+		return;
+	while (*link && *link != cursor)
+		link = &(*link)->next;
+	if (*link)
+		*link = cursor->next;
+	free(cursor);
+}
+
+/* ---- snapshots ---- */
+
+struct head {
+	uint32_t path_len;
+	uint8_t type;
+};
+
+static int write_entry(void *arg, const struct hw_event *event)
+{
+	struct image *image = arg;
+	struct head head = { .path_len = event->path_len, .type = event->type };
+	size_t need = image->used + sizeof(head) + event->path_len;
+
+	if (need > image->room) {
+		size_t room = image->room ? image->room * 2 : 65536;
+		char *bytes = realloc(image->bytes, room < need ? need : room);
+
+		if (!bytes)
+			return -ENOMEM;
+		image->bytes = bytes;
+		image->room = room < need ? need : room;
+	}
+	memcpy(image->bytes + image->used, &head, sizeof(head));
+	memcpy(image->bytes + image->used + sizeof(head), event->path, event->path_len);
+	image->used = need;
+	return 0;
+}
+
+static void drop_image(struct image *image)
+{
+	if (--image->readers)
+		return;
+	free(image->bytes);
+	free(image);
+}
+
+static struct image *living_image(struct hw_sink *sink, struct hw_share *share)
+{
+	struct hw_journal_cursor place;
+
+	for (struct hw_snapshot *s = sink->snapshots; s; s = s->next)
+		if (s->image->share == share && s->image->epoch == hw_share_epoch(share) &&
+		    hw_share_cursor_init(share, s->image->seq, &place) == 0)
+			return s->image;
+	return NULL;
+}
+
+static int take_image(struct hw_share *share, struct image **ret)
+{
+	struct image *image = calloc(1, sizeof(*image));
+
+	if (!image)
+		return -ENOMEM;
+	image->share = share;
+	image->epoch = hw_share_epoch(share);
+	image->seq = hw_share_seq(share);
+	int r = hw_share_entries(share, write_entry, image);
+
+	if (r < 0) {
+		free(image->bytes);
+		free(image);
+		return r;
+	}
+	*ret = image;
+	return 0;
+}
+
+int hw_sink_snapshot_open(struct hw_sink *sink, uint32_t share, struct hw_snapshot **ret,
+			  uint64_t *ret_seq)
+{
+	struct hw_snapshot *snapshot;
+	struct image *image;
+	int r = 0;
+
+	if (share >= sink->count)
+		return -ENOENT;
+	struct hw_share *s = sink->served[share].share;
+
+	if (hw_share_state(s) != HW_SHARE_ONLINE)
+		return -EAGAIN;
+	snapshot = calloc(1, sizeof(*snapshot));
+	if (!snapshot)
+		return -ENOMEM;
+	image = living_image(sink, s);
+	if (!image)
+		r = take_image(s, &image);
+	if (r < 0) {
+		free(snapshot);
+		return r;
+	}
+	image->readers++;
+	snapshot->image = image;
+	snapshot->next = sink->snapshots;
+	sink->snapshots = snapshot;
+	*ret = snapshot;
+	*ret_seq = image->seq;
+	return 0;
+}
+
+int hw_sink_snapshot_next(struct hw_sink *sink, struct hw_snapshot *snapshot, struct hw_event *ret)
+{
+	const struct image *image = snapshot->image;
+	struct head head;
+
+	(void)sink;
+	if (snapshot->at == image->used)
+		return 0;
+	memcpy(&head, image->bytes + snapshot->at, sizeof(head));
+	*ret = (struct hw_event){
+		.struct_size = sizeof(*ret),
+		.kind = HW_CREATE,
+		.type = head.type,
+		.path = image->bytes + snapshot->at + sizeof(head),
+		.path_len = head.path_len,
+	};
+	snapshot->at += sizeof(head) + head.path_len;
+	return 1;
+}
+
+void hw_sink_snapshot_close(struct hw_sink *sink, struct hw_snapshot *snapshot)
+{
+	struct hw_snapshot **link = &sink->snapshots;
+
+	if (!snapshot)
+		return;
+	while (*link && *link != snapshot)
+		link = &(*link)->next;
+	if (*link)
+		*link = snapshot->next;
+	drop_image(snapshot->image);
+	free(snapshot);
+}
+
+/* ---- status ---- */
+
+void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
+{
+	uint64_t head = 0;
+
+	if (!sink->receiver_fn)
+		return;
+	for (uint32_t i = 0; i < sink->count; i++)
+		if (strcmp(hw_share_name(sink->served[i].share), receiver->share) == 0)
+			head = hw_share_seq(sink->served[i].share);
+	sink->receiver_fn(sink->receiver_arg, receiver, head);
+}
+
+void hw_sink_receivers(struct hw_sink *sink, hw_receiver_fn *fn, void *arg)
+{
+	struct hw_instance *instance = sink->instance;
+
+	sink->receiver_fn = fn;
+	sink->receiver_arg = arg;
+	if (instance->state == HW_INSTANCE_STARTED && instance->plugin->status)
+		instance->plugin->status(instance->self);
+	sink->receiver_fn = NULL;
+}

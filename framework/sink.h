@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A sink plugin at work: which shares it serves, its cursors and snapshots. Loop thread only. */
+#ifndef HW_SINK_H
+#define HW_SINK_H
+
+#include "instance.h"
+
+struct hw_share;
+
+/* A sink that serves these shares (pointers are borrowed, and must outlive it). Takes the instance,
+ * which must be NEW; opens and starts it with hw_sink_start(). */
+int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
+		   struct hw_sink **ret);
+int hw_sink_start(struct hw_sink *sink);
+/* Closes cursors and snapshots that the plugin left open, destroys the instance. NULL is fine. */
+void hw_sink_destroy(struct hw_sink *sink);
+struct hw_instance *hw_sink_instance(struct hw_sink *sink);
+
+/* Rows for status: calls the plugin's status(), and fn for each receiver. `head` is the share's
+ * newest sequence number. */
+typedef void hw_receiver_fn(void *arg, const struct hw_receiver *receiver, uint64_t head);
+void hw_sink_receivers(struct hw_sink *sink, hw_receiver_fn *fn, void *arg);
+
+/* What host.c calls for the services of the same name in plugin.h. */
+uint32_t hw_sink_share_count(struct hw_sink *sink);
+int hw_sink_share_info(struct hw_sink *sink, uint32_t share, struct hw_share_info *ret);
+int hw_sink_cursor_open(struct hw_sink *sink, uint32_t share, uint64_t epoch, uint64_t after,
+			struct hw_cursor **ret);
+int hw_sink_cursor_next(struct hw_sink *sink, struct hw_cursor *cursor, struct hw_event *ret);
+void hw_sink_cursor_done(struct hw_sink *sink, struct hw_cursor *cursor, uint64_t seq);
+uint64_t hw_sink_cursor_seek(struct hw_sink *sink, struct hw_cursor *cursor);
+void hw_sink_cursor_close(struct hw_sink *sink, struct hw_cursor *cursor);
+int hw_sink_snapshot_open(struct hw_sink *sink, uint32_t share, struct hw_snapshot **ret,
+			  uint64_t *ret_seq);
+int hw_sink_snapshot_next(struct hw_sink *sink, struct hw_snapshot *snapshot, struct hw_event *ret);
+void hw_sink_snapshot_close(struct hw_sink *sink, struct hw_snapshot *snapshot);
+void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver);
+
+#endif

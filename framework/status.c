@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What others may know of a share: its status, its journal, its tree. */
+#include "share_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const char *hw_share_name(const struct hw_share *share)
+{
+	return share->name;
+}
+
+enum hw_share_state hw_share_state(const struct hw_share *share)
+{
+	return share->state;
+}
+
+uint64_t hw_share_epoch(const struct hw_share *share)
+{
+	return share->epoch;
+}
+
+uint64_t hw_share_seq(const struct hw_share *share)
+{
+	return share->journal.next_seq - 1;
+}
+
+int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
+			 struct hw_journal_cursor *cursor)
+{
+	return hw_journal_seek(&share->journal, after, cursor);
+}
+
+int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor *cursor,
+			 struct hw_event *ret)
+{
+	return hw_journal_next(&share->journal, cursor, ret);
+}
+
+static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
+{
+	struct hw_watcher_stats stats = { .struct_size = sizeof(stats) };
+
+	if (watcher->state != HW_WATCHER_RUNNING || !watcher->plugin->stats)
+		return;
+	watcher->plugin->stats(watcher->instance->self, &stats);
+	ret->watches += stats.watches;
+	ret->kernel_events += stats.kernel_events;
+	ret->overflows += stats.overflows;
+}
+
+void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
+{
+	uint8_t first = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
+	uint64_t armed = 0;
+
+	*ret = (struct hw_share_status){
+		.name = share->name,
+		.path = share->path,
+		.state = share->state,
+		.backend = first == HW_WATCHER_NONE ? "" : share->watchers[first].instance->name,
+		.why = share->why,
+		.epoch = share->epoch,
+		.seq = hw_share_seq(share),
+		.entries = share->tree.entries,
+		.directories = share->tree.directories,
+		.rescans = share->rescans,
+		.tree_bytes = hw_tree_bytes(&share->tree),
+		.journal_bytes = share->journal.size,
+	};
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
+		add_watcher(&share->watchers[i], ret);
+		armed += share->watchers[i].directories;
+	}
+	ret->armed = armed;
+}
+
+/* ---- listeners ---- */
+
+int hw_share_listen(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
+{
+	struct hw_listener *list =
+		realloc(share->listeners, (share->listener_count + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	share->listeners = list;
+	list[share->listener_count++] = (struct hw_listener){ .fn = fn, .arg = arg };
+	return 0;
+}
+
+void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
+{
+	for (uint32_t i = 0; i < share->listener_count; i++) {
+		if (share->listeners[i].fn != fn || share->listeners[i].arg != arg)
+			continue;
+		share->listeners[i] = share->listeners[--share->listener_count];
+		return;
+	}
+}
+
+/* ---- the tree ---- */
+
+/* One directory on the way down: deep trees are made by others, so they are walked without
+ * recursion. */
+struct level {
+	uint32_t *ids; /* owned */
+	uint32_t at, count;
+};
+
+struct walk {
+	struct level *levels; /* owned */
+	size_t depth, room;
+};
+
+static int enter(struct walk *walk, const struct hw_tree *tree, uint32_t dir)
+{
+	if (walk->depth == walk->room) {
+		size_t room = walk->room ? walk->room * 2 : 16;
+		struct level *levels = reallocarray(walk->levels, room, sizeof(*levels));
+
+		if (!levels)
+			return -ENOMEM;
+		walk->levels = levels;
+		walk->room = room;
+	}
+	struct level *level = &walk->levels[walk->depth];
+	int count = hw_tree_children(tree, dir, &level->ids);
+
+	if (count < 0)
+		return count;
+	level->at = 0;
+	level->count = (uint32_t)count;
+	walk->depth++;
+	return 0;
+}
+
+/* The next entry; 0 at the end. */
+static uint32_t step(struct walk *walk)
+{
+	while (walk->depth) {
+		struct level *level = &walk->levels[walk->depth - 1];
+
+		if (level->at < level->count)
+			return level->ids[level->at++];
+		free(level->ids);
+		walk->depth--;
+	}
+	return 0;
+}
+
+static void end_walk(struct walk *walk)
+{
+	while (walk->depth)
+		free(walk->levels[--walk->depth].ids);
+	free(walk->levels);
+}
+
+/* False: no event can name it, nor anything below it. */
+static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
+{
+	size_t len;
+	const char *path =
+		hw_tree_path(&share->tree, id, share->path_a, sizeof(share->path_a), &len);
+
+	if (!path || len > HW_PATH_MAX)
+		return false;
+	*ret = (struct hw_event){
+		.struct_size = sizeof(*ret),
+		.kind = HW_CREATE,
+		.type = hw_tree_entry(&share->tree, id)->type,
+		.path = path,
+		.path_len = (uint32_t)len,
+	};
+	return true;
+}
+
+int hw_share_entries(struct hw_share *share, hw_share_entry_fn *fn, void *arg)
+{
+	struct walk walk = { 0 };
+	int r = enter(&walk, &share->tree, HW_ROOT);
+	uint32_t id;
+
+	while (r == 0 && (id = step(&walk))) {
+		struct hw_event event;
+
+		if (!describe(share, id, &event))
+			continue;
+		r = fn(arg, &event);
+		if (r == 0 && event.type == HW_TYPE_DIR)
+			r = enter(&walk, &share->tree, id);
+	}
+	end_walk(&walk);
+	return r;
+}

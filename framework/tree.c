@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+#define CHUNK_BITS 12u
+#define CHUNK (1u << CHUNK_BITS)
+
+struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id)
+{
+	return &tree->chunks[id >> CHUNK_BITS][id & (CHUNK - 1)];
+}
+
+/* ---- the two indexes ---- */
+
+static uint32_t hash_name(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
+{
+	return (uint32_t)XXH3_64bits_withSeed(name, len,
+					      tree->seed + dir * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint32_t hash_ino(const struct hw_tree *tree, uint16_t fs, uint64_t ino)
+{
+	uint64_t h = (ino + tree->seed + fs) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint32_t)(h >> 32);
+}
+
+static uint32_t name_hash(const void *owner, uint32_t id)
+{
+	const struct hw_tree *tree = owner;
+	const struct hw_entry *e = hw_tree_entry(tree, id);
+
+	return hash_name(tree, e->parent, hw_names_get(&tree->names, e->name_ref), e->name_len);
+}
+
+static uint32_t *name_next(void *owner, uint32_t id)
+{
+	return &hw_tree_entry(owner, id)->name_link;
+}
+
+static uint32_t ino_hash(const void *owner, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(owner, id);
+
+	return hash_ino(owner, e->fs, e->ino);
+}
+
+static uint32_t *ino_next(void *owner, uint32_t id)
+{
+	return &hw_tree_entry(owner, id)->ino_link;
+}
+
+static const struct hw_index_ops name_ops = { .hash = name_hash, .next = name_next };
+static const struct hw_index_ops ino_ops = { .hash = ino_hash, .next = ino_next };
+
+/* ---- entries ---- */
+
+static int add_chunk(struct hw_tree *tree)
+{
+	if (tree->chunk_count == tree->chunk_room) {
+		uint32_t room = tree->chunk_room ? tree->chunk_room * 2 : 16;
+		struct hw_entry **chunks = realloc(tree->chunks, room * sizeof(*chunks));
+
+		if (!chunks)
+			return -ENOMEM;
+		tree->chunks = chunks;
+		tree->chunk_room = room;
+	}
+	struct hw_entry *chunk = malloc(CHUNK * sizeof(*chunk));
+
+	if (!chunk)
+		return -ENOMEM;
+	tree->chunks[tree->chunk_count++] = chunk;
+	return 0;
+}
+
+static uint32_t take_id(struct hw_tree *tree)
+{
+	uint32_t id = tree->free;
+
+	if (id) {
+		tree->free = hw_tree_entry(tree, id)->name_link;
+	} else {
+		if (tree->used == UINT32_MAX)
+			return 0;
+		if (tree->used >> CHUNK_BITS >= tree->chunk_count && add_chunk(tree) < 0)
+			return 0;
+		id = tree->used++;
+	}
+	memset(hw_tree_entry(tree, id), 0, sizeof(struct hw_entry));
+	return id;
+}
+
+static void give_id(struct hw_tree *tree, uint32_t id)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	e->type = HW_TYPE_NONE;
+	e->flags = 0;
+	e->name_link = tree->free;
+	tree->free = id;
+}
+
+static void copy_stat(struct hw_entry *e, const struct hw_stat *stat)
+{
+	e->mtime_ns = stat->mtime_ns;
+	e->ctime_ns = stat->ctime_ns;
+	e->attr = stat->attr;
+	e->nlink = (uint16_t)stat->nlink;
+	if (stat->type != HW_TYPE_DIR)
+		e->size = stat->size;
+}
+
+static void set_stat(struct hw_tree *tree, struct hw_entry *e, const struct hw_stat *stat)
+{
+	e->ino = stat->ino;
+	e->fs = stat->fs;
+	e->ident = stat->ident;
+	e->generation = stat->generation;
+	e->type = stat->type;
+	if (stat->type == HW_TYPE_DIR) {
+		e->dir.first_child = 0;
+		e->dir.serial = ++tree->serial;
+		e->watcher = UINT8_MAX;
+	}
+	copy_stat(e, stat);
+}
+
+int hw_tree_init(struct hw_tree *tree)
+{
+	static const struct hw_stat nothing = { .type = HW_TYPE_DIR };
+
+	memset(tree, 0, sizeof(*tree));
+	tree->used = HW_ROOT;
+	/* Unkeyed hashes of names from outside could be made to collide. */
+	if (getrandom(&tree->seed, sizeof(tree->seed), 0) != sizeof(tree->seed))
+		return -EIO;
+	int r = hw_index_init(&tree->by_name);
+
+	if (r == 0)
+		r = hw_index_init(&tree->by_ino);
+	if (r == 0 && !take_id(tree))
+		r = -ENOMEM;
+	if (r < 0) {
+		hw_tree_free(tree);
+		return r;
+	}
+	set_stat(tree, hw_tree_entry(tree, HW_ROOT), &nothing);
+	hw_index_add(&tree->by_ino, &ino_ops, tree, HW_ROOT);
+	tree->entries = tree->directories = 1;
+	return 0;
+}
+
+void hw_tree_free(struct hw_tree *tree)
+{
+	for (uint32_t i = 0; i < tree->chunk_count; i++)
+		free(tree->chunks[i]);
+	free(tree->chunks);
+	hw_names_free_all(&tree->names);
+	hw_index_free(&tree->by_name);
+	hw_index_free(&tree->by_ino);
+	memset(tree, 0, sizeof(*tree));
+}
+
+/* ---- places ---- */
+
+static void link_child(struct hw_tree *tree, uint32_t id, uint32_t dir)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id), *d = hw_tree_entry(tree, dir);
+
+	e->parent = dir;
+	e->prev_sibling = 0;
+	e->next_sibling = d->dir.first_child;
+	if (e->next_sibling)
+		hw_tree_entry(tree, e->next_sibling)->prev_sibling = id;
+	d->dir.first_child = id;
+	hw_index_add(&tree->by_name, &name_ops, tree, id);
+}
+
+static void unlink_child(struct hw_tree *tree, uint32_t id)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	hw_index_remove(&tree->by_name, &name_ops, tree, id);
+	if (e->prev_sibling)
+		hw_tree_entry(tree, e->prev_sibling)->next_sibling = e->next_sibling;
+	else
+		hw_tree_entry(tree, e->parent)->dir.first_child = e->next_sibling;
+	if (e->next_sibling)
+		hw_tree_entry(tree, e->next_sibling)->prev_sibling = e->prev_sibling;
+}
+
+uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
+{
+	uint32_t id = hw_index_head(&tree->by_name, hash_name(tree, dir, name, len));
+
+	while (id) {
+		const struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if (e->parent == dir && e->name_len == len &&
+		    memcmp(hw_names_get(&tree->names, e->name_ref), name, len) == 0)
+			return id;
+		id = e->name_link;
+	}
+	return 0;
+}
+
+uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
+		     const struct hw_stat *stat)
+{
+	uint32_t ref = hw_names_add(&tree->names, name, len);
+
+	if (!ref)
+		return 0;
+	uint32_t id = take_id(tree);
+
+	if (!id) {
+		hw_names_remove(&tree->names, ref, len);
+		return 0;
+	}
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	set_stat(tree, e, stat);
+	e->name_ref = ref;
+	e->name_len = (uint8_t)len;
+	link_child(tree, id, dir);
+	hw_index_add(&tree->by_ino, &ino_ops, tree, id);
+	tree->entries++;
+	tree->directories += e->type == HW_TYPE_DIR;
+	return id;
+}
+
+void hw_tree_remove(struct hw_tree *tree, uint32_t id)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	tree->entries--;
+	tree->directories -= e->type == HW_TYPE_DIR;
+	hw_index_remove(&tree->by_ino, &ino_ops, tree, id);
+	unlink_child(tree, id);
+	hw_names_remove(&tree->names, e->name_ref, e->name_len);
+	give_id(tree, id);
+}
+
+int hw_tree_move(struct hw_tree *tree, uint32_t id, uint32_t dir, const char *name, size_t len)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id);
+	uint32_t ref = hw_names_add(&tree->names, name, len);
+
+	if (!ref)
+		return -ENOMEM;
+	unlink_child(tree, id);
+	hw_names_remove(&tree->names, e->name_ref, e->name_len);
+	e->name_ref = ref;
+	e->name_len = (uint8_t)len;
+	link_child(tree, id, dir);
+	return 0;
+}
+
+void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b)
+{
+	struct hw_entry *x = hw_tree_entry(tree, a), *y = hw_tree_entry(tree, b);
+	uint32_t dir_a = x->parent, dir_b = y->parent, ref = x->name_ref;
+	uint8_t len = x->name_len;
+
+	unlink_child(tree, a);
+	unlink_child(tree, b);
+	x->name_ref = y->name_ref;
+	x->name_len = y->name_len;
+	y->name_ref = ref;
+	y->name_len = len;
+	link_child(tree, a, dir_b);
+	link_child(tree, b, dir_a);
+}
+
+void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat)
+{
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	if (e->ino != stat->ino || e->fs != stat->fs) {
+		hw_index_remove(&tree->by_ino, &ino_ops, tree, id);
+		e->ino = stat->ino;
+		e->fs = stat->fs;
+		hw_index_add(&tree->by_ino, &ino_ops, tree, id);
+	}
+	e->ident = stat->ident;
+	e->generation = stat->generation;
+	e->type = stat->type;
+	e->flags &= (uint8_t)~HW_ENTRY_STALE;
+	copy_stat(e, stat);
+}
+
+uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino, uint32_t after)
+{
+	uint32_t id = after ? hw_tree_entry(tree, after)->ino_link
+			    : hw_index_head(&tree->by_ino, hash_ino(tree, fs, ino));
+
+	while (id) {
+		const struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if (e->ino == ino && e->fs == fs)
+			return id;
+		id = e->ino_link;
+	}
+	return 0;
+}
+
+bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat)
+{
+	/* Identified in two ways, after a switch of watchers: the number alone must do. */
+	bool comparable = entry->generation == stat->generation;
+
+	return entry->ino == stat->ino && (entry->ident == stat->ident || !comparable) &&
+	       entry->fs == stat->fs && entry->type == stat->type &&
+	       !(entry->flags & HW_ENTRY_PHANTOM);
+}
+
+/* ---- names and paths ---- */
+
+const char *hw_tree_name(const struct hw_tree *tree, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(tree, id);
+
+	return e->name_len ? hw_names_get(&tree->names, e->name_ref) : "";
+}
+
+bool hw_tree_is_below(const struct hw_tree *tree, uint32_t id, uint32_t dir)
+{
+	while (id && id != dir)
+		id = hw_tree_entry(tree, id)->parent;
+	return id != 0;
+}
+
+size_t hw_tree_path_len(const struct hw_tree *tree, uint32_t id)
+{
+	size_t len = 0;
+
+	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent)
+		len += hw_tree_entry(tree, id)->name_len + 1u;
+	if (len)
+		len--;
+	return len > HW_PATH_MAX ? SIZE_MAX : len;
+}
+
+char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t size, size_t *ret_len)
+{
+	char *p = buf + size;
+
+	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent) {
+		const struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if ((size_t)(p - buf) < e->name_len + 1u)
+			return NULL;
+		if (p != buf + size)
+			*--p = '/';
+		p -= e->name_len;
+		memcpy(p, hw_names_get(&tree->names, e->name_ref), e->name_len);
+	}
+	*ret_len = (size_t)(buf + size - p);
+	return p;
+}
+
+static int compare_names(const struct hw_tree *tree, uint32_t a, uint32_t b)
+{
+	const struct hw_entry *x = hw_tree_entry(tree, a), *y = hw_tree_entry(tree, b);
+	size_t len = x->name_len < y->name_len ? x->name_len : y->name_len;
+	int c = memcmp(hw_tree_name(tree, a), hw_tree_name(tree, b), len);
+
+	return c ? c : (int)x->name_len - (int)y->name_len;
+}
+
+static unsigned depth_of(const struct hw_tree *tree, uint32_t id)
+{
+	unsigned depth = 0;
+
+	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent)
+		depth++;
+	return depth;
+}
+
+int hw_tree_compare(const struct hw_tree *tree, uint32_t a, uint32_t b)
+{
+	unsigned da = depth_of(tree, a), db = depth_of(tree, b);
+	int by_depth = (int)da - (int)db;
+
+	for (; da > db; da--)
+		a = hw_tree_entry(tree, a)->parent;
+	for (; db > da; db--)
+		b = hw_tree_entry(tree, b)->parent;
+	if (a == b)
+		return by_depth;
+	while (hw_tree_entry(tree, a)->parent != hw_tree_entry(tree, b)->parent) {
+		a = hw_tree_entry(tree, a)->parent;
+		b = hw_tree_entry(tree, b)->parent;
+	}
+	return compare_names(tree, a, b);
+}
+
+static int compare_bytes(const char *a, size_t len_a, const char *b, size_t len_b)
+{
+	int c = memcmp(a, b, len_a < len_b ? len_a : len_b);
+
+	return c ? c : (len_a > len_b) - (len_a < len_b);
+}
+
+/* The child of `dir` on the way down to `below`; 0 when that is not below it. */
+static uint32_t step_towards(const struct hw_tree *tree, uint32_t dir, uint32_t below)
+{
+	while (below && hw_tree_entry(tree, below)->parent != dir)
+		below = hw_tree_entry(tree, below)->parent;
+	return below;
+}
+
+int hw_tree_compare_places(const struct hw_tree *tree, uint32_t dir_a, const char *name_a,
+			   size_t len_a, uint32_t dir_b, const char *name_b, size_t len_b)
+{
+	uint32_t step;
+	int c;
+
+	if (dir_a == dir_b)
+		return compare_bytes(name_a, len_a, name_b, len_b);
+	step = step_towards(tree, dir_a, dir_b);
+	if (step) {
+		c = compare_bytes(name_a, len_a, hw_tree_name(tree, step),
+				  hw_tree_entry(tree, step)->name_len);
+		return c ? c : -1;
+	}
+	step = step_towards(tree, dir_b, dir_a);
+	if (step) {
+		c = compare_bytes(hw_tree_name(tree, step), hw_tree_entry(tree, step)->name_len,
+				  name_b, len_b);
+		return c ? c : 1;
+	}
+	return hw_tree_compare(tree, dir_a, dir_b);
+}
+
+static int compare_siblings(const void *a, const void *b, void *tree)
+{
+	return compare_names(tree, *(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_ids)
+{
+	size_t count = 0, i = 0;
+
+	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
+	     c = hw_tree_entry(tree, c)->next_sibling)
+		count++;
+	uint32_t *ids = malloc((count + 1) * sizeof(*ids));
+
+	if (!ids)
+		return -ENOMEM;
+	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
+	     c = hw_tree_entry(tree, c)->next_sibling)
+		ids[i++] = c;
+	/* qsort_r() hands the context through as it got it. */
+	qsort_r(ids, count, sizeof(*ids), compare_siblings, (void *)(uintptr_t)tree);
+	*ret_ids = ids;
+	return (int)count;
+}
+
+/* ---- tokens ---- */
+
+hw_token hw_tree_token(const struct hw_tree *tree, uint32_t dir)
+{
+	return (hw_token)hw_tree_entry(tree, dir)->dir.serial << 32 | dir;
+}
+
+uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token)
+{
+	uint32_t id = (uint32_t)token;
+
+	if (id < HW_ROOT || id >= tree->used)
+		return 0;
+	const struct hw_entry *e = hw_tree_entry(tree, id);
+
+	return e->type == HW_TYPE_DIR && e->dir.serial == token >> 32 ? id : 0;
+}
+
+size_t hw_tree_bytes(const struct hw_tree *tree)
+{
+	return (size_t)tree->chunk_count * CHUNK * sizeof(struct hw_entry) +
+	       tree->chunk_room * sizeof(void *) + hw_names_bytes(&tree->names) +
+	       ((size_t)tree->by_name.room + tree->by_ino.room) * sizeof(uint32_t);
+}

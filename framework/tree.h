@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The tree: every known entry of a share. An entry knows its parent and its name, no path is
+ * stored, so renaming a directory changes one entry. Entries are numbered; 0 is none, 1 the root.
+ */
+#ifndef HW_TREE_H
+#define HW_TREE_H
+
+#include "index.h"
+#include "names.h"
+#include <hostwatch/event.h>
+#include <hostwatch/plugin.h>
+#include <stdbool.h>
+
+#define HW_ROOT 1u
+
+/* What the disk says about an entry; filled by stat.h. */
+struct hw_stat {
+	uint64_t ino;
+	int64_t mtime_ns, ctime_ns;
+	int64_t btime_ns; /* 0 when the filesystem has none */
+	uint64_t size;
+	uint32_t attr; /* hash of mode and owner: differs when chmod or chown changed something */
+	uint32_t ident; /* with ino: which inode this is, across reuse of its number */
+	uint32_t nlink;
+	uint16_t fs; /* index into the share's filesystems */
+	uint8_t type; /* enum hw_type */
+	bool generation; /* ident is the generation of the file handle, else made of the birth time
+			  */
+};
+
+/* Flags of an entry. */
+#define HW_ENTRY_DIRTY 0x01u /* created or modified since its last close_write */
+#define HW_ENTRY_LOOP 0x01u /* of a directory, never dirty: that it is a loop was told */
+#define HW_ENTRY_NEW                                                                               \
+	0x02u /* created, no close_write yet: attribute changes belong to the create               \
+	       */
+#define HW_ENTRY_QUEUED 0x04u /* in the queue of quiet.h */
+#define HW_ENTRY_LOCKED 0x04u /* of a directory, never queued: not listable, which was told */
+#define HW_ENTRY_STALE 0x08u /* changed since the tree looked: in the refresh list of the turn */
+#define HW_ENTRY_PHANTOM 0x10u /* told by the kernel, gone before the tree could look */
+#define HW_ENTRY_SEEN 0x20u /* mark of a listing in progress */
+#define HW_ENTRY_GONE 0x40u /* mark of an observation in progress */
+#define HW_ENTRY_LISTED 0x80u /* of a directory: its children are known */
+
+/* 80 bytes: a million of them are held. Times, size and ino are as of the last look. */
+struct hw_entry {
+	uint64_t ino;
+	int64_t mtime_ns;
+	int64_t ctime_ns;
+	union {
+		uint64_t size; /* not of directories */
+		struct {
+			uint32_t first_child;
+			uint32_t serial; /* the upper half of its token */
+		} dir;
+	};
+	uint32_t attr;
+	uint32_t ident;
+	uint32_t parent;
+	uint32_t next_sibling, prev_sibling;
+	uint32_t name_link; /* chain of the name index; of a free entry: the next free one */
+	uint32_t ino_link; /* chain of the inode index */
+	uint32_t name_ref;
+	uint32_t last_seq; /* low half: of the last event about it */
+	uint16_t nlink; /* cut to 16 bits */
+	uint16_t fs;
+	uint8_t type; /* HW_TYPE_NONE: free */
+	uint8_t last_kind;
+	uint8_t name_len;
+	uint8_t flags;
+	uint8_t watcher; /* of a directory: who watches it, HW_WATCHER_NONE */
+	uint8_t active; /* of a directory: a listing is under way */
+	uint8_t renamed; /* mark of an observation in progress */
+	uint8_t generation; /* as in struct hw_stat */
+};
+
+struct hw_tree {
+	struct hw_entry **chunks; /* owned */
+	uint32_t chunk_count, chunk_room;
+	uint32_t used; /* ids handed out so far */
+	uint32_t free; /* list of freed ids */
+	uint32_t serial; /* for tokens */
+	uint32_t entries; /* in the tree, root included */
+	uint32_t directories;
+	uint64_t seed;
+	struct hw_names names;
+	struct hw_index by_name;
+	struct hw_index by_ino;
+};
+
+int hw_tree_init(struct hw_tree *tree); /* 0 or -ENOMEM; makes the root, a directory */
+void hw_tree_free(struct hw_tree *tree);
+
+/* The entry of a live id. */
+struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id);
+/* 0 when there is no such child. */
+uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len);
+/* Adds an absent child; 0 when out of memory. Copies stat. */
+uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
+		     const struct hw_stat *stat);
+/* Removes a childless entry that is not the root. */
+void hw_tree_remove(struct hw_tree *tree, uint32_t id);
+/* Puts an entry under another, absent name. 0 or -ENOMEM, then nothing changed. */
+int hw_tree_move(struct hw_tree *tree, uint32_t id, uint32_t dir, const char *name, size_t len);
+/* Exchanges the places of two entries, neither below the other. */
+void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b);
+/* Takes over what the disk says; the type must not change between directory and other. */
+void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat);
+
+/* Entries with this inode, one after the other: 0 starts, 0 ends. */
+uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino, uint32_t after);
+const char *hw_tree_name(const struct hw_tree *tree, uint32_t id); /* name_len bytes */
+bool hw_tree_is_below(const struct hw_tree *tree, uint32_t id, uint32_t dir); /* or is it */
+/* Length of the path; SIZE_MAX above HW_PATH_MAX. */
+size_t hw_tree_path_len(const struct hw_tree *tree, uint32_t id);
+/* Writes the path into the last bytes of buf, which has `size`; returns where it begins, NULL when
+ * it does not fit. */
+char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t size,
+		   size_t *ret_len);
+/* Order of paths: component by component, in byte order; a directory before what is below it. */
+int hw_tree_compare(const struct hw_tree *tree, uint32_t a, uint32_t b);
+/* The same of a name in a directory, whether or not the tree has it. */
+int hw_tree_compare_places(const struct hw_tree *tree, uint32_t dir_a, const char *name_a,
+			   size_t len_a, uint32_t dir_b, const char *name_b, size_t len_b);
+/* The children in byte order, in an array that the caller frees; the count or -ENOMEM. */
+int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_ids);
+
+hw_token hw_tree_token(const struct hw_tree *tree, uint32_t dir);
+uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token); /* 0: no longer there */
+size_t hw_tree_bytes(const struct hw_tree *tree);
+
+/* Is this the same inode, of the same kind? */
+bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat);
+
+#endif

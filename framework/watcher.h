@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A watcher plugin at work for one share: between the plugin's instance and the share. Loop thread
+ * only. */
+#ifndef HW_WATCHER_H
+#define HW_WATCHER_H
+
+#include "instance.h"
+
+struct hw_share;
+
+/* What host.c calls for the services of the same name in plugin.h. */
+void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
+void hw_watcher_lost(struct hw_watcher *watcher, hw_token dir);
+int hw_watcher_scan(struct hw_watcher *watcher, hw_token dir);
+
+#endif
