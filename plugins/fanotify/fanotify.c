@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fanotify watcher: one mark for a filesystem where that is allowed, one for each directory
+ * where it is not. */
+#include "handles.h"
+#include "marks.h"
+#include "record.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES (128u * 1024)
+#define TIMER_BUDGET 1024u
+#define BACKLOG_DELAY_NS HW_MS
+/* Marked filesystems that are counted; more are marked all the same. */
+#define FILESYSTEMS_MAX 64u
+
+struct fanotify {
+	uint32_t mark; /* enum hw_mark_kind */
+	uint32_t unlimited_queue;
+	uint32_t ignore_self;
+	uint32_t remote;
+
+	const struct hw_host *host; /* borrowed; NULL before open */
+	void *ctx;
+	int group; /* owned, -1: none */
+	int32_t pid;
+	struct hw_io *io; /* owned */
+	struct hw_timer
+		*backlog; /* owned: events wait in the buffer while the descriptor may be quiet */
+	char *buffer; /* owned: BUFFER_BYTES; head .. tail is unhandled */
+	uint32_t head, tail;
+	struct hw_handles dirs;
+	dev_t filesystems[FILESYSTEMS_MAX];
+	uint32_t filesystem_count;
+	bool refusal_told;
+	uint64_t kernel_events;
+	uint64_t overflows;
+};
+
+static const struct {
+	uint64_t mask;
+	uint32_t what;
+} entry_hints[] = {
+	{ FAN_CREATE, HW_HINT_CREATED },          { FAN_DELETE, HW_HINT_DELETED },
+	{ FAN_MODIFY, HW_HINT_MODIFIED },         { FAN_ATTRIB, HW_HINT_ATTRIB },
+	{ FAN_CLOSE_WRITE, HW_HINT_CLOSE_WRITE },
+};
+
+/* A filesystem mark tells of every directory there is: one lookup, no system call, for those
+ * outside. */
+static hw_token find_dir(const struct fanotify *self, const struct hw_handle *handle)
+{
+	if (!handle->bytes)
+		return HW_NO_DIR;
+	return hw_handles_token(&self->dirs, hw_handles_key(&self->dirs, handle));
+}
+
+static uint32_t type_of(const struct hw_record *record)
+{
+	return record->mask & FAN_ONDIR ? HW_TYPE_DIR : HW_TYPE_FILE;
+}
+
+static void send_gone(struct fanotify *self, hw_token dir, const struct hw_record *record)
+{
+	struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = HW_HINT_GONE,
+		.dir = dir,
+		.type = HW_TYPE_DIR,
+		.pid = record->pid,
+	};
+
+	if (dir != HW_NO_DIR)
+		self->host->hint(self->ctx, &hint);
+}
+
+static void send_move(struct fanotify *self, const struct hw_record *record)
+{
+	struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = HW_HINT_MOVED,
+		.dir = find_dir(self, &record->from.dir),
+		.to_dir = find_dir(self, &record->to.dir),
+		.type = type_of(record),
+		.pid = record->pid,
+	};
+
+	if (hint.dir != HW_NO_DIR) {
+		hint.name = record->from.name;
+		hint.name_len = record->from.name_len;
+	}
+	if (hint.to_dir != HW_NO_DIR) {
+		hint.to_name = record->to.name;
+		hint.to_name_len = record->to.name_len;
+	}
+	if (hint.dir != HW_NO_DIR || hint.to_dir != HW_NO_DIR)
+		self->host->hint(self->ctx, &hint);
+	else if (record->mask & FAN_ONDIR)
+		send_gone(self, find_dir(self, &record->object), record); /* the share's root */
+}
+
+static void send_entry(struct fanotify *self, const struct hw_record *record, uint32_t what)
+{
+	const struct hw_place *at = record->mask & FAN_RENAME ? &record->to : &record->at;
+	struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = what,
+		.dir = find_dir(self, &at->dir),
+		.name = at->name,
+		.name_len = at->name_len,
+		.type = type_of(record),
+		.pid = record->pid,
+	};
+
+	if (hint.dir == HW_NO_DIR) {
+		/* The directory where the share's root was is not known, the root is. */
+		if ((record->mask & (FAN_DELETE | FAN_ONDIR)) == (FAN_DELETE | FAN_ONDIR))
+			send_gone(self, find_dir(self, &record->object), record);
+		return;
+	}
+	if (at->name_len == 1 && at->name[0] == '.')
+		hint.type = HW_TYPE_DIR;
+	if (record->object.bytes) {
+		hint.handle = record->object.bytes;
+		hint.handle_len = record->object.len;
+		hint.handle_type = record->object.type;
+	}
+	self->host->hint(self->ctx, &hint);
+}
+
+static void handle_record(struct fanotify *self, const struct hw_record *record)
+{
+	uint32_t what = 0;
+	size_t i;
+
+	/* It has no information records: before any of them is looked for. */
+	if (record->mask & FAN_Q_OVERFLOW) {
+		self->overflows++;
+		self->host->lost(self->ctx, HW_NO_DIR);
+		return;
+	}
+	if (self->ignore_self && record->pid == self->pid)
+		return;
+	if (record->mask & FAN_RENAME)
+		send_move(self, record);
+	for (i = 0; i < sizeof(entry_hints) / sizeof(entry_hints[0]); i++)
+		if (record->mask & entry_hints[i].mask)
+			what |= entry_hints[i].what;
+	if (what)
+		send_entry(self, record, what);
+	if (record->mask & (FAN_DELETE_SELF | FAN_MOVE_SELF)) {
+		hw_token dir = find_dir(self, &record->at.dir);
+
+		send_gone(self, dir != HW_NO_DIR ? dir : find_dir(self, &record->object), record);
+	}
+}
+
+/* Bytes read; 0 when the kernel has no event; -errno. The buffer must be empty. */
+static int fill(struct fanotify *self)
+{
+	ssize_t got;
+
+	do {
+		got = read(self->group, self->buffer, BUFFER_BYTES);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	self->head = 0;
+	self->tail = (uint32_t)got;
+	return (int)got;
+}
+
+/* Handles up to `budget` events of those read, and returns how many. */
+static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
+{
+	struct hw_record record;
+	uint32_t handled;
+
+	for (handled = 0; handled < budget && self->head < self->tail; handled++) {
+		if (hw_record_parse(self->buffer + self->head, self->tail - self->head, &record) <
+		    0) {
+			self->host->log(self->ctx, HW_LOG_ERROR,
+					"fanotify: unreadable event, comparing with the disk");
+			self->head = self->tail;
+			self->host->lost(self->ctx, HW_NO_DIR);
+			return handled;
+		}
+		self->head += record.len;
+		self->kernel_events++;
+		handle_record(self, &record);
+	}
+	return handled;
+}
+
+static uint32_t run(struct fanotify *self, uint32_t budget)
+{
+	uint32_t handled = handle_buffer(self, budget);
+
+	/* The descriptor may be quiet, so that nobody else would come back for the rest. */
+	if (self->head < self->tail)
+		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
+	return handled;
+}
+
+static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct fanotify *self = arg;
+	int rc;
+
+	(void)io;
+	(void)events; /* a hangup shows as an error of read(2) */
+	if (self->head == self->tail) {
+		rc = fill(self);
+		if (rc < 0) {
+			self->host->log(self->ctx, HW_LOG_ERROR, "fanotify: read: %s",
+					strerror(-rc));
+			self->host->io_set(self->ctx, self->io, 0);
+			self->host->lost(self->ctx, HW_NO_DIR);
+		}
+	}
+	return (int)run(self, budget);
+}
+
+static void on_backlog(void *arg, struct hw_timer *timer)
+{
+	(void)timer;
+	(void)run(arg, TIMER_BUDGET); /* no one asks how many */
+}
+
+static int fanotify_flush(void *arg)
+{
+	struct fanotify *self = arg;
+	uint64_t until;
+	int bytes = 0, rc;
+
+	(void)handle_buffer(self, UINT32_MAX); /* all there is */
+	/* Counts metadata only, so it says how many events are queued. What comes later than this
+	 * call is not waited for, or a busy writer would keep us here. */
+	if (ioctl(self->group, FIONREAD, &bytes) < 0 || bytes <= 0)
+		return 0;
+	until = self->kernel_events + (uint32_t)bytes / FAN_EVENT_METADATA_LEN;
+	do {
+		rc = fill(self);
+		(void)handle_buffer(self, UINT32_MAX); /* all there is */
+	} while (rc > 0 && self->kernel_events < until);
+	return rc < 0 ? self->host->fail(self->ctx, rc, "read: %s", strerror(-rc)) : 0;
+}
+
+static int get_handle(struct fanotify *self, int dirfd, union hw_handle_buffer *buffer,
+		      struct hw_handle *ret)
+{
+	int rc = hw_handle_get(dirfd, buffer, ret);
+
+	if (rc == -EOPNOTSUPP)
+		return self->host->fail(self->ctx, rc, "this filesystem has no file handles");
+	if (rc < 0)
+		return self->host->fail(self->ctx, rc, "name_to_handle_at: %s", strerror(-rc));
+	return 0;
+}
+
+/* In a group of its own: removing a mark from the one at work could remove one that is needed. */
+static int fanotify_probe(void *arg, int dirfd)
+{
+	struct fanotify *self = arg;
+	const char *remote = self->remote ? NULL : hw_mark_remote(dirfd);
+	union hw_handle_buffer buffer;
+	struct hw_handle handle;
+	int group, refused, rc;
+
+	if (remote)
+		return self->host->fail(
+			self->ctx, EOPNOTSUPP,
+			"%s: changes made by other machines or behind a FUSE server are not told",
+			remote);
+	rc = get_handle(self, dirfd, &buffer, &handle);
+	if (rc < 0)
+		return rc;
+	group = hw_group_create(self->host, self->ctx, false);
+	if (group < 0)
+		return group;
+	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, &refused);
+	(void)close(group); /* and its mark */
+	if (rc == HW_MARK_INODE && refused)
+		self->host->log(self->ctx, HW_LOG_DEBUG, "fanotify: each directory gets a mark: %s",
+				hw_mark_refusal(refused));
+	return rc < 0 ? rc : 0;
+}
+
+static void count_filesystem(struct fanotify *self, int dirfd)
+{
+	struct stat st;
+	uint32_t i;
+
+	if (fstat(dirfd, &st) < 0)
+		return;
+	for (i = 0; i < self->filesystem_count; i++)
+		if (self->filesystems[i] == st.st_dev)
+			return;
+	if (i < FILESYSTEMS_MAX)
+		self->filesystems[self->filesystem_count++] = st.st_dev;
+}
+
+static int add_mark(struct fanotify *self, int dirfd)
+{
+	int refused, kind;
+
+	/* Also for each directory on a filesystem that has its mark: adding it again changes
+	 * nothing, and it is missing when the filesystem was unmounted and mounted between. */
+	kind = hw_mark_add(self->host, self->ctx, self->group, dirfd, self->mark, &refused);
+	if (kind == HW_MARK_FILESYSTEM)
+		count_filesystem(self, dirfd);
+	if (kind >= 0 && refused && !self->refusal_told) {
+		self->refusal_told = true;
+		self->host->log(self->ctx, HW_LOG_INFO, "fanotify: each directory gets a mark: %s",
+				hw_mark_refusal(refused));
+	}
+	return kind;
+}
+
+static int fanotify_watch_dir(void *arg, hw_token dir, int dirfd)
+{
+	struct fanotify *self = arg;
+	union hw_handle_buffer buffer;
+	struct hw_handle_key key;
+	struct hw_handle handle;
+	int rc, kind;
+
+	if (dir == HW_NO_DIR)
+		return -EINVAL;
+	rc = get_handle(self, dirfd, &buffer, &handle);
+	if (rc < 0)
+		return rc;
+	key = hw_handles_key(&self->dirs, &handle);
+	if (hw_handles_token(&self->dirs, key) != HW_NO_DIR)
+		return self->host->fail(self->ctx, EEXIST,
+					"this directory is watched already under another path");
+	kind = add_mark(self, dirfd);
+	if (kind < 0)
+		return kind;
+	rc = hw_handles_add(&self->dirs, key, dir, kind == HW_MARK_INODE);
+	if (rc < 0 && kind == HW_MARK_INODE)
+		hw_mark_remove(self->group, dirfd);
+	if (rc < 0)
+		return self->host->fail(self->ctx, rc, "cannot remember directory %u: %s",
+					self->dirs.count + 1, strerror(-rc));
+	return 0;
+}
+
+/* An inode mark stays: without a descriptor the kernel cannot be told which one. It ends with its
+ * directory, what it tells is dropped as unknown, and it serves again when the directory comes
+ * back. */
+static void fanotify_forget_dir(void *arg, hw_token dir)
+{
+	struct fanotify *self = arg;
+
+	hw_handles_remove(&self->dirs, dir);
+}
+
+static void fanotify_stats(void *arg, struct hw_watcher_stats *ret)
+{
+	const struct fanotify *self = arg;
+
+	ret->watches = self->filesystem_count + self->dirs.marked;
+	ret->kernel_events = self->kernel_events;
+	ret->overflows = self->overflows;
+}
+
+static int fanotify_open(void *arg, const struct hw_host *host, void *ctx)
+{
+	struct fanotify *self = arg;
+
+	self->host = host;
+	self->ctx = ctx;
+	self->group = -1;
+	return 0;
+}
+
+static int fanotify_start(void *arg)
+{
+	struct fanotify *self = arg;
+	const struct hw_host *host = self->host;
+	int rc;
+
+	self->pid = (int32_t)getpid();
+	hw_handles_init(&self->dirs);
+	self->group = hw_group_create(host, self->ctx, self->unlimited_queue);
+	if (self->group < 0)
+		return self->group;
+	self->buffer = malloc(BUFFER_BYTES);
+	rc = self->buffer ? host->timer_add(self->ctx, on_backlog, self, &self->backlog) : -ENOMEM;
+	if (rc == 0)
+		rc = host->io_add(self->ctx, self->group, HW_IO_READ, on_readable, self, &self->io);
+	return rc < 0 ? host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
+}
+
+static void fanotify_stop(void *arg)
+{
+	struct fanotify *self = arg;
+
+	if (!self->host || self->group < 0)
+		return;
+	self->host->io_del(self->ctx, self->io);
+	if (self->backlog)
+		self->host->timer_del(self->ctx, self->backlog);
+	self->io = NULL;
+	self->backlog = NULL;
+	(void)close(self->group); /* removes every mark */
+	self->group = -1;
+	free(self->buffer);
+	self->buffer = NULL;
+	self->head = self->tail = 0;
+	self->filesystem_count = 0;
+	hw_handles_finish(&self->dirs);
+}
+
+static const struct hw_option option_mark = HW_OPT_ENUM(
+	"mark", struct fanotify, mark, "auto", "auto|filesystem|inode",
+	"One mark for the whole filesystem (needs CAP_SYS_ADMIN), one for each directory, or "
+	"the first of these that works");
+static const struct hw_option option_unlimited_queue =
+	HW_OPT_BOOL("unlimited_queue", struct fanotify, unlimited_queue, "no",
+		    "Let the kernel queue any number of events, in its own memory (needs "
+		    "CAP_SYS_ADMIN)");
+static const struct hw_option option_ignore_self =
+	HW_OPT_BOOL("ignore_self", struct fanotify, ignore_self, "no",
+		    "Drop what this process did itself (only seen as root)");
+static const struct hw_option option_remote =
+	HW_OPT_BOOL("remote", struct fanotify, remote, "no",
+		    "Watch network and FUSE filesystems too, though only changes made through this "
+		    "host's mount are told");
+static const struct hw_option *const options[] = {
+	&option_mark,
+	&option_unlimited_queue,
+	&option_ignore_self,
+	&option_remote,
+};
+
+HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, struct fanotify),
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.capabilities = UINT64_C(1) << CAP_SYS_ADMIN,
+	.name = "fanotify",
+	.version = HW_VERSION,
+	.summary =
+		"one fanotify mark for a filesystem, or one for each directory without privilege",
+	.options = options,
+	.open = fanotify_open,
+	.start = fanotify_start,
+	.stop = fanotify_stop,
+	.close = fanotify_stop,
+	.probe = fanotify_probe,
+	.watch_dir = fanotify_watch_dir,
+	.forget_dir = fanotify_forget_dir,
+	.flush = fanotify_flush,
+	.stats = fanotify_stats,
+};

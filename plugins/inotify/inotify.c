@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The inotify watcher: one watch for each directory of the share, halves of renames joined by
+ * cookie. */
+#include "pair.h"
+#include "queue.h"
+#include "remedy.h"
+#include "watches.h"
+
+#include <errno.h>
+#include <hostwatch/plugin.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/*
+ * IN_EXCL_UNLINK: a write through a descriptor whose name was unlinked or replaced would be told
+ * under that name, which may be another file's by now. No IN_DONT_FOLLOW: the link in /proc that
+ * leads to the descriptor must be followed. IN_MASK_CREATE: a directory reached a second time must
+ * not silently change its token.
+ */
+#define WATCH_MASK                                                                                 \
+	(IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM |          \
+	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_EXCL_UNLINK | IN_ONLYDIR |               \
+	 IN_MASK_CREATE)
+
+/* Records handled in one go where the host gives no budget. */
+#define TIMER_BUDGET 1024u
+#define BACKLOG_DELAY_NS HW_MS
+/* Looking at a record while searching for a partner costs about this part of handling one. */
+#define STEPS_PER_RECORD 16u
+
+struct inotify {
+	uint64_t join_window_ns;
+	uint32_t remote;
+
+	const struct hw_host *host; /* borrowed; NULL before open */
+	void *ctx;
+	int fd; /* owned while io is set or start() runs, else -1 */
+	struct hw_io *io; /* owned */
+	struct hw_timer *join; /* owned: the half at the head of the queue becomes one-sided */
+	struct hw_timer *backlog; /* owned: records wait here while the descriptor may be quiet */
+	struct hw_queue queue;
+	struct hw_pair pair;
+	struct hw_watches watches;
+	uint64_t kernel_events;
+	uint64_t overflows;
+};
+
+enum progress { HANDLED, WAITING };
+
+static const struct {
+	uint32_t mask;
+	uint32_t what;
+} entry_hints[] = {
+	{ IN_MODIFY, HW_HINT_MODIFIED }, { IN_CLOSE_WRITE, HW_HINT_CLOSE_WRITE },
+	{ IN_CREATE, HW_HINT_CREATED },  { IN_DELETE, HW_HINT_DELETED },
+	{ IN_ATTRIB, HW_HINT_ATTRIB },
+};
+
+static void send_gone(struct inotify *self, hw_token dir)
+{
+	struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = HW_HINT_GONE,
+		.dir = dir,
+		.type = HW_TYPE_DIR,
+	};
+
+	self->host->hint(self->ctx, &hint);
+}
+
+static void send_entry(struct inotify *self, hw_token dir, const struct hw_record *record)
+{
+	struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.dir = dir,
+		.name = record->name,
+		.name_len = record->name_len,
+		.type = record->mask & IN_ISDIR ? HW_TYPE_DIR : HW_TYPE_FILE,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(entry_hints) / sizeof(entry_hints[0]); i++)
+		if (record->mask & entry_hints[i].mask)
+			hint.what |= entry_hints[i].what;
+	if (hint.what)
+		self->host->hint(self->ctx, &hint);
+}
+
+/* One side may be NULL: it lies outside the share. */
+static void send_move(struct inotify *self, const struct hw_record *from,
+		      const struct hw_record *to)
+{
+	struct hw_hint hint = { .struct_size = sizeof(hint), .what = HW_HINT_MOVED };
+	uint32_t mask = 0;
+
+	if (from) {
+		hint.dir = hw_watches_token(&self->watches, from->wd);
+		hint.name = from->name;
+		hint.name_len = from->name_len;
+		mask |= from->mask;
+	}
+	if (to) {
+		hint.to_dir = hw_watches_token(&self->watches, to->wd);
+		hint.to_name = to->name;
+		hint.to_name_len = to->name_len;
+		mask |= to->mask;
+	}
+	hint.type = mask & IN_ISDIR ? HW_TYPE_DIR : HW_TYPE_FILE;
+	if (hint.dir != HW_NO_DIR || hint.to_dir != HW_NO_DIR)
+		self->host->hint(self->ctx, &hint);
+}
+
+/* About the watched directory itself. */
+static void handle_self(struct inotify *self, hw_token dir, const struct hw_record *record)
+{
+	if (record->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+		send_gone(self, dir);
+	/* The parent's watch tells this as well, but the root of the share has no parent that is
+	 * watched. */
+	if (record->mask & IN_ATTRIB) {
+		struct hw_record dot = { .name = ".", .name_len = 1, .mask = IN_ATTRIB | IN_ISDIR };
+
+		send_entry(self, dir, &dot);
+	}
+	if (record->mask & IN_IGNORED)
+		hw_watches_remove(&self->watches, record->wd);
+}
+
+static void handle_record(struct inotify *self, const struct hw_record *record)
+{
+	hw_token dir;
+
+	/* Its wd is -1: before anything is looked up. */
+	if (record->mask & IN_Q_OVERFLOW) {
+		self->overflows++;
+		self->host->lost(self->ctx, HW_NO_DIR);
+		return;
+	}
+	dir = hw_watches_token(&self->watches, record->wd);
+	if (dir == HW_NO_DIR)
+		return; /* queued before its watch was removed */
+	if (record->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) ||
+	    !record->name_len)
+		handle_self(self, dir, record);
+	else if (record->mask & IN_MOVED_TO)
+		send_move(self, NULL, record);
+	else
+		send_entry(self, dir, record);
+}
+
+/* In the order in which the host takes them out of one hint. */
+#define MERGED (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
+
+static unsigned place_in_hint(uint32_t mask)
+{
+	static const uint32_t order[] = { IN_CREATE, IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE };
+	unsigned place = 0;
+
+	while (place < sizeof(order) / sizeof(order[0]) && !(mask & order[place]))
+		place++;
+	return place;
+}
+
+static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
+{
+	return a->wd == b->wd && a->name_len == b->name_len &&
+	       memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+/* A file that is made, written and closed is three records in a row: one hint says as much, in the
+ * same order, for a third of the work. Returns how many were added. */
+static uint32_t merge_next(struct inotify *self, struct hw_record *record)
+{
+	unsigned place = place_in_hint(record->mask);
+	struct hw_record next;
+	uint32_t merged = 0;
+
+	if (!record->name_len || !(record->mask & MERGED))
+		return 0;
+	while (hw_queue_get(&self->queue, record->next, &next) > 0 && next.mask & MERGED &&
+	       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
+	       place_in_hint(next.mask) > place && is_same_name(record, &next)) {
+		place = place_in_hint(next.mask);
+		record->mask |= next.mask;
+		record->next = next.next;
+		merged++;
+	}
+	return merged;
+}
+
+/*
+ * The first half of a rename, at `position`. WAITING: its partner may still come, and nothing
+ * behind it may be told before it. `final` waits for nothing.
+ */
+static enum progress handle_half(struct inotify *self, uint64_t position, bool final,
+				 uint32_t *steps)
+{
+	enum hw_pair_verdict verdict;
+	struct hw_record from, to;
+	uint64_t partner = 0;
+	int got = 1;
+
+	do {
+		verdict = hw_pair_find(&self->pair, &self->queue, position, &partner, steps);
+		if (verdict == HW_PAIR_OPEN)
+			got = hw_queue_fill(&self->queue, self->fd);
+	} while (verdict == HW_PAIR_OPEN && got > 0);
+	if (verdict == HW_PAIR_OPEN && got == 0 && !final && self->join_window_ns &&
+	    !hw_pair_is_ripe(&self->pair, position)) {
+		if (hw_pair_wait(&self->pair, &self->queue))
+			self->host->timer_set(self->ctx, self->join, self->join_window_ns);
+		return WAITING;
+	}
+	if (hw_queue_get(&self->queue, position, &from) <= 0)
+		return HANDLED;
+	if (verdict == HW_PAIR_FOUND && hw_queue_get(&self->queue, partner, &to) > 0) {
+		hw_queue_take(&self->queue, partner);
+		send_move(self, &from, &to);
+	} else {
+		send_move(self, &from, NULL);
+	}
+	return HANDLED;
+}
+
+/* Bytes that are no record: nothing behind them can be trusted. */
+static void give_up_queue(struct inotify *self)
+{
+	self->host->log(self->ctx, HW_LOG_ERROR,
+			"inotify: unreadable record, comparing with the disk");
+	hw_queue_drop(&self->queue, hw_queue_tail(&self->queue));
+	self->host->lost(self->ctx, HW_NO_DIR);
+}
+
+/* Handles up to `budget` records of those read. Returns how many; *ret_more: others are left, and
+ * wait for nothing. */
+static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, bool *ret_more)
+{
+	uint32_t handled = 0, steps = 0;
+	struct hw_record record;
+
+	*ret_more = false;
+	while (handled + steps / STEPS_PER_RECORD < budget) {
+		uint32_t merged = 0;
+		uint64_t position = hw_queue_head(&self->queue);
+		int rc = hw_queue_get(&self->queue, position, &record);
+
+		if (rc < 0)
+			give_up_queue(self);
+		if (rc <= 0)
+			return handled;
+		if ((record.mask & IN_MOVED_FROM) && record.name_len &&
+		    hw_watches_token(&self->watches, record.wd) != HW_NO_DIR) {
+			if (handle_half(self, position, final, &steps) == WAITING)
+				return handled;
+		} else {
+			merged = merge_next(self, &record);
+			handle_record(self, &record);
+		}
+		hw_queue_drop(&self->queue, record.next);
+		self->kernel_events += merged + 1;
+		handled += merged + 1;
+	}
+	*ret_more = hw_queue_head(&self->queue) != hw_queue_tail(&self->queue);
+	return budget;
+}
+
+static void give_up_reading(struct inotify *self, int error)
+{
+	self->host->log(self->ctx, HW_LOG_ERROR, "inotify: read: %s", strerror(-error));
+	self->host->io_set(self->ctx, self->io, 0);
+	self->host->lost(self->ctx, HW_NO_DIR);
+}
+
+static uint32_t run(struct inotify *self, uint32_t budget)
+{
+	uint32_t handled;
+	bool more;
+
+	handled = handle_queue(self, budget, false, &more);
+	/* The descriptor is quiet when all is read, so nobody else would come back for the rest. */
+	if (more)
+		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
+	return handled;
+}
+
+static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct inotify *self = arg;
+	int rc;
+
+	(void)io;
+	(void)events; /* a hangup shows as an error of read(2) */
+	/* Early, though records may be left over: what is in this buffer cannot overflow the
+	 * kernel's queue. */
+	if (hw_queue_room(&self->queue) >= HW_QUEUE_BYTES / 4) {
+		rc = hw_queue_fill(&self->queue, self->fd);
+		if (rc < 0 && rc != -ENOBUFS)
+			give_up_reading(self, rc);
+	}
+	return (int)run(self, budget);
+}
+
+static void on_join(void *arg, struct hw_timer *timer)
+{
+	struct inotify *self = arg;
+
+	(void)timer;
+	hw_pair_timeout(&self->pair);
+	(void)run(self, TIMER_BUDGET); /* no one asks how many */
+}
+
+static void on_backlog(void *arg, struct hw_timer *timer)
+{
+	(void)timer;
+	(void)run(arg, TIMER_BUDGET); /* no one asks how many */
+}
+
+static int inotify_flush(void *arg)
+{
+	struct inotify *self = arg;
+	int queued = 0, rc = 0;
+	bool more;
+
+	/* What comes later than this call is not waited for, or a busy writer would keep us here.
+	 */
+	if (ioctl(self->fd, FIONREAD, &queued) < 0)
+		queued = 0;
+	do {
+		(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
+		rc = queued > 0 ? hw_queue_fill(&self->queue, self->fd) : 0;
+		queued -= rc > 0 ? rc : 0;
+	} while (rc > 0);
+	(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
+	return rc < 0 ? self->host->fail(self->ctx, rc, "read: %s", strerror(-rc)) : 0;
+}
+
+static int add_watch(struct inotify *self, int dirfd)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	int wd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dirfd); /* always fits */
+	wd = inotify_add_watch(self->fd, path, WATCH_MASK);
+	return wd < 0 ? -errno : wd;
+}
+
+static int inotify_probe(void *arg, int dirfd)
+{
+	struct inotify *self = arg;
+	int wd;
+
+	if (!self->remote) {
+		const char *name = hw_remedy_remote(dirfd);
+
+		if (name)
+			return self->host->fail(self->ctx, -EOPNOTSUPP,
+						"%s: changes made by other machines or behind a "
+						"FUSE server are not told",
+						name);
+	}
+	wd = add_watch(self, dirfd);
+	if (wd == -EEXIST)
+		return 0;
+	if (wd < 0)
+		return hw_remedy_watch(self->host, self->ctx, wd);
+	(void)inotify_rm_watch(self->fd,
+			       wd); /* its IN_IGNORED names a wd that is not in the table */
+	return 0;
+}
+
+static int inotify_watch_dir(void *arg, hw_token dir, int dirfd)
+{
+	struct inotify *self = arg;
+	int wd, rc;
+
+	if (dir == HW_NO_DIR)
+		return -EINVAL;
+	if (hw_watches_wd(&self->watches, dir))
+		return self->host->fail(self->ctx, -EEXIST, "this directory is watched already");
+	wd = add_watch(self, dirfd);
+	if (wd < 0)
+		return hw_remedy_watch(self->host, self->ctx, wd);
+	rc = hw_watches_add(&self->watches, wd, dir);
+	if (rc < 0) {
+		(void)inotify_rm_watch(self->fd, wd); /* undoes what this call did */
+		return self->host->fail(self->ctx, rc, "no memory for a table of %u watches",
+					self->watches.count + 1);
+	}
+	return 0;
+}
+
+static void inotify_forget_dir(void *arg, hw_token dir)
+{
+	struct inotify *self = arg;
+	int wd = hw_watches_wd(&self->watches, dir);
+
+	if (!wd)
+		return;
+	hw_watches_remove(&self->watches, wd);
+	(void)inotify_rm_watch(self->fd, wd); /* EINVAL: the kernel removed it with the directory */
+}
+
+static void inotify_stats(void *arg, struct hw_watcher_stats *ret)
+{
+	const struct inotify *self = arg;
+
+	ret->watches = self->watches.count;
+	ret->kernel_events = self->kernel_events;
+	ret->overflows = self->overflows;
+}
+
+static int inotify_open(void *arg, const struct hw_host *host, void *ctx)
+{
+	struct inotify *self = arg;
+
+	self->host = host;
+	self->ctx = ctx;
+	self->fd = -1;
+	return 0;
+}
+
+static int inotify_start(void *arg)
+{
+	struct inotify *self = arg;
+	const struct hw_host *host = self->host;
+	int rc;
+
+	self->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (self->fd < 0)
+		return hw_remedy_instance(host, self->ctx, -errno);
+	rc = hw_queue_init(&self->queue);
+	if (rc == 0)
+		rc = host->timer_add(self->ctx, on_join, self, &self->join);
+	if (rc == 0)
+		rc = host->timer_add(self->ctx, on_backlog, self, &self->backlog);
+	if (rc == 0)
+		rc = host->io_add(self->ctx, self->fd, HW_IO_READ, on_readable, self, &self->io);
+	return rc < 0 ? host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
+}
+
+static void inotify_stop(void *arg)
+{
+	struct inotify *self = arg;
+
+	if (!self->host || self->fd < 0)
+		return;
+	self->host->io_del(self->ctx, self->io);
+	if (self->join)
+		self->host->timer_del(self->ctx, self->join);
+	if (self->backlog)
+		self->host->timer_del(self->ctx, self->backlog);
+	self->io = NULL;
+	self->join = NULL;
+	self->backlog = NULL;
+	(void)close(self->fd); /* removes every watch */
+	self->fd = -1;
+	hw_queue_finish(&self->queue);
+	hw_watches_finish(&self->watches);
+	self->pair = (struct hw_pair){ 0 };
+}
+
+static const struct hw_option option_join_window =
+	HW_OPT_DURATION("join_window", struct inotify, join_window_ns, "5ms", 0, HW_SEC,
+			"How long the first half of a rename waits for the second while the "
+			"kernel's queue is empty");
+static const struct hw_option option_remote =
+	HW_OPT_BOOL("remote", struct inotify, remote, "no",
+		    "Watch network and FUSE filesystems too, though only changes made through this "
+		    "host's mount are told");
+static const struct hw_option *const options[] = { &option_join_window, &option_remote };
+
+HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, struct inotify),
+	.flags = HW_PLUGIN_ORDERED,
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.name = "inotify",
+	.version = HW_VERSION,
+	.summary = "one inotify watch for each directory; needs no privilege",
+	.options = options,
+	.open = inotify_open,
+	.start = inotify_start,
+	.stop = inotify_stop,
+	.close = inotify_stop,
+	.probe = inotify_probe,
+	.watch_dir = inotify_watch_dir,
+	.forget_dir = inotify_forget_dir,
+	.flush = inotify_flush,
+	.stats = inotify_stats,
+};

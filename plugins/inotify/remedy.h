@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an error of inotify means here, and what helps: the texts behind fail(). */
+#ifndef HW_INOTIFY_REMEDY_H
+#define HW_INOTIFY_REMEDY_H
+
+#include <hostwatch/plugin.h>
+
+/* inotify_init1(2) and inotify_add_watch(2) failed. Return error, a negative errno. */
+int hw_remedy_instance(const struct hw_host *host, void *ctx, int error);
+int hw_remedy_watch(const struct hw_host *host, void *ctx, int error);
+
+/* The name of a filesystem that others change without this kernel knowing; NULL for any other, or
+ * when not known. */
+const char *hw_remedy_remote(int dirfd);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The polling watcher: asks for a comparison with the disk now and then. It decides when; the host
+ * knows how. */
+#include <hostwatch/plugin.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define RETRY_NS (10 * HW_MS) /* when the host cannot scan */
+#define SOONEST_NS HW_MS
+
+struct polling {
+	uint64_t interval_ns;
+	uint64_t idle_max_ns;
+	uint64_t budget_percent;
+
+	const struct hw_host *host; /* borrowed; NULL before open */
+	void *ctx;
+	struct hw_timer *timer; /* owned: starts the next scan */
+	uint64_t pause_ns; /* from the start of one scan to the start of the next */
+	uint64_t directories;
+	bool scanning; /* a scan asked for here has not ended */
+	bool again; /* one more when it has: a barrier came too late for it */
+};
+
+/* Asks for a scan, now or as soon as the host can. */
+static int ask_scan(struct polling *self)
+{
+	int rc;
+
+	/* Before the call: the host may tell the end of a short scan inside it. */
+	self->scanning = true;
+	self->again = false;
+	rc = self->host->scan(self->ctx, HW_NO_DIR);
+	if (rc >= 0)
+		return 0;
+	self->scanning = false;
+	self->again = true;
+	self->host->timer_set(self->ctx, self->timer, RETRY_NS);
+	return rc == -EBUSY ? 0 : self->host->fail(self->ctx, rc, "cannot scan: %s", strerror(-rc));
+}
+
+static void on_timer(void *arg, struct hw_timer *timer)
+{
+	struct polling *self = arg;
+
+	(void)timer;
+	if (!self->scanning && self->directories)
+		(void)ask_scan(self); /* tries again by itself */
+}
+
+/* A scan costs about one CPU while it runs: it may take no more than its share of the time between
+ * two starts. */
+static uint64_t next_delay(const struct polling *self, uint64_t elapsed_ns)
+{
+	uint64_t period = self->pause_ns, fair = elapsed_ns / self->budget_percent * 100;
+
+	if (period < fair)
+		period = fair;
+	return period > elapsed_ns + SOONEST_NS ? period - elapsed_ns : SOONEST_NS;
+}
+
+static void polling_scanned(void *arg, const struct hw_scan_result *result)
+{
+	struct polling *self = arg;
+
+	self->scanning = false;
+	if (!self->timer || !self->directories)
+		return;
+	if (self->again) {
+		(void)ask_scan(self); /* tries again by itself */
+		return;
+	}
+	if (result->changes || self->idle_max_ns <= self->interval_ns)
+		self->pause_ns = self->interval_ns;
+	else if (self->pause_ns < self->idle_max_ns / 2)
+		self->pause_ns *= 2;
+	else
+		self->pause_ns = self->idle_max_ns;
+	self->host->timer_set(self->ctx, self->timer, next_delay(self, result->elapsed_ns));
+}
+
+static int polling_probe(void *arg, int dirfd)
+{
+	(void)arg;
+	(void)dirfd; /* whatever can be listed can be polled */
+	return 0;
+}
+
+static int polling_watch_dir(void *arg, hw_token dir, int dirfd)
+{
+	struct polling *self = arg;
+
+	(void)dirfd;
+	if (dir == HW_NO_DIR)
+		return -EINVAL;
+	if (self->directories++ == 0 && !self->scanning) {
+		self->pause_ns = self->interval_ns;
+		self->host->timer_set(self->ctx, self->timer, self->interval_ns);
+	}
+	return 0;
+}
+
+static void polling_forget_dir(void *arg, hw_token dir)
+{
+	struct polling *self = arg;
+
+	(void)dir;
+	if (self->directories && --self->directories == 0) {
+		self->again = false;
+		self->host->timer_set(self->ctx, self->timer, 0);
+	}
+}
+
+static int polling_flush(void *arg)
+{
+	struct polling *self = arg;
+	int rc;
+
+	if (!self->directories)
+		return 0;
+	if (self->scanning) {
+		self->again = true; /* it may be past what has changed */
+		return 1;
+	}
+	rc = ask_scan(self);
+	return rc < 0 ? rc : 1;
+}
+
+static void polling_stats(void *arg, struct hw_watcher_stats *ret)
+{
+	(void)arg;
+	(void)ret; /* zero: the kernel holds nothing and tells nothing */
+}
+
+static int polling_open(void *arg, const struct hw_host *host, void *ctx)
+{
+	struct polling *self = arg;
+
+	self->host = host;
+	self->ctx = ctx;
+	if (self->idle_max_ns && self->idle_max_ns < self->interval_ns)
+		return host->fail(ctx, EINVAL, "idle_max is shorter than interval");
+	return 0;
+}
+
+static int polling_start(void *arg)
+{
+	struct polling *self = arg;
+	int rc = self->host->timer_add(self->ctx, on_timer, self, &self->timer);
+
+	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
+}
+
+static void polling_stop(void *arg)
+{
+	struct polling *self = arg;
+
+	if (self->timer)
+		self->host->timer_del(self->ctx, self->timer);
+	self->timer = NULL;
+	self->directories = 0;
+	self->scanning = self->again = false;
+}
+
+static const struct hw_option option_interval =
+	HW_OPT_DURATION("interval", struct polling, interval_ns, "1s", 10 * HW_MS, 3600 * HW_SEC,
+			"From the start of one comparison with the disk to the start of the next");
+static const struct hw_option option_idle_max = HW_OPT_DURATION(
+	"idle_max", struct polling, idle_max_ns, "0s", 0, 3600 * HW_SEC,
+	"While nothing changes the interval doubles up to this; 0s: it stays the same");
+static const struct hw_option option_budget = HW_OPT_NUMBER(
+	"budget", struct polling, budget_percent, "10", 1, 100,
+	"Percent of one CPU that scanning may take: large trees are scanned less often");
+static const struct hw_option *const options[] = { &option_interval, &option_idle_max,
+						   &option_budget };
+
+HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, struct polling),
+	.flags = HW_PLUGIN_SCANS,
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.name = "polling",
+	.version = HW_VERSION,
+	.summary = "compares with the disk at intervals; works on every filesystem",
+	.options = options,
+	.open = polling_open,
+	.start = polling_start,
+	.stop = polling_stop,
+	.close = polling_stop,
+	.probe = polling_probe,
+	.watch_dir = polling_watch_dir,
+	.forget_dir = polling_forget_dir,
+	.flush = polling_flush,
+	.scanned = polling_scanned,
+	.stats = polling_stats,
+};
