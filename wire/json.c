@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json_text.h"
+
+#include <errno.h>
+#include <hostwatch/wire.h>
+#include <string.h>
+
+/* ---- numbers and fixed text ---- */
+
+static char *write_i64(char *out, int64_t value)
+{
+	if (value >= 0)
+		return hw_json_write_u64(out, (uint64_t)value);
+	*out = '-';
+	return hw_json_write_u64(out + 1, 0 - (uint64_t)value);
+}
+
+static char *write_string(char *out, const char *text)
+{
+	size_t len = strlen(text);
+
+	memcpy(out, text, len);
+	return out + len;
+}
+
+/* The compiler knows the length: this is a few stores. */
+#define WRITE(out, literal)                                                                        \
+	(memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static char *write_hex64(char *out, uint64_t value)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*out++ = hex_digits[value >> shift & 15];
+	return out;
+}
+
+/* ---- events ---- */
+
+/* A path of an event under its key: "path", "from" or "to". */
+#define PATH_OVERHEAD 40u /* ,"path":"","path_b64":"" */
+
+static size_t path_size(const struct hw_json_text *text)
+{
+	return PATH_OVERHEAD + text->written + (text->valid ? 0 : hw_json_base64_size(text->len));
+}
+
+static char *write_path(char *out, const char *key, const struct hw_json_text *text)
+{
+	out = WRITE(out, ",\"");
+	out = write_string(out, key);
+	out = WRITE(out, "\":\"");
+	out = hw_json_write_text(out, text);
+	if (!text->valid) {
+		out = WRITE(out, "\",\"");
+		out = write_string(out, key);
+		out = WRITE(out, "_b64\":\"");
+		out = hw_json_write_base64(out, text->bytes, text->len);
+	}
+	*out = '"';
+	return out + 1;
+}
+
+static char *write_move(char *out, const struct hw_event *event, const struct hw_json_text *from,
+			const struct hw_json_text *to)
+{
+	if (event->from)
+		out = write_path(out, "from", from);
+	if (event->path)
+		out = write_path(out, "to", to);
+	if (event->flags & HW_FLAG_REPLACED)
+		out = WRITE(out, ",\"replaced\":true");
+	if (event->flags & HW_FLAG_EXCHANGE)
+		out = WRITE(out, ",\"exchange\":true");
+	return out;
+}
+
+static char *write_head(char *out, const struct hw_json_text *share, const struct hw_event *event)
+{
+	out = WRITE(out, "{\"seq\":");
+	out = hw_json_write_u64(out, event->seq);
+	out = WRITE(out, ",\"time\":");
+	out = write_i64(out, event->time_ns);
+	out = WRITE(out, ",\"share\":\"");
+	out = hw_json_write_text(out, share);
+	out = WRITE(out, "\",\"event\":\"");
+	out = write_string(out, hw_kind_name(event->kind));
+	if (event->type) {
+		out = WRITE(out, "\",\"type\":\"");
+		out = write_string(out, hw_type_name(event->type));
+	}
+	*out = '"';
+	return out + 1;
+}
+
+static bool event_valid(const struct hw_event *event)
+{
+	return hw_kind_name(event->kind) && (!event->type || hw_type_name(event->type)) &&
+	       event->path_len <= HW_PATH_MAX && event->from_len <= HW_PATH_MAX &&
+	       (event->path || (event->kind == HW_MOVE && event->from));
+}
+
+int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_event *event)
+{
+	struct hw_json_text name = hw_json_measure(share, strlen(share)), path, from;
+	char *out;
+	int r;
+
+	if (!event_valid(event))
+		return -EINVAL;
+	path = hw_json_measure(event->path, event->path ? event->path_len : 0);
+	from = hw_json_measure(event->from, event->from ? event->from_len : 0);
+	/* 192: keys, words and numbers of the longest line */
+	r = hw_buf_reserve(buf, 192 + name.written + path_size(&path) + path_size(&from));
+	if (r < 0)
+		return r;
+	out = write_head(buf->data + buf->len, &name, event);
+	if (event->kind == HW_MOVE)
+		out = write_move(out, event, &from, &path);
+	else
+		out = write_path(out, "path", &path);
+	out = WRITE(out, "}\n");
+	buf->len = (size_t)(out - buf->data);
+	return 0;
+}
+
+/* ---- the other lines ---- */
+
+static int put(struct hw_buf *buf, const char *text)
+{
+	return hw_buf_append(buf, text, strlen(text));
+}
+
+static int put_text(struct hw_buf *buf, const char *bytes, size_t len)
+{
+	struct hw_json_text text = hw_json_measure(bytes, len);
+	int r = hw_buf_reserve(buf, text.written);
+
+	if (r < 0)
+		return r;
+	buf->len = (size_t)(hw_json_write_text(buf->data + buf->len, &text) - buf->data);
+	return 0;
+}
+
+static int put_u64(struct hw_buf *buf, uint64_t value)
+{
+	char digits[20];
+
+	return hw_buf_append(buf, digits, (size_t)(hw_json_write_u64(digits, value) - digits));
+}
+
+/* Ends a message of several appends: takes all of it back when one failed. */
+static int finish(struct hw_buf *buf, size_t start, int r)
+{
+	if (r < 0)
+		buf->len = start;
+	return r;
+}
+
+static int put_share(struct hw_buf *buf, const struct hw_share_info *info)
+{
+	const char *state = hw_state_name(info->state);
+	char epoch[16];
+	int r = -EINVAL;
+
+	write_hex64(epoch, info->epoch);
+	if (!state || (r = put(buf, "{\"name\":\"")) < 0 ||
+	    (r = put_text(buf, info->name, strlen(info->name))) < 0 ||
+	    (r = put(buf, "\",\"epoch\":\"")) < 0 ||
+	    (r = hw_buf_append(buf, epoch, sizeof(epoch))) < 0 ||
+	    (r = put(buf, "\",\"seq\":")) < 0 || (r = put_u64(buf, info->seq)) < 0 ||
+	    (r = put(buf, ",\"state\":\"")) < 0 || (r = put(buf, state)) < 0)
+		return r;
+	return put(buf, "\"}");
+}
+
+int hw_json_put_hello(struct hw_buf *buf, const char *version, const struct hw_share_info *shares,
+		      uint32_t count)
+{
+	size_t start = buf->len;
+	int r;
+
+	if ((r = put(buf, "{\"hello\":{\"protocol\":")) < 0 ||
+	    (r = put_u64(buf, HW_PROTOCOL_VERSION)) < 0 || (r = put(buf, ",\"version\":\"")) < 0 ||
+	    (r = put_text(buf, version, strlen(version))) < 0 ||
+	    (r = put(buf, "\",\"shares\":[")) < 0)
+		return finish(buf, start, r);
+	for (uint32_t i = 0; r >= 0 && i < count; i++) {
+		r = i ? put(buf, ",") : 0;
+		if (r >= 0)
+			r = put_share(buf, &shares[i]);
+	}
+	if (r >= 0)
+		r = put(buf, "]}}\n");
+	return finish(buf, start, r);
+}
+
+int hw_json_put_snapshot_end(struct hw_buf *buf, const char *share, uint64_t seq)
+{
+	size_t start = buf->len;
+	int r;
+
+	if ((r = put(buf, "{\"snapshot\":\"end\",\"seq\":")) < 0 || (r = put_u64(buf, seq)) < 0)
+		return finish(buf, start, r);
+	if (share && ((r = put(buf, ",\"share\":\"")) < 0 ||
+		      (r = put_text(buf, share, strlen(share))) < 0 || (r = put(buf, "\"")) < 0))
+		return finish(buf, start, r);
+	return finish(buf, start, put(buf, "}\n"));
+}
+
+int hw_json_put_error(struct hw_buf *buf, const char *text)
+{
+	size_t start = buf->len;
+	int r;
+
+	if ((r = put(buf, "{\"error\":\"")) < 0 || (r = put_text(buf, text, strlen(text))) < 0)
+		return finish(buf, start, r);
+	return finish(buf, start, put(buf, "\"}\n"));
+}
+
+/* `"key":"` or `,"key":"` as the place asks for. */
+static int put_key(struct hw_buf *buf, bool *first, const char *key)
+{
+	int r = put(buf, *first ? "\"" : ",\"");
+
+	*first = false;
+	if (r >= 0)
+		r = put(buf, key);
+	return r < 0 ? r : put(buf, "\":");
+}
+
+static int put_string_key(struct hw_buf *buf, bool *first, const char *key, const char *bytes,
+			  size_t len)
+{
+	int r;
+
+	if ((r = put_key(buf, first, key)) < 0 || (r = put(buf, "\"")) < 0 ||
+	    (r = put_text(buf, bytes, len)) < 0)
+		return r;
+	return put(buf, "\"");
+}
+
+int hw_json_put_subscribe(struct hw_buf *buf, const struct hw_subscribe *s)
+{
+	size_t start = buf->len;
+	bool first = true;
+	char epoch[16];
+	int r = put(buf, "{\"subscribe\":{");
+
+	if (r >= 0 && s->share)
+		r = put_string_key(buf, &first, "share", s->share, strlen(s->share));
+	if (r >= 0 && s->resume) {
+		write_hex64(epoch, s->epoch);
+		r = put_string_key(buf, &first, "epoch", epoch, sizeof(epoch));
+		if (r >= 0)
+			r = put_key(buf, &first, "after");
+		if (r >= 0)
+			r = put_u64(buf, s->after);
+	}
+	if (r >= 0 && s->below)
+		r = put_string_key(buf, &first, "below", s->below, s->below_len);
+	if (r >= 0 && s->snapshot) {
+		r = put_key(buf, &first, "snapshot");
+		if (r >= 0)
+			r = put(buf, "true");
+	}
+	if (r >= 0)
+		r = put(buf, "}}\n");
+	return finish(buf, start, r);
+}

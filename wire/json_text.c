@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json_text.h"
+
+#include <hostwatch/wire.h>
+#include <string.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+/* What follows the backslash of a short escape; 'u' for the other bytes that need one, 0 for the
+ * rest of ASCII. */
+static const char escapes[128] = {
+	[0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u',  [0x04] = 'u', [0x05] = 'u',
+	[0x06] = 'u', [0x07] = 'u', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [0x0b] = 'u',
+	['\f'] = 'f', ['\r'] = 'r', [0x0e] = 'u', [0x0f] = 'u',  [0x10] = 'u', [0x11] = 'u',
+	[0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u',  [0x16] = 'u', [0x17] = 'u',
+	[0x18] = 'u', [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u',  [0x1c] = 'u', [0x1d] = 'u',
+	[0x1e] = 'u', [0x1f] = 'u', ['"'] = '"',  ['\\'] = '\\', [0x7f] = 'u',
+};
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether one of eight bytes is above 0x7e, below 0x20, a quote or a backslash. */
+static bool word_needs_care(uint64_t w)
+{
+	uint64_t quote = w ^ EACH('"'), backslash = w ^ EACH('\\'), del = w ^ EACH(0x7f);
+	uint64_t hit =
+		w | (w - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) | (del - EACH(1));
+
+	return hit & EACH(0x80);
+}
+
+static size_t skip_plain(const char *bytes, size_t len)
+{
+	size_t i = 0;
+	uint64_t w;
+
+	for (; len - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, bytes + i, sizeof(w));
+		if (word_needs_care(w))
+			break;
+	}
+	while (i < len && (unsigned char)bytes[i] < 0x80 && !escapes[(unsigned char)bytes[i]])
+		i++;
+	return i;
+}
+
+/* C1 controls move a terminal's cursor as C0 ones do. */
+static bool is_c1(const char *bytes, unsigned n)
+{
+	return n == 2 && (unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0;
+}
+
+/* How many bytes the character at *i becomes; moves *i behind it. *valid is cleared for a bad byte.
+ */
+static size_t measure_char(const char *bytes, size_t len, size_t *i, bool *valid)
+{
+	unsigned char c = (unsigned char)bytes[*i];
+	unsigned n;
+
+	if (c < 0x80) {
+		(*i)++;
+		return !escapes[c] ? 1 : escapes[c] == 'u' ? 6 : 2;
+	}
+	n = hw_utf8_char(bytes + *i, len - *i);
+	if (!n) {
+		*valid = false;
+		(*i)++;
+		return 3;
+	}
+	*i += n;
+	return is_c1(bytes + *i - n, n) ? 6 : n;
+}
+
+struct hw_json_text hw_json_measure(const char *bytes, size_t len)
+{
+	struct hw_json_text text = { .bytes = bytes, .len = len, .plain = true, .valid = true };
+	size_t i = skip_plain(bytes, len);
+
+	text.written = i;
+	if (i == len)
+		return text;
+	text.plain = false;
+	while (i < len)
+		text.written += measure_char(bytes, len, &i, &text.valid);
+	return text;
+}
+
+static char *write_u(char *out, unsigned code)
+{
+	memcpy(out, "\\u00", 4);
+	out[4] = hex_digits[code >> 4 & 15];
+	out[5] = hex_digits[code & 15];
+	return out + 6;
+}
+
+static char *write_ascii(char *out, unsigned char c)
+{
+	if (!escapes[c]) {
+		*out = (char)c;
+		return out + 1;
+	}
+	if (escapes[c] == 'u')
+		return write_u(out, c);
+	out[0] = '\\';
+	out[1] = escapes[c];
+	return out + 2;
+}
+
+static char *write_escaped(char *out, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		unsigned n = hw_utf8_char(bytes + i, len - i);
+
+		if (n == 1) {
+			out = write_ascii(out, (unsigned char)bytes[i]);
+		} else if (is_c1(bytes + i, n)) {
+			out = write_u(out, (unsigned char)bytes[i + 1]);
+		} else {
+			memcpy(out, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
+			out += n ? n : 3;
+		}
+		i += n ? n : 1;
+	}
+	return out;
+}
+
+char *hw_json_write_text(char *out, const struct hw_json_text *text)
+{
+	if (!text->plain)
+		return write_escaped(out, text->bytes, text->len);
+	if (text->len)
+		memcpy(out, text->bytes, text->len);
+	return out + text->len;
+}
+
+size_t hw_json_base64_size(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+char *hw_json_write_base64(char *out, const char *bytes, size_t len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *s = (const unsigned char *)bytes;
+
+	for (; len; out += 4) {
+		unsigned w = (unsigned)s[0] << 16 | (len > 1 ? (unsigned)s[1] << 8 : 0) |
+			     (len > 2 ? s[2] : 0);
+		size_t n = len < 3 ? len : 3;
+
+		out[0] = digits[w >> 18];
+		out[1] = digits[w >> 12 & 63];
+		out[2] = n > 1 ? digits[w >> 6 & 63] : '=';
+		out[3] = n > 2 ? digits[w & 63] : '=';
+		s += n;
+		len -= n;
+	}
+	return out;
+}
+
+char *hw_json_write_u64(char *out, uint64_t value)
+{
+	char digits[20];
+	size_t n = sizeof(digits);
+
+	do {
+		digits[--n] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	memcpy(out, digits + n, sizeof(digits) - n);
+	return out + sizeof(digits) - n;
+}
