@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <time.h>
+
+int hw_feed_init(struct socket_sink *sink, struct feed *feed, uint32_t share)
+{
+	*feed = (struct feed){ .share = share };
+	feed->seq = feed->done_seq = sink->shares[share].seq;
+	return sink->host->cursor_open(sink->ctx, share, 0, 0, &feed->cursor);
+}
+
+/* Replaces the cursor. On failure the old one stays. */
+static int open_at(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after)
+{
+	struct hw_cursor *cursor;
+	int r = sink->host->cursor_open(sink->ctx, feed->share, epoch, after, &cursor);
+
+	if (r < 0)
+		return r;
+	sink->host->cursor_close(sink->ctx, feed->cursor);
+	feed->cursor = cursor;
+	feed->seq = feed->done_seq = after;
+	return 0;
+}
+
+int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after,
+		   bool filtered)
+{
+	int r;
+
+	/* One event may be told as two of one number, and the connection may have ended between
+	 * them. */
+	if (filtered && after) {
+		r = open_at(sink, feed, epoch, after - 1);
+		if (r == 0)
+			feed->told = after;
+		if (r != -ESTALE)
+			return r;
+	}
+	r = open_at(sink, feed, epoch, after);
+	if (r != -ESTALE)
+		return r;
+	feed->owes_rescan = true;
+	return 0;
+}
+
+static void close_snapshot(struct socket_sink *sink, struct feed *feed)
+{
+	if (!feed->snapshot)
+		return;
+	sink->host->snapshot_close(sink->ctx, feed->snapshot);
+	feed->snapshot = NULL;
+	sink->snapshots--;
+	hw_sink_kick(sink); /* others may wait for it */
+}
+
+void hw_feed_fini(struct socket_sink *sink, struct feed *feed)
+{
+	close_snapshot(sink, feed);
+	sink->host->cursor_close(sink->ctx, feed->cursor);
+	feed->cursor = NULL;
+}
+
+static int put_event(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		     struct hw_buf *buf, const struct hw_event *event)
+{
+	struct hw_event seen[HW_BELOW_MAX];
+	int count, first = feed->told && event->seq == feed->told, r = 0;
+
+	if (!filter->below)
+		return sink->stream->put_event(sink, buf, feed->share, event);
+	count = hw_event_below(event, filter->below, filter->below_len, seen);
+	for (int i = first; r == 0 && i < count; i++)
+		r = sink->stream->put_event(sink, buf, feed->share, &seen[i]);
+	return r;
+}
+
+static int64_t now_realtime(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		      struct hw_buf *buf)
+{
+	struct hw_event event = { .struct_size = sizeof(event), .kind = HW_RESCAN, .path = "" };
+
+	event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
+	event.time_ns = now_realtime();
+	hw_sink_refresh(sink, feed->share); /* what made it fall off may be a new epoch */
+	feed->owes_rescan = false;
+	feed->told = 0;
+	feed->seq = event.seq;
+	feed->dropped++;
+	return put_event(sink, feed, filter, buf, &event);
+}
+
+/* ---- snapshots ---- */
+
+/* While it waits, the cursor keeps to the end: the snapshot will tell what it passes, and ready()
+ * goes on. */
+static int wait_for_snapshot(struct socket_sink *sink, struct feed *feed)
+{
+	struct hw_event event = { .struct_size = sizeof(event) };
+
+	(void)sink->host->cursor_seek(sink->ctx, feed->cursor);
+	(void)sink->host->cursor_next(sink->ctx, feed->cursor, &event); /* 0, at the end */
+	return 0;
+}
+
+/* 1: open; 0: not yet; -errno. */
+static int open_snapshot(struct socket_sink *sink, struct feed *feed)
+{
+	uint64_t seq;
+	int r;
+
+	if (sink->snapshots >= SNAPSHOTS_MAX)
+		return wait_for_snapshot(sink, feed);
+	r = sink->host->snapshot_open(sink->ctx, feed->share, &feed->snapshot, &seq);
+	if (r < 0) {
+		feed->snapshot = NULL;
+		return r == -EAGAIN ? wait_for_snapshot(sink, feed) : r;
+	}
+	sink->snapshots++;
+	feed->wants_snapshot = false;
+	feed->snapshot_seq = seq;
+	feed->snapshot_ns = now_realtime();
+	hw_sink_refresh(sink, feed->share);
+	r = open_at(sink, feed, sink->shares[feed->share].epoch, seq);
+	if (r == -ESTALE)
+		feed->owes_rescan = true;
+	return r < 0 && r != -ESTALE ? r : 1;
+}
+
+static int tell_entry(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		      struct hw_buf *buf)
+{
+	struct hw_event event = { .struct_size = sizeof(event) };
+	int r = sink->host->snapshot_next(sink->ctx, feed->snapshot, &event);
+
+	if (r > 0) {
+		event.time_ns = feed->snapshot_ns; /* when it was seen to be there */
+		return put_event(sink, feed, filter, buf, &event);
+	}
+	close_snapshot(sink, feed);
+	if (r < 0)
+		return r;
+	return sink->stream->put_snapshot_end(sink, buf, feed->share, feed->several,
+					      feed->snapshot_seq);
+}
+
+/* ---- pulling ---- */
+
+static int tell_event(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		      struct hw_buf *buf)
+{
+	struct hw_event event = { .struct_size = sizeof(event) };
+	int r = sink->host->cursor_next(sink->ctx, feed->cursor, &event);
+
+	if (r == -ESTALE) {
+		feed->owes_rescan = true;
+		return 1;
+	}
+	if (r <= 0)
+		return r;
+	r = put_event(sink, feed, filter, buf, &event);
+	if (r < 0)
+		return r;
+	feed->seq = event.seq;
+	return 1;
+}
+
+int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		 struct hw_buf *buf, size_t limit)
+{
+	int r;
+
+	while (buf->len < limit) {
+		if (feed->wants_snapshot) {
+			r = open_snapshot(sink, feed);
+			if (r <= 0)
+				return r;
+		} else if (feed->snapshot) {
+			r = tell_entry(sink, feed, filter, buf);
+		} else if (feed->owes_rescan) {
+			r = put_rescan(sink, feed, filter, buf);
+		} else {
+			r = tell_event(sink, feed, filter, buf);
+			if (r == 0)
+				return 0;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
+void hw_feed_done(struct socket_sink *sink, struct feed *feed)
+{
+	if (feed->done_seq == feed->seq || feed->snapshot)
+		return;
+	feed->done_seq = feed->seq;
+	sink->host->cursor_done(sink->ctx, feed->cursor, feed->seq);
+}
+
+void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const char *name)
+{
+	struct hw_receiver receiver = {
+		.struct_size = sizeof(receiver),
+		.name = name,
+		.share = sink->shares[feed->share].name,
+		.seq = feed->done_seq,
+		.dropped = feed->dropped,
+	};
+
+	sink->host->receiver(sink->ctx, &receiver);
+}

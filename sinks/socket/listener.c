@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64u
+#define PAUSE_FIRST_NS (100 * HW_MS)
+#define PAUSE_MAX_NS (2 * HW_SEC)
+
+/* ---- accepting ---- */
+
+/* The peer gets the reason; what it does with it is not waited for. */
+static void turn_away(struct socket_sink *sink, int fd, int error, const char *text)
+{
+	struct hw_buf *buf = &sink->scratch;
+	char name[PEER_NAME_MAX];
+
+	hw_peer_name(fd, name);
+	hw_sink_log_limited(sink, &sink->refusals, "%s: refused: %s", name, text);
+	buf->len = 0;
+	if (sink->stream->put_error(sink, buf, error, text) == 0)
+		(void)send(fd, buf->data, buf->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(fd, SHUT_WR); /* the peer may be gone */
+	(void)close(fd); /* as above */
+}
+
+/* A peer that vanished without a word is noticed within two minutes; events are not held back to
+ * fill packets. */
+static void set_tcp(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },    { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 15 }, { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+				 sizeof(int)); /* not TCP: nothing to set */
+}
+
+static void admit(struct socket_sink *sink, int fd)
+{
+	int r;
+
+	if (!hw_peer_allowed(sink, fd)) {
+		turn_away(sink, fd, EPERM, "this user is not allowed");
+		return;
+	}
+	if (sink->accepted >= sink->max_subscribers) {
+		turn_away(sink, fd, EUSERS, "too many subscribers");
+		return;
+	}
+	set_tcp(fd);
+	r = hw_subscriber_create(sink, fd, NULL, NULL);
+	if (r < 0 && r != -ECONNRESET)
+		hw_sink_log_limited(sink, &sink->failures, "cannot serve a subscriber: %s",
+				    strerror(-r));
+}
+
+/* Out of descriptors or memory: the connection waits in the backlog, and trying at once would spin.
+ */
+static void pause_accept(struct listener *l, int error)
+{
+	struct socket_sink *sink = l->sink;
+
+	l->pause_ns = l->pause_ns ? l->pause_ns * 2 : PAUSE_FIRST_NS;
+	if (l->pause_ns > PAUSE_MAX_NS)
+		l->pause_ns = PAUSE_MAX_NS;
+	hw_sink_log_limited(sink, &sink->failures, "%s: cannot accept: %s; trying again in %u ms",
+			    l->address->text, strerror(error), (unsigned)(l->pause_ns / HW_MS));
+	sink->host->io_set(sink->ctx, l->io, 0);
+	sink->host->timer_set(sink->ctx, l->pause, l->pause_ns);
+}
+
+static void on_pause_over(void *self, struct hw_timer *timer)
+{
+	struct listener *l = self;
+
+	(void)timer;
+	l->sink->host->io_set(l->sink->ctx, l->io, HW_IO_READ);
+}
+
+static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct listener *l = self;
+	unsigned count = 0, most = budget < ACCEPTS_PER_TURN ? budget : ACCEPTS_PER_TURN;
+
+	(void)io;
+	(void)events;
+	while (count < most) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			l->pause_ns = 0;
+			admit(l->sink, fd);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
+			pause_accept(l, errno);
+			break;
+		} else if (errno == EAGAIN) {
+			break;
+		}
+		count++; /* other errors are of the connection that was not to be */
+	}
+	return (int)count;
+}
+
+/* ---- opening ---- */
+
+static int fail_listen(struct listener *l, int error)
+{
+	const char *hint = "";
+
+	if (error == EAFNOSUPPORT && l->address->transport == HW_TRANSPORT_VSOCK)
+		hint = " (this kernel has no vsock)";
+	return l->sink->host->fail(l->sink->ctx, error, "%s: cannot listen: %s%s", l->address->text,
+				   strerror(error), hint);
+}
+
+static int open_inet_or_vsock(struct listener *l)
+{
+	const struct hw_address *a = l->address;
+	int fd = socket(a->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return fail_listen(l, errno);
+	if (a->transport == HW_TRANSPORT_TCP)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* a restart */
+	if (bind(fd, &a->to.any, a->len) < 0 || listen(fd, SOMAXCONN) < 0) {
+		int error = errno;
+
+		(void)close(fd); /* never listened */
+		return fail_listen(l, error);
+	}
+	l->fd = fd;
+	return 0;
+}
+
+/* What the service manager may hand over: a listening stream socket that the options would allow.
+ */
+static const char *find_fault(const struct socket_sink *sink, int fd)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+		return "it is not a socket";
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
+		return "it is not a listening stream socket";
+	if (!sink->allow_remote && hw_sockaddr_is_remote((struct sockaddr *)&addr))
+		return "it can be reached from other machines; set allow_remote = yes to permit "
+		       "this";
+	if (sink->uid_count && addr.ss_family != AF_UNIX)
+		return "allow_uid needs a unix socket";
+	return NULL;
+}
+
+static int open_activated(struct listener *l)
+{
+	struct socket_sink *sink = l->sink;
+	int passed = sink->host->activation_fd(sink->ctx, hw_address_fd_name(l->address));
+	const char *fault;
+	int flags;
+
+	if (passed < 0)
+		return sink->host->fail(sink->ctx, passed,
+					"%s: the service manager passed no descriptor of this name",
+					l->address->text);
+	fault = find_fault(sink, passed);
+	if (fault)
+		return sink->host->fail(sink->ctx, EINVAL, "%s: %s", l->address->text, fault);
+	l->fd = fcntl(passed, F_DUPFD_CLOEXEC, 3);
+	if (l->fd < 0)
+		return fail_listen(l, errno);
+	flags = fcntl(l->fd, F_GETFL);
+	if (flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return fail_listen(l, errno);
+	return 0;
+}
+
+static int open_socket(struct listener *l)
+{
+	switch (l->address->transport) {
+	case HW_TRANSPORT_UNIX:
+		return hw_unix_listen(l->sink, l->address, &l->fd, &l->dev, &l->ino);
+	case HW_TRANSPORT_FD:
+		return open_activated(l);
+	default:
+		return open_inet_or_vsock(l);
+	}
+}
+
+int hw_listener_start(struct listener *l, struct socket_sink *sink,
+		      const struct hw_address *address)
+{
+	int r;
+
+	*l = (struct listener){ .sink = sink, .address = address, .fd = -1 };
+	r = open_socket(l);
+	if (r < 0)
+		return r;
+	r = sink->host->timer_add(sink->ctx, on_pause_over, l, &l->pause);
+	if (r == 0)
+		r = sink->host->io_add(sink->ctx, l->fd, HW_IO_READ, on_connection, l, &l->io);
+	if (r < 0)
+		return fail_listen(l, -r);
+	sink->host->log(sink->ctx, HW_LOG_INFO, "listens on %s", address->text);
+	return 0;
+}
+
+void hw_listener_stop(struct listener *l)
+{
+	if (!l->sink)
+		return;
+	l->sink->host->io_del(l->sink->ctx, l->io);
+	hw_sink_drop_timer(l->sink, l->pause);
+	if (l->fd >= 0)
+		(void)close(l->fd); /* a listening socket has nothing to lose */
+	if (l->ino)
+		hw_unix_unlink(l->address, l->dev, l->ino);
+	*l = (struct listener){ .fd = -1 };
+}

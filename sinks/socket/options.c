@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GROUP_BUFFER_MAX 65536u
+
+/* The values of a list option, one after the other. */
+static bool next_value(const char **list, const char **ret, size_t *ret_len)
+{
+	const char *end;
+
+	if (!*list || !**list)
+		return false;
+	end = strchrnul(*list, '\n');
+	*ret = *list;
+	*ret_len = (size_t)(end - *list);
+	*list = *end ? end + 1 : end;
+	return true;
+}
+
+static uint32_t count_values(const char *list)
+{
+	const char *value;
+	size_t len;
+	uint32_t count = 0;
+
+	while (next_value(&list, &value, &len))
+		count++;
+	return count;
+}
+
+/* Logs every mistake in the list, so that all are seen at once, and fails with the last. */
+static int parse_addresses(struct socket_sink *sink, const char *key, const char *list,
+			   struct hw_address **ret, uint32_t *ret_count)
+{
+	uint32_t count = count_values(list), n = 0;
+	const char *value, *error;
+	size_t len;
+	int r = 0;
+
+	if (count > ADDRESSES_MAX)
+		return sink->host->fail(sink->ctx, EINVAL, "%s: more than %u addresses", key,
+					ADDRESSES_MAX);
+	*ret = calloc(count ? count : 1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	*ret_count = count;
+	while (r == 0 && next_value(&list, &value, &len))
+		if (hw_address_parse(value, len, &(*ret)[n++], &error) < 0)
+			r = sink->host->fail(sink->ctx, EINVAL, "%s: address %u: %s", key, n,
+					     error);
+	return r;
+}
+
+static int check_address(struct socket_sink *sink, const char *key, const struct hw_address *a)
+{
+	const char *error = NULL;
+	bool connect = sink->connect_to <= a && a < sink->connect_to + sink->connect_count;
+
+	if (a->transport == HW_TRANSPORT_TCP && !sink->allow_remote &&
+	    hw_sockaddr_is_remote(&a->to.any))
+		error = "not a loopback address; set allow_remote = yes to permit this";
+	else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
+		 a->transport != HW_TRANSPORT_FD)
+		error = "allow_uid can be checked on unix sockets only; use another sink for this";
+	else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK)
+		error = "netlink groups carry format = netlink only";
+	else if (connect &&
+		 (a->transport == HW_TRANSPORT_NETLINK || a->transport == HW_TRANSPORT_FD))
+		error = "netlink: and fd: are for listen only";
+	else if (connect && a->transport == HW_TRANSPORT_VSOCK &&
+		 a->to.vm.svm_cid == VMADDR_CID_ANY)
+		error = "the CID \"any\" is for listen only";
+	else if (connect && a->transport == HW_TRANSPORT_TCP && !a->to.in.sin_port)
+		error = "port 0 is for listen only"; /* at the same place for IPv6 */
+	return error ? sink->host->fail(sink->ctx, EINVAL, "%s = %s: %s", key, a->text, error) : 0;
+}
+
+static int check_addresses(struct socket_sink *sink)
+{
+	int r = 0;
+
+	if (!sink->listen_count && !sink->connect_count)
+		return sink->host->fail(sink->ctx, EINVAL,
+					"give at least one address to listen on or connect to");
+	for (uint32_t i = 0; r == 0 && i < sink->listen_count; i++)
+		r = check_address(sink, "listen", &sink->listen_on[i]);
+	for (uint32_t i = 0; r == 0 && i < sink->connect_count; i++)
+		r = check_address(sink, "connect", &sink->connect_to[i]);
+	return r;
+}
+
+/* Digits of a base, nothing else. */
+static int parse_digits(const char *text, size_t len, unsigned base, uint64_t max, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!len || len > 20)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+
+		if (digit >= base)
+			return -EINVAL;
+		value = value * base + digit;
+		if (value > max)
+			return -ERANGE;
+	}
+	*ret = value;
+	return 0;
+}
+
+static int parse_mode(struct socket_sink *sink)
+{
+	uint64_t mode;
+
+	if (parse_digits(sink->mode, strlen(sink->mode), 8, 0777, &mode) < 0)
+		return sink->host->fail(sink->ctx, EINVAL,
+					"mode: needs octal permissions of 0 to 0777, as in 0660");
+	sink->socket_mode = (mode_t)mode;
+	return 0;
+}
+
+static int find_group(const char *name, gid_t *ret)
+{
+	char *buffer = malloc(GROUP_BUFFER_MAX);
+	struct group group, *found = NULL;
+	int r;
+
+	if (!buffer)
+		return -ENOMEM;
+	r = -getgrnam_r(name, &group, buffer, GROUP_BUFFER_MAX, &found);
+	if (found)
+		*ret = found->gr_gid;
+	else if (r == 0)
+		r = -ENOENT;
+	free(buffer);
+	return r;
+}
+
+static int parse_group(struct socket_sink *sink)
+{
+	uint64_t gid;
+
+	sink->socket_group = (gid_t)-1;
+	if (!sink->group || !*sink->group)
+		return 0;
+	if (parse_digits(sink->group, strlen(sink->group), 10, UINT32_MAX - 1, &gid) == 0) {
+		sink->socket_group = (gid_t)gid;
+		return 0;
+	}
+	if (find_group(sink->group, &sink->socket_group) < 0)
+		return sink->host->fail(sink->ctx, EINVAL, "group: no group of this name");
+	return 0;
+}
+
+static int parse_uids(struct socket_sink *sink)
+{
+	const char *list = sink->allow_uid, *value;
+	uint32_t count = count_values(list);
+	uint64_t uid;
+	size_t len;
+
+	if (count > UIDS_MAX)
+		return sink->host->fail(sink->ctx, EINVAL, "allow_uid: more than %u", UIDS_MAX);
+	sink->uids = calloc(count ? count : 1, sizeof(*sink->uids));
+	if (!sink->uids)
+		return -ENOMEM;
+	while (next_value(&list, &value, &len)) {
+		if (parse_digits(value, len, 10, UINT32_MAX - 1, &uid) < 0)
+			return sink->host->fail(sink->ctx, EINVAL,
+						"allow_uid: needs the number of a user");
+		sink->uids[sink->uid_count++] = (uid_t)uid;
+	}
+	return 0;
+}
+
+int hw_options_parse(struct socket_sink *sink)
+{
+	int r;
+
+	if ((r = parse_mode(sink)) < 0 || (r = parse_group(sink)) < 0 ||
+	    (r = parse_uids(sink)) < 0 ||
+	    (r = parse_addresses(sink, "listen", sink->listen, &sink->listen_on,
+				 &sink->listen_count)) < 0 ||
+	    (r = parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
+				 &sink->connect_count)) < 0)
+		return r;
+	if (sink->handshake_timeout_ns < sink->hello_wait_ns)
+		return sink->host->fail(sink->ctx, EINVAL,
+					"handshake_timeout is shorter than hello_wait");
+	return check_addresses(sink);
+}
+
+void hw_options_free(struct socket_sink *sink)
+{
+	free(sink->listen_on);
+	free(sink->connect_to);
+	free(sink->uids);
+	sink->listen_on = sink->connect_to = NULL;
+	sink->uids = NULL;
+	sink->listen_count = sink->connect_count = sink->uid_count = 0;
+}

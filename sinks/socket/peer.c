@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool get_credentials(int fd, struct ucred *ret)
+{
+	socklen_t len = sizeof(*ret);
+	struct sockaddr_storage addr;
+	socklen_t addr_len = sizeof(addr);
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &addr_len) < 0 || addr.ss_family != AF_UNIX)
+		return false;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &len) == 0;
+}
+
+static void name_address(const struct sockaddr_storage *addr, char name[PEER_NAME_MAX])
+{
+	const struct sockaddr_in *in = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+	const struct sockaddr_vm *vm = (const void *)addr;
+	char text[INET6_ADDRSTRLEN];
+
+	if (addr->ss_family == AF_INET && inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)))
+		snprintf(name, PEER_NAME_MAX, "tcp %s:%u", text, ntohs(in->sin_port));
+	else if (addr->ss_family == AF_INET6 &&
+		 inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text)))
+		snprintf(name, PEER_NAME_MAX, "tcp [%s]:%u", text, ntohs(in6->sin6_port));
+	else if (addr->ss_family == AF_VSOCK)
+		snprintf(name, PEER_NAME_MAX, "vsock %u:%u", vm->svm_cid, vm->svm_port);
+	else
+		snprintf(name, PEER_NAME_MAX, "family %u", addr->ss_family);
+}
+
+void hw_peer_name(int fd, char name[PEER_NAME_MAX])
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	struct ucred credentials;
+
+	if (get_credentials(fd, &credentials))
+		snprintf(name, PEER_NAME_MAX, "unix pid %d uid %u", credentials.pid,
+			 credentials.uid);
+	else if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0)
+		name_address(&addr, name);
+	else
+		snprintf(name, PEER_NAME_MAX, "unknown");
+}
+
+bool hw_peer_allowed(const struct socket_sink *sink, int fd)
+{
+	struct ucred credentials;
+
+	if (!sink->uid_count)
+		return true;
+	if (!get_credentials(fd, &credentials))
+		return false;
+	for (uint32_t i = 0; i < sink->uid_count; i++)
+		if (sink->uids[i] == credentials.uid)
+			return true;
+	return false;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BYTES 16384u
+
+/* A request that cannot be granted: the connection ends with the reason. Always -ECONNRESET. */
+static int refuse(struct subscriber *s, int error, const char *text)
+{
+	hw_subscriber_refuse(s, error, text);
+	return -ECONNRESET;
+}
+
+void hw_subscriber_go_live(struct subscriber *s)
+{
+	s->phase = PHASE_LIVE;
+	s->sink->host->timer_set(s->sink->ctx, s->timer, 0);
+	(void)hw_subscriber_pump(s, TURN_BYTES);
+}
+
+/* Leaves only the feed of this share. */
+static bool keep_share(struct subscriber *s, const char *name)
+{
+	struct socket_sink *sink = s->sink;
+	struct feed kept;
+	uint32_t share = 0;
+
+	while (share < s->feed_count && strcmp(sink->shares[share].name, name) != 0)
+		share++;
+	if (share == s->feed_count)
+		return false;
+	kept = s->feeds[share];
+	kept.several = false;
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		if (i != share)
+			hw_feed_fini(sink, &s->feeds[i]);
+	s->feeds[0] = kept;
+	s->feed_count = 1;
+	return true;
+}
+
+static int keep_below(struct subscriber *s, const struct hw_subscribe *request)
+{
+	if (!request->below || !request->below_len)
+		return 0;
+	s->below = malloc(request->below_len);
+	if (!s->below)
+		return -ENOMEM;
+	memcpy(s->below, request->below, request->below_len);
+	s->below_len = request->below_len;
+	return 0;
+}
+
+/* -ECONNRESET when it was refused. */
+static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *request)
+{
+	const char *error;
+	int r = hw_subscribe_check(request, &error);
+
+	if (s->phase != PHASE_HELLO)
+		return refuse(s, EALREADY, "events flow already: the request comes first");
+	if (r < 0)
+		return refuse(s, EINVAL, error);
+	if (request->share && !keep_share(s, request->share))
+		return refuse(s, ENOENT, "no such share");
+	if (request->resume && s->feed_count != 1)
+		return refuse(s, EINVAL, "epoch and after need a share");
+	r = keep_below(s, request);
+	if (r == 0 && request->resume)
+		r = hw_feed_resume(s->sink, &s->feeds[0], request->epoch, request->after, s->below);
+	if (r < 0)
+		return refuse(s, -r, strerror(-r));
+	for (uint32_t i = 0; request->snapshot && i < s->feed_count; i++)
+		s->feeds[i].wants_snapshot = true;
+	s->phase = PHASE_LIVE;
+	s->sink->host->timer_set(s->sink->ctx, s->timer, 0);
+	return 0;
+}
+
+/* An answer that goes before any event that is not encoded yet. */
+static int answer(struct subscriber *s, const struct request *request)
+{
+	struct socket_sink *sink = s->sink;
+
+	if (request->what == REQUEST_PING)
+		return sink->stream->put_pong(sink, &s->out, request->text);
+	return sink->stream->put_error(sink, &s->out, EOPNOTSUPP, "unknown type of message");
+}
+
+static int handle(struct subscriber *s, const struct request *request)
+{
+	if (request->what == REQUEST_SUBSCRIBE)
+		return apply_subscribe(s, &request->subscribe);
+	if (request->what == REQUEST_PONG)
+		return 0;
+	if (answer(s, request) < 0) {
+		hw_subscriber_destroy(s);
+		return -ECONNRESET;
+	}
+	return 0;
+}
+
+static void drop_input(struct subscriber *s, size_t len)
+{
+	size_t before = s->in.len;
+
+	hw_buf_consume(&s->in, len);
+	s->sink->input_bytes -= before - s->in.len;
+	if (!s->in.len)
+		hw_buf_free(&s->in);
+}
+
+/* Every finished request, until an answer has to wait. -ECONNRESET when the subscriber is gone. */
+static int handle_requests(struct subscriber *s)
+{
+	const char *error = "the request is malformed";
+	struct request request;
+	int len, r;
+
+	while (s->in.len && !s->out.len) {
+		len = s->sink->stream->read(s->in.data, s->in.len, &request, &error);
+		if (len == 0)
+			break;
+		if (len < 0)
+			return refuse(s, -len, error);
+		if (handle(s, &request) < 0)
+			return -ECONNRESET;
+		drop_input(s, (size_t)len);
+		r = hw_subscriber_pump(s, TURN_BYTES);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Bytes read; 0 when there are none; -errno at the end. */
+static ssize_t receive(struct subscriber *s)
+{
+	struct socket_sink *sink = s->sink;
+	size_t room = s->in.limit - s->in.len;
+	ssize_t n;
+
+	if (room > READ_BYTES)
+		room = READ_BYTES;
+	if (hw_buf_reserve(&s->in, room) < 0)
+		return -ENOMEM;
+	n = recv(s->fd, s->in.data + s->in.len, room, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return -ECONNRESET;
+	s->in.len += (size_t)n;
+	sink->input_bytes += (size_t)n;
+	return n;
+}
+
+int hw_subscriber_input(struct subscriber *s)
+{
+	ssize_t n = 0;
+
+	if (!s->out.len && s->phase != PHASE_CLOSING && s->in.len < s->in.limit) {
+		n = receive(s);
+		if (n < 0) {
+			hw_subscriber_destroy(s);
+			return -ECONNRESET;
+		}
+	}
+	if (handle_requests(s) < 0)
+		return -ECONNRESET;
+	if (!s->in.len)
+		hw_buf_free(&s->in);
+	else if (s->sink->input_bytes > INPUT_TOTAL_MAX)
+		return refuse(s, ENOBUFS, "too many unfinished requests");
+	return (int)n;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what the parts share ---- */
+
+void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, const char *format, ...)
+{
+	uint64_t now = sink->host->now_ns(sink->ctx);
+	char text[512];
+	va_list ap;
+
+	if (limit->last_ns && now - limit->last_ns < HW_SEC) {
+		limit->left_out++;
+		return;
+	}
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
+	va_end(ap);
+	if (limit->left_out)
+		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s (and %llu lines like it before)",
+				text, (unsigned long long)limit->left_out);
+	else
+		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s", text);
+	limit->last_ns = now;
+	limit->left_out = 0;
+}
+
+void hw_sink_refresh(struct socket_sink *sink, uint32_t share)
+{
+	struct hw_share_info info = { .struct_size = sizeof(info) };
+
+	if (sink->host->share_info(sink->ctx, share, &info) == 0)
+		sink->shares[share] = info;
+}
+
+void hw_sink_refresh_all(struct socket_sink *sink)
+{
+	for (uint32_t i = 0; i < sink->share_count; i++)
+		hw_sink_refresh(sink, i);
+}
+
+void hw_sink_kick(struct socket_sink *sink)
+{
+	if (sink->kick)
+		sink->host->timer_set(sink->ctx, sink->kick, 1);
+}
+
+static void pump_multicasts(struct socket_sink *sink)
+{
+	for (uint32_t i = 0; i < sink->listen_count; i++)
+		if (sink->multicasts[i].sink)
+			hw_multicast_pump(&sink->multicasts[i]);
+}
+
+static bool waits_for_snapshot(const struct subscriber *s)
+{
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		if (s->feeds[i].wants_snapshot)
+			return true;
+	return false;
+}
+
+static void on_kick(void *self, struct hw_timer *timer)
+{
+	struct socket_sink *sink = self;
+	struct subscriber *s = LIST_FIRST(&sink->subscribers), *next;
+
+	(void)timer;
+	pump_multicasts(sink);
+	for (; s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (!s->out.len && waits_for_snapshot(s))
+			(void)hw_subscriber_pump(s, TURN_BYTES);
+	}
+}
+
+/* ---- lifecycle ---- */
+
+static int socket_open(void *self, const struct hw_host *host, void *ctx)
+{
+	struct socket_sink *sink = self;
+
+	sink->host = host;
+	sink->ctx = ctx;
+	LIST_INIT(&sink->subscribers);
+	return hw_options_parse(sink);
+}
+
+static int allocate(struct socket_sink *sink)
+{
+	uint32_t shares = sink->host->share_count(sink->ctx);
+
+	sink->scratch =
+		HW_BUF_GROWING(sink->send_buffer + 2 * HW_JSON_EVENT_MAX + HW_NL_MESSAGE_MAX);
+	sink->stream = sink->format == FORMAT_JSON ? &hw_stream_json : &hw_stream_netlink;
+	sink->shares = calloc(shares ? shares : 1, sizeof(*sink->shares));
+	sink->listeners = calloc(sink->listen_count + 1, sizeof(*sink->listeners));
+	sink->multicasts = calloc(sink->listen_count + 1, sizeof(*sink->multicasts));
+	sink->connectors = calloc(sink->connect_count + 1, sizeof(*sink->connectors));
+	if (!sink->shares || !sink->listeners || !sink->multicasts || !sink->connectors)
+		return -ENOMEM;
+	sink->share_count = shares;
+	hw_sink_refresh_all(sink);
+	return hw_nl_writer_create(&sink->writer);
+}
+
+static int start_address(struct socket_sink *sink, uint32_t i)
+{
+	const struct hw_address *address = &sink->listen_on[i];
+
+	if (address->transport == HW_TRANSPORT_NETLINK)
+		return hw_multicast_start(&sink->multicasts[i], sink, address);
+	return hw_listener_start(&sink->listeners[i], sink, address);
+}
+
+static int socket_start(void *self)
+{
+	struct socket_sink *sink = self;
+	int r = allocate(sink);
+
+	if (r == 0)
+		r = sink->host->timer_add(sink->ctx, on_kick, sink, &sink->kick);
+	for (uint32_t i = 0; r == 0 && i < sink->listen_count; i++)
+		r = start_address(sink, i);
+	for (uint32_t i = 0; r == 0 && i < sink->connect_count; i++)
+		r = hw_connector_start(&sink->connectors[i], sink, &sink->connect_to[i]);
+	return r;
+}
+
+static void stop_addresses(struct socket_sink *sink)
+{
+	for (uint32_t i = 0; sink->listeners && i < sink->listen_count; i++)
+		hw_listener_stop(&sink->listeners[i]);
+	for (uint32_t i = 0; sink->multicasts && i < sink->listen_count; i++)
+		hw_multicast_stop(&sink->multicasts[i]);
+	/* Their subscribers tell the connectors, which go after them. */
+	while (!LIST_EMPTY(&sink->subscribers))
+		hw_subscriber_destroy(LIST_FIRST(&sink->subscribers));
+	for (uint32_t i = 0; sink->connectors && i < sink->connect_count; i++)
+		hw_connector_stop(&sink->connectors[i]);
+}
+
+static void socket_stop(void *self)
+{
+	struct socket_sink *sink = self;
+
+	if (!sink->host)
+		return;
+	stop_addresses(sink);
+	hw_sink_drop_timer(sink, sink->kick);
+	sink->kick = NULL;
+	hw_nl_writer_destroy(sink->writer);
+	sink->writer = NULL;
+	hw_buf_free(&sink->scratch);
+	free(sink->shares);
+	free(sink->listeners);
+	free(sink->multicasts);
+	free(sink->connectors);
+	sink->shares = NULL;
+	sink->listeners = NULL;
+	sink->multicasts = NULL;
+	sink->connectors = NULL;
+	sink->share_count = 0;
+}
+
+static void socket_close(void *self)
+{
+	hw_options_free(self);
+}
+
+/* ---- at work ---- */
+
+static void socket_ready(void *self, uint32_t share)
+{
+	struct socket_sink *sink = self;
+	struct subscriber *s, *next;
+
+	hw_sink_refresh(sink, share);
+	pump_multicasts(sink);
+	for (s = LIST_FIRST(&sink->subscribers); s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (!s->out.len && hw_subscriber_feed(s, share))
+			(void)hw_subscriber_pump(s, TURN_BYTES);
+	}
+}
+
+static void tell_multicast(struct socket_sink *sink, const struct multicast *m)
+{
+	for (uint32_t i = 0; m->sink && i < sink->share_count; i++)
+		hw_feed_status(sink, &m->feeds[i], m->address->text);
+}
+
+static void socket_status(void *self)
+{
+	struct socket_sink *sink = self;
+	struct subscriber *s;
+
+	for (uint32_t i = 0; i < sink->listen_count; i++)
+		tell_multicast(sink, &sink->multicasts[i]);
+	LIST_FOREACH(s, &sink->subscribers, link)
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		hw_feed_status(sink, &s->feeds[i], s->name);
+}
+
+static int socket_drain(void *self)
+{
+	struct socket_sink *sink = self;
+	struct subscriber *s = LIST_FIRST(&sink->subscribers), *next;
+	int queued = 0;
+
+	pump_multicasts(sink);
+	for (; s; s = next) {
+		next = LIST_NEXT(s, link);
+		queued |= hw_subscriber_pump(s, SIZE_MAX) > 0;
+	}
+	return queued;
+}
+
+static const struct hw_option format_option =
+	HW_OPT_ENUM("format", struct socket_sink, format, "netlink", "netlink|json",
+		    "How events are written: netlink messages, or JSON objects, one a line");
+static const struct hw_option listen_option =
+	HW_OPT_LIST("listen", struct socket_sink, listen,
+		    "Where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT, fd:NAME, "
+		    "or the group events are multicast to: netlink:GROUP");
+static const struct hw_option connect_option =
+	HW_OPT_LIST("connect", struct socket_sink, connect,
+		    "A receiver to connect to, again and again until it answers: unix:PATH, "
+		    "tcp:ADDR:PORT, vsock:CID:PORT");
+static const struct hw_option mode_option = HW_OPT_STRING("mode", struct socket_sink, mode, "0600",
+							  "Permissions of unix sockets, octal");
+static const struct hw_option group_option =
+	HW_OPT_STRING("group", struct socket_sink, group, NULL,
+		      "Group of unix sockets, a name or a number");
+static const struct hw_option allow_uid_option =
+	HW_OPT_LIST("allow_uid", struct socket_sink, allow_uid,
+		    "The number of a user who may subscribe; without any, whoever can open the "
+		    "socket may");
+static const struct hw_option allow_remote_option =
+	HW_OPT_BOOL("allow_remote", struct socket_sink, allow_remote, "no",
+		    "Whether tcp addresses other than loopback are permitted");
+static const struct hw_option max_subscribers_option =
+	HW_OPT_NUMBER("max_subscribers", struct socket_sink, max_subscribers, "1024", 1,
+		      SUBSCRIBERS_MAX, "How many may be connected; more are refused");
+static const struct hw_option send_buffer_option =
+	HW_OPT_SIZE("send_buffer", struct socket_sink, send_buffer, "64K", 4096, 64 << 20,
+		    "Bytes that are encoded ahead for a subscriber and wait until it reads");
+static const struct hw_option hello_wait_option =
+	HW_OPT_DURATION("hello_wait", struct socket_sink, hello_wait_ns, "200ms", HW_MS,
+			10 * HW_SEC,
+			"How long a subscriber may take to send a request before events flow");
+static const struct hw_option handshake_timeout_option =
+	HW_OPT_DURATION("handshake_timeout", struct socket_sink, handshake_timeout_ns, "5s",
+			100 * HW_MS, 60 * HW_SEC,
+			"How long it may take to finish a request that it began");
+
+static const struct hw_option *const options[] = {
+	&format_option,      &listen_option,     &connect_option,           &mode_option,
+	&group_option,       &allow_uid_option,  &allow_remote_option,      &max_subscribers_option,
+	&send_buffer_option, &hello_wait_option, &handshake_timeout_option,
+};
+
+HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_SINK, struct socket_sink),
+	.name = "socket",
+	.version = HW_VERSION,
+	.summary = "tells events to programs over unix, TCP, vsock and netlink sockets",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.open = socket_open,
+	.start = socket_start,
+	.stop = socket_stop,
+	.close = socket_close,
+	.ready = socket_ready,
+	.status = socket_status,
+	.drain = socket_drain,
+};

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DISCARD_MAX (256u << 10) /* unread input taken away before an error is sent */
+
+struct feed *hw_subscriber_feed(struct subscriber *s, uint32_t share)
+{
+	if (s->phase != PHASE_LIVE)
+		return NULL;
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		if (s->feeds[i].share == share)
+			return &s->feeds[i];
+	return NULL;
+}
+
+static bool has_snapshot(const struct subscriber *s)
+{
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		if (s->feeds[i].snapshot)
+			return true;
+	return false;
+}
+
+void hw_subscriber_destroy(struct subscriber *s)
+{
+	struct socket_sink *sink = s->sink;
+	struct connector *connector = s->connector;
+
+	sink->host->log(sink->ctx, HW_LOG_DEBUG, "%s: closed", s->name);
+	LIST_REMOVE(s, link);
+	sink->host->io_del(sink->ctx, s->io);
+	hw_sink_drop_timer(sink, s->timer);
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		hw_feed_fini(sink, &s->feeds[i]);
+	sink->input_bytes -= s->in.len;
+	hw_buf_free(&s->in);
+	hw_buf_free(&s->out);
+	free(s->feeds);
+	free(s->below);
+	(void)close(s->fd); /* nothing was promised for what the peer did not take */
+	free(s);
+	if (connector)
+		hw_connector_lost(connector);
+	else
+		sink->accepted--;
+}
+
+/* ---- output ---- */
+
+/* How many bytes the socket took; -ECONNRESET when it takes none any more. */
+static ssize_t send_bytes(struct subscriber *s, const char *bytes, size_t len)
+{
+	size_t sent = 0;
+
+	while (sent < len) {
+		ssize_t n = send(s->fd, bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			break;
+		if (n < 0)
+			return -ECONNRESET;
+		sent += (size_t)n;
+	}
+	return (ssize_t)sent;
+}
+
+/* Whoever holds a snapshot must take it: others wait for theirs. */
+static void watch_progress(struct subscriber *s)
+{
+	if (s->phase == PHASE_LIVE)
+		s->sink->host->timer_set(s->sink->ctx, s->timer,
+					 has_snapshot(s) ? SNAPSHOT_STALL_NS : 0);
+}
+
+static void mark_done(struct subscriber *s)
+{
+	for (uint32_t i = 0; i < s->feed_count; i++)
+		hw_feed_done(s->sink, &s->feeds[i]);
+	watch_progress(s);
+}
+
+/* 0: nothing is left; 1: the socket is full; -errno: the connection is over. */
+static int flush_out(struct subscriber *s)
+{
+	ssize_t n = send_bytes(s, s->out.data, s->out.len);
+
+	if (n < 0)
+		return (int)n;
+	hw_buf_consume(&s->out, (size_t)n);
+	if (s->out.len) {
+		if (n)
+			watch_progress(s);
+		return 1;
+	}
+	hw_buf_free(&s->out);
+	mark_done(s);
+	return 0;
+}
+
+/* Sends, and keeps what the socket does not take. Same results. */
+static int send_or_keep(struct subscriber *s, const struct hw_buf *buf)
+{
+	ssize_t n = s->out.len ? 0 : send_bytes(s, buf->data, buf->len);
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == buf->len) {
+		mark_done(s);
+		return 0;
+	}
+	watch_progress(s);
+	r = hw_buf_append(&s->out, buf->data + n, buf->len - (size_t)n);
+	return r < 0 ? r : 1;
+}
+
+/* Encodes the next batch. 1: there may be more; 0: that was all; -errno. */
+static int fill_batch(struct subscriber *s, struct hw_buf *buf)
+{
+	struct feed_filter filter = { s->below, s->below_len };
+	uint32_t idle = 0;
+	int r;
+
+	while (idle < s->feed_count) {
+		r = hw_feed_pull(s->sink, &s->feeds[s->next_feed], &filter, buf,
+				 s->sink->send_buffer);
+		if (r != 0)
+			return r;
+		s->next_feed = (s->next_feed + 1) % s->feed_count;
+		idle++;
+	}
+	return 0;
+}
+
+/* While output waits no request is read, so that nobody can ask faster than it listens. */
+static void set_events(struct subscriber *s, bool more)
+{
+	uint32_t events = s->out.len ? HW_IO_WRITE : HW_IO_READ;
+
+	if (s->phase == PHASE_CLOSING)
+		events = HW_IO_WRITE;
+	s->sink->host->io_set(s->sink->ctx, s->io, more ? events | HW_IO_WRITE : events);
+}
+
+/* 1: there may be more to send; 0: all is sent or queued; -errno. */
+static int pump_events(struct subscriber *s, size_t bytes)
+{
+	struct hw_buf *buf = &s->sink->scratch;
+	int more = 1, r;
+
+	for (size_t sent = 0; more && sent < bytes; sent += buf->len) {
+		buf->len = 0;
+		more = fill_batch(s, buf);
+		if (more < 0)
+			return more;
+		r = send_or_keep(s, buf);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return 0; /* on with it when the socket can take more */
+	}
+	return more;
+}
+
+int hw_subscriber_pump(struct subscriber *s, size_t bytes)
+{
+	int r = flush_out(s);
+
+	if (r == 0 && s->phase == PHASE_LIVE)
+		r = pump_events(s, bytes);
+	if (r == -ENOMEM || r == -ENOBUFS || r == -EINVAL)
+		hw_sink_log_limited(s->sink, &s->sink->failures, "%s: dropped: %s", s->name,
+				    strerror(-r));
+	if (r < 0 || (s->phase == PHASE_CLOSING && !s->out.len)) {
+		(void)shutdown(s->fd,
+			       SHUT_WR); /* the end, also where the peer has a copy of the fd */
+		hw_subscriber_destroy(s);
+		return -ECONNRESET;
+	}
+	set_events(s, r > 0);
+	return r > 0 || s->out.len;
+}
+
+/* Input that is left unread at close() would make TCP reset the connection and lose the error. */
+static void discard_input(struct subscriber *s)
+{
+	char bytes[4096];
+
+	for (size_t total = 0; total < DISCARD_MAX; total += sizeof(bytes))
+		if (recv(s->fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+			break;
+}
+
+void hw_subscriber_refuse(struct subscriber *s, int error, const char *text)
+{
+	struct socket_sink *sink = s->sink;
+	struct hw_buf *buf = &sink->scratch;
+
+	hw_sink_log_limited(sink, &sink->refusals, "%s: refused: %s", s->name, text);
+	s->phase = PHASE_CLOSING;
+	sink->host->timer_set(sink->ctx, s->timer, CLOSING_NS);
+	discard_input(s);
+	buf->len = 0;
+	if (sink->stream->put_error(sink, buf, error, text) < 0 || send_or_keep(s, buf) < 0)
+		hw_subscriber_destroy(s);
+	else
+		(void)hw_subscriber_pump(s, 0);
+}
+
+/* ---- events of the loop ---- */
+
+static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct subscriber *s = self;
+	int r = 0;
+
+	(void)io;
+	(void)budget; /* one read and a few batches are less */
+	if (events & HW_IO_READ) {
+		r = hw_subscriber_input(s);
+		if (r < 0)
+			return 1;
+	}
+	if ((events & HW_IO_HANGUP) && r == 0) {
+		hw_subscriber_destroy(s);
+		return 1;
+	}
+	if ((events & HW_IO_WRITE) && hw_subscriber_pump(s, TURN_BYTES) == 0 && s->in.len)
+		(void)hw_subscriber_input(s); /* requests that waited for the output */
+	return 1;
+}
+
+static void on_timer(void *self, struct hw_timer *timer)
+{
+	struct subscriber *s = self;
+	struct socket_sink *sink = s->sink;
+	uint64_t rest = sink->handshake_timeout_ns - sink->hello_wait_ns;
+
+	if (s->phase == PHASE_HELLO && !s->in.len) {
+		hw_subscriber_go_live(s);
+	} else if (s->phase == PHASE_HELLO && !s->waited && rest) {
+		s->waited = true;
+		sink->host->timer_set(sink->ctx, timer, rest);
+	} else if (s->phase == PHASE_HELLO) {
+		hw_subscriber_refuse(s, ETIMEDOUT, "the request was not finished in time");
+	} else {
+		hw_sink_log_limited(sink, &sink->failures, "%s: dropped: it does not read",
+				    s->name);
+		hw_subscriber_destroy(s);
+	}
+}
+
+/* ---- beginning ---- */
+
+static int open_feeds(struct subscriber *s)
+{
+	struct socket_sink *sink = s->sink;
+	int r;
+
+	hw_sink_refresh_all(sink);
+	s->feeds = calloc(sink->share_count ? sink->share_count : 1, sizeof(*s->feeds));
+	if (!s->feeds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < sink->share_count; i++) {
+		r = hw_feed_init(sink, &s->feeds[i], i);
+		if (r < 0)
+			return r;
+		s->feeds[i].several = true;
+		s->feed_count++;
+	}
+	return 0;
+}
+
+static int say_hello(struct subscriber *s)
+{
+	struct hw_buf *buf = &s->sink->scratch;
+	int r;
+
+	buf->len = 0;
+	r = s->sink->stream->put_hello(s->sink, buf);
+	if (r >= 0)
+		r = send_or_keep(s, buf);
+	if (r < 0)
+		return r;
+	set_events(s, false);
+	s->sink->host->timer_set(s->sink->ctx, s->timer, s->sink->hello_wait_ns);
+	return 0;
+}
+
+int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *connector,
+			 struct subscriber **ret)
+{
+	struct subscriber *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	if (!s) {
+		(void)close(fd); /* nothing was sent on it */
+		return r;
+	}
+	s->sink = sink;
+	s->fd = fd;
+	s->in = HW_BUF_GROWING(HW_JSON_REQUEST_MAX);
+	s->out = HW_BUF_GROWING(sink->scratch.limit);
+	hw_peer_name(fd, s->name);
+	LIST_INSERT_HEAD(&sink->subscribers, s, link);
+	sink->accepted++;
+	r = sink->host->io_add(sink->ctx, fd, HW_IO_READ, on_io, s, &s->io);
+	if (r >= 0)
+		r = sink->host->timer_add(sink->ctx, on_timer, s, &s->timer);
+	if (r >= 0)
+		r = open_feeds(s);
+	if (r >= 0)
+		r = say_hello(s);
+	if (r < 0) {
+		hw_subscriber_destroy(s);
+		return r;
+	}
+	if (connector) {
+		s->connector = connector;
+		sink->accepted--; /* destroy tells the connector instead */
+	}
+	if (ret)
+		*ret = s;
+	return 0;
+}

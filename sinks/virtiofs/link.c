@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "handshake.h"
+#include "virtiofs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RETRY_MIN_NS (100 * HW_MS)
+#define RETRY_MAX_NS (5 * HW_SEC)
+#define CONNECT_NS (30 * HW_SEC) /* for connect() and the VMM's answer */
+
+static hw_io_fn link_ready;
+static hw_io_fn listen_ready;
+
+/* ---- a connection comes ---- */
+
+/* The session may end the link at once. */
+static void enter_up(struct virtiofs *v)
+{
+	v->link.state = LINK_UP;
+	v->host->timer_set(v->ctx, v->link.timer, v->hello_timeout_ns);
+	hw_session_begin(v);
+}
+
+static void enter_connected(struct virtiofs *v)
+{
+	v->host->io_set(v->ctx, v->link.io, HW_IO_READ);
+	if (v->channel.kind != CHANNEL_HYBRID || v->channel.listen) {
+		enter_up(v);
+		return;
+	}
+	v->link.state = LINK_HANDSHAKE;
+	if (hw_handshake_ask(v->link.fd, v->channel.port) < 0)
+		hw_link_drop(v, false, "the VMM does not take the request");
+}
+
+/* Takes over fd. */
+static void adopt_fd(struct virtiofs *v, int fd, bool connecting)
+{
+	struct link *link = &v->link;
+	int r;
+
+	link->fd = fd;
+	link->input_len = 0;
+	link->live_ns = 0;
+	link->state = LINK_CONNECTING;
+	r = v->host->io_add(v->ctx, fd, connecting ? HW_IO_WRITE : HW_IO_READ, link_ready, v,
+			    &link->io);
+	if (r < 0) {
+		hw_link_drop(v, false, "cannot watch the channel: %s", strerror(-r));
+		return;
+	}
+	v->host->timer_set(v->ctx, link->timer, CONNECT_NS);
+	if (!connecting)
+		enter_connected(v);
+}
+
+static int begin_connect(struct virtiofs *v)
+{
+	int fd = -1;
+	int r = hw_channel_connect(&v->channel, &fd);
+
+	if (r >= 0)
+		adopt_fd(v, fd, r == 1);
+	else
+		hw_link_drop(v, false, "cannot connect: %s", strerror(-r));
+	return r;
+}
+
+static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct virtiofs *v = self;
+	int fd = -1;
+	int r = hw_channel_accept(&v->channel, v->link.listen_fd, &fd);
+
+	(void)io;
+	(void)events;
+	(void)budget;
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0) {
+		v->host->log(v->ctx, HW_LOG_DEBUG, "%s: a connection was not taken: %s", v->label,
+			     strerror(-r));
+		return 1;
+	}
+	/* the newest is the guest: an older one may be a connection that its side forgot */
+	if (v->link.state != LINK_DOWN)
+		hw_link_drop(v, true, "a new connection takes over");
+	adopt_fd(v, fd, false);
+	return 1;
+}
+
+/* ---- a connection goes ---- */
+
+static void close_fd(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+
+	v->host->io_del(v->ctx, link->io);
+	link->io = NULL;
+	if (link->fd >= 0)
+		(void)close(link->fd); /* nothing is written that must arrive */
+	link->fd = -1;
+	link->input_len = 0;
+	link->state = LINK_DOWN;
+}
+
+static void say_once(struct virtiofs *v, bool calm, const char *text)
+{
+	struct link *link = &v->link;
+	uint32_t level = calm ? HW_LOG_INFO : HW_LOG_WARNING;
+
+	if (strcmp(link->said, text) == 0)
+		level = HW_LOG_DEBUG;
+	(void)snprintf(link->said, sizeof(link->said), "%s",
+		       text); /* cut is good enough to compare */
+	v->host->log(v->ctx, level, "%s: %s", v->label, text);
+}
+
+/* How long to rest. A connection that served its guest for a while, or that just went, begins anew.
+ */
+static uint64_t next_retry(struct virtiofs *v, bool calm, uint64_t live_ns)
+{
+	struct link *link = &v->link;
+	uint64_t now = v->host->now_ns(v->ctx);
+
+	if (live_ns != 0 && (calm || now - live_ns >= RETRY_MAX_NS))
+		link->retry_ns = 0;
+	link->retry_ns = link->retry_ns ? 2 * link->retry_ns : RETRY_MIN_NS;
+	if (link->retry_ns > RETRY_MAX_NS)
+		link->retry_ns = RETRY_MAX_NS;
+	return link->retry_ns;
+}
+
+void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
+{
+	struct link *link = &v->link;
+	uint64_t live_ns = link->live_ns, wait_ns;
+	char text[sizeof(link->said)];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut is good enough to read */
+	va_end(ap);
+	close_fd(v);
+	hw_session_end(v);
+	link->live_ns = 0;
+	say_once(v, calm, text);
+
+	wait_ns = next_retry(v, calm, live_ns);
+	if (v->channel.kind == CHANNEL_FD && link->listen_fd < 0) {
+		link->spent = true;
+		v->host->timer_set(v->ctx, link->timer, 0);
+		v->host->log(v->ctx, HW_LOG_ERROR,
+			     "%s: the descriptor cannot be opened again; restart the service",
+			     v->label);
+	} else if (link->listen_fd >= 0 && calm) {
+		v->host->timer_set(v->ctx, link->timer, 0);
+	} else {
+		if (link->listen_fd >= 0)
+			v->host->io_set(v->ctx, link->listen_io, 0);
+		v->host->timer_set(v->ctx, link->timer, wait_ns);
+	}
+}
+
+static void link_timer(void *self, struct hw_timer *timer)
+{
+	struct virtiofs *v = self;
+
+	(void)timer;
+	switch (v->link.state) {
+	case LINK_DOWN:
+		if (v->link.listen_fd >= 0)
+			v->host->io_set(v->ctx, v->link.listen_io, HW_IO_READ);
+		else
+			(void)begin_connect(v); /* a failure sets the next wait */
+		break;
+	case LINK_CONNECTING:
+		hw_link_drop(v, false, "cannot connect: no answer");
+		break;
+	case LINK_HANDSHAKE:
+		hw_link_drop(v, false, "the VMM does not answer");
+		break;
+	case LINK_UP:
+		hw_link_drop(v, false, "no hello from the guest");
+		break;
+	}
+}
+
+/* ---- a connection lives ---- */
+
+void hw_link_live(struct virtiofs *v)
+{
+	v->link.live_ns = v->host->now_ns(v->ctx);
+	v->link.said[0] = '\0';
+	v->host->timer_set(v->ctx, v->link.timer, 0);
+	v->host->log(v->ctx, HW_LOG_INFO, "%s: the guest is connected", v->label);
+}
+
+void hw_link_want_write(struct virtiofs *v, bool on)
+{
+	v->host->io_set(v->ctx, v->link.io, HW_IO_READ | (on ? HW_IO_WRITE : 0));
+}
+
+/* The VMM's answer; what follows it is the guest's. */
+static void take_handshake(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+	int n = hw_handshake_answer(link->input, link->input_len);
+
+	if (n < 0)
+		hw_link_drop(v, false, "the VMM does not answer with OK");
+	if (n <= 0)
+		return;
+	memmove(link->input, link->input + n, link->input_len - (size_t)n);
+	link->input_len -= (size_t)n;
+	enter_up(v);
+}
+
+static ssize_t receive(struct link *link)
+{
+	unsigned char *to = link->input + link->input_len;
+	size_t room = sizeof(link->input) - link->input_len;
+	ssize_t n;
+
+	do
+		n = link->is_socket ? recv(link->fd, to, room, MSG_DONTWAIT)
+				    : read(link->fd, to, room);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Returns how many frames it handled. */
+static int take_input(struct virtiofs *v, uint32_t events)
+{
+	struct link *link = &v->link;
+	ssize_t n = receive(link);
+	int count = 0;
+
+	if (n == -EAGAIN && !(events & HW_IO_HANGUP))
+		return 0;
+	if (n <= 0) {
+		const char *who = link->state == LINK_HANDSHAKE ? "the VMM" : "the guest";
+
+		/* a VMM hangs up when nobody in the guest listens on the port */
+		hw_link_drop(v, link->state == LINK_UP, "%s closed the channel", who);
+		return 0;
+	}
+	link->input_len += (size_t)n;
+	if (link->state == LINK_HANDSHAKE)
+		take_handshake(v);
+	if (link->state == LINK_UP)
+		count = hw_session_input(v);
+	return count;
+}
+
+static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	struct virtiofs *v = self;
+	int count = 0;
+
+	(void)io;
+	(void)budget; /* one buffer a call is less */
+	if (v->link.state == LINK_CONNECTING) {
+		int r = hw_channel_connected(v->link.fd);
+		if (r < 0)
+			hw_link_drop(v, false, "cannot connect: %s", strerror(-r));
+		else
+			enter_connected(v);
+		return 0;
+	}
+	if (events & (HW_IO_READ | HW_IO_HANGUP))
+		count = take_input(v, events);
+	if (v->link.state == LINK_UP)
+		(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+	return count;
+}
+
+/* ---- start and stop ---- */
+
+/* A descriptor of the service manager: one that listens, or the channel itself. */
+static int start_fd(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+	int given = v->host->activation_fd(v->ctx, v->channel.path);
+	int fd, flags, listening = 0;
+	socklen_t len = sizeof(listening);
+
+	if (given < 0)
+		return v->host->fail(v->ctx, given,
+				     "%s: the service manager passed no descriptor of this name",
+				     v->label);
+	fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return v->host->fail(v->ctx, errno, "%s: %s", v->label, strerror(errno));
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		int error = errno;
+
+		(void)close(fd); /* unused */
+		return v->host->fail(v->ctx, error, "%s: %s", v->label, strerror(error));
+	}
+	link->is_socket = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0;
+	if (listening)
+		link->listen_fd = fd;
+	else
+		adopt_fd(v, fd, false);
+	return 0;
+}
+
+static int start_listening(struct virtiofs *v)
+{
+	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd);
+
+	if (r == -EAFNOSUPPORT)
+		return v->host->fail(v->ctx, r, "%s: this kernel has no vsock", v->label);
+	if (r == -EADDRINUSE)
+		return v->host->fail(v->ctx, r, "%s: something else is there already", v->label);
+	if (r < 0)
+		return v->host->fail(v->ctx, r, "%s: cannot listen: %s", v->label, strerror(-r));
+	return 0;
+}
+
+static int start_connecting(struct virtiofs *v)
+{
+	if (begin_connect(v) == -EAFNOSUPPORT)
+		return v->host->fail(v->ctx, EAFNOSUPPORT, "%s: this kernel has no vsock",
+				     v->label);
+	return 0;
+}
+
+int hw_link_start(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+	int r = v->host->timer_add(v->ctx, link_timer, v, &link->timer);
+
+	if (r < 0)
+		return v->host->fail(v->ctx, r, "%s: %s", v->label, strerror(-r));
+	link->is_socket = true;
+	if (v->channel.kind == CHANNEL_FD)
+		r = start_fd(v);
+	else if (v->channel.listen)
+		r = start_listening(v);
+	else
+		r = start_connecting(v);
+	if (r < 0 || link->listen_fd < 0)
+		return r;
+	r = v->host->io_add(v->ctx, link->listen_fd, HW_IO_READ, listen_ready, v, &link->listen_io);
+	if (r < 0)
+		return v->host->fail(v->ctx, r, "%s: %s", v->label, strerror(-r));
+	return 0;
+}
+
+void hw_link_stop(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+	bool listened = link->listen_fd >= 0;
+
+	close_fd(v);
+	v->host->timer_del(v->ctx, link->timer);
+	link->timer = NULL;
+	v->host->io_del(v->ctx, link->listen_io);
+	link->listen_io = NULL;
+	if (listened)
+		(void)close(link->listen_fd); /* nothing to lose */
+	link->listen_fd = -1;
+	if (listened && v->channel.kind != CHANNEL_FD)
+		hw_channel_unlink(&v->channel);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "virtiofs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Buffers sent in one turn of the loop; with more to send the socket's readiness brings the next
+ * turn. */
+#define PUMP_ROUNDS 4
+
+static uint32_t notify_code(const struct virtiofs *v)
+{
+	return (uint32_t)v->notify_code;
+}
+
+static struct hw_share_info share_info(struct virtiofs *v)
+{
+	struct hw_share_info info = { .struct_size = sizeof(info) };
+
+	(void)v->host->share_info(v->ctx, v->share, &info); /* the share was there at the start */
+	return info;
+}
+
+static void close_cursor(struct virtiofs *v)
+{
+	v->host->cursor_close(v->ctx, v->session.cursor);
+	v->session.cursor = NULL;
+}
+
+void hw_session_begin(struct virtiofs *v)
+{
+	hw_output_clear(&v->output);
+	v->session.live = false;
+	v->session.owe_hello = true;
+	v->session.owe_start = false;
+	v->session.owe_rescan = false;
+	(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+}
+
+void hw_session_end(struct virtiofs *v)
+{
+	close_cursor(v);
+	hw_output_clear(&v->output);
+	v->session.live = false;
+	v->session.owe_hello = false;
+	v->session.owe_start = false;
+	v->session.owe_rescan = false;
+}
+
+/* ---- what goes out ---- */
+
+static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
+{
+	struct hw_frame_hello hello = {
+		.role = HW_FUSE_HOST,
+		.epoch = info->epoch,
+		.seq = info->seq,
+		.mask_supported = HW_FUSE_EVENTS,
+		.share = v->share_name,
+		.share_len = (uint32_t)strlen(v->share_name),
+	};
+	unsigned char *room = hw_output_room(&v->output, HW_FRAME_HELLO_MAX);
+	int n;
+
+	/* a share that was not started yet has no epoch; ready() follows */
+	if (!room || info->epoch == 0)
+		return false;
+	n = hw_frame_encode_hello(room, HW_FRAME_HELLO_MAX, notify_code(v), &hello);
+	if (n > 0)
+		hw_output_commit(&v->output, (size_t)n);
+	v->session.epoch = info->epoch;
+	v->session.hello_seq = info->seq;
+	v->session.owe_hello = false;
+	return true;
+}
+
+/*
+ * Opens the cursor where the guest stopped. A guest that has seen nothing starts behind the hello
+ * that it was sent, so that nothing falls between the two. What the journal no longer holds, and
+ * another history, is a rescan.
+ */
+static bool start_cursor(struct virtiofs *v)
+{
+	struct session *s = &v->session;
+	uint64_t epoch = s->resume_epoch, after = s->resume_seq;
+	int r;
+
+	if (epoch == 0) {
+		epoch = s->epoch;
+		after = s->hello_seq;
+	}
+	r = epoch == s->epoch ? v->host->cursor_open(v->ctx, v->share, epoch, after, &s->cursor)
+			      : -ESTALE;
+	if (r == -ESTALE) {
+		s->owe_rescan = true;
+		s->dropped++;
+		after = 0;
+		r = v->host->cursor_open(v->ctx, v->share, 0, 0, &s->cursor);
+	}
+	if (r < 0) {
+		hw_link_drop(v, false, "no cursor: %s", strerror(-r));
+		return false;
+	}
+	s->queued_seq = after;
+	s->owe_start = false;
+	return true;
+}
+
+static bool put_event(struct virtiofs *v, const struct hw_event *event)
+{
+	unsigned char *room = hw_output_room(&v->output, HW_FUSE_FRAME_MAX);
+	int n = -ENOBUFS;
+
+	if (room)
+		n = hw_frame_encode_event(room, HW_FUSE_FRAME_MAX, notify_code(v), event);
+	if (n < 0)
+		return false;
+	hw_output_commit(&v->output, (size_t)n);
+	v->session.queued_seq = event->seq;
+	return true;
+}
+
+static void put_rescan(struct virtiofs *v)
+{
+	struct hw_event rescan = {
+		.struct_size = sizeof(rescan),
+		.kind = HW_RESCAN,
+		.seq = v->host->cursor_seek(v->ctx, v->session.cursor),
+		.path = "",
+	};
+
+	(void)put_event(v, &rescan); /* the room was looked at, and a rescan always encodes */
+	v->session.owe_rescan = false;
+}
+
+/* Takes events while a frame of any length fits, since an event that was taken cannot be put back.
+ * Returns whether the journal may have more. */
+static bool fill_events(struct virtiofs *v)
+{
+	struct session *s = &v->session;
+
+	while (hw_output_room(&v->output, HW_FUSE_FRAME_MAX)) {
+		struct hw_event event = { .struct_size = sizeof(event) };
+		int r;
+
+		if (s->owe_rescan) {
+			put_rescan(v);
+			continue;
+		}
+		r = v->host->cursor_next(v->ctx, s->cursor, &event);
+		if (r == 0)
+			return false;
+		if (r > 0 && put_event(v, &event))
+			continue;
+		if (r < 0 && r != -ESTALE) {
+			hw_link_drop(v, false, "no events: %s", strerror(-r));
+			return false;
+		}
+		if (r > 0)
+			v->host->log(v->ctx, HW_LOG_WARNING,
+				     "%s: event %" PRIu64 " cannot be told, a rescan is", v->label,
+				     event.seq);
+		s->owe_rescan = true;
+		s->dropped++;
+	}
+	return true;
+}
+
+/* Another history: what the guest has seen, be it the hello alone, belongs to the old one. */
+static void leave_epoch(struct virtiofs *v)
+{
+	struct session *s = &v->session;
+
+	if (!s->owe_start || s->resume_epoch == 0)
+		s->resume_epoch = s->epoch;
+	close_cursor(v);
+	s->owe_hello = true;
+	s->owe_start = true;
+}
+
+/* Whatever is due, in its order. Returns whether there may be more than the buffer took; the link
+ * may be down. */
+static bool fill_output(struct virtiofs *v)
+{
+	struct session *s = &v->session;
+	struct hw_share_info info = share_info(v);
+
+	if (s->live && info.epoch != 0 && info.epoch != s->epoch)
+		leave_epoch(v);
+	if (s->owe_hello && !put_hello(v, &info))
+		return info.epoch != 0;
+	if (s->owe_start && !start_cursor(v))
+		return false;
+	return s->cursor ? fill_events(v) : false;
+}
+
+bool hw_session_pump(struct virtiofs *v)
+{
+	bool more = true;
+	int r = 0;
+
+	for (int round = 0; round < PUMP_ROUNDS && more; round++) {
+		more = fill_output(v);
+		if (v->link.state != LINK_UP)
+			return false;
+		r = hw_output_flush(&v->output, v->link.fd, v->link.is_socket);
+		if (r != 0)
+			break;
+		if (v->session.cursor)
+			v->host->cursor_done(v->ctx, v->session.cursor, v->session.queued_seq);
+	}
+	if (r < 0) {
+		hw_link_drop(v, true, "the guest is gone: %s", strerror(-r));
+		return false;
+	}
+	hw_link_want_write(v, r > 0 || more);
+	return r > 0 || more;
+}
+
+/* ---- what comes in ---- */
+
+/*
+ * A guest may say hello again on the same connection: behind a virtio-serial port a new agent takes
+ * over without the host seeing the old one go. It is answered with a hello, so that the guest can
+ * tell old bytes from new, and then served as if it had just connected.
+ */
+static void take_hello(struct virtiofs *v, const struct hw_frame_hello *hello)
+{
+	struct session *s = &v->session;
+
+	if (s->live)
+		s->owe_hello = true;
+	if (share_info(v).epoch != s->epoch)
+		s->owe_hello = true;
+	close_cursor(v);
+	s->owe_rescan = false;
+	s->owe_start = true;
+	s->resume_epoch = hello->epoch;
+	s->resume_seq = hello->seq;
+	if (!s->live)
+		hw_link_live(v);
+	s->live = true;
+	v->host->log(v->ctx, HW_LOG_DEBUG,
+		     "%s: the guest has seen epoch %016" PRIx64 " up to %" PRIu64, v->label,
+		     hello->epoch, hello->seq);
+}
+
+static const char *refuse_hello(const struct virtiofs *v, const struct hw_frame *frame)
+{
+	const struct hw_frame_hello *hello = &frame->hello;
+
+	if (frame->what != HW_FRAME_HELLO)
+		return "an event, which only the host sends";
+	if (hello->role != HW_FUSE_GUEST)
+		return "the hello of a host: two hosts share the channel";
+	if (hello->share_len != 0 && (hello->share_len != strlen(v->share_name) ||
+				      memcmp(hello->share, v->share_name, hello->share_len) != 0))
+		return "a hello that asks for another share";
+	return NULL;
+}
+
+int hw_session_input(struct virtiofs *v)
+{
+	struct link *link = &v->link;
+	size_t at = 0;
+	int count = 0;
+
+	for (;;) {
+		struct hw_frame frame;
+		const char *why = NULL;
+		int n = hw_frame_decode(link->input + at, link->input_len - at, notify_code(v),
+					&frame, &why);
+
+		if (n > 0)
+			why = refuse_hello(v, &frame);
+		else if (n == 0 && link->input_len - at > HW_FRAME_HELLO_MAX)
+			why = "an event, which only the host sends";
+		if (why) {
+			hw_link_drop(v, false, "bad frame from the guest: %s", why);
+			return count + 1;
+		}
+		if (n == 0)
+			break;
+		take_hello(v, &frame.hello);
+		at += (size_t)n;
+		count++;
+	}
+	memmove(link->input, link->input + at, link->input_len - at);
+	link->input_len -= at;
+	return count;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plugin's table: options, lifecycle, status. */
+#include "virtiofs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define T struct virtiofs
+
+static const struct hw_option option_share =
+	HW_OPT_STRING("share", T, share_option, NULL,
+		      "the share to carry; needed when the sink serves several");
+static struct hw_option const option_channel = {
+	.key = "channel",
+	.help = "unix:PATH, unix-listen:PATH, vsock:CID:PORT, hybrid-vsock:PATH:PORT or fd:NAME",
+	.type = HW_OPTION_STRING,
+	.offset = HW_FIELD(T, channel_option, const char *),
+	.flags = HW_OPTION_REQUIRED,
+};
+static const struct hw_option option_listen =
+	HW_OPT_BOOL("listen", T, listen_option, "no",
+		    "the guest's side connects: wait for it at the channel's address");
+static const struct hw_option option_mode =
+	HW_OPT_STRING("mode", T, mode_option, "0600",
+		      "octal permissions of the socket file that is listened on");
+static const struct hw_option option_code =
+	HW_OPT_NUMBER("notify_code", T, notify_code, "26743", HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
+		      "FUSE notify code of event frames; hello frames use the next one");
+static const struct hw_option option_send_buffer =
+	HW_OPT_SIZE("send_buffer", T, send_buffer_bytes, "256K", 192 * 1024, 64 * 1024 * 1024,
+		    "bytes that may wait for a slow guest; the rest waits in the journal");
+static const struct hw_option option_hello_timeout = HW_OPT_DURATION(
+	"hello_timeout", T, hello_timeout_ns, "30s", 0, 3600 * HW_SEC,
+	"drop a connection on which no hello comes for this long; 0s waits forever");
+_Static_assert(HW_FUSE_NOTIFY_FSNOTIFY == 26743, "the default of notify_code");
+_Static_assert(HW_FUSE_FRAME_MAX + HW_FRAME_HELLO_MAX < 192 * 1024, "any frame fits the buffer");
+
+static const struct hw_option *const options[] = {
+	&option_share, &option_channel,     &option_listen,        &option_mode,
+	&option_code,  &option_send_buffer, &option_hello_timeout,
+};
+
+static void make_label(struct virtiofs *v)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(v->label) - 1 && v->channel_option[i]; i++) {
+		char c = v->channel_option[i];
+
+		v->label[i] = c >= 0x20 && c < 0x7f ? c : '?';
+	}
+	v->label[i] = '\0';
+}
+
+static int parse_mode(const char *text, mode_t *ret)
+{
+	unsigned value = 0;
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 4 || strspn(text, "01234567") != len)
+		return -EINVAL;
+	for (; *text; text++)
+		value = value * 8 + (unsigned)(*text - '0');
+	if (value > 0777)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+/*
+ * The kernel's own notifications name inodes by node ids, and those are known to the FUSE server
+ * alone. All that could be said without them is what happens directly below the root, whose id is
+ * 1: a channel that is silent about the rest of the tree would look as if it worked. And mainline
+ * answers unknown notify codes with EINVAL.
+ */
+static int refuse_fuse(struct virtiofs *v)
+{
+	return v->host->fail(
+		v->ctx, EOPNOTSUPP,
+		"%s: a FUSE session is notified by node ids, which only its server knows: "
+		"let the server take frames from a unix: channel and notify by itself",
+		v->label);
+}
+
+static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
+{
+	struct virtiofs *v = self;
+	const char *why = "";
+
+	v->host = host;
+	v->ctx = ctx;
+	v->link.fd = -1;
+	v->link.listen_fd = -1;
+	v->opened = true;
+	make_label(v);
+	if (hw_channel_parse(v->channel_option, v->listen_option != 0, &v->channel, &why) < 0)
+		return host->fail(ctx, EINVAL, "channel %s: %s", v->label, why);
+	if (v->channel.kind == CHANNEL_FUSE)
+		return refuse_fuse(v);
+	if (parse_mode(v->mode_option, &v->mode) < 0)
+		return host->fail(ctx, EINVAL, "mode must be octal, 0 to 0777");
+	return 0;
+}
+
+static int find_share(struct virtiofs *v)
+{
+	uint32_t count = v->host->share_count(v->ctx);
+
+	if (!v->share_option && count != 1)
+		return v->host->fail(v->ctx, EINVAL,
+				     "%u shares are served: name one with share =", count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct hw_share_info info = { .struct_size = sizeof(info) };
+
+		if (v->host->share_info(v->ctx, i, &info) < 0)
+			continue;
+		if (v->share_option && strcmp(v->share_option, info.name) != 0)
+			continue;
+		v->share = i;
+		v->share_name = info.name;
+		return 0;
+	}
+	return v->host->fail(v->ctx, ENOENT,
+			     "this sink serves no share of the name that share = gives");
+}
+
+static int virtiofs_start(void *self)
+{
+	struct virtiofs *v = self;
+	int r = find_share(v);
+
+	if (r < 0)
+		return r;
+	if (strlen(v->share_name) > HW_FRAME_SHARE_MAX)
+		return v->host->fail(v->ctx, ENAMETOOLONG, "the share's name is above 255 bytes");
+	if (hw_output_init(&v->output, v->send_buffer_bytes) < 0)
+		return v->host->fail(v->ctx, ENOMEM, "no memory for send_buffer");
+	return hw_link_start(v);
+}
+
+static void virtiofs_stop(void *self)
+{
+	struct virtiofs *v = self;
+
+	if (!v->opened)
+		return;
+	hw_session_end(v);
+	hw_link_stop(v);
+	hw_output_fini(&v->output);
+}
+
+static void virtiofs_close(void *self)
+{
+	virtiofs_stop(self);
+}
+
+static void virtiofs_ready(void *self, uint32_t share)
+{
+	struct virtiofs *v = self;
+
+	if (share == v->share && v->link.state == LINK_UP)
+		(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+}
+
+static void virtiofs_status(void *self)
+{
+	struct virtiofs *v = self;
+	char name[sizeof(v->label) + 32];
+	struct hw_receiver receiver = {
+		.struct_size = sizeof(receiver),
+		.name = name,
+		.share = v->share_name ? v->share_name : "",
+		.seq = v->session.queued_seq,
+		.dropped = v->session.dropped,
+	};
+
+	(void)snprintf(name, sizeof(name), "%s%s", v->label,
+		       v->session.live ? ""
+		       : v->link.spent ? " (broken)"
+				       : " (no guest)");
+	v->host->receiver(v->ctx, &receiver);
+}
+
+static int virtiofs_drain(void *self)
+{
+	struct virtiofs *v = self;
+
+	/* a guest that has not said hello is owed nothing that would be worth waiting for */
+	if (!v->session.live)
+		return 0;
+	return hw_session_pump(v) ? 1 : 0;
+}
+
+HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_SINK, T),
+	.name = "virtiofs",
+	.version = HW_VERSION,
+	.summary = "carries the events of one share to one guest as FUSE notification frames",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.open = virtiofs_open,
+	.start = virtiofs_start,
+	.stop = virtiofs_stop,
+	.close = virtiofs_close,
+	.ready = virtiofs_ready,
+	.status = virtiofs_status,
+	.drain = virtiofs_drain,
+};
