@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hostwatch demo: one directory, every watcher, one story. */
+#include "auto.h"
+#include "demo_lane.h"
+#include "demo_step.h"
+#include "demo_view.h"
+#include "log.h"
+#include "option.h"
+#include "tool.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LANES_MAX 8u
+#define DEADLINE_NS (30 * HW_SEC) /* for one step to be told */
+#define TICK_DEADLINE_NS (100 * HW_MS) /* clocks of file times advance every 1 to 10 ms */
+#define PACE_NS (300 * HW_MS) /* on a terminal */
+
+static const char usage[] =
+	"usage: hostwatch demo [OPTION]... [DIR]\n"
+	"\n"
+	"Changes a fresh directory below DIR ($TMPDIR, or /tmp) while every watcher looks on, and "
+	"shows\n"
+	"side by side what each tells. Exits 0 when all of them told the same, event for event.\n"
+	"\n"
+	"  -p, --pace TIME  wait between steps (300ms on a terminal, else none)\n"
+	"  -h, --help\n"
+	"\n"
+	"TIME is a number with a unit: 50ms, 1s.\n";
+
+struct demo {
+	struct hw_loop *loop; /* owned */
+	struct hw_loader *loader; /* owned */
+	struct hw_demo_ground ground;
+	struct hw_demo_lane lanes[LANES_MAX]; /* those that work come first */
+	size_t lane_count;
+	const char *absent[LANES_MAX]; /* watchers that do not work here */
+	size_t absent_count;
+	struct hw_demo_view view;
+	size_t shown, events, different, blind;
+	/* the command line */
+	const char *parent;
+	uint64_t pace_ns;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	interrupted = number;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now); /* cannot fail: the clocks exist */
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* ---- waiting: the loop turns meanwhile ---- */
+
+static int turn_for(struct demo *demo, uint64_t wait_ns)
+{
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + wait_ns, now;
+
+	while (!interrupted && (now = clock_ns(CLOCK_MONOTONIC)) < end)
+		hw_loop_turn(demo->loop, (unsigned)((end - now) / HW_MS + 1));
+	return interrupted ? -EINTR : 0;
+}
+
+/* Until file times advance: what changes next has another one than what was seen. */
+static int wait_tick(struct demo *demo)
+{
+	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + TICK_DEADLINE_NS;
+	uint64_t start = clock_ns(CLOCK_REALTIME_COARSE);
+
+	while (clock_ns(CLOCK_REALTIME_COARSE) == start && clock_ns(CLOCK_MONOTONIC) < deadline)
+		hw_loop_turn(demo->loop, 1);
+	return interrupted ? -EINTR : 0;
+}
+
+static bool all_online(const struct demo *demo)
+{
+	for (size_t i = 0; i < demo->lane_count; i++)
+		if (hw_share_state(demo->lanes[i].share) != HW_SHARE_ONLINE)
+			return false;
+	return true;
+}
+
+static bool all_flushed(const struct demo *demo)
+{
+	for (size_t i = 0; i < demo->lane_count; i++)
+		if (!demo->lanes[i].flushed)
+			return false;
+	return true;
+}
+
+static int wait_for(struct demo *demo, bool (*done)(const struct demo *))
+{
+	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
+
+	while (!done(demo)) {
+		if (interrupted)
+			return -EINTR;
+		if (clock_ns(CLOCK_MONOTONIC) > deadline)
+			return -ETIMEDOUT;
+		hw_loop_turn(demo->loop, 50);
+	}
+	return 0;
+}
+
+/* ---- steps ---- */
+
+static int observe(struct demo *demo)
+{
+	int r = wait_tick(demo);
+
+	for (size_t i = 0; i < demo->lane_count && r == 0; i++)
+		r = hw_demo_lane_flush(&demo->lanes[i]);
+	if (r == 0)
+		r = wait_for(demo, all_flushed);
+	for (size_t i = 0; i < demo->lane_count && r == 0; i++)
+		r = hw_demo_lane_collect(&demo->lanes[i]);
+	return r;
+}
+
+/* Polling tells a move out from a deletion by opening what it knew by its file handle. Where it may
+ * not, that is known and written down: no difference in what was seen. */
+static bool is_blind(const struct hw_demo_lane *lane, size_t step)
+{
+	return hw_demo_step_leaves(step) && hw_demo_lane_found_gone(lane);
+}
+
+static void judge(struct demo *demo, size_t step)
+{
+	const struct hw_demo_lane *lanes = demo->lanes;
+	bool same = true, blind = false;
+
+	for (size_t i = 1; i < demo->lane_count; i++) {
+		if (hw_demo_lane_equals(&lanes[0], &lanes[i]))
+			continue;
+		if (is_blind(&lanes[i], step))
+			blind = true;
+		else
+			same = false;
+	}
+	demo->shown += same && !blind;
+	demo->events += same && !blind ? lanes[0].count : 0;
+	demo->blind += same && blind;
+	demo->different += !same;
+	if (!same)
+		hw_demo_view_verdict(&demo->view, HW_DEMO_BAD, "    ^ not the same");
+	else if (blind)
+		hw_demo_view_verdict(
+			&demo->view, HW_DEMO_NOTE,
+			"    ^ gone, or elsewhere? scanning can tell only with file handles "
+			"and CAP_DAC_READ_SEARCH");
+}
+
+static int run_step(struct demo *demo, size_t step)
+{
+	const char *note, *title = hw_demo_step_title(step, &note);
+	int r;
+
+	hw_demo_view_heading(&demo->view, step + 1, title, note);
+	r = turn_for(demo, demo->pace_ns);
+	if (r < 0)
+		return r;
+	r = hw_demo_step_run(&demo->ground, step);
+	if (r == -EOPNOTSUPP) {
+		fputs("    left out: this filesystem cannot do it\n", stdout);
+		return 0;
+	}
+	if (r < 0) {
+		hw_error("%s: %s", title, strerror(-r));
+		return r;
+	}
+	r = observe(demo);
+	if (r < 0)
+		return r;
+	hw_demo_view_events(&demo->view);
+	judge(demo, step);
+	return 0;
+}
+
+static int run_steps(struct demo *demo)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < hw_demo_step_count && r == 0; i++)
+		r = run_step(demo, i);
+	if (r < 0 && r != -EINTR)
+		hw_error("the demonstration ends here: %s", strerror(-r));
+	return r;
+}
+
+/* ---- the verdict ---- */
+
+static void put_names(const struct demo *demo, FILE *to)
+{
+	for (size_t i = 0; i < demo->lane_count; i++)
+		fprintf(to, "%s%s",
+			!i                         ? ""
+			: i + 1 < demo->lane_count ? ", "
+						   : " and ",
+			demo->lanes[i].name);
+}
+
+static int tell_verdict(const struct demo *demo)
+{
+	bool good = !demo->different && demo->shown;
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		return HW_EXIT_FAILURE;
+	put_names(demo, to);
+	if (good)
+		fprintf(to, " told the same: %zu steps, %zu events, identical one by one.",
+			demo->shown, demo->events);
+	else
+		fprintf(to, " did NOT tell the same: %zu steps differ, %zu do not.",
+			demo->different, demo->shown);
+	if (fclose(to) == 0) {
+		putchar('\n');
+		hw_demo_view_verdict(&demo->view, good ? HW_DEMO_GOOD : HW_DEMO_BAD, text);
+	}
+	free(text);
+	if (good && demo->blind)
+		printf("In %zu more steps something left, which scanning here cannot tell from a "
+		       "deletion.\n",
+		       demo->blind);
+	for (size_t i = 0; i < demo->absent_count; i++)
+		printf("%s was not compared: it does not work here.\n", demo->absent[i]);
+	return good ? EXIT_SUCCESS : HW_EXIT_FAILURE;
+}
+
+/* ---- making and ending ---- */
+
+/* A watcher that cannot work here has said why in the log; one that cannot be loaded is a broken
+ * installation. */
+static int start_lanes(struct demo *demo)
+{
+	for (size_t i = 0; i < hw_auto_watcher_count && i < LANES_MAX; i++) {
+		struct hw_demo_lane *lane = &demo->lanes[demo->lane_count];
+		int r;
+
+		lane->name = hw_auto_watchers[i];
+		r = hw_demo_lane_start(lane, demo->loop, demo->loader, demo->ground.share);
+		if (r == 0) {
+			demo->lane_count++;
+			continue;
+		}
+		hw_demo_lane_stop(lane);
+		if (r != -ENODEV)
+			return r;
+		demo->absent[demo->absent_count++] = lane->name;
+	}
+	if (demo->lane_count >= 2)
+		return 0;
+	hw_error("fewer than two watchers work here: there is nothing to compare");
+	return -ENODEV;
+}
+
+static int make_ground(struct demo *demo)
+{
+	char quoted[300];
+	int r = hw_demo_ground_make(&demo->ground, demo->parent);
+
+	if (r < 0)
+		hw_error("%s: %s",
+			 hw_quote(quoted, sizeof(quoted), demo->parent, strlen(demo->parent)),
+			 strerror(-r));
+	return r;
+}
+
+static int make(struct demo *demo)
+{
+	int r = make_ground(demo);
+
+	if (r == 0)
+		r = hw_loop_create(&demo->loop);
+	if (r == 0)
+		r = hw_loader_create(&demo->loader);
+	if (r == 0)
+		r = hw_loader_add_defaults(demo->loader, NULL);
+	if (r == 0)
+		r = wait_tick(demo);
+	if (r == 0)
+		r = start_lanes(demo);
+	if (r == 0)
+		r = wait_for(demo, all_online);
+	return r;
+}
+
+static void unmake(struct demo *demo)
+{
+	for (size_t i = 0; i < demo->lane_count; i++)
+		hw_demo_lane_stop(&demo->lanes[i]);
+	hw_loader_destroy(demo->loader);
+	hw_loop_destroy(demo->loop);
+	hw_demo_ground_remove(&demo->ground);
+}
+
+static int run(struct demo *demo)
+{
+	char quoted[300];
+	int r = make(demo);
+
+	if (r < 0)
+		return HW_EXIT_FAILURE;
+	hw_demo_view_init(&demo->view, stdout, demo->lanes, demo->lane_count);
+	printf("%s is watched %zu times at once; after each step every watcher is asked what it "
+	       "saw.\n\n",
+	       hw_quote(quoted, sizeof(quoted), demo->ground.share, strlen(demo->ground.share)),
+	       demo->lane_count);
+	hw_demo_view_names(&demo->view);
+	r = run_steps(demo);
+	return r < 0 ? HW_EXIT_FAILURE : tell_verdict(demo);
+}
+
+/* ---- the command line ---- */
+
+static int parse_pace(struct demo *demo, const char *text)
+{
+	const struct hw_option option = {
+		.key = "pace",
+		.type = HW_OPTION_DURATION,
+		.max = 60 * HW_SEC,
+	};
+	char why[HW_OPTION_TEXT_MAX];
+
+	if (hw_option_parse(&option, text, &demo->pace_ns, why) == 0)
+		return 0;
+	fprintf(stderr, "hostwatch demo: --%s\n", why);
+	return -1;
+}
+
+/* -1, or the exit status when there is nothing to do. */
+static int parse(struct demo *demo, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "pace", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const char *parent = getenv("TMPDIR");
+	int c;
+
+	demo->parent = parent && *parent ? parent : "/tmp";
+	demo->pace_ns = isatty(STDOUT_FILENO) ? PACE_NS : 0;
+	while ((c = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		}
+		if (c != 'p' || parse_pace(demo, optarg) < 0)
+			return HW_EXIT_USAGE;
+	}
+	if (optind + 1 < argc) {
+		fprintf(stderr, "hostwatch demo: one directory only\n%s", usage);
+		return HW_EXIT_USAGE;
+	}
+	if (optind < argc)
+		demo->parent = argv[optind];
+	return -1;
+}
+
+int tool_demo(int argc, char **argv)
+{
+	static struct demo demo; /* large */
+	const struct sigaction action = { .sa_handler = on_signal };
+	int status = parse(&demo, argc, argv);
+
+	if (status >= 0)
+		return status;
+	(void)sigaction(SIGINT, &action, NULL); /* cannot fail: the signals exist */
+	(void)sigaction(SIGTERM, &action, NULL);
+	demo.ground.share_fd = -1;
+	status = run(&demo);
+	unmake(&demo);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return HW_EXIT_FAILURE;
+	return status;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hostwatch guest-sim: plays the guest at the other end of the virtiofs sink's channel, and prints
+ * what it is told. */
+#include "guest_channel.h"
+#include "log.h"
+#include "tool.h"
+#include <hostwatch/frame.h>
+#include <hostwatch/wire.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 2000
+#define HELLO_MS 10000
+
+struct sim {
+	/* options */
+	struct guest_channel channel;
+	const char *share; /* borrowed from argv */
+	uint32_t code;
+	bool json;
+	uint64_t exit_after; /* 0: never */
+
+	uint64_t epoch, seq; /* what was seen last; 0 and 0: nothing */
+	uint64_t told_epoch; /* of the host's hello on this connection, 0 before it */
+	char told_share[HW_FRAME_SHARE_MAX + 1];
+	uint64_t count; /* events printed */
+	struct hw_buf line;
+	size_t len;
+	unsigned char bytes[2 * HW_FUSE_FRAME_MAX];
+};
+
+/* ---- printing ---- */
+
+static void print_path(const char *label, const char *path, uint32_t len)
+{
+	static char quoted[4 * HW_PATH_MAX + 16];
+
+	if (path)
+		printf(" %s%s", label, hw_quote(quoted, sizeof(quoted), path, len));
+}
+
+static void print_event(struct sim *sim, struct hw_event *event)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* the frame does not say when */
+	event->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	if (sim->json) {
+		sim->line.len = 0;
+		if (hw_json_put_event(&sim->line, sim->told_share, event) == 0)
+			(void)fwrite(sim->line.data, 1, sim->line.len, stdout);
+		return;
+	}
+	printf("%" PRIu64 " %s", event->seq, hw_kind_name(event->kind));
+	if (event->type != HW_TYPE_NONE)
+		printf(" %s", hw_type_name(event->type));
+	print_path("from ", event->from, event->from_len);
+	print_path(event->kind == HW_MOVE ? "to " : "", event->path, event->path_len);
+	if (event->flags & HW_FLAG_REPLACED)
+		printf(" replaced");
+	if (event->flags & HW_FLAG_EXCHANGE)
+		printf(" exchange");
+	printf("\n");
+}
+
+static void print_hello(struct sim *sim, const struct hw_frame_hello *hello)
+{
+	struct hw_share_info info = {
+		.struct_size = sizeof(info),
+		.state = HW_SHARE_ONLINE,
+		.name = sim->told_share,
+		.epoch = hello->epoch,
+		.seq = hello->seq,
+	};
+	char quoted[4 * HW_FRAME_SHARE_MAX + 16];
+
+	if (sim->json) {
+		sim->line.len = 0;
+		if (hw_json_put_hello(&sim->line, HW_VERSION, &info, 1) == 0)
+			(void)fwrite(sim->line.data, 1, sim->line.len, stdout);
+		return;
+	}
+	printf("hello share %s epoch %016" PRIx64 " seq %" PRIu64 "\n",
+	       hw_quote(quoted, sizeof(quoted), sim->told_share, strlen(sim->told_share)),
+	       hello->epoch, hello->seq);
+}
+
+/* ---- what the host says ---- */
+
+/*
+ * A guest that has seen nothing begins at the host's hello. One that comes from another history
+ * keeps what it knows until the rescan is here: if the connection broke before, it must be told
+ * again.
+ */
+static void take_hello(struct sim *sim, const struct hw_frame_hello *hello)
+{
+	sim->told_epoch = hello->epoch;
+	memcpy(sim->told_share, hello->share, hello->share_len);
+	sim->told_share[hello->share_len] = '\0';
+	if (sim->epoch == 0) {
+		sim->epoch = hello->epoch;
+		sim->seq = hello->seq;
+	}
+	print_hello(sim, hello);
+}
+
+/* Returns 0, 1 when this was the last event to wait for, -EPROTO when the host skipped one. */
+static int take_event(struct sim *sim, struct hw_event *event)
+{
+	bool same = sim->epoch == sim->told_epoch;
+
+	if (event->kind != HW_RESCAN) {
+		if (same && event->seq <= sim->seq)
+			return 0; /* left over from before a hello */
+		if (!same || event->seq != sim->seq + 1) {
+			fprintf(stderr, "guest-sim: event %" PRIu64 " came after %" PRIu64 "%s\n",
+				event->seq, sim->seq,
+				same ? "" : " of another epoch, without a rescan");
+			return -EPROTO;
+		}
+	}
+	sim->epoch = sim->told_epoch;
+	sim->seq = event->seq;
+	print_event(sim, event);
+	sim->count++;
+	return sim->exit_after != 0 && sim->count >= sim->exit_after;
+}
+
+/* Handles every frame that is complete. */
+static int take_frames(struct sim *sim)
+{
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0) {
+		struct hw_frame frame;
+		const char *why = "";
+		int n;
+
+		if (sim->told_epoch == 0)
+			at += hw_frame_find_hello(sim->bytes + at, sim->len - at, sim->code);
+		n = hw_frame_decode(sim->bytes + at, sim->len - at, sim->code, &frame, &why);
+		if (n == 0)
+			break;
+		if (n < 0) {
+			fprintf(stderr, "guest-sim: bad frame from the host: %s\n", why);
+			return -EPROTO;
+		}
+		if (frame.what == HW_FRAME_HELLO)
+			take_hello(sim, &frame.hello);
+		else
+			r = take_event(sim, &frame.event);
+		at += (size_t)n;
+	}
+	memmove(sim->bytes, sim->bytes + at, sim->len - at);
+	sim->len -= at;
+	return r;
+}
+
+/* ---- the connection ---- */
+
+static int say_hello(struct sim *sim, int fd)
+{
+	unsigned char buf[HW_FRAME_HELLO_MAX];
+	struct hw_frame_hello hello = {
+		.role = HW_FUSE_GUEST,
+		.epoch = sim->epoch,
+		.seq = sim->seq,
+		.mask_supported = HW_FUSE_EVENTS,
+		.share = sim->share,
+		.share_len = sim->share ? (uint32_t)strlen(sim->share) : 0,
+	};
+	int n = hw_frame_encode_hello(buf, sizeof(buf), sim->code, &hello);
+
+	if (n < 0)
+		return n;
+	return send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
+}
+
+/* Until the connection ends (-errno), the host misbehaves (-EPROTO) or enough was seen (1). */
+static int serve(struct sim *sim, int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	int r = say_hello(sim, fd);
+
+	sim->len = 0;
+	sim->told_epoch = 0;
+	while (r == 0) {
+		ssize_t n;
+
+		if (fflush(stdout) != 0)
+			return 1; /* nobody is told any more: the end says why */
+		if (poll(&pollfd, 1, sim->told_epoch ? -1 : HELLO_MS) == 0)
+			return -ETIMEDOUT;
+		n = recv(fd, sim->bytes + sim->len, sizeof(sim->bytes) - sim->len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ECONNRESET;
+		sim->len += (size_t)n;
+		r = take_frames(sim);
+	}
+	return r;
+}
+
+static int run(struct sim *sim)
+{
+	int wait_ms = RETRY_MIN_MS;
+
+	for (;;) {
+		int fd = -1;
+		int r = hw_guest_channel_open(&sim->channel, &fd);
+
+		if (r == 0) {
+			r = serve(sim, fd);
+			(void)close(fd); /* everything read was handled */
+		}
+		if (r == 1)
+			return 0;
+		if (r == -EPROTO || r == -EINVAL || r == -EADDRINUSE)
+			return r;
+		if (fd >= 0 && sim->told_epoch != 0)
+			wait_ms = RETRY_MIN_MS;
+		(void)fflush(stdout); /* as in serve() */
+		if (fd >= 0)
+			fprintf(stderr, "guest-sim: disconnected: %s\n", strerror(-r));
+		(void)poll(NULL, 0, wait_ms); /* nothing to wait for but time */
+		wait_ms = 2 * wait_ms < RETRY_MAX_MS ? 2 * wait_ms : RETRY_MAX_MS;
+	}
+}
+
+/* ---- the command line ---- */
+
+static const char usage[] =
+	"usage: hostwatch guest-sim [OPTION]... CHANNEL\n"
+	"Plays the guest of a virtiofs sink and prints what it is told. CHANNEL is unix:PATH or\n"
+	"hybrid-vsock:PATH:PORT.\n"
+	"      --listen         wait for the host to connect (of a hybrid channel: play the VMM)\n"
+	"      --epoch HEX      the history seen last, with --seq\n"
+	"      --seq N          the last event seen\n"
+	"      --share NAME     ask for this share\n"
+	"      --code N         notify code, as the sink's notify_code\n"
+	"      --json           print JSON lines\n"
+	"      --exit-after N   end after N events\n"
+	"      --help           this text\n";
+
+static const struct option long_options[] = {
+	{ "listen", no_argument, NULL, 'l' },
+	{ "epoch", required_argument, NULL, 'e' },
+	{ "seq", required_argument, NULL, 's' },
+	{ "share", required_argument, NULL, 'S' },
+	{ "code", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "exit-after", required_argument, NULL, 'x' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static bool parse_number(const char *text, int base, uint64_t max, uint64_t *ret)
+{
+	char *end;
+	unsigned long long value;
+
+	if (*text == '\0' || *text == '-' || *text == '+' || *text == ' ')
+		return false;
+	errno = 0;
+	value = strtoull(text, &end, base);
+	if (errno != 0 || *end || value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* One option; false when its value is wrong. */
+static bool parse_option(struct sim *sim, int option, const char *value, bool *listen)
+{
+	uint64_t code = 0;
+
+	switch (option) {
+	case 'l':
+		*listen = true;
+		return true;
+	case 'j':
+		sim->json = true;
+		return true;
+	case 'S':
+		sim->share = value;
+		return strlen(value) <= HW_FRAME_SHARE_MAX;
+	case 'e':
+		return parse_number(value, 16, UINT64_MAX, &sim->epoch);
+	case 's':
+		return parse_number(value, 10, UINT64_MAX, &sim->seq);
+	case 'x':
+		return parse_number(value, 10, UINT64_MAX, &sim->exit_after);
+	case 'c':
+		if (!parse_number(value, 10, HW_FRAME_CODE_MAX, &code) || code < HW_FRAME_CODE_MIN)
+			return false;
+		sim->code = (uint32_t)code;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* 0, 1 when help was asked for, -EINVAL. */
+static int parse_arguments(struct sim *sim, int argc, char **argv)
+{
+	bool listen = false;
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option == 'h')
+			return 1;
+		if (!parse_option(sim, option, optarg, &listen))
+			return -EINVAL;
+	}
+	if (optind + 1 != argc || (sim->epoch == 0 && sim->seq != 0))
+		return -EINVAL;
+	return hw_guest_channel_parse(argv[optind], listen, &sim->channel);
+}
+
+int tool_guest_sim(int argc, char **argv)
+{
+	static struct sim sim;
+	int r;
+
+	memset(&sim, 0, sizeof(sim));
+	sim.code = HW_FUSE_NOTIFY_FSNOTIFY;
+	sim.channel.listen_fd = -1;
+	sim.line = HW_BUF_GROWING(HW_JSON_EVENT_MAX);
+	r = parse_arguments(&sim, argc, argv);
+	if (r != 0) {
+		(void)fputs(usage, r > 0 ? stdout : stderr);
+		return r > 0 ? 0 : HW_EXIT_USAGE;
+	}
+	r = run(&sim);
+	if (r == -EADDRINUSE)
+		fprintf(stderr, "guest-sim: something is there already where it is to listen\n");
+	hw_guest_channel_close(&sim.channel);
+	hw_buf_free(&sim.line);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		r = -EIO;
+	return r == 0 ? 0 : HW_EXIT_FAILURE;
+}

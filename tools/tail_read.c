@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+#include "print.h"
+#include "tail.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int complain(int error, const char *text)
+{
+	fprintf(stderr, "hostwatch tail: %s\n", text);
+	return error;
+}
+
+/* The server's own words. */
+static int complain_error(const char *text)
+{
+	char quoted[1024];
+
+	fprintf(stderr, "hostwatch tail: the server says: %s\n",
+		hw_quote(quoted, sizeof(quoted), text, strlen(text)));
+	return -EREMOTEIO;
+}
+
+/* ---- output ---- */
+
+int hw_tail_check_output(void)
+{
+	int error = errno;
+
+	if (!ferror(stdout))
+		return 0;
+	if (error != EPIPE)
+		fprintf(stderr, "hostwatch tail: standard output: %s\n", strerror(error));
+	__fpurge(stdout);
+	clearerr(stdout);
+	return -EPIPE;
+}
+
+static int write_line(struct tail *t, int r)
+{
+	if (r < 0)
+		return r;
+	fwrite(t->line.data, 1, t->line.len, stdout);
+	return hw_tail_check_output();
+}
+
+int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event)
+{
+	if (!t->json) {
+		hw_print_event(stdout, event, t->several ? share : NULL, t->colour);
+		return hw_tail_check_output();
+	}
+	t->line.len = 0;
+	return write_line(t, hw_json_put_event(&t->line, share, event));
+}
+
+static int show_snapshot_end(struct tail *t, const char *share, uint64_t seq)
+{
+	t->line.len = 0;
+	return t->json ? write_line(t, hw_json_put_snapshot_end(&t->line, share, seq)) : 0;
+}
+
+/* ---- the answer to hello ---- */
+
+static int send_request(struct tail *t)
+{
+	struct hw_buf *buf = &t->line;
+	int r;
+
+	t->greeted = true;
+	buf->len = 0;
+	r = t->format == TAIL_JSON ? hw_json_put_subscribe(buf, &t->subscribe)
+				   : hw_nl_put_subscribe(t->writer, buf, &t->subscribe);
+	/* A request is shorter than any socket's buffer. A server that is gone is noticed when its
+	 * last words are read. */
+	if (r == 0 && send(t->fd, buf->data, buf->len, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+	    errno != ECONNRESET)
+		r = -errno;
+	return r < 0 ? complain(r, "cannot send the request") : 0;
+}
+
+/* ---- netlink format ---- */
+
+static int show_hello(struct tail *t, const struct hw_nl_message *hello)
+{
+	struct hw_share_info info, *infos = NULL;
+	uint32_t count = 0, pos = 0;
+	int r;
+
+	while (hw_nl_next_share(hello, &pos, &info) > 0)
+		count++;
+	t->several = count > 1 && !t->subscribe.share;
+	infos = calloc(count ? count : 1, sizeof(*infos));
+	if (!infos)
+		return -ENOMEM;
+	pos = 0;
+	for (uint32_t i = 0; i < count; i++)
+		(void)hw_nl_next_share(hello, &pos, &infos[i]); /* counted above */
+	t->line.len = 0;
+	r = hw_json_put_hello(&t->line, hello->version, infos, count);
+	free(infos);
+	return t->json ? write_line(t, r) : 0;
+}
+
+static int take_hello(struct tail *t, const struct hw_nl_message *hello)
+{
+	int r;
+
+	if (hello->protocol != HW_PROTOCOL_VERSION)
+		return complain(-EPROTO, "the server speaks another version of the protocol");
+	r = show_hello(t, hello);
+	if (r < 0)
+		return r;
+	return t->address.transport == HW_TRANSPORT_NETLINK ? 0 : send_request(t);
+}
+
+/* Groups carry everything: what a server would leave out is left out here. */
+static int take_event(struct tail *t, const struct hw_nl_message *m)
+{
+	const struct hw_subscribe *s = &t->subscribe;
+	struct hw_event seen[HW_BELOW_MAX];
+	int count, r = 0;
+
+	if (t->address.transport != HW_TRANSPORT_NETLINK)
+		return hw_tail_show(t, m->share, &m->event);
+	if (s->share && strcmp(s->share, m->share) != 0)
+		return 0;
+	count = hw_event_below(&m->event, s->below ? s->below : "", s->below_len, seen);
+	for (int i = 0; r == 0 && i < count; i++)
+		r = hw_tail_show(t, m->share, &seen[i]);
+	return r;
+}
+
+static int take_message(struct tail *t, const struct hw_nl_message *m)
+{
+	switch (m->type) {
+	case HW_NL_HELLO:
+		return t->greeted ? 0 : take_hello(t, m);
+	case HW_NL_EVENT:
+		return take_event(t, m);
+	case HW_NL_SNAPSHOT_END:
+		return show_snapshot_end(t, t->subscribe.share ? NULL : m->share, m->seq);
+	case HW_NL_ERROR:
+		return complain_error(m->text);
+	default:
+		return 0; /* a ping of a server needs no answer: it asks for none */
+	}
+}
+
+static int take_frame(struct tail *t, const void *data, size_t len)
+{
+	struct hw_nl_message message;
+	int r = hw_nl_parse(data, len, &message);
+
+	if (r == -EOPNOTSUPP)
+		return 0; /* something newer */
+	if (r == -EPROTO)
+		return complain(r, "the server has another byte order");
+	if (r < 0)
+		return complain(r, "the server sent a malformed message");
+	return take_message(t, &message);
+}
+
+/* How many bytes were handled, up to the first unfinished frame. */
+static ssize_t take_frames(struct tail *t, const char *data, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		int frame = hw_nl_frame(data + done, len - done, HW_NL_MESSAGE_MAX), r;
+
+		if (frame == 0)
+			break;
+		r = frame < 0 ? -EPROTO : take_frame(t, data + done, (size_t)frame);
+		if (frame < 0)
+			complain(r, frame == -EPROTO
+					    ? "the server has another byte order"
+					    : "this is not a hostwatch server: malformed message");
+		if (r < 0)
+			return r;
+		done += (size_t)frame;
+	}
+	return (ssize_t)done;
+}
+
+int hw_tail_read_datagram(struct tail *t, const void *data, size_t len)
+{
+	ssize_t done = take_frames(t, data, len);
+
+	return done < 0 ? (int)done : 0;
+}
+
+/* ---- JSON lines ---- */
+
+static int take_json_hello(struct tail *t, char *line, size_t len)
+{
+	if (t->greeted)
+		return 0;
+	t->several = !t->subscribe.share;
+	t->line.len = 0;
+	if (t->json) {
+		int r = hw_buf_append(&t->line, line, len);
+
+		if (r == 0)
+			r = hw_buf_append(&t->line, "\n", 1);
+		r = write_line(t, r);
+		if (r < 0)
+			return r;
+	}
+	return send_request(t);
+}
+
+static int take_line(struct tail *t, char *line, size_t len)
+{
+	struct hw_json_message m;
+
+	if (hw_json_parse_line(line, len, &m) < 0)
+		return complain(-EPROTO, "this is not a hostwatch server: malformed line");
+	switch (m.what) {
+	case HW_JSON_HELLO:
+		return take_json_hello(t, line, len);
+	case HW_JSON_EVENT:
+		return hw_tail_show(t, m.share, &m.event);
+	case HW_JSON_SNAPSHOT_END:
+		return show_snapshot_end(t, m.share, m.seq);
+	case HW_JSON_ERROR:
+		return complain_error(m.text);
+	}
+	return -EPROTO;
+}
+
+static ssize_t take_lines(struct tail *t, char *data, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		char *newline = memchr(data + done, '\n', len - done);
+		int r;
+
+		if (!newline)
+			break;
+		r = take_line(t, data + done, (size_t)(newline - data) - done);
+		if (r < 0)
+			return r;
+		done = (size_t)(newline - data) + 1;
+	}
+	return (ssize_t)done;
+}
+
+int hw_tail_read(struct tail *t)
+{
+	ssize_t done;
+
+	if (t->format == TAIL_UNKNOWN && t->in.len)
+		t->format = t->in.data[0] == '{' ? TAIL_JSON : TAIL_NETLINK;
+	done = t->format == TAIL_JSON ? take_lines(t, t->in.data, t->in.len)
+				      : take_frames(t, t->in.data, t->in.len);
+	if (done < 0)
+		return (int)done;
+	hw_buf_consume(&t->in, (size_t)done);
+	return t->in.len < t->in.limit ? 0 : complain(-EMSGSIZE, "the server's line is too long");
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The subcommands of `hostwatch`, one file each. */
+#ifndef HW_TOOL_H
+#define HW_TOOL_H
+
+#include <stddef.h>
+
+/* Exit statuses, besides 0. */
+#define HW_EXIT_FAILURE 1
+#define HW_EXIT_USAGE 2
+#define HW_EXIT_CONFIG 78
+
+/* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */
+int tool_check(int argc, char **argv);
+int tool_demo(int argc, char **argv);
+int tool_explain(int argc, char **argv);
+int tool_guest_sim(int argc, char **argv);
+int tool_new_plugin(int argc, char **argv);
+int tool_plugin_check(int argc, char **argv);
+int tool_plugins(int argc, char **argv);
+int tool_status(int argc, char **argv);
+int tool_switch(int argc, char **argv);
+int tool_sync(int argc, char **argv);
+int tool_tail(int argc, char **argv);
+int tool_watch(int argc, char **argv);
+
+#endif
