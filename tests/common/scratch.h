@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Directories to test in, and the clock that file times come from. */
+#ifndef HW_TESTS_SCRATCH_H
+#define HW_TESTS_SCRATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A place to test on. */
+struct hw_place {
+	const char *name; /* of the filesystem: "ext4" */
+	const char *path; /* an existing directory on it */
+};
+
+/* ext4 (the first directory that lies on one, else whatever HW_BUILD_DIR lies on) and tmpfs. The
+ * array is static. */
+const struct hw_place *hw_scratch_places(unsigned *ret_count);
+
+/* Makes a fresh directory in `parent`. NULL when it fails, with a line on stderr. The string is the
+ * caller's. */
+char *hw_scratch_create(const char *parent);
+/* Removes all below and the directory itself, whatever the depth; frees the string. */
+void hw_scratch_remove(char *path);
+/* Removes all below name in dir and name itself: siblings in byte order, children before their
+ * directory. */
+int hw_scratch_remove_at(int dir, const char *name);
+
+int64_t hw_clock_realtime_ns(void);
+int64_t hw_clock_monotonic_ns(void);
+/* Returns when the coarse clock, which file times are taken from, is past the time of the call:
+ * what changes later has another time. */
+void hw_clock_tick(void);
+
+#endif

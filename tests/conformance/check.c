@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include "ops.h"
+
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BURST_SETTLE_NS (60 * UINT64_C(1000000000))
+
+/* One run of one trace under one watcher. */
+struct run {
+	const struct hw_trace *trace;
+	const char *backend;
+	FILE *report;
+	struct hw_world world;
+	struct hw_rig *rig; /* owned */
+	struct hw_model *model; /* owned: replays the stream */
+	struct hw_lines got; /* owned: since the last clear() */
+	enum hw_verdict verdict;
+};
+
+static void clear(struct hw_lines *lines)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		free(lines->items[i].text);
+	free(lines->items);
+	*lines = (struct hw_lines){ 0 };
+}
+
+static void fail(struct run *run, unsigned line, const char *what, int error)
+{
+	fprintf(run->report, "%s:%u: %s: %s%s%s\n", run->trace->path, line, run->backend, what,
+		error ? ": " : "", error ? strerror(-error) : "");
+	run->verdict = HW_FAIL;
+}
+
+static void run_ops(struct run *run, const struct hw_ops *ops)
+{
+	for (size_t i = 0; i < ops->count; i++) {
+		int r = hw_op_run(&run->world, &ops->items[i]);
+
+		if (r)
+			fail(run, ops->items[i].line, ops->items[i].text, r);
+	}
+}
+
+static int keep(struct hw_lines *lines, const struct hw_event *event)
+{
+	struct hw_line *items = reallocarray(lines->items, lines->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	lines->items = items;
+	items[lines->count] = (struct hw_line){ .text = hw_notation_text(event) };
+	return items[lines->count++].text ? 0 : -ENOMEM;
+}
+
+/* Draws what the journal has, and replays it. */
+static void collect(struct run *run, unsigned line)
+{
+	char why[160] = "";
+	struct hw_event event;
+	int r;
+
+	while ((r = hw_rig_next(run->rig, &event)) > 0) {
+		r = keep(&run->got, &event);
+		if (!r)
+			r = hw_model_apply(run->model, &event, why, sizeof(why));
+		if (r) {
+			fail(run, line, "not a consistent history", r);
+			fprintf(run->report, "  %s: %s\n", run->got.items[run->got.count - 1].text,
+				why);
+		}
+	}
+	if (r < 0)
+		fail(run, line, "the journal", r);
+}
+
+static void observe(struct run *run, unsigned line)
+{
+	hw_clock_tick();
+	int r = hw_rig_flush(run->rig);
+
+	if (r)
+		fail(run, line, "flush", r);
+	else
+		collect(run, line);
+}
+
+static bool skips(const struct run *run, const struct hw_line *line)
+{
+	bool polling = !strcmp(run->backend, "polling");
+
+	return line->where == (polling ? HW_NOT_POLLING : HW_POLLING_ONLY);
+}
+
+static bool is_expected(const struct run *run, const struct hw_lines *expected,
+			const struct hw_lines *got)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < expected->count; i++) {
+		if (skips(run, &expected->items[i]))
+			continue;
+		if (k == got->count || strcmp(expected->items[i].text, got->items[k].text))
+			return false;
+		k++;
+	}
+	return k == got->count;
+}
+
+static void show(FILE *report, const char *title, const struct hw_lines *lines)
+{
+	fprintf(report, "  %s:%s\n", title, lines->count ? "" : " nothing");
+	for (size_t i = 0; i < lines->count; i++)
+		fprintf(report, "    %s\n", lines->items[i].text);
+}
+
+static void judge(struct run *run, const struct hw_lines *expected, unsigned line, const char *what)
+{
+	if (is_expected(run, expected, &run->got))
+		return;
+	fail(run, line, what, 0);
+	show(run->report, "expected", expected);
+	show(run->report, "got", &run->got);
+}
+
+static void compare_with_disk(struct run *run)
+{
+	struct hw_model *truth;
+
+	/* What is excluded, or lies in a root that is gone, is on disk but not told. */
+	if (run->trace->exclude_count || access(run->world.root, F_OK) || hw_model_create(&truth))
+		return;
+	int r = hw_model_load(truth, run->world.root);
+	if (r || hw_model_compare(run->model, truth, run->report))
+		fail(run, 0, "the replayed stream is not what is on disk", r);
+	hw_model_destroy(truth);
+}
+
+static void compare_with_share(struct run *run)
+{
+	struct hw_model *tree;
+
+	if (hw_model_create(&tree))
+		return;
+	int r = hw_rig_snapshot(run->rig, tree);
+	if (r || hw_model_compare(run->model, tree, run->report))
+		fail(run, 0, "the replayed stream is not the share's own tree", r);
+	hw_model_destroy(tree);
+}
+
+static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t settle_ns)
+{
+	const struct hw_rig_config config = {
+		.backend = run->backend,
+		.plugin = plugin,
+		.root = run->world.root,
+		.excludes = (const char *const *)run->trace->excludes,
+		.exclude_count = run->trace->exclude_count,
+		.settle_ns = settle_ns,
+	};
+	const char *why;
+	int r = hw_model_create(&run->model);
+
+	run_ops(run, &run->trace->setup);
+	hw_clock_tick();
+	if (!r && run->verdict == HW_PASS)
+		r = hw_rig_start(&config, &run->rig, &why);
+	if (r == -EOPNOTSUPP) {
+		fprintf(run->report, "%s: %s\n", run->backend, why);
+		run->verdict = HW_SKIP;
+	} else if (r) {
+		fail(run, 0, "start", r);
+	} else if (run->verdict == HW_PASS && hw_rig_snapshot(run->rig, run->model)) {
+		fail(run, 0, "snapshot", 0);
+	}
+	return run->verdict == HW_PASS;
+}
+
+static void finish(struct run *run)
+{
+	if (run->rig) {
+		compare_with_share(run);
+		compare_with_disk(run);
+	}
+	hw_rig_stop(run->rig);
+	hw_model_destroy(run->model);
+	hw_world_remove(&run->world);
+}
+
+static unsigned line_of(const struct hw_step *step)
+{
+	return step->ops.count ? step->ops.items[0].line : 0;
+}
+
+enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend,
+			       const struct hw_rig_plugin *plugin, const char *parent, FILE *report)
+{
+	struct run run = { .trace = trace, .backend = backend, .report = report };
+	int r = hw_world_create(&run.world, parent);
+
+	if (r)
+		fail(&run, 0, parent, r);
+	else if (start(&run, plugin, trace->settle_ns))
+		for (size_t i = 0; i < trace->step_count; i++) {
+			const struct hw_step *step = &trace->steps[i];
+
+			run_ops(&run, &step->ops);
+			observe(&run, line_of(step));
+			judge(&run, &step->events, line_of(step), "not the expected events");
+			clear(&run.got);
+		}
+	finish(&run);
+	clear(&run.got);
+	return run.verdict;
+}
+
+/* ---- bursts ---- */
+
+/* Leaves the stream in run->got. */
+static void burst(struct run *run, const char *parent, bool turning)
+{
+	const struct hw_trace *trace = run->trace;
+	int r = hw_world_create(&run->world, parent);
+
+	if (r)
+		fail(run, 0, parent, r);
+	else if (start(run, NULL, BURST_SETTLE_NS)) {
+		for (size_t i = 0; i < trace->step_count; i++) {
+			run_ops(run, &trace->steps[i].ops);
+			if (turning)
+				hw_rig_turn(run->rig, 0);
+		}
+		observe(run, 0);
+	}
+	finish(run);
+}
+
+static bool is_same(const struct hw_lines *a, const struct hw_lines *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = !strcmp(a->items[i].text, b->items[i].text);
+	return same;
+}
+
+enum hw_verdict hw_check_burst(const struct hw_trace *trace, const char *parent, bool turning,
+			       FILE *report)
+{
+	struct hw_lines first = { 0 };
+	const char *first_backend = NULL;
+	enum hw_verdict verdict = HW_SKIP;
+
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct run run = { .trace = trace,
+				   .backend = hw_rig_backends[i],
+				   .report = report };
+
+		burst(&run, parent, turning);
+		if (run.verdict == HW_PASS && trace->has_burst)
+			judge(&run, &trace->burst, 0, "not the expected burst");
+		if (run.verdict != HW_SKIP && first_backend && !is_same(&first, &run.got)) {
+			fail(&run, 0, "the burst is told in another way than by", 0);
+			show(report, first_backend, &first);
+			show(report, run.backend, &run.got);
+		}
+		if (run.verdict != HW_SKIP && (verdict != HW_FAIL))
+			verdict = run.verdict;
+		if (run.verdict != HW_SKIP && !first_backend) {
+			first_backend = run.backend;
+			first = run.got;
+		} else {
+			clear(&run.got);
+		}
+	}
+	clear(&first);
+	return verdict;
+}

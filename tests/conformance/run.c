@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The conformance suite: every trace under every watcher on every filesystem, and all of them as
+ * bursts. */
+#include "check.h"
+#include "host.h"
+
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <glob.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HOST_TESTS 2u
+
+enum mode { STEPS, BURST, TURNING_BURST };
+
+/* One cmocka test. */
+struct test {
+	const struct hw_trace *trace; /* borrowed from the suite */
+	const struct hw_place *place; /* static */
+	const char *backend; /* static; NULL for bursts */
+	enum mode mode;
+};
+
+struct suite {
+	struct hw_trace **traces; /* owned, in the order of their names */
+	size_t trace_count;
+	struct test *tests; /* owned */
+	struct CMUnitTest *units; /* owned, and their names */
+	size_t count;
+	bool private_mounts; /* mounts made here are seen by nobody else */
+};
+
+static struct suite suite;
+
+static void print_lines(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		print_error("%.*s\n", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+/* Bursts run under polling as well. */
+static bool needs_root(const struct test *test)
+{
+	bool polls = !test->backend || !strcmp(test->backend, "polling");
+
+	return test->trace->requires_root || (test->trace->polling_requires_root && polls);
+}
+
+static void check_trace(void **state)
+{
+	const struct test *test = *state;
+	const struct hw_trace *trace = test->trace;
+	enum hw_verdict verdict;
+	char *text = NULL;
+	size_t size;
+
+	if (needs_root(test) && (geteuid() || !suite.private_mounts)) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	FILE *report = open_memstream(&text, &size);
+	assert_non_null(report);
+	if (test->mode == STEPS)
+		verdict = hw_check_steps(trace, test->backend, NULL, test->place->path, report);
+	else
+		verdict = hw_check_burst(trace, test->place->path, test->mode == TURNING_BURST,
+					 report);
+	(void)fclose(report); /* memory */
+	print_lines(text);
+	free(text);
+	if (verdict == HW_SKIP)
+		skip();
+	assert_int_equal(verdict, HW_PASS);
+}
+
+static bool proves_rule(const struct hw_trace *trace, unsigned rule)
+{
+	for (size_t i = 0; i < trace->proof_count; i++)
+		if (!strcmp(trace->proofs[i].kind, "rule") &&
+		    (unsigned)atoi(trace->proofs[i].name) == rule)
+			return true;
+	return false;
+}
+
+static void every_rule_has_a_trace(void **state)
+{
+	(void)state;
+	for (unsigned rule = 1; rule <= HW_RULES; rule++) {
+		bool found = false;
+
+		for (size_t i = 0; i < suite.trace_count; i++)
+			found = found || proves_rule(suite.traces[i], rule);
+		if (!found)
+			fail_msg("no trace proves rule %u", rule);
+	}
+}
+
+/* ---- building the suite ---- */
+
+static void add_test(const struct hw_trace *trace, const struct hw_place *place, const char *what,
+		     const char *backend, enum mode mode)
+{
+	char *name;
+
+	if (asprintf(&name, "%s/%s/%s", trace->name, what, place->name) < 0)
+		abort();
+	suite.tests[suite.count] = (struct test){ trace, place, backend, mode };
+	suite.units[suite.count] =
+		(struct CMUnitTest){ name, check_trace, NULL, NULL, &suite.tests[suite.count] };
+	suite.count++;
+}
+
+static void add_trace(const struct hw_trace *trace)
+{
+	unsigned count;
+	const struct hw_place *places = hw_scratch_places(&count);
+
+	for (unsigned p = 0; p < count; p++) {
+		for (unsigned b = 0; b < HW_RIG_BACKENDS; b++)
+			add_test(trace, &places[p], hw_rig_backends[b], hw_rig_backends[b], STEPS);
+		if (trace->no_burst)
+			continue;
+		add_test(trace, &places[p], "burst", NULL, BURST);
+		add_test(trace, &places[p], "burst-turning", NULL, TURNING_BURST);
+	}
+}
+
+static int load_traces(const char *dir)
+{
+	char *pattern;
+	glob_t found;
+	int r = 0;
+
+	if (asprintf(&pattern, "%s/*.trace", dir) < 0)
+		return -ENOMEM;
+	if (glob(pattern, 0, NULL, &found)) {
+		fprintf(stderr, "%s: no traces\n", pattern);
+		free(pattern);
+		return -ENOENT;
+	}
+	free(pattern);
+	suite.traces = calloc(found.gl_pathc, sizeof(*suite.traces));
+	for (size_t i = 0; suite.traces && i < found.gl_pathc; i++) {
+		int error = hw_trace_load(found.gl_pathv[i], &suite.traces[suite.trace_count]);
+
+		if (error)
+			r = error;
+		else
+			suite.trace_count++;
+	}
+	globfree(&found);
+	return suite.traces ? r : -ENOMEM;
+}
+
+static void add_host_tests(void)
+{
+	static const struct {
+		const char *name;
+		CMUnitTestFunction test;
+	} tests[] = {
+		{ "watching_leaves_no_trace_on_files", watching_leaves_no_trace_on_files },
+		{ "overlapping_shares_are_both_told", overlapping_shares_are_both_told },
+	};
+	void *backend;
+	char *name;
+
+	for (unsigned i = 0; i < HOST_TESTS * HW_RIG_BACKENDS; i++) {
+		backend = (void *)(uintptr_t)hw_rig_backends[i / HOST_TESTS];
+		if (asprintf(&name, "%s/%s", tests[i % HOST_TESTS].name, (const char *)backend) < 0)
+			abort();
+		suite.units[suite.count++] = (struct CMUnitTest){ name, tests[i % HOST_TESTS].test,
+								  NULL, NULL, backend };
+	}
+}
+
+static int build_suite(void)
+{
+	size_t most =
+		suite.trace_count * 2 * (HW_RIG_BACKENDS + 2) + HOST_TESTS * HW_RIG_BACKENDS + 1;
+
+	suite.tests = calloc(most, sizeof(*suite.tests));
+	suite.units = calloc(most, sizeof(*suite.units));
+	if (!suite.tests || !suite.units)
+		return -ENOMEM;
+	for (size_t i = 0; i < suite.trace_count; i++)
+		add_trace(suite.traces[i]);
+	add_host_tests();
+	suite.units[suite.count] = (struct CMUnitTest){ "every_rule_has_a_trace",
+							every_rule_has_a_trace, NULL, NULL, NULL };
+	return 0;
+}
+
+/* The last unit's name is not owned. */
+static void free_suite(void)
+{
+	for (size_t i = 0; i < suite.count; i++)
+		free((char *)(uintptr_t)suite.units[i].name);
+	for (size_t i = 0; i < suite.trace_count; i++)
+		hw_trace_destroy(suite.traces[i]);
+	free(suite.units);
+	free(suite.tests);
+	free(suite.traces);
+}
+
+/* ---- the table of README.md ---- */
+
+static bool proves(const struct hw_trace *trace, const struct hw_proof *proof)
+{
+	for (size_t i = 0; i < trace->proof_count; i++)
+		if (!strcmp(trace->proofs[i].kind, proof->kind) &&
+		    !strcmp(trace->proofs[i].name, proof->name))
+			return true;
+	return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct hw_proof *x = a, *y = b;
+	int kinds = strcmp(x->kind, y->kind);
+
+	return kinds ? kinds : strverscmp(x->name, y->name);
+}
+
+static void print_row(const struct hw_proof *proof)
+{
+	const char *comma = "";
+
+	printf("| %s | %s | ", proof->kind, proof->name);
+	for (size_t i = 0; i < suite.trace_count; i++)
+		if (proves(suite.traces[i], proof)) {
+			printf("%s%.3s", comma, suite.traces[i]->name);
+			comma = ", ";
+		}
+	printf(" |\n");
+}
+
+static int print_table(void)
+{
+	struct hw_proof *all = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < suite.trace_count; i++) {
+		const struct hw_trace *trace = suite.traces[i];
+
+		all = reallocarray(all, count + trace->proof_count, sizeof(*all));
+		if (!all)
+			return -ENOMEM;
+		memcpy(all + count, trace->proofs, trace->proof_count * sizeof(*all));
+		count += trace->proof_count;
+	}
+	qsort(all, count, sizeof(*all), by_name);
+	printf("| | | traces |\n|---|---|---|\n");
+	for (size_t i = 0; i < count; i++)
+		if (!i || by_name(&all[i - 1], &all[i]))
+			print_row(&all[i]);
+	free(all);
+	return 0;
+}
+
+static int usage(const char *program)
+{
+	fprintf(stderr,
+		"usage: %s [--traces DIR] [--filter GLOB] [--list] [--table]\n"
+		"  --filter  runs the tests whose name matches, as '03*/inotify/*'\n"
+		"  --list    prints the names of the tests\n"
+		"  --table   prints what each trace proves\n",
+		program);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "traces", required_argument, NULL, 't' },
+		{ "filter", required_argument, NULL, 'f' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "table", no_argument, NULL, 'T' },
+		{ 0 },
+	};
+	const char *dir = "tests/conformance";
+	int option, what = 0, failed = 0;
+
+	while ((option = getopt_long(argc, argv, "t:f:lT", options, NULL)) >= 0) {
+		if (option == 't')
+			dir = optarg;
+		else if (option == 'f')
+			cmocka_set_test_filter(optarg);
+		else if (option == 'l' || option == 'T')
+			what = option;
+		else
+			return usage(argv[0]);
+	}
+	if (load_traces(dir) || build_suite())
+		return 1;
+	suite.private_mounts =
+		!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (what == 'T')
+		failed = print_table();
+	for (size_t i = 0; what == 'l' && i < suite.count; i++)
+		puts(suite.units[i].name);
+	if (!what)
+		failed = _cmocka_run_group_tests("conformance", suite.units, suite.count + 1, NULL,
+						 NULL);
+	free_suite();
+	return failed != 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A trace file in memory. README.md describes the format. Needs nothing of the core. */
+#ifndef HW_TESTS_TRACE_H
+#define HW_TESTS_TRACE_H
+
+#include "tests/common/notation.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HW_OP_ARGS 4u
+#define HW_TRACE_LINE_MAX 65536u
+#define HW_TRACE_ITEMS_MAX 4096u /* of each list of a trace */
+#define HW_RULES 14u
+
+struct hw_verb;
+
+struct hw_op {
+	const struct hw_verb *verb; /* static: ops.c */
+	struct hw_bytes args[HW_OP_ARGS];
+	unsigned argc;
+	bool outside; /* names are below the directory beside the share */
+	unsigned line;
+	char *text; /* owned: as it stands in the file */
+};
+
+struct hw_ops {
+	struct hw_op *items; /* owned */
+	size_t count;
+};
+
+/* One event line, in the only form hw_notation_text() writes. */
+struct hw_line {
+	char *text; /* owned */
+	unsigned line;
+	enum hw_where { HW_EVERYWHERE, HW_NOT_POLLING, HW_POLLING_ONLY } where;
+};
+
+struct hw_lines {
+	struct hw_line *items; /* owned */
+	size_t count;
+};
+
+/* What happens between two observations, and what the second one must tell. */
+struct hw_step {
+	struct hw_ops ops;
+	struct hw_lines events;
+};
+
+/* What a header line "proves KIND NAME" says. */
+struct hw_proof {
+	char *kind; /* owned: "rule", "scenario", "failure" */
+	char *name; /* owned */
+};
+
+struct hw_trace {
+	char *name; /* owned: the file's, without .trace */
+	char *path; /* owned */
+	struct hw_proof *proofs;
+	size_t proof_count;
+	char **excludes; /* owned, each owned */
+	size_t exclude_count;
+	uint64_t settle_ns; /* of the step run; 0: off */
+	bool requires_root;
+	bool polling_requires_root;
+	struct hw_ops setup;
+	struct hw_step *steps;
+	size_t step_count;
+	bool has_burst; /* `burst` holds what a burst must tell */
+	struct hw_lines burst;
+	char *no_burst; /* owned: why it is not run as a burst; NULL: it is */
+};
+
+/* Mistakes go to stderr as file:line: text. -EINVAL, -ENOMEM, -errno of the file. */
+int hw_trace_load(const char *path, struct hw_trace **ret);
+void hw_trace_destroy(struct hw_trace *trace); /* NULL is fine */
+
+#endif

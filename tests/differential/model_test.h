@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HW_TESTS_MODEL_TEST_H
+#define HW_TESTS_MODEL_TEST_H
+
+/* The judge is judged first: streams that contradict themselves must be refused. cmocka test
+ * functions. */
+void model_replays_consistent_streams(void **state);
+void model_refuses_contradictions(void **state);
+void model_sees_differences(void **state);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Two processes do random things to a share while a watcher runs. What it told, replayed, must be
+ * what is on disk, and every file must have been told of after its last change: run for each seed
+ * under each watcher.
+ */
+#include "model_test.h"
+#include "writer.h"
+
+#include "tests/common/notation.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WRITERS 2u
+#define KEPT_EVENTS 40u
+#define SCAN_NS (10 * HW_MS)
+#define DEADLINE_NS (120 * INT64_C(1000000000))
+
+struct settings {
+	uint64_t first;
+	uint64_t seeds;
+	unsigned operations;
+};
+
+/* One seed under one watcher. */
+struct run {
+	uint64_t seed;
+	const char *backend;
+	char *base;
+	char *root; /* owned: BASE/share */
+	struct hw_rig *rig;
+	struct hw_model *model;
+	pid_t writers[WRITERS];
+	unsigned running;
+	char *events[KEPT_EVENTS]; /* owned: the last ones, a ring */
+	uint64_t event_count;
+	FILE *log; /* owned: BASE/events.log, all of them */
+	bool failed;
+};
+
+static struct settings settings = { .first = 1, .seeds = 20, .operations = 300 };
+
+static void fail_run(struct run *run, const char *what, const char *detail)
+{
+	print_error("seed %llu, %s: %s: %s\n", (unsigned long long)run->seed, run->backend, what,
+		    detail);
+	run->failed = true;
+}
+
+static void fail_errno(struct run *run, const char *what, int error)
+{
+	fail_run(run, what, strerror(-error));
+}
+
+static void keep_event(struct run *run, const struct hw_event *event)
+{
+	char **slot = &run->events[run->event_count++ % KEPT_EVENTS];
+
+	free(*slot);
+	*slot = hw_notation_text(event);
+	if (*slot)
+		fprintf(run->log, "%lld %s\n", (long long)event->time_ns, *slot);
+}
+
+static void replay(struct run *run)
+{
+	struct hw_event event;
+	char why[160] = "";
+	int r = 0;
+
+	while (!run->failed && (r = hw_rig_next(run->rig, &event)) > 0) {
+		keep_event(run, &event);
+		r = hw_model_apply(run->model, &event, why, sizeof(why));
+		if (r)
+			fail_run(run, "not a consistent history", why);
+		if (event.kind == HW_RESCAN)
+			fail_run(run, "a rescan", "nothing here is out of reach");
+	}
+	if (r < 0 && !run->failed)
+		fail_errno(run, "the journal", r);
+}
+
+static void reap(struct run *run)
+{
+	int status;
+
+	for (unsigned i = 0; i < WRITERS; i++)
+		if (run->writers[i] > 0 && waitpid(run->writers[i], &status, WNOHANG) > 0) {
+			if (!WIFEXITED(status) || WEXITSTATUS(status))
+				fail_run(run, "a writer", "failed");
+			run->writers[i] = 0;
+			run->running--;
+		}
+}
+
+/* The writers wait at a pipe until the share is online, so they are forked before the first thread
+ * is made. */
+static int start_writers(struct run *run)
+{
+	int pipe_fds[2];
+
+	if (pipe2(pipe_fds, O_CLOEXEC))
+		return -errno;
+	for (unsigned i = 0; i < WRITERS; i++) {
+		const struct hw_writer_config config = {
+			.base = run->base,
+			.seed = run->seed * WRITERS + i,
+			.names_seed = run->seed,
+			.operations = settings.operations,
+			.number = i,
+		};
+		run->writers[i] = hw_writer_start(&config, pipe_fds);
+		if (run->writers[i] > 0)
+			run->running++;
+	}
+	(void)close(pipe_fds[0]); /* the writers' */
+	return run->running == WRITERS ? pipe_fds[1] : -EAGAIN;
+}
+
+static int prepare(struct run *run, const char *parent)
+{
+	char *outside = NULL, *log = NULL;
+	int r = 0;
+
+	run->base = hw_scratch_create(parent);
+	if (!run->base || asprintf(&run->root, "%s/share", run->base) < 0 ||
+	    asprintf(&outside, "%s/outside", run->base) < 0 ||
+	    asprintf(&log, "%s/events.log", run->base) < 0)
+		return -ENOMEM;
+	run->log = fopen(log, "we");
+	if (!run->log || mkdir(run->root, 0755) || mkdir(outside, 0755))
+		r = -errno;
+	free(outside);
+	free(log);
+	return r ? r : hw_model_create(&run->model);
+}
+
+static int watch(struct run *run, int start_fd)
+{
+	const struct hw_rig_config config = {
+		.backend = run->backend,
+		.root = run->root,
+		.interval_ns = SCAN_NS,
+	};
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	const char *why;
+	int r = hw_rig_start(&config, &run->rig, &why);
+
+	hw_model_look(run->model, run->root);
+	(void)close(start_fd); /* the writers begin */
+	while (!r && run->running && !run->failed) {
+		hw_rig_turn(run->rig, 5);
+		replay(run);
+		reap(run);
+		if (hw_clock_monotonic_ns() > deadline)
+			r = -ETIMEDOUT;
+	}
+	hw_clock_tick();
+	if (!r && !run->failed)
+		r = hw_rig_flush(run->rig);
+	if (!r)
+		replay(run);
+	return r;
+}
+
+static bool is_polling(const struct run *run)
+{
+	return !strcmp(run->backend, "polling");
+}
+
+/*
+ * A file that gets another name, is changed through it and loses it, all before the directory of
+ * that name is watched: the kernel tells nobody. Under its watchers files that ever had several
+ * names are left out of the check.
+ */
+static ino_t *read_linked(const struct run *run, size_t *ret_count)
+{
+	char *path, *bytes = NULL;
+	size_t size = 0, room = 1 << 16;
+	FILE *in;
+
+	if (is_polling(run) || asprintf(&path, "%s/linked", run->base) < 0)
+		return NULL;
+	in = fopen(path, "re");
+	free(path);
+	bytes = in ? malloc(room) : NULL;
+	if (bytes)
+		size = fread(bytes, 1, room, in);
+	if (in)
+		(void)fclose(in); /* only read */
+	*ret_count = size / sizeof(ino_t);
+	return (ino_t *)(void *)bytes;
+}
+
+static void judge(struct run *run)
+{
+	size_t linked_count = 0;
+	ino_t *linked = read_linked(run, &linked_count);
+	const struct hw_model_excuse excuse = { linked, linked_count, is_polling(run) };
+	struct hw_model *truth;
+	char *text = NULL;
+	size_t size;
+	FILE *report = open_memstream(&text, &size);
+
+	if (!report || hw_model_create(&truth))
+		abort();
+	int r = hw_model_load(truth, run->root);
+	size_t wrong = hw_model_compare(run->model, truth, report);
+	size_t stale = wrong ? 0 : hw_model_check_beliefs_but(run->model, &excuse, report);
+	(void)fclose(report); /* memory */
+	if (r)
+		fail_errno(run, "the disk", r);
+	else if (wrong)
+		fail_run(run, "the replayed stream is not what is on disk", text);
+	else if (stale)
+		fail_run(run, "a change was not told", text);
+	free(text);
+	hw_model_destroy(truth);
+	free(linked);
+}
+
+static void show_events(const struct run *run)
+{
+	uint64_t first = run->event_count > KEPT_EVENTS ? run->event_count - KEPT_EVENTS : 0;
+
+	print_error("the last %llu of %llu events:\n",
+		    (unsigned long long)(run->event_count - first),
+		    (unsigned long long)run->event_count);
+	for (uint64_t i = first; i < run->event_count; i++) {
+		const char *text = run->events[i % KEPT_EVENTS];
+
+		print_error("  %s\n", text ? text : "?");
+	}
+	print_error("kept: %s (events.log has all of them, writer-*.log says who did what when)\n",
+		    run->base);
+}
+
+static void finish(struct run *run)
+{
+	for (unsigned i = 0; i < WRITERS; i++)
+		if (run->writers[i] > 0)
+			(void)waitpid(run->writers[i], NULL,
+				      0); /* their pipe is closed: they end */
+	hw_rig_stop(run->rig);
+	hw_model_destroy(run->model);
+	if (run->log)
+		(void)fclose(run->log); /* only for people */
+	for (unsigned i = 0; i < KEPT_EVENTS; i++)
+		free(run->events[i]);
+	if (run->base && !run->failed)
+		hw_scratch_remove(run->base);
+	else
+		free(run->base);
+	free(run->root);
+}
+
+/* 1: this watcher cannot work here. */
+static int run_seed(const char *backend, uint64_t seed, const char *parent)
+{
+	struct run run = { .seed = seed, .backend = backend };
+	int start_fd = -1, r = prepare(&run, parent);
+
+	if (!r)
+		start_fd = start_writers(&run);
+	if (start_fd < 0)
+		r = start_fd;
+	else if (!r)
+		r = watch(&run, start_fd);
+	bool unable = r == -EOPNOTSUPP;
+	if (!r && !run.failed)
+		judge(&run);
+	else if (r && !unable)
+		fail_errno(&run, "run", r);
+	if (run.failed && run.base)
+		show_events(&run);
+	bool failed = run.failed;
+	finish(&run);
+	return failed ? -1 : unable;
+}
+
+/* The seeds take turns on the filesystems. */
+static void stream_replays_to_the_disk(void **state)
+{
+	const char *backend = *state;
+	unsigned places, failed = 0;
+	const struct hw_place *place = hw_scratch_places(&places);
+
+	for (uint64_t i = 0; i < settings.seeds; i++) {
+		int r = run_seed(backend, settings.first + i, place[i % places].path);
+
+		if (r > 0) {
+			print_message("%s: cannot work here\n", backend);
+			skip();
+		}
+		failed += r < 0;
+	}
+	if (failed)
+		fail_msg("%s: %u of %llu seeds failed", backend, failed,
+			 (unsigned long long)settings.seeds);
+}
+
+static int usage(const char *program)
+{
+	fprintf(stderr,
+		"usage: %s [--first SEED] [--seeds COUNT] [--operations COUNT] [--filter GLOB]\n",
+		program);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "first", required_argument, NULL, 'f' },
+		{ "seeds", required_argument, NULL, 's' },
+		{ "operations", required_argument, NULL, 'o' },
+		{ "filter", required_argument, NULL, 'F' },
+		{ 0 },
+	};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(model_replays_consistent_streams),
+		cmocka_unit_test(model_refuses_contradictions),
+		cmocka_unit_test(model_sees_differences),
+		{ "random/inotify", stream_replays_to_the_disk, NULL, NULL,
+		  (void *)(uintptr_t) "inotify" },
+		{ "random/fanotify", stream_replays_to_the_disk, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify" },
+		{ "random/fanotify-inode", stream_replays_to_the_disk, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify-inode" },
+		{ "random/polling", stream_replays_to_the_disk, NULL, NULL,
+		  (void *)(uintptr_t) "polling" },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "f:s:o:F:", options, NULL)) >= 0) {
+		if (option == 'f')
+			settings.first = strtoull(optarg, NULL, 10);
+		else if (option == 's')
+			settings.seeds = strtoull(optarg, NULL, 10);
+		else if (option == 'o')
+			settings.operations = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'F')
+			cmocka_set_test_filter(optarg);
+		else
+			return usage(argv[0]);
+	}
+	return cmocka_run_group_tests_name("differential", tests, NULL, NULL);
+}

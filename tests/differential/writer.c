@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "writer.h"
+
+#include "tests/common/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define NAMES 14u
+#define NAME_MAX_BYTES 12u
+#define DEPTH_MAX 5u
+#define PATH_BYTES 512u /* BASE, DEPTH_MAX names and their slashes */
+
+struct writer {
+	const struct hw_writer_config *config;
+	uint64_t state; /* of the random numbers */
+	char names[NAMES][NAME_MAX_BYTES + 1];
+	FILE *log;
+	int linked; /* BASE/linked */
+};
+
+/* splitmix64 */
+static uint64_t next(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static unsigned pick(struct writer *w, unsigned below)
+{
+	return (unsigned)(next(&w->state) % below);
+}
+
+/* Arbitrary bytes, but none that a file name may not have, and never a name that means a directory.
+ */
+static void make_names(struct writer *w)
+{
+	uint64_t state = w->config->names_seed;
+
+	for (unsigned i = 0; i < NAMES; i++) {
+		unsigned len = 1 + (unsigned)(next(&state) % NAME_MAX_BYTES);
+
+		for (unsigned k = 0; k < len; k++) {
+			char c = (char)(next(&state) % (i % 2 ? 256 : 26));
+
+			if (!(i % 2))
+				c = (char)('a' + c);
+			w->names[i][k] = c && c != '/' && c != '.' ? c : '_';
+		}
+	}
+}
+
+static int no_dots(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Appends the name of one entry of the directory at path, if it has any. */
+static bool pick_entry(struct writer *w, char *path)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, no_dots, by_bytes);
+	unsigned chosen = count > 0 ? pick(w, (unsigned)count) : 0;
+	size_t len = strlen(path);
+	bool fits = false;
+
+	for (int i = 0; i < count; i++) {
+		if ((unsigned)i == chosen && len + strlen(entries[i]->d_name) + 2 < PATH_BYTES) {
+			(void)snprintf(path + len, PATH_BYTES - len, "/%s",
+				       entries[i]->d_name); /* fits */
+			fits = true;
+		}
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return fits;
+}
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static void pick_dir(struct writer *w, const char *top, char *path)
+{
+	char below[PATH_BYTES];
+	unsigned depth = pick(w, DEPTH_MAX);
+
+	(void)snprintf(path, PATH_BYTES, "%s/%s", w->config->base, top); /* fits */
+	for (unsigned tries = 0; depth && tries < 8; tries++) {
+		memcpy(below, path, PATH_BYTES);
+		if (!pick_entry(w, below))
+			return;
+		if (is_dir(below)) {
+			memcpy(path, below, PATH_BYTES);
+			depth--;
+		}
+	}
+}
+
+/* A name that may or may not be there. */
+static void pick_new(struct writer *w, const char *top, char *path)
+{
+	pick_dir(w, top, path);
+	size_t len = strlen(path);
+	(void)snprintf(path + len, PATH_BYTES - len, "/%s", w->names[pick(w, NAMES)]); /* fits */
+}
+
+/* A name that was there a moment ago, if there is any. */
+static void pick_old(struct writer *w, const char *top, char *path)
+{
+	pick_dir(w, top, path);
+	if (!pick_entry(w, path))
+		pick_new(w, top, path);
+}
+
+/* ---- operations: what fails, fails ---- */
+
+static int write_file(struct writer *w, const char *path, int flags)
+{
+	char data[256];
+	size_t len = pick(w, sizeof(data));
+	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	int r = 0;
+
+	if (fd < 0)
+		return -1;
+	memset(data, 'a' + (int)pick(w, 26), sizeof(data));
+	if (len && write(fd, data, len) < 0)
+		r = -1;
+	(void)close(fd); /* nothing depends on it */
+	return r;
+}
+
+static int do_create(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_new(w, "share", a);
+	return write_file(w, a, O_WRONLY | O_CREAT | O_EXCL);
+}
+
+static int do_write(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_old(w, "share", a);
+	return write_file(w, a, O_WRONLY | O_TRUNC);
+}
+
+static int do_append(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_old(w, "share", a);
+	return write_file(w, a, O_WRONLY | O_APPEND);
+}
+
+static int do_truncate(struct writer *w, char *a, char *b)
+{
+	struct stat st;
+
+	(void)b;
+	pick_old(w, "share", a);
+	if (lstat(a, &st) || !S_ISREG(st.st_mode))
+		return -1;
+	return truncate(a, (off_t)pick(w, 300));
+}
+
+static int do_mkdir(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_new(w, "share", a);
+	return mkdir(a, 0755);
+}
+
+/* mkdir -p with a file in each level. */
+static int do_mkdir_parents(struct writer *w, char *a, char *b)
+{
+	int r = 0;
+
+	pick_new(w, "share", a);
+	for (unsigned i = 0; !r && i < 3; i++) {
+		size_t len = strlen(a);
+
+		r = mkdir(a, 0755);
+		if (!r && snprintf(b, PATH_BYTES, "%s/file", a) < (int)PATH_BYTES)
+			(void)write_file(w, b, O_WRONLY | O_CREAT);
+		if (len + NAME_MAX_BYTES + 2 >= PATH_BYTES)
+			break;
+		(void)snprintf(a + len, PATH_BYTES - len, "/%s",
+			       w->names[pick(w, NAMES)]); /* fits */
+	}
+	*b = '\0';
+	return r;
+}
+
+static int do_rename(struct writer *w, char *a, char *b)
+{
+	pick_old(w, "share", a);
+	if (pick(w, 3))
+		pick_new(w, "share", b);
+	else
+		pick_old(w, "share", b);
+	return rename(a, b);
+}
+
+static int do_exchange(struct writer *w, char *a, char *b)
+{
+	pick_old(w, "share", a);
+	pick_old(w, "share", b);
+	return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+}
+
+static int do_move_in(struct writer *w, char *a, char *b)
+{
+	pick_old(w, "outside", a);
+	pick_new(w, "share", b);
+	return rename(a, b);
+}
+
+static int do_move_out(struct writer *w, char *a, char *b)
+{
+	pick_old(w, "share", a);
+	pick_new(w, "outside", b);
+	return rename(a, b);
+}
+
+static int do_outside(struct writer *w, char *a, char *b)
+{
+	struct stat st;
+
+	if (!pick(w, 3)) {
+		pick_old(w, "outside", a);
+		/* No event of the share tells what is written through a name outside it. */
+		if (lstat(a, &st) || st.st_nlink > 1)
+			return -1;
+		return write_file(w, a, O_WRONLY | O_APPEND);
+	}
+	pick_new(w, "outside", a);
+	if (pick(w, 2))
+		return write_file(w, a, O_WRONLY | O_CREAT | O_EXCL);
+	if (mkdir(a, 0755) || snprintf(b, PATH_BYTES, "%s/in", a) >= (int)PATH_BYTES)
+		return -1;
+	return write_file(w, b, O_WRONLY | O_CREAT | O_EXCL);
+}
+
+static int do_link(struct writer *w, char *a, char *b)
+{
+	struct stat st;
+
+	pick_old(w, "share", a);
+	pick_new(w, "share", b);
+	if (link(a, b))
+		return -1;
+	if (!lstat(b, &st) && write(w->linked, &st.st_ino, sizeof(st.st_ino)) < 0)
+		return -1;
+	return 0;
+}
+
+static int do_symlink(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_new(w, "share", a);
+	return symlink(pick(w, 2) ? "." : "nowhere", a);
+}
+
+static int do_mknod(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_new(w, "share", a);
+	return mknod(a, (pick(w, 2) ? S_IFIFO : S_IFREG) | 0644, 0);
+}
+
+static int do_chmod(struct writer *w, char *a, char *b)
+{
+	struct stat st;
+
+	(void)b;
+	pick_old(w, "share", a);
+	if (lstat(a, &st) || S_ISLNK(st.st_mode))
+		return -1;
+	return chmod(a, (S_ISDIR(st.st_mode) ? 0700 : 0600) | pick(w, 64));
+}
+
+static int do_chown(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_old(w, "share", a);
+	return lchown(a, pick(w, 4), (gid_t)-1);
+}
+
+static int do_utimens(struct writer *w, char *a, char *b)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
+
+	(void)b;
+	pick_old(w, "share", a);
+	if (pick(w, 2))
+		times[1] = (struct timespec){ .tv_sec = (time_t)(1000000000 + pick(w, 1000)) };
+	return utimensat(AT_FDCWD, a, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static int do_xattr(struct writer *w, char *a, char *b)
+{
+	char value = (char)('0' + pick(w, 10));
+
+	(void)b;
+	pick_old(w, "share", a);
+	return lsetxattr(a, "user.random", &value, 1, 0);
+}
+
+static int do_unlink(struct writer *w, char *a, char *b)
+{
+	(void)b;
+	pick_old(w, "share", a);
+	return unlink(a);
+}
+
+static int do_remove_tree(struct writer *w, char *a, char *b)
+{
+	char top[PATH_BYTES];
+
+	(void)b;
+	(void)snprintf(top, sizeof(top), "%s/share", w->config->base); /* fits */
+	pick_old(w, "share", a);
+	return strcmp(a, top) ? hw_scratch_remove_at(AT_FDCWD, a) : -1;
+}
+
+/* How often each is chosen: what makes more than what removes, so that trees grow. */
+static const struct {
+	const char *name;
+	unsigned weight;
+	int (*run)(struct writer *w, char *a, char *b);
+} operations[] = {
+	{ "create", 14, do_create },  { "write", 8, do_write },
+	{ "append", 8, do_append },   { "truncate", 4, do_truncate },
+	{ "mkdir", 10, do_mkdir },    { "mkdir -p", 6, do_mkdir_parents },
+	{ "rename", 14, do_rename },  { "exchange", 5, do_exchange },
+	{ "move in", 5, do_move_in }, { "move out", 4, do_move_out },
+	{ "outside", 5, do_outside }, { "link", 5, do_link },
+	{ "symlink", 3, do_symlink }, { "mknod", 3, do_mknod },
+	{ "chmod", 4, do_chmod },     { "chown", 3, do_chown },
+	{ "utimens", 4, do_utimens }, { "xattr", 3, do_xattr },
+	{ "unlink", 6, do_unlink },   { "rm -r", 2, do_remove_tree },
+};
+#define OPERATIONS (sizeof(operations) / sizeof(*operations))
+
+static unsigned pick_operation(struct writer *w)
+{
+	unsigned total = 0, i = 0;
+
+	for (unsigned k = 0; k < OPERATIONS; k++)
+		total += operations[k].weight;
+	for (unsigned at = pick(w, total); at >= operations[i].weight; i++)
+		at -= operations[i].weight;
+	return i;
+}
+
+static void put_quoted(FILE *out, const char *path)
+{
+	for (; *path; path++)
+		fprintf(out, *path <= ' ' || *path > '~' ? "\\x%02x" : "%c", (unsigned char)*path);
+}
+
+static void write_log(struct writer *w, const char *name, const char *a, const char *b, int error)
+{
+	size_t base = strlen(w->config->base) + 1;
+
+	fprintf(w->log, "%lld %s ", (long long)hw_clock_realtime_ns(), name);
+	put_quoted(w->log, strlen(a) > base ? a + base : a);
+	fputc(' ', w->log);
+	put_quoted(w->log, strlen(b) > base ? b + base : b);
+	fprintf(w->log, " %s\n", error ? strerror(error) : "");
+}
+
+static void work(struct writer *w)
+{
+	for (unsigned i = 0; i < w->config->operations; i++) {
+		char a[PATH_BYTES] = "", b[PATH_BYTES] = "";
+		unsigned op = pick_operation(w);
+
+		errno = 0;
+		int r = operations[op].run(w, a, b);
+		write_log(w, operations[op].name, a, b, r ? errno : 0);
+	}
+}
+
+static int run(const struct hw_writer_config *config, int start_fd)
+{
+	struct writer w = { .config = config, .state = config->seed };
+	char path[PATH_BYTES], byte;
+
+	(void)snprintf(path, sizeof(path), "%s/writer-%u.log", config->base,
+		       config->number); /* fits */
+	w.log = fopen(path, "we");
+	(void)snprintf(path, sizeof(path), "%s/linked", config->base); /* fits */
+	w.linked = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (!w.log || w.linked < 0)
+		return 1;
+	make_names(&w);
+	if (read(start_fd, &byte, 1) < 0)
+		return 1;
+	work(&w);
+	return fclose(w.log) ? 1 : 0;
+}
+
+pid_t hw_writer_start(const struct hw_writer_config *config, const int pipe_fds[2])
+{
+	if (strlen(config->base) > PATH_BYTES / 2)
+		return -ENAMETOOLONG;
+	pid_t pid = fork();
+
+	if (!pid) {
+		(void)close(pipe_fds[1]); /* or its end would never be seen */
+		_exit(run(config, pipe_fds[0]));
+	}
+	return pid < 0 ? -errno : pid;
+}

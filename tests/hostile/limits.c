@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Too few descriptors, inotify watches, fanotify marks: what cannot be watched is polled, and said
+ * so once. */
+#include "support/fixture.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- descriptors ---- */
+
+static void allow_descriptors(void *arg)
+{
+	rlim_t count = *(const rlim_t *)arg;
+	struct rlimit limit = { count, count };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		_exit(125);
+}
+
+static void populate(struct fixture *f, unsigned dirs)
+{
+	for (unsigned i = 0; i < dirs; i++) {
+		world_mkdir(world_path(f->root, "d%u", i));
+		world_write(world_path(f->root, "d%u/file", i), "x");
+	}
+}
+
+/* Every directory is touched, new ones come at once and deep. */
+static void change_all(struct fixture *f, unsigned dirs, unsigned round)
+{
+	for (unsigned i = 0; i < dirs; i++) {
+		char path[512];
+		int len = snprintf(path, sizeof(path), "%s/d%u/r%u", f->root, i, round);
+
+		world_mkdir(path);
+		for (unsigned level = 0; i % 50 == 0 && level < 100; level++) {
+			len += snprintf(path + len, sizeof(path) - (size_t)len, "/l");
+			world_mkdir(path);
+		}
+		(void)snprintf(path + len, sizeof(path) - (size_t)len, "/f");
+		world_write(path, "x");
+		if (i % 3 == 0)
+			assert_int_equal(rename(world_path(f->root, "d%u/r%u", i, round),
+						world_path(f->root, "d%u/m%u", i, round)),
+					 0);
+	}
+}
+
+static void change_with_few_descriptors(struct fixture *f, rlim_t count)
+{
+	enum { DIRS = 150 };
+
+	if (!world_has_watcher(f->watcher, f->root))
+		skip();
+	populate(f, DIRS);
+	fixture_watch(f, allow_descriptors, &count);
+	for (unsigned round = 0; round < 2; round++) {
+		change_all(f, DIRS, round);
+		fixture_expect_equal(f);
+	}
+	assert_true(program_descriptors(&f->program) <= count);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void sixty_four_descriptors_are_enough(void **state)
+{
+	change_with_few_descriptors(*state, 64);
+}
+
+static void thirty_two_descriptors_are_enough(void **state)
+{
+	change_with_few_descriptors(*state, 32);
+}
+
+/* Down to none at all: it works, or says why not. */
+static void too_few_descriptors_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	populate(f, 20);
+	for (rlim_t count = 0; count < 28; count++) {
+		struct program p;
+
+		PROGRAM_START(&p, allow_descriptors, &count, HOSTWATCH, "watch", "--watcher",
+			      f->watcher, "--exit-after-idle", "20ms", f->root);
+		int status = program_end(&p, 0);
+
+		/* Below 4 the loader of shared libraries gives up before main(). */
+		if (status < 0 || (count > 3 && status > 1) ||
+		    (count > 3 && status == 1 && !p.err.len))
+			fail_msg("%lu descriptors: status %d: %s", (unsigned long)count, status,
+				 p.err.bytes);
+		program_free(&p);
+	}
+}
+
+/* ---- the kernel's limits, of a user namespace of the program's own ---- */
+
+struct limit {
+	const char *file; /* below /proc/sys/user */
+	unsigned value;
+};
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		_exit(125);
+	(void)close(fd); /* written */
+}
+
+static void enter_limits(void *arg)
+{
+	const struct limit *limit = arg;
+	char text[64], path[128];
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (unshare(CLONE_NEWUSER))
+		_exit(125);
+	write_file("/proc/self/setgroups", "deny");
+	(void)snprintf(text, sizeof(text), "0 %u 1", uid);
+	write_file("/proc/self/uid_map", text);
+	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
+	write_file("/proc/self/gid_map", text);
+	(void)snprintf(path, sizeof(path), "/proc/sys/user/%s", limit->file);
+	(void)snprintf(text, sizeof(text), "%u", limit->value);
+	write_file(path, text);
+}
+
+static void need_limits(struct limit *limit)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		enter_limits(limit);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status) {
+		print_message("no user namespace with a %s of its own\n", limit->file);
+		skip();
+	}
+}
+
+/* What the program says about a limit: once, with its value and what helps. */
+static void expect_told(struct fixture *f, const char *what, unsigned value, const char *remedy)
+{
+	const char *said = f->program.err.bytes;
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), " %u", value);
+	if (program_count(&f->program.err, what) != 1 || !strstr(said, number) ||
+	    !strstr(said, remedy) || !strstr(said, "polling"))
+		fail_msg("not told once: \"%s\", \"%s\", \"%s\": %s", what, number, remedy, said);
+}
+
+static void run_into_limit(struct fixture *f, struct limit *limit)
+{
+	enum { DIRS = 120 };
+
+	need_limits(limit);
+	populate(f, DIRS);
+	fixture_watch(f, enter_limits, limit);
+	change_all(f, DIRS, 0);
+	fixture_expect_equal(f);
+	change_all(f, DIRS, 1);
+	fixture_expect_equal(f);
+}
+
+static void what_exceeds_inotify_watches_is_polled(void **state)
+{
+	struct limit limit = { "max_inotify_watches", 50 };
+	struct fixture *f = *state;
+
+	f->watcher = "inotify";
+	run_into_limit(f, &limit);
+	expect_told(f, "no more inotify watches", limit.value, "sysctl");
+	/* Where it could watch it still does. */
+	assert_non_null(strstr(f->program.err.bytes, "inotify watches \""));
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void without_inotify_instances_all_is_polled(void **state)
+{
+	struct limit limit = { "max_inotify_instances", 0 };
+	struct fixture *f = *state;
+
+	f->watcher = "inotify";
+	run_into_limit(f, &limit);
+	expect_told(f, "no more inotify instances", limit.value, "sysctl");
+	assert_non_null(strstr(f->program.err.bytes, "polling watches \""));
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void one_inotify_instance_is_enough(void **state)
+{
+	struct limit limit = { "max_inotify_instances", 1 };
+	struct fixture *f = *state;
+
+	f->watcher = "inotify";
+	run_into_limit(f, &limit);
+	assert_non_null(strstr(f->program.err.bytes, "inotify watches \""));
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void what_exceeds_fanotify_marks_is_polled(void **state)
+{
+	struct limit limit = { "max_fanotify_marks", 50 };
+	struct fixture *f = *state;
+
+	f->watcher = "fanotify";
+	run_into_limit(f, &limit);
+	expect_told(f, "no more fanotify marks", limit.value, "sysctl");
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void without_fanotify_groups_all_is_polled(void **state)
+{
+	struct limit limit = { "max_fanotify_groups", 0 };
+	struct fixture *f = *state;
+
+	f->watcher = "fanotify";
+	run_into_limit(f, &limit);
+	expect_told(f, "no more fanotify groups", limit.value, "sysctl");
+	assert_int_equal(fixture_end(f), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		HOSTILE_TEST_EACH(sixty_four_descriptors_are_enough),
+		HOSTILE_TEST_EACH(thirty_two_descriptors_are_enough),
+		HOSTILE_TEST_EACH(too_few_descriptors_are_told),
+		HOSTILE_TEST(what_exceeds_inotify_watches_is_polled),
+		HOSTILE_TEST(without_inotify_instances_all_is_polled),
+		HOSTILE_TEST(one_inotify_instance_is_enough),
+		HOSTILE_TEST(what_exceeds_fanotify_marks_is_polled),
+		HOSTILE_TEST(without_fanotify_groups_all_is_polled),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Roots that are not there, are no directories, go away and come back. */
+#include "support/fixture.h"
+
+#include "tests/common/scratch.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- what is refused ---- */
+
+static void refused(const char *dir, const char *reason, program_prepare_fn *prepare)
+{
+	struct program p;
+
+	PROGRAM_START(&p, prepare, NULL, HOSTWATCH, "watch", "--json", dir);
+	int status = program_end(&p, 0);
+
+	if (status != 1 || !strstr(p.err.bytes, reason) || program_count(&p.err, "\n") != 1)
+		fail_msg("\"%.80s\": exit status %d, not 1 and one line with \"%s\": %s", dir,
+			 status, reason, p.err.bytes);
+	assert_int_equal(p.out.len, 0);
+	program_free(&p);
+}
+
+static void what_is_no_directory_is_refused_with_the_reason(void **state)
+{
+	struct fixture *f = *state;
+	char *longest = malloc(5000);
+
+	assert_non_null(longest);
+	memset(longest, 'x', 4999);
+	longest[4999] = '\0';
+	world_write(world_path(f->root, "file"), "x");
+	assert_int_equal(mkfifo(world_path(f->root, "fifo"), 0600), 0);
+	assert_int_equal(symlink("nowhere", world_path(f->root, "broken")), 0);
+	assert_int_equal(symlink("circle", world_path(f->root, "circle")), 0);
+	refused(world_path(f->root, "missing"), "No such file or directory", NULL);
+	refused(world_path(f->root, "missing/below"), "No such file or directory", NULL);
+	refused(world_path(f->root, "file"), "Not a directory", NULL);
+	refused(world_path(f->root, "file/below"), "Not a directory", NULL);
+	refused(world_path(f->root, "fifo"), "Not a directory", NULL);
+	refused(world_path(f->root, "broken"), "No such file or directory", NULL);
+	refused(world_path(f->root, "circle"), "Too many levels of symbolic links", NULL);
+	refused("", "No such file or directory", NULL);
+	refused(longest, "File name too long", NULL);
+	free(longest);
+}
+
+static void a_directory_without_permission_is_refused_with_the_reason(void **state)
+{
+	struct fixture *f = *state;
+
+	world_need_root();
+	assert_int_equal(chmod(f->root, 0700), 0);
+	refused(f->root, "Permission denied", world_become_nobody);
+	assert_int_equal(chmod(f->root, 0711), 0);
+	refused(f->root, "Permission denied", world_become_nobody);
+}
+
+static void the_daemon_names_the_line_of_a_bad_path(void **state)
+{
+	static const char *const paths[] = { "missing", "file", "circle" };
+	struct fixture *f = *state;
+
+	world_write(world_path(f->dir, "file"), "x");
+	assert_int_equal(symlink("circle", world_path(f->dir, "circle")), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		FILE *file = fopen(world_path(f->dir, "conf"), "we");
+		struct program p;
+
+		assert_non_null(file);
+		(void)fprintf(file, "[hostwatch]\ncontrol =\n[share one]\npath = %s/%s\n", f->dir,
+			      paths[i]);
+		assert_int_equal(fclose(file), 0);
+		PROGRAM_START(&p, NULL, NULL, HOSTWATCHD, "-c", world_path(f->dir, "conf"));
+		assert_int_equal(program_end(&p, 0), 78);
+		assert_non_null(strstr(p.err.bytes, "/conf:4: "));
+		program_free(&p);
+	}
+}
+
+/* ---- links ---- */
+
+static void a_root_may_be_a_link(void **state)
+{
+	struct fixture *f = *state;
+	char *link = strdup(world_path(f->dir, "link"));
+
+	assert_non_null(link);
+	assert_int_equal(symlink("share", link), 0);
+	free(f->root);
+	f->root = link; /* what it leads to goes with the test's directory */
+	fixture_watch(f, NULL, NULL);
+	world_write(world_path(f->root, "file"), "x");
+	/* Links in it are entries, wherever they lead. */
+	assert_int_equal(symlink("..", world_path(f->root, "up")), 0);
+	assert_int_equal(symlink("/", world_path(f->root, "top")), 0);
+	assert_int_equal(symlink(".", world_path(f->root, "here")), 0);
+	fixture_expect_equal(f);
+	assert_int_equal(hw_model_entries(f->replay.told), 4);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void a_link_that_leads_elsewhere_is_another_root(void **state)
+{
+	struct fixture *f = *state;
+	char *link = strdup(world_path(f->dir, "link"));
+
+	assert_non_null(link);
+	world_write(world_path(f->root, "old"), "x");
+	world_mkdir(world_path(f->dir, "other"));
+	world_write(world_path(f->dir, "other/new"), "x");
+	assert_int_equal(symlink("share", link), 0);
+	free(f->root);
+	f->root = link;
+	fixture_watch(f, NULL, NULL);
+	assert_int_equal(symlink("other", world_path(f->dir, "next")), 0);
+	assert_int_equal(rename(world_path(f->dir, "next"), link), 0);
+	fixture_expect_event(f, HW_RESCAN, "");
+	fixture_expect_equal(f);
+	world_write(world_path(f->root, "newer"), "x");
+	fixture_expect_equal(f);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+/* ---- going and coming back ---- */
+
+static void populate(struct fixture *f, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		world_mkdir(world_path(f->root, "dir%u", i));
+		world_write(world_path(f->root, "dir%u/file", i), "x");
+	}
+}
+
+static void a_root_that_is_deleted_and_made_again_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	populate(f, 0, 20);
+	fixture_watch(f, NULL, NULL);
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(hw_scratch_remove_at(AT_FDCWD, f->root), 0);
+		fixture_expect_event(f, HW_RESCAN, "");
+		program_await_count(&f->program, &f->program.err, "is gone", round + 1);
+		world_mkdir(f->root);
+		populate(f, 10 + round, 30);
+		fixture_expect_equal(f);
+		world_write(world_path(f->root, "dir29/after"), "x");
+		fixture_expect_equal(f);
+	}
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void a_root_that_is_replaced_at_once_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	const char *other;
+
+	populate(f, 0, 5);
+	fixture_watch(f, NULL, NULL);
+	world_mkdir(world_path(f->dir, "other"));
+	world_write(world_path(f->dir, "other/inside"), "x");
+	other = world_path(f->dir, "other");
+	assert_int_equal(rename(f->root, world_path(f->dir, "old")), 0);
+	assert_int_equal(rename(other, f->root), 0);
+	fixture_expect_event(f, HW_RESCAN, "");
+	fixture_expect_equal(f);
+	world_write(world_path(f->dir, "old/unseen"), "x");
+	world_write(world_path(f->root, "seen"), "x");
+	fixture_expect_equal(f);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void a_file_in_the_place_of_the_root_is_no_root(void **state)
+{
+	struct fixture *f = *state;
+
+	populate(f, 0, 2);
+	fixture_watch(f, NULL, NULL);
+	assert_int_equal(rename(f->root, world_path(f->dir, "old")), 0);
+	world_write(f->root, "a file");
+	fixture_expect_event(f, HW_RESCAN, "");
+	unsigned used = program_cpu_ms(&f->program);
+
+	/* It waits, and does not spin. */
+	assert_null(program_line(&f->program, 1000));
+	assert_true(program_cpu_ms(&f->program) - used < 200);
+	assert_int_equal(unlink(f->root), 0);
+	assert_int_equal(rename(world_path(f->dir, "old"), f->root), 0);
+	world_write(world_path(f->root, "after"), "x");
+	fixture_expect_equal(f);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void a_root_that_is_mounted_over_shows_what_is_mounted(void **state)
+{
+	struct fixture *f = *state;
+
+	world_need_root();
+	world_need_mounts();
+	populate(f, 0, 3);
+	fixture_watch(f, NULL, NULL);
+	world_mount_tmpfs(f->root, 0);
+	world_write(world_path(f->root, "inside"), "x");
+	fixture_expect_event(f, HW_RESCAN, "");
+	fixture_expect_equal(f);
+	assert_int_equal(umount2(f->root, MNT_DETACH), 0);
+	fixture_expect_equal(f);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		HOSTILE_TEST(what_is_no_directory_is_refused_with_the_reason),
+		HOSTILE_TEST(a_directory_without_permission_is_refused_with_the_reason),
+		HOSTILE_TEST(the_daemon_names_the_line_of_a_bad_path),
+		HOSTILE_TEST_EACH(a_root_may_be_a_link),
+		HOSTILE_TEST_EACH(a_link_that_leads_elsewhere_is_another_root),
+		HOSTILE_TEST_EACH(a_root_that_is_deleted_and_made_again_is_told),
+		HOSTILE_TEST_EACH(a_root_that_is_replaced_at_once_is_noticed),
+		HOSTILE_TEST_EACH(a_file_in_the_place_of_the_root_is_no_root),
+		HOSTILE_TEST_EACH(a_root_that_is_mounted_over_shows_what_is_mounted),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests_name("root", tests, NULL, NULL);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include "program.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PATHS 4u
+#define PATH_ROOM 8192u
+
+void world_need_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	print_message("needs root\n");
+	skip();
+}
+
+void world_need_mounts(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		print_message("a mount namespace: %s\n", strerror(errno));
+		skip();
+	}
+	done = true;
+}
+
+char *world_scratch(void)
+{
+	unsigned count;
+	char *path = hw_scratch_create(hw_scratch_places(&count)->path);
+
+	assert_non_null(path);
+	assert_int_equal(chmod(path, 0755), 0);
+	return path;
+}
+
+const char *world_path(const char *dir, const char *format, ...)
+{
+	static char paths[PATHS][PATH_ROOM];
+	static unsigned next;
+	char *path = paths[next++ % PATHS];
+	int len = snprintf(path, PATH_ROOM, "%s/", dir);
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(path + len, PATH_ROOM - (size_t)len, format,
+			ap); /* tests know their names */
+	va_end(ap);
+	return path;
+}
+
+void world_mkdir(const char *path)
+{
+	if (mkdir(path, 0755))
+		fail_msg("%s: %s", path, strerror(errno));
+}
+
+void world_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		fail_msg("%s: %s", path, strerror(errno));
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+void world_mount_tmpfs(const char *path, unsigned long bytes)
+{
+	char options[64] = "mode=0755";
+
+	if (bytes)
+		(void)snprintf(options, sizeof(options), "mode=0755,size=%lu", bytes);
+	if (mount("tmpfs", path, "tmpfs", 0, options))
+		fail_msg("tmpfs on %s: %s", path, strerror(errno));
+}
+
+void world_bind(const char *from, const char *to)
+{
+	if (mount(from, to, NULL, MS_BIND, NULL))
+		fail_msg("%s on %s: %s", from, to, strerror(errno));
+}
+
+unsigned long world_read_limit(const char *path)
+{
+	unsigned long value = 0;
+	FILE *file = fopen(path, "re");
+
+	if (!file || fscanf(file, "%lu", &value) != 1)
+		fail_msg("%s: %s", path, strerror(errno));
+	(void)fclose(file); /* only read */
+	return value;
+}
+
+bool world_write_limit(const char *path, unsigned long value)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return false;
+	bool written = fprintf(file, "%lu\n", value) > 0;
+
+	return fclose(file) == 0 && written;
+}
+
+void world_become_nobody(void *arg)
+{
+	(void)arg;
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(126);
+	(void)prctl(PR_SET_PDEATHSIG, 9); /* lost with the user */
+}
+
+bool world_has_watcher(const char *name, const char *root)
+{
+	struct program p;
+
+	PROGRAM_START(&p, NULL, NULL, HOSTWATCH, "watch", "--exit-after-idle", "1ms", "--watcher",
+		      name, root);
+	bool has = program_end(&p, 0) == 0 && strstr(p.err.bytes, name) &&
+		   strstr(p.err.bytes, "named by the user");
+
+	if (!has)
+		print_message("%s: %s", name, p.err.bytes);
+	program_free(&p);
+	return has;
+}

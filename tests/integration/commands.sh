@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Commands of hostwatch that need no daemon.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+test_check_tells_every_mistake_at_once() {
+	cat >conf <<-EOF
+		[hostwatch]
+		log_levle = info
+		[share a]
+		path = /nonesuch
+		settle = soon
+		[share b]
+		path = /
+		[share b]
+		path = /tmp
+		[sink events]
+		plugin = socket
+		[sink events]
+		plugin = socket
+		listen = unix:$PWD/s
+		nonsense
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	contains "$text" "conf:2: "
+	contains "$text" "log_level"
+	contains "$text" "conf:4: "
+	contains "$text" "conf:5: "
+	contains "$text" "conf:8: "
+	contains "$text" "conf:12: "
+	contains "$text" "conf:15: "
+}
+
+test_check_accepts_a_share_inside_a_share() {
+	mkdir -p outer/inner
+	printf '[share outer]\npath = %s\n[share inner]\npath = %s\n' "$PWD/outer" "$PWD/outer/inner" >conf
+	equal "" "$("$B/hostwatch" check conf 2>&1)"
+}
+
+test_check_finds_a_missing_file() {
+	status=0
+	text=$("$B/hostwatch" check nonesuch 2>&1) || status=$?
+	[ $status != 0 ]
+	contains "$text" nonesuch
+}
+
+test_plugins_lists_what_is_built() {
+	text=$("$B/hostwatch" plugins)
+	for file in "$B"/plugins/*.so "$B"/sinks/*.so; do
+		name=$(basename "$file" .so)
+		contains "$text" "$name"
+		[ -n "$("$B/hostwatch" plugins "$name")" ]
+	done
+	contains "$("$B/hostwatch" plugins polling)" interval
+}
+
+test_explain_chooses_a_watcher_for_each_filesystem() {
+	text=$("$B/hostwatch" explain .)
+	contains "$text" polling
+	contains "$("$B/hostwatch" explain /proc/self 2>&1)" polling
+}
+
+test_an_unknown_command_gets_a_suggestion() {
+	status=0
+	text=$("$B/hostwatch" wach 2>&1) || status=$?
+	equal 2 $status
+	contains "$text" "did you mean watch?"
+}
+
+test_every_command_has_help() {
+	for command in $("$B/hostwatch" --help | sed -n 's/^  \([a-z-]\{2,\}\)  *.*/\1/p'); do
+		contains "$("$B/hostwatch" "$command" --help)" "usage: hostwatch $command"
+	done
+}
+
+test_examples_are_sound() {
+	for file in "$tree"/examples/*.conf; do
+		# They name places that need not exist here.
+		text=$("$B/hostwatch" check "$file" 2>&1) || :
+		! grep -Ev 'No such file|does not exist|not there|is missing' <<<"$text" | grep . ||
+			fail "$file"
+	done
+}
+
+run_tests

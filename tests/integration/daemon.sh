@@ -1,0 +1,242 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# hostwatchd with real watchers and sinks, and the commands that talk to it.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure() {
+	mkdir -p share
+	cat >conf <<-EOF
+		[hostwatch]
+		control = $PWD/control
+		[share src]
+		path = $PWD/share
+		interval = 50ms
+		$1
+		[watcher polling]
+		interval = 50ms
+		[sink messages]
+		plugin = socket
+		shares = src
+		listen = unix:$PWD/messages
+		[sink lines]
+		plugin = socket
+		shares = src
+		format = json
+		listen = unix:$PWD/lines
+		$2
+	EOF
+}
+
+daemon() {
+	configure "${1-}" "${2-}"
+	start "$B/hostwatchd" -c conf
+	daemon=$pid
+	ask status >first_status
+}
+
+# The daemon listens a moment after its start.
+ask() {
+	local end=$((SECONDS + DEADLINE)) command=$1
+	until grep -q 'hostwatchd: ready: ' err 2>/dev/null; do
+		kill -0 "$daemon" 2>/dev/null || fail "hostwatchd ended: $(cat err)"
+		[ $SECONDS -lt $end ] || fail "it is never ready"
+	done
+	shift
+	"$B/hostwatch" "$command" --socket "$PWD/control" "$@"
+}
+
+tail_of() {
+	local end=$((SECONDS + DEADLINE))
+	until [ -S "$1" ]; do
+		[ $SECONDS -lt $end ] || fail "no socket $1"
+	done
+	start "$B/hostwatch" tail --json "${@:2}" "unix:$PWD/$1"
+}
+
+test_both_formats_tell_the_same() {
+	daemon
+	tail_of messages
+	messages=$out
+	tail_of lines
+	lines=$out
+	ask sync src
+	next "$messages"
+	contains "$line" '"hello"'
+	next "$lines"
+	contains "$line" '"hello"'
+	printf x >share/a
+	mv share/a share/b
+	rm share/b
+	until [[ $line == *'"event":"delete","type":"file","path":"b"'* ]]; do
+		next "$messages"
+		one=$line
+		next "$lines"
+		equal "$one" "$line"
+	done
+	finish "$daemon"
+}
+
+test_sync_says_how_far_the_stream_is() {
+	daemon
+	ask sync src
+	mkdir share/{1,2,3}
+	read -r seq epoch < <(ask sync src)
+	equal 3 "$seq"
+	mkdir share/4
+	read -r seq again < <(ask sync src)
+	equal 4 "$seq"
+	equal "$epoch" "$again"
+	finish "$daemon"
+}
+
+test_a_subscriber_resumes_where_it_was() {
+	daemon
+	ask sync src
+	mkdir share/{1,2,3}
+	read -r _ epoch < <(ask sync src)
+	tail_of lines --share src --epoch "$epoch" --after 2
+	next "$out"
+	next "$out"
+	contains "$line" '"seq":3,'
+	finish "$daemon"
+}
+
+test_a_snapshot_comes_first() {
+	mkdir -p share/d
+	touch share/d/f
+	daemon
+	ask sync src
+	tail_of lines --share src --snapshot
+	next "$out"
+	next "$out"
+	contains "$line" '"path":"d"'
+	next "$out"
+	contains "$line" '"path":"d/f"'
+	next "$out"
+	equal '{"snapshot":"end","seq":0}' "$line"
+	mkdir share/e
+	next "$out"
+	contains "$line" '"path":"e"'
+	finish "$daemon"
+}
+
+test_only_what_is_below_is_told() {
+	mkdir -p share/a share/b
+	daemon
+	ask sync src
+	tail_of lines --share src --below a
+	next "$out"
+	touch share/b/no
+	touch share/a/yes
+	next "$out"
+	contains "$line" '"path":"a/yes"'
+	finish "$daemon"
+}
+
+test_receivers_notice_no_switch() {
+	daemon
+	ask sync src
+	tail_of lines
+	next "$out"
+	n=0
+	for watcher in polling inotify fanotify polling; do
+		ask switch src "$watcher" || { [ "$watcher" = fanotify ] && continue; }
+		contains "$(ask status)" " $watcher "
+		mkdir share/$((++n))
+		ask sync src >synced
+		next "$out"
+		equal "{\"seq\":$n,\"share\":\"src\",\"event\":\"create\",\"type\":\"dir\",\"path\":\"$n\"}" \
+			"$(stripped <<<"$line")"
+	done
+	finish "$daemon"
+}
+
+test_a_reload_keeps_the_history() {
+	daemon
+	ask sync src
+	tail_of lines --share src
+	next "$out"
+	mkdir share/1
+	next "$out"
+	mkdir other
+	printf '[share other]\npath = %s\n' "$PWD/other" >>conf
+	kill -HUP "$daemon"
+	# The new share can be asked for as soon as the file was read.
+	end=$((SECONDS + DEADLINE))
+	until ask sync other >synced 2>&1; do
+		[ $SECONDS -lt $end ] || fail "no share after the reload: $(cat synced err)"
+	done
+	mkdir share/2
+	await "$out" '"path":"2"'
+	contains "$line" '"seq":2,'
+	finish "$daemon"
+}
+
+test_a_broken_file_changes_nothing() {
+	daemon
+	ask sync src
+	tail_of lines
+	next "$out"
+	echo "nonsense = 1" >>conf
+	kill -HUP "$daemon"
+	end=$((SECONDS + DEADLINE))
+	until grep -q nonsense err; do
+		[ $SECONDS -lt $end ] || fail "the mistake is not told"
+	done
+	mkdir share/1
+	next "$out"
+	contains "$line" '"seq":1,'
+	finish "$daemon"
+}
+
+test_what_was_told_is_drained_before_the_end() {
+	daemon
+	ask sync src
+	tail_of lines
+	next "$out"
+	mkdir share/{1,2,3,4,5,6,7,8,9}
+	ask sync src >synced
+	finish "$daemon"
+	for n in 1 2 3 4 5 6 7 8 9; do
+		next "$out"
+		contains "$line" "\"path\":\"$n\""
+	done
+}
+
+test_status_tells_of_shares_and_receivers() {
+	daemon
+	ask sync src
+	tail_of lines
+	next "$out"
+	mkdir share/d
+	next "$out"
+	text=$(ask status)
+	contains "$text" src
+	contains "$text" online
+	finish "$daemon"
+	[ ! -e control ]
+	[ ! -e lines ]
+}
+
+test_a_guest_is_told_over_its_channel() {
+	daemon "" "[sink vm]
+plugin = virtiofs
+channel = unix:$PWD/vm"
+	ask sync src
+	start "$B/hostwatch" guest-sim --listen "unix:$PWD/vm"
+	await "$out" '[Hh]ello'
+	mkdir share/d
+	await "$out" 'create.*d'
+	finish "$daemon"
+}
+
+test_mistakes_keep_it_from_starting() {
+	configure "setle = 1s" ""
+	status=0
+	"$B/hostwatchd" -c conf 2>err || status=$?
+	equal 78 $status
+	contains "$(cat err)" 'did you mean "settle"?'
+}
+
+run_tests

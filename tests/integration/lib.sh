@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# For the scripts beside it: functions named test_* are run each in a directory of its own, and told in TAP.
+# What a test prints is shown when it fails. A test that cannot run here calls skip.
+set -uo pipefail
+# Absolute: tests change the directory.
+B=$(realpath "${B:-build}")
+tree=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+export B tree
+unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET
+
+DEADLINE=20 # seconds for whatever should happen soon
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+equal() {
+	[ "$1" = "$2" ] && return
+	diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") | sed 's/^</expected:/; s/^>/got:     /'
+	fail "${3:-not as expected}"
+}
+
+contains() {
+	case $1 in
+	*"$2"*) return ;;
+	esac
+	printf '%s\n' "$1"
+	fail "no such text: $2"
+}
+
+# Starts a program whose output can be read with next and await. Sets $out and $pid; err goes to ./err.
+start() {
+	exec {out}< <(exec "$@" 2>>err)
+	pid=$!
+	started+=("$pid")
+}
+
+# Reads a line from descriptor $1 into $line.
+next() {
+	IFS= read -r -t $DEADLINE -u "$1" line || {
+		cat err 2>/dev/null
+		fail "no line within $DEADLINE s"
+	}
+}
+
+# Reads lines from descriptor $1 until one matches; it is in $line.
+await() {
+	while :; do
+		next "$1"
+		[[ $line =~ $2 ]] && return
+	done
+}
+
+# Ends a program with a signal and checks its exit status.
+finish() {
+	local status=0
+	kill "-${2:-TERM}" "$1"
+	wait "$1" || status=$?
+	[ $status = "${3:-0}" ] || {
+		cat err 2>/dev/null
+		fail "exit status $status"
+	}
+}
+
+# An event's line without what differs from run to run.
+stripped() {
+	sed -E 's/"time":[0-9]+,//; s/"epoch":"[0-9a-f]+"/"epoch":"E"/; s/"version":"[^"]*"/"version":"V"/'
+}
+
+run_one() {
+	started=()
+	trap 'for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done' EXIT
+	set -e
+	cd "$1"
+	"$2"
+}
+
+run_tests() {
+	local base number=0 status=0 worst=0 test text
+	base=$(mktemp -d) || exit 1
+	chmod 755 "$base"
+	for test in $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p'); do
+		number=$((number + 1))
+		mkdir "$base/$number"
+		(run_one "$base/$number" "$test") >"$base/log" 2>&1
+		status=$?
+		text=${test#test_}
+		case $status in
+		0) echo "ok $number - ${text//_/ }" ;;
+		77) echo "ok $number - ${text//_/ } # SKIP $(tail -n 1 "$base/log")" ;;
+		*)
+			echo "not ok $number - ${text//_/ }"
+			sed 's/^/# /' "$base/log"
+			worst=1
+			;;
+		esac
+	done
+	echo "1..$number"
+	rm -rf "$base"
+	exit $worst
+}

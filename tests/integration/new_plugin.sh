@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What a plugin's author does: begin one, build it against an installed hostwatch, check it, use it.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+command -v "${CC:=cc}" >/dev/null || CC=gcc
+
+# Installs below ./root; tells make and pkg-config about it. Nothing is built anew: prefix stays what it is.
+install_tree() {
+	command -v pkg-config >/dev/null || skip "no pkg-config"
+	make -s -C "$tree" B="$B" DESTDIR="$PWD/root" install-sdk install-packaging
+	bin=$(find root -name hostwatch-plugin-check)
+	prefix=${bin%/lib/*}
+	install -D "$B/hostwatch" "$prefix/bin/hostwatch"
+	hostwatch=$PWD/$prefix/bin/hostwatch
+	export PKG_CONFIG_SYSROOT_DIR=$PWD/root
+	PKG_CONFIG_PATH=$(dirname "$(find "$PWD/root" -name hostwatch.pc)")
+	export PKG_CONFIG_PATH
+	export CC MAKEFLAGS=
+}
+
+test_a_new_watcher_builds_and_passes_the_kit() {
+	install_tree
+	"$hostwatch" new-plugin watcher clock
+	equal $'.gitignore\nMakefile\nREADME.md\nclock.c' "$(LC_ALL=C ls -A clock)"
+	[ -z "$(grep -r minimal clock)" ] || fail "the example's name is left"
+	make -s -C clock check HOSTWATCH="$hostwatch" >report || {
+		cat report
+		fail "the kit"
+	}
+	grep -q '^ok .* trace 122-package-install' report
+}
+
+test_a_new_sink_builds_and_passes_the_kit() {
+	install_tree
+	"$hostwatch" new-plugin sink lines
+	make -s -C lines check HOSTWATCH="$hostwatch" >report || {
+		cat report
+		fail "the kit"
+	}
+	make -s -C lines install DESTDIR="$PWD/root"
+	[ -n "$(find root -path '*/sinks/lines.so')" ] || fail "not installed"
+}
+
+# Every warning that this tree is built with.
+test_a_new_plugin_compiles_without_warnings() {
+	for kind in watcher sink; do
+		"$B/hostwatch" new-plugin $kind "my-$kind"
+		make -s -C "my-$kind" CC="$CC" HW_CFLAGS="-I $tree/framework/include" CFLAGS="-O2 -Wall -Wextra -Wshadow \
+			-Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Werror"
+	done
+}
+
+test_names_that_are_keywords_compile() {
+	for name in int sink watcher 9p a-b; do
+		"$B/hostwatch" new-plugin sink $name
+		make -s -C $name CC="$CC" HW_CFLAGS="-I $tree/framework/include"
+	done
+}
+
+test_what_is_there_is_left_alone() {
+	mkdir here
+	touch here/mine
+	ln -s nowhere link
+	for name in here link; do
+		status=0
+		text=$("$B/hostwatch" new-plugin watcher $name 2>&1) || status=$?
+		equal 1 $status
+		contains "$text" 'File exists'
+	done
+	equal mine "$(ls here)"
+}
+
+test_bad_names_and_kinds_are_refused() {
+	long=$(printf 'x%.0s' {1..32})
+	for name in '' . .. ../x a/b A 'a b' -a "$long" $'a\nb'; do
+		status=0
+		"$B/hostwatch" new-plugin watcher -- "$name" >text 2>&1 || status=$?
+		equal 2 $status "$name"
+	done
+	status=0
+	"$B/hostwatch" new-plugin sonk x >text 2>&1 || status=$?
+	equal 2 $status
+	equal text "$(ls)"
+	"$B/hostwatch" new-plugin watcher "${long:1}" >text # the longest
+}
+
+test_the_minimal_sink_writes_what_happens() {
+	mkdir share dir
+	cp "$B/examples/sink-minimal.so" dir
+	cat >conf <<-EOF
+		[hostwatch]
+		plugin_path = $PWD/dir
+		control = $PWD/control
+		[share home]
+		path = $PWD/share
+		watcher = polling
+		interval = 20ms
+		[sink sink-minimal]
+		path = $PWD/events
+	EOF
+	"$B/hostwatch" check conf
+	start "$B/hostwatchd" -c conf
+	end=$((SECONDS + DEADLINE))
+	until [ -S control ]; do
+		[ $SECONDS -lt $end ] || fail "no control socket: $(cat err)"
+	done
+	"$B/hostwatch" sync --socket "$PWD/control" home >seq # waits until it is online
+	mkdir share/$'a dir\n'
+	"$B/hostwatch" sync --socket "$PWD/control" home >seq
+	finish "$pid"
+	started=() # it is gone
+	contains "$(cat events)" 'home create a\x20dir\x0a'
+}
+
+run_tests

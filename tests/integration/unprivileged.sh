@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The same as a user with no rights: what was built is copied to where such a user can read it.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+NOBODY=65534
+
+stage() {
+	[ "$(id -u)" = 0 ] || skip "is unprivileged already"
+	command -v setpriv >/dev/null || skip "no setpriv"
+	base=$PWD
+	mkdir -p stage/build/tests stage/tests home
+	(
+		cd "$B"
+		cp -Rp hostwatch hostwatchd hostwatch-plugin-check plugins sinks "$OLDPWD/stage/build/"
+		[ ! -d tests/demo ] || cp -Rp tests/demo "$OLDPWD/stage/build/tests/"
+		cp -p tests/run-conformance "$OLDPWD/stage/build/tests/"
+	)
+	cp -Rp "$tree/tests/integration" "$tree/tests/demo" "$tree/tests/conformance" stage/tests/
+	cp -Rp "$tree/examples" stage/
+	chmod -R a+rX stage
+	chown $NOBODY home
+}
+
+as_nobody() {
+	TMPDIR=$base/home B=$base/stage/build \
+		setpriv --reuid $NOBODY --regid $NOBODY --clear-groups --inh-caps=-all "$@"
+}
+
+test_demo() {
+	stage
+	as_nobody stage/tests/demo/demo.sh
+}
+test_watch() {
+	stage
+	as_nobody stage/tests/integration/watch.sh
+}
+test_commands() {
+	stage
+	as_nobody stage/tests/integration/commands.sh
+}
+test_daemon() {
+	stage
+	as_nobody stage/tests/integration/daemon.sh
+}
+
+# The program looks for plugins where it was built.
+conformance() {
+	stage
+	cd stage
+	as_nobody test -r "$B/plugins/$1.so" || skip "$B cannot be read without rights"
+	as_nobody build/tests/run-conformance --filter "*/$1/*" >log 2>&1 || {
+		grep -Ev '^\[ +(RUN|OK) +\]' log
+		fail "some traces"
+	}
+}
+test_conformance_inotify() {
+	conformance inotify
+}
+test_conformance_fanotify_with_marks_of_directories() {
+	conformance fanotify
+}
+
+run_tests

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A small host for one watcher plugin: loads the shared object, gives it descriptors and timers by
+ * poll(2), and records what it tells. Header only; everything may be left unused.
+ */
+#ifndef HW_TESTS_RECORDING_HOST_H
+#define HW_TESTS_RECORDING_HOST_H
+
+#include "option.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first. */
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RH_UNUSED __attribute__((unused))
+#define RH_SLOTS 8u
+#define RH_DEADLINE_MS 5000
+
+/* A hint with memory of its own. */
+struct rh_hint {
+	uint32_t what, type;
+	hw_token dir, to_dir;
+	int32_t pid;
+	char name[256], to_name[256];
+	uint32_t name_len, to_name_len;
+};
+
+struct hw_io {
+	int fd;
+	uint32_t events;
+	hw_io_fn *fn;
+	void *arg;
+};
+
+struct hw_timer {
+	hw_timer_fn *fn;
+	void *arg;
+	uint64_t due_ns; /* 0: not set */
+};
+
+struct rh {
+	const struct hw_plugin *plugin;
+	struct hw_host host;
+	void *self;
+	char *strings;
+	struct hw_io *ios[RH_SLOTS];
+	struct hw_timer *timers[RH_SLOTS];
+	struct rh_hint *hints;
+	size_t hint_count, hint_room;
+	unsigned lost, scans, calls;
+	unsigned fail_call; /* the number of the service call that fails with ENOMEM; 0: none */
+	int scan_result;
+	uint32_t budget;
+	uint64_t last_delay_ns; /* of the last timer_set() */
+	bool started;
+	/* Called for each hint after it was recorded; NULL: nobody. */
+	void (*on_hint)(struct rh *rh, const struct rh_hint *hint);
+	char reason[512];
+	char logged[512];
+};
+
+static RH_UNUSED uint64_t rh_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * HW_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- services ---- */
+
+static bool rh_may_call(struct rh *rh)
+{
+	return ++rh->calls != rh->fail_call;
+}
+
+static HW_PRINTF(3, 4) void rh_log(void *ctx, uint32_t level, const char *format, ...)
+{
+	struct rh *rh = ctx;
+	va_list ap;
+
+	(void)level;
+	va_start(ap, format);
+	vsnprintf(rh->logged, sizeof(rh->logged), format, ap);
+	va_end(ap);
+}
+
+static HW_PRINTF(3, 4) int rh_fail(void *ctx, int error, const char *format, ...)
+{
+	struct rh *rh = ctx;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(rh->reason, sizeof(rh->reason), format, ap);
+	va_end(ap);
+	return error < 0 ? error : -error;
+}
+
+static uint64_t rh_now(void *ctx)
+{
+	(void)ctx;
+	return rh_now_ns();
+}
+
+static int rh_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *arg,
+		     struct hw_io **ret)
+{
+	struct rh *rh = ctx;
+
+	if (!rh_may_call(rh))
+		return -ENOMEM;
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		if (rh->ios[i])
+			continue;
+		*ret = rh->ios[i] = calloc(1, sizeof(struct hw_io));
+		**ret = (struct hw_io){ fd, events, fn, arg };
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static void rh_io_set(void *ctx, struct hw_io *io, uint32_t events)
+{
+	(void)ctx;
+	io->events = events;
+}
+
+static void rh_io_del(void *ctx, struct hw_io *io)
+{
+	struct rh *rh = ctx;
+
+	for (unsigned i = 0; io && i < RH_SLOTS; i++)
+		if (rh->ios[i] == io)
+			rh->ios[i] = NULL;
+	free(io);
+}
+
+static int rh_timer_add(void *ctx, hw_timer_fn *fn, void *arg, struct hw_timer **ret)
+{
+	struct rh *rh = ctx;
+
+	if (!rh_may_call(rh))
+		return -ENOMEM;
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		if (rh->timers[i])
+			continue;
+		*ret = rh->timers[i] = calloc(1, sizeof(struct hw_timer));
+		**ret = (struct hw_timer){ fn, arg, 0 };
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static void rh_timer_set(void *ctx, struct hw_timer *timer, uint64_t delay_ns)
+{
+	struct rh *rh = ctx;
+
+	rh->last_delay_ns = delay_ns;
+	timer->due_ns = delay_ns ? rh_now_ns() + delay_ns : 0;
+}
+
+static void rh_timer_del(void *ctx, struct hw_timer *timer)
+{
+	struct rh *rh = ctx;
+
+	for (unsigned i = 0; i < RH_SLOTS; i++)
+		if (rh->timers[i] == timer)
+			rh->timers[i] = NULL;
+	free(timer);
+}
+
+static void rh_hint(void *ctx, const struct hw_hint *hint)
+{
+	struct rh *rh = ctx;
+	struct rh_hint *copy;
+
+	assert_int_equal(hint->struct_size, sizeof(*hint));
+	assert_in_range(hint->name_len, 0, 255);
+	assert_in_range(hint->to_name_len, 0, 255);
+	if (rh->hint_count == rh->hint_room) {
+		rh->hint_room = rh->hint_room ? rh->hint_room * 2 : 64;
+		rh->hints = reallocarray(rh->hints, rh->hint_room, sizeof(*rh->hints));
+		assert_non_null(rh->hints);
+	}
+	copy = &rh->hints[rh->hint_count++];
+	*copy = (struct rh_hint){
+		.what = hint->what,
+		.type = hint->type,
+		.dir = hint->dir,
+		.to_dir = hint->to_dir,
+		.pid = hint->pid,
+		.name_len = hint->name_len,
+		.to_name_len = hint->to_name_len,
+	};
+	if (hint->name_len)
+		memcpy(copy->name, hint->name, hint->name_len);
+	if (hint->to_name_len)
+		memcpy(copy->to_name, hint->to_name, hint->to_name_len);
+	if (rh->on_hint)
+		rh->on_hint(rh, copy);
+}
+
+static void rh_lost(void *ctx, hw_token dir)
+{
+	struct rh *rh = ctx;
+
+	assert_true(dir == HW_NO_DIR);
+	rh->lost++;
+}
+
+static int rh_scan(void *ctx, hw_token dir)
+{
+	struct rh *rh = ctx;
+
+	(void)dir;
+	rh->scans++;
+	return rh->scan_result;
+}
+
+/* ---- the plugin's life ---- */
+
+static void rh_mistake(void *arg, const struct hw_setting *setting, const char *text)
+{
+	(void)arg;
+	(void)setting;
+	fail_msg("%s", text);
+}
+
+/* Loads plugins/NAME.so and makes an instance with these settings, neither opened nor started. */
+static RH_UNUSED struct rh *rh_create(const char *name, const struct hw_setting *settings,
+				      size_t count)
+{
+	struct rh *rh = calloc(1, sizeof(*rh));
+	char path[4096];
+	void *so;
+
+	assert_non_null(rh);
+	snprintf(path, sizeof(path), "%s/plugins/%s.so", HW_BUILD_DIR, name);
+	so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!so)
+		fail_msg("%s", dlerror());
+	rh->plugin = dlsym(so, HW_PLUGIN_SYMBOL);
+	assert_non_null(rh->plugin);
+	rh->self = calloc(1, rh->plugin->instance_size);
+	assert_non_null(rh->self);
+	rh->budget = 1024;
+	rh->host = (struct hw_host){
+		.struct_size = sizeof(rh->host),
+		.abi_major = HW_ABI_MAJOR,
+		.abi_minor = HW_ABI_MINOR,
+		.log = rh_log,
+		.fail = rh_fail,
+		.now_ns = rh_now,
+		.io_add = rh_io_add,
+		.io_set = rh_io_set,
+		.io_del = rh_io_del,
+		.timer_add = rh_timer_add,
+		.timer_set = rh_timer_set,
+		.timer_del = rh_timer_del,
+		.hint = rh_hint,
+		.lost = rh_lost,
+		.scan = rh_scan,
+	};
+	struct hw_option_table table = { rh->plugin->options, rh->plugin->option_count };
+	assert_int_equal(hw_option_apply(&table, rh->self, settings, count, rh_mistake, NULL,
+					 &rh->strings),
+			 0);
+	return rh;
+}
+
+static RH_UNUSED int rh_open(struct rh *rh)
+{
+	return rh->plugin->open(rh->self, &rh->host, rh);
+}
+
+/* Created, opened and started, or the test fails. */
+static RH_UNUSED struct rh *rh_start(const char *name, const struct hw_setting *settings,
+				     size_t count)
+{
+	struct rh *rh = rh_create(name, settings, count);
+
+	assert_int_equal(rh_open(rh), 0);
+	if (rh->plugin->start(rh->self) < 0)
+		fail_msg("start: %s", rh->reason);
+	rh->started = true;
+	return rh;
+}
+
+/* Stops what was started, closes, checks that nothing of the host's is left, frees. */
+static RH_UNUSED void rh_destroy(struct rh *rh)
+{
+	if (rh->started)
+		rh->plugin->stop(rh->self);
+	rh->plugin->close(rh->self);
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		assert_null(rh->ios[i]);
+		assert_null(rh->timers[i]);
+	}
+	free(rh->self);
+	free(rh->strings);
+	free(rh->hints);
+	free(rh);
+}
+
+/* ---- turns ---- */
+
+static int rh_wait_ms(const struct rh *rh, uint64_t now_ns, int timeout_ms)
+{
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		uint64_t due = rh->timers[i] ? rh->timers[i]->due_ns : 0;
+		uint64_t wait = due > now_ns ? (due - now_ns + HW_MS - 1) / HW_MS : 0;
+
+		if (due && wait < (uint64_t)timeout_ms)
+			timeout_ms = (int)wait;
+	}
+	return timeout_ms;
+}
+
+static void rh_run_timers(struct rh *rh)
+{
+	uint64_t now = rh_now_ns();
+
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		struct hw_timer *timer = rh->timers[i];
+
+		if (!timer || !timer->due_ns || timer->due_ns > now)
+			continue;
+		timer->due_ns = 0;
+		timer->fn(timer->arg, timer);
+	}
+}
+
+/* Waits at most timeout_ms, calls what is ready and what is due. */
+static RH_UNUSED void rh_turn(struct rh *rh, int timeout_ms)
+{
+	struct pollfd fds[RH_SLOTS];
+
+	for (unsigned i = 0; i < RH_SLOTS; i++)
+		fds[i] = (struct pollfd){ .fd = rh->ios[i] && rh->ios[i]->events ? rh->ios[i]->fd
+										 : -1,
+					  .events = POLLIN };
+	(void)poll(fds, RH_SLOTS, rh_wait_ms(rh, rh_now_ns(), timeout_ms));
+	for (unsigned i = 0; i < RH_SLOTS; i++) {
+		struct hw_io *io = rh->ios[i];
+
+		if (!io || !(fds[i].revents & POLLIN))
+			continue;
+		int handled = io->fn(io->arg, io, HW_IO_READ, rh->budget);
+		assert_in_range(handled, 0, rh->budget);
+	}
+	rh_run_timers(rh);
+}
+
+/* Turns until `count` hints are recorded; fails at the deadline. */
+static RH_UNUSED void rh_expect(struct rh *rh, size_t count)
+{
+	uint64_t deadline = rh_now_ns() + RH_DEADLINE_MS * HW_MS;
+
+	while (rh->hint_count < count) {
+		if (rh_now_ns() > deadline)
+			fail_msg("%zu hints, expected %zu", rh->hint_count, count);
+		rh_turn(rh, 20);
+	}
+	assert_int_equal(rh->hint_count, count);
+}
+
+/* Everything the kernel has queued so far is told. */
+static RH_UNUSED void rh_flush(struct rh *rh)
+{
+	assert_int_equal(rh->plugin->flush(rh->self), 0);
+}
+
+static RH_UNUSED void rh_forget_hints(struct rh *rh)
+{
+	rh->hint_count = 0;
+}
+
+static RH_UNUSED struct hw_watcher_stats rh_stats(struct rh *rh)
+{
+	struct hw_watcher_stats stats = { .struct_size = sizeof(stats) };
+
+	rh->plugin->stats(rh->self, &stats);
+	return stats;
+}
+
+/* ---- what was told ---- */
+
+static RH_UNUSED bool rh_is(const struct rh_hint *hint, uint32_t what, hw_token dir,
+			    const char *name)
+{
+	return hint->what == what && hint->dir == dir && !strcmp(hint->name, name) &&
+	       hint->name_len == strlen(name);
+}
+
+static RH_UNUSED bool rh_is_move(const struct rh_hint *hint, hw_token dir, const char *name,
+				 hw_token to_dir, const char *to_name)
+{
+	return rh_is(hint, HW_HINT_MOVED, dir, name) && hint->to_dir == to_dir &&
+	       !strcmp(hint->to_name, to_name) && hint->to_name_len == strlen(to_name);
+}
+
+/* The bits told about this name, of all hints together. */
+static RH_UNUSED uint32_t rh_told(const struct rh *rh, hw_token dir, const char *name)
+{
+	uint32_t what = 0;
+
+	for (size_t i = 0; i < rh->hint_count; i++)
+		if (rh->hints[i].dir == dir && !strcmp(rh->hints[i].name, name))
+			what |= rh->hints[i].what;
+	return what;
+}
+
+static RH_UNUSED void rh_print(const struct rh *rh)
+{
+	for (size_t i = 0; i < rh->hint_count; i++) {
+		const struct rh_hint *h = &rh->hints[i];
+
+		print_message("# %zu: what %#x type %u dir %ju \"%s\" -> %ju \"%s\" pid %d\n", i,
+			      h->what, h->type, (uintmax_t)h->dir, h->name, (uintmax_t)h->to_dir,
+			      h->to_name, h->pid);
+	}
+}
+
+#endif

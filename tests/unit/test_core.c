@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's inside: start, reload by difference, the control socket, the service manager. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "control.h"
+#include "core.h"
+#include "log.h"
+#include "notify.h"
+#include "tempdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define PLUGINS HW_BUILD_DIR "/tests/plugins"
+#define DEADLINE_NS (10 * HW_SEC)
+
+struct fixture {
+	struct hw_loop *loop;
+	struct hw_core *core;
+	struct hw_errors errors;
+	char *dir;
+	char file[256];
+	int notify; /* the service manager's end */
+	char notified[1024];
+};
+
+static int listen_for_notify(struct fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", fixture->dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+	return fd;
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	fixture->dir = tempdir_create();
+	(void)snprintf(fixture->file, sizeof(fixture->file), "%s/conf", fixture->dir);
+	assert_int_equal(mkdir(tempdir_path(fixture->dir, "a"), 0755), 0);
+	assert_int_equal(mkdir(tempdir_path(fixture->dir, "b"), 0755), 0);
+	fixture->notify = listen_for_notify(fixture);
+	assert_int_equal(setenv(HW_PLUGIN_PATH_ENV, PLUGINS, 1), 0);
+	hw_log_set_level(HW_LOG_ERROR);
+	assert_int_equal(hw_loop_create(&fixture->loop), 0);
+	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &fixture->core), 0);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	hw_core_destroy(fixture->core);
+	hw_loop_destroy(fixture->loop);
+	hw_errors_free(&fixture->errors);
+	(void)close(fixture->notify);
+	(void)unsetenv("NOTIFY_SOCKET");
+	tempdir_remove(fixture->dir);
+	free(fixture);
+	return 0;
+}
+
+/* Writes the configuration; every @ stands for the temporary directory. */
+static void configure(struct fixture *fixture, const char *text)
+{
+	char out[4096];
+	size_t used = 0;
+
+	used = (size_t)snprintf(out, sizeof(out),
+				"[hostwatch]\nlog_level = error\ncontrol = %s/ctl\n", fixture->dir);
+	for (; *text; text++) {
+		if (*text == '@')
+			used += (size_t)snprintf(out + used, sizeof(out) - used, "%s",
+						 fixture->dir);
+		else
+			out[used++] = *text;
+		assert_true(used < sizeof(out) - 1);
+	}
+	tempdir_write(fixture->dir, "conf", out, used);
+}
+
+static void start(struct fixture *fixture, const char *text)
+{
+	configure(fixture, text);
+	if (hw_core_start(fixture->core, &fixture->errors) < 0)
+		fail_msg("%s", fixture->errors.count ? fixture->errors.lines[0] : "not started");
+}
+
+static struct hw_share *share(struct fixture *fixture, const char *name)
+{
+	return hw_core_find_share(fixture->core, name);
+}
+
+static uint64_t deadline(const struct fixture *fixture)
+{
+	return hw_loop_now_ns(fixture->loop) + DEADLINE_NS;
+}
+
+static void turn(struct fixture *fixture, uint64_t until_ns)
+{
+	assert_true(hw_loop_now_ns(fixture->loop) < until_ns);
+	hw_loop_turn(fixture->loop, 20);
+}
+
+static void wait_online(struct fixture *fixture)
+{
+	uint64_t until_ns = deadline(fixture);
+	struct hw_share *each;
+
+	for (size_t i = 0; (each = hw_core_share(fixture->core, i)); i++) {
+		while (hw_share_state(each) != HW_SHARE_ONLINE)
+			turn(fixture, until_ns);
+	}
+}
+
+/* What the service manager was told since the last call, a message a line. */
+static const char *notified(struct fixture *fixture)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while ((n = recv(fixture->notify, fixture->notified + used,
+			 sizeof(fixture->notified) - used - 2, 0)) > 0) {
+		used += (size_t)n;
+		fixture->notified[used++] = '\n';
+	}
+	fixture->notified[used] = '\0';
+	return fixture->notified;
+}
+
+static const char two_shares[] = "[share a]\npath = @/a\nwatcher = null\n"
+				 "[share b]\npath = @/b\nwatcher = null\n"
+				 "[sink s]\nplugin = nowhere\naddress = x\nshares = a\n";
+
+static void ready_is_told_when_all_shares_are_online(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start(fixture, two_shares);
+	assert_null(strstr(notified(fixture), "READY"));
+	wait_online(fixture);
+	assert_string_equal(notified(fixture), "STATUS=2 of 2 shares online, 1 sinks\nREADY=1\n");
+}
+
+static void a_reload_without_changes_restarts_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t epoch;
+	struct hw_sink *sink;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	(void)notified(fixture);
+	epoch = hw_share_epoch(share(fixture, "a"));
+	sink = hw_core_sink(fixture->core, 0);
+	configure(fixture, two_shares);
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), 0);
+	assert_true(hw_share_epoch(share(fixture, "a")) == epoch);
+	assert_ptr_equal(hw_core_sink(fixture->core, 0), sink);
+	assert_int_equal(strncmp(notified(fixture), "RELOADING=1\nMONOTONIC_USEC=", 27), 0);
+	assert_non_null(strstr(fixture->notified, "READY=1\n"));
+}
+
+static void a_reload_changes_what_differs(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t epoch_a, epoch_b;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	epoch_a = hw_share_epoch(share(fixture, "a"));
+	epoch_b = hw_share_epoch(share(fixture, "b"));
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
+			   "[share b]\npath = @/b\nwatcher = null\nsettle = 10ms\n"
+			   "[share c]\npath = @\nwatcher = null\n"
+			   "[sink t]\nplugin = nowhere\naddress = x\n");
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), 0);
+	wait_online(fixture);
+	assert_true(hw_share_epoch(share(fixture, "a")) == epoch_a);
+	assert_true(hw_share_epoch(share(fixture, "b")) != epoch_b);
+	assert_non_null(share(fixture, "c"));
+	assert_string_equal(hw_sink_instance(hw_core_sink(fixture->core, 0))->name, "t");
+	assert_null(hw_core_sink(fixture->core, 1));
+}
+
+static void a_watcher_section_that_changes_restarts_its_shares(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t epoch_a, epoch_b;
+
+	start(fixture, "[watcher w]\nplugin = null\n[share a]\npath = @/a\nwatcher = w\n"
+		       "[share b]\npath = @/b\nwatcher = null\n");
+	wait_online(fixture);
+	epoch_a = hw_share_epoch(share(fixture, "a"));
+	epoch_b = hw_share_epoch(share(fixture, "b"));
+	configure(fixture,
+		  "[watcher w]\nplugin = null\ninterval = 2s\n"
+		  "[share a]\npath = @/a\nwatcher = w\n[share b]\npath = @/b\nwatcher = null\n");
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), 0);
+	assert_true(hw_share_epoch(share(fixture, "a")) != epoch_a);
+	assert_true(hw_share_epoch(share(fixture, "b")) == epoch_b);
+}
+
+static void a_broken_file_changes_nothing(void **state)
+{
+	static const char *const broken[] = {
+		"[share a]\npath = /nonexistent\nwatcher = null\n",
+		("[share a]\npath = @/a\nwatcher = null\n"
+		 "[sink s]\nplugin = nowhere\naddress = x\nfail = open\n"),
+		"nonsense\n",
+		"",
+	};
+	struct fixture *fixture = *state;
+	struct hw_share *a;
+	struct hw_sink *sink;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	a = share(fixture, "a");
+	sink = hw_core_sink(fixture->core, 0);
+	hw_log_set_journal(false);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		configure(fixture, broken[i]);
+		assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EINVAL);
+		assert_true(fixture->errors.count > 0);
+		hw_errors_free(&fixture->errors);
+		assert_ptr_equal(share(fixture, "a"), a);
+		assert_non_null(share(fixture, "b"));
+		assert_ptr_equal(hw_core_sink(fixture->core, 0), sink);
+		assert_int_equal(hw_share_state(a), HW_SHARE_ONLINE);
+	}
+	assert_int_equal(unlink(fixture->file), 0);
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -ENOENT);
+	assert_ptr_equal(share(fixture, "a"), a);
+}
+
+static void a_sink_that_does_not_start_brings_the_old_ones_back(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t epoch;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	epoch = hw_share_epoch(share(fixture, "a"));
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
+			   "[sink s]\nplugin = nowhere\naddress = x\nfail = start\n");
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EADDRINUSE);
+	assert_string_equal(fixture->errors.lines[0], "sink s: fail = start");
+	wait_online(fixture);
+	assert_true(hw_share_epoch(share(fixture, "a")) == epoch);
+	assert_non_null(share(fixture, "b"));
+	assert_non_null(hw_core_sink(fixture->core, 0));
+}
+
+static void a_start_that_fails_leaves_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
+			   "[sink s]\nplugin = nowhere\naddress = x\nfail = start\n");
+	assert_int_equal(hw_core_start(fixture->core, &fixture->errors), -EADDRINUSE);
+	assert_null(hw_core_share(fixture->core, 0));
+	assert_null(hw_core_sink(fixture->core, 0));
+}
+
+static void check_calls_open_and_tells_the_line(void **state)
+{
+	struct fixture *fixture = *state;
+	char expected[512];
+
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
+			   "[sink s]\nplugin = nowhere\naddress = x\nfail = open\n");
+	assert_int_equal(hw_core_check(fixture->core, &fixture->errors), -EINVAL);
+	(void)snprintf(expected, sizeof(expected), "%s:7: [sink s] \"fail = open\"", fixture->file);
+	assert_string_equal(fixture->errors.lines[0], expected);
+	assert_int_equal(access(tempdir_path(fixture->dir, "ctl"), F_OK), -1);
+}
+
+/* ---- the control socket ---- */
+
+static int connect_control(struct fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", fixture->dir);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Sends bytes, then reads what comes until the daemon closes. */
+static const char *ask(struct fixture *fixture, const char *bytes, size_t len)
+{
+	static char answer[16384];
+	uint64_t until_ns = deadline(fixture);
+	int fd = connect_control(fixture);
+	size_t used = 0;
+	ssize_t n = -1;
+
+	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	while (n != 0) {
+		n = recv(fd, answer + used, sizeof(answer) - used - 1, 0);
+		if (n > 0)
+			used += (size_t)n;
+		else if (n < 0)
+			turn(fixture, until_ns);
+	}
+	answer[used] = '\0';
+	(void)close(fd);
+	return answer;
+}
+
+static const char *ask_line(struct fixture *fixture, const char *line)
+{
+	return ask(fixture, line, strlen(line));
+}
+
+static void status_tells_shares(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *answer;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	answer = ask_line(fixture, "status\n");
+	assert_int_equal(strncmp(answer, "share\tname=a\tpath=", 18), 0);
+	assert_non_null(strstr(answer, "\tstate=online\tbackend=null\t"));
+	assert_non_null(strstr(answer, "\nshare\tname=b\t"));
+	assert_non_null(strstr(answer, "\nok\tversion=" HW_VERSION "\tpid="));
+}
+
+static void several_commands_are_answered_in_order(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	assert_string_equal(
+		ask_line(fixture, "reload\nsync nonesuch\nnonsense\n\nswitch a\n"),
+		"ok\n"
+		"error\ttext=there is no such share\n"
+		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n"
+		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n"
+		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n");
+}
+
+static void sync_and_switch_answer_when_done(void **state)
+{
+	struct fixture *fixture = *state;
+	char expected[128];
+	uint64_t epoch;
+
+	start(fixture, "[watcher other]\nplugin = null\n[share a]\npath = @/a\nwatcher = null\n");
+	wait_online(fixture);
+	epoch = hw_share_epoch(share(fixture, "a"));
+	(void)snprintf(expected, sizeof(expected), "ok\tseq=0\tepoch=%016llx\nok\n",
+		       (unsigned long long)epoch);
+	assert_string_equal(ask_line(fixture, "sync a\nswitch a other\n"), expected);
+	assert_non_null(strstr(ask_line(fixture, "status\n"), "\tbackend=other\t"));
+	assert_true(hw_share_epoch(share(fixture, "a")) == epoch);
+	assert_string_equal(ask_line(fixture, "switch a nul\n"),
+			    "error\ttext=no watcher \"nul\", did you mean \"null\"?\n");
+}
+
+static void long_commands_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	char line[2 * HW_CONTROL_REQUEST_MAX];
+
+	start(fixture, two_shares);
+	memset(line, 'x', sizeof(line));
+	line[HW_CONTROL_REQUEST_MAX - 1] = '\n';
+	assert_string_equal(
+		ask(fixture, line, HW_CONTROL_REQUEST_MAX),
+		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n");
+	line[HW_CONTROL_REQUEST_MAX - 1] = 'x';
+	assert_string_equal(ask(fixture, line, sizeof(line)),
+			    "error\ttext=the command is too long\n");
+}
+
+static void peers_that_leave_or_say_half_do_no_harm(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	for (unsigned i = 0; i < 100; i++) {
+		int fd = connect_control(fixture);
+
+		assert_int_equal(send(fd, "sync a\nsync b\nstat", i % 19, MSG_NOSIGNAL), i % 19);
+		(void)close(fd);
+		hw_loop_turn(fixture->loop, 0);
+	}
+	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t"));
+}
+
+static void a_share_that_goes_answers_who_waits_for_it(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *answer;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n");
+	answer = ask_line(fixture, "sync b\nreload\nsync b\n");
+	assert_non_null(strstr(answer, "ok\nerror\ttext=there is no such share\n"));
+}
+
+static void the_socket_is_the_owners(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hw_core *second;
+	struct stat st;
+
+	start(fixture, two_shares);
+	assert_int_equal(stat(tempdir_path(fixture->dir, "ctl"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &second), 0);
+	assert_int_equal(hw_core_start(second, &fixture->errors), -EADDRINUSE);
+	assert_non_null(strstr(fixture->errors.lines[0], "another hostwatchd listens there"));
+	hw_core_destroy(second);
+	assert_int_equal(stat(tempdir_path(fixture->dir, "ctl"), &st), 0);
+}
+
+static void a_dead_daemons_socket_is_replaced_and_a_file_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", fixture->dir);
+	tempdir_write(fixture->dir, "ctl", "x", 1);
+	configure(fixture, two_shares);
+	assert_int_equal(hw_core_start(fixture->core, &fixture->errors), -EEXIST);
+	assert_int_equal(unlink(address.sun_path), 0);
+	hw_core_destroy(fixture->core);
+	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &fixture->core), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	(void)close(fd);
+	start(fixture, two_shares);
+	hw_core_destroy(fixture->core);
+	fixture->core = NULL;
+	assert_int_equal(access(address.sun_path, F_OK), -1);
+}
+
+/* ---- stopping ---- */
+
+static void draining_ends_the_loop(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	(void)notified(fixture);
+	hw_core_drain(fixture->core);
+	hw_core_drain(fixture->core);
+	assert_int_equal(hw_loop_run(fixture->loop), 0);
+	assert_string_equal(notified(fixture), "STOPPING=1\n");
+}
+
+static void passed_descriptors_have_names(void **state)
+{
+	char pid[32];
+
+	(void)state;
+	(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	assert_int_equal(hw_activation_fd("x"), -ENOENT);
+	(void)setenv("LISTEN_PID", "1", 1);
+	(void)setenv("LISTEN_FDS", "3", 1);
+	(void)setenv("LISTEN_FDNAMES", "none:out:none", 1);
+	assert_int_equal(hw_activation_fd("out"), -ENOENT);
+	(void)setenv("LISTEN_PID", pid, 1);
+	assert_int_equal(dup2(0, 4), 4);
+	assert_int_equal(hw_activation_fd("out"), 4);
+	assert_int_equal(fcntl(4, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(hw_activation_fd("ou"), -ENOENT);
+	(void)setenv("LISTEN_FDS", "1", 1);
+	assert_int_equal(hw_activation_fd("out"), -ENOENT);
+	(void)close(4);
+	(void)unsetenv("LISTEN_PID");
+}
+
+#define CORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(passed_descriptors_have_names),
+		CORE_TEST(ready_is_told_when_all_shares_are_online),
+		CORE_TEST(a_reload_without_changes_restarts_nothing),
+		CORE_TEST(a_reload_changes_what_differs),
+		CORE_TEST(a_watcher_section_that_changes_restarts_its_shares),
+		CORE_TEST(a_broken_file_changes_nothing),
+		CORE_TEST(a_sink_that_does_not_start_brings_the_old_ones_back),
+		CORE_TEST(a_start_that_fails_leaves_nothing),
+		CORE_TEST(check_calls_open_and_tells_the_line),
+		CORE_TEST(status_tells_shares),
+		CORE_TEST(several_commands_are_answered_in_order),
+		CORE_TEST(sync_and_switch_answer_when_done),
+		CORE_TEST(long_commands_are_refused),
+		CORE_TEST(peers_that_leave_or_say_half_do_no_harm),
+		CORE_TEST(a_share_that_goes_answers_who_waits_for_it),
+		CORE_TEST(the_socket_is_the_owners),
+		CORE_TEST(a_dead_daemons_socket_is_replaced_and_a_file_is_not),
+		CORE_TEST(draining_ends_the_loop),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fanotify watcher's table and parser, built into the test: the kernel never sends what is
+ * tried here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first. */
+#include <cmocka.h>
+
+#include "plugins/fanotify/handles.c"
+#include "plugins/fanotify/record.c"
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *state >> 33;
+}
+
+/* ---- the table ---- */
+
+static struct hw_handle_key key_of(const struct hw_handles *handles, uint32_t inode)
+{
+	uint32_t bytes[2] = { inode, 0x1234 };
+	struct hw_handle handle = { .fsid = 99, .bytes = bytes, .len = 8, .type = 1 };
+
+	return hw_handles_key(handles, &handle);
+}
+
+static void the_table_agrees_with_an_array(void **state)
+{
+	enum { INODES = 500, ROUNDS = 200000 };
+	hw_token expected[INODES] = { 0 };
+	uint64_t random = 1, token = 0;
+	struct hw_handles handles;
+	uint32_t count = 0;
+
+	(void)state;
+	hw_handles_init(&handles);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint32_t inode = (uint32_t)next_random(&random) % INODES;
+		struct hw_handle_key key = key_of(&handles, inode);
+
+		if (next_random(&random) % 2) {
+			token++;
+			int rc = hw_handles_add(&handles, key, token, token % 2);
+
+			assert_int_equal(rc, expected[inode] ? -EEXIST : 0);
+			if (!rc) {
+				expected[inode] = token;
+				count++;
+			}
+		} else {
+			count -= expected[inode] != 0;
+			hw_handles_remove(&handles, expected[inode]);
+			expected[inode] = HW_NO_DIR;
+		}
+		assert_int_equal(handles.count, count);
+		inode = (uint32_t)next_random(&random) % INODES;
+		assert_int_equal(hw_handles_token(&handles, key_of(&handles, inode)),
+				 expected[inode]);
+	}
+	for (uint32_t i = 0; i < INODES; i++)
+		hw_handles_remove(&handles, expected[i]);
+	assert_int_equal(handles.count, 0);
+	assert_int_equal(handles.marked, 0);
+	hw_handles_finish(&handles);
+}
+
+static void a_token_stands_for_one_directory(void **state)
+{
+	struct hw_handles handles;
+
+	(void)state;
+	hw_handles_init(&handles);
+	assert_int_equal(hw_handles_add(&handles, key_of(&handles, 1), 5, false), 0);
+	assert_int_equal(hw_handles_add(&handles, key_of(&handles, 2), 5, false), -EEXIST);
+	assert_int_equal(hw_handles_token(&handles, key_of(&handles, 2)), HW_NO_DIR);
+	hw_handles_finish(&handles);
+}
+
+static void every_byte_of_a_handle_counts(void **state)
+{
+	struct hw_handles handles;
+	char bytes[128] = { 0 };
+	struct hw_handle handle = { .fsid = 1, .bytes = bytes, .len = sizeof(bytes), .type = 1 };
+	struct hw_handle_key all, other;
+
+	(void)state;
+	hw_handles_init(&handles);
+	all = hw_handles_key(&handles, &handle);
+	for (unsigned i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = 1;
+		other = hw_handles_key(&handles, &handle);
+		assert_true(other.a != all.a && other.b != all.b);
+		bytes[i] = 0;
+	}
+	for (handle.len = 0; handle.len < sizeof(bytes); handle.len++) {
+		other = hw_handles_key(&handles, &handle);
+		assert_true(other.a != all.a);
+	}
+	handle.type = 2;
+	other = hw_handles_key(&handles, &handle);
+	assert_true(other.a != all.a);
+	handle = (struct hw_handle){ .fsid = 2, .bytes = bytes, .len = sizeof(bytes), .type = 1 };
+	other = hw_handles_key(&handles, &handle);
+	assert_true(other.a != all.a);
+	hw_handles_finish(&handles);
+}
+
+/* ---- the parser ---- */
+
+/* Bytes of an event as it grows. */
+struct event {
+	char *bytes; /* of exactly len, so that the sanitizer sees one byte too many */
+	uint32_t len;
+};
+
+static void append(struct event *event, const void *bytes, uint32_t len)
+{
+	event->bytes = realloc(event->bytes, event->len + len);
+	assert_non_null(event->bytes);
+	memcpy(event->bytes + event->len, bytes, len);
+	event->len += len;
+	((struct fanotify_event_metadata *)event->bytes)->event_len = event->len;
+}
+
+static void begin(struct event *event, uint64_t mask)
+{
+	struct fanotify_event_metadata metadata = {
+		.vers = FANOTIFY_METADATA_VERSION,
+		.metadata_len = sizeof(metadata),
+		.mask = mask,
+		.fd = FAN_NOFD,
+		.pid = 42,
+	};
+
+	*event = (struct event){ 0 };
+	append(event, &metadata, sizeof(metadata));
+}
+
+static void append_info(struct event *event, uint8_t type, uint32_t handle_len, const char *name)
+{
+	char info[20 + 256 + 300] = { 0 };
+	struct fid_header fid = {
+		.header = { .info_type = type },
+		.fsid = 7,
+		.handle_len = handle_len,
+		.handle_type = 1,
+	};
+	size_t len = sizeof(fid) + handle_len + (name ? strlen(name) + 1 : 0);
+
+	fid.header.len = (uint16_t)((len + 3) / 4 * 4);
+	memcpy(info, &fid, sizeof(fid));
+	if (name)
+		memcpy(info + sizeof(fid) + handle_len, name, strlen(name));
+	append(event, info, fid.header.len);
+}
+
+static int parse(struct event *event, struct hw_record *ret)
+{
+	return hw_record_parse(event->bytes, event->len, ret);
+}
+
+static void records_are_known_by_type_in_any_order(void **state)
+{
+	struct hw_record record;
+	struct event event;
+
+	(void)state;
+	begin(&event, FAN_RENAME);
+	append_info(&event, FAN_EVENT_INFO_TYPE_FID, 8, NULL);
+	append_info(&event, FAN_EVENT_INFO_TYPE_NEW_DFID_NAME, 12, "new");
+	append_info(&event, 200, 8, NULL); /* of a later kernel */
+	append_info(&event, FAN_EVENT_INFO_TYPE_OLD_DFID_NAME, 8, "o");
+	assert_int_equal(parse(&event, &record), 0);
+	assert_int_equal(record.pid, 42);
+	assert_int_equal(record.len, event.len);
+	assert_int_equal(record.from.name_len, 1);
+	assert_memory_equal(record.to.name, "new", 3);
+	assert_int_equal(record.to.dir.len, 12);
+	assert_non_null(record.object.bytes);
+	assert_null(record.at.name);
+	free(event.bytes);
+}
+
+static void an_overflow_has_no_records(void **state)
+{
+	struct hw_record record;
+	struct event event;
+
+	(void)state;
+	begin(&event, FAN_Q_OVERFLOW);
+	assert_int_equal(parse(&event, &record), 0);
+	assert_int_equal(record.len, sizeof(struct fanotify_event_metadata));
+	assert_null(record.at.dir.bytes);
+	free(event.bytes);
+}
+
+static void limits_of_names_and_handles_are_kept(void **state)
+{
+	char name[257];
+	struct hw_record record;
+	struct event event;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	for (unsigned len = 0; len <= 256; len++) {
+		name[len] = '\0';
+		begin(&event, FAN_CREATE);
+		append_info(&event, FAN_EVENT_INFO_TYPE_DFID_NAME, 8, name);
+		assert_int_equal(parse(&event, &record), len && len <= 255 ? 0 : -EBADMSG);
+		free(event.bytes);
+		name[len] = 'n';
+	}
+	for (unsigned len = 124; len <= 132; len += 4) {
+		begin(&event, FAN_CREATE);
+		append_info(&event, FAN_EVENT_INFO_TYPE_FID, len, NULL);
+		assert_int_equal(parse(&event, &record), len <= 128 ? 0 : -EBADMSG);
+		free(event.bytes);
+	}
+}
+
+static void a_name_without_its_nul_is_refused(void **state)
+{
+	struct hw_record record;
+	struct event event;
+
+	(void)state;
+	begin(&event, FAN_CREATE);
+	append_info(&event, FAN_EVENT_INFO_TYPE_DFID_NAME, 8, "abc");
+	assert_int_equal(parse(&event, &record), 0);
+	event.bytes[event.len - 1] = 'd';
+	assert_int_equal(parse(&event, &record), -EBADMSG);
+	free(event.bytes);
+}
+
+static void a_cut_event_is_refused_at_every_length(void **state)
+{
+	struct hw_record record;
+	struct event event;
+
+	(void)state;
+	begin(&event, FAN_RENAME);
+	append_info(&event, FAN_EVENT_INFO_TYPE_OLD_DFID_NAME, 8, "old");
+	append_info(&event, FAN_EVENT_INFO_TYPE_NEW_DFID_NAME, 8, "new");
+	for (uint32_t len = 0; len < event.len; len++) {
+		char *cut = malloc(len + 1);
+
+		assert_non_null(cut);
+		memcpy(cut, event.bytes, len);
+		assert_int_equal(hw_record_parse(cut, len, &record), -EBADMSG);
+		free(cut);
+	}
+	free(event.bytes);
+}
+
+static void random_changes_are_never_read_past_their_end(void **state)
+{
+	uint64_t random = 3;
+
+	(void)state;
+	for (unsigned round = 0; round < 50000; round++) {
+		struct hw_record record;
+		struct event event;
+
+		begin(&event, next_random(&random));
+		append_info(&event, FAN_EVENT_INFO_TYPE_OLD_DFID_NAME, 8, "old");
+		append_info(&event, FAN_EVENT_INFO_TYPE_NEW_DFID_NAME, 8, "new");
+		append_info(&event, FAN_EVENT_INFO_TYPE_FID, 8, NULL);
+		for (unsigned i = 0; i < 3; i++)
+			event.bytes[next_random(&random) % event.len] = (char)next_random(&random);
+		if (parse(&event, &record) == 0) {
+			assert_true(record.len <= event.len);
+			assert_in_range(record.from.name_len, 0, 255);
+			assert_in_range(record.to.name_len, 0, 255);
+		}
+		free(event.bytes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_agrees_with_an_array),
+		cmocka_unit_test(a_token_stands_for_one_directory),
+		cmocka_unit_test(every_byte_of_a_handle_counts),
+		cmocka_unit_test(records_are_known_by_type_in_any_order),
+		cmocka_unit_test(an_overflow_has_no_records),
+		cmocka_unit_test(limits_of_names_and_handles_are_kept),
+		cmocka_unit_test(a_name_without_its_nul_is_refused),
+		cmocka_unit_test(a_cut_event_is_refused_at_every_length),
+		cmocka_unit_test(random_changes_are_never_read_past_their_end),
+	};
+
+	return cmocka_run_group_tests_name("fanotify parts", tests, NULL, NULL);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal: what is appended is read back whole, until it falls off, and then once -ESTALE. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static char bytes[HW_PATH_MAX];
+
+/* An event whose fields follow from a number, so that a reader can check what it got. */
+static struct hw_event event_of(uint64_t number, uint32_t from_len, uint32_t path_len)
+{
+	return (struct hw_event){
+		.struct_size = sizeof(struct hw_event),
+		.kind = (uint8_t)(1 + number % (HW_KIND_END - 1)),
+		.type = (uint8_t)(number % HW_TYPE_END),
+		.flags = (uint16_t)number,
+		.from = number % 3 ? bytes : NULL,
+		.path = number % 5 ? bytes + HW_PATH_MAX - path_len : NULL,
+		.from_len = number % 3 ? from_len : 0,
+		.path_len = number % 5 ? path_len : 0,
+	};
+}
+
+static void assert_event(const struct hw_event *event, uint64_t seq, uint32_t from_len,
+			 uint32_t path_len)
+{
+	const struct hw_event expected = event_of(seq, from_len, path_len);
+
+	assert_int_equal(event->seq, seq);
+	assert_int_equal(event->kind, expected.kind);
+	assert_int_equal(event->type, expected.type);
+	assert_int_equal(event->flags, expected.flags);
+	assert_int_equal(event->from_len, expected.from_len);
+	assert_int_equal(event->path_len, expected.path_len);
+	assert_int_equal(event->from != NULL, expected.from != NULL);
+	assert_int_equal(event->path != NULL, expected.path != NULL);
+	assert_memory_equal(event->from ? event->from : "", expected.from ? bytes : "",
+			    event->from_len);
+	assert_memory_equal(event->path ? event->path : "", expected.path ? expected.path : "",
+			    event->path_len);
+	assert_true(event->time_ns > 0);
+}
+
+static int setup(void **state)
+{
+	struct hw_journal *journal = calloc(1, sizeof(*journal));
+
+	assert_non_null(journal);
+	assert_int_equal(hw_journal_init(journal, HW_JOURNAL_MIN), 0);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 31 + i / 256);
+	*state = journal;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	hw_journal_free(*state);
+	free(*state);
+	return 0;
+}
+
+static void sizes_have_limits(void **state)
+{
+	struct hw_journal journal;
+
+	(void)state;
+	assert_int_equal(hw_journal_init(&journal, HW_JOURNAL_MIN - 1), -EINVAL);
+	assert_int_equal(hw_journal_init(&journal, HW_JOURNAL_MAX + 1), -EINVAL);
+	assert_int_equal(hw_journal_init(&journal, HW_JOURNAL_MIN + 1), 0);
+	hw_journal_free(&journal);
+	assert_int_equal(hw_journal_init(&journal, HW_JOURNAL_MAX), 0);
+	hw_journal_free(&journal);
+}
+
+static void an_empty_journal_has_an_end_only(void **state)
+{
+	struct hw_journal_cursor cursor;
+	struct hw_event event;
+
+	assert_int_equal(hw_journal_seek(*state, 0, &cursor), 0);
+	assert_int_equal(hw_journal_next(*state, &cursor, &event), 0);
+	assert_int_equal(hw_journal_seek(*state, 1, &cursor), -ESTALE);
+	assert_int_equal(hw_journal_seek(*state, UINT64_MAX, &cursor), -ESTALE);
+}
+
+static uint32_t length_of(uint64_t seq, uint32_t max)
+{
+	return (uint32_t)(seq * 2654435761u % (max + 1));
+}
+
+/* Reads all that is held, from each place there is to begin at. */
+static void check_all(const struct hw_journal *journal, uint32_t max, uint64_t stride)
+{
+	for (uint64_t after = journal->first_seq - 1; after < journal->next_seq; after += stride) {
+		struct hw_journal_cursor cursor;
+		struct hw_event event;
+		uint64_t seq = after;
+
+		assert_int_equal(hw_journal_seek(journal, after, &cursor), 0);
+		for (unsigned i = 0; i < 3 && seq + 1 < journal->next_seq; i++) {
+			assert_int_equal(hw_journal_next(journal, &cursor, &event), 1);
+			seq++;
+			assert_event(&event, seq, length_of(seq, max), length_of(seq + 7, max));
+		}
+		if (seq + 1 == journal->next_seq)
+			assert_int_equal(hw_journal_next(journal, &cursor, &event), 0);
+	}
+	if (journal->first_seq > 1) {
+		struct hw_journal_cursor cursor;
+
+		assert_int_equal(hw_journal_seek(journal, journal->first_seq - 2, &cursor),
+				 -ESTALE);
+	}
+}
+
+static void append_random(struct hw_journal *journal, uint32_t max, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t seq = journal->next_seq;
+		struct hw_event event = event_of(seq, length_of(seq, max), length_of(seq + 7, max));
+
+		assert_int_equal(hw_journal_append(journal, &event), seq);
+	}
+}
+
+static void every_event_held_can_be_sought(void **state)
+{
+	struct hw_journal *journal = *state;
+
+	append_random(journal, 60, 40000); /* several times around */
+	assert_true(journal->first_seq > 20000);
+	check_all(journal, 60, 1);
+}
+
+/* Beginning at each multiple of 8 before the end of the ring, a wrap in the middle of a record. */
+static void the_ring_wraps_at_every_alignment(void **state)
+{
+	struct hw_journal *journal = *state;
+
+	for (uint32_t shift = 0; shift < 320; shift += 8) {
+		const struct hw_event pad = event_of(1, shift, 0);
+
+		hw_journal_free(journal);
+		assert_int_equal(hw_journal_init(journal, HW_JOURNAL_MIN), 0);
+		assert_int_equal(hw_journal_append(journal, &pad), 1);
+		append_random(journal, 120, 20000);
+		assert_true(journal->head > 2 * journal->size - 4096);
+		check_all(journal, 120, 97);
+	}
+}
+
+static void the_longest_events_fit_and_wrap(void **state)
+{
+	struct hw_journal *journal = *state;
+
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t seq = journal->next_seq;
+		struct hw_event longest = event_of(seq, HW_PATH_MAX, HW_PATH_MAX), read;
+		struct hw_journal_cursor cursor;
+
+		assert_int_equal(hw_journal_append(journal, &longest), seq);
+		assert_int_equal(hw_journal_seek(journal, seq - 1, &cursor), 0);
+		assert_int_equal(hw_journal_next(journal, &cursor, &read), 1);
+		assert_event(&read, seq, HW_PATH_MAX, HW_PATH_MAX);
+		assert_true(seq < 8 || journal->next_seq - journal->first_seq >= 6);
+	}
+}
+
+static void long_and_short_events_follow_each_other(void **state)
+{
+	struct hw_journal *journal = *state;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		append_random(journal, i % 9 ? 30 : HW_PATH_MAX, 1);
+		struct hw_journal_cursor cursor;
+		struct hw_event event;
+
+		for (uint64_t after = journal->first_seq - 1; after + 1 < journal->next_seq;
+		     after += 1 + (journal->next_seq - after) / 3) {
+			assert_int_equal(hw_journal_seek(journal, after, &cursor), 0);
+			assert_int_equal(hw_journal_next(journal, &cursor, &event), 1);
+			assert_int_equal(event.seq, after + 1);
+		}
+	}
+}
+
+/* A reader that is `lag` events behind, while events of this length come. */
+static void follow(struct hw_journal *journal, struct hw_journal_cursor *cursor, uint64_t lag)
+{
+	struct hw_event event;
+
+	while (cursor->seq + lag < journal->next_seq - 1) {
+		assert_int_equal(hw_journal_next(journal, cursor, &event), 1);
+		assert_int_equal(event.seq, cursor->seq);
+	}
+}
+
+static void a_cursor_is_stale_exactly_when_its_next_event_is_gone(void **state)
+{
+	struct hw_journal *journal = *state;
+	struct hw_event event;
+
+	for (unsigned round = 0; round < 300; round++) {
+		struct hw_journal_cursor cursor, copy;
+		uint64_t begun;
+
+		append_random(journal, 300, round % 13);
+		assert_int_equal(hw_journal_seek(journal, journal->next_seq - 1, &cursor), 0);
+		append_random(journal, 300, round % 7);
+		follow(journal, &cursor, round % 3);
+		begun = cursor.seq;
+		for (;;) {
+			copy = cursor;
+			int r = hw_journal_next(journal, &copy, &event);
+
+			if (begun + 1 < journal->first_seq) {
+				assert_int_equal(r, -ESTALE);
+				break;
+			}
+			assert_int_equal(r, begun + 1 < journal->next_seq);
+			if (r)
+				assert_event(&event, begun + 1, length_of(begun + 1, 300),
+					     length_of(begun + 8, 300));
+			append_random(journal, 300, 1 + round % 5 * 37);
+		}
+		/* Stale until it is sought again. */
+		assert_int_equal(hw_journal_next(journal, &cursor, &event), -ESTALE);
+		assert_int_equal(hw_journal_seek(journal, journal->next_seq - 1, &cursor), 0);
+		assert_int_equal(hw_journal_next(journal, &cursor, &event), 0);
+	}
+}
+
+/* A place is found without walking through what is before it: a reader that comes back costs the
+ * same however full the ring is. */
+static void seeking_does_not_read_the_whole_ring(void **state)
+{
+	struct hw_journal journal;
+	struct hw_journal_cursor cursor;
+	struct timespec begun, ended;
+
+	(void)state;
+	assert_int_equal(hw_journal_init(&journal, UINT64_C(64) << 20), 0);
+	append_random(&journal, 8, 1200000);
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	for (unsigned i = 0; i < 10000; i++)
+		assert_int_equal(hw_journal_seek(&journal, journal.next_seq - 2 - i, &cursor), 0);
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+	hw_journal_free(&journal);
+	/* A walk takes milliseconds each: minutes. */
+	assert_true(ended.tv_sec - begun.tv_sec < 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_have_limits),
+		cmocka_unit_test_setup_teardown(an_empty_journal_has_an_end_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_event_held_can_be_sought, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_ring_wraps_at_every_alignment, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_longest_events_fit_and_wrap, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_and_short_events_follow_each_other, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_cursor_is_stale_exactly_when_its_next_event_is_gone, setup, teardown),
+		cmocka_unit_test(seeking_does_not_read_the_whole_ring),
+	};
+
+	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "loader.h"
+#include "tempdir.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#define PLUGINS HW_BUILD_DIR "/tests/plugins"
+#define OBJECT_MAX (4u << 20)
+
+struct fixture {
+	struct hw_loader *loader;
+	struct hw_errors errors;
+	char *dir;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	fixture->dir = tempdir_create();
+	assert_int_equal(hw_loader_create(&fixture->loader), 0);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	hw_loader_destroy(fixture->loader);
+	hw_errors_free(&fixture->errors);
+	tempdir_remove(fixture->dir);
+	free(fixture);
+	return 0;
+}
+
+static const struct hw_module *load(struct fixture *fixture, uint32_t kind, const char *name)
+{
+	const struct hw_module *module = NULL;
+
+	if (hw_loader_load(fixture->loader, kind, name, &fixture->errors, &module) < 0)
+		fail_msg("%s: %s", name, fixture->errors.count ? fixture->errors.lines[0] : "");
+	return module;
+}
+
+/* The error names something, and nothing was loaded. */
+static void refused(struct fixture *fixture, uint32_t kind, const char *name, int error,
+		    const char *expected)
+{
+	const struct hw_module *module = NULL;
+	size_t before = fixture->errors.count;
+
+	assert_int_equal(hw_loader_load(fixture->loader, kind, name, &fixture->errors, &module),
+			 error);
+	assert_null(module);
+	assert_int_equal(fixture->errors.count, before + 1);
+	if (!strstr(fixture->errors.lines[before], expected))
+		fail_msg("\"%s\" says nothing of \"%s\"", fixture->errors.lines[before], expected);
+}
+
+static void a_plugin_is_found_by_name(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct hw_module *module;
+
+	assert_int_equal(hw_loader_add_path(fixture->loader, "/nonexistent:" PLUGINS), 0);
+	module = load(fixture, HW_PLUGIN_WATCHER, "null");
+	assert_string_equal(module->plugin.name, "null");
+	assert_ptr_equal(load(fixture, 0, "null"), module);
+	assert_ptr_equal(load(fixture, HW_PLUGIN_WATCHER, PLUGINS "/null.so"), module);
+	assert_ptr_equal(hw_loader_get(fixture->loader, 0), module);
+	assert_null(hw_loader_get(fixture->loader, 1));
+}
+
+static void callbacks_that_were_left_out_do_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct hw_module *module = load(fixture, 0, PLUGINS "/null.so");
+	const struct hw_plugin *plugin = &module->plugin;
+
+	assert_int_equal(plugin->start(NULL), 0);
+	assert_int_equal(plugin->flush(NULL), 0);
+	assert_int_equal(plugin->drain(NULL), 0);
+	plugin->stop(NULL);
+	plugin->close(NULL);
+	plugin->status(NULL);
+	plugin->scanned(NULL, NULL);
+	plugin->stats(NULL, NULL);
+}
+
+static void a_missing_plugin_is_told_with_a_suggestion(void **state)
+{
+	struct fixture *fixture = *state;
+
+	refused(fixture, HW_PLUGIN_WATCHER, "null", -ENOENT, "in any directory");
+	assert_int_equal(hw_loader_add_path(fixture->loader, PLUGINS), 0);
+	refused(fixture, HW_PLUGIN_WATCHER, "nul", -ENOENT, "did you mean \"null\"?");
+	refused(fixture, HW_PLUGIN_WATCHER, "../null", -ENOENT, "No such file");
+	refused(fixture, HW_PLUGIN_WATCHER, "Null\n", -ENOENT, "\"Null\\n\"");
+	refused(fixture, HW_PLUGIN_SINK, "null", -EINVAL, "is a watcher, not a sink");
+	refused(fixture, HW_PLUGIN_WATCHER, PLUGINS "/nowhere.so", -EINVAL,
+		"is a sink, not a watcher");
+}
+
+static void plugins_that_are_unsound_are_refused(void **state)
+{
+	static const struct {
+		const char *file;
+		int error;
+		const char *expected;
+	} cases[] = {
+		{ PLUGINS "/broken_major.so", -ENOEXEC, "built for plugin ABI 2, this is 1" },
+		{ PLUGINS "/broken_magic.so", -ENOEXEC, "is not a plugin header" },
+		{ PLUGINS "/broken_short.so", -ENOEXEC, "claims 64 bytes" },
+		{ PLUGINS "/broken_long.so", -ENOEXEC, "claims 4096 bytes" },
+		{ PLUGINS "/broken_newer.so", -ENOEXEC, "built for a newer ABI" },
+		{ PLUGINS "/broken_name.so", -EINVAL, "no sound name" },
+		{ PLUGINS "/broken_option.so", -EINVAL, "option outside lies outside" },
+		{ PLUGINS "/nothing.so", -ENOEXEC, "has no symbol hw_plugin_1" },
+		{ PLUGINS "/absent.so", -ENOENT, "No such file" },
+		{ PLUGINS, -ENOEXEC, "is not a file" },
+		{ "/etc/passwd", -ENOEXEC, "not a shared object" },
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		refused(fixture, 0, cases[i].file, cases[i].error, cases[i].expected);
+	assert_null(hw_loader_get(fixture->loader, 0));
+}
+
+static void a_newer_plugin_that_uses_nothing_new_is_loaded(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct hw_module *module = load(fixture, HW_PLUGIN_WATCHER, PLUGINS "/newer.so");
+
+	assert_string_equal(module->plugin.name, "newer");
+	assert_int_equal(module->plugin.abi_minor, 9);
+}
+
+static void a_file_must_be_called_like_its_plugin(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(hw_loader_add_path(fixture->loader, PLUGINS), 0);
+	refused(fixture, 0, "misnamed", -EINVAL, "calls itself broken");
+}
+
+static void truncated_objects_are_refused_at_every_length(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat st;
+
+	assert_int_equal(stat(PLUGINS "/null.so", &st), 0);
+	/* behind the last segment only sections follow, which loading does not need */
+	for (off_t len = 0; len < st.st_size / 3; len += 509) {
+		tempdir_copy(PLUGINS "/null.so", fixture->dir, "cut.so", (size_t)len + 1);
+		assert_int_equal(truncate(tempdir_path(fixture->dir, "cut.so"), len), 0);
+		refused(fixture, 0, tempdir_path(fixture->dir, "cut.so"), -ENOEXEC, "cut.so");
+	}
+}
+
+static void listing_goes_on_behind_a_bad_plugin(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct hw_module *module;
+	bool found_null = false, found_nowhere = false;
+
+	assert_int_equal(hw_loader_add_path(fixture->loader, PLUGINS), 0);
+	assert_int_equal(hw_loader_load_all(fixture->loader, &fixture->errors), 0);
+	for (size_t i = 0; (module = hw_loader_get(fixture->loader, i)); i++) {
+		found_null |= strcmp(module->plugin.name, "null") == 0;
+		found_nowhere |= strcmp(module->plugin.name, "nowhere") == 0;
+	}
+	assert_true(found_null);
+	assert_true(found_nowhere);
+	assert_int_equal(fixture->errors.count, 8);
+}
+
+static void need_root(void)
+{
+	if (geteuid() != 0) {
+		print_message("only root refuses plugins of others\n");
+		skip();
+	}
+}
+
+static void root_refuses_what_others_may_write(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[256];
+
+	need_root();
+	tempdir_copy(PLUGINS "/null.so", fixture->dir, "null.so", OBJECT_MAX);
+	(void)snprintf(path, sizeof(path), "%s/null.so", fixture->dir);
+	assert_int_equal(hw_loader_add_path(fixture->loader, fixture->dir), 0);
+
+	assert_int_equal(chmod(fixture->dir, 0777), 0);
+	refused(fixture, 0, "null", -EPERM, "is writable by everybody");
+	assert_int_equal(chmod(fixture->dir, 01777), 0);
+	refused(fixture, 0, path, -EPERM, fixture->dir);
+	assert_int_equal(chmod(fixture->dir, 0775), 0);
+	refused(fixture, 0, "null", -EPERM, "is writable by its group");
+	assert_int_equal(chmod(fixture->dir, 0755), 0);
+
+	assert_int_equal(chmod(path, 0666), 0);
+	refused(fixture, 0, "null", -EPERM, "`chmod go-w` it");
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	refused(fixture, 0, "null", -EPERM, "belongs to uid 65534");
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_int_equal(chown(fixture->dir, 65534, 0), 0);
+	refused(fixture, 0, "null", -EPERM, "belongs to uid 65534");
+	assert_int_equal(chown(fixture->dir, 0, 0), 0);
+	assert_string_equal(load(fixture, 0, "null")->plugin.name, "null");
+}
+
+static void root_looks_at_both_ends_of_a_link(void **state)
+{
+	struct fixture *fixture = *state;
+	char open_dir[128], target[256];
+
+	need_root();
+	(void)snprintf(open_dir, sizeof(open_dir), "%s/open", fixture->dir);
+	(void)snprintf(target, sizeof(target), "%s/null.so", open_dir);
+	assert_int_equal(mkdir(open_dir, 0755), 0);
+	tempdir_copy(PLUGINS "/null.so", open_dir, "null.so", OBJECT_MAX);
+	assert_int_equal(chmod(open_dir, 0777), 0);
+	assert_int_equal(symlink(target, tempdir_path(fixture->dir, "null.so")), 0);
+	assert_int_equal(hw_loader_add_path(fixture->loader, fixture->dir), 0);
+	refused(fixture, 0, "null", -EPERM, "open\": is writable by everybody");
+}
+
+#define LOADER_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		LOADER_TEST(a_plugin_is_found_by_name),
+		LOADER_TEST(callbacks_that_were_left_out_do_nothing),
+		LOADER_TEST(a_missing_plugin_is_told_with_a_suggestion),
+		LOADER_TEST(plugins_that_are_unsound_are_refused),
+		LOADER_TEST(a_newer_plugin_that_uses_nothing_new_is_loaded),
+		LOADER_TEST(a_file_must_be_called_like_its_plugin),
+		LOADER_TEST(truncated_objects_are_refused_at_every_length),
+		LOADER_TEST(listing_goes_on_behind_a_bad_plugin),
+		LOADER_TEST(root_refuses_what_others_may_write),
+		LOADER_TEST(root_looks_at_both_ends_of_a_link),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

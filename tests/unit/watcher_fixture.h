@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the tests of the kernel's watchers share: a temporary directory with two directories in it
+ * that are watched as tokens 1 (the root), 2 (a) and 3 (b), and one beside it that is not. Header
+ * only.
+ */
+#ifndef HW_TESTS_WATCHER_FIXTURE_H
+#define HW_TESTS_WATCHER_FIXTURE_H
+
+#include "recording_host.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROOT = 1, A = 2, B = 3 };
+
+struct fixture {
+	char path[64]; /* of the temporary directory */
+	int top; /* it */
+	int root, a, b; /* top/root, top/root/a, top/root/b */
+	int outside; /* top/outside */
+	struct rh *rh;
+};
+
+/* Where the tests run: on a disk and in memory. */
+static const char *const fixture_places[] = { "/var/tmp", "/dev/shm" };
+
+static int fixture_mkdir(int dir, const char *name)
+{
+	assert_int_equal(mkdirat(dir, name, 0755), 0);
+	int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static RH_UNUSED void fixture_make(struct fixture *f, const char *place)
+{
+	memset(f, 0, sizeof(*f));
+	snprintf(f->path, sizeof(f->path), "%s/hw-XXXXXX", place);
+	assert_non_null(mkdtemp(f->path));
+	assert_int_equal(chmod(f->path, 0755), 0);
+	f->top = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(f->top >= 0);
+	f->root = fixture_mkdir(f->top, "root");
+	f->a = fixture_mkdir(f->root, "a");
+	f->b = fixture_mkdir(f->root, "b");
+	f->outside = fixture_mkdir(f->top, "outside");
+}
+
+static RH_UNUSED int watch(struct rh *rh, hw_token token, int dirfd)
+{
+	return rh->plugin->watch_dir(rh->self, token, dirfd);
+}
+
+static RH_UNUSED void fixture_watch(struct fixture *f)
+{
+	assert_int_equal(watch(f->rh, ROOT, f->root), 0);
+	assert_int_equal(watch(f->rh, A, f->a), 0);
+	assert_int_equal(watch(f->rh, B, f->b), 0);
+}
+
+/* The temporary directory and a started watcher in one place. */
+static RH_UNUSED void fixture_start(struct fixture *f, const char *place, const char *plugin,
+				    const struct hw_setting *settings, size_t count)
+{
+	fixture_make(f, place);
+	f->rh = rh_start(plugin, settings, count);
+	fixture_watch(f);
+}
+
+static int fixture_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static RH_UNUSED void fixture_end(struct fixture *f)
+{
+	if (f->rh)
+		rh_destroy(f->rh);
+	close(f->a);
+	close(f->b);
+	close(f->root);
+	close(f->outside);
+	close(f->top);
+	assert_int_equal(nftw(f->path, fixture_remove, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static RH_UNUSED void touch(int dir, const char *name)
+{
+	assert_int_equal(mknodat(dir, name, S_IFREG | 0644, 0), 0);
+}
+
+static RH_UNUSED void put(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* A number in a file of /proc; ULONG_MAX when it cannot be read. */
+static RH_UNUSED unsigned long read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long number;
+
+	if (!file)
+		return ULONG_MAX;
+	if (fscanf(file, "%lu", &number) != 1)
+		number = ULONG_MAX;
+	fclose(file);
+	return number;
+}
+
+/* Runs in a child: what it changes cannot be taken back. Exits 0, or 77 to skip. */
+static RH_UNUSED int in_child(int (*fn)(const struct fixture *f), const struct fixture *f)
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child)
+		_exit(fn(f));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static RH_UNUSED unsigned open_files(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Mounts root/a on outside, in a mount namespace of this process, and opens it there; negative
+ * where that is not allowed. */
+static RH_UNUSED int fixture_bind(const struct fixture *f)
+{
+	char from[128], to[128];
+
+	snprintf(from, sizeof(from), "%s/root/a", f->path);
+	snprintf(to, sizeof(to), "%s/outside", f->path);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(from, to, NULL, MS_BIND, NULL))
+		return -1;
+	return open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static RH_UNUSED void fixture_unbind(const struct fixture *f, int bound)
+{
+	char to[128];
+
+	if (bound < 0)
+		return;
+	close(bound);
+	snprintf(to, sizeof(to), "%s/outside", f->path);
+	assert_int_equal(umount2(to, MNT_DETACH), 0);
+}
+
+static RH_UNUSED bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+#endif
