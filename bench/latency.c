@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reads what a watcher prints, takes the time at which each line could be read, and matches the
+ * numbered names in it with what the load generator did: how many of them were told, and how late.
+ * Knows no output format: a name is a letter and eight digits, wherever it stands. The "time" of a
+ * JSON line, where there is one, splits the delay into what passed before the watcher saw the
+ * change and after.
+ */
+#include "common.h"
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 262144 /* a longer line is matched in parts */
+
+struct seen {
+	uint64_t arrival_ns; /* CLOCK_MONOTONIC when the first line with the name could be read; 0:
+				never */
+	uint64_t observed_ns; /* "time" of that line, 0 when it has none */
+};
+
+struct matcher {
+	char prefix;
+	const char *must; /* borrowed: only lines that contain it count; NULL: all */
+	uint64_t count;
+	struct seen *seen; /* owned, count many */
+	uint64_t told, lines, repeats;
+};
+
+static uint64_t time_of(const char *line)
+{
+	const char *at = strstr(line, "\"time\":");
+
+	return at ? strtoull(at + strlen("\"time\":"), NULL, 10) : 0;
+}
+
+/* The number behind the prefix at `text`, or UINT64_MAX. */
+static uint64_t number_at(const struct matcher *matcher, const char *text)
+{
+	uint64_t number = 0;
+
+	if (text[0] != matcher->prefix)
+		return UINT64_MAX;
+	for (int i = 1; i <= BENCH_TOKEN_DIGITS; i++) {
+		if (!isdigit((unsigned char)text[i]))
+			return UINT64_MAX;
+		number = 10 * number + (uint64_t)(text[i] - '0');
+	}
+	return number < matcher->count ? number : UINT64_MAX;
+}
+
+static void take_line(struct matcher *matcher, const char *line, uint64_t now)
+{
+	matcher->lines++;
+	if (matcher->must && !strstr(line, matcher->must))
+		return;
+	for (const char *at = strchr(line, matcher->prefix); at;
+	     at = strchr(at + 1, matcher->prefix)) {
+		uint64_t number = number_at(matcher, at);
+
+		if (number == UINT64_MAX)
+			continue;
+		if (matcher->seen[number].arrival_ns) {
+			matcher->repeats++;
+			continue;
+		}
+		matcher->told++;
+		matcher->seen[number].arrival_ns = now;
+		matcher->seen[number].observed_ns = time_of(line);
+	}
+}
+
+/* Handles the whole lines of the buffer and returns how many bytes are left over. */
+static size_t take_lines(struct matcher *matcher, char *buffer, size_t len, uint64_t now)
+{
+	char *line = buffer, *end;
+
+	while ((end = memchr(line, '\n', len - (size_t)(line - buffer)))) {
+		*end = '\0';
+		take_line(matcher, line, now);
+		line = end + 1;
+	}
+	len -= (size_t)(line - buffer);
+	memmove(buffer, line, len);
+	return len;
+}
+
+static void read_all(struct matcher *matcher)
+{
+	static char buffer[LINE_MAX_BYTES + 1];
+	bool first = true;
+	size_t len = 0;
+
+	while (!bench_stop) {
+		ssize_t got = read(STDIN_FILENO, buffer + len, LINE_MAX_BYTES - len);
+		uint64_t now = bench_monotonic_ns();
+
+		if (got < 0 && errno != EINTR)
+			bench_die(errno, "read");
+		if (got == 0)
+			break;
+		if (got < 0)
+			continue;
+		if (first) {
+			(void)printf("first_line_ns %llu\n", (unsigned long long)now);
+			(void)fflush(stdout);
+		}
+		first = false;
+		len = take_lines(matcher, buffer, len + (size_t)got, now);
+		if (len == LINE_MAX_BYTES)
+			len = 0;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void print_percentiles(const char *name, uint64_t *values, size_t count)
+{
+	if (!count)
+		return;
+	qsort(values, count, sizeof(values[0]), compare);
+	(void)printf("%s_p50_ns %llu %s_p99_ns %llu %s_max_ns %llu\n", name,
+		     (unsigned long long)values[count / 2], name,
+		     (unsigned long long)values[count * 99 / 100], name,
+		     (unsigned long long)values[count - 1]);
+}
+
+/* Delays are counted from just before the system call. */
+static void match_log(const struct matcher *matcher, const char *path)
+{
+	unsigned long long number, monotonic, realtime, after;
+	uint64_t *total = calloc(matcher->count + 1, sizeof(*total));
+	uint64_t *observed = calloc(matcher->count + 1, sizeof(*observed));
+	size_t totals = 0, observations = 0;
+	FILE *log = fopen(path, "re");
+
+	if (!log || !total || !observed)
+		bench_die(errno, "%s", path);
+	while (totals < matcher->count &&
+	       fscanf(log, "%llu %llu %llu %llu", &number, &monotonic, &realtime, &after) == 4) {
+		const struct seen *seen = number < matcher->count ? &matcher->seen[number] : NULL;
+
+		if (!seen || !seen->arrival_ns)
+			continue;
+		total[totals++] = seen->arrival_ns > monotonic ? seen->arrival_ns - monotonic : 0;
+		if (seen->observed_ns)
+			observed[observations++] =
+				seen->observed_ns > realtime ? seen->observed_ns - realtime : 0;
+	}
+	print_percentiles("line", total, totals);
+	print_percentiles("observed", observed, observations);
+	(void)fclose(log); /* only read from */
+	free(total);
+	free(observed);
+}
+
+int main(int argc, char **argv)
+{
+	struct matcher matcher = { .prefix = 'f', .count = 1000 };
+	const char *log = NULL;
+	int option;
+
+	while ((option = getopt(argc, argv, "n:p:m:l:")) != -1) {
+		if (option == 'n')
+			matcher.count = bench_number("-n", optarg, BENCH_COUNT_MAX);
+		else if (option == 'p')
+			matcher.prefix = optarg[0];
+		else if (option == 'm')
+			matcher.must = optarg;
+		else if (option == 'l')
+			log = optarg;
+		else
+			optind = argc + 1;
+	}
+	if (optind != argc || !matcher.prefix)
+		bench_die(0,
+			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-l LOADLOG] < LINES");
+	matcher.seen = calloc(matcher.count + 1, sizeof(matcher.seen[0]));
+	if (!matcher.seen)
+		bench_die(ENOMEM, "matcher");
+	bench_catch_stop();
+	read_all(&matcher);
+	(void)printf("told %llu of %llu lines %llu repeats %llu\n",
+		     (unsigned long long)matcher.told, (unsigned long long)matcher.count,
+		     (unsigned long long)matcher.lines, (unsigned long long)matcher.repeats);
+	if (log)
+		match_log(&matcher, log);
+	free(matcher.seen);
+	return 0;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Looks at another process from outside: its CPU time, its memory, and whether it has come to rest.
+ */
+#include "common.h"
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STEP_MS 5
+#define REST_CPU_NS 300000u /* CPU in one step that still counts as rest: timers tick */
+#define TAIL_BYTES 65536
+
+/* CPU time of all threads in ns. A thread that has ended is not counted. 0 when the process is
+ * gone. */
+static uint64_t cpu_of(const char *pid)
+{
+	char path[64];
+	uint64_t sum = 0;
+	const struct dirent *entry;
+	DIR *tasks;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/task", pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks))) {
+		char file[sizeof(path) + 300];
+		unsigned long long ns;
+		FILE *stream;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s/schedstat", path, entry->d_name);
+		stream = fopen(file, "re");
+		if (stream && fscanf(stream, "%llu", &ns) == 1)
+			sum += ns;
+		if (stream)
+			(void)fclose(stream); /* only read from */
+	}
+	if (tasks)
+		(void)closedir(tasks); /* only read from */
+	return sum;
+}
+
+/* A value in kB of /proc/PID/status or /proc/meminfo. */
+static unsigned long field_of(const char *path, const char *field)
+{
+	FILE *stream = fopen(path, "re");
+	char line[256];
+	size_t len = strlen(field);
+	unsigned long value = 0;
+
+	while (stream && fgets(line, sizeof(line), stream)) {
+		if (strncmp(line, field, len) == 0 && line[len] == ':')
+			value = strtoul(line + len + 1, NULL, 10);
+	}
+	if (stream)
+		(void)fclose(stream); /* only read from */
+	return value;
+}
+
+static void print_memory(const char *pid)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	(void)printf("rss_kb %lu peak_kb %lu slab_kb %lu\n", field_of(path, "VmRSS"),
+		     field_of(path, "VmHWM"), field_of("/proc/meminfo", "Slab"));
+}
+
+static bool is_alive(const char *pid)
+{
+	char path[64], state = 'X';
+	FILE *stream;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	stream = fopen(path, "re");
+	if (!stream)
+		return false;
+	if (fscanf(stream, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'X';
+	(void)fclose(stream); /* only read from */
+	return state != 'Z' && state != 'X';
+}
+
+static off_t size_of(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) < 0 ? 0 : st.st_size;
+}
+
+/*
+ * Waits until the process has not written to the file for rest_ms, nor (with idle) used CPU; prints
+ * CPU time and when its last activity was. Returns 1 when it does not come to rest in time.
+ */
+static int wait_rest(const char *pid, const char *file, bool idle, uint64_t rest_ms,
+		     uint64_t timeout_ms)
+{
+	uint64_t start = bench_monotonic_ns(), active = start, now = start, cpu = cpu_of(pid);
+	off_t size = size_of(file);
+
+	while (now - active < rest_ms * 1000000 && now - start < timeout_ms * 1000000) {
+		uint64_t now_cpu;
+		off_t now_size;
+
+		(void)poll(NULL, 0, STEP_MS);
+		now = bench_monotonic_ns();
+		now_cpu = cpu_of(pid);
+		now_size = size_of(file);
+		if ((idle && now_cpu > cpu + REST_CPU_NS) || now_size != size)
+			active = now;
+		if (now_cpu > cpu)
+			cpu = now_cpu;
+		size = now_size;
+	}
+	(void)printf("cpu_ns %llu active_until_ns %llu\n", (unsigned long long)cpu,
+		     (unsigned long long)active);
+	return now - active < rest_ms * 1000000;
+}
+
+/*
+ * Measures the next spell of activity that begins after this call: a poller's pass. One that takes
+ * less CPU than least_ns is a timer or the like, and passed over.
+ */
+static int measure_spell(const char *pid, uint64_t rest_ms, uint64_t least_ns, uint64_t timeout_ms)
+{
+	uint64_t start = bench_monotonic_ns(), now = start, cpu = cpu_of(pid), first_cpu = cpu;
+	uint64_t begin = 0, active = 0;
+
+	for (; now - start < timeout_ms * 1000000; now = bench_monotonic_ns()) {
+		uint64_t before = cpu;
+
+		(void)poll(NULL, 0, STEP_MS);
+		cpu = cpu_of(pid);
+		if (cpu > before + REST_CPU_NS) {
+			active = bench_monotonic_ns();
+			if (!begin) {
+				begin = now;
+				first_cpu = before;
+			}
+		} else if (begin && now > active + rest_ms * 1000000) {
+			if (cpu - first_cpu >= least_ns)
+				break;
+			begin = 0;
+		}
+	}
+	if (!begin || cpu - first_cpu < least_ns)
+		return 1;
+	(void)printf("spell_ns %llu spell_cpu_ns %llu\n", (unsigned long long)(active - begin),
+		     (unsigned long long)(cpu - first_cpu));
+	return 0;
+}
+
+static bool file_has(const char *file, const char *text)
+{
+	static char data[TAIL_BYTES + 1];
+	FILE *stream = fopen(file, "re");
+	size_t len;
+
+	if (!stream)
+		return false;
+	len = fread(data, 1, TAIL_BYTES, stream);
+	data[len] = '\0';
+	(void)fclose(stream); /* only read from */
+	return strstr(data, text);
+}
+
+/* Waits until the first 64 KiB of the file contain the text. */
+static int wait_text(const char *pid, const char *file, const char *text, uint64_t timeout_ms)
+{
+	uint64_t start = bench_monotonic_ns();
+
+	while (bench_monotonic_ns() - start < timeout_ms * 1000000) {
+		if (file_has(file, text)) {
+			(void)printf("at_ns %llu\n", (unsigned long long)bench_monotonic_ns());
+			return 0;
+		}
+		if (!is_alive(pid))
+			return 1;
+		(void)poll(NULL, 0, 1);
+	}
+	return 1;
+}
+
+static const char usage[] = "usage: meter now\n"
+			    "       meter nap MS\n"
+			    "       meter cpu|memory PID\n"
+			    "       meter rest|quiet PID OUTPUT REST_MS TIMEOUT_MS\n"
+			    "       meter spell PID REST_MS LEAST_CPU_NS TIMEOUT_MS\n"
+			    "       meter text PID FILE TEXT TIMEOUT_MS\n";
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	uint64_t limit = argc > 4 ? bench_number("timeout", argv[argc - 1], 3600000) : 0;
+
+	if (strcmp(what, "now") == 0 && argc == 2)
+		(void)printf("%llu\n", (unsigned long long)bench_monotonic_ns());
+	else if (strcmp(what, "nap") == 0 && argc == 3)
+		(void)poll(NULL, 0, (int)bench_number("nap", argv[2], 60000));
+	else if (strcmp(what, "cpu") == 0 && argc == 3)
+		(void)printf("cpu_ns %llu\n", (unsigned long long)cpu_of(argv[2]));
+	else if (strcmp(what, "memory") == 0 && argc == 3)
+		print_memory(argv[2]);
+	else if ((strcmp(what, "rest") == 0 || strcmp(what, "quiet") == 0) && argc == 6)
+		return wait_rest(argv[2], argv[3], what[0] == 'r',
+				 bench_number("rest", argv[4], 60000), limit);
+	else if (strcmp(what, "spell") == 0 && argc == 6)
+		return measure_spell(argv[2], bench_number("rest", argv[3], 60000),
+				     bench_number("least", argv[4], UINT64_MAX), limit);
+	else if (strcmp(what, "text") == 0 && argc == 6)
+		return wait_text(argv[2], argv[3], argv[4], limit);
+	else
+		return (void)fputs(usage, stderr), 2;
+	return 0;
+}

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Part of bench/run: one function a test. before_X and after_X run once for all contenders, test_X for each.
+# shellcheck shell=bash disable=SC2154,SC2034
+
+fresh_dir() {
+	rm -rf -- "$work/dir"
+	mkdir "$work/dir"
+}
+
+# hostwatch must tell every one of them; what others lose is only shown.
+check_told() {
+	local contender=$1 told=$2 of=$3
+	[[ $contender = hostwatch-* ]] || return 0
+	[ "$told" = "$of" ] || fail "$filesystem $test $contender: told $told of $of"
+}
+
+count_told() {
+	"$bin/latency" -n "$1" <"$scratch/out" | tr '\n' ' '
+}
+
+# Takes the counters a raw reader leaves behind.
+record_raw() {
+	[[ $1 = raw-* ]] || return 0
+	record "$test" "$1" events "$(value events "$(<"$scratch/err")")" \
+		overflows "$(value overflows "$(<"$scratch/err")")"
+}
+
+prints() {
+	[[ $1 != raw-* || $1 = *-print ]]
+}
+
+# ---- drain: a full queue, and how much CPU it takes to empty it ----
+before_drain() { :; }
+after_drain() { fresh_dir; }
+test_drain() {
+	local cpu began told
+	fresh_dir
+	"$bin/load" -p -s 16 create "$work/dir" >/dev/null
+	start_contender "$1" "$work/dir" || return
+	await_rest "$1"
+	kill -STOP "$pid"
+	"$bin/load" -n "$drained" -s 16 create "$work/dir" >/dev/null
+	cpu=$(cpu_now)
+	began=$("$bin/meter" now)
+	kill -CONT "$pid"
+	await_rest "$1"
+	stop_contender
+	record drain "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$drained" \
+		wall_ns $(($(value active_until_ns "$rest") - began))
+	record_raw "$1"
+	prints "$1" || return
+	told=$(count_told "$drained")
+	record drain "$1" told "$(value told "$told")" lines "$(value lines "$told")"
+	check_told "$1" "$(value told "$told")" "$drained"
+}
+
+# ---- storm: full speed; only a poller may miss files that are gone at once ----
+before_storm() {
+	local made
+	fresh_dir
+	"$bin/load" -n "$stormed" -s 16 storm "$work/dir" >/dev/null # the first one finds everything cold
+	made=$("$bin/load" -n "$stormed" -s 16 storm "$work/dir")
+	record storm unwatched writer_ns "$(value ns "$made")" changes "$stormed"
+}
+after_storm() { fresh_dir; }
+test_storm() {
+	local cpu made told
+	[[ $quick = 1 && $1 = *-polling ]] && return
+	fresh_dir
+	"$bin/load" -p -s 16 storm "$work/dir" >/dev/null
+	start_contender "$1" "$work/dir" || return
+	await_rest "$1"
+	cpu=$(cpu_now)
+	made=$("$bin/load" -n "$stormed" -s 16 storm "$work/dir")
+	await_rest "$1"
+	stop_contender
+	record storm "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$stormed" \
+		writer_ns "$(value ns "$made")"
+	record_raw "$1"
+	prints "$1" || return
+	told=$(count_told "$stormed")
+	record storm "$1" told "$(value told "$told")" lines "$(value lines "$told")"
+	[ "$1" = hostwatch-polling ] || check_told "$1" "$(value told "$told")" "$stormed"
+}
+
+# ---- fill: directories made and filled before any watcher can have armed them ----
+before_fill() { :; }
+after_fill() { fresh_dir; }
+test_fill() {
+	local told chains=$((stormed / 50 + 20))
+	prints "$1" || return
+	fresh_dir
+	start_contender "$1" "$work/dir" || return
+	"$bin/load" -n $chains fill "$work/dir" >/dev/null
+	await_rest "$1"
+	stop_contender
+	told=$(count_told $((5 * chains)))
+	record fill "$1" changes $((5 * chains)) told "$(value told "$told")" lines "$(value lines "$told")" \
+		repeats "$(value repeats "$told")"
+	check_told "$1" "$(value told "$told")" $((5 * chains))
+}
+
+# ---- latency: from just before the system call until the line can be read from a pipe ----
+before_latency() { :; }
+after_latency() { fresh_dir; }
+test_latency() {
+	local reader told key
+	prints "$1" || return
+	fresh_dir
+	rm -f "$scratch/pipe" "$scratch/latency"
+	mkfifo "$scratch/pipe"
+	: >"$scratch/log"
+	"$bin/latency" -n "$timed" -l "$scratch/log" <"$scratch/pipe" >"$scratch/latency" &
+	reader=$!
+	if start_contender "$1" "$work/dir" "$scratch/pipe"; then
+		"$bin/load" -n "$timed" -u 2000 -l "$scratch/log" create "$work/dir" >/dev/null
+		: >"$scratch/out"
+		await_rest "$1"
+		[ "$1" = watchman ] && "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
+		stop_contender
+	fi
+	wait $reader
+	told=$(tr '\n' ' ' <"$scratch/latency")
+	record latency "$1" changes "$timed" told "$(value told "$told")"
+	for key in line_p50_ns line_p99_ns line_max_ns observed_p50_ns; do
+		[[ $told = *$key* ]] && record latency "$1" "$key" "$(value "$key" "$told")"
+	done
+	check_told "$1" "$(value told "$told")" "$timed"
+}
+
+# ---- arm: time and memory until a large tree is watched; poll: one pass over it ----
+build_tree() {
+	[ -d "$work/tree" ] && return
+	"$bin/tree" -f "$files" -d "$directories" "$work/tree" >/dev/null || exit 2
+	mkdir -p "$work/empty"
+	"$bin/tree" -W "$work/tree" >/dev/null # warm for everyone
+}
+before_arm() {
+	local walked
+	fresh_dir
+	build_tree
+	walked=$("$bin/tree" -w "$work/tree")
+	record arm list wall_ns "$(value ns "$walked")" cpu_ns "$(value cpu_ns "$walked")"
+}
+after_arm() { :; }
+test_arm() {
+	local memory slab empty
+	start_contender "$1" "$work/empty" || return
+	memory=$("$bin/meter" memory "$pid")
+	empty=$(value rss_kb "$memory")
+	stop_contender
+	slab=$(value slab_kb "$("$bin/meter" memory $$)")
+	start_contender "$1" "$work/tree" || return
+	memory=$("$bin/meter" memory "$pid")
+	record arm "$1" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" rss_kb "$(value rss_kb "$memory")" \
+		peak_kb "$(value peak_kb "$memory")" grown_kb $(($(value rss_kb "$memory") - empty)) \
+		kernel_kb $(($(value slab_kb "$memory") - slab)) entries $((files + directories))
+	stop_contender
+}
+
+before_poll() {
+	local walked
+	build_tree
+	walked=$("$bin/tree" -W "$work/tree")
+	record poll walk wall_ns "$(value ns "$walked")" cpu_ns "$(value cpu_ns "$walked")" \
+		entries "$(value entries "$walked")"
+}
+after_poll() { :; }
+test_poll() {
+	local spell
+	[ "$1" = hostwatch-polling ] || return
+	interval=2s
+	start_contender "$1" "$work/tree"
+	if [ -n "$pid" ]; then
+		"$bin/meter" rest "$pid" "$scratch/out" 300 60000 >/dev/null # a pass may be on its way
+		if spell=$("$bin/meter" spell "$pid" 500 $((100 * (files + directories))) 150000); then
+			record poll "$1" wall_ns "$(value spell_ns "$spell")" cpu_ns "$(value spell_cpu_ns "$spell")" \
+				entries $((files + directories))
+		else
+			echo "note  $filesystem poll: no pass seen in time"
+		fi
+		stop_contender
+	fi
+	interval=200ms
+}
+
+# ---- counters: a storm under perf stat, with those events that this machine has ----
+wanted=(task-clock context-switches cpu-migrations page-faults instructions cycles cache-misses branch-misses
+	raw_syscalls:sys_enter)
+before_counters() {
+	local event absent=()
+	counted=
+	fresh_dir
+	if ! command -v perf >/dev/null; then
+		echo "skip  counters: perf is not installed"
+		return
+	fi
+	for event in "${wanted[@]}"; do
+		if perf stat -x, -e "$event" true 2>&1 | grep -q "^[0-9.]*,.*,$event,"; then
+			counted+=${counted:+,}$event
+		else
+			absent+=("$event")
+		fi
+	done
+	[ ${#absent[@]} = 0 ] || echo "note  $filesystem counters: this machine lacks ${absent[*]}"
+}
+after_counters() { fresh_dir; }
+test_counters() {
+	local perf amount event rest_of_line
+	[ -n "$counted" ] || return
+	fresh_dir
+	"$bin/load" -p -s 16 storm "$work/dir" >/dev/null
+	start_contender "$1" "$work/dir" || return
+	await_rest "$1"
+	rm -f "$scratch/control" "$scratch/ack"
+	mkfifo "$scratch/control" "$scratch/ack"
+	perf stat -x, -D -1 --control "fifo:$scratch/control,$scratch/ack" -e "$counted" -p "$pid" \
+		-o "$scratch/counters" 2>/dev/null &
+	perf=$!
+	exec {control}<>"$scratch/control" {ack}<>"$scratch/ack"
+	echo enable >&"$control"
+	read -r -t 10 -u "$ack" event
+	"$bin/load" -n "$stormed" -s 16 storm "$work/dir" >/dev/null
+	await_rest "$1"
+	kill -INT $perf
+	wait $perf
+	exec {control}>&- {ack}>&-
+	stop_contender
+	while IFS=, read -r amount _ event rest_of_line; do
+		[[ $amount = [0-9]* ]] && record counters "$1" "$event" "$amount"
+	done <"$scratch/counters"
+	record counters "$1" changes "$stormed"
+}
