@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "inifile.h"
+#include "log.h"
+#include "option.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <hostwatch/frame.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUOTED_MAX 300u
+
+static const struct hw_option *const guest_options[] = {
+	&(const struct hw_option)
+		HW_OPT_STRING("state", struct hw_guest_config, state, HW_GUEST_STATE,
+			      "File that keeps what was seen last; empty for none"),
+	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_guest_config, log_level, "info",
+					     "error|warning|info|debug",
+					     "Messages above this level are dropped"),
+};
+static const struct hw_option_table guest_table = {
+	guest_options,
+	sizeof(guest_options) / sizeof(guest_options[0]),
+};
+
+static const struct hw_option *const mount_options[] = {
+	&(const struct hw_option)HW_OPT_STRING("path", struct hw_mount, path, NULL,
+					       "Where the share is mounted"),
+	&(const struct hw_option)HW_OPT_STRING("share", struct hw_mount, share, NULL,
+					       "Name of the share on the host"),
+	&(const struct hw_option)HW_OPT_STRING("channel", struct hw_mount, channel_text, NULL,
+					       "Where the host is reached"),
+	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
+					     "module|touch|print", "How programs here are told"),
+	&(const struct hw_option)HW_OPT_NUMBER("notify_code", struct hw_mount, notify_code, "26743",
+					       HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
+					       "Code of the frames, as notify_code on the host"),
+};
+static const struct hw_option_table mount_table = {
+	mount_options,
+	sizeof(mount_options) / sizeof(mount_options[0]),
+};
+
+struct reader {
+	const char *file; /* as it is shown */
+	const struct hw_ini *ini;
+	const struct hw_ini_section *section;
+	struct hw_errors *errors;
+	struct hw_guest_config *config;
+	bool any_path;
+	bool guest_seen;
+	int error;
+};
+
+static void mistake(struct reader *reader, unsigned line, const char *text)
+{
+	hw_errors_add(reader->errors, "%s:%u: %s", reader->file, line, text);
+	if (reader->error == 0)
+		reader->error = -EINVAL;
+}
+
+static void option_mistake(void *arg, const struct hw_setting *setting, const char *text)
+{
+	struct reader *reader = arg;
+	const struct hw_ini_section *section = reader->section;
+
+	mistake(reader, setting ? section->lines[setting - section->settings] : section->line,
+		text);
+}
+
+static unsigned line_of(const struct hw_ini_section *section, const char *key)
+{
+	for (size_t i = 0; i < section->count; i++)
+		if (strcmp(section->settings[i].key, key) == 0)
+			return section->lines[i];
+	return section->line;
+}
+
+/* ---- one mount ---- */
+
+static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
+{
+	if (!mount->path)
+		return any_path || mount->inject == HW_INJECT_PRINT ? NULL : "path is missing";
+	return mount->path[0] == '/' ? NULL : "path must be absolute";
+}
+
+/* What is wrong with it, and the key at fault; NULL when nothing is. */
+static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const char **ret_key)
+{
+	const char *why = NULL;
+
+	*ret_key = "path";
+	why = fault_of_path(mount, any_path);
+	if (why)
+		return why;
+	*ret_key = "share";
+	if (mount->share && strlen(mount->share) > HW_FRAME_SHARE_MAX)
+		return "share has at most 255 bytes";
+	*ret_key = "channel";
+	if (!mount->channel_text)
+		return "channel is missing";
+	return hw_channel_parse(mount->channel_text, &mount->channel, &why) < 0 ? why : NULL;
+}
+
+static void check_mount(struct reader *reader, struct hw_mount *mount)
+{
+	const char *key;
+	const char *why = fault_of_mount(mount, reader->any_path, &key);
+
+	if (why)
+		mistake(reader, line_of(reader->section, key), why);
+}
+
+static void apply(struct reader *reader, const struct hw_option_table *table, void *self,
+		  char **ret_strings)
+{
+	int r = hw_option_apply(table, self, reader->section->settings, reader->section->count,
+				option_mistake, reader, ret_strings);
+
+	if (r == -ENOMEM)
+		reader->error = r;
+}
+
+static bool name_taken(const struct hw_guest_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->count; i++)
+		if (strcmp(config->mounts[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void read_mount(struct reader *reader)
+{
+	struct hw_guest_config *config = reader->config;
+	const struct hw_ini_section *section = reader->section;
+	struct hw_mount *mount = &config->mounts[config->count];
+	int before = reader->error;
+
+	if (*section->name == '\0') {
+		mistake(reader, section->line, "a mount has a name: [mount NAME]");
+		return;
+	}
+	if (name_taken(config, section->name)) {
+		mistake(reader, section->line, "a mount of this name stands above");
+		return;
+	}
+	if (config->count == HW_GUEST_MOUNTS_MAX) {
+		mistake(reader, section->line, "more than 64 mounts");
+		return;
+	}
+	config->names[config->count] = strdup(section->name);
+	if (!config->names[config->count]) {
+		reader->error = -ENOMEM;
+		return;
+	}
+	mount->name = config->names[config->count];
+	reader->error = 0;
+	apply(reader, &mount_table, mount, &config->strings[config->count]);
+	if (reader->error == 0)
+		check_mount(reader, mount);
+	if (reader->error == 0)
+		reader->error = before;
+	config->count++;
+}
+
+/* ---- the file ---- */
+
+static void unknown_section(struct reader *reader)
+{
+	static const char *const kinds[] = { "guest", "mount" };
+	const char *kind = reader->section->kind;
+	const char *meant = hw_suggest(kind, kinds, 2);
+	char quoted[QUOTED_MAX], text[QUOTED_MAX + 80];
+
+	hw_quote(quoted, sizeof(quoted), kind, strlen(kind));
+	if (meant)
+		(void)snprintf(text, sizeof(text), "no section is called %s; did you mean [%s]?",
+			       quoted, meant);
+	else
+		(void)snprintf(text, sizeof(text),
+			       "no section is called %s; there are [guest] and [mount NAME]",
+			       quoted);
+	mistake(reader, reader->section->line, text);
+}
+
+static void read_section(struct reader *reader)
+{
+	const struct hw_ini_section *section = reader->section;
+
+	if (strcmp(section->kind, "mount") == 0) {
+		read_mount(reader);
+	} else if (strcmp(section->kind, "guest") != 0) {
+		unknown_section(reader);
+	} else if (*section->name != '\0' || reader->guest_seen) {
+		mistake(reader, section->line, "[guest] has no name and stands once");
+	} else {
+		reader->guest_seen = true;
+		apply(reader, &guest_table, reader->config,
+		      &reader->config->strings[HW_GUEST_MOUNTS_MAX]);
+	}
+}
+
+static int set_defaults(struct hw_guest_config *config)
+{
+	char *strings = NULL;
+	int r = hw_option_apply(&guest_table, config, NULL, 0, NULL, NULL, &strings);
+
+	config->strings[HW_GUEST_MOUNTS_MAX] = strings;
+	return r;
+}
+
+int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_errors *errors,
+			 struct hw_guest_config *ret)
+{
+	char quoted[QUOTED_MAX];
+	struct hw_ini ini;
+	struct reader reader = {
+		.ini = &ini, .errors = errors, .config = ret, .any_path = any_path
+	};
+	int r;
+
+	*ret = (struct hw_guest_config){ 0 };
+	reader.file = hw_quote(quoted, sizeof(quoted), name, strlen(name));
+	if (strlen(name) + 2 == strlen(quoted))
+		reader.file = name; /* editors jump to NAME:LINE */
+	r = hw_ini_read(file, name, errors, &ini);
+	for (size_t i = 0; i < ini.count && reader.error != -ENOMEM; i++) {
+		reader.section = &ini.sections[i];
+		read_section(&reader);
+	}
+	if (!reader.guest_seen && reader.error != -ENOMEM && set_defaults(ret) < 0)
+		reader.error = -ENOMEM;
+	if (r == 0 && reader.error == 0 && ret->count == 0) {
+		hw_errors_add(errors, "%s: has no [mount NAME]", reader.file);
+		r = -EINVAL;
+	}
+	hw_ini_free(&ini);
+	hw_errors_sort(errors);
+	return reader.error < 0 ? reader.error : r;
+}
+
+int hw_guest_config_single(const struct hw_mount *mount, struct hw_errors *errors,
+			   struct hw_guest_config *ret)
+{
+	const char *key, *why;
+
+	*ret = (struct hw_guest_config){ .count = 1 };
+	if (set_defaults(ret) < 0)
+		return -ENOMEM;
+	ret->mounts[0] = *mount;
+	ret->mounts[0].name = "main";
+	why = fault_of_mount(&ret->mounts[0], false, &key);
+	if (!why)
+		return 0;
+	hw_errors_add(errors, "%s", why);
+	return -EINVAL;
+}
+
+void hw_guest_config_free(struct hw_guest_config *config)
+{
+	for (size_t i = 0; i <= HW_GUEST_MOUNTS_MAX; i++)
+		free(config->strings[i]);
+	for (size_t i = 0; i < HW_GUEST_MOUNTS_MAX; i++)
+		free(config->names[i]);
+	*config = (struct hw_guest_config){ 0 };
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The configuration of the agent: one section for each mount. hostwatch-guest(8) describes it. */
+#ifndef GUEST_CONFIG_H
+#define GUEST_CONFIG_H
+
+#include "channel.h"
+#include <hostwatch/plugin.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct hw_errors;
+
+#define HW_GUEST_CONFIG "/etc/hostwatch/guest.conf"
+#define HW_GUEST_STATE "/run/hostwatch-guest/state"
+#define HW_GUEST_MOUNTS_MAX 64u
+
+enum hw_inject_kind { HW_INJECT_MODULE, HW_INJECT_TOUCH, HW_INJECT_PRINT };
+
+/* Strings are owned by the configuration. */
+struct hw_mount {
+	const char *name; /* of the section */
+	const char *path; /* where it is mounted; NULL only when events are printed */
+	const char *share; /* the one to ask for; NULL: whichever the channel carries */
+	const char *channel_text;
+	uint32_t inject; /* enum hw_inject_kind */
+	uint64_t notify_code;
+	struct channel channel;
+};
+
+struct hw_guest_config {
+	const char *state; /* "" for none */
+	uint32_t log_level; /* enum hw_log_level */
+	struct hw_mount mounts[HW_GUEST_MOUNTS_MAX];
+	size_t count;
+	char *strings[HW_GUEST_MOUNTS_MAX + 1]; /* owned */
+	char *names[HW_GUEST_MOUNTS_MAX]; /* owned */
+};
+
+/*
+ * Reads the file. `any_path`: nothing is handed to the kernel, so that a mount needs no path. All
+ * mistakes are added to `errors` as "NAME:LINE: text": -EINVAL. -EIO, -ENOMEM. *ret is filled in
+ * any case, and to be freed.
+ */
+int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_errors *errors,
+			 struct hw_guest_config *ret);
+/* One mount from the command line, called "main"; its strings are borrowed. -EINVAL with the reason
+ * in `errors`. */
+int hw_guest_config_single(const struct hw_mount *mount, struct hw_errors *errors,
+			   struct hw_guest_config *ret);
+void hw_guest_config_free(struct hw_guest_config *config);
+
+#endif

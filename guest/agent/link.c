@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "link.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often a host may leave out the same event before it counts as lost. */
+#define GAPS_MAX 3u
+
+int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_position *seen)
+{
+	*link = (struct hw_link){
+		.mount = mount,
+		.seen = seen,
+		.fd = -1,
+		.listen_fd = -1,
+		.wait_ms = HW_LINK_RETRY_MIN_MS,
+		.bytes = malloc(2 * HW_FUSE_FRAME_MAX),
+	};
+	return link->bytes ? 0 : -ENOMEM;
+}
+
+static void disconnect(struct hw_link *link)
+{
+	if (link->fd >= 0)
+		(void)close(link->fd); /* everything read was handled */
+	link->fd = -1;
+	link->state = HW_LINK_DOWN;
+	link->len = 0;
+	link->told_epoch = 0;
+}
+
+static void close_inject(struct hw_link *link)
+{
+	if (link->inject)
+		link->inject->ops->close(link->inject);
+	link->inject = NULL;
+}
+
+void hw_link_finish(struct hw_link *link)
+{
+	disconnect(link);
+	close_inject(link);
+	if (link->listen_fd >= 0) {
+		(void)close(link->listen_fd); /* nothing to lose */
+		if (link->mount->channel.address.transport == HW_TRANSPORT_UNIX)
+			(void)unlink(link->mount->channel.address.to.un.sun_path); /* the same */
+	}
+	free(link->bytes);
+}
+
+static HW_PRINTF(3, 4) void say(struct hw_link *link, enum hw_log_level level, const char *format,
+				...)
+{
+	char text[sizeof(link->said)];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	if (strcmp(text, link->said) == 0)
+		return;
+	hw_log(level, "[mount %s] %s", link->mount->name, text);
+	memcpy(link->said, text, sizeof(text));
+}
+
+static void try_later(struct hw_link *link, uint64_t now_ms)
+{
+	/* a host that says hello and goes, again and again, is no reason to hurry */
+	if (link->told_epoch != 0 && now_ms - link->live_ms >= HW_LINK_RETRY_MAX_MS)
+		link->wait_ms = HW_LINK_RETRY_MIN_MS;
+	link->due_ms = now_ms + link->wait_ms;
+	link->wait_ms *= 2;
+	if (link->wait_ms > HW_LINK_RETRY_MAX_MS)
+		link->wait_ms = HW_LINK_RETRY_MAX_MS;
+}
+
+/* The connection ends; the next one is tried after a while. */
+static HW_PRINTF(4, 5) void drop(struct hw_link *link, uint64_t now_ms, enum hw_log_level level,
+				 const char *format, ...)
+{
+	char text[300];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	say(link, level, "%s", text);
+	try_later(link, now_ms);
+	disconnect(link);
+}
+
+/* ---- what the host says ---- */
+
+/*
+ * Who has seen nothing begins at the host's hello. Who comes from another history keeps what it
+ * knows until the rescan is here: if the connection broke before, it must be told again.
+ */
+static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, uint64_t now_ms)
+{
+	const char *share = link->mount->share;
+
+	if (hello->role != HW_FUSE_HOST) {
+		drop(link, now_ms, HW_LOG_ERROR, "the other end of the channel is a guest too");
+		return -EPROTO;
+	}
+	if (share &&
+	    (strlen(share) != hello->share_len || memcmp(share, hello->share, hello->share_len))) {
+		drop(link, now_ms, HW_LOG_ERROR,
+		     "the channel carries another share than asked for");
+		return -EPROTO;
+	}
+	link->told_epoch = hello->epoch;
+	memcpy(link->told_share, hello->share, hello->share_len);
+	link->told_share[hello->share_len] = '\0';
+	if (link->seen->epoch == 0) {
+		link->seen->epoch = hello->epoch;
+		link->seen->seq = hello->seq;
+	}
+	link->live_ms = now_ms;
+	say(link, HW_LOG_INFO, "connected, at event %" PRIu64, hello->seq);
+	if (link->inject->ops->hello)
+		link->inject->ops->hello(link->inject, hello, link->told_share);
+	return 0;
+}
+
+static int inject(struct hw_link *link, const void *bytes, size_t len, const struct hw_event *event,
+		  uint64_t now_ms)
+{
+	const struct hw_told told = {
+		.bytes = bytes, .len = len, .event = event, .share = link->told_share
+	};
+	int r = link->inject->ops->event(link->inject, &told);
+
+	if (r == -ENODEV) {
+		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		close_inject(link);
+	}
+	return r;
+}
+
+/* Whatever was lost, the whole share may differ. */
+static int inject_rescan(struct hw_link *link, uint64_t seq, uint64_t now_ms)
+{
+	unsigned char bytes[HW_FRAME_EVENT_BYTES];
+	struct hw_event rescan = {
+		.struct_size = sizeof(rescan), .kind = HW_RESCAN, .seq = seq, .path = ""
+	};
+	int n = hw_frame_encode_event(bytes, sizeof(bytes), (uint32_t)link->mount->notify_code,
+				      &rescan);
+
+	return n < 0 ? n : inject(link, bytes, (size_t)n, &rescan, now_ms);
+}
+
+/* Asking again mostly brings what is missing; a host that leaves it out each time has lost it. */
+static int take_gap(struct hw_link *link, const struct hw_event *event, uint64_t now_ms)
+{
+	uint64_t after = link->seen->seq;
+	int r;
+
+	link->gaps = link->gaps && link->gap_seq == after ? link->gaps + 1 : 1;
+	link->gap_seq = after;
+	if (link->gaps < GAPS_MAX) {
+		drop(link, now_ms, HW_LOG_WARNING,
+		     "event %" PRIu64 " came after %" PRIu64 "%s: asking again", event->seq, after,
+		     link->seen->epoch == link->told_epoch ? "" : " of another epoch");
+		return -EPROTO;
+	}
+	hw_warning("[mount %s] the host leaves out what follows event %" PRIu64
+		   ": everything may have changed",
+		   link->mount->name, after);
+	link->gaps = 0;
+	r = inject_rescan(link, event->seq - 1, now_ms);
+	if (r < 0)
+		return r;
+	link->seen->epoch = link->told_epoch;
+	link->seen->seq = event->seq - 1;
+	return 0;
+}
+
+static int take_event(struct hw_link *link, const void *bytes, size_t len,
+		      const struct hw_event *event, uint64_t now_ms)
+{
+	struct hw_position *seen = link->seen;
+	int r = 0;
+
+	/* a rescan of the root says where to go on, whatever was before */
+	if (event->kind != HW_RESCAN || event->path_len != 0) {
+		bool same = seen->epoch == link->told_epoch;
+
+		if (same && event->seq <= seen->seq)
+			return 0; /* left over from before a hello */
+		if (!same || event->seq != seen->seq + 1)
+			r = take_gap(link, event, now_ms);
+	}
+	if (r == 0)
+		r = inject(link, bytes, len, event, now_ms);
+	if (r < 0)
+		return r;
+	seen->epoch = link->told_epoch;
+	seen->seq = event->seq;
+	link->wait_ms = HW_LINK_RETRY_MIN_MS;
+	return 0;
+}
+
+/* Every frame that is complete. -EPIPE ends the program, other errors are this connection's. */
+static int take_frames(struct hw_link *link, uint64_t now_ms)
+{
+	uint32_t code = (uint32_t)link->mount->notify_code;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0) {
+		struct hw_frame frame;
+		const char *why = "";
+		int n;
+
+		/* a port keeps what an agent before us did not read */
+		if (link->told_epoch == 0 && link->mount->channel.is_virtio)
+			at += hw_frame_find_hello(link->bytes + at, link->len - at, code);
+		n = hw_frame_decode(link->bytes + at, link->len - at, code, &frame, &why);
+		if (n == 0)
+			break;
+		if (n > 0 && frame.what == HW_FRAME_EVENT && link->told_epoch == 0) {
+			n = -EPROTO;
+			why = "an event before hello";
+		}
+		if (n < 0) {
+			drop(link, now_ms, HW_LOG_ERROR, "bad frame from the host: %s", why);
+			return -EPROTO;
+		}
+		if (frame.what == HW_FRAME_HELLO)
+			r = take_hello(link, &frame.hello, now_ms);
+		else
+			r = take_event(link, link->bytes + at, (size_t)n, &frame.event, now_ms);
+		at += (size_t)n;
+	}
+	if (r < 0)
+		return r;
+	memmove(link->bytes, link->bytes + at, link->len - at);
+	link->len -= at;
+	return 0;
+}
+
+/* ---- the connection ---- */
+
+static void begin_session(struct hw_link *link, uint64_t now_ms)
+{
+	const char *share = link->mount->share;
+	const struct hw_frame_hello hello = {
+		.role = HW_FUSE_GUEST,
+		.epoch = link->seen->epoch,
+		.seq = link->seen->seq,
+		.mask_supported = HW_FUSE_EVENTS,
+		.share = share,
+		.share_len = share ? (uint32_t)strlen(share) : 0,
+	};
+	int n = hw_frame_encode_hello(link->hello, sizeof(link->hello),
+				      (uint32_t)link->mount->notify_code, &hello);
+
+	link->state = HW_LINK_UP;
+	link->hello_len = n > 0 ? (size_t)n : 0; /* lengths were checked with the configuration */
+	link->hello_at = 0;
+	link->due_ms = now_ms + HW_LINK_HELLO_MS;
+}
+
+static void accept_host(struct hw_link *link, uint64_t now_ms)
+{
+	int fd = accept4(link->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			drop(link, now_ms, HW_LOG_WARNING, "cannot accept: %s", strerror(errno));
+		return;
+	}
+	link->fd = fd;
+	begin_session(link, now_ms);
+}
+
+static void open_channel(struct hw_link *link, uint64_t now_ms)
+{
+	const struct channel *channel = &link->mount->channel;
+	bool pending = false;
+	int fd;
+
+	if (channel->listen) {
+		fd = link->listen_fd < 0 ? hw_channel_listen(channel) : link->listen_fd;
+		if (fd < 0) {
+			drop(link, now_ms, HW_LOG_WARNING, "cannot listen at %s: %s",
+			     link->mount->channel_text, strerror(-fd));
+			return;
+		}
+		link->listen_fd = fd;
+		link->due_ms = UINT64_MAX;
+		return;
+	}
+	fd = hw_channel_open(channel, &pending);
+	if (fd < 0) {
+		drop(link, now_ms, HW_LOG_INFO, "waiting for the host at %s: %s",
+		     link->mount->channel_text, strerror(-fd));
+		return;
+	}
+	link->fd = fd;
+	link->state = HW_LINK_CONNECTING;
+	link->due_ms = now_ms + HW_LINK_HELLO_MS;
+	if (!pending)
+		begin_session(link, now_ms);
+}
+
+int hw_link_start(struct hw_link *link, uint64_t now_ms)
+{
+	char why[HW_INJECT_WHY_MAX] = "";
+	int r = 0;
+
+	if (!link->inject)
+		r = hw_inject_ops_of(link->mount->inject)->open(link->mount, &link->inject, why);
+	if (r == -EAGAIN) {
+		drop(link, now_ms, HW_LOG_WARNING, "%s", why);
+		return 0;
+	}
+	if (r < 0) {
+		hw_error("[mount %s] %s", link->mount->name, why);
+		return r;
+	}
+	open_channel(link, now_ms);
+	return 0;
+}
+
+void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms)
+{
+	if (!link->inject) {
+		link->due_ms = now_ms;
+	} else if (link->inject->ops->is_there && !link->inject->ops->is_there(link->inject)) {
+		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		close_inject(link);
+	}
+}
+
+uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
+{
+	bool write = link->state == HW_LINK_CONNECTING || link->hello_at < link->hello_len;
+
+	pollfd->events = POLLIN;
+	pollfd->revents = 0;
+	pollfd->fd = link->fd;
+	if (link->state == HW_LINK_DOWN)
+		pollfd->fd = link->due_ms == UINT64_MAX ? link->listen_fd : -1;
+	else if (write)
+		pollfd->events = POLLIN | POLLOUT;
+	return link->state == HW_LINK_UP && link->told_epoch != 0 ? UINT64_MAX : link->due_ms;
+}
+
+/* 0; -EAGAIN: the rest has to wait; -errno. */
+static int send_hello(struct hw_link *link)
+{
+	while (link->hello_at < link->hello_len) {
+		/* SIGPIPE is ignored; a port is no socket */
+		ssize_t n = write(link->fd, link->hello + link->hello_at,
+				  link->hello_len - link->hello_at);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		link->hello_at += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int receive(struct hw_link *link, uint64_t now_ms)
+{
+	ssize_t n = read(link->fd, link->bytes + link->len, 2 * HW_FUSE_FRAME_MAX - link->len);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		/* a port whose other end nobody has open reads as ended */
+		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s",
+		     n < 0 ? strerror(errno) : "the host is not there");
+		return 0;
+	}
+	link->len += (size_t)n;
+	return take_frames(link, now_ms) == -EPIPE ? -EPIPE : 0;
+}
+
+static void finish_connect(struct hw_link *link, uint64_t now_ms)
+{
+	int r = hw_channel_connected(link->fd);
+
+	if (r < 0)
+		drop(link, now_ms, HW_LOG_INFO, "waiting for the host at %s: %s",
+		     link->mount->channel_text, strerror(-r));
+	else
+		begin_session(link, now_ms);
+}
+
+static int talk(struct hw_link *link, short revents, uint64_t now_ms)
+{
+	int r = send_hello(link);
+
+	if (r < 0 && r != -EAGAIN) {
+		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s", strerror(-r));
+		return 0;
+	}
+	if (revents & (POLLIN | POLLHUP | POLLERR))
+		return receive(link, now_ms);
+	if (link->told_epoch == 0 && now_ms >= link->due_ms)
+		drop(link, now_ms, HW_LOG_WARNING, "the host says nothing");
+	return 0;
+}
+
+int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms)
+{
+	switch (link->state) {
+	case HW_LINK_DOWN:
+		if (link->due_ms == UINT64_MAX && revents)
+			accept_host(link, now_ms);
+		else if (now_ms >= link->due_ms)
+			return hw_link_start(link, now_ms);
+		break;
+	case HW_LINK_CONNECTING:
+		if (revents)
+			finish_connect(link, now_ms);
+		else if (now_ms >= link->due_ms)
+			drop(link, now_ms, HW_LOG_INFO, "waiting for the host at %s: no answer",
+			     link->mount->channel_text);
+		break;
+	case HW_LINK_UP:
+		return talk(link, revents, now_ms);
+	}
+	return 0;
+}

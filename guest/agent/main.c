@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hostwatch-guest: hands what the host tells of its shares to this kernel. */
+#include "arguments.h"
+#include "errors.h"
+#include "link.h"
+#include "log.h"
+#include "probe.h"
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define EXIT_CONFIG 78
+/* At most this long after an event its number is in the state file. */
+#define SAVE_MS 100u
+
+struct agent {
+	struct hw_guest_config config;
+	struct hw_link links[HW_GUEST_MOUNTS_MAX];
+	struct hw_position positions[HW_GUEST_MOUNTS_MAX];
+	struct hw_position saved[HW_GUEST_MOUNTS_MAX];
+	size_t count; /* links that were made */
+	const char *state; /* borrowed; NULL: nothing is kept */
+	uint64_t save_ms; /* when to save; UINT64_MAX: nothing to save */
+	int save_error; /* that was logged last */
+	int signal_fd; /* owned */
+	int mounts_fd; /* owned; -1 without /proc */
+};
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- state ---- */
+
+static void load_state(struct agent *agent)
+{
+	char quoted[300];
+	int r;
+
+	for (size_t i = 0; i < agent->config.count; i++)
+		agent->positions[i].name = agent->config.mounts[i].name;
+	if (!agent->state)
+		return;
+	r = hw_state_read(agent->state, agent->positions, agent->config.count);
+	if (r < 0)
+		hw_warning("cannot read %s: %s",
+			   hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)),
+			   strerror(-r));
+	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
+}
+
+/* Another history: who begins without knowing it would begin at its end, and not say that something
+ * is missing. */
+static bool epoch_changed(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->count; i++)
+		if (agent->positions[i].epoch != agent->saved[i].epoch)
+			return true;
+	return false;
+}
+
+static bool state_changed(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->count; i++)
+		if (agent->positions[i].epoch != agent->saved[i].epoch ||
+		    agent->positions[i].seq != agent->saved[i].seq)
+			return true;
+	return false;
+}
+
+static void save_state(struct agent *agent)
+{
+	char quoted[300];
+	int r;
+
+	agent->save_ms = UINT64_MAX;
+	if (!agent->state || !state_changed(agent))
+		return;
+	r = hw_state_write(agent->state, agent->positions, agent->count);
+	if (r < 0 && r != agent->save_error)
+		hw_warning("cannot write %s: %s",
+			   hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)),
+			   strerror(-r));
+	agent->save_error = r;
+	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
+}
+
+static void plan_save(struct agent *agent, uint64_t now_ms)
+{
+	if (now_ms >= agent->save_ms || epoch_changed(agent))
+		save_state(agent);
+	else if (agent->save_ms == UINT64_MAX && agent->state && state_changed(agent))
+		agent->save_ms = now_ms + SAVE_MS;
+}
+
+/* ---- the loop ---- */
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* writes tell */
+	(void)sigemptyset(&set); /* cannot fail, as the next two */
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int poll_timeout(uint64_t due_ms, uint64_t now_ms)
+{
+	if (due_ms == UINT64_MAX)
+		return -1;
+	if (due_ms <= now_ms)
+		return 0;
+	return due_ms - now_ms > 60000 ? 60000 : (int)(due_ms - now_ms);
+}
+
+/* 0; 1 when asked to end; -errno. */
+static int run_once(struct agent *agent)
+{
+	struct pollfd fds[HW_GUEST_MOUNTS_MAX + 2] = {
+		{ .fd = agent->signal_fd, .events = POLLIN },
+		/* proc(5): a change of the mounts is told as an error */
+		{ .fd = agent->mounts_fd, .events = POLLPRI },
+	};
+	uint64_t due_ms = agent->save_ms;
+	int r = 0;
+
+	for (size_t i = 0; i < agent->count; i++) {
+		uint64_t link_ms = hw_link_prepare(&agent->links[i], &fds[i + 2]);
+
+		due_ms = link_ms < due_ms ? link_ms : due_ms;
+	}
+	if (poll(fds, agent->count + 2, poll_timeout(due_ms, clock_ms())) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (fds[0].revents)
+		return 1;
+	for (size_t i = 0; i < agent->count && fds[1].revents; i++)
+		hw_link_mounts_changed(&agent->links[i], clock_ms());
+	for (size_t i = 0; i < agent->count && r == 0; i++)
+		r = hw_link_turn(&agent->links[i], fds[i + 2].revents, clock_ms());
+	plan_save(agent, clock_ms());
+	return r;
+}
+
+static int start_links(struct agent *agent)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < agent->config.count && r == 0; i++) {
+		r = hw_link_init(&agent->links[i], &agent->config.mounts[i], &agent->positions[i]);
+		if (r == 0)
+			agent->count++;
+	}
+	for (size_t i = 0; i < agent->count && r == 0; i++)
+		r = hw_link_start(&agent->links[i], clock_ms());
+	return r;
+}
+
+static int run(struct agent *agent)
+{
+	int r;
+
+	agent->save_ms = UINT64_MAX;
+	agent->signal_fd = open_signals();
+	r = agent->signal_fd < 0 ? agent->signal_fd : 0;
+	agent->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	load_state(agent);
+	if (r == 0)
+		r = start_links(agent);
+	while (r == 0)
+		r = run_once(agent);
+	save_state(agent);
+	for (size_t i = 0; i < agent->count; i++)
+		hw_link_finish(&agent->links[i]);
+	if (agent->mounts_fd >= 0)
+		(void)close(agent->mounts_fd); /* only read from */
+	if (agent->signal_fd >= 0)
+		(void)close(agent->signal_fd); /* nothing to lose */
+	if (r == -ENOMEM)
+		hw_error("%s", strerror(ENOMEM));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- from the command line on ---- */
+
+static int apply_log_level(const char *word, uint32_t configured)
+{
+	static const char *const words[] = { "error", "warning", "info", "debug" };
+	static const enum hw_log_level levels[] = { HW_LOG_ERROR, HW_LOG_WARNING, HW_LOG_INFO,
+						    HW_LOG_DEBUG };
+	int i = word ? hw_find_word(words, 4, word) : (int)configured;
+
+	if (i < 0)
+		return -EINVAL;
+	hw_log_set_level(levels[i]);
+	return 0;
+}
+
+/* 0, or an exit status. */
+static int read_config(const struct hw_arguments *args, struct hw_guest_config *config)
+{
+	const char *path = args->config ? args->config : HW_GUEST_CONFIG;
+	struct hw_errors errors = { 0 };
+	char quoted[300];
+	FILE *file;
+	int r;
+
+	if (args->mount.channel_text) {
+		r = hw_guest_config_single(&args->mount, &errors, config);
+	} else {
+		file = fopen(path, "re");
+		if (!file) {
+			hw_error("cannot open %s: %s",
+				 hw_quote(quoted, sizeof(quoted), path, strlen(path)),
+				 strerror(errno));
+			return EXIT_CONFIG;
+		}
+		r = hw_guest_config_read(file, path, args->print, &errors, config);
+		(void)fclose(file); /* only read from */
+	}
+	hw_errors_print(&errors, stderr);
+	hw_errors_free(&errors);
+	return r == 0 ? 0 : r == -ENOMEM ? EXIT_FAILURE : EXIT_CONFIG;
+}
+
+static void choose_state(struct agent *agent, const struct hw_arguments *args)
+{
+	const char *state = args->state;
+
+	/* what was only printed has not been told to programs */
+	if (!state && !args->print)
+		state = agent->config.state;
+	agent->state = state && *state ? state : NULL;
+	for (size_t i = 0; args->print && i < agent->config.count; i++)
+		agent->config.mounts[i].inject = HW_INJECT_PRINT;
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent agent;
+	struct hw_arguments args = { .mount.notify_code = HW_FUSE_NOTIFY_FSNOTIFY };
+	int r = hw_arguments_parse(argc, argv, &args);
+
+	if (r == 0 && apply_log_level(args.log_level, 2) < 0)
+		r = -EINVAL;
+	if (r == 'V') {
+		printf("hostwatch-guest " HW_VERSION "\n");
+		return fflush(stdout) != 0;
+	}
+	if (r != 0) {
+		(void)fputs(hw_usage, r > 0 ? stdout : stderr);
+		return r > 0 ? fflush(stdout) != 0 : EXIT_USAGE;
+	}
+	if (args.probe)
+		return hw_probe(args.probe);
+	r = read_config(&args, &agent.config);
+	if (r == 0 && !args.check) {
+		(void)apply_log_level(args.log_level, agent.config.log_level); /* both are known */
+		choose_state(&agent, &args);
+		hw_print_use_json(args.json);
+		r = run(&agent);
+	}
+	hw_guest_config_free(&agent.config);
+	return r;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mountinfo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000u
+#endif
+
+/* The type and source stand behind " - " in a line of mountinfo: proc(5). */
+static bool read_line(char *line, unsigned long long id, struct hw_mountinfo *info)
+{
+	char *tail = strstr(line, " - ");
+	char *end;
+
+	if (strtoull(line, &end, 10) != id || *end != ' ' || !tail)
+		return false;
+	return sscanf(tail + 3, "%255s %255s", info->type, info->source) == 2;
+}
+
+static void read_names(unsigned long long id, struct hw_mountinfo *info)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return;
+	while (getline(&line, &size, file) > 0)
+		if (read_line(line, id, info))
+			break;
+	free(line);
+	(void)fclose(file); /* only read from */
+}
+
+static int look(const char *path, struct statx *ret)
+{
+	const unsigned mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, mask, ret) < 0)
+		return -errno;
+	return S_ISDIR(ret->stx_mode) ? 0 : -ENOTDIR;
+}
+
+static uint64_t dev_of(const struct statx *stx)
+{
+	return (uint64_t)stx->stx_dev_major << 32 | stx->stx_dev_minor;
+}
+
+bool hw_mountinfo_same(const char *path, const struct hw_mountinfo *before)
+{
+	struct statx stx;
+
+	if (look(path, &stx) < 0)
+		return false;
+	if (before->is_root && !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return false;
+	return dev_of(&stx) == before->dev && stx.stx_ino == before->ino;
+}
+
+int hw_mountinfo_get(const char *path, struct hw_mountinfo *ret)
+{
+	struct hw_mountinfo info = { 0 };
+	struct statvfs vfs;
+	struct statx stx;
+
+	int r = look(path, &stx);
+
+	if (r < 0)
+		return r;
+	if (statvfs(path, &vfs) < 0)
+		return -errno;
+	info.read_only = (vfs.f_flag & ST_RDONLY) != 0;
+	info.is_root = (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	info.dev = dev_of(&stx);
+	info.ino = stx.stx_ino;
+	if (stx.stx_mask & STATX_MNT_ID)
+		read_names(stx.stx_mnt_id, &info);
+	*ret = info;
+	return 0;
+}

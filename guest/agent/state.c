@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIRST_WORD "hostwatch-guest-state-1"
+#define BOOT_ID_BYTES 36u
+
+static int read_all(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	size_t len = 0;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return -errno;
+	while (n > 0 && len < size - 1) {
+		n = read(fd, text + len, size - 1 - len);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			len += (size_t)n;
+	}
+	n = n < 0 ? -errno : (ssize_t)len;
+	(void)close(fd); /* only read from */
+	text[len] = '\0';
+	return (int)n;
+}
+
+static void read_boot_id(char id[BOOT_ID_BYTES + 1])
+{
+	char text[64];
+	int n = read_all("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+
+	memset(id, '-', BOOT_ID_BYTES); /* without /proc all boots are one */
+	id[BOOT_ID_BYTES] = '\0';
+	if (n >= (int)BOOT_ID_BYTES)
+		memcpy(id, text, BOOT_ID_BYTES);
+}
+
+/* ---- reading ---- */
+
+/* NAME EPOCH SEQ: names have no spaces. */
+static bool read_line(char *line, struct hw_position *positions, size_t count)
+{
+	char *save = NULL, *end;
+	const char *name = strtok_r(line, " ", &save);
+	const char *epoch_text = strtok_r(NULL, " ", &save);
+	const char *seq_text = strtok_r(NULL, " ", &save);
+	uint64_t epoch, seq;
+
+	if (!name || !epoch_text || !seq_text || strtok_r(NULL, " ", &save))
+		return false;
+	if (strspn(epoch_text, "0123456789abcdef") != 16 || epoch_text[16] ||
+	    strspn(seq_text, "0123456789") != strlen(seq_text))
+		return false;
+	epoch = strtoull(epoch_text, NULL, 16);
+	errno = 0;
+	seq = strtoull(seq_text, &end, 10);
+	if (errno != 0 || *end || epoch == 0)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(positions[i].name, name) != 0)
+			continue;
+		positions[i].epoch = epoch;
+		positions[i].seq = seq;
+	}
+	return true;
+}
+
+static bool read_lines(char *text, struct hw_position *positions, size_t count)
+{
+	char *save = NULL, id[BOOT_ID_BYTES + 1];
+	char *line = strtok_r(text, "\n", &save);
+
+	if (!line || strncmp(line, FIRST_WORD " ", sizeof(FIRST_WORD)) != 0)
+		return false;
+	read_boot_id(id);
+	if (strcmp(line + sizeof(FIRST_WORD), id) != 0)
+		return true;
+	while ((line = strtok_r(NULL, "\n", &save)))
+		if (!read_line(line, positions, count))
+			return false;
+	return true;
+}
+
+int hw_state_read(const char *path, struct hw_position *positions, size_t count)
+{
+	char *text = malloc(HW_STATE_FILE_MAX);
+	char quoted[300];
+	int n;
+
+	if (!text)
+		return -ENOMEM;
+	n = read_all(path, text, HW_STATE_FILE_MAX);
+	if (n >= 0 && (strlen(text) != (size_t)n || !read_lines(text, positions, count))) {
+		for (size_t i = 0; i < count; i++)
+			positions[i].epoch = positions[i].seq = 0;
+		hw_warning("%s is no state of ours: beginning anew",
+			   hw_quote(quoted, sizeof(quoted), path, strlen(path)));
+	}
+	free(text);
+	return n == -ENOENT ? 0 : n < 0 ? n : 0;
+}
+
+/* ---- writing ---- */
+
+static void make_directory(const char *path)
+{
+	char *copy = strdup(path);
+	char *slash = copy ? strrchr(copy, '/') : NULL;
+
+	if (slash && slash != copy) {
+		*slash = '\0';
+		(void)mkdir(copy, 0700); /* open() tells */
+	}
+	free(copy);
+}
+
+static int write_text(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	errno = EIO; /* of a short write */
+	/* not synced: it counts for this boot only */
+	if (write(fd, text, len) != (ssize_t)len)
+		r = -errno;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int replace(const char *path, const char *text, size_t len)
+{
+	char *part = NULL;
+	int r;
+
+	if (asprintf(&part, "%s.part", path) < 0)
+		return -ENOMEM;
+	r = write_text(part, text, len);
+	if (r == -ENOENT) {
+		make_directory(path);
+		r = write_text(part, text, len);
+	}
+	if (r == 0 && rename(part, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(part); /* the error is the one before */
+	free(part);
+	return r;
+}
+
+int hw_state_write(const char *path, const struct hw_position *positions, size_t count)
+{
+	char id[BOOT_ID_BYTES + 1], *text = NULL;
+	size_t len = 0;
+	FILE *memory = open_memstream(&text, &len);
+	int r;
+
+	if (!memory)
+		return -ENOMEM;
+	read_boot_id(id);
+	fprintf(memory, FIRST_WORD " %s\n", id);
+	for (size_t i = 0; i < count; i++)
+		if (positions[i].epoch != 0)
+			fprintf(memory, "%s %016" PRIx64 " %" PRIu64 "\n", positions[i].name,
+				positions[i].epoch, positions[i].seq);
+	if (fclose(memory) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	r = replace(path, text, len);
+	free(text);
+	return r;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inject = touch: without the module, setting a file's modification time to what it is makes this
+ * kernel tell IN_MODIFY. Nothing else can be imitated without changing something on the host: no
+ * mode is set, no other time, nothing made or removed.
+ *
+ * The host sees the touch (the change time moves) and tells it, as a modify of the same file. So
+ * what was touched is remembered, and a file that still looks the same is not touched for it again.
+ * Two guests that do this see each other's: a bound on how often the same contents are told ends
+ * it.
+ */
+#include "inject.h"
+#include "log.h"
+#include "mountinfo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define PATH_BYTES_MAX 4096u /* what one system call takes, NUL included */
+#define SLOTS 4096u
+#define SAME_MAX 3u /* touches of one file with the same contents */
+
+/* A file as it looked when it had been touched. */
+struct slot {
+	uint64_t key; /* of the path; 0: free */
+	struct statx_timestamp mtime, ctime;
+	uint64_t size;
+	unsigned times;
+};
+
+struct touch {
+	struct hw_inject inject;
+	const struct hw_mount *mount; /* borrowed */
+	struct hw_mountinfo info; /* of the root, to know it again */
+	int said; /* the error that was logged last: not repeated */
+	struct slot slots[SLOTS]; /* a file hashes to one: the newer stays */
+};
+
+/* ---- what was touched ---- */
+
+static uint64_t key_of(const char *path, size_t len)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)path[i]) * UINT64_C(0x100000001b3);
+	return hash ? hash : 1;
+}
+
+static bool same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_data(const struct slot *slot, uint64_t key, const struct statx *stx)
+{
+	return slot->key == key && slot->size == stx->stx_size &&
+	       same_time(&slot->mtime, &stx->stx_mtime);
+}
+
+/* Is a modify of this file the echo of our own touch? */
+static bool is_echo(const struct slot *slot, uint64_t key, const struct statx *stx)
+{
+	if (!same_data(slot, key, stx))
+		return false;
+	return same_time(&slot->ctime, &stx->stx_ctime) || slot->times >= SAME_MAX;
+}
+
+static void remember(struct slot *slot, uint64_t key, const struct statx *stx)
+{
+	unsigned times = same_data(slot, key, stx) ? slot->times + 1 : 1;
+
+	*slot = (struct slot){
+		.key = key,
+		.mtime = stx->stx_mtime,
+		.ctime = stx->stx_ctime,
+		.size = stx->stx_size,
+		.times = times,
+	};
+}
+
+/* ---- touching ---- */
+
+static int look(int fd, struct statx *ret)
+{
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, ret) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_own_mtime(int fd, const struct statx *stx)
+{
+	const struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = stx->stx_mtime.tv_sec, .tv_nsec = stx->stx_mtime.tv_nsec },
+	};
+	char link[40];
+
+	if (utimensat(fd, "", times, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOENT && errno != EBADF)
+		return -errno;
+	/* before Linux 5.8 */
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return utimensat(AT_FDCWD, link, times, 0) < 0 ? -errno : 0;
+}
+
+static int touch_file(struct touch *touch, int fd, uint64_t key, bool may_be_echo)
+{
+	struct slot *slot = &touch->slots[key % SLOTS];
+	struct statx before, after;
+	int r = look(fd, &before);
+
+	if (r < 0 || !S_ISREG(before.stx_mode))
+		return r;
+	if (may_be_echo && is_echo(slot, key, &before))
+		return 0;
+	r = set_own_mtime(fd, &before);
+	if (r < 0)
+		return r;
+	/* changed meanwhile: what the host tells of that is no echo */
+	if (look(fd, &after) == 0 && same_time(&before.stx_mtime, &after.stx_mtime) &&
+	    before.stx_size == after.stx_size)
+		remember(slot, key, &after);
+	else
+		slot->key = 0;
+	return 0;
+}
+
+static uint64_t dev_of(dev_t dev)
+{
+	return (uint64_t)major(dev) << 32 | minor(dev);
+}
+
+/* -ENODEV when something else is at the path now. */
+static int open_root(const struct touch *touch)
+{
+	int fd = open(touch->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -ENODEV;
+	if (fstat(fd, &st) == 0 && dev_of(st.st_dev) == touch->info.dev &&
+	    st.st_ino == touch->info.ino)
+		return fd;
+	(void)close(fd); /* nothing was done with it */
+	return -ENODEV;
+}
+
+/* The root is not kept open: that would keep the mount busy. */
+static int open_below(const struct touch *touch, const char *path, uint32_t len)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	char text[PATH_BYTES_MAX];
+	int root, fd;
+
+	if (len >= sizeof(text))
+		return -ENAMETOOLONG;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	root = open_root(touch);
+	if (root < 0)
+		return root;
+	fd = (int)syscall(SYS_openat2, root, text, &how, sizeof(how));
+	if (fd < 0)
+		fd = -errno;
+	(void)close(root); /* as above */
+	return fd;
+}
+
+/* What has a file's data behind it that programs here may not know. */
+static bool is_told(const struct hw_event *event)
+{
+	if (!event->path || event->type != HW_TYPE_FILE)
+		return false;
+	return event->kind == HW_MODIFY || event->kind == HW_MOVE;
+}
+
+static int imitate(struct hw_inject *inject, const struct hw_told *told)
+{
+	struct touch *touch = (struct touch *)inject;
+	const struct hw_event *event = told->event;
+	int fd, r;
+
+	if (!is_told(event))
+		return 0;
+	fd = open_below(touch, event->path, event->path_len);
+	r = fd;
+	if (fd >= 0) {
+		r = touch_file(touch, fd, key_of(event->path, event->path_len),
+			       event->kind == HW_MODIFY);
+		(void)close(fd); /* O_PATH: nothing to lose */
+	}
+	/* gone again, replaced by a symlink or a mount of ours: there is nothing to tell */
+	if (r >= 0 || r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ESTALE)
+		return 0;
+	if (r == -ENODEV)
+		return r;
+	if (r != touch->said)
+		hw_warning("[mount %s] event %llu was not told: %s", touch->mount->name,
+			   (unsigned long long)event->seq, strerror(-r));
+	touch->said = r;
+	return 0;
+}
+
+/* ---- beginning and end ---- */
+
+static int check_root(const struct hw_mount *mount, struct hw_mountinfo *ret,
+		      char why[HW_INJECT_WHY_MAX])
+{
+	int r = hw_mountinfo_get(mount->path, ret);
+
+	if (r < 0) {
+		(void)snprintf(why, HW_INJECT_WHY_MAX, "waiting for the mount: %s", strerror(-r));
+		return -EAGAIN;
+	}
+	if (!ret->read_only)
+		return 0;
+	(void)snprintf(why, HW_INJECT_WHY_MAX,
+		       "inject = touch needs a mount that can be written, and this one is "
+		       "read-only: use inject = module");
+	return -EROFS;
+}
+
+static int open_touch(const struct hw_mount *mount, struct hw_inject **ret,
+		      char why[HW_INJECT_WHY_MAX])
+{
+	struct touch *touch;
+	struct hw_mountinfo info;
+	int r = check_root(mount, &info, why);
+
+	if (r < 0)
+		return r;
+	touch = calloc(1, sizeof(*touch));
+	if (!touch) {
+		(void)snprintf(why, HW_INJECT_WHY_MAX, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	touch->inject.ops = &hw_inject_touch;
+	touch->mount = mount;
+	touch->info = info;
+	hw_info("[mount %s] inject = touch: programs here are told IN_MODIFY of files that were "
+		"written or renamed; create, delete, both sides of a rename, attrib, close_write, "
+		"everything about directories, and what was lost are not told. The module "
+		"hostwatch "
+		"tells all of it",
+		mount->name);
+	*ret = &touch->inject;
+	return 0;
+}
+
+static bool touch_is_there(struct hw_inject *inject)
+{
+	const struct touch *touch = (const struct touch *)inject;
+
+	return hw_mountinfo_same(touch->mount->path, &touch->info);
+}
+
+static void close_touch(struct hw_inject *inject)
+{
+	free((struct touch *)inject);
+}
+
+const struct hw_inject_ops hw_inject_touch = {
+	.open = open_touch,
+	.event = imitate,
+	.is_there = touch_is_there,
+	.close = close_touch,
+};

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A program that was told must find the new state: what is cached goes first. */
+#include "hostwatch.h"
+
+#include "compat.h"
+#include <linux/pagemap.h>
+
+int hw_refresh(struct hw_file *f, struct dentry *dentry)
+{
+	struct path path = { .mnt = f->mnt, .dentry = dentry };
+	struct kstat stat;
+
+	hw_count(f, HW_GETATTRS);
+	return vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC);
+}
+
+void hw_forget_data(struct inode *inode)
+{
+	/* Pages that cannot go are being written by a program here: its data is newer. */
+	if (inode->i_mapping->nrpages)
+		(void)invalidate_inode_pages2(inode->i_mapping);
+}
+
+void hw_refresh_dir(struct hw_file *f, struct dentry *dir)
+{
+	(void)hw_refresh(f, dir); /* gone by now: its own delete will follow */
+	hw_forget_data(d_inode(dir));
+}
+
+void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data)
+{
+	if (d_is_negative(dentry)) {
+		d_drop(dentry);
+		return;
+	}
+	if (data)
+		hw_forget_data(d_inode(dentry));
+	if (hw_in_use(dentry))
+		(void)hw_refresh(f, dentry); /* what cannot be asked is as it was */
+	else
+		d_invalidate(dentry);
+}
+
+bool hw_is_deleted(struct hw_file *f, struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	int r = hw_refresh(f, dentry);
+
+	if (r == -ENOENT || r == -ESTALE)
+		clear_nlink(inode);
+	return inode->i_nlink == 0;
+}

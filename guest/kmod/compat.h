@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What differs between the kernels that this module is built for: Linux 6.1 and later. */
+#ifndef HOSTWATCH_COMPAT_H
+#define HOSTWATCH_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/fsnotify.h>
+#include <linux/namei.h>
+#include <linux/version.h>
+
+/* Exported by all, declared by <linux/namei.h> of some. */
+int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
+		    unsigned int flags, struct path *path);
+
+/* Whether anything on the superblock is watched, but for the superblock itself, which we do. */
+static inline bool hw_sb_has_watchers(struct super_block *sb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	return fsnotify_sb_has_watchers(sb) &&
+	       atomic_long_read(fsnotify_sb_watched_objects(sb)) > 1;
+#else
+	return atomic_long_read(&sb->s_fsnotify_connectors) > 1;
+#endif
+}
+
+static inline int hw_add_sb_mark(struct fsnotify_mark *mark, struct super_block *sb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return fsnotify_add_mark(mark, sb, FSNOTIFY_OBJ_TYPE_SB, 0);
+#else
+	return fsnotify_add_mark(mark, &sb->s_fsnotify_marks, FSNOTIFY_OBJ_TYPE_SB, 0, NULL);
+#endif
+}
+
+/* Whether names of the file system are asked for again: what is dropped from the cache comes back.
+ */
+static inline bool hw_sb_revalidates(struct super_block *sb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	const struct dentry_operations *ops = sb->__s_d_op;
+#else
+	const struct dentry_operations *ops = sb->s_d_op;
+#endif
+
+	return ops && ops->d_revalidate;
+}
+
+/* Whether one mount is left, which is then our own. Looks at the list's head only: the rest belongs
+ * to a lock that is not exported. */
+static inline bool hw_sb_has_one_mount(struct super_block *sb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	return false; /* the list has no end to compare with there */
+#else
+	return READ_ONCE(sb->s_mounts.next) == READ_ONCE(sb->s_mounts.prev);
+#endif
+}
+
+#endif

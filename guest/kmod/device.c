@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/hostwatch: who may open it, what it is bound to, and the frames that are written to it. */
+#include "hostwatch.h"
+
+#include "compat.h"
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+static const char *const counter_names[HW_COUNTERS] = {
+	[HW_TAKEN] = "taken",     [HW_REFUSED] = "refused",   [HW_TOLD] = "told",
+	[HW_OWN] = "own",         [HW_IDLE] = "idle",         [HW_MISSED] = "missed",
+	[HW_LOOKUPS] = "lookups", [HW_GETATTRS] = "getattrs",
+};
+
+static u64 seen(struct hw_file *f)
+{
+	return atomic64_read(&f->counters[HW_TAKEN]) + atomic64_read(&f->counters[HW_REFUSED]);
+}
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	struct hw_file *f;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		return -ENOMEM;
+	mutex_init(&f->lock);
+	init_waitqueue_head(&f->wait);
+	file->private_data = f;
+	return 0;
+}
+
+static void unbind(struct hw_file *f)
+{
+	hw_echo_stop(f->echo);
+	f->echo = NULL;
+	if (f->mnt)
+		kern_unmount(f->mnt);
+	f->mnt = NULL;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	struct hw_file *f = file->private_data;
+
+	unbind(f);
+	kfree(f);
+	return 0;
+}
+
+/*
+ * A clone of our own keeps the file system while we work on it, and the mount free to be unmounted.
+ * Nothing is mounted on the clone: no path leads out of it.
+ */
+static int bind(struct hw_file *f, const struct path *root)
+{
+	struct vfsmount *mnt;
+	int r;
+
+	if (!d_is_dir(root->dentry))
+		return -ENOTDIR;
+	if (root->dentry != root->mnt->mnt_root)
+		return -EINVAL;
+	if (!hw_sb_revalidates(root->dentry->d_sb))
+		return -EOPNOTSUPP;
+	mnt = clone_private_mount(root);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	f->mnt = mnt;
+	f->echo = hw_echo_start(mnt);
+	if (!IS_ERR(f->echo))
+		return 0;
+	r = PTR_ERR(f->echo);
+	f->echo = NULL;
+	unbind(f);
+	return r;
+}
+
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct hw_file *f = file->private_data;
+	struct file *root;
+	s32 fd;
+	int r;
+
+	if (cmd != HW_BIND)
+		return -ENOTTY;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (get_user(fd, (s32 __user *)arg))
+		return -EFAULT;
+	root = fget_raw(fd);
+	if (!root)
+		return -EBADF;
+	mutex_lock(&f->lock);
+	r = f->mnt || f->gone ? -EBUSY : bind(f, &root->f_path);
+	mutex_unlock(&f->lock);
+	fput(root);
+	return r;
+}
+
+static int take(struct hw_file *f, const void *frame, size_t len)
+{
+	struct hw_told told;
+	int r;
+
+	if (f->gone)
+		return -ENODEV;
+	if (!f->mnt)
+		return -ENOTCONN;
+	if (hw_sb_has_one_mount(f->mnt->mnt_sb)) {
+		unbind(f);
+		f->gone = true;
+		return -ENODEV;
+	}
+	r = hw_frame_read(frame, len, &told);
+	hw_count(f, r < 0 ? HW_REFUSED : HW_TAKEN);
+	if (r == 0)
+		hw_apply(f, &told);
+	return r;
+}
+
+/* One call is one frame, as on /dev/fuse. */
+static ssize_t device_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct hw_file *f = iocb->ki_filp->private_data;
+	size_t len = iov_iter_count(from);
+	void *frame;
+	int r;
+
+	if (len > HW_FUSE_FRAME_MAX)
+		return -EBADMSG;
+	frame = kvmalloc(len ? len : 1, GFP_KERNEL_ACCOUNT);
+	if (!frame)
+		return -ENOMEM;
+	r = -EFAULT;
+	if (!copy_from_iter_full(frame, len, from))
+		goto out;
+	r = mutex_lock_interruptible(&f->lock);
+	if (r < 0)
+		goto out;
+	r = take(f, frame, len);
+	mutex_unlock(&f->lock);
+	wake_up_interruptible(&f->wait);
+out:
+	kvfree(frame);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+static ssize_t device_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
+{
+	struct hw_file *f = file->private_data;
+	char text[HW_COUNTERS * 32];
+	int i, len = 0;
+
+	for (i = 0; i < HW_COUNTERS; i++)
+		len += scnprintf(text + len, sizeof(text) - len, "%s %lld\n", counter_names[i],
+				 (long long)atomic64_read(&f->counters[i]));
+	atomic64_set(&f->read_at, seen(f));
+	return simple_read_from_buffer(buf, size, pos, text, len);
+}
+
+static __poll_t device_poll(struct file *file, poll_table *table)
+{
+	struct hw_file *f = file->private_data;
+	__poll_t ready = EPOLLOUT | EPOLLWRNORM;
+
+	poll_wait(file, &f->wait, table);
+	if (seen(f) != atomic64_read(&f->read_at))
+		ready |= EPOLLIN | EPOLLRDNORM;
+	return ready;
+}
+
+static const struct file_operations device_operations = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
+	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.write_iter = device_write,
+	.read = device_read,
+	.poll = device_poll,
+	.llseek = default_llseek,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "hostwatch",
+	.mode = 0600,
+	.fops = &device_operations,
+};
+
+module_misc_device(device);
+MODULE_DESCRIPTION("fsnotify events for what happened on the host of a shared file system");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * hostwatch.ko: what happened on the host becomes fsnotify events on a mount of this guest.
+ *
+ *	device.c	/dev/hostwatch
+ *	frame.c		bytes to struct hw_told
+ *	place.c		paths to dentries, below the bound mount
+ *	caches.c	brings up to date what the kernel remembers
+ *	apply.c		one event: which of the following, and whether anybody wants to know
+ *	entry.c		create, delete, modify, attrib, close_write
+ *	move.c		moves
+ *	rescan.c	rescans
+ *	echo.c		what programs of this guest did themselves
+ */
+#ifndef HOSTWATCH_MODULE_H
+#define HOSTWATCH_MODULE_H
+
+#include <hostwatch/event.h>
+#include <hostwatch/guest.h>
+#include <hostwatch/protocol.h>
+#include <linux/atomic.h>
+#include <linux/dcache.h>
+#include <linux/mount.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+/* A checked event. Paths point into the frame and are not terminated. */
+struct hw_told {
+	u16 kind, type, flags;
+	u32 from_len, path_len;
+	const char *from, *path;
+};
+
+enum hw_counter {
+	HW_TAKEN, /* frames that were taken */
+	HW_REFUSED, /* and that were not */
+	HW_TOLD, /* fsnotify was called */
+	HW_IDLE, /* nobody watches there */
+	HW_OWN, /* done by a program of this guest, which its kernel has told */
+	HW_MISSED, /* somebody may watch there, but the path leads nowhere any more */
+	HW_LOOKUPS, /* names that the server was asked for */
+	HW_GETATTRS, /* attributes that the server was asked for */
+	HW_COUNTERS,
+};
+
+/* One name in one directory. */
+struct hw_place {
+	struct dentry *dir; /* owned; NULL: no such place */
+	struct qstr name; /* hashed for dir */
+	char text[NAME_MAX + 1]; /* what name points to, terminated */
+};
+
+/* An open device. */
+struct hw_file {
+	struct mutex lock; /* everything below but the counters */
+	struct vfsmount *mnt; /* owned: a private clone, which nobody else sees; NULL: not bound */
+	struct hw_echo *echo; /* owned; NULL: not bound */
+	bool gone; /* the mount was unmounted */
+	struct hw_place place, from; /* of the event in hand; here, as they do not fit a stack */
+	atomic64_t counters[HW_COUNTERS];
+	atomic64_t read_at; /* HW_TAKEN + HW_REFUSED when counters were read last */
+	wait_queue_head_t wait;
+};
+
+static inline void hw_count(struct hw_file *f, enum hw_counter counter)
+{
+	atomic64_inc(&f->counters[counter]);
+}
+
+/* Event frame `buf`, all of it. 0 or -EBADMSG. */
+int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);
+
+/*
+ * Finds the directory that holds `path`, and the name. With `ask` the server is asked for what is
+ * not cached, otherwise that is -EAGAIN. -ENOENT, -ENOTDIR (symbolic links are none), another
+ * -errno of the server. Nothing to put on failure.
+ */
+int hw_place_find(struct hw_file *f, const char *path, u32 len, bool ask, struct hw_place *ret);
+void hw_place_put(struct hw_place *place);
+
+/* The dentry of the path itself, the root for the empty one. Owned. */
+struct dentry *hw_path_find(struct hw_file *f, const char *path, u32 len, bool ask);
+
+/* What the cache has for the name: owned, maybe negative; NULL. */
+struct dentry *hw_place_cached(struct hw_place *place);
+
+/* What the server has for it now; a cached entry that is another one is invalidated. Owned and
+ * positive, or an error pointer, -ENOENT among them. */
+struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place);
+
+/* Attributes, link count and size as the server has them now. */
+int hw_refresh(struct hw_file *f, struct dentry *dentry);
+
+/* The same of a directory whose entries changed, with the cached listing. */
+void hw_refresh_dir(struct hw_file *f, struct dentry *dir);
+
+/* Without asking anybody: the listing, data, or name will be asked for when needed. An entry in
+ * use keeps its name, and is refreshed. */
+void hw_forget_data(struct inode *inode);
+void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data);
+
+/* Refreshes and says whether the entry's inode has no name left, and makes its link count say so.
+ */
+bool hw_is_deleted(struct hw_file *f, struct dentry *dentry);
+
+static inline bool hw_in_use(struct dentry *dentry)
+{
+	return d_count(dentry) > 1; /* one is ours */
+}
+
+/* Marks on the object itself or on the whole file system. */
+bool hw_is_watched(struct inode *inode);
+
+/* Whether a watched inode has no name in the cache: nothing but asking leads to it. */
+bool hw_lost_watch(struct hw_file *f);
+
+/* Of such inodes, those that have no link on the host any more: their watchers are told of the end.
+ */
+void hw_end_lost_watches(struct hw_file *f);
+
+/* The next watched inode behind `last`, whose reference is dropped; NULL at the end. Owned. */
+struct inode *hw_next_watched(struct super_block *sb, struct inode *last);
+
+/* Finds the place of an event that may concern a watcher: 0, or -errno and the event counted. */
+int hw_event_place(struct hw_file *f, const char *path, u32 len, struct hw_place *ret);
+
+/* What is taken down of this guest's own changes; these are bits of our own mark. */
+#define HW_NAME_MASK (FS_CREATE | FS_DELETE | FS_MOVED_FROM | FS_MOVED_TO)
+#define HW_STATE_MASK (FS_MODIFY | FS_ATTRIB | FS_CLOSE_WRITE)
+#define HW_ECHO_MASK (HW_NAME_MASK | HW_STATE_MASK)
+
+struct hw_echo *hw_echo_start(struct vfsmount *mnt);
+void hw_echo_stop(struct hw_echo *echo); /* before the mount goes; NULL is fine */
+void hw_echo_telling(struct hw_echo *echo, bool telling);
+
+/* Whether a program here did just that: each of its changes answers once. inode NULL: not known. */
+bool hw_echo_of_name(struct hw_echo *echo, u32 mask, struct hw_place *place, struct inode *inode);
+
+/* Whether data and attributes are as a program here left them. */
+bool hw_echo_of_state(struct hw_echo *echo, struct dentry *dentry);
+
+void hw_apply(struct hw_file *f, const struct hw_told *told);
+void hw_apply_create(struct hw_file *f, const struct hw_told *told);
+void hw_apply_delete(struct hw_file *f, const struct hw_told *told);
+void hw_apply_change(struct hw_file *f, const struct hw_told *told);
+void hw_apply_move(struct hw_file *f, const struct hw_told *told);
+void hw_apply_rescan(struct hw_file *f, const struct hw_told *told);
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Moves: one cookie for both halves, and a dentry that has moved before anybody is told. */
+#include "hostwatch.h"
+
+#include "compat.h"
+
+/* What is known of a move while it is applied. All owned; NULL where there is none. */
+struct move {
+	const struct hw_told *told;
+	struct dentry *source; /* cached under the old name; positive */
+	struct dentry *target; /* cached under the new one; positive */
+	struct dentry *moved; /* now under the new name */
+};
+
+static u32 dir_mask(const struct hw_told *told)
+{
+	return told->type == HW_TYPE_DIR ? FS_ISDIR : 0;
+}
+
+static struct dentry *cached_positive(struct hw_place *place)
+{
+	struct dentry *cached = place->dir ? hw_place_cached(place) : NULL;
+
+	if (cached && d_is_negative(cached)) {
+		d_drop(cached);
+		dput(cached);
+		cached = NULL;
+	}
+	return cached;
+}
+
+static bool is_wanted(struct hw_place *place, struct dentry *cached)
+{
+	if (place->dir && hw_is_watched(d_inode(place->dir)))
+		return true;
+	return cached && (hw_is_watched(d_inode(cached)) || hw_in_use(cached));
+}
+
+static void forget(struct hw_file *f, struct hw_place *place, struct dentry *cached)
+{
+	if (place->dir)
+		hw_forget_data(d_inode(place->dir));
+	if (cached)
+		hw_forget_entry(f, cached, false);
+}
+
+/* A directory takes its cached tree along: the file system connects its dentry to the new name when
+ * it is looked up. A file's name is made anew. */
+static void unhash_file(struct dentry *dentry)
+{
+	if (dentry && !d_is_dir(dentry))
+		d_drop(dentry);
+}
+
+static struct dentry *ask(struct hw_file *f, struct hw_place *place)
+{
+	struct dentry *dentry = place->dir ? hw_place_ask(f, place) : NULL;
+
+	return IS_ERR(dentry) ? NULL : dentry;
+}
+
+static void tell_half(struct hw_place *place, u32 mask, struct inode *inode, u32 cookie)
+{
+	struct inode *dir;
+
+	if (!place->dir)
+		return;
+	dir = d_inode(place->dir);
+	fsnotify_name(mask, inode ? inode : dir, FSNOTIFY_EVENT_INODE, dir, &place->name, cookie);
+}
+
+/* When a side is outside, or what moved has moved on or is gone since. */
+static void tell_halves(struct hw_file *f, struct move *m)
+{
+	struct inode *from = m->source ? d_inode(m->source) : NULL;
+	struct inode *to = m->moved ? d_inode(m->moved) : from;
+	u32 cookie = fsnotify_get_cookie();
+
+	tell_half(&f->from, FS_MOVED_FROM | dir_mask(m->told), from, cookie);
+	tell_half(&f->place, FS_MOVED_TO | dir_mask(m->told), to, cookie);
+	if (from || to)
+		fsnotify_inode(from ? from : to, FS_MOVE_SELF);
+}
+
+static bool is_whole(struct hw_file *f, struct move *m)
+{
+	if (!f->from.dir || !m->moved)
+		return false;
+	return !m->source || d_inode(m->source) == d_inode(m->moved);
+}
+
+/* Both halves are asked for, so that neither stays behind. */
+static bool is_own(struct hw_file *f, struct hw_place *from, struct hw_place *to,
+		   struct dentry *moved)
+{
+	struct inode *inode = moved ? d_inode(moved) : NULL;
+	bool left = !from->dir || hw_echo_of_name(f->echo, FS_MOVED_FROM, from, inode);
+	bool came = !to->dir || hw_echo_of_name(f->echo, FS_MOVED_TO, to, inode);
+
+	return left && came;
+}
+
+static void tell_move(struct hw_file *f, struct move *m)
+{
+	bool replaced = m->target && d_inode(m->target)->i_nlink == 0;
+
+	if (is_own(f, &f->from, &f->place, m->moved)) {
+		hw_count(f, HW_OWN);
+		return;
+	}
+	if (is_whole(f, m))
+		fsnotify_move(d_inode(f->from.dir), d_inode(f->place.dir), &f->from.name,
+			      m->told->type == HW_TYPE_DIR, m->target ? d_inode(m->target) : NULL,
+			      m->moved);
+	else
+		tell_halves(f, m);
+	/* the last reference of what was replaced tells those who watch it */
+	if (replaced)
+		d_drop(m->target);
+	if (!m->target && (m->told->flags & HW_FLAG_REPLACED))
+		hw_end_lost_watches(f);
+	hw_count(f, HW_TOLD);
+}
+
+static void move_entry(struct hw_file *f, struct move *m)
+{
+	if (m->target)
+		(void)hw_is_deleted(f, m->target); /* before its name goes */
+	unhash_file(m->source);
+	m->moved = ask(f, &f->place);
+	if (m->target && m->moved == m->target) {
+		dput(m->target);
+		m->target = NULL;
+	}
+	if (m->source && m->moved != m->source)
+		d_invalidate(m->source);
+	if (f->from.dir)
+		hw_refresh_dir(f, f->from.dir);
+	if (f->place.dir)
+		hw_refresh_dir(f, f->place.dir);
+	tell_move(f, m);
+}
+
+static void exchange_entries(struct hw_file *f, struct move *m)
+{
+	struct inode *from = d_inode(f->from.dir), *to = d_inode(f->place.dir);
+	struct dentry *back;
+
+	unhash_file(m->source);
+	unhash_file(m->target);
+	m->moved = ask(f, &f->place);
+	back = ask(f, &f->from);
+	hw_refresh_dir(f, f->from.dir);
+	hw_refresh_dir(f, f->place.dir);
+	if (m->moved && !is_own(f, &f->from, &f->place, m->moved))
+		fsnotify_move(from, to, &f->from.name, d_is_dir(m->moved), NULL, m->moved);
+	if (back && !is_own(f, &f->place, &f->from, back))
+		fsnotify_move(to, from, &f->place.name, d_is_dir(back), NULL, back);
+	hw_count(f, m->moved || back ? HW_TOLD : HW_MISSED);
+	dput(back);
+}
+
+/* Both directories if one of them matters: an event with both sides needs both. */
+static void find_both(struct hw_file *f, const struct hw_told *told)
+{
+	if (!f->from.dir && told->from_len)
+		(void)hw_place_find(f, told->from, told->from_len, true, &f->from);
+	if (!f->place.dir && told->path_len)
+		(void)hw_place_find(f, told->path, told->path_len, true, &f->place);
+}
+
+static void find(struct hw_file *f, const struct hw_told *told)
+{
+	/* where there is nothing, the place is empty */
+	if (told->from_len)
+		(void)hw_event_place(f, told->from, told->from_len, &f->from);
+	if (told->path_len)
+		(void)hw_event_place(f, told->path, told->path_len, &f->place);
+}
+
+void hw_apply_move(struct hw_file *f, const struct hw_told *told)
+{
+	struct move m = { .told = told };
+
+	find(f, told);
+	m.source = cached_positive(&f->from);
+	m.target = cached_positive(&f->place);
+	if (!is_wanted(&f->from, m.source) && !is_wanted(&f->place, m.target)) {
+		hw_count(f, HW_IDLE);
+		forget(f, &f->from, m.source);
+		forget(f, &f->place, m.target);
+	} else {
+		find_both(f, told);
+		if ((told->flags & HW_FLAG_EXCHANGE) && f->from.dir && f->place.dir)
+			exchange_entries(f, &m);
+		else
+			move_entry(f, &m);
+	}
+	dput(m.moved);
+	dput(m.source);
+	dput(m.target);
+	hw_place_put(&f->from);
+	hw_place_put(&f->place);
+}

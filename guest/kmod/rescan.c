@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events are missing: caches below are emptied, and every watched object there is told of as
+ * changed. An overflow of the queue would say it better, but only the kernel itself can queue one.
+ */
+#include "hostwatch.h"
+
+#include "compat.h"
+
+static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *top)
+{
+	struct dentry *dentry = d_find_any_alias(inode);
+
+	if (!dentry)
+		return;
+	if (is_subdir(dentry, top)) {
+		(void)hw_refresh(f, dentry); /* told in any case */
+		hw_forget_data(inode);
+		fsnotify_dentry(dentry, FS_ATTRIB);
+		hw_count(f, HW_TOLD);
+	}
+	dput(dentry);
+}
+
+void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
+{
+	struct super_block *sb = f->mnt->mnt_sb;
+	struct dentry *top = hw_path_find(f, told->path, told->path_len, false);
+	struct inode *inode = NULL;
+
+	if (IS_ERR(top)) {
+		hw_count(f, HW_IDLE);
+		return;
+	}
+	shrink_dcache_parent(top);
+	if (hw_sb_has_watchers(sb)) {
+		while ((inode = hw_next_watched(sb, inode))) {
+			tell_watched(f, inode, top);
+			cond_resched();
+		}
+	}
+	dput(top);
+}
