@@ -26,7 +26,8 @@ const char hw_usage[] =
 	"  -P, --probe PATH     print what programs here can be told of this mount, and exit\n"
 	"  -l, --log-level L    error, warning, info or debug\n"
 	"  -h, --help           this text\n"
-	"  -V, --version        the version\n";
+	"  -V, --version        the version\n"
+	"SIGUSR1 logs how each mount's connection is and what became of its events.\n";
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },

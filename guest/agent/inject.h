@@ -29,6 +29,8 @@ struct hw_inject_ops {
 	/* The host said hello. May be NULL. */
 	void (*hello)(struct hw_inject *inject, const struct hw_frame_hello *hello,
 		      const char *share);
+	/* What it has done, in words on one line, for the log. May be NULL. */
+	void (*describe)(struct hw_inject *inject, char *buf, size_t size);
 	/* Is the mount that was opened still there? NULL: it needs none. */
 	bool (*is_there)(struct hw_inject *inject);
 	void (*close)(struct hw_inject *inject);

@@ -342,6 +342,23 @@ void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms)
 	}
 }
 
+static const char *status_of(const struct hw_link *link)
+{
+	if (!link->inject)
+		return "waiting for the mount";
+	return link->state == HW_LINK_UP && link->told_epoch ? "connected" : "waiting for the host";
+}
+
+void hw_link_log_status(const struct hw_link *link)
+{
+	char text[HW_INJECT_WHY_MAX] = "";
+
+	if (link->inject && link->inject->ops->describe)
+		link->inject->ops->describe(link->inject, text, sizeof(text));
+	hw_info("[mount %s] %s, event %" PRIu64 " of epoch %016" PRIx64 "%s%s", link->mount->name,
+		status_of(link), link->seen->seq, link->seen->epoch, *text ? "; " : "", text);
+}
+
 uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
 {
 	bool write = link->state == HW_LINK_CONNECTING || link->hello_at < link->hello_len;

@@ -57,6 +57,9 @@ int hw_link_start(struct hw_link *link, uint64_t now_ms);
  */
 void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms);
 
+/* Logs how the connection is and what became of its events, whatever was logged before. */
+void hw_link_log_status(const struct hw_link *link);
+
 /* What to wait for; pollfd->fd is -1 when nothing but time. Returns when to come again in any case,
  * UINT64_MAX: never. */
 uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd);

@@ -113,9 +113,10 @@ static int open_signals(void)
 	sigset_t set;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* writes tell */
-	(void)sigemptyset(&set); /* cannot fail, as the next two */
+	(void)sigemptyset(&set); /* cannot fail, as the next three */
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -130,6 +131,20 @@ static int poll_timeout(uint64_t due_ms, uint64_t now_ms)
 	if (due_ms <= now_ms)
 		return 0;
 	return due_ms - now_ms > 60000 ? 60000 : (int)(due_ms - now_ms);
+}
+
+/* 1 when asked to end. */
+static int take_signal(struct agent *agent)
+{
+	struct signalfd_siginfo info;
+
+	if (read(agent->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	if (info.ssi_signo != SIGUSR1)
+		return 1;
+	for (size_t i = 0; i < agent->count; i++)
+		hw_link_log_status(&agent->links[i]);
+	return 0;
 }
 
 /* 0; 1 when asked to end; -errno. */
@@ -151,7 +166,7 @@ static int run_once(struct agent *agent)
 	if (poll(fds, agent->count + 2, poll_timeout(due_ms, clock_ms())) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (fds[0].revents)
-		return 1;
+		r = take_signal(agent);
 	for (size_t i = 0; i < agent->count && fds[1].revents; i++)
 		hw_link_mounts_changed(&agent->links[i], clock_ms());
 	for (size_t i = 0; i < agent->count && r == 0; i++)

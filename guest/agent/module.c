@@ -150,6 +150,26 @@ static int tell_module(struct hw_inject *inject, const struct hw_told *told)
 	return 0;
 }
 
+/* The device reads as one counter a line. */
+static void describe_module(struct hw_inject *inject, char *buf, size_t size)
+{
+	const struct module *module = (const struct module *)inject;
+	char counters[HW_INJECT_WHY_MAX], *save = NULL;
+	ssize_t n = pread(module->fd, counters, sizeof(counters) - 1, 0);
+	size_t used = (size_t)snprintf(buf, size, "module:");
+
+	if (n < 0) {
+		(void)snprintf(buf + used, size - used, " %s", strerror(errno));
+		return;
+	}
+	counters[n] = '\0';
+	for (char *line = strtok_r(counters, "\n", &save); line && used < size;
+	     line = strtok_r(NULL, "\n", &save))
+		used += (size_t)snprintf(buf + used, size - used, " %s,", line);
+	if (used < size)
+		buf[used - 1] = '\0'; /* the last comma */
+}
+
 static bool module_is_there(struct hw_inject *inject)
 {
 	const struct module *module = (const struct module *)inject;
@@ -168,6 +188,7 @@ static void close_module(struct hw_inject *inject)
 const struct hw_inject_ops hw_inject_module = {
 	.open = open_module,
 	.event = tell_module,
+	.describe = describe_module,
 	.is_there = module_is_there,
 	.close = close_module,
 };

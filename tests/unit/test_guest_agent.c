@@ -208,6 +208,31 @@ static void a_missing_event_is_asked_for(void **state)
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
 
+/* ---- what it says of itself ---- */
+
+static void its_state_is_logged_when_it_is_asked_for(void **state)
+{
+	struct guest_rig *rig = *state;
+	struct child agent;
+	int fd;
+
+	AGENT(rig, &agent, "--print", "--channel", "unix:%s/ch");
+	child_expect(&agent, "waiting for the host at");
+	assert_int_equal(kill(agent.pid, SIGUSR1), 0);
+	child_expect(&agent,
+		     "[mount main] waiting for the host, event 0 of epoch 0000000000000000");
+	host_listen(rig);
+	fd = host_accept(rig, 0, 0);
+	host_hello(fd, EPOCH_A, 5);
+	host_event(fd, HW_CREATE, 6, "a");
+	child_expect(&agent, "6 create");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kill(agent.pid, SIGUSR1), 0);
+	child_expect(&agent, "[mount main] connected, event 6 of epoch a1a2a3a4a5a6a7a8\n");
+	(void)close(fd);
+	assert_int_equal(child_end(&agent, SIGTERM), 0);
+}
+
 static void what_the_host_leaves_out_each_time_becomes_a_rescan(void **state)
 {
 	struct guest_rig *rig = *state;
@@ -572,6 +597,7 @@ int main(int argc, char **argv)
 		TEST(state_of_another_boot_counts_for_nothing),
 		TEST(garbage_in_the_state_file_is_told_and_counts_for_nothing),
 		TEST(a_missing_event_is_asked_for),
+		TEST(its_state_is_logged_when_it_is_asked_for),
 		TEST(what_the_host_leaves_out_each_time_becomes_a_rescan),
 		TEST(another_history_begins_at_its_rescan),
 		TEST(bad_frames_end_the_connection_and_not_the_agent),
