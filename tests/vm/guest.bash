@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2154,SC2034
-# What a test has around it: a host daemon that serves $share, a guest that has it on /mnt with the module and a feeder.
+# shellcheck shell=bash disable=SC2154,SC2034,SC2120,SC2054
+# What a test has around it: a host daemon that serves $share, a guest that has it on /mnt with the module and the agent.
 #
 #	guest_watch NAME ARGS...	an inotifywait in the guest; its lines begin with NAME
 #	guest_expect NAME LINE...	after a barrier: exactly these lines of it, equal ones in a row once, as the kernel merges them. MOVED lines end in a cookie, which is told
 #					as 1 for the first one, 2 for the second, and so on
+#	guest_count COUNTER		a counter of the module, in $guest_number
+#	guest_skip REASON		what a test returns that cannot be here
 
 guest_release=
 guest_cache=auto
+guest_watcher=inotify
+guest_mount_options=
+guest_sinks=1 # one for each guest
 
 guest_build() { # BUILD RELEASE
 	local module
@@ -21,50 +26,95 @@ guest_build() { # BUILD RELEASE
 		cat "$vm/kmod.log"
 		return 1
 	}
-	guest_compile vm-feed tests/vm/feed.c wire/frame.c && guest_compile vm-fuzz tests/vm/fuzz.c &&
-		guest_compile exchange tests/vm/exchange.c || return 1
-	tests/vm/initramfs "$vm/initrd" "$2" -m "$module/hostwatch.ko" /usr/bin/inotifywait "$vm/vm-feed" "$vm/vm-fuzz"
+	make -s STATIC=1 B="$build/static" "$build/static/hostwatch-guest" || return 1
+	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile exchange tests/vm/exchange.c || return 1
+	cat >"$vm/guest.conf" <<-END
+		[mount data]
+		path = /mnt
+		channel = virtio:org.hostwatch.0
+	END
+	tests/vm/initramfs "$vm/initrd" "$2" -m "$module/hostwatch.ko" -f "$vm/guest.conf=/etc/hostwatch/guest.conf" \
+		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz"
 }
 
 guest_compile() { # PROGRAM SOURCE...
 	"${CC:-gcc}" -std=c11 -D_GNU_SOURCE -O2 -static -Iframework/include -o "$vm/$1" "${@:2}"
 }
 
-guest_start() {
-	mkdir -p "$share"
-	vm_start "/boot/vmlinuz-$guest_release" "$vm/initrd" "$share" "$guest_cache" || return 1
-	cat >"$vm/host.conf" <<-END
+guest_skip() { # REASON
+	echo "    skipped: $*"
+	return 77
+}
+
+# ---- the host
+
+guest_host_config() {
+	local i
+	cat <<-END
 		[hostwatch]
 		control = $vm/control.sock
 		plugin_path = $build/plugins:$build/sinks
 
 		[share data]
 		path = $share
-		watcher = ${HW_WATCHER:-inotify}
+		watcher = $guest_watcher
 		interval = 200ms
-
-		[sink guest]
-		plugin = virtiofs
-		channel = unix:$vm/events.sock
 	END
+	for ((i = 1; i <= guest_sinks; i++)); do
+		cat <<-END
+
+			[sink guest$i]
+			plugin = virtiofs
+			channel = unix:$vm/$i/events.sock
+		END
+	done
+	printf '%s\n' "${guest_host_lines[@]-}"
+}
+
+guest_daemon_start() {
+	guest_host_config >"$vm/host.conf"
 	"$build/hostwatchd" --check -c "$vm/host.conf" || return 1
-	"$build/hostwatchd" -c "$vm/host.conf" >"$vm/hostwatchd.log" 2>&1 &
+	"$build/hostwatchd" -c "$vm/host.conf" >>"$vm/hostwatchd.log" 2>&1 &
 	guest_daemon=$!
+}
+
+guest_daemon_stop() { # [SIGNAL]
+	[[ ${guest_daemon-} ]] || return 0
+	kill "${1:--TERM}" "$guest_daemon" 2>/dev/null
+	wait "$guest_daemon" 2>/dev/null
+	guest_daemon=
+}
+
+# Until the daemon has told all that was done before: a new directory is watched then.
+host_sync() {
+	"$build/hostwatch" sync --socket "$vm/control.sock" --timeout "$vm_seconds" data >/dev/null
+}
+
+# ---- the guest
+
+guest_boot() {
+	vm_start "/boot/vmlinuz-$guest_release" "$vm/initrd" "$share" "$guest_cache" "$guest_mount_options" || return 1
 	# shellcheck disable=SC2016
-	vm_run 'mkfifo /tmp/ask; mark() { while read -r line; do echo "| $1${1:+ }$line"; done; }'
-	guest_feed || {
+	vm_run 'mark() { while read -r line; do echo "| $1${1:+ }$line"; done; }'
+}
+
+guest_start() {
+	mkdir -p "$share"
+	guest_boot && guest_daemon_start || return 1
+	guest_agent_start || {
 		cat "$vm/hostwatchd.log"
 		return 1
 	}
 }
 
-guest_feed() {
+# With the configuration of the initramfs, or other arguments.
+guest_agent_start() {
 	vm_forget
-	vm_run 'vm-feed /dev/virtio-ports/org.hostwatch.0 /mnt 2>&1 <>/tmp/ask | mark &' && vm_wait '^fed$'
+	vm_run "hostwatch-guest $* 2>&1 </dev/null | mark agent &" && vm_wait '^agent .*\] connected, at event'
 }
 
 guest_stop() {
-	[[ ! ${guest_daemon-} ]] || kill "$guest_daemon" 2>/dev/null
+	guest_daemon_stop
 	vm_stop
 }
 
@@ -75,11 +125,6 @@ guest_prepare() {
 	mkdir -p "$dir"
 	host_sync || return 1
 	vm_forget
-}
-
-# Until the daemon has told all that was done before: a new directory is watched then.
-host_sync() {
-	"$build/hostwatch" sync --socket "$vm/control.sock" --timeout "$vm_seconds" data >/dev/null
 }
 
 guest_watch() { # NAME ARGS...
@@ -104,11 +149,11 @@ guest_barrier() {
 	vm_wait "barrier$guest_barriers\$|barrier$guest_barriers 0\$"
 }
 
-# A counter of the feeder's device, in $guest_number: the feeder prints them when its input says so.
+# What the agent logs of the module when it is asked to.
 guest_count() { # COUNTER
 	vm_forget
-	vm_run 'echo >/tmp/ask' && vm_wait "^fed\\.$1 " || return 1
-	guest_number=$(sed -n "s/^fed\\.$1 //p" <<<"$vm_lines")
+	vm_run 'killall -USR1 hostwatch-guest' && vm_wait "^agent .*module:.* $1 [0-9]" || return 1
+	guest_number=$(sed -n "s/^agent .*module:.* $1 \([0-9]*\).*/\1/p" <<<"$vm_lines")
 }
 
 guest_expect() { # NAME LINE...

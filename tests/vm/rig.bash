@@ -1,23 +1,43 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2154,SC2034
-# A guest under plain emulation with a virtiofs mount, for tests that are written in bash. One at a time.
+# shellcheck shell=bash disable=SC2154,SC2034,SC2120,SC2054
+# Guests under plain emulation with a virtiofs mount, for tests that are written in bash.
 #
 #	vm_start KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]   boots; SHARE is on /mnt. Needs $vm, an empty directory
 #	vm_run COMMAND...      runs it in the guest's shell; what it prints is in $vm_output, its status is returned
 #	vm_wait PATTERN        reads lines of background programs until one matches the extended regular expression
-#	vm_lines               what they printed since the last vm_forget, is in $vm_lines
+#	vm_forget              forgets what they printed, which is in $vm_lines
+#	vm_qmp JSON            a command for the machine: QEMU's own protocol
+#	vm_select GUEST        all of these are about that guest from now on; the first one is called 1
 #	vm_stop                powers the guest off, waits for it
 #
 # The guest's shell and what it starts share one pipe to the host. Lines of background programs begin with "| ".
 
-vm_seconds=${VM_SECONDS:-20} # longest wait for one line
+vm_seconds=${VM_SECONDS:-60} # longest wait for one line
+vm_memory=512 # MiB
+vm_tools= # a directory of the host that the guest can mount with the tag "tools"
+
+vm_guest=1
+vm_dir=$vm/1 # of the guest's sockets and logs
+vm_state=(vm_in vm_out vm_qmp_in vm_qmp_out vm_lines vm_lost vm_qemu vm_servers)
 vm_lines=
 vm_output=
 vm_lost= # the guest's shell does not answer any more
+vm_servers= # process ids of its virtiofsd
 
 vm_fail() {
 	echo "vm: $*" >&2
 	return 1
+}
+
+vm_select() { # GUEST
+	local variable kept
+	for variable in "${vm_state[@]}"; do
+		printf -v "kept_${vm_guest}_$variable" %s "${!variable-}"
+		kept=kept_$1_$variable
+		printf -v "$variable" %s "${!kept-}"
+	done
+	vm_guest=$1
+	vm_dir=$vm/$1
 }
 
 # The next line of the guest, in $vm_line; those of background programs are collected.
@@ -56,36 +76,32 @@ vm_run() {
 	return 125
 }
 
-vm_start() { # KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]
-	local waiter
-	mkfifo "$vm/test.in" "$vm/test.out"
-	exec {vm_in}<>"$vm/test.in" {vm_out}<>"$vm/test.out"
+vm_qmp() { # JSON
+	local line
+	printf '%s\n' "$1" >&"$vm_qmp_in"
+	while IFS= read -r -t "$vm_seconds" -u "$vm_qmp_out" line; do
+		case $line in
+		'{"return"'*) return 0 ;;
+		'{"error"'*) break ;;
+		esac
+	done
+	vm_fail "$1 is answered by ${line:-nothing}"
+}
 
-	# inotifywait is there before virtiofsd is, so its socket cannot be missed.
-	coproc waiter_of_socket { exec inotifywait -q -t 20 -e create --format %f --include '^.*/fs\.sock$' "$vm" 2>&1; }
+# inotifywait is there before virtiofsd is, so its socket cannot be missed.
+vm_serve() { # SOCKET DIRECTORY CACHE
+	local waiter
+	coproc waiter_of_socket { exec inotifywait -q -t "$vm_seconds" -e create --format %f --include "/$1\$" "$vm_dir" 2>&1; }
 	waiter=$waiter_of_socket_PID
 	vm_await_watch "$waiter"
-	/usr/lib/qemu/virtiofsd --socket-path="$vm/fs.sock" -o "source=$3" -o "cache=${4:-auto}" \
-		>"$vm/virtiofsd.log" 2>&1 &
-	vm_virtiofsd=$!
-	wait "$waiter" || vm_fail "virtiofsd does not start: $(cat "$vm/virtiofsd.log")" || return 1
-
-	qemu-system-x86_64 -accel tcg -cpu max -m 512 -nographic -no-reboot -nodefaults -serial "file:$vm/console" \
-		-object memory-backend-memfd,id=mem,size=512M,share=on -numa node,memdev=mem \
-		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 slub_debug=FZPU hw.mount=share0${5:+:$5}" \
-		-chardev "socket,id=c0,path=$vm/fs.sock" -device vhost-user-fs-pci,chardev=c0,tag=share0 \
-		-device virtio-serial-pci \
-		-chardev "socket,path=$vm/events.sock,server=on,wait=off,id=ev" \
-		-device virtserialport,chardev=ev,name=org.hostwatch.0 \
-		-chardev "pipe,path=$vm/test,id=test" -device virtserialport,chardev=test,name=org.hostwatch.test \
-		-qmp "unix:$vm/qmp.sock,server=on,wait=off" >"$vm/qemu.log" 2>&1 &
-	vm_qemu=$!
-	vm_seconds=$((vm_seconds * 5)) vm_run : || vm_fail "the guest does not come up:"$'\n'"$(tail -n 20 "$vm/console" "$vm/qemu.log")"
+	/usr/lib/qemu/virtiofsd --socket-path="$vm_dir/$1" -o "source=$2" -o "cache=$3" >"$vm_dir/$1.log" 2>&1 &
+	vm_servers+=" $!"
+	wait "$waiter" || vm_fail "virtiofsd does not start: $(cat "$vm_dir/$1.log")"
 }
 
 # Until the process has its inotify watch, as its descriptor tells.
 vm_await_watch() {
-	local end=$((SECONDS + 10))
+	local end=$((SECONDS + vm_seconds))
 	until grep -qs '^inotify wd:' "/proc/$1/fdinfo/"*; do
 		((SECONDS < end)) || vm_fail "inotifywait does not start" || return 1
 		read -r -t 0.01 -u "$vm_out" && break
@@ -93,16 +109,51 @@ vm_await_watch() {
 	return 0
 }
 
+vm_pipe() { # NAME: opens both ends, in ${NAME}_in and ${NAME}_out
+	local in=vm_$2in out=vm_$2out
+	mkfifo "$vm_dir/$1.in" "$vm_dir/$1.out"
+	exec {fifo}<>"$vm_dir/$1.in"
+	printf -v "$in" %s "$fifo"
+	exec {fifo}<>"$vm_dir/$1.out"
+	printf -v "$out" %s "$fifo"
+}
+
+vm_start() { # KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]
+	local tools=()
+	vm_lost=
+	mkdir -p "$vm_dir"
+	vm_pipe test ''
+	vm_pipe qmp qmp_
+	vm_serve fs.sock "$3" "${4:-auto}" || return 1
+	if [[ $vm_tools ]]; then
+		vm_serve tools.sock "$vm_tools" always || return 1
+		tools=(-chardev "socket,id=c1,path=$vm_dir/tools.sock" -device vhost-user-fs-pci,chardev=c1,tag=tools)
+	fi
+	qemu-system-x86_64 -accel tcg -cpu max -m "$vm_memory" -nographic -no-reboot -nodefaults -serial "file:$vm_dir/console" \
+		-object "memory-backend-memfd,id=mem,size=${vm_memory}M,share=on" -numa node,memdev=mem \
+		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 slub_debug=FZPU hw.mount=share0${5:+:$5}" \
+		-chardev "socket,id=c0,path=$vm_dir/fs.sock" -device vhost-user-fs-pci,chardev=c0,tag=share0 "${tools[@]}" \
+		-device virtio-serial-pci \
+		-chardev "socket,path=$vm_dir/events.sock,server=on,wait=off,id=ev" \
+		-device virtserialport,chardev=ev,name=org.hostwatch.0,id=events,nr=1 \
+		-chardev "pipe,path=$vm_dir/test,id=test" -device virtserialport,chardev=test,name=org.hostwatch.test,nr=2 \
+		-chardev "pipe,path=$vm_dir/qmp,id=qmp" -mon chardev=qmp,mode=control >"$vm_dir/qemu.log" 2>&1 &
+	vm_qemu=$!
+	vm_seconds=$((vm_seconds * 4)) vm_run : && vm_qmp '{"execute":"qmp_capabilities"}' && return 0
+	vm_fail "the guest does not come up:"$'\n'"$(tail -n 20 "$vm_dir/console" "$vm_dir/qemu.log")"
+}
+
 vm_stop() {
+	local server
 	[[ ! ${vm_qemu-} ]] || {
 		printf 'poweroff -f\n' >&"$vm_in"
-		timeout 20 tail --pid="$vm_qemu" -f /dev/null || kill "$vm_qemu"
+		timeout 30 tail --pid="$vm_qemu" -f /dev/null || kill "$vm_qemu"
 		wait "$vm_qemu" || :
 		vm_qemu=
 	}
-	[[ ! ${vm_virtiofsd-} ]] || {
-		kill "$vm_virtiofsd" 2>/dev/null || :
-		wait "$vm_virtiofsd" 2>/dev/null || :
-		vm_virtiofsd=
-	}
+	for server in ${vm_servers-}; do
+		kill "$server" 2>/dev/null || :
+		wait "$server" 2>/dev/null || :
+	done
+	vm_servers=
 }

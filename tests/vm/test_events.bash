@@ -158,8 +158,8 @@ test_program_that_is_told_finds_the_new_state() {
 test_where_nobody_watches_nothing_is_asked() {
 	local i before
 	if [ "$guest_cache" = none ]; then
-		echo "    skipped: without a cache no name of a watched directory is known, each has to be asked for"
-		return 0
+		guest_skip "without a cache no name of a watched directory is known, each has to be asked for"
+		return
 	fi
 	vm_run "ls -lR /mnt/$name" || return 1
 	guest_watch A "$events" "/mnt/$name" || return 1

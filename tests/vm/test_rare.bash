@@ -71,29 +71,29 @@ test_hostile_frames_do_no_harm() {
 	guest_barrier && vm_run "ls -R /mnt/$name >/dev/null; cat /mnt/$name/file"
 }
 
-# The mount goes while it is bound: the feeder is told, and the next mount works.
+# The mount goes while it is bound: the agent waits for it, and tells then what happened meanwhile.
 test_mount_can_go_while_it_is_bound() {
 	vm_run "killall inotifywait; cd /; umount /mnt" || {
 		echo "    $vm_output"
 		return 1
 	}
+	vm_wait 'agent .*the mount is gone; waiting for it' || return 1
 	: >"$dir/while-away"
-	vm_wait 'fed|No such device' || return 1
-	vm_wait 'vm-feed: /dev/hostwatch: No such device' || return 1
-	vm_run "mount -t virtiofs share0 /mnt" && guest_feed || return 1
+	vm_run "mount -t virtiofs share0 /mnt" || return 1
+	vm_wait '^agent .*\] connected, at event' || return 1
 	guest_watch B "$events" "/mnt/$name" || return 1
 	: >"$dir/file"
 	vm_wait "^B /mnt/$name/ CREATE file 0\$"
 }
 
 test_module_can_be_unloaded_when_nobody_has_it_open() {
-	vm_run 'killall inotifywait vm-feed; wait; rmmod hostwatch' || return 1
+	vm_run 'killall inotifywait hostwatch-guest; wait; rmmod hostwatch' || return 1
 	vm_run '[ ! -e /dev/hostwatch ] && umount /mnt'
 }
 
 test_kernel_has_nothing_to_complain_about() {
 	local complaints
-	complaints=$(grep -E 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung' "$vm/console") || return 0
+	complaints=$(grep -E 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung' "$vm_dir/console") || return 0
 	printf '    %s\n' "$complaints"
 	return 1
 }
