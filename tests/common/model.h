@@ -56,6 +56,14 @@ size_t hw_model_compare(const struct hw_model *told, const struct hw_model *trut
  */
 size_t hw_model_check_beliefs(const struct hw_model *model, FILE *out);
 
+/* Mode and owner that an inode had before a change of them. */
+struct hw_model_attributes {
+	ino_t ino;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
 /* What a check of beliefs leaves out. */
 struct hw_model_excuse {
 	const ino_t *inodes; /* borrowed */
@@ -63,6 +71,10 @@ struct hw_model_excuse {
 	/* Names that had no file or another one when they were looked at: between two scans they
 	 * may come back, and no scan tells of it. */
 	bool strangers;
+	/* Mode and owner that are again what they were: a scan before and one after see the same,
+	 * while the model looked in between. Borrowed. */
+	const struct hw_model_attributes *had;
+	size_t had_count;
 };
 size_t hw_model_check_beliefs_but(const struct hw_model *model,
 				  const struct hw_model_excuse *excuse, FILE *out);

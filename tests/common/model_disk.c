@@ -179,17 +179,40 @@ size_t hw_model_compare(const struct hw_model *told, const struct hw_model *trut
 	return compare_dir(&told->root, &truth->root, out, 0);
 }
 
+static bool has_other_attributes(const struct hw_model_belief *then,
+				 const struct hw_model_belief *now)
+{
+	return then->mode != now->mode || then->uid != now->uid || then->gid != now->gid;
+}
+
+static bool has_other_data(const struct hw_model_belief *then, const struct hw_model_belief *now)
+{
+	return then->size != now->size || then->mtime_ns != now->mtime_ns;
+}
+
 static const char *differs(const struct hw_model_belief *then, const struct hw_model_belief *now)
 {
 	if (!now->known)
 		return "is not there";
 	if (!then->known)
 		return "was gone when it was last told of";
-	if (then->mode != now->mode || then->uid != now->uid || then->gid != now->gid)
+	if (has_other_attributes(then, now))
 		return "changed its mode or owner since it was last told of";
-	if (then->size != now->size || then->mtime_ns != now->mtime_ns)
+	if (has_other_data(then, now))
 		return "changed its data since it was last told of";
 	return NULL;
+}
+
+static bool had(const struct hw_model_excuse *excuse, const struct hw_model_belief *now)
+{
+	for (size_t i = 0; i < excuse->had_count; i++) {
+		const struct hw_model_attributes *h = &excuse->had[i];
+
+		if (h->ino == now->ino && h->mode == now->mode && h->uid == now->uid &&
+		    h->gid == now->gid)
+			return true;
+	}
+	return false;
 }
 
 static bool is_excused(const struct hw_model_excuse *excuse, const struct hw_model_belief *then,
@@ -200,7 +223,8 @@ static bool is_excused(const struct hw_model_excuse *excuse, const struct hw_mod
 	for (size_t i = 0; i < excuse->inode_count; i++)
 		if (excuse->inodes[i] == now->ino)
 			return true;
-	return false;
+	return now->known && then->ino == now->ino && !has_other_data(then, now) &&
+	       had(excuse, now);
 }
 
 static size_t check_dir(const struct hw_model *model, const struct node *dir,

@@ -3,11 +3,13 @@
 
 #include "tests/common/model.h"
 #include "tests/common/notation.h"
+#include "tests/common/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -119,4 +121,50 @@ void model_sees_differences(void **state)
 	assert_int_equal(differences("create file a", "create dir a"), 1);
 	assert_int_equal(differences("create file a", "create file b"), 2);
 	assert_int_equal(differences("create dir d\ncreate file d/x", "create dir d"), 1);
+}
+
+/* A directory d that was told of while its mode was 0750, and whose mode is `now` at the end. */
+static size_t not_told(mode_t now, bool has_returned)
+{
+	unsigned places, left;
+	char *root = hw_scratch_create(hw_scratch_places(&places)->path), *path;
+	FILE *null = fopen("/dev/null", "we");
+	struct hw_model *model;
+	struct stat st;
+
+	assert_non_null(root);
+	assert_non_null(null);
+	assert_true(asprintf(&path, "%s/d", root) > 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	const struct hw_model_attributes had = { st.st_ino, st.st_mode, st.st_uid, st.st_gid };
+	const struct hw_model_excuse excuse = { .had = &had, .had_count = has_returned };
+
+	assert_int_equal(chmod(path, 0750), 0);
+	assert_int_equal(hw_model_create(&model), 0);
+	hw_model_look(model, root);
+	assert_int_equal(apply_lines(model, "create dir d", &left), 0);
+	assert_int_equal(chmod(path, now), 0);
+	size_t count = hw_model_check_beliefs_but(model, &excuse, null);
+	hw_model_destroy(model);
+	(void)fclose(null); /* nothing depends on it */
+	free(path);
+	hw_scratch_remove(root);
+	return count;
+}
+
+void model_sees_what_was_not_told(void **state)
+{
+	(void)state;
+	assert_int_equal(not_told(0750, false), 0);
+	assert_int_equal(not_told(0700, false), 1);
+	assert_int_equal(not_told(0755, false), 1);
+}
+
+/* Its mode was 0700 before a change. */
+void model_excuses_only_what_is_as_it_was(void **state)
+{
+	(void)state;
+	assert_int_equal(not_told(0700, true), 0);
+	assert_int_equal(not_told(0755, true), 1);
 }

@@ -7,5 +7,7 @@
 void model_replays_consistent_streams(void **state);
 void model_refuses_contradictions(void **state);
 void model_sees_differences(void **state);
+void model_sees_what_was_not_told(void **state);
+void model_excuses_only_what_is_as_it_was(void **state);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "writer.h"
+#include "writer_private.h"
 
 #include "tests/common/scratch.h"
 
@@ -11,21 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
-
-#define NAMES 14u
-#define NAME_MAX_BYTES 12u
-#define DEPTH_MAX 5u
-#define PATH_BYTES 512u /* BASE, DEPTH_MAX names and their slashes */
-
-struct writer {
-	const struct hw_writer_config *config;
-	uint64_t state; /* of the random numbers */
-	char names[NAMES][NAME_MAX_BYTES + 1];
-	FILE *log;
-	int linked; /* BASE/linked */
-};
 
 /* splitmix64 */
 static uint64_t next(uint64_t *state)
@@ -37,7 +23,7 @@ static uint64_t next(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-static unsigned pick(struct writer *w, unsigned below)
+unsigned hw_writer_pick(struct writer *w, unsigned below)
 {
 	return (unsigned)(next(&w->state) % below);
 }
@@ -76,7 +62,7 @@ static bool pick_entry(struct writer *w, char *path)
 {
 	struct dirent **entries;
 	int count = scandir(path, &entries, no_dots, by_bytes);
-	unsigned chosen = count > 0 ? pick(w, (unsigned)count) : 0;
+	unsigned chosen = count > 0 ? hw_writer_pick(w, (unsigned)count) : 0;
 	size_t len = strlen(path);
 	bool fits = false;
 
@@ -103,7 +89,7 @@ static bool is_dir(const char *path)
 static void pick_dir(struct writer *w, const char *top, char *path)
 {
 	char below[PATH_BYTES];
-	unsigned depth = pick(w, DEPTH_MAX);
+	unsigned depth = hw_writer_pick(w, DEPTH_MAX);
 
 	(void)snprintf(path, PATH_BYTES, "%s/%s", w->config->base, top); /* fits */
 	for (unsigned tries = 0; depth && tries < 8; tries++) {
@@ -122,11 +108,12 @@ static void pick_new(struct writer *w, const char *top, char *path)
 {
 	pick_dir(w, top, path);
 	size_t len = strlen(path);
-	(void)snprintf(path + len, PATH_BYTES - len, "/%s", w->names[pick(w, NAMES)]); /* fits */
+	(void)snprintf(path + len, PATH_BYTES - len, "/%s",
+		       w->names[hw_writer_pick(w, NAMES)]); /* fits */
 }
 
 /* A name that was there a moment ago, if there is any. */
-static void pick_old(struct writer *w, const char *top, char *path)
+void hw_writer_pick_old(struct writer *w, const char *top, char *path)
 {
 	pick_dir(w, top, path);
 	if (!pick_entry(w, path))
@@ -138,13 +125,13 @@ static void pick_old(struct writer *w, const char *top, char *path)
 static int write_file(struct writer *w, const char *path, int flags)
 {
 	char data[256];
-	size_t len = pick(w, sizeof(data));
+	size_t len = hw_writer_pick(w, sizeof(data));
 	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
 	int r = 0;
 
 	if (fd < 0)
 		return -1;
-	memset(data, 'a' + (int)pick(w, 26), sizeof(data));
+	memset(data, 'a' + (int)hw_writer_pick(w, 26), sizeof(data));
 	if (len && write(fd, data, len) < 0)
 		r = -1;
 	(void)close(fd); /* nothing depends on it */
@@ -161,14 +148,14 @@ static int do_create(struct writer *w, char *a, char *b)
 static int do_write(struct writer *w, char *a, char *b)
 {
 	(void)b;
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	return write_file(w, a, O_WRONLY | O_TRUNC);
 }
 
 static int do_append(struct writer *w, char *a, char *b)
 {
 	(void)b;
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	return write_file(w, a, O_WRONLY | O_APPEND);
 }
 
@@ -177,10 +164,10 @@ static int do_truncate(struct writer *w, char *a, char *b)
 	struct stat st;
 
 	(void)b;
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	if (lstat(a, &st) || !S_ISREG(st.st_mode))
 		return -1;
-	return truncate(a, (off_t)pick(w, 300));
+	return truncate(a, (off_t)hw_writer_pick(w, 300));
 }
 
 static int do_mkdir(struct writer *w, char *a, char *b)
@@ -205,7 +192,7 @@ static int do_mkdir_parents(struct writer *w, char *a, char *b)
 		if (len + NAME_MAX_BYTES + 2 >= PATH_BYTES)
 			break;
 		(void)snprintf(a + len, PATH_BYTES - len, "/%s",
-			       w->names[pick(w, NAMES)]); /* fits */
+			       w->names[hw_writer_pick(w, NAMES)]); /* fits */
 	}
 	*b = '\0';
 	return r;
@@ -213,31 +200,31 @@ static int do_mkdir_parents(struct writer *w, char *a, char *b)
 
 static int do_rename(struct writer *w, char *a, char *b)
 {
-	pick_old(w, "share", a);
-	if (pick(w, 3))
+	hw_writer_pick_old(w, "share", a);
+	if (hw_writer_pick(w, 3))
 		pick_new(w, "share", b);
 	else
-		pick_old(w, "share", b);
+		hw_writer_pick_old(w, "share", b);
 	return rename(a, b);
 }
 
 static int do_exchange(struct writer *w, char *a, char *b)
 {
-	pick_old(w, "share", a);
-	pick_old(w, "share", b);
+	hw_writer_pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", b);
 	return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 }
 
 static int do_move_in(struct writer *w, char *a, char *b)
 {
-	pick_old(w, "outside", a);
+	hw_writer_pick_old(w, "outside", a);
 	pick_new(w, "share", b);
 	return rename(a, b);
 }
 
 static int do_move_out(struct writer *w, char *a, char *b)
 {
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	pick_new(w, "outside", b);
 	return rename(a, b);
 }
@@ -246,15 +233,15 @@ static int do_outside(struct writer *w, char *a, char *b)
 {
 	struct stat st;
 
-	if (!pick(w, 3)) {
-		pick_old(w, "outside", a);
+	if (!hw_writer_pick(w, 3)) {
+		hw_writer_pick_old(w, "outside", a);
 		/* No event of the share tells what is written through a name outside it. */
 		if (lstat(a, &st) || st.st_nlink > 1)
 			return -1;
 		return write_file(w, a, O_WRONLY | O_APPEND);
 	}
 	pick_new(w, "outside", a);
-	if (pick(w, 2))
+	if (hw_writer_pick(w, 2))
 		return write_file(w, a, O_WRONLY | O_CREAT | O_EXCL);
 	if (mkdir(a, 0755) || snprintf(b, PATH_BYTES, "%s/in", a) >= (int)PATH_BYTES)
 		return -1;
@@ -265,7 +252,7 @@ static int do_link(struct writer *w, char *a, char *b)
 {
 	struct stat st;
 
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	pick_new(w, "share", b);
 	if (link(a, b))
 		return -1;
@@ -278,58 +265,20 @@ static int do_symlink(struct writer *w, char *a, char *b)
 {
 	(void)b;
 	pick_new(w, "share", a);
-	return symlink(pick(w, 2) ? "." : "nowhere", a);
+	return symlink(hw_writer_pick(w, 2) ? "." : "nowhere", a);
 }
 
 static int do_mknod(struct writer *w, char *a, char *b)
 {
 	(void)b;
 	pick_new(w, "share", a);
-	return mknod(a, (pick(w, 2) ? S_IFIFO : S_IFREG) | 0644, 0);
-}
-
-static int do_chmod(struct writer *w, char *a, char *b)
-{
-	struct stat st;
-
-	(void)b;
-	pick_old(w, "share", a);
-	if (lstat(a, &st) || S_ISLNK(st.st_mode))
-		return -1;
-	return chmod(a, (S_ISDIR(st.st_mode) ? 0700 : 0600) | pick(w, 64));
-}
-
-static int do_chown(struct writer *w, char *a, char *b)
-{
-	(void)b;
-	pick_old(w, "share", a);
-	return lchown(a, pick(w, 4), (gid_t)-1);
-}
-
-static int do_utimens(struct writer *w, char *a, char *b)
-{
-	struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_NOW } };
-
-	(void)b;
-	pick_old(w, "share", a);
-	if (pick(w, 2))
-		times[1] = (struct timespec){ .tv_sec = (time_t)(1000000000 + pick(w, 1000)) };
-	return utimensat(AT_FDCWD, a, times, AT_SYMLINK_NOFOLLOW);
-}
-
-static int do_xattr(struct writer *w, char *a, char *b)
-{
-	char value = (char)('0' + pick(w, 10));
-
-	(void)b;
-	pick_old(w, "share", a);
-	return lsetxattr(a, "user.random", &value, 1, 0);
+	return mknod(a, (hw_writer_pick(w, 2) ? S_IFIFO : S_IFREG) | 0644, 0);
 }
 
 static int do_unlink(struct writer *w, char *a, char *b)
 {
 	(void)b;
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	return unlink(a);
 }
 
@@ -339,7 +288,7 @@ static int do_remove_tree(struct writer *w, char *a, char *b)
 
 	(void)b;
 	(void)snprintf(top, sizeof(top), "%s/share", w->config->base); /* fits */
-	pick_old(w, "share", a);
+	hw_writer_pick_old(w, "share", a);
 	return strcmp(a, top) ? hw_scratch_remove_at(AT_FDCWD, a) : -1;
 }
 
@@ -349,16 +298,16 @@ static const struct {
 	unsigned weight;
 	int (*run)(struct writer *w, char *a, char *b);
 } operations[] = {
-	{ "create", 14, do_create },  { "write", 8, do_write },
-	{ "append", 8, do_append },   { "truncate", 4, do_truncate },
-	{ "mkdir", 10, do_mkdir },    { "mkdir -p", 6, do_mkdir_parents },
-	{ "rename", 14, do_rename },  { "exchange", 5, do_exchange },
-	{ "move in", 5, do_move_in }, { "move out", 4, do_move_out },
-	{ "outside", 5, do_outside }, { "link", 5, do_link },
-	{ "symlink", 3, do_symlink }, { "mknod", 3, do_mknod },
-	{ "chmod", 4, do_chmod },     { "chown", 3, do_chown },
-	{ "utimens", 4, do_utimens }, { "xattr", 3, do_xattr },
-	{ "unlink", 6, do_unlink },   { "rm -r", 2, do_remove_tree },
+	{ "create", 14, do_create },         { "write", 8, do_write },
+	{ "append", 8, do_append },          { "truncate", 4, do_truncate },
+	{ "mkdir", 10, do_mkdir },           { "mkdir -p", 6, do_mkdir_parents },
+	{ "rename", 14, do_rename },         { "exchange", 5, do_exchange },
+	{ "move in", 5, do_move_in },        { "move out", 4, do_move_out },
+	{ "outside", 5, do_outside },        { "link", 5, do_link },
+	{ "symlink", 3, do_symlink },        { "mknod", 3, do_mknod },
+	{ "chmod", 4, hw_writer_chmod },     { "chown", 3, hw_writer_chown },
+	{ "utimens", 4, hw_writer_utimens }, { "xattr", 3, hw_writer_xattr },
+	{ "unlink", 6, do_unlink },          { "rm -r", 2, do_remove_tree },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(*operations))
 
@@ -368,7 +317,7 @@ static unsigned pick_operation(struct writer *w)
 
 	for (unsigned k = 0; k < OPERATIONS; k++)
 		total += operations[k].weight;
-	for (unsigned at = pick(w, total); at >= operations[i].weight; i++)
+	for (unsigned at = hw_writer_pick(w, total); at >= operations[i].weight; i++)
 		at -= operations[i].weight;
 	return i;
 }
@@ -412,7 +361,9 @@ static int run(const struct hw_writer_config *config, int start_fd)
 	w.log = fopen(path, "we");
 	(void)snprintf(path, sizeof(path), "%s/linked", config->base); /* fits */
 	w.linked = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (!w.log || w.linked < 0)
+	(void)snprintf(path, sizeof(path), "%s/attributes", config->base); /* fits */
+	w.attributes = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (!w.log || w.linked < 0 || w.attributes < 0)
 		return 1;
 	make_names(&w);
 	if (read(start_fd, &byte, 1) < 0)

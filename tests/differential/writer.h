@@ -13,8 +13,9 @@ struct hw_writer_config {
 	uint64_t names_seed; /* writers with the same one use the same names, and meet */
 	unsigned operations;
 	unsigned number; /* of this writer: its log is BASE/writer-NUMBER.log */
-	/* Both write the inode number of each file that got another name to BASE/linked, as ino_t.
-	 */
+	/* Both write the inode number of each file that got another name to BASE/linked, as ino_t,
+	 * and mode and owner that a chmod or chown replaced to BASE/attributes, as struct
+	 * hw_model_attributes. */
 };
 
 /* Forks. The writer begins when the writing end of the pipe is closed. Returns the process id,
