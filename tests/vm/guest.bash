@@ -8,24 +8,22 @@
 #	guest_count COUNTER		a counter of the module, in $guest_number
 #	guest_skip REASON		what a test returns that cannot be here
 
+guest_kernel= # directory of it
 guest_release=
 guest_cache=auto
 guest_watcher=inotify
 guest_mount_options=
 guest_sinks=1 # one for each guest
 
-guest_build() { # BUILD RELEASE
+guest_build() { # BUILD KERNEL
 	local module
 	module=$vm/usr/src/hostwatch-$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guest/kmod/dkms.conf)
 	build=$1
-	guest_release=$2
+	guest_kernel=${VM_KERNEL_DIR:-$build/vm/kernels}/$2
 	share=$vm/share
 	mkdir -p "$share"
 	make -s -C guest/kmod dkms "DESTDIR=$vm"
-	make -s -C "$module" KERNEL="$2" >"$vm/kmod.log" 2>&1 || {
-		cat "$vm/kmod.log"
-		return 1
-	}
+	guest_release=$(tests/vm/kernel "${guest_kernel%/*}" "$2" "$module") || return 1
 	make -s STATIC=1 B="$build/static" "$build/static/hostwatch-guest" || return 1
 	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile exchange tests/vm/exchange.c || return 1
 	cat >"$vm/guest.conf" <<-END
@@ -33,7 +31,7 @@ guest_build() { # BUILD RELEASE
 		path = /mnt
 		channel = virtio:org.hostwatch.0
 	END
-	tests/vm/initramfs "$vm/initrd" "$2" -m "$module/hostwatch.ko" -f "$vm/guest.conf=/etc/hostwatch/guest.conf" \
+	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" -f "$vm/guest.conf=/etc/hostwatch/guest.conf" \
 		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz"
 }
 
@@ -93,7 +91,7 @@ host_sync() {
 # ---- the guest
 
 guest_boot() {
-	vm_start "/boot/vmlinuz-$guest_release" "$vm/initrd" "$share" "$guest_cache" "$guest_mount_options" || return 1
+	vm_start "$guest_kernel/vmlinuz" "$vm/initrd" "$share" "$guest_cache" "$guest_mount_options" || return 1
 	# shellcheck disable=SC2016
 	vm_run 'mark() { while read -r line; do echo "| $1${1:+ }$line"; done; }'
 }
