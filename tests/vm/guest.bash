@@ -14,6 +14,9 @@ guest_cache=auto
 guest_watcher=inotify
 guest_mount_options=
 guest_sinks=1 # one for each guest
+guest_share_lines=() # more of the share's section
+guest_programs=() # more of the initramfs: programs, and FILE=PATH
+guest_files=()
 
 guest_build() { # BUILD KERNEL
 	local module
@@ -25,14 +28,16 @@ guest_build() { # BUILD KERNEL
 	make -s -C guest/kmod dkms "DESTDIR=$vm"
 	guest_release=$(tests/vm/kernel "${guest_kernel%/*}" "$2" "$module") || return 1
 	make -s STATIC=1 B="$build/static" "$build/static/hostwatch-guest" || return 1
-	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile exchange tests/vm/exchange.c || return 1
+	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile vm-reader tests/vm/reader.c &&
+		guest_compile exchange tests/vm/exchange.c || return 1
 	cat >"$vm/guest.conf" <<-END
 		[mount data]
 		path = /mnt
 		channel = virtio:org.hostwatch.0
 	END
-	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" -f "$vm/guest.conf=/etc/hostwatch/guest.conf" \
-		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz"
+	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" \
+		-f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
+		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-reader" "${guest_programs[@]}"
 }
 
 guest_compile() { # PROGRAM SOURCE...
@@ -58,6 +63,7 @@ guest_host_config() {
 		watcher = $guest_watcher
 		interval = 200ms
 	END
+	printf '%s\n' "${guest_share_lines[@]}"
 	for ((i = 1; i <= guest_sinks; i++)); do
 		cat <<-END
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154,SC2034
+# What a guest's programs are told in another way than on a file system of their own, and why: tests/vm/differences has all of it, each
+# with a reason that hostwatch-events(7) explains.
+#
+#	traces_compare TRACE WATCHER PROGRAM	into $traces_verdict (ok, failed) and $traces_reason
+
+# The expected difference: lines of the transcript that only the one or the other has. Its reasons go to the first line.
+traces_expected() { # TRACE WATCHER PROGRAM
+	awk -v trace="$1" -v watcher="$2" -v program="$3" '
+		/^#/ || /^$/ { next }
+		/^\[/ {
+			split(substr($0, 2, index($0, "]") - 2), word, " ")
+			mine = word[1] == trace && (word[2] == program || word[2] == "*") && (word[3] == "" || word[3] == watcher)
+			if (mine) reasons = reasons " " substr($0, index($0, "]") + 2)
+			next
+		}
+		mine { lines = lines $0 "\n" }
+		END { print substr(reasons, 2); printf "%s", lines }' tests/vm/differences
+}
+
+traces_difference() { # LOCAL TOLD
+	diff -U0 "$1" "$2" | sed -n '1,2d; /^[-+]/p'
+}
+
+traces_compare() { # TRACE WATCHER PROGRAM
+	local expected got
+	expected=$(traces_expected "$@")
+	got=$(traces_difference "$traces/local/$1.$3" "$traces/$2/$1.$3")
+	traces_reason=${expected%%$'\n'*}
+	expected=${expected#"$traces_reason"}
+	traces_verdict=ok
+	[ "${expected#$'\n'}" != "$got" ] || return 0
+	traces_verdict=failed
+	traces_reason=
+	echo "    on a tmpfs (-) and on the mount (+):"
+	diff -U99 "$traces/local/$1.$3" "$traces/$2/$1.$3" | sed '1,3d; s/^/    /'
+	[ -z "${expected#$'\n'}" ] || printf '%s\n' "    but these were expected:" "${expected#$'\n'}"
+}
+
+# Prints why a trace is not run in a guest; 1 when it is.
+traces_not_run() { # TRACE
+	case $1 in
+	116-*) echo "nothing is told of a root that is away but a rescan, barriers neither" ;;
+	117-* | 118-*) echo "a mount goes on showing the directory that was its root, not the one that took its place" ;;
+	*) return 1 ;;
+	esac
+}
