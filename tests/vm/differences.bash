@@ -10,8 +10,9 @@ traces_expected() { # TRACE WATCHER PROGRAM
 	awk -v trace="$1" -v watcher="$2" -v program="$3" '
 		/^#/ || /^$/ { next }
 		/^\[/ {
-			split(substr($0, 2, index($0, "]") - 2), word, " ")
-			mine = word[1] == trace && (word[2] == program || word[2] == "*") && (word[3] == "" || word[3] == watcher)
+			words = split(substr($0, 2, index($0, "]") - 2), word, " ")
+			mine = word[1] == trace && word[2] == program && words == 2
+			for (i = 3; i <= words; i++) mine = mine || (word[1] == trace && word[2] == program && word[i] == watcher)
 			if (mine) reasons = reasons " " substr($0, index($0, "]") + 2)
 			next
 		}
@@ -35,6 +36,7 @@ traces_compare() { # TRACE WATCHER PROGRAM
 	traces_reason=
 	echo "    on a tmpfs (-) and on the mount (+):"
 	diff -U99 "$traces/local/$1.$3" "$traces/$2/$1.$3" | sed '1,3d; s/^/    /'
+	printf '%s\n' "[$1 $3 $2] " "$got" "" >>"$traces/differences"
 	[ -z "${expected#$'\n'}" ] || printf '%s\n' "    but these were expected:" "${expected#$'\n'}"
 }
 

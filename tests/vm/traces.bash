@@ -4,7 +4,7 @@
 # watches, and on a tmpfs of the guest, where the guest does them itself.
 #
 #	traces_run TRACE WHERE [WATCHER]	WHERE is mount or local; what the programs were told is in $traces/NAME/TRACE.PROGRAM then, where
-#						NAME is the watcher or local and PROGRAM is inotify or fanotify
+#						NAME is the watcher or local and PROGRAM is inotifywait or fanwatch
 #
 # In a transcript steps end in lines "-- N". Equal lines in a row are one, as the kernel merges them while nobody reads. Cookies are
 # numbered as they come. fanotify's lines of a step are sorted: the kernel merges its events.
@@ -86,26 +86,31 @@ traces_settle() { # WHERE
 
 traces_inotify_transcript() {
 	sed -n 's/^I //p' <<<"$vm_lines" | awk '
-		/^Setting up watches|^Watches established/ { next }
+		/^Setting up watches|^Watches established|^xargs: / { next }
 		/^\.\/\.barrier\/ CREATE/ { print "-- " ++step; next }
-		{ cookie = $NF; sub(/ [0-9]+$/, "") }
-		cookie ~ /^[1-9][0-9]*$/ { if (!(cookie in number)) number[cookie] = ++count; $0 = $0 " " number[cookie] }
+		{ cookie = $NF; sub(/ [0-9a-f]+$/, "") }
+		/MOVED_/ && cookie != "0" { if (!(cookie in number)) number[cookie] = ++count; $0 = $0 " " number[cookie] }
 		{ sub(/ +$/, ""); print }' | uniq
 }
 
 traces_fanotify_transcript() {
 	sed -n 's/^F //p' <<<"$vm_lines" | awk -v OFS='\t' '
 		BEGIN { step = 1 }
-		/^Watches established/ { next }
+		/^Watches established|^xargs: / { next }
 		/^CREATE \.\/\.barrier\// { print step, 1, "-- " step; step++; next }
 		/^[A-Z_]+ \.\/\.barrier\// { next }
 		{ print step, 0, $0 }' | sort -t $'\t' -u -k1,1n -k2,2n -k3 | cut -f 3
 }
 
+# Up to the end of the last step: what is told when all is cleared away is of no step.
+traces_steps() {
+	awk '{ lines = lines $0 "\n" } /^-- / { printf "%s", lines; lines = "" }'
+}
+
 traces_keep() { # TRACE NAME
 	mkdir -p "$traces/$2"
-	traces_inotify_transcript >"$traces/$2/$1.inotify"
-	[ $traces_fanotify = no ] || traces_fanotify_transcript >"$traces/$2/$1.fanotify"
+	traces_inotify_transcript | traces_steps >"$traces/$2/$1.inotifywait"
+	[ $traces_fanotify = no ] || traces_fanotify_transcript | traces_steps >"$traces/$2/$1.fanwatch"
 }
 
 traces_run() { # TRACE WHERE [WATCHER]

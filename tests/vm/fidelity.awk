@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Reads tests/vm/differences, the kinds of events of each trace, results: writes the tables of docs/fidelity.md.
+
+function letter(reason) {
+	return "[" number[reason] "](#differences)"
+}
+
+# A table's columns are what a program was told under a watcher on a kernel, cache=auto.
+function column(kernel, program, watcher,    key) {
+	key = kernel SUBSEP program SUBSEP watcher
+	if (!(key in columns)) {
+		columns[key] = ++column_count
+		heading[column_count] = kernel
+		program_of[column_count] = program
+		watcher_of[column_count] = watcher
+	}
+	return columns[key]
+}
+
+FNR == 1 { file++ }
+
+# "= REASON: KIND, KIND: text", KIND as in the tables below or a part of it
+file == 1 && /^= / {
+	line = substr($0, 3)
+	reason = substr(line, 1, index(line, ":") - 1)
+	line = substr(line, length(reason) + 3)
+	concerns[reason] = "," substr(line, 1, index(line, ":") - 1) ","
+	gsub(/, /, ",", concerns[reason])
+	text[reason] = substr(line, index(line, ":") + 2)
+	number[reason] = ++reasons
+	reason_at[reasons] = reason
+}
+file == 2 {
+	if (!($2 in row)) {
+		row[$2] = ++rows
+		row_name[rows] = $2
+	}
+	kinds[$1] = kinds[$1] SUBSEP row[$2]
+}
+file > 2 {
+	run = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4
+	if (!(run in total)) runs[++run_count] = run
+	total[run]++
+	if ($6 == "") same[run]++
+	if ($2 != "auto") next
+	c = column($1, $4, $3)
+	n = split(substr(kinds[$5], 2), mine, SUBSEP)
+	for (i = 1; i <= n; i++) {
+		told[mine[i], c]++
+		m = split($6, why, " ")
+		for (k = 1; k <= m; k++)
+			if (concerned(why[k], row_name[mine[i]])) noted[mine[i], c, number[why[k]]] = 1
+	}
+}
+
+# "modify" names that row, "move" each row that begins so.
+function concerned(reason, name,    first) {
+	first = name
+	sub(/[, ].*/, "", first)
+	return index(concerns[reason], "," name ",") || index(concerns[reason], "," first ",")
+}
+
+function cell(r, c,    i, out) {
+	if (!((r, c) in told)) return "-"
+	out = "same"
+	for (i = 1; i <= reasons; i++)
+		if ((r, c, i) in noted) out = out " " i
+	return out
+}
+
+function by_name(    i, j, swap) {
+	for (i = 1; i <= rows; i++) order[i] = i
+	for (i = 1; i <= rows; i++)
+		for (j = i + 1; j <= rows; j++)
+			if (row_name[order[j]] < row_name[order[i]]) { swap = order[i]; order[i] = order[j]; order[j] = swap }
+}
+
+END {
+	by_name()
+	print "## Events\n"
+	print "*same*: as on the tmpfs; numbers: but for the differences of that number below. -: the kernel refuses such marks on the mount.\n"
+	printf "| event |"
+	for (c = 1; c <= column_count; c++) printf " %s, %s, %s |", program_of[c], watcher_of[c], heading[c]
+	printf "\n|---|"
+	for (c = 1; c <= column_count; c++) printf "---|"
+	print ""
+	for (i = 1; i <= rows; i++) {
+		printf "| %s |", row_name[order[i]]
+		for (c = 1; c <= column_count; c++) printf " %s |", cell(order[i], c)
+		print ""
+	}
+	print "\nColumns: program, watcher of the host, kernel of the guest. Linux 6.1 takes no fanotify mark that reports names on a FUSE file"
+	print "system (fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c wants an fsid); 6.12 takes marks on directories there, and none on the whole file system."
+	print "\n## Differences\n"
+	for (i = 1; i <= reasons; i++) printf "%d. **%s**: %s\n", i, reason_at[i], text[reason_at[i]]
+	print "\nhostwatch-events(7) has the rules behind them; tests/vm/differences has each difference, line by line.\n"
+	print "## Traces\n"
+	print "| kernel | cache | watcher | program | traces | the same | with differences from above |\n|---|---|---|---|---|---|---|"
+	for (i = 1; i <= run_count; i++) {
+		split(runs[i], part, SUBSEP)
+		printf "| %s | %s | %s | %s | %d | %d | %d |\n", part[1], part[2], part[3], part[4], total[runs[i]], same[runs[i]], total[runs[i]] - same[runs[i]]
+	}
+}
