@@ -55,6 +55,7 @@ static void adopt(struct hw_share *share, uint32_t id, const struct place *to)
 
 /* ---- out and in ---- */
 
+/* Also when it is back by now, which a later hint tells: a receiver may have looked in between. */
 static void moved_out(struct hw_share *share, struct place *from)
 {
 	if (!from->id)
@@ -62,8 +63,6 @@ static void moved_out(struct hw_share *share, struct place *from)
 	look(share, from);
 	if (from->present)
 		doubt(share, from);
-	if (has(share, from, from->id))
-		return;
 	hw_history_leave(share, from->id);
 }
 
