@@ -105,8 +105,28 @@ void hw_quiet_add(struct hw_share *share, uint32_t id)
 /* ---- checks ---- */
 
 /*
+ * What was written since the tree looked is told by the close_write that follows, and by a modify
+ * when there was none before. A change of mode or owner is not: whoever watches has yet to find it.
+ */
+static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat now = *stat;
+	bool data = hw_history_is_data(e, stat), is_new = e->flags & HW_ENTRY_NEW;
+
+	if (!data && !is_new)
+		return;
+	if (data && !(e->flags & HW_ENTRY_STALE) && e->last_kind != HW_MODIFY)
+		hw_history_modify(share, id);
+	/* Of a new file they belong to its create. */
+	if (!is_new)
+		now.attr = e->attr;
+	hw_tree_update(&share->tree, id, &now);
+}
+
+/*
  * 1: finished, told. 0: a writer has it. Where leases cannot tell, whoever asks is taken at its
- * word: the kernel told a close, or the interval is over. Takes over what the disk says.
+ * word: the kernel told a close, or the interval is over.
  */
 static int check(struct hw_share *share, uint32_t id)
 {
@@ -124,7 +144,7 @@ static int check(struct hw_share *share, uint32_t id)
 		return 1;
 	}
 	if (r >= 0 && hw_tree_is_same(e, &stat))
-		hw_tree_update(&share->tree, id, &stat);
+		take_over(share, id, &stat);
 	if (r == 0)
 		return 0;
 	hw_history_close(share, id);
