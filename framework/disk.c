@@ -512,7 +512,7 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 }
 
 /* Whether the inode behind the handle, found through a directory on its filesystem, is alive. */
-static int is_alive(int on, const struct hw_entry *entry)
+static int is_alive(int on, const struct hw_entry *entry, uint16_t links)
 {
 	union handle u;
 	struct stat st;
@@ -530,7 +530,7 @@ static int is_alive(int on, const struct hw_entry *entry)
 		if (fd < 0)
 			continue;
 		int r = fstat(fd, &st) == 0 && st.st_ino == entry->ino && st.st_nlink > 0 &&
-			(entry->type == HW_TYPE_DIR || (uint16_t)st.st_nlink >= entry->nlink);
+			(entry->type == HW_TYPE_DIR || (uint16_t)st.st_nlink >= links);
 
 		close(fd);
 		return r;
@@ -538,19 +538,19 @@ static int is_alive(int on, const struct hw_entry *entry)
 	return 0;
 }
 
-int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry)
+int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_t links)
 {
 	int on = disk->filesystems[entry->fs].fd, alive, parent;
 
 	if (!entry->generation)
 		return 0;
 	if (on >= 0)
-		return is_alive(on, entry);
+		return is_alive(on, entry, links);
 	parent = hw_disk_dir(disk, entry->parent);
 	on = parent < 0 ? -1 : openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (on < 0)
 		return 0;
-	alive = is_alive(on, entry);
+	alive = is_alive(on, entry, links);
 	close(on);
 	return alive;
 }

@@ -78,9 +78,9 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd);
  * at once. Fills *ret when it returns 0 or 1. */
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
 		      struct hw_stat *ret);
-/* Is this inode, which lost its name here, still alive with as many links? 1: it moved elsewhere,
- * 0: no or not knowable (needs file handles and CAP_DAC_READ_SEARCH). */
-int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry);
+/* Is this inode, which lost its name here, still alive, and a file with at least so many links? 1:
+ * it moved elsewhere, 0: no or not knowable (needs file handles and CAP_DAC_READ_SEARCH). */
+int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_t links);
 
 /* ---- pure ---- */
 void hw_stat_from_statx(struct hw_stat *stat,

@@ -124,6 +124,24 @@ static bool holds_a_source(const struct hw_observation *o, uint32_t dir)
 	return false;
 }
 
+/* As many as it had, or as there are names of it in the share: one that was made meanwhile is among
+ * these, while the count is that of the last look. With fewer this name was removed. */
+static uint16_t links_if_left(const struct hw_observation *o, const struct hw_entry *e)
+{
+	uint32_t names = 0, id = 0;
+
+	while ((id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
+		names++;
+	return names > e->nlink ? (uint16_t)names : e->nlink;
+}
+
+static bool is_elsewhere(const struct hw_observation *o, uint32_t id)
+{
+	const struct hw_entry *e = entry_of(o, id);
+
+	return hw_disk_is_alive(&o->share->disk, e, links_if_left(o, e));
+}
+
 static bool try_leave(struct hw_observation *o, struct hw_item *item)
 {
 	if (!(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
@@ -132,8 +150,7 @@ static bool try_leave(struct hw_observation *o, struct hw_item *item)
 		return false;
 	/* When the root came back, or another watcher took over, nobody knows what left meanwhile.
 	 */
-	if (!(item->what & HW_HINT_GONE) &&
-	    (o->share->scan.rearm || !hw_disk_is_alive(&o->share->disk, entry_of(o, item->entry))))
+	if (!(item->what & HW_HINT_GONE) && (o->share->scan.rearm || !is_elsewhere(o, item->entry)))
 		return false;
 	hw_history_leave(o->share, item->entry);
 	item->entry = 0;

@@ -354,7 +354,9 @@ static void generations_tell_reused_numbers_apart(struct fixture *f)
 
 static int is_alive(struct fixture *f, uint32_t id)
 {
-	return hw_disk_is_alive(&f->disk, hw_tree_entry(&f->tree, id));
+	const struct hw_entry *e = hw_tree_entry(&f->tree, id);
+
+	return hw_disk_is_alive(&f->disk, e, e->nlink);
 }
 
 static bool can_know_what_is_alive(struct fixture *f)

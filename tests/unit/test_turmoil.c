@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "framework/scan.h"
+#include "framework/share_private.h"
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -398,6 +400,47 @@ static void locked_directories_keep_what_is_in_them(void **state)
 		assert_int_equal(seteuid(0), 0);
 }
 
+/* ---- links ---- */
+
+static void move_one_of_two_links(struct fixture *f)
+{
+	write_to(f->fd, "a", "x");
+	assert_int_equal(linkat(f->fd, "a", f->fd, "b", 0), 0);
+	make_dir(f->fd, "d");
+}
+
+/* A scan that was at the new directory before it came to the old one: the new name is one more link
+ * of the file then. The old name has not left the share when it is found to be gone. */
+static void a_link_that_moves_under_a_scan_has_not_left(void **state)
+{
+	struct fixture f;
+	struct hw_event event;
+	struct hw_share *share;
+	bool deleted = false;
+
+	(void)state;
+	prepare(&f);
+	move_one_of_two_links(&f);
+	if (!start(&f, "polling", 0)) {
+		finish(&f);
+		skip();
+	}
+	share = hw_rig_share(f.rig);
+	move(f.fd, "b", f.fd, "d/c");
+	hw_scan_below(share, hw_tree_find(&share->tree, HW_ROOT, "d", 1));
+	for (unsigned i = 0; !hw_scan_is_idle(share) && i < 1000; i++)
+		hw_rig_turn(f.rig, 100);
+	assert_true(hw_scan_is_idle(share));
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	while (hw_rig_next(f.rig, &event) == 1) {
+		assert_int_not_equal(event.kind, HW_MOVE);
+		deleted = deleted ||
+			  (event.kind == HW_DELETE && event.path_len == 1 && event.path[0] == 'b');
+	}
+	assert_true(deleted);
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +451,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(fresh_directories_are_exchanged),
 		cmocka_unit_test(the_root_goes_and_another_comes),
 		cmocka_unit_test(locked_directories_keep_what_is_in_them),
+		cmocka_unit_test(a_link_that_moves_under_a_scan_has_not_left),
 	};
 
 	if (argc > 1)
