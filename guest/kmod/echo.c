@@ -24,7 +24,7 @@
 
 struct record {
 	u32 mask; /* 0: none */
-	u32 name; /* hash; 0 in states of files */
+	u32 name; /* hash */
 	u64 dir, inode; /* numbers; inode 0: not known */
 	unsigned long at; /* jiffies */
 	struct timespec64 ctime, mtime; /* of states of files */
@@ -53,12 +53,17 @@ static struct record *find_state(struct hw_echo *e, u64 inode)
 	return NULL;
 }
 
+static u32 hash_of(const struct qstr *name)
+{
+	return full_name_hash(NULL, name->name, name->len);
+}
+
 static void note_name(struct hw_echo *e, u32 mask, struct inode *dir, const struct qstr *name,
 		      struct inode *inode)
 {
 	struct record r = {
 		.mask = mask,
-		.name = full_name_hash(NULL, name->name, name->len),
+		.name = hash_of(name),
 		.dir = dir->i_ino,
 		.inode = inode ? inode->i_ino : 0,
 		.at = jiffies,
@@ -74,26 +79,41 @@ static bool has_watchers(struct dentry *dentry)
 	return hw_is_watched(d_inode(dentry)) || (dentry->d_flags & DCACHE_FSNOTIFY_PARENT_WATCHED);
 }
 
+static u64 parent_number(struct dentry *dentry)
+{
+	u64 ret;
+
+	spin_lock(&dentry->d_lock);
+	ret = d_inode(dentry->d_parent)->i_ino;
+	spin_unlock(&dentry->d_lock);
+	return ret;
+}
+
 static void ask_state(struct hw_echo *e, struct dentry *dentry)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
+	struct name_snapshot name;
 	struct record *r;
 	struct kstat stat;
 
 	if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
 		return;
+	take_dentry_name_snapshot(&name, dentry);
 	spin_lock(&e->lock);
 	r = find_state(e, d_inode(dentry)->i_ino);
 	if (!r)
 		r = &e->records[e->next++ % RECORDS];
 	*r = (struct record){
 		.mask = HW_STATE_MASK,
+		.name = hash_of(&name.name),
+		.dir = parent_number(dentry),
 		.inode = d_inode(dentry)->i_ino,
 		.ctime = stat.ctime,
 		.mtime = stat.mtime,
 		.size = stat.size,
 	};
 	spin_unlock(&e->lock);
+	release_dentry_name_snapshot(&name);
 }
 
 /* The host may speak before the server's answer is here: it has to wait. */
@@ -257,6 +277,21 @@ bool hw_echo_of_state(struct hw_echo *e, struct dentry *dentry)
 	r = find_state(e, d_inode(dentry)->i_ino);
 	ret = r && r->size == stat.size && timespec64_equal(&r->ctime, &stat.ctime) &&
 	      timespec64_equal(&r->mtime, &stat.mtime);
+	spin_unlock(&e->lock);
+	return ret;
+}
+
+bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place)
+{
+	u32 name = hash_of(&place->name);
+	u64 dir = d_inode(place->dir)->i_ino;
+	bool ret = false;
+	unsigned int i;
+
+	spin_lock(&e->lock);
+	for (i = 0; i < RECORDS && !ret; i++)
+		ret = e->records[i].mask == HW_STATE_MASK && e->records[i].name == name &&
+		      e->records[i].dir == dir;
 	spin_unlock(&e->lock);
 	return ret;
 }

@@ -166,6 +166,29 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct de
 	hw_count(f, HW_TOLD);
 }
 
+/*
+ * By the name alone: what had it is gone, or has another one by now. Watchers of a directory are
+ * told a name only with an inode in it, so one that nobody has stands in.
+ */
+static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place)
+{
+	struct inode *dir = d_inode(place->dir), *inode;
+
+	if (hw_echo_of_gone(f->echo, place)) {
+		hw_count(f, HW_OWN);
+		return;
+	}
+	inode = hw_is_watched(dir) ? new_inode(dir->i_sb) : NULL;
+	if (!inode) {
+		hw_count(f, HW_MISSED);
+		return;
+	}
+	fsnotify(change_mask(told) | dir_mask(told) | FS_EVENT_ON_CHILD, inode,
+		 FSNOTIFY_EVENT_INODE, dir, &place->name, inode, 0);
+	iput(inode);
+	hw_count(f, HW_TOLD);
+}
+
 static void change_root(struct hw_file *f, const struct hw_told *told)
 {
 	struct dentry *root = f->mnt->mnt_root;
@@ -204,7 +227,7 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 		d_drop(cached);
 	entry = hw_place_ask(f, place); /* its answer has the attributes as well */
 	if (IS_ERR(entry)) {
-		hw_count(f, HW_MISSED);
+		tell_gone(f, told, place);
 		goto out;
 	}
 	tell_change(f, told, entry);

@@ -140,6 +140,9 @@ bool hw_echo_of_name(struct hw_echo *echo, u32 mask, struct hw_place *place, str
 /* Whether data and attributes are as a program here left them. */
 bool hw_echo_of_state(struct hw_echo *echo, struct dentry *dentry);
 
+/* Whether a program here changed what had that name and is gone. */
+bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place);
+
 void hw_apply(struct hw_file *f, const struct hw_told *told);
 void hw_apply_create(struct hw_file *f, const struct hw_told *told);
 void hw_apply_delete(struct hw_file *f, const struct hw_told *told);
