@@ -72,7 +72,6 @@ guest_host_config() {
 			channel = unix:$vm/$i/events.sock
 		END
 	done
-	printf '%s\n' "${guest_host_lines[@]-}"
 }
 
 guest_daemon_start() {
@@ -80,6 +79,13 @@ guest_daemon_start() {
 	"$build/hostwatchd" --check -c "$vm/host.conf" || return 1
 	"$build/hostwatchd" -c "$vm/host.conf" >>"$vm/hostwatchd.log" 2>&1 &
 	guest_daemon=$!
+	vm_until "$build/hostwatch" status --socket "$vm/control.sock"
+}
+
+# The daemon will read its configuration again.
+guest_daemon_reload() {
+	guest_host_config >"$vm/host.conf"
+	kill -HUP "$guest_daemon"
 }
 
 guest_daemon_stop() { # [SIGNAL]
@@ -147,7 +153,9 @@ guest_lines() { # NAME
 		{ gsub(/ +/, " "); sub(/ $/, ""); print }' | grep -v ' barrier' | uniq
 }
 
+# All that was done on the host before has been told.
 guest_barrier() {
+	host_sync || return 1
 	guest_barriers=$((${guest_barriers-0} + 1))
 	: >"$dir/barrier$guest_barriers"
 	vm_wait "barrier$guest_barriers\$|barrier$guest_barriers 0\$"

@@ -7,6 +7,7 @@
 #	vm_wait PATTERN        reads lines of background programs until one matches the extended regular expression
 #	vm_forget              forgets what they printed, which is in $vm_lines
 #	vm_qmp JSON            a command for the machine: QEMU's own protocol
+#	vm_qmp_wait PATTERN    what the machine says by itself
 #	vm_select GUEST        all of these are about that guest from now on; the first one is called 1
 #	vm_stop                powers the guest off, waits for it
 #
@@ -18,7 +19,8 @@ vm_tools= # a directory of the host that the guest can mount with the tag "tools
 
 vm_guest=1
 vm_dir=$vm/1 # of the guest's sockets and logs
-vm_state=(vm_in vm_out vm_qmp_in vm_qmp_out vm_lines vm_lost vm_qemu vm_servers)
+vm_state=(vm_in vm_out vm_qmp_in vm_qmp_out vm_qmp_lines vm_lines vm_lost vm_qemu vm_servers)
+exec {vm_never}<> <(:) # nothing comes from there
 vm_lines=
 vm_output=
 vm_lost= # the guest's shell does not answer any more
@@ -80,6 +82,7 @@ vm_qmp() { # JSON
 	local line
 	printf '%s\n' "$1" >&"$vm_qmp_in"
 	while IFS= read -r -t "$vm_seconds" -u "$vm_qmp_out" line; do
+		vm_qmp_lines+=$line$'\n'
 		case $line in
 		'{"return"'*) return 0 ;;
 		'{"error"'*) break ;;
@@ -88,25 +91,40 @@ vm_qmp() { # JSON
 	vm_fail "$1 is answered by ${line:-nothing}"
 }
 
+vm_qmp_wait() { # PATTERN
+	local line
+	grep -qE -e "$1" <<<"$vm_qmp_lines" && return 0
+	while IFS= read -r -t "$vm_seconds" -u "$vm_qmp_out" line; do
+		vm_qmp_lines+=$line$'\n'
+		! grep -qE -e "$1" <<<"$line" || return 0
+	done
+	vm_fail "the machine does not say $1"
+}
+
+# Until the command succeeds.
+vm_until() { # COMMAND...
+	local end=$((SECONDS + vm_seconds))
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || vm_fail "in vain: $*" || return 1
+		read -r -t 0.05 -u "$vm_never"
+	done
+	return 0
+}
+
 # inotifywait is there before virtiofsd is, so its socket cannot be missed.
 vm_serve() { # SOCKET DIRECTORY CACHE
 	local waiter
 	coproc waiter_of_socket { exec inotifywait -q -t "$vm_seconds" -e create --format %f --include "/$1\$" "$vm_dir" 2>&1; }
 	waiter=$waiter_of_socket_PID
-	vm_await_watch "$waiter"
+	vm_until vm_has_watch "$waiter" || return 1
 	/usr/lib/qemu/virtiofsd --socket-path="$vm_dir/$1" -o "source=$2" -o "cache=$3" >"$vm_dir/$1.log" 2>&1 &
 	vm_servers+=" $!"
 	wait "$waiter" || vm_fail "virtiofsd does not start: $(cat "$vm_dir/$1.log")"
 }
 
-# Until the process has its inotify watch, as its descriptor tells.
-vm_await_watch() {
-	local end=$((SECONDS + vm_seconds))
-	until grep -qs '^inotify wd:' "/proc/$1/fdinfo/"*; do
-		((SECONDS < end)) || vm_fail "inotifywait does not start" || return 1
-		read -r -t 0.01 -u "$vm_out" && break
-	done
-	return 0
+# Whether the process has an inotify watch, as its descriptors tell.
+vm_has_watch() { # PID
+	grep -qs '^inotify wd:' "/proc/$1/fdinfo/"*
 }
 
 vm_pipe() { # NAME: opens both ends, in ${NAME}_in and ${NAME}_out
@@ -120,7 +138,7 @@ vm_pipe() { # NAME: opens both ends, in ${NAME}_in and ${NAME}_out
 
 vm_start() { # KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]
 	local tools=()
-	vm_lost=
+	vm_lost='' vm_qmp_lines=''
 	mkdir -p "$vm_dir"
 	vm_pipe test ''
 	vm_pipe qmp qmp_
