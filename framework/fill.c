@@ -49,7 +49,7 @@ uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat
 	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
 		struct hw_entry *e = entry_of(share, id);
 
-		if (id == HW_ROOT || !hw_tree_is_same(e, stat))
+		if (id == HW_ROOT || e->renamed & HW_MARK_SOURCE || !hw_tree_is_same(e, stat))
 			continue;
 		int r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				     e->name_len, &there);
@@ -68,6 +68,18 @@ struct arriving {
 	int64_t since_ns;
 };
 
+/* What changed besides the name was told nobody, or not yet: its directory was not watched. */
+static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	e->flags &= (uint8_t)~HW_ENTRY_GONE;
+	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
+		hw_scan_below(share, id);
+	if (hw_history_compare(e, stat, true))
+		hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id), e->name_len);
+}
+
 static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
 		       size_t len, const struct hw_stat *stat, enum hw_arrival *ret_how)
 {
@@ -76,8 +88,7 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 	*ret_how = a->how;
 	if (id && !hw_tree_is_below(&share->tree, a->dir, id)) {
 		hw_history_move(share, id, a->dir, name, len, stat);
-		if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
-			hw_scan_below(share, id);
+		moved_here(share, id, stat);
 		return 0;
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)

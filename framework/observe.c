@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "observe.h"
 
+#include "ahead.h"
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
@@ -233,9 +234,45 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 	}
 	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */
 	item->source = id;
+	mark(o, id, HW_MARK_SOURCE);
 	o->moves++;
 	if (item->stat.type == HW_TYPE_DIR)
 		item->source_token = hw_tree_token(&o->share->tree, id);
+}
+
+static bool is_any_gone(const struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+
+		if (item->entry && entry_of(o, item->entry)->flags & HW_ENTRY_GONE)
+			return true;
+	}
+	return false;
+}
+
+/* What is gone may be in a directory that is new: that one is told first, then. */
+static void look_into_new_dirs(struct hw_observation *o)
+{
+	uint32_t budget = HW_AHEAD_MAX;
+	char name[HW_NAME_MAX + 1];
+
+	if (o->share->silent || !is_any_gone(o))
+		return;
+	for (uint32_t i = 0; i < o->count && budget; i++) {
+		struct hw_item *item = &o->items[i];
+		int parent;
+
+		if (!has_appeared(item) || item->source || item->arrival != HW_ARRIVED_NEW ||
+		    item->stat.type != HW_TYPE_DIR)
+			continue;
+		parent = hw_disk_dir(&o->share->disk, (uint32_t)item->dir);
+		if (parent < 0)
+			continue;
+		memcpy(name, item->name, item->len);
+		name[item->len] = '\0';
+		item->holds = hw_ahead_holds_moved(o->share, parent, name, &budget);
+	}
 }
 
 static int compare_items(const void *a, const void *b, void *arg)
@@ -418,6 +455,7 @@ static void run(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++)
 		if (has_appeared(&o->items[i]))
 			find_source(o, &o->items[i]);
+	look_into_new_dirs(o);
 	hw_plan_names(o);
 	fill_unlisted(o);
 	tell_changes(o);

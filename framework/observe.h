@@ -34,6 +34,7 @@ struct hw_item {
 	bool present;
 	bool done; /* told, as far as names go */
 	bool told; /* its change was told for all names of the inode */
+	bool holds; /* a new directory that something was moved into */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* in the tree before, 0 */
 	uint32_t source; /* of what appeared: the entry that moved here, 0 */
@@ -48,11 +49,9 @@ struct hw_observation {
 	uint32_t count, room;
 	int64_t since_ns;
 	uint32_t moves; /* items with a source that are not told yet */
-	struct hw_ids renamed; /* entries with a mark in `renamed` */
+	struct hw_ids renamed; /* entries with a mark */
 };
 
-#define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
-#define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);
 
 /* By path, as the tree has the directories now. */

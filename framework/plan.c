@@ -289,6 +289,22 @@ static bool create_needed(struct hw_observation *o)
 	return false;
 }
 
+/* New directories that something was moved into, by which it has not left. */
+static bool create_holders(struct hw_observation *o)
+{
+	bool progress = false;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+
+		if (!item->holds || !is_create(item) || !is_alive_dir(o, item) || at_name(o, item))
+			continue;
+		create_one(o, item);
+		progress = true;
+	}
+	return progress;
+}
+
 static bool is_waiting(const struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
@@ -316,8 +332,10 @@ static void give_up_moves(struct hw_observation *o)
 
 static void moves(struct hw_observation *o)
 {
-	while (move_round(o))
-		;
+	do {
+		while (move_round(o))
+			;
+	} while (create_holders(o));
 	leave_round(o);
 	while (is_waiting(o)) {
 		if (move_round(o) || break_cycle(o) || delete_round(o, true) || create_needed(o))

@@ -43,6 +43,10 @@ struct hw_stat {
 #define HW_ENTRY_GONE 0x40u /* mark of an observation in progress */
 #define HW_ENTRY_LISTED 0x80u /* of a directory: its children are known */
 
+#define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
+#define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
+#define HW_MARK_SOURCE 0x4u /* its new name was found */
+
 /* 80 bytes: a million of them are held. Times, size and ino are as of the last look. */
 struct hw_entry {
 	uint64_t ino;
@@ -71,7 +75,7 @@ struct hw_entry {
 	uint8_t flags;
 	uint8_t watcher; /* of a directory: who watches it, HW_WATCHER_NONE */
 	uint8_t active; /* of a directory: a listing is under way */
-	uint8_t renamed; /* mark of an observation in progress */
+	uint8_t renamed; /* HW_MARK_*, marks of an observation in progress */
 	uint8_t generation; /* as in struct hw_stat */
 };
 
