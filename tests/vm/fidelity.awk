@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Reads tests/vm/differences, the kinds of events of each trace, results: writes the tables of docs/fidelity.md.
-
-function letter(reason) {
-	return "[" number[reason] "](#differences)"
-}
+# Reads tests/vm/differences, what each reason means, the kinds of events of each trace, results: writes the tables of docs/fidelity.md.
 
 # A table's columns are what a program was told under a watcher on a kernel, cache=auto.
 function column(kernel, program, watcher,    key) {
@@ -19,25 +15,23 @@ function column(kernel, program, watcher,    key) {
 
 FNR == 1 { file++ }
 
-# "= REASON: KIND, KIND: text", KIND as in the tables below or a part of it
+# "= REASON: KIND, KIND", KIND as in the tables below or the first word of it
 file == 1 && /^= / {
-	line = substr($0, 3)
-	reason = substr(line, 1, index(line, ":") - 1)
-	line = substr(line, length(reason) + 3)
-	concerns[reason] = "," substr(line, 1, index(line, ":") - 1) ","
+	reason = substr($0, 3, index($0, ":") - 3)
+	concerns[reason] = "," substr($0, index($0, ":") + 2) ","
 	gsub(/, /, ",", concerns[reason])
-	text[reason] = substr(line, index(line, ":") + 2)
 	number[reason] = ++reasons
 	reason_at[reasons] = reason
 }
-file == 2 {
+file == 2 { text[$1] = $2 }
+file == 3 {
 	if (!($2 in row)) {
 		row[$2] = ++rows
 		row_name[rows] = $2
 	}
 	kinds[$1] = kinds[$1] SUBSEP row[$2]
 }
-file > 2 {
+file > 3 {
 	run = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4
 	if (!(run in total)) runs[++run_count] = run
 	total[run]++
@@ -56,7 +50,7 @@ file > 2 {
 # "modify" names that row, "move" each row that begins so.
 function concerned(reason, name,    first) {
 	first = name
-	sub(/[, ].*/, "", first)
+	sub(/ .*/, "", first)
 	return index(concerns[reason], "," name ",") || index(concerns[reason], "," first ",")
 }
 

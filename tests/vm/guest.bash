@@ -14,6 +14,7 @@ guest_cache=auto
 guest_watcher=inotify
 guest_mount_options=
 guest_sinks=1 # one for each guest
+guest_interval=200ms
 guest_share_lines=() # more of the share's section
 guest_programs=() # more of the initramfs: programs, and FILE=PATH
 guest_files=()
@@ -61,7 +62,7 @@ guest_host_config() {
 		[share data]
 		path = $share
 		watcher = $guest_watcher
-		interval = 200ms
+		interval = $guest_interval
 	END
 	printf '%s\n' "${guest_share_lines[@]}"
 	for ((i = 1; i <= guest_sinks; i++)); do

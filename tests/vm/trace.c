@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-trace BASE TRACE [PID]: does one conformance trace in BASE/share and BASE/outside, step by
+ * vm-trace BASE TRACE: does one conformance trace in BASE/share and BASE/outside, step by
  * step, as standard input asks for. Both directories are emptied before. The share then holds
  * BARRIERS, where nothing but barriers happens, and what the trace sets up; that is told as
  * "ready".
  *
- *	step		the operations of the next step, during which the program PID stands
- *			still. "step N", or "end" when there is none
+ *	step PID	the operations of the next step, during which that program stands still;
+ *			0: none does. "step N", or "end" when there is no step
  *	barrier N	makes a FIFO called N in BARRIERS. "barrier N"
  *	finish		closes and unmounts what the trace has open and mounted. "finished"
  *
@@ -174,17 +174,19 @@ static int make_barrier(const struct hw_world *world, const char *name)
 	return printf("barrier %d\n", atoi(name)) < 0;
 }
 
-static int serve(struct hw_world *world, const struct hw_trace *trace, pid_t pid)
+static int serve(struct hw_world *world, const struct hw_trace *trace)
 {
 	char line[64];
 	size_t next = 0;
 	int r = 0;
 
 	while (r == 0 && fgets(line, sizeof(line), stdin)) {
-		if (strcmp(line, "step\n") == 0 && next == trace->step_count) {
+		bool step = strncmp(line, "step ", 5) == 0;
+
+		if (step && next == trace->step_count) {
 			r = puts("end") < 0;
-		} else if (strcmp(line, "step\n") == 0) {
-			r = run_step(world, &trace->steps[next], next + 1, pid);
+		} else if (step) {
+			r = run_step(world, &trace->steps[next], next + 1, (pid_t)atoi(line + 5));
 			next++;
 		} else if (strncmp(line, "barrier ", 8) == 0) {
 			r = make_barrier(world, line + 8);
@@ -204,7 +206,7 @@ int main(int argc, char **argv)
 	struct hw_trace *trace;
 	int r;
 
-	if (argc < 3 || argc > 4)
+	if (argc != 3)
 		return 2;
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	(void)umask(022);
@@ -217,7 +219,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return release(&world), fail(failed, r);
 	(void)puts("ready");
-	r = serve(&world, trace, argc > 3 ? (pid_t)atoi(argv[3]) : 0);
+	r = serve(&world, trace);
 	release(&world);
 	return r;
 }
