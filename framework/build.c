@@ -149,46 +149,81 @@ char *hw_build_sink_signature(const struct hw_config *config, const struct hw_co
 
 /* ---- rehearsal ---- */
 
-static int open_instance(struct hw_instance *instance, const char *title, const char *file,
-			 unsigned line, struct hw_errors *errors)
+/* Text of plugins names the key first: "mode: ..." or "listen = tcp:0.0.0.0:1: ...". Of several
+ * settings of that key it is the one whose value is named too. */
+static unsigned line_of(const struct hw_config_plugin *plugin, const char *text, unsigned line)
 {
-	char quoted[600];
-	int r = hw_instance_open(instance);
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	bool found = false;
 
-	if (r == 0)
-		return 0;
-	hw_errors_add(errors, "%s:%u: [%s %s] %s", file, line, title, instance->name,
-		      *instance->reason ? hw_quote(quoted, sizeof(quoted), instance->reason,
-						   strlen(instance->reason))
-					: strerror(-r));
-	return -EINVAL;
+	for (size_t i = 0; i < plugin->count; i++) {
+		const struct hw_setting *setting = &plugin->settings[i];
+
+		if (strlen(setting->key) != len || memcmp(setting->key, text, len) != 0)
+			continue;
+		if (strstr(text + len, setting->value))
+			return plugin->lines[i];
+		line = found ? line : plugin->lines[i];
+		found = true;
+	}
+	return line;
+}
+
+static void tell(const struct hw_config *config, const struct hw_config_plugin *plugin,
+		 const char *title, unsigned line, const char *text, struct hw_errors *errors)
+{
+	char file[300], quoted[600];
+
+	hw_quote(file, sizeof(file), config->file, strlen(config->file));
+	hw_quote(quoted, sizeof(quoted), text, strlen(text));
+	hw_errors_add(errors, "%s:%u: [%s %s] %s",
+		      hw_quote_is_needless(config->file, strlen(config->file)) ? config->file
+									       : file,
+		      line_of(plugin, text, line), title, plugin->name,
+		      hw_quote_is_needless(text, strlen(text)) ? text : quoted);
+}
+
+/* All that open() finds wrong, and not only what it ends with. */
+static int open_instance(struct hw_instance *instance, const struct hw_config *config,
+			 const struct hw_config_plugin *plugin, const char *title, unsigned line,
+			 struct hw_errors *errors)
+{
+	struct hw_errors reasons = { 0 };
+	int r;
+
+	instance->reasons = &reasons;
+	r = hw_instance_open(instance);
+	instance->reasons = NULL;
+	for (size_t i = 0; i < reasons.count && r < 0; i++)
+		tell(config, plugin, title, line, reasons.lines[i], errors);
+	if (r < 0 && reasons.count == 0)
+		tell(config, plugin, title, line, strerror(-r), errors);
+	hw_errors_free(&reasons);
+	return r == -ENOMEM ? r : 0;
 }
 
 static int rehearse_share(struct hw_loop *loop, const struct hw_config *config,
 			  const struct hw_config_share *share, struct hw_errors *errors)
 {
-	int result = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < share->watcher_count; i++) {
+	for (size_t i = 0; i < share->watcher_count && r != -ENOMEM; i++) {
 		const struct hw_config_plugin *watcher = &config->watchers[share->watchers[i]];
 		struct hw_instance *instance;
-		int r = hw_build_watcher(loop, share, watcher, errors, &instance);
 
-		if (r == -ENOMEM)
-			return r;
-		if (r == 0) {
-			r = open_instance(instance, "watcher", config->file,
-					  watcher->line ? watcher->line : share->watcher_line,
-					  errors);
-			hw_instance_destroy(instance);
-		}
-		result = r < 0 ? r : result;
+		if (!watcher->sound)
+			continue;
+		r = hw_build_watcher(loop, share, watcher, errors, &instance);
+		if (r < 0)
+			continue;
+		r = open_instance(instance, config, watcher, "watcher",
+				  watcher->line ? watcher->line : share->watcher_line, errors);
+		hw_instance_destroy(instance);
 	}
-	return result;
+	return r;
 }
 
-/* The shares it serves, but for their watchers: a sink may look at their names when it is opened.
- */
+/* The shares it serves, by their names: that is all of them that open() may look at. */
 static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 			 const struct hw_config_plugin *described, struct hw_errors *errors)
 {
@@ -198,13 +233,9 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	int r = shares ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < config->share_count && r == 0; i++) {
-		const struct hw_config_share *share = &config->shares[i];
-		const struct hw_share_config bare = { .name = share->name,
-						      .path = share->path,
-						      .interval_ns = share->interval_ns,
-						      .journal_bytes = share->journal_bytes };
+		const struct hw_share_config bare = { .name = config->shares[i].name, .path = "/" };
 
-		if (hw_config_sink_serves(described, share->name)) {
+		if (hw_config_sink_serves(described, bare.name)) {
 			r = hw_share_create(loop, &bare, &shares[count]);
 			count += r == 0;
 		}
@@ -212,8 +243,8 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	if (r == 0)
 		r = hw_build_sink(loop, described, shares, count, errors, &sink);
 	if (r == 0)
-		r = open_instance(hw_sink_instance(sink), "sink", config->file, described->line,
-				  errors);
+		r = open_instance(hw_sink_instance(sink), config, described, "sink",
+				  described->line, errors);
 	hw_sink_destroy(sink);
 	while (count > 0)
 		hw_share_destroy(shares[--count]);
@@ -224,17 +255,15 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 int hw_build_rehearse(struct hw_loop *loop, const struct hw_config *config,
 		      struct hw_errors *errors)
 {
-	int result = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < config->share_count && result != -ENOMEM; i++) {
-		int r = rehearse_share(loop, config, &config->shares[i], errors);
-
-		result = r < 0 ? r : result;
+	for (size_t i = 0; i < config->share_count && r != -ENOMEM; i++) {
+		if (config->shares[i].sound)
+			r = rehearse_share(loop, config, &config->shares[i], errors);
 	}
-	for (size_t i = 0; i < config->sink_count && result != -ENOMEM; i++) {
-		int r = rehearse_sink(loop, config, &config->sinks[i], errors);
-
-		result = r < 0 ? r : result;
+	for (size_t i = 0; i < config->sink_count && r != -ENOMEM; i++) {
+		if (config->sinks[i].sound)
+			r = rehearse_sink(loop, config, &config->sinks[i], errors);
 	}
-	return result;
+	return r == -ENOMEM ? r : 0;
 }

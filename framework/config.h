@@ -22,6 +22,7 @@ struct hw_config_plugin {
 	const char *name; /* borrowed from the section or the module */
 	const struct hw_module *module; /* borrowed from the loader; NULL: could not be loaded */
 	unsigned line; /* 0: no section */
+	bool sound; /* nothing is wrong with its section */
 	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys */
 	unsigned *lines; /* owned: of each setting */
 	size_t count;
@@ -39,6 +40,7 @@ struct hw_config_share {
 	const char *name; /* borrowed from the section */
 	const char *interval; /* borrowed: as it was written */
 	unsigned line, path_line, watcher_line, interval_line, settle_max_line, exclude_line;
+	bool sound; /* nothing is wrong with its section */
 	char *strings; /* owned */
 	char *exclude_text; /* owned: what excludes point into */
 	const char **excludes; /* owned array */
@@ -71,11 +73,12 @@ extern const struct hw_option_table hw_config_share_options;
 
 /*
  * Reads and checks a file, loads the plugins that it names (the loader's default directories are
- * added, with plugin_path). All mistakes are added to `errors` as "FILE:LINE: text", sorted.
- * -EINVAL when there was one; -ENOENT and the like about the file; -ENOMEM.
+ * added, with plugin_path), and lets each open() with its options; `loop` NULL: does not. All
+ * mistakes are added to `errors` as "FILE:LINE: text", sorted. -EINVAL when there was one; -ENOENT
+ * and the like about the file; -ENOMEM.
  */
-int hw_config_load(const char *file, struct hw_loader *loader, struct hw_errors *errors,
-		   struct hw_config **ret);
+int hw_config_load(const char *file, struct hw_loop *loop, struct hw_loader *loader,
+		   struct hw_errors *errors, struct hw_config **ret);
 void hw_config_free(struct hw_config *config); /* NULL is fine */
 
 /* The settings of a share's n-th watcher: the section's, and the share's interval where the plugin

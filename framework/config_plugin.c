@@ -109,6 +109,7 @@ void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_in
 {
 	struct hw_config_plugin *plugin = add_plugin(checker, kind);
 	const char *name = hw_config_value_of(section, "plugin");
+	size_t told = checker->errors->total;
 
 	if (!plugin)
 		return;
@@ -129,6 +130,7 @@ void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_in
 				     name ? hw_config_line_of(section, "plugin") : section->line);
 	if (plugin->module)
 		check_plugin_settings(checker, plugin);
+	plugin->sound = checker->errors->total == told;
 }
 
 int hw_config_find_watcher(const struct hw_config *config, const char *name, size_t *ret)
@@ -167,6 +169,7 @@ int hw_config_get_watcher(struct hw_config_checker *checker, const char *name, u
 		return -ENOMEM;
 	plugin->name = module->plugin.name;
 	plugin->module = module;
+	plugin->sound = true;
 	*ret = config->watcher_count - 1;
 	check_plugin_settings(checker, plugin);
 	return 0;
@@ -219,10 +222,11 @@ static bool has_share(const struct hw_config *config, const char *name, size_t l
 	return false;
 }
 
-void hw_config_check_sink(struct hw_config_checker *checker, const struct hw_config_plugin *sink)
+void hw_config_check_sink(struct hw_config_checker *checker, struct hw_config_plugin *sink)
 {
 	const char *at = sink->shares ? sink->shares : "";
 	char quoted[HW_CONFIG_QUOTED_MAX];
+	size_t told = checker->errors->total;
 
 	while (*(at += strspn(at, HW_CONFIG_SEPARATORS))) {
 		size_t len = strcspn(at, HW_CONFIG_SEPARATORS);
@@ -233,4 +237,5 @@ void hw_config_check_sink(struct hw_config_checker *checker, const struct hw_con
 					  hw_quote(quoted, sizeof(quoted), at, len));
 		at += len;
 	}
+	sink->sound &= checker->errors->total == told;
 }

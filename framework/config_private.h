@@ -14,6 +14,7 @@ enum { KIND_GLOBAL, KIND_SHARE, KIND_WATCHER, KIND_SINK, KIND_END };
 /* One file being checked. Everything is borrowed. */
 struct hw_config_checker {
 	struct hw_config *config;
+	struct hw_loop *loop; /* NULL: plugins are not opened */
 	struct hw_loader *loader;
 	struct hw_errors *errors;
 	const char *section; /* "[share x]": of the settings being applied */
@@ -39,7 +40,7 @@ void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_in
 			   size_t kind);
 void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini_section *section);
 /* After all sections: does it serve shares that exist? */
-void hw_config_check_sink(struct hw_config_checker *checker, const struct hw_config_plugin *sink);
+void hw_config_check_sink(struct hw_config_checker *checker, struct hw_config_plugin *sink);
 
 /* The watcher of this name, made when no section describes it. `optional`: one of auto, which may
  * be missing untold. -EINVAL, -ENOENT: told; -ENOMEM. */

@@ -227,6 +227,7 @@ void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini
 	struct hw_config *config = checker->config;
 	struct hw_config_share *share;
 	const char *interval = hw_config_value_of(section, "interval");
+	size_t told = checker->errors->total;
 
 	share = reallocarray(config->shares, config->share_count + 1, sizeof(*share));
 	if (!share) {
@@ -257,4 +258,5 @@ void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini
 	if (share->settle_max_ns && share->settle_max_ns < share->settle_ns)
 		hw_config_mistake(checker, share->settle_max_line,
 				  "[%s] settle_max: is shorter than settle", checker->section);
+	share->sound = checker->errors->total == told;
 }

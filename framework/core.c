@@ -47,18 +47,16 @@ void hw_core_destroy(struct hw_core *core)
 int hw_core_check(struct hw_core *core, struct hw_errors *errors)
 {
 	struct hw_config *config;
-	int r = hw_config_load(core->file, core->loader, errors, &config);
+	int r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
 
-	if (r < 0)
-		return r;
-	r = hw_build_rehearse(core->loop, config, errors);
-	hw_config_free(config);
+	if (r == 0)
+		hw_config_free(config);
 	return r;
 }
 
 int hw_core_start(struct hw_core *core, struct hw_errors *errors)
 {
-	int r = hw_config_load(core->file, core->loader, errors, &core->config);
+	int r = hw_config_load(core->file, core->loop, core->loader, errors, &core->config);
 
 	if (r < 0)
 		return r;
@@ -90,13 +88,10 @@ static void go_back(struct hw_core *core)
 
 static int change(struct hw_core *core, struct hw_config *config, struct hw_errors *errors)
 {
-	int r = hw_build_rehearse(core->loop, config, errors);
+	int r = hw_core_apply(core, config, errors);
 
-	if (r == 0) {
-		r = hw_core_apply(core, config, errors);
-		if (r < 0)
-			go_back(core);
-	}
+	if (r < 0)
+		go_back(core);
 	return r;
 }
 
@@ -107,7 +102,7 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	int r;
 
 	hw_notify_reloading();
-	r = hw_config_load(core->file, core->loader, errors, &config);
+	r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
 	if (r == 0) {
 		r = change(core, config, errors);
 		hw_config_free(r < 0 ? config : core->config);

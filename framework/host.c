@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
+#include "errors.h"
 #include "instance.h"
 #include "log.h"
 #include "loop.h"
@@ -33,6 +34,8 @@ static int host_fail(void *ctx, int error, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(instance->reason, sizeof(instance->reason), format, ap);
 	va_end(ap);
+	if (instance->reasons)
+		hw_errors_add(instance->reasons, "%s", instance->reason);
 	return error > 0 ? -error : error;
 }
 

@@ -127,7 +127,7 @@ static ssize_t get_line(struct parser *parser, char *line, size_t room, bool *re
 	if (parser->bytes > HW_INI_FILE_MAX)
 		parser->error = -EFBIG;
 	else if (c == EOF && ferror(parser->file))
-		parser->error = -EIO;
+		parser->error = errno > 0 ? -errno : -EIO;
 	return parser->error < 0 || (c == EOF && len == 0) ? -1 : (ssize_t)len;
 }
 

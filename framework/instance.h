@@ -23,6 +23,8 @@ struct hw_instance {
 	char *strings; /* owned: what string options point to */
 	enum hw_instance_state state;
 	char reason[512]; /* the last fail() text, "" when none */
+	struct hw_errors
+		*reasons; /* borrowed: each fail() text is added; NULL: only the last counts */
 };
 
 /* One "key = value" for a plugin. */

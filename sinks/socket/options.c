@@ -33,7 +33,14 @@ static uint32_t count_values(const char *list)
 	return count;
 }
 
-/* Logs every mistake in the list, so that all are seen at once, and fails with the last. */
+/* Whoever is told of the first mistake is told of all: fail() is called for each. Out of memory
+ * ends it. */
+static void note(int *result, int r)
+{
+	if (r < 0 && (*result == 0 || r == -ENOMEM))
+		*result = r;
+}
+
 static int parse_addresses(struct socket_sink *sink, const char *key, const char *list,
 			   struct hw_address **ret, uint32_t *ret_count)
 {
@@ -42,17 +49,21 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 	size_t len;
 	int r = 0;
 
+	*ret_count = 0;
 	if (count > ADDRESSES_MAX)
 		return sink->host->fail(sink->ctx, EINVAL, "%s: more than %u addresses", key,
 					ADDRESSES_MAX);
 	*ret = calloc(count ? count : 1, sizeof(**ret));
 	if (!*ret)
 		return -ENOMEM;
-	*ret_count = count;
-	while (r == 0 && next_value(&list, &value, &len))
-		if (hw_address_parse(value, len, &(*ret)[n++], &error) < 0)
-			r = sink->host->fail(sink->ctx, EINVAL, "%s: address %u: %s", key, n,
-					     error);
+	while (next_value(&list, &value, &len)) {
+		if (hw_address_parse(value, len, &(*ret)[n], &error) == 0)
+			n++;
+		else
+			note(&r, sink->host->fail(sink->ctx, EINVAL, "%s = %.*s: %s", key, (int)len,
+						  value, error));
+	}
+	*ret_count = n;
 	return r;
 }
 
@@ -84,13 +95,13 @@ static int check_addresses(struct socket_sink *sink)
 {
 	int r = 0;
 
-	if (!sink->listen_count && !sink->connect_count)
+	if (!count_values(sink->listen) && !count_values(sink->connect))
 		return sink->host->fail(sink->ctx, EINVAL,
 					"give at least one address to listen on or connect to");
-	for (uint32_t i = 0; r == 0 && i < sink->listen_count; i++)
-		r = check_address(sink, "listen", &sink->listen_on[i]);
-	for (uint32_t i = 0; r == 0 && i < sink->connect_count; i++)
-		r = check_address(sink, "connect", &sink->connect_to[i]);
+	for (uint32_t i = 0; i < sink->listen_count; i++)
+		note(&r, check_address(sink, "listen", &sink->listen_on[i]));
+	for (uint32_t i = 0; i < sink->connect_count; i++)
+		note(&r, check_address(sink, "connect", &sink->connect_to[i]));
 	return r;
 }
 
@@ -154,7 +165,8 @@ static int parse_group(struct socket_sink *sink)
 		return 0;
 	}
 	if (find_group(sink->group, &sink->socket_group) < 0)
-		return sink->host->fail(sink->ctx, EINVAL, "group: no group of this name");
+		return sink->host->fail(sink->ctx, EINVAL, "group = %s: there is no such group",
+					sink->group);
 	return 0;
 }
 
@@ -164,6 +176,7 @@ static int parse_uids(struct socket_sink *sink)
 	uint32_t count = count_values(list);
 	uint64_t uid;
 	size_t len;
+	int r = 0;
 
 	if (count > UIDS_MAX)
 		return sink->host->fail(sink->ctx, EINVAL, "allow_uid: more than %u", UIDS_MAX);
@@ -171,29 +184,33 @@ static int parse_uids(struct socket_sink *sink)
 	if (!sink->uids)
 		return -ENOMEM;
 	while (next_value(&list, &value, &len)) {
-		if (parse_digits(value, len, 10, UINT32_MAX - 1, &uid) < 0)
-			return sink->host->fail(sink->ctx, EINVAL,
-						"allow_uid: needs the number of a user");
-		sink->uids[sink->uid_count++] = (uid_t)uid;
+		if (parse_digits(value, len, 10, UINT32_MAX - 1, &uid) == 0)
+			sink->uids[sink->uid_count++] = (uid_t)uid;
+		else
+			note(&r, sink->host->fail(sink->ctx, EINVAL,
+						  "allow_uid = %.*s: needs the number of a user",
+						  (int)len, value));
 	}
-	return 0;
+	return r;
 }
 
 int hw_options_parse(struct socket_sink *sink)
 {
-	int r;
+	int r = 0;
 
-	if ((r = parse_mode(sink)) < 0 || (r = parse_group(sink)) < 0 ||
-	    (r = parse_uids(sink)) < 0 ||
-	    (r = parse_addresses(sink, "listen", sink->listen, &sink->listen_on,
-				 &sink->listen_count)) < 0 ||
-	    (r = parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
-				 &sink->connect_count)) < 0)
-		return r;
+	note(&r, parse_mode(sink));
+	note(&r, parse_group(sink));
+	note(&r, parse_uids(sink));
+	note(&r,
+	     parse_addresses(sink, "listen", sink->listen, &sink->listen_on, &sink->listen_count));
+	note(&r, parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
+				 &sink->connect_count));
 	if (sink->handshake_timeout_ns < sink->hello_wait_ns)
-		return sink->host->fail(sink->ctx, EINVAL,
-					"handshake_timeout is shorter than hello_wait");
-	return check_addresses(sink);
+		note(&r, sink->host->fail(sink->ctx, EINVAL,
+					  "handshake_timeout: is shorter than hello_wait"));
+	if (r != -ENOMEM)
+		note(&r, check_addresses(sink));
+	return r;
 }
 
 void hw_options_free(struct socket_sink *sink)

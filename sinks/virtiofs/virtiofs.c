@@ -83,33 +83,12 @@ static int refuse_fuse(struct virtiofs *v)
 		v->label);
 }
 
-static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
-{
-	struct virtiofs *v = self;
-	const char *why = "";
-
-	v->host = host;
-	v->ctx = ctx;
-	v->link.fd = -1;
-	v->link.listen_fd = -1;
-	v->opened = true;
-	make_label(v);
-	if (hw_channel_parse(v->channel_option, v->listen_option != 0, &v->channel, &why) < 0)
-		return host->fail(ctx, EINVAL, "channel %s: %s", v->label, why);
-	if (v->channel.kind == CHANNEL_FUSE)
-		return refuse_fuse(v);
-	if (parse_mode(v->mode_option, &v->mode) < 0)
-		return host->fail(ctx, EINVAL, "mode must be octal, 0 to 0777");
-	return 0;
-}
-
 static int find_share(struct virtiofs *v)
 {
 	uint32_t count = v->host->share_count(v->ctx);
 
 	if (!v->share_option && count != 1)
-		return v->host->fail(v->ctx, EINVAL,
-				     "%u shares are served: name one with share =", count);
+		return v->host->fail(v->ctx, EINVAL, "share: is needed, %u are served", count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct hw_share_info info = { .struct_size = sizeof(info) };
 
@@ -121,17 +100,37 @@ static int find_share(struct virtiofs *v)
 		v->share_name = info.name;
 		return 0;
 	}
-	return v->host->fail(v->ctx, ENOENT,
-			     "this sink serves no share of the name that share = gives");
+	return v->host->fail(v->ctx, ENOENT, "share = %s: this sink serves no such share",
+			     v->share_option);
+}
+
+static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
+{
+	struct virtiofs *v = self;
+	const char *why = "";
+	int r;
+
+	v->host = host;
+	v->ctx = ctx;
+	v->link.fd = -1;
+	v->link.listen_fd = -1;
+	v->opened = true;
+	make_label(v);
+	/* fail() once for each mistake: all are told */
+	r = find_share(v);
+	if (hw_channel_parse(v->channel_option, v->listen_option != 0, &v->channel, &why) < 0)
+		r = host->fail(ctx, EINVAL, "channel = %s: %s", v->label, why);
+	else if (v->channel.kind == CHANNEL_FUSE)
+		r = refuse_fuse(v);
+	if (parse_mode(v->mode_option, &v->mode) < 0)
+		r = host->fail(ctx, EINVAL, "mode: must be octal, 0 to 0777");
+	return r;
 }
 
 static int virtiofs_start(void *self)
 {
 	struct virtiofs *v = self;
-	int r = find_share(v);
 
-	if (r < 0)
-		return r;
 	if (strlen(v->share_name) > HW_FRAME_SHARE_MAX)
 		return v->host->fail(v->ctx, ENAMETOOLONG, "the share's name is above 255 bytes");
 	if (hw_output_init(&v->output, v->send_buffer_bytes) < 0)

@@ -34,6 +34,51 @@ test_check_tells_every_mistake_at_once() {
 	contains "$text" "conf:15: "
 }
 
+test_check_tells_what_plugins_find_with_its_lines() {
+	cat >conf <<-EOF
+		[share a]
+		path = /nonesuch
+		[share b]
+		path = /tmp
+		[sink events]
+		plugin = socket
+		mode = 0999
+		listen = unix:$PWD/s
+		listen = unix:relative
+		listen = tcp:0.0.0.0:99
+		allow_uid = 0
+		allow_uid = root
+		group = nonesuch-group
+		[sink one]
+		plugin = virtiofs
+		channel = unix:$PWD/one
+		share = nonesuch
+		[sink two]
+		plugin = virtiofs
+		mode = 8
+		channel = bogus:$PWD/two
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	equal "2 7 9 10 12 13 17 18 20 21" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+	contains "$text" "conf:7: [sink events] mode: needs octal permissions"
+	contains "$text" "conf:17: [sink one] share = nonesuch: "
+	# The daemon says the same.
+	status=0
+	same=$(timeout 60 "$B/hostwatchd" -c conf 2>&1) || status=$?
+	equal 78 $status
+	equal "$text" "$(sed 's/^hostwatchd: error: //' <<<"$same")"
+}
+
+test_check_says_why_a_file_cannot_be_read() {
+	mkdir dir
+	status=0
+	text=$("$B/hostwatch" check dir 2>&1) || status=$?
+	equal 78 $status
+	contains "$text" "Is a directory"
+}
+
 test_check_accepts_a_share_inside_a_share() {
 	mkdir -p outer/inner
 	printf '[share outer]\npath = %s\n[share inner]\npath = %s\n' "$PWD/outer" "$PWD/outer/inner" >conf

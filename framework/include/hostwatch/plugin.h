@@ -237,7 +237,8 @@ struct hw_host {
 	/* One line for the log; text from outside must be escaped by the caller. */
 	void (*log)(void *ctx, uint32_t level, const char *format, ...) HW_PRINTF(3, 4);
 	/* Keeps the text as the reason of the failure that the callback is about to return; returns
-	 * -|error|. */
+	 * -|error|. An open() that finds several things wrong may call it for each: `hostwatch
+	 * check` tells them all, with the line of the setting whose key the text begins with. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
 	/* CLOCK_MONOTONIC, as of this turn of the loop. */
 	uint64_t (*now_ns)(void *ctx);
