@@ -340,7 +340,7 @@ static int parse_pace(struct demo *demo, const char *text)
 
 	if (hw_option_parse(&option, text, &demo->pace_ns, why) == 0)
 		return 0;
-	fprintf(stderr, "hostwatch demo: --%s\n", why);
+	fprintf(stderr, "hostwatch demo: --%s: %s\n", option.key, why);
 	return -1;
 }
 

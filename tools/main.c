@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch: finds the subcommand. */
+#include "log.h"
 #include "standard.h"
 #include "suggest.h"
 #include "tool.h"
@@ -47,14 +48,17 @@ static void print_help(void)
 static int unknown(const char *name)
 {
 	const char *names[TOOL_COUNT], *meant;
+	char quoted[100];
 
 	for (size_t i = 0; i < TOOL_COUNT; i++)
 		names[i] = tools[i].name;
 	meant = hw_suggest(name, names, TOOL_COUNT);
+	hw_quote(quoted, sizeof(quoted), name, strlen(name));
 	if (meant)
-		fprintf(stderr, "hostwatch: no such command, did you mean %s?\n", meant);
+		fprintf(stderr, "hostwatch: %s: no such command, did you mean %s?\n", quoted,
+			meant);
 	else
-		fprintf(stderr, "hostwatch: no such command: see hostwatch --help\n");
+		fprintf(stderr, "hostwatch: %s: no such command: see hostwatch --help\n", quoted);
 	return HW_EXIT_USAGE;
 }
 

@@ -364,7 +364,7 @@ static int parse_time(const char *name, const char *text, uint64_t *ret)
 
 	if (hw_option_parse(&option, text, ret, why) == 0)
 		return 0;
-	fprintf(stderr, "hostwatch watch: --%s\n", why);
+	fprintf(stderr, "hostwatch watch: --%s: %s\n", option.key, why);
 	return -1;
 }
 

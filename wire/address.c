@@ -191,3 +191,18 @@ bool hw_sockaddr_is_remote(const struct sockaddr *addr)
 		return in6->sin6_addr.s6_addr[12] != IN_LOOPBACKNET;
 	return !IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
+
+const char *hw_vsock_hint(int error)
+{
+	switch (error) {
+	case EAFNOSUPPORT:
+		return " (this kernel has no vsock)";
+	case EADDRNOTAVAIL:
+	case ENODEV:
+		return " (no vsock transport here has this CID: a host needs the module "
+		       "vhost_vsock, "
+		       "CID 1 needs vsock_loopback)";
+	default:
+		return "";
+	}
+}

@@ -287,7 +287,7 @@ static int fanotify_probe(void *arg, int dirfd)
 	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, &refused);
 	(void)close(group); /* and its mark */
 	if (rc == HW_MARK_INODE && refused)
-		self->host->log(self->ctx, HW_LOG_DEBUG, "fanotify: each directory gets a mark: %s",
+		self->host->log(self->ctx, HW_LOG_DEBUG, "each directory gets a mark: %s",
 				hw_mark_refusal(refused));
 	return rc < 0 ? rc : 0;
 }
@@ -317,7 +317,7 @@ static int add_mark(struct fanotify *self, int dirfd)
 		count_filesystem(self, dirfd);
 	if (kind >= 0 && refused && !self->refusal_told) {
 		self->refusal_told = true;
-		self->host->log(self->ctx, HW_LOG_INFO, "fanotify: each directory gets a mark: %s",
+		self->host->log(self->ctx, HW_LOG_INFO, "each directory gets a mark: %s",
 				hw_mark_refusal(refused));
 	}
 	return kind;

@@ -30,9 +30,11 @@ static void drop_socket(struct connector *c)
 static void give_up(struct connector *c, int error)
 {
 	struct socket_sink *sink = c->sink;
+	bool is_vsock = c->address->transport == HW_TRANSPORT_VSOCK;
 
 	sink->host->log(sink->ctx, c->told ? HW_LOG_DEBUG : HW_LOG_WARNING,
-			"%s: cannot connect: %s; trying again", c->address->text, strerror(error));
+			"%s: cannot connect: %s%s; trying again", c->address->text, strerror(error),
+			is_vsock ? hw_vsock_hint(error) : "");
 	c->told = true;
 	drop_socket(c);
 	try_later(c);

@@ -118,8 +118,8 @@ static int fail_listen(struct listener *l, int error)
 {
 	const char *hint = "";
 
-	if (error == EAFNOSUPPORT && l->address->transport == HW_TRANSPORT_VSOCK)
-		hint = " (this kernel has no vsock)";
+	if (l->address->transport == HW_TRANSPORT_VSOCK)
+		hint = hw_vsock_hint(error);
 	return l->sink->host->fail(l->sink->ctx, error, "%s: cannot listen: %s%s", l->address->text,
 				   strerror(error), hint);
 }

@@ -2,6 +2,8 @@
 #include "handshake.h"
 #include "virtiofs.h"
 
+#include <hostwatch/address.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -60,6 +62,11 @@ static void adopt_fd(struct virtiofs *v, int fd, bool connecting)
 		enter_connected(v);
 }
 
+static const char *vsock_hint(const struct virtiofs *v, int error)
+{
+	return v->channel.kind == CHANNEL_VSOCK ? hw_vsock_hint(-error) : "";
+}
+
 static int begin_connect(struct virtiofs *v)
 {
 	int fd = -1;
@@ -68,7 +75,7 @@ static int begin_connect(struct virtiofs *v)
 	if (r >= 0)
 		adopt_fd(v, fd, r == 1);
 	else
-		hw_link_drop(v, false, "cannot connect: %s", strerror(-r));
+		hw_link_drop(v, false, "cannot connect: %s%s", strerror(-r), vsock_hint(v, r));
 	return r;
 }
 
@@ -269,7 +276,8 @@ static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 	if (v->link.state == LINK_CONNECTING) {
 		int r = hw_channel_connected(v->link.fd);
 		if (r < 0)
-			hw_link_drop(v, false, "cannot connect: %s", strerror(-r));
+			hw_link_drop(v, false, "cannot connect: %s%s", strerror(-r),
+				     vsock_hint(v, r));
 		else
 			enter_connected(v);
 		return 0;
@@ -317,20 +325,19 @@ static int start_listening(struct virtiofs *v)
 {
 	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd);
 
-	if (r == -EAFNOSUPPORT)
-		return v->host->fail(v->ctx, r, "%s: this kernel has no vsock", v->label);
 	if (r == -EADDRINUSE)
 		return v->host->fail(v->ctx, r, "%s: something else is there already", v->label);
 	if (r < 0)
-		return v->host->fail(v->ctx, r, "%s: cannot listen: %s", v->label, strerror(-r));
+		return v->host->fail(v->ctx, r, "%s: cannot listen: %s%s", v->label, strerror(-r),
+				     vsock_hint(v, r));
 	return 0;
 }
 
 static int start_connecting(struct virtiofs *v)
 {
 	if (begin_connect(v) == -EAFNOSUPPORT)
-		return v->host->fail(v->ctx, EAFNOSUPPORT, "%s: this kernel has no vsock",
-				     v->label);
+		return v->host->fail(v->ctx, EAFNOSUPPORT, "%s: cannot connect: %s%s", v->label,
+				     strerror(EAFNOSUPPORT), vsock_hint(v, -EAFNOSUPPORT));
 	return 0;
 }
 

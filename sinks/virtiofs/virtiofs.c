@@ -13,7 +13,8 @@ static const struct hw_option option_share =
 		      "the share to carry; needed when the sink serves several");
 static struct hw_option const option_channel = {
 	.key = "channel",
-	.help = "unix:PATH, unix-listen:PATH, vsock:CID:PORT, hybrid-vsock:PATH:PORT or fd:NAME",
+	.help = "Where the guest is: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "
+		"hybrid-vsock:PATH:PORT or fd:NAME",
 	.type = HW_OPTION_STRING,
 	.offset = HW_FIELD(T, channel_option, const char *),
 	.flags = HW_OPTION_REQUIRED,

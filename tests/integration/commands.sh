@@ -112,7 +112,18 @@ test_an_unknown_command_gets_a_suggestion() {
 	status=0
 	text=$("$B/hostwatch" wach 2>&1) || status=$?
 	equal 2 $status
-	contains "$text" "did you mean watch?"
+	contains "$text" '"wach": no such command, did you mean watch?'
+	text=$("$B/hostwatch" $'\e[2Jx' 2>&1) || status=$?
+	contains "$text" '"\x1b[2Jx": no such command'
+}
+
+test_a_bad_time_is_told_with_its_option() {
+	status=0
+	text=$("$B/hostwatch" watch --settle soon . 2>&1) || status=$?
+	equal 2 $status
+	contains "$text" '--settle: "soon" is not a duration'
+	text=$("$B/hostwatch" demo --pace 5 2>&1) || status=$?
+	contains "$text" '--pace: "5" is not a duration'
 }
 
 test_every_command_has_help() {

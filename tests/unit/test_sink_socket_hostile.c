@@ -491,6 +491,20 @@ static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 			assert_non_null(strstr(reason, "no vsock"));
 		print_message("vsock: %s\n", reason);
 	}
+	stop_sink(f);
+}
+
+/* Nobody has the CID of a guest to bind to, and CID 2 is there only with a module. */
+static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void **state)
+{
+	struct fixture *f = *state;
+	const char *const settings[] = { "listen=vsock:77:61234", NULL };
+	char reason[512];
+
+	assert_true(start_sink(f, 1, reason, settings) < 0);
+	assert_non_null(strstr(reason, "vsock:77:61234: cannot listen: "));
+	assert_true(strstr(reason, "no vsock)") || strstr(reason, "vhost_vsock"));
+	stop_sink(f);
 }
 
 /* What the service manager does, as seen from inside: descriptor numbers count from 3. */
@@ -634,6 +648,7 @@ int main(int argc, char **argv)
 		TEST(a_passed_socket_is_listened_on_if_it_listens),
 		TEST(failure_of_any_call_of_the_host_is_survived),
 		TEST(vsock_works_or_says_that_the_kernel_has_none),
+		TEST(vsock_address_that_is_not_there_is_refused_with_what_is_missing),
 	};
 
 	if (argc > 1)

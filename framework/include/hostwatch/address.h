@@ -48,4 +48,8 @@ const char *hw_address_fd_name(const struct hw_address *address);
 /* Whether an internet address reaches, or is reached from, other machines. */
 bool hw_sockaddr_is_remote(const struct sockaddr *addr);
 
+/* What stands behind strerror(error) when a vsock address cannot be bound or connected to: what is
+ * missing, in brackets, or "". */
+const char *hw_vsock_hint(int error);
+
 #endif
