@@ -460,7 +460,7 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=tcp:127.0.0.1:0", "allow_uid=0" }, "unix sockets only" },
 		{ { "listen=unix:%s/s", "mode=rw" }, "octal" },
 		{ { "listen=unix:%s/s", "mode=01777" }, "octal" },
-		{ { "listen=unix:%s/s", "group=no such group" }, "no group" },
+		{ { "listen=unix:%s/s", "group=no such group" }, "no such group" },
 		{ { "listen=unix:%s/s", "allow_uid=root" }, "number" },
 		{ { "listen=unix:%s/s", "hello_wait=2s", "handshake_timeout=1s" }, "shorter" },
 		{ { "listen=unix:%s/no/such/dir" }, "cannot listen" },
