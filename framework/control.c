@@ -225,9 +225,13 @@ static void on_switched(void *arg, struct hw_share *share, int error)
 static struct hw_share *share_or_error(struct peer *peer, const char *name)
 {
 	struct hw_share *share = hw_core_find_share(peer->control->core, name);
+	char quoted[100], text[140];
 
-	if (!share)
-		answer_error(peer, "there is no such share");
+	if (!share) {
+		(void)snprintf(text, sizeof(text), "there is no share %s",
+			       hw_quote(quoted, sizeof(quoted), name, strlen(name)));
+		answer_error(peer, text);
+	}
 	return share;
 }
 

@@ -10,7 +10,7 @@
 
 #define WIDTH_DEFAULT 100u
 #define WIDTH_MAX 150u /* wider ones are hard to read */
-#define COLUMN_MIN 20u
+#define COLUMN_MIN 16u
 #define MARGIN 4u
 #define GAP 2u
 #define INDENT 2u /* of what a line that is too long goes on with */

@@ -353,7 +353,7 @@ static void several_commands_are_answered_in_order(void **state)
 	assert_string_equal(
 		ask_line(fixture, "reload\nsync nonesuch\nnonsense\n\nswitch a\n"),
 		"ok\n"
-		"error\ttext=there is no such share\n"
+		"error\ttext=there is no share \"nonesuch\"\n"
 		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n"
 		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n"
 		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHER, reload\n");
@@ -418,7 +418,7 @@ static void a_share_that_goes_answers_who_waits_for_it(void **state)
 	wait_online(fixture);
 	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n");
 	answer = ask_line(fixture, "sync b\nreload\nsync b\n");
-	assert_non_null(strstr(answer, "ok\nerror\ttext=there is no such share\n"));
+	assert_non_null(strstr(answer, "ok\nerror\ttext=there is no share \"b\"\n"));
 }
 
 static void the_socket_is_the_owners(void **state)
