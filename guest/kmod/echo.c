@@ -4,30 +4,40 @@
  * so a group of our own on the file system takes down what it tells, and the host's word of the
  * same is used for the caches only.
  *
- * Names: the first word of the same kind about the same name and inode is the echo. Data and
- * attributes: after each change of a watched file its times and size are taken from the server,
- * before watchers are told; as long as the server still has these, nobody else has changed it
- * since.
+ * Names: each change answers for one word of the same kind about the same name, the oldest first.
+ * What the name stands for now has to be of a program here as well. Data and attributes: after each
+ * change of a watched file its times and size are taken from the server, before watchers are told;
+ * as long as the server still has these, nobody else has changed it since. What is gone has no
+ * times: then the name of what was changed answers.
  */
 #include "hostwatch.h"
 
 #include "compat.h"
+#include <linux/hash.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/stringhash.h>
 #include <linux/wait.h>
 
-#define RECORDS 256u /* the oldest is forgotten */
+#define RECORDS 4096u /* the oldest is forgotten */
+#define BUCKET_BITS 10
 #define NAME_EXPIRES (30 * HZ)
 #define ANSWER_TIMEOUT (HZ / 4)
+#define APPEARED (FS_CREATE | FS_MOVED_TO)
+
+enum kind { RECORD_NAME, RECORD_CHANGED, RECORD_STATE };
 
 struct record {
-	u32 mask; /* 0: none */
-	u32 name; /* hash */
+	struct hlist_node node; /* the newest is first */
+	enum kind kind;
+	u32 mask; /* of RECORD_NAME */
+	u32 name; /* hash; 0 of RECORD_STATE, whose inode is known */
 	u64 dir, inode; /* numbers; inode 0: not known */
+	u64 serial;
 	unsigned long at; /* jiffies */
-	struct timespec64 ctime, mtime; /* of states of files */
+	struct timespec64 ctime, mtime; /* of RECORD_STATE */
 	loff_t size;
 };
 
@@ -38,18 +48,61 @@ struct hw_echo {
 	struct task_struct *teller; /* who tells events of the host just now; only compared */
 	atomic_t asking; /* programs that wait for the state of what they just changed */
 	wait_queue_head_t answered;
-	spinlock_t lock;
-	unsigned int next;
+	spinlock_t lock; /* what follows */
+	u64 serial; /* of the next record */
+	u64 telling; /* of the next record when the event in hand came */
+	struct hlist_head buckets[1 << BUCKET_BITS];
 	struct record records[RECORDS];
 };
 
+static struct hlist_head *bucket_of(struct hw_echo *e, u64 number, u32 name)
+{
+	return &e->buckets[hash_64(number ^ ((u64)name << 32), BUCKET_BITS)];
+}
+
+/* A record that nobody needs any more, or the oldest; hashed by what it is about. */
+static struct record *add_record(struct hw_echo *e, const struct record *init)
+{
+	struct record *r = &e->records[e->serial % RECORDS];
+
+	if (!hlist_unhashed(&r->node))
+		hlist_del_init(&r->node);
+	*r = *init;
+	r->serial = e->serial++;
+	r->at = jiffies;
+	INIT_HLIST_NODE(&r->node);
+	hlist_add_head(&r->node,
+		       bucket_of(e, r->kind == RECORD_STATE ? r->inode : r->dir, r->name));
+	return r;
+}
+
 static struct record *find_state(struct hw_echo *e, u64 inode)
 {
-	unsigned int i;
+	struct record *r;
 
-	for (i = 0; i < RECORDS; i++)
-		if (e->records[i].mask == HW_STATE_MASK && e->records[i].inode == inode)
-			return &e->records[i];
+	hlist_for_each_entry(r, bucket_of(e, inode, 0), node)
+	{
+		if (r->kind == RECORD_STATE && r->inode == inode)
+			return r;
+	}
+	return NULL;
+}
+
+static bool is_about(const struct record *r, enum kind kind, u64 dir, u32 name)
+{
+	return r->kind == kind && r->dir == dir && r->name == name &&
+	       time_before(jiffies, r->at + NAME_EXPIRES);
+}
+
+static struct record *find_changed(struct hw_echo *e, u64 dir, u32 name)
+{
+	struct record *r;
+
+	hlist_for_each_entry(r, bucket_of(e, dir, name), node)
+	{
+		if (is_about(r, RECORD_CHANGED, dir, name))
+			return r;
+	}
 	return NULL;
 }
 
@@ -61,16 +114,37 @@ static u32 hash_of(const struct qstr *name)
 static void note_name(struct hw_echo *e, u32 mask, struct inode *dir, const struct qstr *name,
 		      struct inode *inode)
 {
-	struct record r = {
+	const struct record r = {
+		.kind = RECORD_NAME,
 		.mask = mask,
 		.name = hash_of(name),
 		.dir = dir->i_ino,
 		.inode = inode ? inode->i_ino : 0,
-		.at = jiffies,
 	};
 
 	spin_lock(&e->lock);
-	e->records[e->next++ % RECORDS] = r;
+	add_record(e, &r);
+	spin_unlock(&e->lock);
+}
+
+/* Its name, in case that it is gone when the host speaks of it. */
+static void note_changed(struct hw_echo *e, struct dentry *dentry)
+{
+	struct name_snapshot name;
+	struct record init = { .kind = RECORD_CHANGED }, *r;
+
+	take_dentry_name_snapshot(&name, dentry);
+	init.name = hash_of(&name.name);
+	release_dentry_name_snapshot(&name);
+	spin_lock(&dentry->d_lock);
+	init.dir = d_inode(dentry->d_parent)->i_ino;
+	spin_unlock(&dentry->d_lock);
+	spin_lock(&e->lock);
+	r = find_changed(e, init.dir, init.name);
+	if (r)
+		r->at = jiffies;
+	else
+		add_record(e, &init);
 	spin_unlock(&e->lock);
 }
 
@@ -79,41 +153,22 @@ static bool has_watchers(struct dentry *dentry)
 	return hw_is_watched(d_inode(dentry)) || (dentry->d_flags & DCACHE_FSNOTIFY_PARENT_WATCHED);
 }
 
-static u64 parent_number(struct dentry *dentry)
-{
-	u64 ret;
-
-	spin_lock(&dentry->d_lock);
-	ret = d_inode(dentry->d_parent)->i_ino;
-	spin_unlock(&dentry->d_lock);
-	return ret;
-}
-
 static void ask_state(struct hw_echo *e, struct dentry *dentry)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
-	struct name_snapshot name;
-	struct record *r;
+	struct record init = { .kind = RECORD_STATE, .inode = d_inode(dentry)->i_ino }, *r;
 	struct kstat stat;
 
 	if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
 		return;
-	take_dentry_name_snapshot(&name, dentry);
 	spin_lock(&e->lock);
-	r = find_state(e, d_inode(dentry)->i_ino);
+	r = find_state(e, init.inode);
 	if (!r)
-		r = &e->records[e->next++ % RECORDS];
-	*r = (struct record){
-		.mask = HW_STATE_MASK,
-		.name = hash_of(&name.name),
-		.dir = parent_number(dentry),
-		.inode = d_inode(dentry)->i_ino,
-		.ctime = stat.ctime,
-		.mtime = stat.mtime,
-		.size = stat.size,
-	};
+		r = add_record(e, &init);
+	r->ctime = stat.ctime;
+	r->mtime = stat.mtime;
+	r->size = stat.size;
 	spin_unlock(&e->lock);
-	release_dentry_name_snapshot(&name);
 }
 
 /* The host may speak before the server's answer is here: it has to wait. */
@@ -122,6 +177,7 @@ static void note_state(struct hw_echo *e, struct dentry *dentry)
 	if (!has_watchers(dentry))
 		return;
 	atomic_inc(&e->asking);
+	note_changed(e, dentry);
 	ask_state(e, dentry);
 	if (atomic_dec_and_test(&e->asking))
 		wake_up(&e->answered);
@@ -162,7 +218,7 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 
 static void free_mark(struct fsnotify_mark *mark)
 {
-	kfree(container_of(mark, struct hw_echo, mark));
+	kvfree(container_of(mark, struct hw_echo, mark));
 }
 
 static const struct fsnotify_ops ops = {
@@ -172,7 +228,7 @@ static const struct fsnotify_ops ops = {
 
 struct hw_echo *hw_echo_start(struct vfsmount *mnt)
 {
-	struct hw_echo *e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	struct hw_echo *e = kvzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	struct fsnotify_group *group;
 	int r;
 
@@ -180,7 +236,7 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt)
 		return ERR_PTR(-ENOMEM);
 	group = fsnotify_alloc_group(&ops, 0);
 	if (IS_ERR(group)) {
-		kfree(e);
+		kvfree(e);
 		return ERR_CAST(group);
 	}
 	spin_lock_init(&e->lock);
@@ -216,6 +272,9 @@ void hw_echo_stop(struct hw_echo *e)
 void hw_echo_telling(struct hw_echo *e, bool telling)
 {
 	WRITE_ONCE(e->teller, telling ? current : NULL);
+	spin_lock(&e->lock);
+	e->telling = e->serial;
+	spin_unlock(&e->lock);
 }
 
 /* What a program changes, and its kernel's word of it, are under this lock: the host's word of it
@@ -226,36 +285,49 @@ static void wait_for_changes(struct inode *inode)
 	inode_unlock_shared(inode);
 }
 
-static bool is_same(const struct record *r, const struct record *told)
+/*
+ * The record that answers, or NULL. Who made and removed a name again before the host was looked at
+ * has records left that the host never speaks of: a name that is there although the last that a
+ * program here did was to remove it is of somebody else.
+ */
+static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, u64 inode)
 {
-	return r->mask == told->mask && r->name == told->name && r->dir == told->dir &&
-	       (!r->inode || !told->inode || r->inode == told->inode) &&
-	       time_before(told->at, r->at + NAME_EXPIRES);
+	struct record *r, *newest = NULL, *oldest = NULL;
+	bool known = false;
+
+	hlist_for_each_entry(r, bucket_of(e, dir, name), node)
+	{
+		if (!is_about(r, RECORD_NAME, dir, name))
+			continue;
+		if (!newest && r->serial < e->telling)
+			newest = r;
+		if (r->mask != mask)
+			continue;
+		oldest = r;
+		known = known || !r->inode || !inode || r->inode == inode;
+	}
+	if (!known || ((mask & APPEARED) && inode && newest && !(newest->mask & APPEARED)))
+		return NULL;
+	return oldest;
 }
 
 bool hw_echo_of_name(struct hw_echo *e, u32 mask, struct hw_place *place, struct inode *inode)
 {
-	struct record told = {
-		.mask = mask,
-		.name = full_name_hash(NULL, place->text, place->name.len),
-		.dir = d_inode(place->dir)->i_ino,
-		.inode = inode ? inode->i_ino : 0,
-		.at = jiffies,
-	};
-	bool ret = false;
-	unsigned int i;
+	u32 name = hash_of(&place->name);
+	u64 dir = d_inode(place->dir)->i_ino;
+	struct record *r, *changed;
 
 	wait_for_changes(d_inode(place->dir));
 	spin_lock(&e->lock);
-	for (i = 0; i < RECORDS && !ret; i++) {
-		struct record *r = &e->records[(e->next + i) % RECORDS]; /* oldest first */
-
-		ret = is_same(r, &told);
-		if (ret)
-			r->mask = 0;
-	}
+	r = find_name(e, mask, dir, name, inode ? inode->i_ino : 0);
+	changed = r ? NULL : find_changed(e, dir, name);
+	if (r)
+		hlist_del_init(&r->node);
+	/* from now on the name is of somebody else */
+	if (changed && (mask & APPEARED))
+		hlist_del_init(&changed->node);
 	spin_unlock(&e->lock);
-	return ret;
+	return r;
 }
 
 bool hw_echo_of_state(struct hw_echo *e, struct dentry *dentry)
@@ -283,15 +355,10 @@ bool hw_echo_of_state(struct hw_echo *e, struct dentry *dentry)
 
 bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place)
 {
-	u32 name = hash_of(&place->name);
-	u64 dir = d_inode(place->dir)->i_ino;
-	bool ret = false;
-	unsigned int i;
+	bool ret;
 
 	spin_lock(&e->lock);
-	for (i = 0; i < RECORDS && !ret; i++)
-		ret = e->records[i].mask == HW_STATE_MASK && e->records[i].name == name &&
-		      e->records[i].dir == dir;
+	ret = find_changed(e, d_inode(place->dir)->i_ino, hash_of(&place->name));
 	spin_unlock(&e->lock);
 	return ret;
 }

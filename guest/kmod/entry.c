@@ -15,7 +15,10 @@ static void tell_entry(struct hw_file *f, struct hw_place *place, u32 mask, stru
 {
 	struct inode *dir = d_inode(place->dir);
 
-	if (hw_echo_of_name(f->echo, mask & HW_NAME_MASK, place, mask & FS_DELETE ? NULL : inode)) {
+	/* with a link left, what was deleted may be an older one of that name */
+	bool known = inode && (!(mask & FS_DELETE) || inode->i_nlink == 0);
+
+	if (hw_echo_of_name(f->echo, mask & HW_NAME_MASK, place, known ? inode : NULL)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
