@@ -7,8 +7,9 @@
  * Names: each change answers for one word of the same kind about the same name, the oldest first.
  * What the name stands for now has to be of a program here as well. Data and attributes: after each
  * change of a watched file its times and size are taken from the server, before watchers are told;
- * as long as the server still has these, nobody else has changed it since. What is gone has no
- * times: then the name of what was changed answers.
+ * as long as the server still has these (time of modification and size for data, of change for
+ * attributes), nobody else has changed it since. What is gone has no times: then the name of what
+ * was changed answers.
  */
 #include "hostwatch.h"
 
@@ -25,6 +26,8 @@
 #define BUCKET_BITS 10
 #define NAME_EXPIRES (30 * HZ)
 #define ANSWER_TIMEOUT (HZ / 4)
+#define NOTE_TIMEOUT (HZ / 20)
+#define TRIES 5
 #define APPEARED (FS_CREATE | FS_MOVED_TO)
 
 enum kind { RECORD_NAME, RECORD_CHANGED, RECORD_STATE };
@@ -47,6 +50,7 @@ struct hw_echo {
 	struct vfsmount *mnt; /* borrowed from the open device, which ends us first */
 	struct task_struct *teller; /* who tells events of the host just now; only compared */
 	atomic_t asking; /* programs that wait for the state of what they just changed */
+	unsigned int noted; /* how many have */
 	wait_queue_head_t answered;
 	spinlock_t lock; /* what follows */
 	u64 serial; /* of the next record */
@@ -111,6 +115,16 @@ static u32 hash_of(const struct qstr *name)
 	return full_name_hash(NULL, name->name, name->len);
 }
 
+/* A new directory may have the number of an old one. */
+static void forget_dir(struct hw_echo *e, u64 dir)
+{
+	unsigned int i;
+
+	for (i = 0; i < RECORDS; i++)
+		if (e->records[i].dir == dir && !hlist_unhashed(&e->records[i].node))
+			hlist_del_init(&e->records[i].node);
+}
+
 static void note_name(struct hw_echo *e, u32 mask, struct inode *dir, const struct qstr *name,
 		      struct inode *inode)
 {
@@ -123,6 +137,8 @@ static void note_name(struct hw_echo *e, u32 mask, struct inode *dir, const stru
 	};
 
 	spin_lock(&e->lock);
+	if ((mask & FS_CREATE) && inode && S_ISDIR(inode->i_mode))
+		forget_dir(e, inode->i_ino);
 	add_record(e, &r);
 	spin_unlock(&e->lock);
 }
@@ -168,6 +184,7 @@ static void ask_state(struct hw_echo *e, struct dentry *dentry)
 	r->ctime = stat.ctime;
 	r->mtime = stat.mtime;
 	r->size = stat.size;
+	e->noted++;
 	spin_unlock(&e->lock);
 }
 
@@ -179,8 +196,23 @@ static void note_state(struct hw_echo *e, struct dentry *dentry)
 	atomic_inc(&e->asking);
 	note_changed(e, dentry);
 	ask_state(e, dentry);
-	if (atomic_dec_and_test(&e->asking))
-		wake_up(&e->answered);
+	atomic_dec(&e->asking);
+	wake_up(&e->answered);
+}
+
+/* The time of change moves with the name. */
+static void note_moved(struct hw_echo *e, struct inode *inode)
+{
+	struct dentry *dentry;
+	bool known;
+
+	spin_lock(&e->lock);
+	known = find_state(e, inode->i_ino);
+	spin_unlock(&e->lock);
+	dentry = known ? d_find_alias(inode) : NULL;
+	if (dentry)
+		note_state(e, dentry);
+	dput(dentry);
 }
 
 static struct dentry *dentry_of(const void *data, int data_type)
@@ -209,10 +241,15 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 	e = container_of(mark, struct hw_echo, mark);
 	if (READ_ONCE(e->teller) == current)
 		return 0;
-	if ((mask & HW_NAME_MASK) && dir && name)
-		note_name(e, mask & HW_NAME_MASK, dir, name, fsnotify_data_inode(data, data_type));
-	else if ((mask & HW_STATE_MASK) && dentry && d_is_positive(dentry))
+	if ((mask & HW_NAME_MASK) && dir && name) {
+		struct inode *inode = fsnotify_data_inode(data, data_type);
+
+		note_name(e, mask & HW_NAME_MASK, dir, name, inode);
+		if (inode && !S_ISDIR(inode->i_mode))
+			note_moved(e, inode);
+	} else if ((mask & HW_STATE_MASK) && dentry && d_is_positive(dentry)) {
 		note_state(e, dentry);
+	}
 	return 0;
 }
 
@@ -326,31 +363,57 @@ bool hw_echo_of_name(struct hw_echo *e, u32 mask, struct hw_place *place, struct
 	/* from now on the name is of somebody else */
 	if (changed && (mask & APPEARED))
 		hlist_del_init(&changed->node);
+	if (!r && (mask & FS_CREATE) && inode && S_ISDIR(inode->i_mode))
+		forget_dir(e, inode->i_ino);
 	spin_unlock(&e->lock);
 	return r;
 }
 
-bool hw_echo_of_state(struct hw_echo *e, struct dentry *dentry)
+static bool is_as_left(struct hw_echo *e, u64 inode, const struct kstat *stat, bool data)
 {
-	struct path path = { .mnt = e->mnt, .dentry = dentry };
 	struct record *r;
-	struct kstat stat;
-	bool ret;
+	bool ret = false;
 
-	wait_for_changes(d_inode(dentry));
-	/* without end only where programs write without end; then told twice */
-	wait_event_timeout(e->answered, !atomic_read(&e->asking), ANSWER_TIMEOUT);
 	spin_lock(&e->lock);
-	ret = find_state(e, d_inode(dentry)->i_ino);
-	spin_unlock(&e->lock);
-	if (!ret || vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
-		return false;
-	spin_lock(&e->lock);
-	r = find_state(e, d_inode(dentry)->i_ino);
-	ret = r && r->size == stat.size && timespec64_equal(&r->ctime, &stat.ctime) &&
-	      timespec64_equal(&r->mtime, &stat.mtime);
+	r = find_state(e, inode);
+	if (r && data)
+		ret = r->size == stat->size && timespec64_equal(&r->mtime, &stat->mtime);
+	else if (r)
+		ret = timespec64_equal(&r->ctime, &stat->ctime);
 	spin_unlock(&e->lock);
 	return ret;
+}
+
+/* Whether a program that has changed the file, but not yet been noted, may be the reason. */
+static bool may_be_noted(struct hw_echo *e, struct inode *inode, unsigned int noted)
+{
+	if (READ_ONCE(e->noted) != noted)
+		return true;
+	return inode_is_open_for_write(inode) &&
+	       wait_event_timeout(e->answered, READ_ONCE(e->noted) != noted, NOTE_TIMEOUT);
+}
+
+bool hw_echo_of_state(struct hw_echo *e, struct dentry *dentry, bool data)
+{
+	struct path path = { .mnt = e->mnt, .dentry = dentry };
+	struct inode *inode = d_inode(dentry);
+	struct kstat stat;
+	unsigned int noted;
+	int i;
+
+	/* without end only where programs write without end; then told twice */
+	for (i = 0; i < TRIES; i++) {
+		wait_for_changes(inode);
+		wait_event_timeout(e->answered, !atomic_read(&e->asking), ANSWER_TIMEOUT);
+		noted = READ_ONCE(e->noted);
+		if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
+			return false;
+		if (is_as_left(e, inode->i_ino, &stat, data))
+			return true;
+		if (!may_be_noted(e, inode, noted))
+			return false;
+	}
+	return false;
 }
 
 bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place)

@@ -161,7 +161,7 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct de
 {
 	if (told->kind != HW_ATTRIB)
 		hw_forget_data(d_inode(entry));
-	if (hw_echo_of_state(f->echo, entry)) {
+	if (hw_echo_of_state(f->echo, entry, told->kind != HW_ATTRIB)) {
 		hw_count(f, HW_OWN);
 		return;
 	}

@@ -137,8 +137,8 @@ void hw_echo_telling(struct hw_echo *echo, bool telling);
 /* Whether a program here did just that: each of its changes answers once. inode NULL: not known. */
 bool hw_echo_of_name(struct hw_echo *echo, u32 mask, struct hw_place *place, struct inode *inode);
 
-/* Whether data and attributes are as a program here left them. */
-bool hw_echo_of_state(struct hw_echo *echo, struct dentry *dentry);
+/* Whether the data, or the attributes, are as a program here left them. */
+bool hw_echo_of_state(struct hw_echo *echo, struct dentry *dentry, bool data);
 
 /* Whether a program here changed what had that name and is gone. */
 bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place);
