@@ -1,39 +1,124 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # Programs of the guest change files, too: told once, by their own kernel, and the host's changes all the same.
 
-test_own_changes_are_told_once() {
-	guest_watch A "$events" "/mnt/$name" || return 1
-	vm_run "cd /mnt/$name; echo 1 >file" && guest_barrier || return 1
-	vm_run "echo 2 >>file" && guest_barrier || return 1
-	vm_run "mv file moved" && guest_barrier || return 1
-	vm_run "chmod 600 moved" && guest_barrier || return 1
-	vm_run "rm moved; mkdir sub; rmdir sub; cd /" || return 1
-	guest_expect A \
-		"$name/ CREATE file" \
-		"$name/ MODIFY file" \
-		"$name/ CLOSE_WRITE,CLOSE file" \
-		"$name/ MODIFY file" \
-		"$name/ CLOSE_WRITE,CLOSE file" \
-		"$name/ MOVED_FROM file 1" \
-		"$name/ MOVED_TO moved 1" \
-		"$name/ ATTRIB moved" \
-		"$name/ DELETE moved" \
-		"$name/ CREATE,ISDIR sub" \
-		"$name/ DELETE,ISDIR sub"
+# What the same program is told on a disk of the guest's own.
+echo_local() { # COMMAND
+	local told
+	vm_run "mkdir -p /tmp/$name/ && inotifywait -m --format '%w %e %f %c' $events /tmp/$name/ 2>&1 </dev/null | mark L &" &&
+		vm_wait '^L Watches established' && vm_run "cd /tmp/$name && $1 && : >last; cd /" && vm_wait '^L .* last 0$' || return 1
+	mapfile -t echo_expected < <(sed 's, /tmp/, /mnt/,' <<<"$vm_lines" | vm_lines=$(cat) guest_lines L | grep -v ' last$')
+	vm_run "killall inotifywait; rm -r /tmp/$name" && vm_forget
 }
 
-# The answer of the guest's shell is the earliest that the host can know of its change.
-test_change_of_the_host_after_an_own_one_is_told() {
-	guest_watch A "$events" "/mnt/$name" || return 1
-	vm_run "echo 1 >/mnt/$name/file" || return 1
-	echo 22 >>"$dir/file"
-	vm_wait "^A /mnt/$name/ CREATE file" || return 1
+test_own_changes_at_full_speed_are_told_once() {
+	echo_local 'vm-own . 5' && guest_watch A "$events" "/mnt/$name/" || return 1
+	vm_run "vm-own /mnt/$name 5" && guest_expect A "${echo_expected[@]}"
+}
+
+# The host has told of each before the next one.
+test_own_changes_one_by_one_are_told_once() {
+	local step steps=('echo 1 >file' 'echo 2 >>file' ': >file' 'truncate -s 9 file' 'chmod 600 file' 'touch file' 'echo 3 >.tmp'
+		'mv .tmp file' 'mkdir sub' 'mv file sub/moved' 'ln sub/moved hard' 'ln -s hard soft' 'mv hard back' 'rm sub/moved'
+		'mv sub dir' 'rmdir dir' 'rm back' 'rm soft')
+	echo_local "$(printf '%s && ' "${steps[@]}") :" && guest_watch A "$events" "/mnt/$name/" || return 1
+	for step in "${steps[@]}"; do
+		vm_run "cd /mnt/$name && $step; cd /" && guest_barrier || return 1
+	done
+	guest_expect A "${echo_expected[@]}"
+}
+
+# After the guest's change, and so long after the host has seen it, the host changes the same: told as well.
+echo_host_after() { # MS GUEST_COMMAND HOST_COMMAND LINE TIMES
+	local after before lines
+	"$vm/vm-after" "$dir" file "$1" sh -c "cd '$dir' && $3" &
+	after=$!
+	vm_until vm_has_watch "$after" && vm_run "cd /mnt/$name && $2; cd /" || return 1
+	wait "$after" || return 1
 	guest_barrier || return 1
-	# the program's own may be told again: it cannot be told from the host's when that came close behind
-	(($(grep -c 'CLOSE_WRITE,CLOSE file' <<<"$vm_lines") >= 2)) || return 1
-	vm_run "rm /mnt/$name/file" || return 1
+	lines=$(guest_lines A)
+	if (($(grep -cx "$name/ $4" <<<"$lines") < $5)); then
+		echo "    $1 ms after '$2' the host's '$3' is not told: no $5 times $4 in"
+		sed 's/^/    /' <<<"$lines"
+		return 1
+	fi
+	vm_forget
+}
+
+test_host_changes_soon_after_own_ones_are_told() {
+	local ms
+	guest_watch A "$events" "/mnt/$name" || return 1
+	for ms in 5 50 500; do
+		echo_host_after $ms 'echo 1 >file' 'echo more >>file' 'CLOSE_WRITE,CLOSE file' 2 &&
+			echo_host_after $ms 'echo 2 >>file' 'rm file' 'DELETE file' 1 &&
+			echo_host_after $ms ': >file' 'mv file moved' 'MOVED_TO moved [0-9]*' 1 &&
+			echo_host_after $ms 'mv moved file' 'chmod 640 file' 'ATTRIB file' 1 &&
+			echo_host_after $ms 'chmod 600 file' 'echo more >>file' 'CLOSE_WRITE,CLOSE file' 1 &&
+			echo_host_after $ms 'echo 3 >>file' 'chmod 644 file' 'ATTRIB file' 1 &&
+			echo_host_after $ms 'rm file' ': >file' 'CREATE file' 1 &&
+			echo_host_after $ms 'rm file' 'mkdir file' 'CREATE,ISDIR file' 1 &&
+			echo_host_after $ms 'mv file moved; mv moved file' 'rmdir file' 'DELETE,ISDIR file' 1 || return 1
+	done
+}
+
+# What was made and removed again within one look of polling leaves nothing that hides what the host does later.
+test_own_changes_that_the_host_never_saw_hide_nothing() {
+	guest_watch A "$events" "/mnt/$name" || return 1
+	vm_run "cd /mnt/$name; for i in 1 2 3 4 5 6 7 8 9 10; do : >file; rm file; done; cd /" && guest_barrier || return 1
+	vm_forget
 	: >"$dir/file"
 	guest_barrier || return 1
-	[[ $(grep -c 'CREATE file' <<<"$vm_lines") == 2 ]]
+	rm "$dir/file"
+	guest_expect A \
+		"$name/ CREATE file" \
+		"$name/ CLOSE_WRITE,CLOSE file" \
+		"$name/ DELETE file"
+}
+
+# One daemon, two machines.
+test_two_guests_are_told_of_each_other() {
+	echo_local 'vm-own . 1' && guest_watch A "$events" "/mnt/$name/" || return 1
+	guest_sinks=2
+	vm_select 2
+	guest_boot && guest_daemon_reload && guest_agent_start && guest_watch B "$events" "/mnt/$name/" && echo_two_guests
+	set -- $?
+	vm_select 2
+	vm_stop
+	guest_sinks=1
+	vm_select 1
+	guest_daemon_reload
+	return "$1"
+}
+
+# A change of the first guest, a barrier in both, a change of the second.
+echo_two_guests() {
+	local step from
+	for step in '1 echo 1 >file' '2 echo 2 >>file' '1 mv file moved' '2 chmod 600 moved' '1 mkdir sub' '2 mv moved sub/moved' '1 mv sub/moved back' \
+		'2 rmdir sub' '1 rm back'; do
+		from=${step%% *}
+		vm_select "$from"
+		vm_run "cd /mnt/$name && ${step#* }; cd /" && guest_barrier || return 1
+		vm_select $((3 - from))
+		guest_barrier || return 1
+	done
+	for from in A B; do
+		[[ $from == A ]] && vm_select 1 || vm_select 2
+		guest_expect $from \
+			"$name/ CREATE file" \
+			"$name/ MODIFY file" \
+			"$name/ CLOSE_WRITE,CLOSE file" \
+			"$name/ MODIFY file" \
+			"$name/ CLOSE_WRITE,CLOSE file" \
+			"$name/ MOVED_FROM file 1" \
+			"$name/ MOVED_TO moved 1" \
+			"$name/ ATTRIB moved" \
+			"$name/ CREATE,ISDIR sub" \
+			"$name/ MOVED_FROM moved 2" \
+			"$name/ MOVED_TO back 3" \
+			"$name/ DELETE,ISDIR sub" \
+			"$name/ DELETE back" || {
+			echo "    in guest $vm_guest"
+			return 1
+		}
+	done
 }
