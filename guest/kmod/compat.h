@@ -45,15 +45,4 @@ static inline bool hw_sb_revalidates(struct super_block *sb)
 	return ops && ops->d_revalidate;
 }
 
-/* Whether one mount is left, which is then our own. Looks at the list's head only: the rest belongs
- * to a lock that is not exported. */
-static inline bool hw_sb_has_one_mount(struct super_block *sb)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
-	return false; /* the list has no end to compare with there */
-#else
-	return READ_ONCE(sb->s_mounts.next) == READ_ONCE(sb->s_mounts.prev);
-#endif
-}
-
 #endif

@@ -8,6 +8,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -32,18 +33,52 @@ static int device_open(struct inode *inode, struct file *file)
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
+	f->device = inode;
 	mutex_init(&f->lock);
 	init_waitqueue_head(&f->wait);
+	hw_watched_init(f);
 	file->private_data = f;
 	return 0;
 }
 
+/* Every mount keeps its file system active, our clones do as well. */
+static DEFINE_SPINLOCK(bound_lock);
+static LIST_HEAD(bound);
+static int bound_count;
+
+static void set_bound(struct hw_file *f, bool is_bound)
+{
+	spin_lock(&bound_lock);
+	if (is_bound)
+		list_add(&f->bound, &bound);
+	else
+		list_del(&f->bound);
+	WRITE_ONCE(bound_count, bound_count + (is_bound ? 1 : -1));
+	spin_unlock(&bound_lock);
+}
+
+/* Whether no mount is left but ours. While another one comes or goes the answer may be no. */
+static bool is_gone(const struct super_block *sb)
+{
+	const struct hw_file *f;
+	int ours = 0;
+
+	if (atomic_read(&sb->s_active) > READ_ONCE(bound_count))
+		return false;
+	spin_lock(&bound_lock);
+	list_for_each_entry(f, &bound, bound) ours += f->mnt->mnt_sb == sb;
+	spin_unlock(&bound_lock);
+	return atomic_read(&sb->s_active) <= ours;
+}
+
 static void unbind(struct hw_file *f)
 {
+	if (!f->mnt)
+		return;
+	set_bound(f, false);
 	hw_echo_stop(f->echo);
 	f->echo = NULL;
-	if (f->mnt)
-		kern_unmount(f->mnt);
+	kern_unmount(f->mnt);
 	f->mnt = NULL;
 }
 
@@ -51,6 +86,7 @@ static int device_release(struct inode *inode, struct file *file)
 {
 	struct hw_file *f = file->private_data;
 
+	cancel_delayed_work_sync(&f->ends_work);
 	unbind(f);
 	kfree(f);
 	return 0;
@@ -74,14 +110,16 @@ static int bind(struct hw_file *f, const struct path *root)
 	mnt = clone_private_mount(root);
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
-	f->mnt = mnt;
 	f->echo = hw_echo_start(mnt);
-	if (!IS_ERR(f->echo))
-		return 0;
-	r = PTR_ERR(f->echo);
-	f->echo = NULL;
-	unbind(f);
-	return r;
+	if (IS_ERR(f->echo)) {
+		r = PTR_ERR(f->echo);
+		f->echo = NULL;
+		kern_unmount(mnt);
+		return r;
+	}
+	f->mnt = mnt;
+	set_bound(f, true);
+	return 0;
 }
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -116,43 +154,62 @@ static int take(struct hw_file *f, const void *frame, size_t len)
 		return -ENODEV;
 	if (!f->mnt)
 		return -ENOTCONN;
-	if (hw_sb_has_one_mount(f->mnt->mnt_sb)) {
+	if (is_gone(f->mnt->mnt_sb)) {
 		unbind(f);
 		f->gone = true;
 		return -ENODEV;
 	}
 	r = hw_frame_read(frame, len, &told);
-	hw_count(f, r < 0 ? HW_REFUSED : HW_TAKEN);
 	if (r == 0)
 		hw_apply(f, &told);
 	return r;
 }
 
-/* One call is one frame, as on /dev/fuse. */
+/* Up to a frame that is refused: the next call begins with it, and tells. */
+static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
+{
+	size_t at = 0;
+
+	do {
+		size_t frame_len = hw_frame_len(frames + at, len - at);
+		int r = take(f, frames + at, frame_len);
+
+		if (r < 0 && at == 0) {
+			hw_count(f, HW_REFUSED);
+			return r;
+		}
+		if (r < 0)
+			break;
+		hw_count(f, HW_TAKEN);
+		at += frame_len;
+		cond_resched();
+	} while (at < len && !fatal_signal_pending(current));
+	return at;
+}
+
 static ssize_t device_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct hw_file *f = iocb->ki_filp->private_data;
 	size_t len = iov_iter_count(from);
-	void *frame;
-	int r;
+	ssize_t r = -EFAULT;
+	void *frames;
 
-	if (len > HW_FUSE_FRAME_MAX)
+	if (len > HW_GUEST_WRITE_MAX)
 		return -EBADMSG;
-	frame = kvmalloc(len ? len : 1, GFP_KERNEL_ACCOUNT);
-	if (!frame)
+	frames = kvmalloc(len ? len : 1, GFP_KERNEL_ACCOUNT);
+	if (!frames)
 		return -ENOMEM;
-	r = -EFAULT;
-	if (!copy_from_iter_full(frame, len, from))
+	if (!copy_from_iter_full(frames, len, from))
 		goto out;
 	r = mutex_lock_interruptible(&f->lock);
 	if (r < 0)
 		goto out;
-	r = take(f, frame, len);
+	r = take_all(f, frames, len);
 	mutex_unlock(&f->lock);
 	wake_up_interruptible(&f->wait);
 out:
-	kvfree(frame);
-	return r < 0 ? r : (ssize_t)len;
+	kvfree(frames);
+	return r;
 }
 
 static ssize_t device_read(struct file *file, char __user *buf, size_t size, loff_t *pos)

@@ -80,7 +80,8 @@ static void delete_entry(struct dentry *dir, struct dentry *dentry)
 		fsnotify_link_count(inode);
 	}
 	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
-	if (!d_unhashed(dentry))
+	/* a program here may have renamed it meanwhile */
+	if (!d_unhashed(dentry) && dentry->d_parent == dir)
 		d_delete(dentry);
 	inode_unlock(d_inode(dir));
 	d_drop(dentry);
@@ -132,7 +133,7 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 		hw_forget_entry(f, cached, false);
 		dput(cached);
 	} else {
-		hw_end_lost_watches(f);
+		hw_end_lost_watches(f, told->type);
 	}
 	if (watched) {
 		hw_refresh_dir(f, place->dir);
@@ -171,24 +172,22 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct de
 
 /*
  * By the name alone: what had it is gone, or has another one by now. Watchers of a directory are
- * told a name only with an inode in it, so one that nobody has stands in.
+ * told the name of a child only, so an inode that nobody watches stands in for it: the device's.
  */
 static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place)
 {
-	struct inode *dir = d_inode(place->dir), *inode;
+	struct inode *dir = d_inode(place->dir);
 
 	if (hw_echo_of_gone(f->echo, place)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
-	inode = hw_is_watched(dir) ? new_inode(dir->i_sb) : NULL;
-	if (!inode) {
+	if (!hw_is_watched(dir)) {
 		hw_count(f, HW_MISSED);
 		return;
 	}
-	fsnotify(change_mask(told) | dir_mask(told) | FS_EVENT_ON_CHILD, inode,
-		 FSNOTIFY_EVENT_INODE, dir, &place->name, inode, 0);
-	iput(inode);
+	fsnotify(change_mask(told) | dir_mask(told) | FS_EVENT_ON_CHILD, dir, FSNOTIFY_EVENT_INODE,
+		 dir, &place->name, f->device, 0);
 	hw_count(f, HW_TOLD);
 }
 

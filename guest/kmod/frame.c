@@ -88,6 +88,18 @@ static bool event_valid(const struct hw_told *t, u64 seq)
 	return flags_valid(t);
 }
 
+size_t hw_frame_len(const void *buf, size_t len)
+{
+	struct hw_fuse_out_header header;
+	u32 told;
+
+	if (len < sizeof(header))
+		return len;
+	memcpy(&header, buf, sizeof(header));
+	told = get32(header.len);
+	return told >= sizeof(header) && told <= len ? told : len;
+}
+
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret)
 {
 	const size_t fixed =

@@ -6,7 +6,8 @@
  *	frame.c		bytes to struct hw_told
  *	place.c		paths to dentries, below the bound mount
  *	caches.c	brings up to date what the kernel remembers
- *	apply.c		one event: which of the following, and whether anybody wants to know
+ *	watched.c	who wants to know
+ *	apply.c		one event: which of the following
  *	entry.c		create, delete, modify, attrib, close_write
  *	move.c		moves
  *	rescan.c	rescans
@@ -24,6 +25,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 /* A checked event. Paths point into the frame and are not terminated. */
 struct hw_told {
@@ -51,12 +53,24 @@ struct hw_place {
 	char text[NAME_MAX + 1]; /* what name points to, terminated */
 };
 
+/* How long the last walk over all inodes took. */
+struct hw_walk {
+	u64 took_ns, end_ns;
+};
+
 /* An open device. */
 struct hw_file {
 	struct mutex lock; /* everything below but the counters */
+	struct list_head bound; /* of device.c, under a lock of its own */
+	struct inode *device; /* borrowed: of the open file */
 	struct vfsmount *mnt; /* owned: a private clone, which nobody else sees; NULL: not bound */
 	struct hw_echo *echo; /* owned; NULL: not bound */
 	bool gone; /* the mount was unmounted */
+	bool ends_dirs, ends_others; /* of these, watched ones may have been deleted */
+	bool ends_again; /* since the walk over them began */
+	unsigned int ends_at; /* how many of them were looked at */
+	struct hw_walk lost, ends;
+	struct delayed_work ends_work;
 	struct hw_place place, from; /* of the event in hand; here, as they do not fit a stack */
 	atomic64_t counters[HW_COUNTERS];
 	atomic64_t read_at; /* HW_TAKEN + HW_REFUSED when counters were read last */
@@ -67,6 +81,9 @@ static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 {
 	atomic64_inc(&f->counters[counter]);
 }
+
+/* Bytes of the frame that `buf` begins with, by its header; all of them if that cannot be. */
+size_t hw_frame_len(const void *buf, size_t len);
 
 /* Event frame `buf`, all of it. 0 or -EBADMSG. */
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);
@@ -109,18 +126,22 @@ static inline bool hw_in_use(struct dentry *dentry)
 	return d_count(dentry) > 1; /* one is ours */
 }
 
-/* Marks on the object itself or on the whole file system. */
-bool hw_is_watched(struct inode *inode);
+void hw_watched_init(struct hw_file *f); /* when the device is opened */
 
-/* Whether a watched inode has no name in the cache: nothing but asking leads to it. */
+/* Marks on the object itself or on the whole file system; on the file system alone. */
+bool hw_is_watched(struct inode *inode);
+bool hw_sb_is_watched(struct super_block *sb);
+
+/* Whether a watched inode may have no name in the cache: nothing but asking leads to it. */
 bool hw_lost_watch(struct hw_file *f);
 
-/* Of such inodes, those that have no link on the host any more: their watchers are told of the end.
- */
-void hw_end_lost_watches(struct hw_file *f);
+/* Of such inodes, those of this type that have no link on the host any more: their watchers are
+ * told of the end, now or, where there are many, later. HW_TYPE_NONE: of any type. */
+void hw_end_lost_watches(struct hw_file *f, u16 type);
 
-/* The next watched inode behind `last`, whose reference is dropped; NULL at the end. Owned. */
-struct inode *hw_next_watched(struct super_block *sb, struct inode *last);
+/* The next inode, or watched one, behind `last`, whose reference is dropped; NULL at the end.
+ * Owned. */
+struct inode *hw_next_inode(struct super_block *sb, struct inode *last, bool watched);
 
 /* Finds the place of an event that may concern a watcher: 0, or -errno and the event counted. */
 int hw_event_place(struct hw_file *f, const char *path, u32 len, struct hw_place *ret);

@@ -82,9 +82,28 @@ static void tell_halves(struct hw_file *f, struct move *m)
 		fsnotify_inode(from ? from : to, FS_MOVE_SELF);
 }
 
+/* One event with both sides reads the name of what moved: it is that name while its directory is
+ * locked. False if it is another one already. */
+static bool tell_whole(struct hw_place *from, struct hw_place *to, struct inode *replaced,
+		       struct dentry *moved)
+{
+	struct inode *dir = d_inode(to->dir);
+	bool ret;
+
+	inode_lock_nested(dir, I_MUTEX_PARENT);
+	ret = moved->d_parent == to->dir && !d_unhashed(moved) &&
+	      moved->d_name.len == to->name.len &&
+	      memcmp(moved->d_name.name, to->text, to->name.len) == 0;
+	if (ret)
+		fsnotify_move(d_inode(from->dir), dir, &from->name, d_is_dir(moved), replaced,
+			      moved);
+	inode_unlock(dir);
+	return ret;
+}
+
 static bool is_whole(struct hw_file *f, struct move *m)
 {
-	if (!f->from.dir || !m->moved)
+	if (!f->from.dir || !f->place.dir || !m->moved)
 		return false;
 	return !m->source || d_inode(m->source) == d_inode(m->moved);
 }
@@ -108,17 +127,14 @@ static void tell_move(struct hw_file *f, struct move *m)
 		hw_count(f, HW_OWN);
 		return;
 	}
-	if (is_whole(f, m))
-		fsnotify_move(d_inode(f->from.dir), d_inode(f->place.dir), &f->from.name,
-			      m->told->type == HW_TYPE_DIR, m->target ? d_inode(m->target) : NULL,
-			      m->moved);
-	else
+	if (!is_whole(f, m) ||
+	    !tell_whole(&f->from, &f->place, m->target ? d_inode(m->target) : NULL, m->moved))
 		tell_halves(f, m);
 	/* the last reference of what was replaced tells those who watch it */
 	if (replaced)
 		d_drop(m->target);
 	if (!m->target && (m->told->flags & HW_FLAG_REPLACED))
-		hw_end_lost_watches(f);
+		hw_end_lost_watches(f, m->told->type);
 	hw_count(f, HW_TOLD);
 }
 
@@ -132,8 +148,10 @@ static void move_entry(struct hw_file *f, struct move *m)
 		dput(m->target);
 		m->target = NULL;
 	}
+	/* what is mounted below a directory stays, and the tree is connected again when it is met
+	 */
 	if (m->source && m->moved != m->source)
-		d_invalidate(m->source);
+		d_drop(m->source);
 	if (f->from.dir)
 		hw_refresh_dir(f, f->from.dir);
 	if (f->place.dir)
@@ -143,7 +161,6 @@ static void move_entry(struct hw_file *f, struct move *m)
 
 static void exchange_entries(struct hw_file *f, struct move *m)
 {
-	struct inode *from = d_inode(f->from.dir), *to = d_inode(f->place.dir);
 	struct dentry *back;
 
 	unhash_file(m->source);
@@ -153,9 +170,9 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	hw_refresh_dir(f, f->from.dir);
 	hw_refresh_dir(f, f->place.dir);
 	if (m->moved && !is_own(f, &f->from, &f->place, m->moved))
-		fsnotify_move(from, to, &f->from.name, d_is_dir(m->moved), NULL, m->moved);
+		(void)tell_whole(&f->from, &f->place, NULL, m->moved); /* or it moved on here */
 	if (back && !is_own(f, &f->place, &f->from, back))
-		fsnotify_move(to, from, &f->place.name, d_is_dir(back), NULL, back);
+		(void)tell_whole(&f->place, &f->from, NULL, back);
 	hw_count(f, m->moved || back ? HW_TOLD : HW_MISSED);
 	dput(back);
 }

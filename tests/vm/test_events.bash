@@ -42,6 +42,20 @@ test_rename_is_a_pair_with_one_cookie() {
 		"$name/sub/ MOVED_TO new 2"
 }
 
+# The agent is late, and the file is gone before it is told.
+test_changes_of_a_file_that_is_gone_are_told() {
+	: >"$dir/file"
+	guest_watch A "$events" "/mnt/$name" || return 1
+	vm_run 'killall -STOP hostwatch-guest' || return 1
+	echo text >>"$dir/file"
+	rm "$dir/file"
+	vm_run 'killall -CONT hostwatch-guest' || return 1
+	guest_expect A \
+		"$name/ MODIFY file" \
+		"$name/ CLOSE_WRITE,CLOSE file" \
+		"$name/ DELETE file"
+}
+
 test_directories_are_told_as_such() {
 	guest_watch A "$events" "/mnt/$name" || return 1
 	mkdir "$dir/one"

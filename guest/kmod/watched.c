@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who wants to know. What is watched has mostly a name in the cache, and events find it by that.
+ * When memory was short the name may be gone, and nothing but a walk over all inodes tells whether
+ * that is so. Walks that are long are made seldom: what they would tell is then assumed, or waits.
+ */
+#include "hostwatch.h"
+
+#include "compat.h"
+#include <linux/ktime.h>
+
+#define WALK_SHORT_NS (1 * NSEC_PER_MSEC)
+#define WALK_PAUSE 16 /* times as long as the walk */
+#define ENDS_MAX 256u /* inodes in a row that the server is asked for */
+
+/* By others than us. A mark for nothing but what ours is for is not told from it; fanotify does not
+ * mark a FUSE file system as a whole. */
+bool hw_sb_is_watched(struct super_block *sb)
+{
+	return READ_ONCE(sb->s_fsnotify_mask) & ALL_FSNOTIFY_EVENTS & ~HW_ECHO_MASK & ~FS_ISDIR &
+	       ~FS_EVENT_ON_CHILD;
+}
+
+bool hw_is_watched(struct inode *inode)
+{
+	return READ_ONCE(inode->i_fsnotify_mask) || hw_sb_is_watched(inode->i_sb);
+}
+
+struct inode *hw_next_inode(struct super_block *sb, struct inode *last, bool watched)
+{
+	struct inode *inode = last, *ret = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	if (!inode)
+		inode = list_entry(&sb->s_inodes, struct inode, i_sb_list);
+	list_for_each_entry_continue(inode, &sb->s_inodes, i_sb_list)
+	{
+		if (watched && !READ_ONCE(inode->i_fsnotify_mask))
+			continue;
+		ret = igrab(inode);
+		if (ret)
+			break;
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(last);
+	cond_resched();
+	return ret;
+}
+
+static bool is_reachable(struct dentry *dentry)
+{
+	bool ret = true;
+
+	rcu_read_lock();
+	while (ret && !IS_ROOT(dentry)) {
+		ret = !d_unhashed(dentry);
+		dentry = READ_ONCE(dentry->d_parent);
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+/* A directory's only name is in the cache or it is not; of a file one is enough. */
+static bool has_name(struct inode *inode)
+{
+	struct dentry *alias = d_find_any_alias(inode);
+	bool ret = alias && is_reachable(alias);
+
+	dput(alias);
+	return ret;
+}
+
+/* ---- how often ---- */
+
+static bool is_due(const struct hw_walk *walk)
+{
+	return walk->took_ns <= WALK_SHORT_NS ||
+	       ktime_get_ns() - walk->end_ns >= walk->took_ns * WALK_PAUSE;
+}
+
+static void walked(struct hw_walk *walk, u64 begin_ns)
+{
+	walk->end_ns = ktime_get_ns();
+	walk->took_ns = walk->end_ns - begin_ns;
+}
+
+bool hw_lost_watch(struct hw_file *f)
+{
+	struct super_block *sb = f->mnt->mnt_sb;
+	struct inode *inode = NULL;
+	u64 begin_ns = ktime_get_ns();
+	bool ret = false;
+
+	if (!hw_sb_has_watchers(sb))
+		return false;
+	if (!is_due(&f->lost))
+		return true;
+	while (!ret && (inode = hw_next_inode(sb, inode, true)))
+		ret = inode->i_nlink != 0 && !has_name(inode);
+	iput(inode);
+	walked(&f->lost, begin_ns);
+	return ret;
+}
+
+/* ---- their end ---- */
+
+static void end_if_deleted(struct hw_file *f, struct inode *inode)
+{
+	struct dentry *dentry = d_obtain_alias(igrab(inode));
+
+	if (IS_ERR(dentry))
+		return;
+	if (hw_is_deleted(f, dentry) && !d_is_dir(dentry))
+		fsnotify_link_count(inode);
+	dput(dentry);
+}
+
+static bool may_have_ended(const struct hw_file *f, struct inode *inode)
+{
+	return S_ISDIR(inode->i_mode) ? f->ends_dirs : f->ends_others;
+}
+
+/* Some of them, behind those that the calls before looked at. False: that was the last one. */
+static bool end_some(struct hw_file *f)
+{
+	struct super_block *sb = f->mnt->mnt_sb;
+	unsigned int skip = f->ends_at, asked = 0;
+	struct inode *inode = NULL;
+
+	while (asked < ENDS_MAX && (inode = hw_next_inode(sb, inode, true))) {
+		if (!may_have_ended(f, inode) || has_name(inode))
+			continue;
+		if (skip > 0) {
+			skip--;
+			continue;
+		}
+		end_if_deleted(f, inode);
+		asked++;
+	}
+	iput(inode);
+	f->ends_at += asked;
+	return asked == ENDS_MAX;
+}
+
+static void end_later(struct hw_file *f)
+{
+	u64 pause_ns = f->ends.took_ns * WALK_PAUSE;
+
+	schedule_delayed_work(&f->ends_work, nsecs_to_jiffies(pause_ns) + 1);
+}
+
+static void end_now(struct hw_file *f)
+{
+	u64 begin_ns = ktime_get_ns();
+	bool more = end_some(f);
+
+	walked(&f->ends, begin_ns);
+	if (more || f->ends_again) {
+		if (!more) {
+			f->ends_at = 0;
+			f->ends_again = false;
+		}
+		end_later(f);
+		return;
+	}
+	f->ends_at = 0;
+	f->ends_dirs = false;
+	f->ends_others = false;
+}
+
+static void work_on_ends(struct work_struct *work)
+{
+	struct hw_file *f = container_of(to_delayed_work(work), struct hw_file, ends_work);
+
+	mutex_lock(&f->lock);
+	if (f->mnt && hw_sb_has_watchers(f->mnt->mnt_sb)) {
+		hw_echo_telling(f->echo, true);
+		end_now(f);
+		hw_echo_telling(f->echo, false);
+	}
+	mutex_unlock(&f->lock);
+}
+
+void hw_end_lost_watches(struct hw_file *f, u16 type)
+{
+	if (!hw_sb_has_watchers(f->mnt->mnt_sb))
+		return;
+	if (type != HW_TYPE_DIR)
+		f->ends_others = true;
+	if (type == HW_TYPE_DIR || type == HW_TYPE_NONE)
+		f->ends_dirs = true;
+	if (delayed_work_pending(&f->ends_work))
+		f->ends_again = f->ends_at > 0;
+	else if (is_due(&f->ends))
+		end_now(f);
+	else
+		end_later(f);
+}
+
+void hw_watched_init(struct hw_file *f)
+{
+	INIT_DELAYED_WORK(&f->ends_work, work_on_ends);
+}
