@@ -26,6 +26,9 @@ struct hw_inject_ops {
 	/* 0, also when this event could not be handed on, which is logged; -ENODEV: the mount went;
 	 * -EPIPE: whoever read went. */
 	int (*event)(struct hw_inject *inject, const struct hw_told *told);
+	/* Hands on what event() has kept, with the same results: of -ENODEV, events since the last
+	 * flush may be lost. NULL: it keeps nothing. */
+	int (*flush)(struct hw_inject *inject);
 	/* The host said hello. May be NULL. */
 	void (*hello)(struct hw_inject *inject, const struct hw_frame_hello *hello,
 		      const char *share);

@@ -209,8 +209,21 @@ static int take_event(struct hw_link *link, const void *bytes, size_t len,
 	return 0;
 }
 
+static int flush(struct hw_link *link, uint64_t now_ms)
+{
+	int r = 0;
+
+	if (link->inject && link->inject->ops->flush)
+		r = link->inject->ops->flush(link->inject);
+	if (r == -ENODEV) {
+		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		close_inject(link);
+	}
+	return r;
+}
+
 /* Every frame that is complete. -EPIPE ends the program, other errors are this connection's. */
-static int take_frames(struct hw_link *link, uint64_t now_ms)
+static int take_complete(struct hw_link *link, uint64_t now_ms)
 {
 	uint32_t code = (uint32_t)link->mount->notify_code;
 	size_t at = 0;
@@ -246,6 +259,18 @@ static int take_frames(struct hw_link *link, uint64_t now_ms)
 	memmove(link->bytes, link->bytes + at, link->len - at);
 	link->len -= at;
 	return 0;
+}
+
+static int take_frames(struct hw_link *link, uint64_t now_ms)
+{
+	const struct hw_position before = *link->seen;
+	int r = take_complete(link, now_ms);
+	int flushed = r == -ENODEV ? r : flush(link, now_ms);
+
+	/* what was kept is lost with the mount: it has to be told again */
+	if (flushed == -ENODEV)
+		*link->seen = before;
+	return r < 0 ? r : flushed;
 }
 
 /* ---- the connection ---- */

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define BUSY_MS 1000
@@ -23,6 +22,8 @@ struct module {
 	int fd; /* owned */
 	struct hw_mountinfo info; /* of what it is bound to */
 	int said; /* the error that was logged last: not repeated */
+	size_t len;
+	unsigned char frames[HW_GUEST_WRITE_MAX]; /* whole ones, not written yet */
 };
 
 static const struct {
@@ -109,44 +110,64 @@ static int open_module(const struct hw_mount *mount, struct hw_inject **ret,
 	return 0;
 }
 
-/* The device knows the default code only; a frame is one write. */
-static ssize_t write_frame(const struct module *module, const struct hw_told *told)
+/* Bytes of the first frame behind `at`. */
+static size_t frame_len(const struct module *module, size_t at)
 {
-	unsigned char head[HW_FRAME_HEADER_BYTES];
-	uint32_t code = HW_FUSE_NOTIFY_FSNOTIFY;
-	struct iovec parts[2] = {
-		{ .iov_base = head, .iov_len = sizeof(head) },
-		{ .iov_base = (unsigned char *)told->bytes + sizeof(head),
-		  .iov_len = told->len - sizeof(head) },
-	};
+	uint32_t len = 0;
 
-	if (module->mount->notify_code == code)
-		return write(module->fd, told->bytes, told->len);
-	memcpy(head, told->bytes, sizeof(head));
-	for (unsigned i = 0; i < 4; i++, code >>= 8)
-		head[4 + i] = (unsigned char)(code & 0xff);
-	return writev(module->fd, parts, 2);
+	for (unsigned i = 4; i; i--)
+		len = len << 8 | module->frames[at + i - 1];
+	return len;
 }
 
-static int tell_module(struct hw_inject *inject, const struct hw_told *told)
+/* Frames behind one that is refused are none the worse for it. */
+static size_t pass_refused(struct module *module, size_t at, int error)
+{
+	if (error != module->said)
+		hw_warning("[mount %s] the module did not take an event: %s", module->mount->name,
+			   strerror(error));
+	module->said = error;
+	return at + frame_len(module, at);
+}
+
+static int flush_module(struct hw_inject *inject)
 {
 	struct module *module = (struct module *)inject;
 	struct pollfd pollfd = { .fd = module->fd, .events = POLLOUT };
+	size_t at = 0;
 
-	for (;;) {
-		if (write_frame(module, told) >= 0)
-			return 0;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0)
-			break;
+	while (at < module->len) {
+		ssize_t n = write(module->fd, module->frames + at, module->len - at);
+
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno == ENODEV || errno == ENOTCONN)
+			return -ENODEV;
+		else if (errno != EINTR && (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0))
+			at = pass_refused(module, at, errno);
 	}
-	if (errno == ENODEV || errno == ENOTCONN)
-		return -ENODEV;
-	if (errno != module->said)
-		hw_warning("[mount %s] the module did not take event %llu: %s", module->mount->name,
-			   (unsigned long long)told->event->seq, strerror(errno));
-	module->said = errno;
+	module->len = 0;
+	return 0;
+}
+
+/* The device knows the default code only. */
+static int tell_module(struct hw_inject *inject, const struct hw_told *told)
+{
+	struct module *module = (struct module *)inject;
+	unsigned char *frame;
+	uint32_t code = HW_FUSE_NOTIFY_FSNOTIFY;
+
+	if (told->len > sizeof(module->frames) - module->len) {
+		int r = flush_module(inject);
+
+		if (r < 0)
+			return r;
+	}
+	frame = module->frames + module->len;
+	memcpy(frame, told->bytes, told->len);
+	for (unsigned i = 0; i < 4; i++, code >>= 8)
+		frame[4 + i] = (unsigned char)(code & 0xff);
+	module->len += told->len;
 	return 0;
 }
 
@@ -188,6 +209,7 @@ static void close_module(struct hw_inject *inject)
 const struct hw_inject_ops hw_inject_module = {
 	.open = open_module,
 	.event = tell_module,
+	.flush = flush_module,
 	.describe = describe_module,
 	.is_there = module_is_there,
 	.close = close_module,
