@@ -67,10 +67,15 @@ traces_end() { # WHERE
 # ---- who watches ----
 
 # Until the guest has told what the host did up to now: then a program that begins is not told of it. What watches the barriers stays.
+# Where the agent has just met another daemon, a rescan may stand for the first barrier.
 traces_drain() {
-	host_sync || return 1
-	traces_barrier=$((traces_barrier + 1))
-	traces_ask mount "barrier $traces_barrier" "barrier $traces_barrier" && host_sync && vm_wait "^B .* CREATE $traces_barrier\$"
+	local try
+	for try in 1 2 3 4; do
+		traces_barrier=$((traces_barrier + 1))
+		host_sync && traces_ask mount "barrier $traces_barrier" "barrier $traces_barrier" && host_sync || return 1
+		vm_seconds=$((vm_seconds / 2)) vm_wait "^B .* CREATE $traces_barrier\$" 2>/dev/null && return 0
+	done
+	vm_fail "no barrier is told after $try"
 }
 
 traces_watch() { # WHERE
