@@ -9,7 +9,7 @@ tree=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 export B tree
 unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET
 
-DEADLINE=20 # seconds for whatever should happen soon
+DEADLINE=60 # seconds for whatever should happen soon; the machine may stall
 
 skip() {
 	echo "$*"
@@ -67,6 +67,18 @@ finish() {
 		cat err 2>/dev/null
 		fail "exit status $status"
 	}
+}
+
+# Stops a program until thaw: what is done meanwhile it finds all at once, however slowly it is done here.
+freeze() {
+	local end=$((SECONDS + DEADLINE))
+	kill -STOP "$1"
+	until grep -q '^State:.T' "/proc/$1/status"; do
+		[ $SECONDS -lt $end ] || fail "it does not stop"
+	done
+}
+thaw() {
+	kill -CONT "$1"
 }
 
 # An event's line without what differs from run to run.

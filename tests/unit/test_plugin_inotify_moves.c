@@ -206,6 +206,7 @@ static void halves_are_never_split_while_another_task_renames(void **state)
 	struct fixture f;
 	int status;
 
+	rh_patient = true;
 	start(&f, state, long_window);
 	touch(f.a, "x");
 	rh_expect(f.rh, 1);
@@ -226,6 +227,7 @@ static void halves_are_never_split_while_another_task_renames(void **state)
 	}
 	assert_int_equal(f.rh->lost, 0);
 	fixture_end(&f);
+	rh_patient = false;
 }
 
 static void a_move_from_a_forgotten_directory_comes_from_outside(void **state)
