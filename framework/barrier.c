@@ -28,6 +28,7 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 {
 	barrier->begun = true;
 	hw_share_check_root(share);
+	share->drained_ns = hw_now_coarse_ns();
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
 		struct hw_watcher *watcher = &share->watchers[i];
 		uint64_t begun = watcher->scans_begun;

@@ -406,7 +406,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 		return;
 	hw_scan_touched(share, dir);
 	if (waits(share)) {
-		hw_hint_later(share, dir, name, len, hint->what, ino_of(hint));
+		hw_hint_later(share, dir, name, len, hint->what & ~HW_HINT_ARRIVED, ino_of(hint));
 		return;
 	}
 	c.id = hw_tree_find(&share->tree, dir, name, len);

@@ -303,7 +303,8 @@ static void later(struct hw_share *share, const struct place *from, const struct
 		hw_hint_later(share, from->dir, from->name, from->len,
 			      to->dir ? HW_HINT_MOVED : HW_HINT_GONE, 0);
 	if (to->dir)
-		hw_hint_later(share, to->dir, to->name, to->len, HW_HINT_MOVED, 0);
+		hw_hint_later(share, to->dir, to->name, to->len,
+			      from->dir ? HW_HINT_MOVED : HW_HINT_ARRIVED, 0);
 }
 
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,

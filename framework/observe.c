@@ -218,6 +218,17 @@ static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat
 	return best;
 }
 
+/* The kernel may know better than a birth time that something was not made here. */
+static enum hw_arrival arrival_of(const struct hw_observation *o, const struct hw_item *item)
+{
+	int64_t since = o->since_ns;
+
+	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)) &&
+	    o->share->arrived_since_ns > since)
+		since = o->share->arrived_since_ns;
+	return hw_fill_arrival(o->share, &item->stat, since);
+}
+
 static void find_source(struct hw_observation *o, struct hw_item *item)
 {
 	uint32_t id = gone_source(o, &item->stat);
@@ -229,7 +240,7 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 			(void)pin_moved_dir(o, item);
 	}
 	if (!id) {
-		item->arrival = (uint8_t)hw_fill_arrival(o->share, &item->stat, o->since_ns);
+		item->arrival = (uint8_t)arrival_of(o, item);
 		return;
 	}
 	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */

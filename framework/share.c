@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define FILL_BUDGET 16384u /* entries listed in place in one turn */
-#define SLACK_NS INT64_C(1000000000)
+#define SLACK_NS INT64_C(1000000000) /* what is younger belongs to what happens now */
 
 int64_t hw_now_coarse_ns(void)
 {
@@ -77,27 +77,57 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 
 /* ---- settling ---- */
 
+/* All that happened before was found: by the hints that were read, and by scans. */
+static int64_t found_until(const struct hw_share *share)
+{
+	int64_t until = share->drained_ns;
+
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
+		const struct hw_watcher *watcher = &share->watchers[i];
+
+		if (watcher->state == HW_WATCHER_RUNNING && watcher->directories &&
+		    watcher->plugin->flags & HW_PLUGIN_SCANS && watcher->polled_ns < until)
+			until = watcher->polled_ns;
+	}
+	return until;
+}
+
 void hw_share_settle(struct hw_share *share)
 {
 	share->settle_start_ns = 0;
 	hw_timer_set(share->settle_timer, 0);
 	if (!share->suspects.count)
 		return;
-	int64_t since = share->observe_since_ns, begun = hw_now_coarse_ns();
+	int64_t since = share->observe_since_ns;
 
 	share->observe_since_ns = 0;
 	hw_observe(share, since);
-	share->since_ns = begun;
+	share->since_ns = found_until(share);
 }
 
-/* What is born before the last observation ended, or well before the first hint that waits, is not
- * new. */
+void hw_share_drain(struct hw_share *share)
+{
+	int64_t begun = hw_now_coarse_ns();
+
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
+		struct hw_watcher *watcher = &share->watchers[i];
+
+		if (watcher->state == HW_WATCHER_RUNNING && watcher->plugin->flush &&
+		    !(watcher->plugin->flags & HW_PLUGIN_SCANS))
+			(void)watcher->plugin->flush(
+				watcher->instance->self); /* what fails now is read later */
+	}
+	share->drained_ns = begun;
+}
+
+/* What is born before the queues were last read to their end, before an observation, is not new.
+ * Nor is what the kernel says has arrived and is older than what happens now. */
 void hw_share_note_since(struct hw_share *share)
 {
-	int64_t quiet = share->turn_ns - SLACK_NS;
-
-	if (!share->observe_since_ns)
-		share->observe_since_ns = quiet > share->since_ns ? quiet : share->since_ns;
+	if (share->observe_since_ns)
+		return;
+	share->observe_since_ns = share->since_ns;
+	share->arrived_since_ns = share->turn_ns - SLACK_NS;
 }
 
 void hw_share_begin_settling(struct hw_share *share)
@@ -119,9 +149,12 @@ static void settle_fired(void *arg, struct hw_timer *timer)
 
 	if (end > longest)
 		end = longest;
-	if (now < end)
+	if (now < end) {
 		hw_timer_set(timer, end - now);
-	else if (share->state == HW_SHARE_ONLINE && hw_scan_is_idle(share))
+		return;
+	}
+	hw_share_drain(share);
+	if (share->state == HW_SHARE_ONLINE && hw_scan_is_idle(share))
 		hw_share_settle(share);
 	else
 		hw_timer_set(timer, share->settle_ns);
@@ -373,7 +406,7 @@ static void root_fired(void *arg, struct hw_timer *timer)
 static void begin_history(struct hw_share *share)
 {
 	share->silent = false;
-	share->since_ns = share->begun_ns;
+	share->since_ns = share->drained_ns = share->begun_ns;
 	for (uint32_t i = 0; i < HW_WATCHERS_MAX; i++)
 		share->watchers[i].polled_ns = share->begun_ns;
 }

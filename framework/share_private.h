@@ -125,11 +125,14 @@ struct hw_share {
 	uint64_t settle_start_ns; /* loop time of the first hint that waits, 0: none */
 	uint64_t settle_last_ns; /* of the last one */
 	int64_t observe_since_ns; /* since_ns as it was then, 0: none waits */
+	int64_t arrived_since_ns; /* the same of what is said to have arrived */
 	bool walking; /* directories are being listed */
 	bool lost_while_arming;
 	int64_t begun_ns; /* CLOCK_REALTIME_COARSE when it started */
 	struct hw_timer *kick_timer; /* owned */
-	int64_t since_ns; /* CLOCK_REALTIME_COARSE when the last observation began */
+	int64_t since_ns; /* same clock: what was born before was found by the last observation */
+	int64_t drained_ns; /* CLOCK_REALTIME_COARSE before the queues were last read to their end
+			     */
 	int64_t turn_ns; /* the same clock at the end of the last turn */
 	uint64_t turn_first_seq; /* the first number of this turn */
 	uint64_t told_seq; /* what listeners were told */
@@ -169,6 +172,7 @@ int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file time
 /* share.c */
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 void hw_share_settle(struct hw_share *share); /* observes what waits, now */
+void hw_share_drain(struct hw_share *share); /* the watchers tell all that the kernel has queued */
 void hw_share_note_since(struct hw_share *share); /* before the first of what waits is noted */
 void hw_share_begin_settling(struct hw_share *share);
 void hw_share_kick(struct hw_share *share); /* makes sure that a turn ends */
