@@ -49,7 +49,8 @@ static int teardown(void **state)
 static int load_bytes(struct fixture *fixture, const char *bytes, size_t len)
 {
 	tempdir_write(fixture->dir, "conf", bytes, len);
-	return hw_config_load(fixture->file, NULL, fixture->loader, &fixture->errors, &fixture->config);
+	return hw_config_load(fixture->file, NULL, fixture->loader, &fixture->errors,
+			      &fixture->config);
 }
 
 static void accepted(struct fixture *fixture, const char *text)
