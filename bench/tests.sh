@@ -184,7 +184,7 @@ test_poll() {
 	start_contender "$1" "$work/tree"
 	if [ -n "$pid" ]; then
 		"$bin/meter" rest "$pid" "$scratch/out" 300 60000 >/dev/null # a pass may be on its way
-		if spell=$("$bin/meter" spell "$pid" 500 $((100 * (files + directories))) 150000); then
+		if spell=$("$bin/meter" spell "$pid" 1500 $((100 * (files + directories))) 150000); then
 			record poll "$1" wall_ns "$(value spell_ns "$spell")" cpu_ns "$(value spell_cpu_ns "$spell")" \
 				entries $((files + directories))
 		else

@@ -62,7 +62,7 @@ static void change_with_few_descriptors(struct fixture *f, rlim_t count)
 {
 	enum { DIRS = 150 };
 
-	if (!world_has_watcher(f->watcher, f->root))
+	if (!world_has_watcher(f->watcher, f->dir))
 		skip();
 	populate(f, DIRS);
 	fixture_watch(f, allow_descriptors, &count);

@@ -68,7 +68,7 @@ void fixture_watch(struct fixture *f, program_prepare_fn *prepare, void *arg)
 {
 	const char *watcher = f->watcher ? f->watcher : "auto";
 
-	if (!prepare && f->watcher && !world_has_watcher(f->watcher, f->root))
+	if (!prepare && f->watcher && !world_has_watcher(f->watcher, f->dir))
 		skip();
 	if (!f->replay.told)
 		replay_begin(&f->replay, f->root);

@@ -132,17 +132,22 @@ void world_become_nobody(void *arg)
 	(void)prctl(PR_SET_PDEATHSIG, 9); /* lost with the user */
 }
 
-bool world_has_watcher(const char *name, const char *root)
+bool world_has_watcher(const char *name, const char *dir)
 {
 	struct program p;
+	char *plain = strdup(world_path(dir, "plain"));
 
+	assert_non_null(plain);
+	world_mkdir(plain);
 	PROGRAM_START(&p, NULL, NULL, HOSTWATCH, "watch", "--exit-after-idle", "1ms", "--watcher",
-		      name, root);
+		      name, plain);
 	bool has = program_end(&p, 0) == 0 && strstr(p.err.bytes, name) &&
 		   strstr(p.err.bytes, "named by the user");
 
 	if (!has)
 		print_message("%s: %s", name, p.err.bytes);
 	program_free(&p);
+	(void)rmdir(plain); /* it stays empty, and goes with the rest otherwise */
+	free(plain);
 	return has;
 }

@@ -12,7 +12,9 @@
 void world_need_root(void);
 /* A mount namespace of this process's own, once: what it mounts nobody else sees. Skips. */
 void world_need_mounts(void);
-bool world_has_watcher(const char *name, const char *root);
+/* Does it work on the filesystem of `dir`? Asked of a plain directory that is made there: what is
+ * under test may be why it fails on the share. */
+bool world_has_watcher(const char *name, const char *dir);
 
 /* A scratch directory on disk, or the one given; everybody may enter. Fails the test. */
 char *world_scratch(void);
