@@ -32,6 +32,7 @@ man install-man:
 	@echo "man pages are left out: scdoc is missing (apt-get install scdoc)"
 endif
 
+#: make check-docs, man   the manual against the programs; the pages into build/man/
 # The pages are compared with what the programs say themselves.
 check-docs: $(programs) $(modules) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)
