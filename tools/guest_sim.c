@@ -213,9 +213,22 @@ static int serve(struct sim *sim, int fd)
 	return r;
 }
 
+/* Told once until it is another reason, or there was a connection. */
+static void tell_failure(const struct sim *sim, int error, int *told)
+{
+	char quoted[300];
+
+	if (error == *told)
+		return;
+	*told = error;
+	fprintf(stderr, "guest-sim: %s: cannot %s: %s; trying again\n",
+		hw_quote(quoted, sizeof(quoted), sim->channel.path, strlen(sim->channel.path)),
+		sim->channel.listen ? "listen" : "connect", strerror(-error));
+}
+
 static int run(struct sim *sim)
 {
-	int wait_ms = RETRY_MIN_MS;
+	int wait_ms = RETRY_MIN_MS, told = 0;
 
 	for (;;) {
 		int fd = -1;
@@ -232,8 +245,12 @@ static int run(struct sim *sim)
 		if (fd >= 0 && sim->told_epoch != 0)
 			wait_ms = RETRY_MIN_MS;
 		(void)fflush(stdout); /* as in serve() */
-		if (fd >= 0)
+		if (fd >= 0) {
 			fprintf(stderr, "guest-sim: disconnected: %s\n", strerror(-r));
+			told = 0;
+		} else {
+			tell_failure(sim, r, &told);
+		}
 		(void)poll(NULL, 0, wait_ms); /* nothing to wait for but time */
 		wait_ms = 2 * wait_ms < RETRY_MAX_MS ? 2 * wait_ms : RETRY_MAX_MS;
 	}
@@ -243,8 +260,10 @@ static int run(struct sim *sim)
 
 static const char usage[] =
 	"usage: hostwatch guest-sim [OPTION]... CHANNEL\n"
+	"\n"
 	"Plays the guest of a virtiofs sink and prints what it is told. CHANNEL is unix:PATH or\n"
 	"hybrid-vsock:PATH:PORT.\n"
+	"\n"
 	"      --listen         wait for the host to connect (of a hybrid channel: play the VMM)\n"
 	"      --epoch HEX      the history seen last, with --seq\n"
 	"      --seq N          the last event seen\n"
@@ -252,7 +271,7 @@ static const char usage[] =
 	"      --code N         notify code, as the sink's notify_code\n"
 	"      --json           print JSON lines\n"
 	"      --exit-after N   end after N events\n"
-	"      --help           this text\n";
+	"  -h, --help           this text\n";
 
 static const struct option long_options[] = {
 	{ "listen", no_argument, NULL, 'l' },
@@ -312,22 +331,43 @@ static bool parse_option(struct sim *sim, int option, const char *value, bool *l
 	}
 }
 
-/* 0, 1 when help was asked for, -EINVAL. */
+static int complain(const char *what, const char *value)
+{
+	char quoted[300];
+
+	fprintf(stderr, "guest-sim: %s%s%s: see hostwatch guest-sim --help\n", what,
+		value ? " " : "",
+		value ? hw_quote(quoted, sizeof(quoted), value, strlen(value)) : "");
+	return -EINVAL;
+}
+
+/* 0, 1 when help was asked for, -EINVAL, which was told. */
 static int parse_arguments(struct sim *sim, int argc, char **argv)
 {
 	bool listen = false;
-	int option;
+	int option, index = 0;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
 		if (option == 'h')
 			return 1;
-		if (!parse_option(sim, option, optarg, &listen))
-			return -EINVAL;
+		if (option == '?')
+			return -EINVAL; /* getopt has told */
+		if (!parse_option(sim, option, optarg, &listen)) {
+			char what[64];
+
+			(void)snprintf(what, sizeof(what), "--%s: bad value",
+				       long_options[index].name);
+			return complain(what, optarg);
+		}
 	}
-	if (optind + 1 != argc || (sim->epoch == 0 && sim->seq != 0))
-		return -EINVAL;
-	return hw_guest_channel_parse(argv[optind], listen, &sim->channel);
+	if (optind + 1 != argc)
+		return complain(optind == argc ? "which channel?" : "one channel only", NULL);
+	if (sim->epoch == 0 && sim->seq != 0)
+		return complain("--seq needs --epoch", NULL);
+	if (hw_guest_channel_parse(argv[optind], listen, &sim->channel) < 0)
+		return complain("no channel (unix:PATH, hybrid-vsock:PATH:PORT):", argv[optind]);
+	return 0;
 }
 
 int tool_guest_sim(int argc, char **argv)
@@ -341,7 +381,8 @@ int tool_guest_sim(int argc, char **argv)
 	sim.line = HW_BUF_GROWING(HW_JSON_EVENT_MAX);
 	r = parse_arguments(&sim, argc, argv);
 	if (r != 0) {
-		(void)fputs(usage, r > 0 ? stdout : stderr);
+		if (r > 0)
+			(void)fputs(usage, stdout); /* as elsewhere, the end finds what failed */
 		return r > 0 ? 0 : HW_EXIT_USAGE;
 	}
 	r = run(&sim);

@@ -191,13 +191,18 @@ static void guest_connects_through_a_hybrid_channel(void **state)
 
 static void wrong_command_lines_are_refused(void **state)
 {
-	static const char *const bad[][3] = {
-		{ "tcp:1", NULL },
-		{ "--seq", "1", NULL },
-		{ "--code=9", "unix:/x", NULL },
-		{ "--epoch=-1", "unix:/x", NULL },
-		{ "hybrid-vsock:/x", NULL },
-		{ "unix:", NULL },
+	static const struct {
+		const char *options[4];
+		const char *why;
+	} bad[] = {
+		{ { "tcp:1", NULL }, "\"tcp:1\"" },
+		{ { "--seq", "1", "unix:/x", NULL }, "--seq needs --epoch" },
+		{ { "--code=9", "unix:/x", NULL }, "--code: bad value \"9\"" },
+		{ { "--epoch=-1", "unix:/x", NULL }, "--epoch: bad value \"-1\"" },
+		{ { "hybrid-vsock:/x", NULL }, "\"hybrid-vsock:/x\"" },
+		{ { "unix:", NULL }, "\"unix:\"" },
+		{ { "--listen", NULL }, "which channel?" },
+		{ { "unix:/x", "unix:/y", NULL }, "one channel only" },
 	};
 	struct rig *rig = *state;
 
@@ -205,10 +210,22 @@ static void wrong_command_lines_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct sim sim;
 
-		sim_start(rig, &sim, bad[i]);
+		sim_start(rig, &sim, bad[i].options);
 		assert_int_equal(sim_status(rig, &sim), 2);
-		assert_non_null(strstr(sim.text, "usage: hostwatch guest-sim"));
+		if (!strstr(sim.text, bad[i].why))
+			fail_msg("not '%s': %s", bad[i].why, sim.text);
 	}
+}
+
+static void a_host_that_is_not_there_is_told(void **state)
+{
+	struct rig *rig = *state;
+	struct sim sim;
+
+	require_program();
+	SIM_START(rig, &sim, "unix:%s/nobody");
+	sim_expect(rig, &sim, "cannot connect: No such file or directory; trying again");
+	sim_end(rig, &sim);
 }
 
 int main(int argc, char **argv)
@@ -226,6 +243,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(guest_connects_through_a_hybrid_channel, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(wrong_command_lines_are_refused, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(a_host_that_is_not_there_is_told, rig_setup,
 						rig_teardown),
 	};
 
