@@ -33,6 +33,7 @@ struct settings {
 	uint64_t first;
 	uint64_t seeds;
 	unsigned operations;
+	uint64_t settle_ns;
 };
 
 /* One seed under one watcher. */
@@ -154,6 +155,7 @@ static int watch(struct run *run, int start_fd)
 		.backend = run->backend,
 		.root = run->root,
 		.interval_ns = SCAN_NS,
+		.settle_ns = settings.settle_ns,
 	};
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	const char *why;
@@ -176,9 +178,10 @@ static int watch(struct run *run, int start_fd)
 	return r;
 }
 
-static bool is_polling(const struct run *run)
+/* Polling, and whatever settles, sees two states and not what was between. */
+static bool compares_states(const struct run *run)
 {
-	return !strcmp(run->backend, "polling");
+	return settings.settle_ns || !strcmp(run->backend, "polling");
 }
 
 /* What the writers noted in BASE/name: allocated, and its size; NULL when there is nothing. */
@@ -204,24 +207,23 @@ static void *read_notes(const struct run *run, const char *name, size_t *ret_siz
 /*
  * A file that gets another name, is changed through it and loses it, all before the directory of
  * that name is watched: the kernel tells nobody. Under its watchers files that ever had several
- * names are left out of the check. Polling sees two states and not what was between: what is again
- * as it was is left out.
+ * names are left out of the check. Where states are compared, what is again as it was is left out.
  */
 static size_t check_beliefs(const struct run *run, FILE *report)
 {
-	size_t size = 0;
-	void *notes = read_notes(run, is_polling(run) ? "attributes" : "linked", &size);
-	struct hw_model_excuse excuse = { .strangers = is_polling(run) };
+	struct hw_model_excuse excuse = { .strangers = compares_states(run) };
+	bool hears = strcmp(run->backend, "polling") != 0;
+	size_t linked = 0, had = 0;
+	void *inodes = hears ? read_notes(run, "linked", &linked) : NULL;
+	void *attributes = compares_states(run) ? read_notes(run, "attributes", &had) : NULL;
 
-	if (is_polling(run)) {
-		excuse.had = notes;
-		excuse.had_count = size / sizeof(*excuse.had);
-	} else {
-		excuse.inodes = notes;
-		excuse.inode_count = size / sizeof(*excuse.inodes);
-	}
+	excuse.inodes = inodes;
+	excuse.inode_count = linked / sizeof(*excuse.inodes);
+	excuse.had = attributes;
+	excuse.had_count = had / sizeof(*excuse.had);
 	size_t stale = hw_model_check_beliefs_but(run->model, &excuse, report);
-	free(notes);
+	free(inodes);
+	free(attributes);
 	return stale;
 }
 
@@ -331,7 +333,8 @@ static void stream_replays_to_the_disk(void **state)
 static int usage(const char *program)
 {
 	fprintf(stderr,
-		"usage: %s [--first SEED] [--seeds COUNT] [--operations COUNT] [--filter GLOB]\n",
+		"usage: %s [--first SEED] [--seeds COUNT] [--operations COUNT] [--settle MS] "
+		"[--filter GLOB]\n",
 		program);
 	return 2;
 }
@@ -342,6 +345,7 @@ int main(int argc, char **argv)
 		{ "first", required_argument, NULL, 'f' },
 		{ "seeds", required_argument, NULL, 's' },
 		{ "operations", required_argument, NULL, 'o' },
+		{ "settle", required_argument, NULL, 'S' },
 		{ "filter", required_argument, NULL, 'F' },
 		{ 0 },
 	};
@@ -362,13 +366,15 @@ int main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "f:s:o:F:", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "f:s:o:S:F:", options, NULL)) >= 0) {
 		if (option == 'f')
 			settings.first = strtoull(optarg, NULL, 10);
 		else if (option == 's')
 			settings.seeds = strtoull(optarg, NULL, 10);
 		else if (option == 'o')
 			settings.operations = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'S')
+			settings.settle_ns = strtoull(optarg, NULL, 10) * HW_MS;
 		else if (option == 'F')
 			cmocka_set_test_filter(optarg);
 		else
