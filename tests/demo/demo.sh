@@ -80,7 +80,7 @@ test_a_pipe_gets_no_colours() {
 test_it_is_quick_on_a_pipe() {
 	begun=$SECONDS
 	demo
-	[ $((SECONDS - begun)) -lt 15 ]
+	[ $((SECONDS - begun)) -lt $DEADLINE ]
 }
 
 test_a_place_that_is_not_there_is_an_error() {

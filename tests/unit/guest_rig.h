@@ -32,7 +32,7 @@
 #define CODE ((uint32_t)HW_FUSE_NOTIFY_FSNOTIFY)
 #define EPOCH_A UINT64_C(0xa1a2a3a4a5a6a7a8)
 #define EPOCH_B UINT64_C(0xb1b2b3b4b5b6b7b8)
-#define DEADLINE_MS 15000
+#define DEADLINE_MS 60000
 
 struct guest_rig {
 	char dir[40];

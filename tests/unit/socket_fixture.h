@@ -29,7 +29,7 @@
 
 #include "tempdir.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define SHARES_MAX 2
 
 struct fixture {

@@ -20,7 +20,7 @@
 #define DAEMON HW_BUILD_DIR "/hostwatchd"
 #define TOOL HW_BUILD_DIR "/hostwatch"
 #define PLUGINS HW_BUILD_DIR "/tests/plugins"
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 
 struct fixture {
 	char *dir;

@@ -10,7 +10,7 @@
 
 #define HOSTWATCH HW_BUILD_DIR "/hostwatch"
 #define HOSTWATCHD HW_BUILD_DIR "/hostwatchd"
-#define PROGRAM_DEADLINE_MS 15000
+#define PROGRAM_DEADLINE_MS 60000
 
 /* What came out of one descriptor. */
 struct program_text {
