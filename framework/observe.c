@@ -394,19 +394,35 @@ static void tell_changes(struct hw_observation *o)
 	tell_ids(o, &attrib, hw_history_attrib);
 }
 
-/* Closes that the kernel told while the changes waited. */
+static uint32_t file_of(const struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t dir = hw_tree_by_token(&o->share->tree, item->dir), id;
+
+	id = dir ? hw_tree_find(&o->share->tree, dir, item->name, item->len) : 0;
+	return id && entry_of(o, id)->type == HW_TYPE_FILE ? id : 0;
+}
+
+/* Closes that the kernel told while the changes waited. One told by a name that is gone was of a
+ * file that was renamed since, as every editor does it: those are looked at as well. */
 static void tell_closes(struct hw_observation *o)
 {
 	struct hw_ids closed = { 0 };
+	bool renamed = false;
 
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
-		uint32_t dir = hw_tree_by_token(&o->share->tree, item->dir), id;
+		uint32_t id;
 
-		if (!(item->what & HW_HINT_CLOSE_WRITE) || !dir)
+		if (!(o->items[i].what & HW_HINT_CLOSE_WRITE))
 			continue;
-		id = hw_tree_find(&o->share->tree, dir, item->name, item->len);
-		if (id && entry_of(o, id)->type == HW_TYPE_FILE)
+		id = file_of(o, &o->items[i]);
+		renamed |= !id;
+		if (id)
+			(void)hw_ids_add(&closed, id);
+	}
+	for (uint32_t i = 0; renamed && i < o->count; i++) {
+		uint32_t id = o->items[i].what & HW_HINT_MOVED ? file_of(o, &o->items[i]) : 0;
+
+		if (id && entry_of(o, id)->flags & HW_ENTRY_DIRTY)
 			(void)hw_ids_add(&closed, id);
 	}
 	tell_ids(o, &closed, hw_quiet_closed);

@@ -14,6 +14,7 @@
 #include "scan.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,46 @@ static void attributes_of_a_new_file_belong_to_its_create(void **state)
 	finish(&f);
 }
 
+/* With settle the rename is known before the close is told; the interval never ends here. */
+static void a_file_that_was_saved_by_rename_is_closed_with_the_others(void **state)
+{
+	const char *backend = *state;
+	struct fixture f = { 0 };
+	const struct hw_rig_config config = {
+		.backend = backend,
+		.interval_ns = 3600 * HW_SEC,
+		.settle_ns = 50 * HW_MS,
+	};
+	struct hw_rig_config here = config;
+	const char *why;
+
+	prepare(&f);
+	here.root = f.path;
+	int r = hw_rig_start(&here, &f.rig, &why);
+
+	if (r == -EOPNOTSUPP) {
+		print_message("skipped: %s\n", why);
+		assert_int_equal(close(f.fd), 0);
+		hw_scratch_remove(f.path);
+		skip();
+	}
+	assert_int_equal(r, 0);
+	int z = openat(f.fd, "z", O_WRONLY | O_CREAT | O_CLOEXEC, 0644), a = open_a(&f);
+
+	put(a, "a");
+	put(z, "z");
+	assert_int_equal(close(z), 0);
+	assert_int_equal(close(a), 0);
+	assert_int_equal(renameat(f.fd, "a", f.fd, "saved"), 0);
+	expect(&f, "create file saved");
+	expect(&f, "create file z");
+	expect(&f, "modify saved");
+	expect(&f, "modify z");
+	expect(&f, "close_write saved");
+	expect(&f, "close_write z");
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +231,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_written_after_a_modify_is_not_told_twice),
 		cmocka_unit_test(a_change_of_mode_is_left_to_the_scan),
 		cmocka_unit_test(attributes_of_a_new_file_belong_to_its_create),
+		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
+		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
+		  "inotify" },
+		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (fanotify)",
+		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
+		  "fanotify" },
 	};
 
 	if (argc > 1)
