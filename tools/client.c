@@ -154,7 +154,9 @@ int hw_client_ask(const char *socket_path, const char *const *words, size_t coun
 		fprintf(stderr, "hostwatch: %s: %s%s\n",
 			hw_quote(quoted, sizeof(quoted), socket_path, strlen(socket_path)),
 			strerror(-r),
-			r == -ENOENT || r == -ECONNREFUSED ? " (is hostwatchd running?)" : "");
+			r == -ENOENT || r == -ECONNREFUSED ? " (is hostwatchd running?)"
+			: r == -EACCES ? " (root and the daemon's own user may ask)"
+				       : "");
 		if (fd >= 0)
 			(void)close(fd); /* it failed already */
 		return HW_EXIT_FAILURE;

@@ -4,6 +4,7 @@
 #ifndef HW_TOOL_CLIENT_H
 #define HW_TOOL_CLIENT_H
 
+#include "config.h"
 #include <stddef.h>
 
 #define HW_CLIENT_FIELDS_MAX 32u
@@ -36,6 +37,10 @@ struct hw_client_options {
 	const char *socket_path;
 	unsigned timeout_s;
 };
+#define HW_CLIENT_USAGE                                                                            \
+	"  -s, --socket PATH      the daemon's control socket (" HW_CONTROL_DEFAULT ")\n"          \
+	"  -t, --timeout SECONDS  how long to wait for the answer (60); 0 waits for ever\n"        \
+	"  -h, --help             this text\n"
 /* Returns -1 to go on, with optind at the arguments of which there must be `count`; else the exit
  * status. */
 int hw_client_parse(int argc, char **argv, const char *usage, int count,

@@ -16,7 +16,8 @@ static const char usage[] =
 	"entries known,\n"
 	"watches held, events told (the newest sequence number), comparisons after a loss, and "
 	"memory; for each\n"
-	"receiver how many events it lags behind and how often it fell off the journal.\n";
+	"receiver how many events it lags behind and how often it fell off the journal.\n"
+	"\n" HW_CLIENT_USAGE;
 
 struct state {
 	bool receivers; /* their heading is printed */

@@ -12,7 +12,8 @@ static const char usage[] =
 	"Changes the watcher of a running share: the new one is armed and compared with the old "
 	"one before that\n"
 	"stops, so that receivers notice nothing. WATCHER is a [watcher NAME] of the configuration "
-	"or a plugin.\n";
+	"or a plugin.\n"
+	"\n" HW_CLIENT_USAGE;
 
 int tool_switch(int argc, char **argv)
 {

@@ -11,7 +11,8 @@ static const char usage[] = "usage: hostwatch sync [--socket PATH] [--timeout SE
 			    "\n"
 			    "Waits until the share's stream tells everything that happened before, "
 			    "and prints the sequence number of\n"
-			    "the last event and the epoch.\n";
+			    "the last event and the epoch.\n"
+			    "\n" HW_CLIENT_USAGE;
 
 static void print_seq(void *arg, const struct hw_record *record)
 {

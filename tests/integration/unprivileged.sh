@@ -44,6 +44,20 @@ test_daemon() {
 	as_nobody stage/tests/integration/daemon.sh
 }
 
+test_status_of_another_users_daemon_says_who_may_ask() {
+	stage
+	printf '[hostwatch]\ncontrol = %s\n[share a]\npath = %s\n' "$PWD/ctl" "$PWD/home" >conf
+	start "$B/hostwatchd" -c conf
+	end=$((SECONDS + DEADLINE))
+	until grep -q 'hostwatchd: ready: ' err; do
+		[ $SECONDS -lt $end ] || fail "it is never ready"
+	done
+	status=0
+	text=$(as_nobody stage/build/hostwatch status --socket "$PWD/ctl" 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" "root and the daemon's own user may ask"
+}
+
 # The program looks for plugins where it was built.
 conformance() {
 	stage
