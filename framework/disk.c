@@ -45,6 +45,7 @@ void hw_stat_from_statx(struct hw_stat *stat, const struct statx *stx)
 	stat->ino = stx->stx_ino;
 	stat->mtime_ns = nanoseconds(&stx->stx_mtime);
 	stat->ctime_ns = nanoseconds(&stx->stx_ctime);
+	stat->atime_ns = nanoseconds(&stx->stx_atime);
 	stat->btime_ns = stx->stx_mask & STATX_BTIME ? nanoseconds(&stx->stx_btime) : 0;
 	stat->size = stx->stx_size;
 	stat->attr = mix(stx->stx_mode, (uint64_t)stx->stx_uid << 32 | stx->stx_gid);

@@ -252,11 +252,19 @@ static void modified(struct context *c)
 		hw_history_stale(c->share, c->id);
 }
 
+/* What was made or removed in it changed its times, not utimensat(2) of now, which sets all three.
+ */
+static bool is_busy(const struct hw_stat *stat)
+{
+	return stat->mtime_ns == stat->ctime_ns && stat->atime_ns != stat->mtime_ns;
+}
+
 /* Setting a directory's times is no event; only mode, owner and extended attributes are. What is in
  * it changed as well: its mtime says nothing. */
 static bool is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat)
 {
-	return e->attr != stat->attr || stat->mtime_ns == e->mtime_ns || e->flags & HW_ENTRY_STALE;
+	return e->attr != stat->attr || stat->mtime_ns == e->mtime_ns ||
+	       e->flags & HW_ENTRY_STALE || is_busy(stat);
 }
 
 static bool is_attrib(const struct hw_entry *e, const struct hw_stat *stat)

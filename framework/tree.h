@@ -18,6 +18,7 @@
 struct hw_stat {
 	uint64_t ino;
 	int64_t mtime_ns, ctime_ns;
+	int64_t atime_ns; /* says whether the times were set */
 	int64_t btime_ns; /* 0 when the filesystem has none */
 	uint64_t size;
 	uint32_t attr; /* hash of mode and owner: differs when chmod or chown changed something */

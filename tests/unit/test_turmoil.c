@@ -441,6 +441,32 @@ static void a_link_that_moves_under_a_scan_has_not_left(void **state)
 	finish(&f);
 }
 
+/* ---- a receiver that looks when it is told ---- */
+
+/* It looked while the mode was another one, so it has to be told that it is as before. */
+static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct fixture f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* sees two equal states */
+		prepare(&f);
+		if (start(&f, hw_rig_backends[i], 0)) {
+			make_dir(f.fd, "d");
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+			hw_clock_tick();
+			assert_int_equal(fchmodat(f.fd, "d", 0700, 0), 0);
+			replay(&f);
+			assert_int_equal(fchmodat(f.fd, "d", 0755, 0), 0);
+			make_dir(f.fd, "d/x");
+			check(&f);
+		}
+		finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +478,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_root_goes_and_another_comes),
 		cmocka_unit_test(locked_directories_keep_what_is_in_them),
 		cmocka_unit_test(a_link_that_moves_under_a_scan_has_not_left),
+		cmocka_unit_test(a_mode_there_and_back_in_a_busy_directory_is_told),
 	};
 
 	if (argc > 1)
