@@ -44,7 +44,12 @@ vm_select() { # GUEST
 
 # The next line of the guest, in $vm_line; those of background programs are collected.
 vm_read() {
-	IFS= read -r -t "$vm_seconds" -u "$vm_out" vm_line || return 1
+	local end=$((SECONDS + vm_seconds)) part=
+	until IFS= read -r -t 2 -u "$vm_out" vm_line; do
+		part+=$vm_line
+		((SECONDS < end)) && kill -0 "$vm_qemu" 2>/dev/null || return 1
+	done
+	vm_line=$part$vm_line
 	vm_line=${vm_line%$'\r'}
 	[[ $vm_line != '| '* ]] || vm_lines+=${vm_line#'| '}$'\n'
 }

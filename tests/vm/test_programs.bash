@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016
+# Programs that people use react to what the host does as they do to the same on a disk of their own. What was seen goes
+# into build/vm/programs.tsv: program, version, change, whether it reacts, and whether it does on a tmpfs of the guest.
+#
+# They are the host's own, whose /usr the guest mounts, read-only.
+
+programs_seconds=${VM_PROGRAMS_SECONDS:-30} # longest wait for a reaction
+
+programs_begin() {
+	programs_rows=()
+	vm_run 'grep -q " /usr " /proc/mounts || { mkdir -p /usr && mount -t virtiofs -o ro tools /usr; }' || return 1
+	vm_run 'tool() { program=$1; shift; HOME=/tmp NODE_PATH=/usr/share/nodejs "/usr/bin/$program" "$@"; }
+		# It has watches, and no child that it waits for.
+		armed() { until is_armed $(pidof "$1"); do usleep 50000; done; }
+		is_armed() { [ "$1" ] && grep -qs "^inotify wd" "/proc/$1/fdinfo/"* && ! grep -q "^61 " "/proc/$1/syscall"; }'
+}
+
+# A change, on the host for the mount and in the guest for its tmpfs.
+programs_change() { # WHERE COMMAND
+	case $1 in
+	/mnt/*) (cd "$dir" && eval "$2") ;;
+	*) vm_run "cd $1 && { $2; }; cd /" ;;
+	esac
+}
+
+programs_files='for f in modified saved deleted renamed; do echo "a $f" >$f; done
+	echo "console.log(\"ran\", require(\"./modified.js\"))" >script.js; echo "module.exports = 1" >modified.js'
+
+# Runs the program on a directory, makes each change, and waits for what is printed then.
+programs_try() { # WHERE START READY ARMED CHANGE COMMAND PATTERN...
+	local where=$1 reacted armed=$4
+	vm_forget
+	programs_change "$where" "$programs_files" || return 1
+	[[ $where != /mnt/* ]] || host_sync || return 1
+	vm_run "cd /; { ${2//DIR/$where}; } 2>&1 </dev/null | mark P &" || return 1
+	[[ ! $3 ]] || vm_wait "^P .*$3" || return 1
+	shift 4
+	programs_reactions=()
+	while (($# > 0)); do
+		[[ ! $armed ]] || vm_run "armed $armed" || return 1
+		vm_forget
+		programs_change "$where" "$2" || return 1
+		vm_seconds=$programs_seconds vm_wait "^P .*$3" 2>/dev/null && reacted=yes || reacted=no
+		programs_reactions+=("$reacted")
+		shift 3
+	done
+}
+
+# The same on the mount and on a tmpfs.
+programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PATTERN...
+	local program=$1 version=$2 kill=$3 i local_reactions failed=0
+	shift 3
+	programs_begin && vm_run "mkdir -p /tmp/$name" || return 1
+	programs_try "/tmp/$name" "$@" || return 1
+	local_reactions=("${programs_reactions[@]}")
+	vm_run "killall $kill 2>/dev/null; rm -r /tmp/$name" && programs_try "/mnt/$name" "$@" || return 1
+	vm_run "killall $kill 2>/dev/null; :"
+	shift 3
+	mkdir -p "$build/vm"
+	[ ! -e "$build/vm/programs.tsv" ] || sed -i "/^$program\t/d" "$build/vm/programs.tsv"
+	for ((i = 0; $# > 0; i++)); do
+		printf '%s\t%s\t%s\t%s\t%s\n' "$program" "$version" "$1" "${programs_reactions[i]}" "${local_reactions[i]}" >>"$build/vm/programs.tsv"
+		echo "    $1: ${programs_reactions[i]}, on a tmpfs ${local_reactions[i]}"
+		[[ ${programs_reactions[i]} == "${local_reactions[i]}" ]] || failed=1
+		shift 3
+	done
+	return $failed
+}
+
+programs_package() { # PACKAGE
+	dpkg-query -W -f '${Version}' "$1" 2>/dev/null | sed 's/^[0-9]*://; s/[-+].*//'
+}
+
+test_inotifywait_in_a_loop_reacts() {
+	programs_compare 'inotifywait in a shell loop' "$(programs_package inotify-tools)" inotifywait \
+		'inotifywait -m -e close_write -e moved_to -e moved_from -e delete -e create --format "%e %f" DIR | while read -r what; do echo "loop $what"; done' \
+		'established' '' \
+		create 'echo 1 >new' 'loop CLOSE_WRITE,CLOSE new' \
+		modify 'echo 2 >>modified' 'loop CLOSE_WRITE,CLOSE modified' \
+		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'loop MOVED_TO saved' \
+		delete 'rm deleted' 'loop DELETE deleted' \
+		rename 'mv renamed other' 'loop MOVED_TO other'
+}
+
+# It watches the files of a list and their directories, and ends when there is a new one: so it runs in a loop.
+test_entr_reacts() {
+	programs_compare entr "$(programs_package entr)" entr \
+		'while ls -d DIR/*; do ls -d DIR/* | tool entr -dnp /usr/bin/printf "entr ran for %s\n" /_ || :; echo entr again; done' \
+		'' entr \
+		modify 'echo 2 >>modified' 'entr ran for .*/modified' \
+		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'entr (ran for .*/saved|again)' \
+		create 'echo 1 >new' 'entr again'
+}
+
+test_tail_f_reacts() {
+	programs_compare 'tail -F' "$(programs_package coreutils)" tail \
+		'tool tail -F DIR/modified DIR/saved DIR/deleted DIR/renamed' 'a renamed' '' \
+		modify 'echo more >>modified' 'more' \
+		'atomic save' 'echo replaced >.tmp && mv .tmp saved' 'replaced' \
+		delete 'rm deleted' 'deleted.*(inaccessible|No such file)' \
+		create 'echo made again >deleted' 'made again' \
+		rename 'mv renamed other' 'renamed.*(inaccessible|No such file)'
+}
+
+test_chokidar_reacts() {
+	programs_compare chokidar "$(programs_package node-chokidar), Node.js $(node --version)" node \
+		"tool node -e 'require(\"chokidar\").watch(\"DIR\").on(\"all\", (e, p) => console.log(\"chokidar\", e, p)).on(\"ready\", () => console.log(\"chokidar ready\"))'" \
+		'chokidar ready' '' \
+		create 'echo 1 >new' 'chokidar add .*/new$' \
+		modify 'echo 2 >>modified' 'chokidar change .*/modified$' \
+		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'chokidar change .*/saved$' \
+		delete 'rm deleted' 'chokidar unlink .*/deleted$' \
+		rename 'mv renamed other' 'chokidar add .*/other$'
+}
+
+test_node_watch_reacts() {
+	programs_compare 'node --watch' "$(node --version)" node \
+		'tool node --watch DIR/script.js' 'ran 1' node \
+		modify 'echo "module.exports = 2" >modified.js' 'ran 2' \
+		'atomic save' 'echo "module.exports = 3" >.tmp && mv .tmp modified.js' 'ran 3' \
+		rename 'mv modified.js other.js && echo "module.exports = 4" >modified.js' 'ran 4'
+}
+
+test_systemd_path_reacts() {
+	programs_compare 'like systemd.path' '' vm-path 'vm-path DIR/saved' 'path 8 bytes' vm-path \
+		modify 'echo longer >>saved' 'path 15 bytes' \
+		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'path 2 bytes' \
+		'modify what was saved' 'echo 33 >saved' 'path 3 bytes' \
+		'atomic save again' 'echo 4444 >.tmp && mv .tmp saved' 'path 5 bytes' \
+		delete 'rm saved' 'path gone' \
+		create 'echo 55555 >saved' 'path 6 bytes' \
+		rename 'mv saved other' 'path gone'
+}
