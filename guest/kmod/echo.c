@@ -322,14 +322,20 @@ static void wait_for_changes(struct inode *inode)
 	inode_unlock_shared(inode);
 }
 
+static bool is_like(u32 mask, const struct record *r)
+{
+	return !(mask & APPEARED) == !(r->mask & APPEARED);
+}
+
 /*
- * The record that answers, or NULL. Who made and removed a name again before the host was looked at
- * has records left that the host never speaks of: a name that is there although the last that a
+ * The record that answers, or NULL: one of the same kind, or where the host saw several changes as
+ * one, one that had the same effect. Who made and removed a name again before the host was looked
+ * at has records left that the host never speaks of: a name that is there although the last that a
  * program here did was to remove it is of somebody else.
  */
 static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, u64 inode)
 {
-	struct record *r, *newest = NULL, *oldest = NULL;
+	struct record *r, *newest = NULL, *same = NULL, *like = NULL;
 	bool known = false;
 
 	hlist_for_each_entry(r, bucket_of(e, dir, name), node)
@@ -338,14 +344,16 @@ static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, 
 			continue;
 		if (!newest && r->serial < e->telling)
 			newest = r;
-		if (r->mask != mask)
+		if (!is_like(mask, r))
 			continue;
-		oldest = r;
+		like = r;
+		if (r->mask == mask)
+			same = r;
 		known = known || !r->inode || !inode || r->inode == inode;
 	}
 	if (!known || ((mask & APPEARED) && inode && newest && !(newest->mask & APPEARED)))
 		return NULL;
-	return oldest;
+	return same ?: like;
 }
 
 bool hw_echo_of_name(struct hw_echo *e, u32 mask, struct hw_place *place, struct inode *inode)
