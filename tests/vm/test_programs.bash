@@ -11,9 +11,14 @@ programs_begin() {
 	programs_rows=()
 	vm_run 'grep -q " /usr " /proc/mounts || { mkdir -p /usr && mount -t virtiofs -o ro tools /usr; }' || return 1
 	vm_run 'tool() { program=$1; shift; HOME=/tmp NODE_PATH=/usr/share/nodejs "/usr/bin/$program" "$@"; }
-		# It has watches, and no child that it waits for.
+		# It has watches, and sleeps in read, poll, select or epoll_wait.
 		armed() { until is_armed $(pidof "$1"); do usleep 50000; done; }
-		is_armed() { [ "$1" ] && grep -qs "^inotify wd" "/proc/$1/fdinfo/"* && ! grep -q "^61 " "/proc/$1/syscall"; }'
+		is_armed() {
+			for pid; do
+				grep -qs "^inotify wd" "/proc/$pid/fdinfo/"* && grep -qsE "^(0|7|23|232|270|271|281) " "/proc/$pid/syscall" && return 0
+			done
+			return 1
+		}'
 }
 
 # A change, on the host for the mount and in the guest for its tmpfs.
