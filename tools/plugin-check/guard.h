@@ -10,9 +10,11 @@
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 
-/* A callback may be off the CPU of its own will for so long, and compute for so long. Closing a
- * kernel queue may wait for other CPUs, so the first is not zero. */
+/* A callback may be off the CPU of its own will for so long, and compute for so long; time in which
+ * it could run and the CPU was another's does not count. Closing a kernel queue waits for all CPUs
+ * to come by, which on a busy machine they do late. */
 #define HW_GUARD_BLOCKED_NS (250 * HW_MS)
+#define HW_GUARD_CLOSING_NS (10 * HW_SEC) /* in stop() and close() */
 #define HW_GUARD_BUSY_NS (2 * HW_SEC)
 
 /* The plugin with the guard in front: static, and so is the one behind it, which is copied. It has

@@ -31,6 +31,7 @@ void hw_held_drop(struct hw_held *held); /* NULL is fine */
 /* Around the plugin's code. */
 struct hw_moment {
 	uint64_t wall_ns, cpu_ns;
+	uint64_t queued_ns; /* ready to run, and another had the CPU */
 	long waits; /* times the thread gave up the CPU of its own will */
 };
 struct hw_frame {
