@@ -66,7 +66,9 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.directories = share->tree.directories,
 		.rescans = share->rescans,
 		.tree_bytes = hw_tree_bytes(&share->tree),
-		.journal_bytes = share->journal.size,
+		/* The rest of the ring was never touched, and takes no memory. */
+		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head
+									   : share->journal.size,
 	};
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
 		add_watcher(&share->watchers[i], ret);

@@ -341,6 +341,8 @@ static void status_tells_shares(void **state)
 	assert_int_equal(strncmp(answer, "share\tname=a\tpath=", 18), 0);
 	assert_non_null(strstr(answer, "\tstate=online\tbackend=null\t"));
 	assert_non_null(strstr(answer, "\nshare\tname=b\t"));
+	/* Of the 16 MiB nothing is used yet. */
+	assert_non_null(strstr(answer, "\tjournal_bytes=0"));
 	assert_non_null(strstr(answer, "\nok\tversion=" HW_VERSION "\tpid="));
 }
 
