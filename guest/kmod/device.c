@@ -257,4 +257,5 @@ static struct miscdevice device = {
 
 module_misc_device(device);
 MODULE_DESCRIPTION("fsnotify events for what happened on the host of a shared file system");
+MODULE_VERSION(HW_VERSION);
 MODULE_LICENSE("GPL");
