@@ -12,15 +12,20 @@
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
 		    unsigned int flags, struct path *path);
 
-/* Whether anything on the superblock is watched, but for the superblock itself, which we do. */
-static inline bool hw_sb_has_watchers(struct super_block *sb)
+/* How many objects on the superblock are watched, itself included. */
+static inline long hw_sb_count_watched(struct super_block *sb)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-	return fsnotify_sb_has_watchers(sb) &&
-	       atomic_long_read(fsnotify_sb_watched_objects(sb)) > 1;
+	return fsnotify_sb_has_watchers(sb) ? atomic_long_read(fsnotify_sb_watched_objects(sb)) : 0;
 #else
-	return atomic_long_read(&sb->s_fsnotify_connectors) > 1;
+	return atomic_long_read(&sb->s_fsnotify_connectors);
 #endif
+}
+
+/* Whether anything is, but for the superblock itself, which we watch. */
+static inline bool hw_sb_has_watchers(struct super_block *sb)
+{
+	return hw_sb_count_watched(sb) > 1;
 }
 
 static inline int hw_add_sb_mark(struct fsnotify_mark *mark, struct super_block *sb)

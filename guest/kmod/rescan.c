@@ -7,18 +7,56 @@
 
 #include "compat.h"
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
-/* What has no name in the cache may be below. A mark holds the inode and not its name. */
+/* What has no name in the cache may be below, if everything is. A mark holds the inode and not its
+ * name. */
 static struct dentry *find_below(struct inode *inode, struct dentry *top)
 {
 	struct dentry *dentry = d_find_any_alias(inode);
 
 	if (!dentry)
-		return hw_is_watched(inode) ? d_obtain_alias(igrab(inode)) : NULL;
+		return top == inode->i_sb->s_root && hw_is_watched(inode)
+			       ? d_obtain_alias(igrab(inode))
+			       : NULL;
 	if (is_subdir(dentry, top))
 		return dentry;
 	dput(dentry);
 	return NULL;
+}
+
+/* Names of what is watched do not go with the rest of the cache. */
+struct held {
+	size_t count, max;
+	struct dentry **dentries; /* owned */
+};
+
+static void hold_watched(struct hw_file *f, struct dentry *top, struct held *held)
+{
+	struct super_block *sb = f->mnt->mnt_sb;
+	struct inode *inode = NULL;
+
+	held->count = 0;
+	held->max = hw_sb_count_watched(sb);
+	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries), GFP_KERNEL_ACCOUNT);
+	if (!held->dentries)
+		return; /* they are without a name afterwards */
+	while (held->count < held->max && (inode = hw_next_inode(sb, inode, true))) {
+		struct dentry *dentry = d_find_any_alias(inode);
+
+		if (dentry && is_subdir(dentry, top))
+			held->dentries[held->count++] = dentry;
+		else
+			dput(dentry);
+	}
+	iput(inode);
+}
+
+static void let_go(struct held *held)
+{
+	while (held->count > 0)
+		dput(held->dentries[--held->count]);
+	kvfree(held->dentries);
 }
 
 /* What is in use keeps its place in the cache only where the server still has it under that name.
@@ -71,12 +109,15 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 	bool watched = hw_sb_has_watchers(sb);
 	struct dentry *top = hw_path_find(f, told->path, told->path_len, watched);
 	struct inode *inode = NULL;
+	struct held held = {};
 
 	if (IS_ERR(top)) {
 		hw_count(f, HW_IDLE);
 		return;
 	}
 	/* all caches before anybody is told: that leads programs to look */
+	if (watched)
+		hold_watched(f, top, &held);
 	shrink_dcache_parent(top);
 	while (!fatal_signal_pending(current) && (inode = hw_next_inode(sb, inode, false)))
 		bring_up_to_date(f, inode, top);
@@ -86,5 +127,6 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 	       (inode = hw_next_inode(sb, inode, true)))
 		tell_watched(f, inode, top);
 	iput(inode);
+	let_go(&held);
 	dput(top);
 }
