@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-fuzz MOUNT SECONDS SEED: writes mutated frames to the module's device. Frames name entries
- * that exist, that do not, and that no frame may name; then some of their bytes change. The device
- * may take them or refuse them with EBADMSG.
+ * vm-fuzz MOUNT SECONDS SEED: three processes write mutated frames to the module's device, two of
+ * them to the same descriptor, while others change, read and watch what the frames are about, and
+ * empty the caches. Frames name entries that exist, that do not, and that no frame may name; then
+ * some of their bytes change. The device may take them or refuse them with EBADMSG.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,11 +12,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#define WRITERS 3
+#define CHANGERS 2
+#define BATCH 8
+
 static uint64_t state;
+static const char *mount_path;
+static time_t end;
 
 static uint32_t pick(uint32_t below)
 {
@@ -23,8 +33,10 @@ static uint32_t pick(uint32_t below)
 	return (uint32_t)(state >> 33) % below;
 }
 
-static const char *const names[] = { "a", "b",    "file", "sub", "..", ".",
-				     "",  "link", "sub",  "a",   "b",  "file" };
+/* ---- frames ---- */
+
+static const char *const names[] = { "a",  "b",   "file", "sub", "..",   ".",     "",     "link",
+				     "up", "sub", "a",    "b",   "file", "inner", "moved" };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static size_t make_path(char *path)
@@ -85,35 +97,146 @@ static size_t mutate(unsigned char *frame, size_t len)
 	return pick(8) ? len : pick((uint32_t)len + 16);
 }
 
-int main(int argc, char **argv)
+static int write_frames(int device)
 {
-	static unsigned char frame[HW_FUSE_FRAME_MAX + 64];
+	static unsigned char frames[BATCH * (HW_FUSE_FRAME_MAX + 64)];
 	unsigned long taken = 0, refused = 0;
-	time_t end;
-	int device;
-	__s32 root;
 
-	if (argc != 4)
-		return 2;
-	device = open(HW_GUEST_DEVICE, O_RDWR | O_CLOEXEC);
-	root = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (device < 0 || root < 0 || write(device, frame, 80) >= 0 || errno != ENOTCONN ||
-	    ioctl(device, HW_BIND, &root) < 0 || ioctl(device, HW_BIND, &root) == 0)
-		return 1;
-	state = strtoull(argv[3], NULL, 10);
-	end = time(NULL) + atoi(argv[2]);
 	while (time(NULL) < end) {
-		size_t len = make_frame(frame);
+		size_t len = 0;
 
-		if (pick(2))
-			len = mutate(frame, len);
-		if (write(device, frame, len) == (ssize_t)len)
+		for (uint32_t i = pick(4) ? 1 : 1 + pick(BATCH); i; i--) {
+			size_t frame_len = make_frame(frames + len);
+
+			len += pick(2) ? mutate(frames + len, frame_len) : frame_len;
+		}
+		if (len > HW_GUEST_WRITE_MAX)
+			len = HW_GUEST_WRITE_MAX;
+		if (write(device, frames, len) >= 0) {
 			taken++;
-		else if (errno == EBADMSG)
+		} else if (errno == EBADMSG) {
 			refused++;
-		else
-			return printf("%s\n", strerror(errno)), 1;
+		} else {
+			perror("write");
+			return 1;
+		}
 	}
 	(void)printf("%lu taken, %lu refused\n", taken, refused);
 	return taken && refused ? 0 : 1;
+}
+
+/* ---- what goes on meanwhile ---- */
+
+static void touch(const char *path)
+{
+	char byte = (char)pick(256);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0)
+		return;
+	if (pick(2))
+		(void)!write(fd, &byte, 1); /* whatever comes of it */
+	else
+		(void)!read(fd, &byte, 1);
+	(void)close(fd);
+}
+
+/* Whatever fails, something else changed it before. */
+static void change(int watcher)
+{
+	char path[64], other[64];
+	struct stat st;
+	char events[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", pick(2) ? "a" : ".", pick(2) ? "sub" : "moved");
+	(void)snprintf(other, sizeof(other), "%s/%s", pick(2) ? "b" : "sub",
+		       pick(2) ? "a" : "file");
+	switch (pick(10)) {
+	case 0:
+		(void)mkdir(path, 0755);
+		break;
+	case 1:
+		(void)rename(path, other);
+		break;
+	case 2:
+		(void)rename(other, path);
+		break;
+	case 3:
+		(void)(unlink(other) < 0 && rmdir(other));
+		break;
+	case 4:
+		(void)stat(path, &st);
+		break;
+	case 5:
+	case 6:
+		touch(other);
+		break;
+	case 7:
+		(void)inotify_add_watch(watcher, pick(2) ? path : other, IN_ALL_EVENTS);
+		break;
+	case 8:
+		(void)inotify_rm_watch(watcher, 1 + (int)pick(16));
+		break;
+	default:
+		(void)!read(watcher, events, sizeof(events));
+		break;
+	}
+}
+
+static int change_things(int caches)
+{
+	int watcher = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (watcher < 0 || chdir(mount_path) < 0)
+		return 1;
+	while (time(NULL) < end) {
+		change(watcher);
+		if (pick(256) == 0 && write(caches, "2", 1) != 1)
+			return 1;
+	}
+	return 0;
+}
+
+/* ---- */
+
+static int bind_device(void)
+{
+	int device = open(HW_GUEST_DEVICE, O_RDWR | O_CLOEXEC);
+	__s32 root = open(mount_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (device < 0 || root < 0 || ioctl(device, HW_BIND, &root) < 0) {
+		perror("bind");
+		exit(1);
+	}
+	(void)close(root); /* nothing was written */
+	return device;
+}
+
+static void begin(int (*work)(int), int fd)
+{
+	state = state * 31 + 7;
+	(void)fflush(stdout);
+	if (fork() == 0)
+		exit(work(fd));
+}
+
+int main(int argc, char **argv)
+{
+	int status, r = 0, caches = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	int device;
+
+	if (argc != 4 || caches < 0)
+		return 2;
+	mount_path = argv[1];
+	end = time(NULL) + atoi(argv[2]);
+	state = strtoull(argv[3], NULL, 10);
+	device = bind_device();
+	for (int i = 0; i < WRITERS; i++)
+		begin(write_frames, i < 2 ? device : bind_device());
+	for (int i = 0; i < CHANGERS; i++)
+		begin(change_things, caches);
+	for (int i = 0; i < WRITERS + CHANGERS; i++)
+		if (wait(&status) < 0 || status != 0)
+			r = 1;
+	return r;
 }

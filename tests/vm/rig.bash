@@ -15,6 +15,9 @@
 
 vm_seconds=${VM_SECONDS:-60} # longest wait for one line
 vm_memory=512 # MiB
+vm_processor=(-accel tcg -cpu max)
+vm_boot_options=slub_debug=FZPU
+vm_server_options=() # of virtiofsd
 vm_tools= # a directory of the host that the guest can mount with the tag "tools"
 
 vm_guest=1
@@ -122,7 +125,7 @@ vm_serve() { # SOCKET DIRECTORY CACHE
 	coproc waiter_of_socket { exec inotifywait -q -t "$vm_seconds" -e create --format %f --include "/$1\$" "$vm_dir" 2>&1; }
 	waiter=$waiter_of_socket_PID
 	vm_until vm_has_watch "$waiter" || return 1
-	/usr/lib/qemu/virtiofsd --socket-path="$vm_dir/$1" -o "source=$2" -o "cache=$3" >"$vm_dir/$1.log" 2>&1 &
+	/usr/lib/qemu/virtiofsd --socket-path="$vm_dir/$1" -o "source=$2" -o "cache=$3" "${vm_server_options[@]}" >"$vm_dir/$1.log" 2>&1 &
 	vm_servers+=" $!"
 	wait "$waiter" || vm_fail "virtiofsd does not start: $(cat "$vm_dir/$1.log")"
 }
@@ -153,9 +156,9 @@ vm_start() { # KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]
 		tools=(-chardev "socket,id=c1,path=$vm_dir/tools.sock" -device vhost-user-fs-pci,chardev=c1,tag=tools)
 	fi
 	# no_timer_check: on a machine that is busy the kernel finds its timer broken otherwise
-	qemu-system-x86_64 -accel tcg -cpu max -m "$vm_memory" -nographic -no-reboot -nodefaults -serial "file:$vm_dir/console" \
+	qemu-system-x86_64 "${vm_processor[@]}" -m "$vm_memory" -nographic -no-reboot -nodefaults -serial "file:$vm_dir/console" \
 		-object "memory-backend-memfd,id=mem,size=${vm_memory}M,share=on" -numa node,memdev=mem \
-		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 no_timer_check slub_debug=FZPU hw.mount=share0${5:+:$5}" \
+		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 no_timer_check $vm_boot_options hw.mount=share0${5:+:$5}" \
 		-chardev "socket,id=c0,path=$vm_dir/fs.sock" -device vhost-user-fs-pci,chardev=c0,tag=share0 "${tools[@]}" \
 		-device virtio-serial-pci \
 		-chardev "socket,path=$vm_dir/events.sock,server=on,wait=off,id=ev" \

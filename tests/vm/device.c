@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm-device MOUNT: what the module's device refuses, and with which error. Prints what is
+ * otherwise. vm-device MOUNT umount: binds two devices, unmounts, and both have to say that the
+ * mount is gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <hostwatch/frame.h>
+#include <hostwatch/guest.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failures;
+
+static void expect(const char *what, long r, long wanted)
+{
+	long got = r < 0 ? -errno : r;
+
+	if (got == wanted)
+		return;
+	(void)printf("%s: %ld instead of %ld\n", what, got, wanted);
+	failures++;
+}
+
+static int open_device(void)
+{
+	int fd = open(HW_GUEST_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		perror(HW_GUEST_DEVICE);
+	return fd;
+}
+
+static int bind_to(int device, const char *path, int flags)
+{
+	__s32 fd = open(path, flags | O_CLOEXEC);
+	int r = ioctl(device, HW_BIND, &fd), error = errno;
+
+	(void)close(fd); /* nothing was written */
+	errno = error;
+	return r;
+}
+
+/* Of a name that is not there. */
+static size_t make_frame(unsigned char *frame, const char *path)
+{
+	const struct hw_event event = { .struct_size = sizeof(event),
+					.kind = HW_CREATE,
+					.type = HW_TYPE_FILE,
+					.seq = 1,
+					.path = path,
+					.path_len = (uint32_t)strlen(path) };
+	int n = hw_frame_encode_event(frame, HW_FUSE_FRAME_MAX, HW_FUSE_NOTIFY_FSNOTIFY, &event);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static void test_binding(const char *mount)
+{
+	char path[256];
+	int device = open_device();
+	__s32 closed = 1000;
+
+	expect("a descriptor that is not open", ioctl(device, HW_BIND, &closed), -EBADF);
+	expect("no descriptor", ioctl(device, HW_BIND, NULL), -EFAULT);
+	expect("another request", ioctl(device, HW_BIND + 1, &closed), -ENOTTY);
+	(void)snprintf(path, sizeof(path), "%s/file", mount);
+	expect("a file", bind_to(device, path, O_PATH), -ENOTDIR);
+	(void)snprintf(path, sizeof(path), "%s/a", mount);
+	expect("a directory that is no mount", bind_to(device, path, O_PATH), -EINVAL);
+	expect("a local filesystem", bind_to(device, "/tmp", O_PATH), -EOPNOTSUPP);
+	expect("another local one", bind_to(device, "/proc", O_PATH), -EOPNOTSUPP);
+	expect("the mount", bind_to(device, mount, O_RDONLY), 0);
+	expect("the mount again", bind_to(device, mount, O_PATH), -EBUSY);
+	(void)close(device);
+}
+
+static void test_frames(const char *mount)
+{
+	static unsigned char many[HW_GUEST_WRITE_MAX + 1];
+	int device = open_device();
+	size_t len = make_frame(many, "no/such"), all;
+
+	expect("a frame before it is bound", write(device, many, len), -ENOTCONN);
+	expect("the mount", bind_to(device, mount, O_PATH), 0);
+	expect("nothing", write(device, many, 0), -EBADMSG);
+	expect("a frame", write(device, many, len), (long)len);
+	expect("half a frame", write(device, many, len / 2), -EBADMSG);
+	expect("no memory", write(device, (void *)8, len), -EFAULT);
+	for (all = len; all + len <= HW_GUEST_WRITE_MAX; all += len)
+		memcpy(many + all, many, len);
+	expect("as many as there may be", write(device, many, all), (long)all);
+	expect("one byte more than that", write(device, many, HW_GUEST_WRITE_MAX + 1), -EBADMSG);
+	expect("half a frame behind others", write(device, many, 5 * len + 3), (long)(5 * len));
+	many[2 * len + 4] ^= 1;
+	expect("a bad frame behind others", write(device, many, 4 * len), (long)(2 * len));
+	expect("a bad frame", write(device, many + 2 * len, 2 * len), -EBADMSG);
+	many[4] = 0;
+	(void)close(device);
+}
+
+static void test_rights(void)
+{
+	int status, dev = open("/dev", O_PATH | O_CLOEXEC); /* others may not look at / */
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (chmod(HW_GUEST_DEVICE, 0666) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+			_exit(1);
+		_exit(openat(dev, "hostwatch", O_RDWR | O_CLOEXEC) < 0 && errno == EPERM ? 0 : 1);
+	}
+	if (waitpid(child, &status, 0) < 0)
+		status = 1;
+	expect("a user without rights", status, 0);
+	expect("chmod", chmod(HW_GUEST_DEVICE, 0600), 0);
+}
+
+static void test_umount(const char *mount)
+{
+	unsigned char frame[HW_FUSE_FRAME_MAX];
+	size_t len = make_frame(frame, "no/such");
+	int one = open_device(), two = open_device();
+
+	expect("one", bind_to(one, mount, O_PATH), 0);
+	expect("two", bind_to(two, mount, O_PATH), 0);
+	expect("a frame for one", write(one, frame, len), (long)len);
+	expect("a frame for two", write(two, frame, len), (long)len);
+	expect("umount", umount2(mount, 0), 0);
+	expect("a frame for one without the mount", write(one, frame, len), -ENODEV);
+	expect("a frame for two without the mount", write(two, frame, len), -ENODEV);
+	expect("one is bound again", bind_to(one, "/tmp", O_PATH), -EBUSY);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return 2;
+	if (argc == 3) {
+		test_umount(argv[1]);
+	} else {
+		test_binding(argv[1]);
+		test_frames(argv[1]);
+		test_rights();
+	}
+	return failures ? 1 : 0;
+}
