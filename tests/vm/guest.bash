@@ -45,7 +45,7 @@ guest_build() { # BUILD KERNEL
 
 # What the guest's kernel has to complain about, if anything.
 guest_complaints() {
-	grep -aE 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung|general protection' "$vm_dir/console" | sed 's/^/    /;q1'
+	grep -aE 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung' "$vm_dir/console" | sed 's/^/    /;q1'
 	[ "${PIPESTATUS[1]}" != 0 ]
 }
 
