@@ -155,10 +155,10 @@ vm_start() { # KERNEL INITRAMFS SHARE [CACHE [MOUNT_OPTIONS]]
 		vm_serve tools.sock "$vm_tools" always || return 1
 		tools=(-chardev "socket,id=c1,path=$vm_dir/tools.sock" -device vhost-user-fs-pci,chardev=c1,tag=tools)
 	fi
-	# no_timer_check: on a machine that is busy the kernel finds its timer broken otherwise
+	# on a machine that is busy the kernel finds its timer broken otherwise, or itself stalled
 	qemu-system-x86_64 "${vm_processor[@]}" -m "$vm_memory" -nographic -no-reboot -nodefaults -serial "file:$vm_dir/console" \
 		-object "memory-backend-memfd,id=mem,size=${vm_memory}M,share=on" -numa node,memdev=mem \
-		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 no_timer_check $vm_boot_options hw.mount=share0${5:+:$5}" \
+		-kernel "$1" -initrd "$2" -append "console=ttyS0 panic=-1 no_timer_check nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 $vm_boot_options hw.mount=share0${5:+:$5}" \
 		-chardev "socket,id=c0,path=$vm_dir/fs.sock" -device vhost-user-fs-pci,chardev=c0,tag=share0 "${tools[@]}" \
 		-device virtio-serial-pci \
 		-chardev "socket,path=$vm_dir/events.sock,server=on,wait=off,id=ev" \

@@ -16,7 +16,7 @@ agent_over() { # CHANNEL RELAY...
 		"$name/ CREATE $file" \
 		"$name/ MODIFY $file" \
 		"$name/ CLOSE_WRITE,CLOSE $file" || return 1
-	vm_run 'killall hostwatch-guest vm-relay; wait'
+	vm_run 'killall hostwatch-guest vm-relay inotifywait; wait'
 }
 
 test_channels_of_all_kinds_carry_events() {
@@ -60,5 +60,5 @@ test_without_the_module_files_are_touched() {
 	vm_run "hostwatch-guest --inject touch --mount /mnt --state '' --channel virtio:org.hostwatch.0 2>&1 </dev/null | mark agent &" &&
 		vm_wait '^agent .*\] connected, at event' && guest_watch A "$events" "/mnt/$name/" || return 1
 	echo more >>"$dir/file"
-	vm_wait "^A /mnt/$name/ MODIFY file" && vm_run 'killall hostwatch-guest; wait; insmod /modules/hostwatch.ko' && guest_agent_start
+	vm_wait "^A /mnt/$name/ MODIFY file" && vm_run 'killall hostwatch-guest inotifywait; wait; insmod /modules/hostwatch.ko' && guest_agent_start
 }
