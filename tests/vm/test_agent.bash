@@ -56,7 +56,7 @@ test_without_the_module_files_are_touched() {
 	vm_run 'killall hostwatch-guest; wait; rmmod hostwatch' || return 1
 	vm_forget
 	agent_probe /mnt 'module +no: .*the module is not loaded.*' 'modify +IN_MODIFY, FAN_MODIFY' 'create +nothing' || return 1
-	vm_run "hostwatch-guest 2>&1 </dev/null | mark agent" && vm_wait '^agent error: .*the module is not loaded' || return 1
+	vm_run "hostwatch-guest 2>&1 </dev/null | mark agent" && vm_wait '^agent .*error: .*the module is not loaded' || return 1
 	vm_run "hostwatch-guest --inject touch --mount /mnt --state '' --channel virtio:org.hostwatch.0 2>&1 </dev/null | mark agent &" &&
 		vm_wait '^agent .*\] connected, at event' && guest_watch A "$events" "/mnt/$name/" || return 1
 	echo more >>"$dir/file"

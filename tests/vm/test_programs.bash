@@ -38,7 +38,7 @@ programs_try() { # WHERE START READY ARMED CHANGE COMMAND PATTERN...
 	vm_forget
 	programs_change "$where" "$programs_files" || return 1
 	[[ $where != /mnt/* ]] || host_sync || return 1
-	vm_run "cd /; { ${2//DIR/$where}; } 2>&1 </dev/null | mark P &" || return 1
+	vm_run ": >/tmp/running; cd /; { ${2//DIR/$where}; } 2>&1 </dev/null | mark P &" || return 1
 	[[ ! $3 ]] || vm_wait "^P .*$3" || return 1
 	shift 4
 	programs_reactions=()
@@ -59,8 +59,8 @@ programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PAT
 	programs_begin && vm_run "mkdir -p /tmp/$name" || return 1
 	programs_try "/tmp/$name" "$@" || return 1
 	local_reactions=("${programs_reactions[@]}")
-	vm_run "killall $kill 2>/dev/null; rm -r /tmp/$name" && programs_try "/mnt/$name" "$@" || return 1
-	vm_run "killall $kill 2>/dev/null; :"
+	vm_run "rm /tmp/running; killall $kill 2>/dev/null; rm -r /tmp/$name" && programs_try "/mnt/$name" "$@" || return 1
+	vm_run "rm /tmp/running; killall $kill 2>/dev/null; :"
 	shift 3
 	for ((i = 0; $# > 0; i++)); do
 		rows+="$program"$'\t'"$version"$'\t'"$1"$'\t'"${programs_reactions[i]}"$'\t'"${local_reactions[i]}"$'\n'
@@ -96,7 +96,7 @@ test_inotifywait_in_a_loop_reacts() {
 # It watches the files of a list and their directories, and ends when there is a new one: so it runs in a loop.
 test_entr_reacts() {
 	programs_compare entr "$(programs_package entr)" entr \
-		'while ls -d DIR/*; do ls -d DIR/* | tool entr -dnp /usr/bin/printf "entr ran for %s\n" /_ || :; echo entr again; done' \
+		'while [ -e /tmp/running ]; do ls -d DIR/* | tool entr -dnp /usr/bin/printf "entr ran for %s\n" /_ || :; echo entr again; done' \
 		'' entr \
 		modify 'echo 2 >>modified' 'entr ran for .*/modified' \
 		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'entr (ran for .*/saved|again)' \
