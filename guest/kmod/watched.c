@@ -177,6 +177,9 @@ static void work_on_ends(struct work_struct *work)
 		hw_echo_telling(f->echo, true);
 		end_now(f);
 		hw_echo_telling(f->echo, false);
+	} else {
+		f->ends_at = 0;
+		f->ends_again = false;
 	}
 	mutex_unlock(&f->lock);
 }
