@@ -53,9 +53,9 @@ struct hw_place {
 	char text[NAME_MAX + 1]; /* what name points to, terminated */
 };
 
-/* How long the last walk over all inodes took. */
+/* How long walks over all inodes have taken that no pause has made up for. */
 struct hw_walk {
-	u64 took_ns, end_ns;
+	u64 debt_ns, at_ns;
 };
 
 /* An open device. */

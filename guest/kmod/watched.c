@@ -9,8 +9,8 @@
 #include "compat.h"
 #include <linux/ktime.h>
 
-#define WALK_SHORT_NS (1 * NSEC_PER_MSEC)
-#define WALK_PAUSE 16 /* times as long as the walk */
+#define WALK_BURST_NS (100 * NSEC_PER_MSEC) /* of walks, at any time */
+#define WALK_PAUSE 16 /* and then a pause of so many times as long */
 #define ENDS_MAX 256u /* inodes in a row that the server is asked for */
 
 /* By others than us. A mark for nothing but what ours is for is not told from it; fanotify does not
@@ -72,16 +72,24 @@ static bool has_name(struct inode *inode)
 
 /* ---- how often ---- */
 
+static u64 debt_ns(const struct hw_walk *walk, u64 now_ns)
+{
+	u64 paid_ns = (now_ns - walk->at_ns) / WALK_PAUSE;
+
+	return walk->debt_ns > paid_ns ? walk->debt_ns - paid_ns : 0;
+}
+
 static bool is_due(const struct hw_walk *walk)
 {
-	return walk->took_ns <= WALK_SHORT_NS ||
-	       ktime_get_ns() - walk->end_ns >= walk->took_ns * WALK_PAUSE;
+	return debt_ns(walk, ktime_get_ns()) <= WALK_BURST_NS;
 }
 
 static void walked(struct hw_walk *walk, u64 begin_ns)
 {
-	walk->end_ns = ktime_get_ns();
-	walk->took_ns = walk->end_ns - begin_ns;
+	u64 now_ns = ktime_get_ns();
+
+	walk->debt_ns = debt_ns(walk, begin_ns) + now_ns - begin_ns;
+	walk->at_ns = now_ns;
 }
 
 bool hw_lost_watch(struct hw_file *f)
@@ -144,7 +152,8 @@ static bool end_some(struct hw_file *f)
 
 static void end_later(struct hw_file *f)
 {
-	u64 pause_ns = f->ends.took_ns * WALK_PAUSE;
+	u64 debt = debt_ns(&f->ends, ktime_get_ns());
+	u64 pause_ns = debt > WALK_BURST_NS ? (debt - WALK_BURST_NS) * WALK_PAUSE : 0;
 
 	schedule_delayed_work(&f->ends_work, nsecs_to_jiffies(pause_ns) + 1);
 }

@@ -151,6 +151,22 @@ test_watch_outlives_its_name_in_the_cache() {
 		"$name/sub/ CLOSE_WRITE,CLOSE file"
 }
 
+test_watch_without_a_name_in_the_cache_is_told_of_its_end() {
+	mkdir "$dir/sub"
+	: >"$dir/file"
+	guest_watch A "$events" "/mnt/$name" "/mnt/$name/file" "/mnt/$name/sub" || return 1
+	vm_run 'echo 2 >/proc/sys/vm/drop_caches' || return 1
+	rm "$dir/file"
+	guest_barrier || return 1
+	rmdir "$dir/sub"
+	guest_expect A \
+		"$name/file ATTRIB" \
+		"$name/file DELETE_SELF" \
+		"$name/ DELETE file" \
+		"$name/sub/ DELETE_SELF" \
+		"$name/ DELETE,ISDIR sub"
+}
+
 # What a program finds when it is told: it reads each file that is closed, and lists the directory.
 test_program_that_is_told_finds_the_new_state() {
 	local i
