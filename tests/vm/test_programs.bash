@@ -98,9 +98,9 @@ test_entr_reacts() {
 	programs_compare entr "$(programs_package entr)" entr \
 		'while [ -e /tmp/running ]; do ls -d DIR/* | tool entr -dnp /usr/bin/printf "entr ran for %s\n" /_ || :; echo entr again; done' \
 		'' entr \
+		create 'echo 1 >new' 'entr again' \
 		modify 'echo 2 >>modified' 'entr ran for .*/modified' \
-		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'entr (ran for .*/saved|again)' \
-		create 'echo 1 >new' 'entr again'
+		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'entr (ran for .*/saved|again)'
 }
 
 test_tail_f_reacts() {
