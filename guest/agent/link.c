@@ -413,20 +413,26 @@ static int send_hello(struct hw_link *link)
 	return 0;
 }
 
+/* As much as there is, up to where a frame still fits: each turn costs more than what it reads. */
 static int receive(struct hw_link *link, uint64_t now_ms)
 {
-	ssize_t n = read(link->fd, link->bytes + link->len, 2 * HW_FUSE_FRAME_MAX - link->len);
+	size_t before = link->len;
+	ssize_t n;
 
+	do {
+		n = read(link->fd, link->bytes + link->len, 2 * HW_FUSE_FRAME_MAX - link->len);
+		link->len += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && link->len < HW_FUSE_FRAME_MAX);
+	/* what ended the reading is seen again when there is nothing else */
+	if (link->len != before)
+		return take_frames(link, now_ms) == -EPIPE ? -EPIPE : 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n <= 0) {
+	if (n <= 0)
 		/* a port whose other end nobody has open reads as ended */
 		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s",
 		     n < 0 ? strerror(errno) : "the host is not there");
-		return 0;
-	}
-	link->len += (size_t)n;
-	return take_frames(link, now_ms) == -EPIPE ? -EPIPE : 0;
+	return 0;
 }
 
 static void finish_connect(struct hw_link *link, uint64_t now_ms)
