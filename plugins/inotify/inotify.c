@@ -463,7 +463,7 @@ static void inotify_stop(void *arg)
 }
 
 static const struct hw_option option_join_window =
-	HW_OPT_DURATION("join_window", struct inotify, join_window_ns, "5ms", 0, HW_SEC,
+	HW_OPT_DURATION("join_window", struct inotify, join_window_ns, "50ms", 0, HW_SEC,
 			"How long the first half of a rename waits for the second while the "
 			"kernel's queue is empty");
 static const struct hw_option option_remote =
