@@ -42,6 +42,9 @@ struct record {
 	unsigned long at; /* jiffies */
 	struct timespec64 ctime, mtime; /* of RECORD_STATE */
 	loff_t size;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
 };
 
 struct hw_echo {
@@ -169,7 +172,15 @@ static bool has_watchers(struct dentry *dentry)
 	return hw_is_watched(d_inode(dentry)) || (dentry->d_flags & DCACHE_FSNOTIFY_PARENT_WATCHED);
 }
 
-static void ask_state(struct hw_echo *e, struct dentry *dentry)
+/* Only the time of change is another. */
+static bool is_moved_only(const struct record *r, const struct kstat *stat)
+{
+	return r->size == stat->size && timespec64_equal(&r->mtime, &stat->mtime) &&
+	       r->mode == stat->mode && uid_eq(r->uid, stat->uid) && gid_eq(r->gid, stat->gid);
+}
+
+/* After a move what others changed at the same moment is not taken for the program's. */
+static void ask_state(struct hw_echo *e, struct dentry *dentry, bool moved)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
 	struct record init = { .kind = RECORD_STATE, .inode = d_inode(dentry)->i_ino }, *r;
@@ -179,23 +190,28 @@ static void ask_state(struct hw_echo *e, struct dentry *dentry)
 		return;
 	spin_lock(&e->lock);
 	r = find_state(e, init.inode);
-	if (!r)
+	if (!r && !moved)
 		r = add_record(e, &init);
-	r->ctime = stat.ctime;
-	r->mtime = stat.mtime;
-	r->size = stat.size;
+	if (r && (!moved || is_moved_only(r, &stat))) {
+		r->ctime = stat.ctime;
+		r->mtime = stat.mtime;
+		r->size = stat.size;
+		r->mode = stat.mode;
+		r->uid = stat.uid;
+		r->gid = stat.gid;
+	}
 	e->noted++;
 	spin_unlock(&e->lock);
 }
 
 /* The host may speak before the server's answer is here: it has to wait. */
-static void note_state(struct hw_echo *e, struct dentry *dentry)
+static void note_state(struct hw_echo *e, struct dentry *dentry, bool moved)
 {
 	if (!has_watchers(dentry))
 		return;
 	atomic_inc(&e->asking);
 	note_changed(e, dentry);
-	ask_state(e, dentry);
+	ask_state(e, dentry, moved);
 	atomic_dec(&e->asking);
 	wake_up(&e->answered);
 }
@@ -211,7 +227,7 @@ static void note_moved(struct hw_echo *e, struct inode *inode)
 	spin_unlock(&e->lock);
 	dentry = known ? d_find_alias(inode) : NULL;
 	if (dentry)
-		note_state(e, dentry);
+		note_state(e, dentry, true);
 	dput(dentry);
 }
 
@@ -248,7 +264,7 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 		if (inode && !S_ISDIR(inode->i_mode))
 			note_moved(e, inode);
 	} else if ((mask & HW_STATE_MASK) && dentry && d_is_positive(dentry)) {
-		note_state(e, dentry);
+		note_state(e, dentry, false);
 	}
 	return 0;
 }
