@@ -118,7 +118,7 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->opened = true;
 	make_label(v);
 	/* fail() once for each mistake: all are told */
-	r = find_share(v);
+	r = host->share_count(ctx) ? find_share(v) : 0; /* none yet: start() looks */
 	if (hw_channel_parse(v->channel_option, v->listen_option != 0, &v->channel, &why) < 0)
 		r = host->fail(ctx, EINVAL, "channel = %s: %s", v->label, why);
 	else if (v->channel.kind == CHANNEL_FUSE)
@@ -131,7 +131,10 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 static int virtiofs_start(void *self)
 {
 	struct virtiofs *v = self;
+	int r = v->share_name ? 0 : find_share(v);
 
+	if (r < 0)
+		return r;
 	if (strlen(v->share_name) > HW_FRAME_SHARE_MAX)
 		return v->host->fail(v->ctx, ENAMETOOLONG, "the share's name is above 255 bytes");
 	if (hw_output_init(&v->output, v->send_buffer_bytes) < 0)
