@@ -372,6 +372,21 @@ static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, 
 	return same ?: like;
 }
 
+/* The host speaks in order: with one answered, older ones of that name have had their time. */
+static void forget_until(struct hw_echo *e, const struct record *last)
+{
+	struct hlist_head *bucket = bucket_of(e, last->dir, last->name);
+	struct hlist_node *next;
+	struct record *r;
+
+	hlist_for_each_entry_safe(r, next, bucket, node)
+	{
+		if (r->kind == RECORD_NAME && r->dir == last->dir && r->name == last->name &&
+		    r->serial <= last->serial)
+			hlist_del_init(&r->node);
+	}
+}
+
 bool hw_echo_of_name(struct hw_echo *e, u32 mask, struct hw_place *place, struct inode *inode)
 {
 	u32 name = hash_of(&place->name);
@@ -383,7 +398,7 @@ bool hw_echo_of_name(struct hw_echo *e, u32 mask, struct hw_place *place, struct
 	r = find_name(e, mask, dir, name, inode ? inode->i_ino : 0);
 	changed = r ? NULL : find_changed(e, dir, name);
 	if (r)
-		hlist_del_init(&r->node);
+		forget_until(e, r);
 	/* from now on the name is of somebody else */
 	if (changed && (mask & APPEARED))
 		hlist_del_init(&changed->node);
