@@ -347,7 +347,8 @@ static bool is_like(u32 mask, const struct record *r)
  * The record that answers, or NULL: one of the same kind, or where the host saw several changes as
  * one, one that had the same effect. Who made and removed a name again before the host was looked
  * at has records left that the host never speaks of: a name that is there although the last that a
- * program here did was to remove it is of somebody else.
+ * program here did was to remove it is of somebody else; so is the removal of one that a program
+ * here has put there last, unless a removal of just that kind was taken down.
  */
 static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, u64 inode)
 {
@@ -368,6 +369,8 @@ static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, 
 		known = known || !r->inode || !inode || r->inode == inode;
 	}
 	if (!known || ((mask & APPEARED) && inode && newest && !(newest->mask & APPEARED)))
+		return NULL;
+	if (!same && newest && !is_like(mask, newest))
 		return NULL;
 	return same ?: like;
 }
