@@ -46,6 +46,19 @@ test_symbolic_links_and_hard_links_are_entries() {
 		"$name/ DELETE soft"
 }
 
+# Traces 116 to 118 are not run in guests: this is what of them a guest can see. While the root is away nothing is known of it but that.
+test_root_that_goes_away_and_comes_back_is_told() {
+	guest_watch A "$events" "/mnt/$name" || return 1
+	mv "$share" "$vm/away" || return 1
+	vm_wait "^A /mnt/$name/ ATTRIB,ISDIR"
+	set -- $?
+	: >"$vm/away/$name/while-away"
+	mv "$vm/away" "$share"
+	[ "$1" = 0 ] && vm_wait "^A /mnt/$name/ CREATE while-away 0\$" || return 1
+	: >"$dir/file"
+	vm_wait "^A /mnt/$name/ CREATE file 0\$"
+}
+
 test_read_only_mount_is_told_as_well() {
 	vm_run "mkdir -p /ro; mount -t virtiofs -o ro share0 /ro" || return 1
 	guest_watch A "$events" "/ro/$name" || return 1
