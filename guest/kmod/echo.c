@@ -370,7 +370,7 @@ static struct record *find_name(struct hw_echo *e, u32 mask, u64 dir, u32 name, 
 	}
 	if (!known || ((mask & APPEARED) && inode && newest && !(newest->mask & APPEARED)))
 		return NULL;
-	if (!same && newest && !is_like(mask, newest))
+	if (!same && !(mask & APPEARED) && newest && (newest->mask & APPEARED))
 		return NULL;
 	return same ?: like;
 }
