@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define FILL_BUDGET 16384u /* entries listed in place in one turn */
+#define DOUBT_NS UINT64_C(2000000) /* longer than a watcher rests between reads under load */
+#define DOUBT_MAX_NS UINT64_C(20000000) /* where hints go on coming */
 #define SLACK_NS INT64_C(1000000000) /* what is younger belongs to what happens now */
 
 int64_t hw_now_coarse_ns(void)
@@ -211,6 +213,36 @@ static void end_walk(struct hw_share *share)
 	}
 }
 
+/*
+ * The disk is ahead of the hints: a name that is gone from it was renamed or removed, and the
+ * kernel's word of that is in a queue still, or just about to be. Taken for itself it would be a
+ * delete here and a create there.
+ */
+static bool is_too_early(struct hw_share *share)
+{
+	uint64_t now = hw_loop_now_ns(share->loop), due;
+
+	if (share->hinted)
+		share->hinted_ns = now;
+	if (!share->doubted_ns)
+		share->doubted_ns = now;
+	due = share->hinted_ns + DOUBT_NS;
+	if (due > share->doubted_ns + DOUBT_MAX_NS)
+		due = share->doubted_ns + DOUBT_MAX_NS;
+	if (now >= due)
+		return false;
+	hw_timer_set(share->kick_timer, due - now);
+	return true;
+}
+
+static void resolve_doubts(struct hw_share *share)
+{
+	if (is_too_early(share))
+		return;
+	share->doubted_ns = 0;
+	hw_observe(share, 0);
+}
+
 /* Not while hints go on coming: they would only be contradicted again. */
 static void audit(struct hw_share *share)
 {
@@ -219,6 +251,8 @@ static void audit(struct hw_share *share)
 	share->hinted = false;
 	if (!share->audit)
 		return;
+	if (share->doubted_ns)
+		return; /* the turn that ends the doubts is the next to look */
 	if (hinted || share->suspects.count || share->walking)
 		hw_share_kick(share);
 	else
@@ -232,10 +266,12 @@ static void turn(void *arg)
 
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
-	/* Doubts of a share that does not settle are resolved now; those of a walk at its end. */
+	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
 	if ((share->suspects.count || share->unsure.count) && !share->settle_ns &&
 	    !share->walking && share->state == HW_SHARE_ONLINE)
-		hw_observe(share, 0);
+		resolve_doubts(share);
+	else
+		share->doubted_ns = 0;
 	audit(share);
 	refresh(share);
 	hw_disk_release_foreign(&share->disk);
