@@ -139,7 +139,7 @@ guest_stop() {
 
 # Each test has a directory of its own, on both sides in $dir.
 guest_prepare() {
-	vm_run 'killall inotifywait 2>/dev/null; :' || return 1
+	vm_run 'killall inotifywait vm-reader 2>/dev/null; :' || return 1
 	dir=$share/$1
 	mkdir -p "$dir"
 	host_sync || return 1
