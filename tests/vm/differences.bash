@@ -7,12 +7,13 @@
 
 # The expected difference: lines of the transcript that only the one or the other has. Its reasons go to the first line.
 traces_expected() { # TRACE WATCHER PROGRAM
-	awk -v trace="$1" -v watcher="$2" -v program="$3" '
+	awk -v trace="$1" -v watcher="$2" -v program="$3" -v cache="cache=$guest_cache" '
 		/^#/ || /^$/ { next }
 		/^\[/ {
 			words = split(substr($0, 2, index($0, "]") - 2), word, " ")
 			mine = word[1] == trace && word[2] == program && words == 2
-			for (i = 3; i <= words; i++) mine = mine || (word[1] == trace && word[2] == program && word[i] == watcher)
+			for (i = 3; i <= words && word[1] == trace && word[2] == program; i++)
+				mine = mine || word[i] == watcher || word[i] == cache
 			if (mine) reasons = reasons " " substr($0, index($0, "]") + 2)
 			next
 		}
