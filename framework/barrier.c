@@ -5,6 +5,7 @@
 #include "observe.h"
 #include "quiet.h"
 #include "scan.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static bool tell_all(struct hw_share *share)
 {
 	(void)hw_hint_release(share, NULL);
 	if (share->settle_ns)
-		hw_share_settle(share);
+		hw_settle_now(share);
 	else
 		hw_observe(share, 0);
 	if (!hw_scan_is_idle(share) || share->walking || share->suspects.count)

@@ -7,6 +7,7 @@
 #include "history.h"
 #include "quiet.h"
 #include "scan.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <string.h>
@@ -48,9 +49,9 @@ void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_
 void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		   uint32_t what, uint64_t ino)
 {
-	hw_share_note_since(share);
+	hw_settle_note_since(share);
 	suspect(share, dir, name, len, what, ino);
-	hw_share_begin_settling(share);
+	hw_settle_begin(share);
 }
 
 void hw_hint_audit(struct hw_share *share, uint32_t dir)

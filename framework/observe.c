@@ -7,6 +7,7 @@
 #include "hint.h"
 #include "quiet.h"
 #include "scan.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -500,7 +501,7 @@ static void check_doubts(struct hw_share *share)
 		return;
 	}
 	if (share->settle_ns)
-		hw_share_begin_settling(share);
+		hw_settle_begin(share);
 	hw_share_kick(share);
 	if (++share->doubt_rounds <= DOUBT_ROUNDS_MAX)
 		return;

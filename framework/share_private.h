@@ -3,7 +3,8 @@
  * What the parts of a share know of each other. The parts, each with its own file: arm (who watches
  * which directory), list (reading a directory), scan (walking many), history (one change becomes
  * events), hint (what watchers tell), suspects and observe (many changes become their net effect),
- * quiet (close_write without a close), share (life). Loop thread only, but for list.h.
+ * settle (when these are looked at), quiet (close_write without a close), share (life). Loop thread
+ * only, but for list.h.
  */
 #ifndef HW_SHARE_PRIVATE_H
 #define HW_SHARE_PRIVATE_H
@@ -172,10 +173,6 @@ int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file time
 
 /* share.c */
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
-void hw_share_settle(struct hw_share *share); /* observes what waits, now */
-void hw_share_drain(struct hw_share *share); /* the watchers tell all that the kernel has queued */
-void hw_share_note_since(struct hw_share *share); /* before the first of what waits is noted */
-void hw_share_begin_settling(struct hw_share *share);
 void hw_share_kick(struct hw_share *share); /* makes sure that a turn ends */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
