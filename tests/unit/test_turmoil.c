@@ -467,58 +467,6 @@ static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
 	}
 }
 
-/* ---- hints behind the disk ---- */
-
-static void hint_about(struct hw_share *share, uint32_t what, const char *name, const char *to)
-{
-	hw_token root = hw_tree_token(&share->tree, HW_ROOT);
-	const struct hw_hint hint = {
-		.struct_size = sizeof(hint),
-		.what = what,
-		.dir = root,
-		.to_dir = to ? root : HW_NO_DIR,
-		.name = name,
-		.to_name = to,
-		.name_len = (uint32_t)strlen(name),
-		.to_name_len = to ? (uint32_t)strlen(to) : 0,
-		.type = HW_TYPE_FILE,
-	};
-
-	hw_watcher_hint(&share->watchers[0], &hint);
-}
-
-/* The kernel's word of the first change was read, and that of the rename not yet. */
-static void a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted(void **state)
-{
-	struct fixture f;
-	struct hw_event event;
-	struct hw_share *share;
-	bool moved = false;
-
-	(void)state;
-	prepare(&f);
-	write_to(f.fd, "file", "old");
-	if (!start(&f, "polling", 0)) { /* which says nothing by itself */
-		finish(&f);
-		skip();
-	}
-	share = hw_rig_share(f.rig);
-	write_to(f.fd, ".new", "new");
-	move(f.fd, ".new", f.fd, "file");
-	hint_about(share, HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, ".new", NULL);
-	hw_rig_turn(f.rig, 0);
-	hw_rig_turn(f.rig, 0);
-	hint_about(share, HW_HINT_MOVED, ".new", "file");
-	assert_int_equal(hw_rig_flush(f.rig), 0);
-	while (hw_rig_next(f.rig, &event) == 1) {
-		assert_int_not_equal(event.kind, HW_DELETE);
-		moved = moved || (event.kind == HW_MOVE && event.from_len == 4 &&
-				  event.path_len == 4 && event.flags & HW_FLAG_REPLACED);
-	}
-	assert_true(moved);
-	finish(&f);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,7 +478,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_root_goes_and_another_comes),
 		cmocka_unit_test(locked_directories_keep_what_is_in_them),
 		cmocka_unit_test(a_link_that_moves_under_a_scan_has_not_left),
-		cmocka_unit_test(a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted),
 		cmocka_unit_test(a_mode_there_and_back_in_a_busy_directory_is_told),
 	};
 
