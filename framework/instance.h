@@ -19,7 +19,7 @@ struct hw_instance {
 	struct hw_loop *loop; /* borrowed */
 	struct hw_watcher *watcher; /* borrowed, set before open; NULL in a sink */
 	struct hw_sink *sink; /* borrowed, set before open; NULL in a watcher */
-	char *name; /* owned: "inotify", or the section's name */
+	char *name; /* owned: the plugin's name, or the section's */
 	char *strings; /* owned: what string options point to */
 	enum hw_instance_state state;
 	char reason[512]; /* the last fail() text, "" when none */

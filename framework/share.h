@@ -74,8 +74,8 @@ void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 struct hw_share_status {
 	const char *name, *path; /* borrowed from the share */
 	enum hw_share_state state;
-	const char *backend; /* the first watcher at work: "inotify"; "" before start */
-	const char *why; /* "named in the configuration", or "fanotify: needs CAP_SYS_ADMIN" */
+	const char *backend; /* the name of the first watcher at work; "" before start */
+	const char *why; /* "named in the configuration", or what kept others from it */
 	uint64_t epoch, seq;
 	uint64_t entries, directories;
 	uint64_t armed; /* directories armed so far, while arming */
