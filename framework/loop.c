@@ -459,7 +459,8 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	} else {
 		uv_update_time(&loop->uv); /* the caller may have been away for long */
-		(void)uv_timer_start(&loop->timeout, on_timeout, timeout_ms, 0);
+		/* It may fire before the loop waits, so it has to come again. */
+		(void)uv_timer_start(&loop->timeout, on_timeout, timeout_ms, timeout_ms);
 		(void)uv_run(&loop->uv, UV_RUN_ONCE);
 		(void)uv_timer_stop(&loop->timeout);
 	}
