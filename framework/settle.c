@@ -4,7 +4,11 @@
 #include "observe.h"
 #include "scan.h"
 
+#define DOUBT_NS UINT64_C(2000000) /* longer than a watcher rests between reads under load */
+#define DOUBT_MAX_NS UINT64_C(20000000) /* where hints go on coming */
 #define SLACK_NS INT64_C(1000000000) /* what is younger belongs to what happens now */
+
+/* ---- the window of a share that settles ---- */
 
 /* All that happened before was found: by the hints that were read, and by scans. */
 static int64_t found_until(const struct hw_share *share)
@@ -87,4 +91,36 @@ void hw_settle_fired(void *arg, struct hw_timer *timer)
 		hw_settle_now(share);
 	else
 		hw_timer_set(timer, share->settle_ns);
+}
+
+/* ---- doubts of one that does not ---- */
+
+/*
+ * The disk is ahead of the hints: a name that is gone from it was renamed or removed, and the
+ * kernel's word of that is in a queue still, or just about to be. Taken for itself it would be a
+ * delete here and a create there.
+ */
+static bool is_too_early(struct hw_share *share)
+{
+	uint64_t now = hw_loop_now_ns(share->loop), due;
+
+	if (share->hinted)
+		share->hinted_ns = now;
+	if (!share->doubted_ns)
+		share->doubted_ns = now;
+	due = share->hinted_ns + DOUBT_NS;
+	if (due > share->doubted_ns + DOUBT_MAX_NS)
+		due = share->doubted_ns + DOUBT_MAX_NS;
+	if (now >= due)
+		return false;
+	hw_timer_set(share->kick_timer, due - now);
+	return true;
+}
+
+void hw_settle_doubts(struct hw_share *share)
+{
+	if (is_too_early(share))
+		return;
+	share->doubted_ns = 0;
+	hw_observe(share, 0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The window of a share that settles: what waits, and when it is looked at. */
+/* When what waits is looked at: at the end of a share's settle window, or, of a share that does not
+ * settle, when the hints have had time to say what the disk shows already. */
 #ifndef HW_SETTLE_H
 #define HW_SETTLE_H
 
@@ -11,5 +12,8 @@ void hw_settle_note_since(struct hw_share *share); /* before the first of what w
 void hw_settle_begin(struct hw_share *share);
 /* Of share->settle_timer; `arg` is the share. */
 void hw_settle_fired(void *arg, struct hw_timer *timer);
+
+/* At the end of a turn with doubts: observes them, or has share->kick_timer end another turn. */
+void hw_settle_doubts(struct hw_share *share);
 
 #endif

@@ -134,6 +134,8 @@ static void audit(struct hw_share *share)
 	share->hinted = false;
 	if (!share->audit)
 		return;
+	if (share->doubted_ns)
+		return; /* the turn that ends the doubts is the next to look */
 	if (hinted || share->suspects.count || share->walking)
 		hw_share_kick(share);
 	else
@@ -147,10 +149,12 @@ static void turn(void *arg)
 
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
-	/* Doubts of a share that does not settle are resolved now; those of a walk at its end. */
+	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
 	if ((share->suspects.count || share->unsure.count) && !share->settle_ns &&
 	    !share->walking && share->state == HW_SHARE_ONLINE)
-		hw_observe(share, 0);
+		hw_settle_doubts(share);
+	else
+		share->doubted_ns = 0;
 	audit(share);
 	refresh(share);
 	hw_disk_release_foreign(&share->disk);

@@ -146,6 +146,7 @@ struct hw_share {
 	hw_token audit; /* contradictions about directories were told in or below it: to be compared
 			   when it is quiet */
 	bool hinted; /* in this turn */
+	uint64_t hinted_ns, doubted_ns; /* the last hint; the first doubt that waits, 0 */
 	struct hw_held held;
 	struct hw_ids unsure; /* changed under a name that they no longer have */
 	struct hw_suspects spare_suspects; /* memory, while the others are observed */

@@ -13,6 +13,7 @@
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/scene.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,147 +24,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct fixture {
-	char *path; /* of the scratch directory: "root" is shared, "outside" is not */
-	char root[PATH_MAX];
-	int top, fd; /* fd: of root */
-	struct hw_rig *rig;
-	struct hw_model *model;
-};
-
-static void prepare(struct fixture *f)
-{
-	unsigned count;
-
-	const struct hw_place *places = hw_scratch_places(&count);
-
-	*f = (struct fixture){ .path = hw_scratch_create(places[count - 1].path) };
-	assert_non_null(f->path);
-	(void)snprintf(f->root, sizeof(f->root), "%s/root", f->path);
-	f->top = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(f->top >= 0);
-	assert_int_equal(mkdirat(f->top, "root", 0755), 0);
-	assert_int_equal(mkdirat(f->top, "outside", 0755), 0);
-	f->fd = openat(f->top, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(f->fd >= 0);
-}
-
-static bool start(struct fixture *f, const char *backend, uint64_t settle_ns)
-{
-	const struct hw_rig_config config = { .backend = backend,
-					      .root = f->root,
-					      .settle_ns = settle_ns };
-	const char *why = "";
-	int r;
-
-	hw_clock_tick();
-	r = hw_rig_start(&config, &f->rig, &why);
-	if (r == -EOPNOTSUPP) {
-		print_message("%s: %s\n", backend, why);
-		return false;
-	}
-	assert_int_equal(r, 0);
-	assert_int_equal(hw_model_create(&f->model), 0);
-	hw_model_look(f->model, f->root);
-	assert_int_equal(hw_rig_snapshot(f->rig, f->model), 0);
-	hw_clock_tick();
-	return true;
-}
-
-static void finish(struct fixture *f)
-{
-	hw_rig_stop(f->rig);
-	hw_model_destroy(f->model);
-	assert_int_equal(close(f->fd), 0);
-	assert_int_equal(close(f->top), 0);
-	hw_scratch_remove(f->path);
-}
-
-static void replay(struct fixture *f)
-{
-	struct hw_event event;
-	char why[256];
-	int r;
-
-	while ((r = hw_rig_next(f->rig, &event)) == 1)
-		if (hw_model_apply(f->model, &event, why, sizeof(why)))
-			fail_msg("event %llu, kind %u, %.*s -> %.*s: %s",
-				 (unsigned long long)event.seq, event.kind, (int)event.from_len,
-				 event.from ? event.from : "", (int)event.path_len,
-				 event.path ? event.path : "", why);
-	assert_int_equal(r, 0);
-}
-
-static void check(struct fixture *f)
-{
-	struct hw_model *truth;
-
-	assert_int_equal(hw_rig_flush(f->rig), 0);
-	replay(f);
-	assert_int_equal(hw_model_create(&truth), 0);
-	assert_int_equal(hw_model_load(truth, f->root), 0);
-	assert_int_equal(hw_model_compare(f->model, truth, stderr), 0);
-	assert_int_equal(hw_model_check_beliefs(f->model, stderr), 0);
-	hw_model_destroy(truth);
-}
-
-static void write_to(int dir, const char *name, const char *text)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_true(write(fd, text, strlen(text)) > 0);
-	assert_int_equal(close(fd), 0);
-}
-
-static void move(int from_dir, const char *from, int to_dir, const char *to)
-{
-	assert_int_equal(renameat(from_dir, from, to_dir, to), 0);
-}
-
-static void make_dir(int dir, const char *name)
-{
-	assert_int_equal(mkdirat(dir, name, 0755), 0);
-}
-
-typedef void scene_fn(struct fixture *f);
-
-/* Each scene under each watcher, with and without settling. */
-static void play(scene_fn *before, scene_fn *scene, unsigned rounds)
-{
-	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
-		struct fixture f;
-
-		prepare(&f);
-		before(&f);
-		if (start(&f, hw_rig_backends[i / 2], i % 2 ? 3600 * HW_SEC : 0)) {
-			for (unsigned round = 0; round < rounds; round++) {
-				scene(&f);
-				check(&f);
-			}
-			assert_int_equal(hw_model_rescans(f.model), 0);
-		}
-		finish(&f);
-	}
-}
-
 /* ---- moves ---- */
 
-static void nothing(struct fixture *f)
-{
-	(void)f;
-}
-
 /* fanotify merges equal renames: d is then thought to be where it was. */
-static void move_over_what_held_it(struct fixture *f)
+static void move_over_what_held_it(struct hw_scene *f)
 {
-	make_dir(f->fd, "d");
-	write_to(f->fd, "d/x", "x");
+	hw_scene_make_dir(f->fd, "d");
+	hw_scene_write(f->fd, "d/x", "x");
 	hw_rig_turn(f->rig, 1);
-	move(f->fd, "d", f->fd, "e");
-	move(f->fd, "e", f->fd, "d");
-	move(f->fd, "d", f->fd, "e");
-	move(f->fd, "e/x", f->fd, "d");
+	hw_scene_move(f->fd, "d", f->fd, "e");
+	hw_scene_move(f->fd, "e", f->fd, "d");
+	hw_scene_move(f->fd, "d", f->fd, "e");
+	hw_scene_move(f->fd, "e/x", f->fd, "d");
 	assert_int_equal(hw_rig_flush(f->rig), 0);
 	assert_int_equal(unlinkat(f->fd, "d", 0), 0);
 	assert_int_equal(unlinkat(f->fd, "e", AT_REMOVEDIR), 0);
@@ -172,24 +44,24 @@ static void move_over_what_held_it(struct fixture *f)
 static void a_file_moves_to_where_its_directory_was(void **state)
 {
 	(void)state;
-	play(nothing, move_over_what_held_it, 5);
+	hw_scene_play(hw_scene_nothing, move_over_what_held_it, 5);
 }
 
 #define MANY 300u
 
-static void many_dirs(struct fixture *f)
+static void many_dirs(struct hw_scene *f)
 {
 	char name[64];
 
 	for (unsigned i = 0; i < MANY; i++) {
 		(void)snprintf(name, sizeof(name), "a%03u", i);
-		make_dir(f->fd, name);
+		hw_scene_make_dir(f->fd, name);
 		(void)snprintf(name, sizeof(name), "a%03u/file", i);
-		write_to(f->fd, name, "old");
+		hw_scene_write(f->fd, name, "old");
 	}
 }
 
-static void move_all_and_write(struct fixture *f)
+static void move_all_and_write(struct hw_scene *f)
 {
 	struct stat st;
 	char from[64], to[64];
@@ -198,36 +70,36 @@ static void move_all_and_write(struct fixture *f)
 	for (unsigned i = 0; i < MANY; i++) {
 		(void)snprintf(from, sizeof(from), "%c%03u", back ? 'b' : 'a', i);
 		(void)snprintf(to, sizeof(to), "%c%03u", back ? 'a' : 'b', i);
-		move(f->fd, from, f->fd, to);
+		hw_scene_move(f->fd, from, f->fd, to);
 		strcat(to, "/file");
-		write_to(f->fd, to, "new");
+		hw_scene_write(f->fd, to, "new");
 	}
 }
 
 static void many_directories_move_and_change_at_once(void **state)
 {
 	(void)state;
-	play(many_dirs, move_all_and_write, 2);
+	hw_scene_play(many_dirs, move_all_and_write, 2);
 }
 
 /* ---- a name that belongs to one directory after the other ---- */
 
-static void replace_dir(struct fixture *f)
+static void replace_dir(struct hw_scene *f)
 {
 	for (unsigned i = 0; i < 5; i++) {
 		char away[32];
 
 		(void)snprintf(away, sizeof(away), "outside/away%u", i);
-		make_dir(f->fd, "d");
-		write_to(f->fd, "d/a", "x");
-		make_dir(f->fd, "d/sub");
-		write_to(f->fd, "d/sub/b", "x");
+		hw_scene_make_dir(f->fd, "d");
+		hw_scene_write(f->fd, "d/a", "x");
+		hw_scene_make_dir(f->fd, "d/sub");
+		hw_scene_write(f->fd, "d/sub/b", "x");
 		if (i % 2)
 			hw_rig_turn(f->rig, 0);
-		move(f->fd, "d", f->top, away);
+		hw_scene_move(f->fd, "d", f->top, away);
 		/* What happens to it from now on is nobody's business. */
 		strcat(away, "/a");
-		write_to(f->top, away, "more");
+		hw_scene_write(f->top, away, "more");
 	}
 	for (unsigned i = 0; i < 5; i++) {
 		char away[32], sub[40];
@@ -246,33 +118,33 @@ static void replace_dir(struct fixture *f)
 static void directories_leave_and_others_take_their_name(void **state)
 {
 	(void)state;
-	play(nothing, replace_dir, 3);
+	hw_scene_play(hw_scene_nothing, replace_dir, 3);
 }
 
 /* ---- a directory that moves while it is listed ---- */
 
 #define LARGE 4500u
 
-static void move_while_listed(struct fixture *f)
+static void move_while_listed(struct hw_scene *f)
 {
 	char name[64];
 
-	make_dir(f->top, "outside/large");
+	hw_scene_make_dir(f->top, "outside/large");
 	for (unsigned i = 0; i < LARGE; i++) {
 		(void)snprintf(name, sizeof(name), "outside/large/%u", i);
 		assert_int_equal(mknodat(f->top, name, S_IFREG | 0644, 0), 0);
 	}
-	move(f->top, "outside/large", f->fd, "large");
+	hw_scene_move(f->top, "outside/large", f->fd, "large");
 	hw_rig_turn(f->rig, 0);
-	move(f->fd, "large", f->fd, "larger");
+	hw_scene_move(f->fd, "large", f->fd, "larger");
 	hw_rig_turn(f->rig, 0);
-	make_dir(f->fd, "large");
-	move(f->fd, "larger", f->fd, "large/in");
-	write_to(f->fd, "large/in/17", "x");
+	hw_scene_make_dir(f->fd, "large");
+	hw_scene_move(f->fd, "larger", f->fd, "large/in");
+	hw_scene_write(f->fd, "large/in/17", "x");
 	hw_rig_turn(f->rig, 0);
 	assert_int_equal(unlinkat(f->fd, "large/in/18", 0), 0);
-	move(f->fd, "large/in", f->fd, "out");
-	check(f);
+	hw_scene_move(f->fd, "large/in", f->fd, "out");
+	hw_scene_check(f);
 	for (unsigned i = 0; i < LARGE; i++) {
 		(void)snprintf(name, sizeof(name), "out/%u", i);
 		if (i != 18)
@@ -285,28 +157,28 @@ static void move_while_listed(struct fixture *f)
 static void a_large_directory_moves_while_it_is_listed(void **state)
 {
 	(void)state;
-	play(nothing, move_while_listed, 1);
+	hw_scene_play(hw_scene_nothing, move_while_listed, 1);
 }
 
 /* ---- exchanges with what is not armed yet ---- */
 
-static void exchange_fresh(struct fixture *f)
+static void exchange_fresh(struct hw_scene *f)
 {
 	for (unsigned i = 0; i < 20; i++) {
-		make_dir(f->fd, "x");
-		write_to(f->fd, "x/1", "x");
-		make_dir(f->fd, "y");
-		make_dir(f->fd, "y/deep");
-		write_to(f->fd, "y/deep/2", "y");
+		hw_scene_make_dir(f->fd, "x");
+		hw_scene_write(f->fd, "x/1", "x");
+		hw_scene_make_dir(f->fd, "y");
+		hw_scene_make_dir(f->fd, "y/deep");
+		hw_scene_write(f->fd, "y/deep/2", "y");
 		if (i % 3 == 0)
 			hw_rig_turn(f->rig, 0);
 		assert_int_equal(renameat2(f->fd, "x", f->fd, "y", RENAME_EXCHANGE), 0);
-		write_to(f->fd, "y/1", "more");
+		hw_scene_write(f->fd, "y/1", "more");
 		if (i % 3 == 1)
 			hw_rig_turn(f->rig, 0);
 		assert_int_equal(renameat2(f->fd, "x/deep", f->fd, "y", RENAME_EXCHANGE), 0);
 		if (i % 2)
-			check(f);
+			hw_scene_check(f);
 		assert_int_equal(hw_scratch_remove_at(f->fd, "x"), 0);
 		assert_int_equal(hw_scratch_remove_at(f->fd, "y"), 0);
 	}
@@ -315,30 +187,30 @@ static void exchange_fresh(struct fixture *f)
 static void fresh_directories_are_exchanged(void **state)
 {
 	(void)state;
-	play(nothing, exchange_fresh, 1);
+	hw_scene_play(hw_scene_nothing, exchange_fresh, 1);
 }
 
 /* ---- a root that goes and comes ---- */
 
-static void root_goes_and_comes(struct fixture *f)
+static void root_goes_and_comes(struct hw_scene *f)
 {
 	char name[32];
 
 	for (unsigned i = 0; i < 30; i++) {
 		(void)snprintf(name, sizeof(name), "root/n%u", i);
-		make_dir(f->top, name);
+		hw_scene_make_dir(f->top, name);
 	}
-	move(f->top, "root", f->top, "elsewhere");
+	hw_scene_move(f->top, "root", f->top, "elsewhere");
 	assert_int_equal(hw_rig_flush(f->rig), 0);
 	assert_int_equal(hw_share_state(hw_rig_share(f->rig)), HW_SHARE_OFFLINE);
-	make_dir(f->top, "root");
-	make_dir(f->top, "root/other");
+	hw_scene_make_dir(f->top, "root");
+	hw_scene_make_dir(f->top, "root/other");
 	assert_int_equal(hw_rig_flush(f->rig), 0); /* turns until it is online */
-	check(f);
+	hw_scene_check(f);
 	assert_int_equal(hw_scratch_remove_at(f->top, "root"), 0);
 	assert_int_equal(hw_rig_flush(f->rig), 0);
-	move(f->top, "elsewhere", f->top, "root");
-	check(f);
+	hw_scene_move(f->top, "elsewhere", f->top, "root");
+	hw_scene_check(f);
 	for (unsigned i = 0; i < 30; i++) {
 		(void)snprintf(name, sizeof(name), "root/n%u", i);
 		assert_int_equal(unlinkat(f->top, name, AT_REMOVEDIR), 0);
@@ -349,15 +221,15 @@ static void the_root_goes_and_another_comes(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
-		struct fixture f;
+		struct hw_scene f;
 
-		prepare(&f);
-		if (start(&f, hw_rig_backends[i / 2], i % 2 ? 3600 * HW_SEC : 0))
+		hw_scene_prepare(&f);
+		if (hw_scene_start(&f, hw_rig_backends[i / 2], i % 2 ? 3600 * HW_SEC : 0))
 			for (unsigned round = 0; round < 2; round++) {
 				root_goes_and_comes(&f);
-				check(&f);
+				hw_scene_check(&f);
 			}
-		finish(&f);
+		hw_scene_finish(&f);
 	}
 }
 
@@ -371,15 +243,15 @@ static void locked_directories_keep_what_is_in_them(void **state)
 		skip();
 	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
 		struct hw_event event;
-		struct fixture f;
+		struct hw_scene f;
 		int inside;
 
-		prepare(&f);
-		make_dir(f.fd, "d");
-		make_dir(f.fd, "d/sub");
-		write_to(f.fd, "d/sub/file", "x");
+		hw_scene_prepare(&f);
+		hw_scene_make_dir(f.fd, "d");
+		hw_scene_make_dir(f.fd, "d/sub");
+		hw_scene_write(f.fd, "d/sub/file", "x");
 		inside = openat(f.fd, "d/sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (start(&f, hw_rig_backends[i / 2], i % 2 ? 3600 * HW_SEC : 0)) {
+		if (hw_scene_start(&f, hw_rig_backends[i / 2], i % 2 ? 3600 * HW_SEC : 0)) {
 			assert_int_equal(fchmodat(f.fd, "d/sub", 0, 0), 0);
 			assert_int_equal(hw_rig_flush(f.rig), 0);
 			while (hw_rig_next(f.rig, &event) == 1) {
@@ -390,11 +262,11 @@ static void locked_directories_keep_what_is_in_them(void **state)
 						 0);
 			}
 			assert_int_equal(fchmodat(f.fd, "d/sub", 0755, 0), 0);
-			write_to(inside, "file", "y");
-			check(&f);
+			hw_scene_write(inside, "file", "y");
+			hw_scene_check(&f);
 		}
 		assert_int_equal(close(inside), 0);
-		finish(&f);
+		hw_scene_finish(&f);
 	}
 	if (getuid() == 0)
 		assert_int_equal(seteuid(0), 0);
@@ -402,31 +274,31 @@ static void locked_directories_keep_what_is_in_them(void **state)
 
 /* ---- links ---- */
 
-static void move_one_of_two_links(struct fixture *f)
+static void move_one_of_two_links(struct hw_scene *f)
 {
-	write_to(f->fd, "a", "x");
+	hw_scene_write(f->fd, "a", "x");
 	assert_int_equal(linkat(f->fd, "a", f->fd, "b", 0), 0);
-	make_dir(f->fd, "d");
+	hw_scene_make_dir(f->fd, "d");
 }
 
 /* A scan that was at the new directory before it came to the old one: the new name is one more link
  * of the file then. The old name has not left the share when it is found to be gone. */
 static void a_link_that_moves_under_a_scan_has_not_left(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 	struct hw_event event;
 	struct hw_share *share;
 	bool deleted = false;
 
 	(void)state;
-	prepare(&f);
+	hw_scene_prepare(&f);
 	move_one_of_two_links(&f);
-	if (!start(&f, "polling", 0)) {
-		finish(&f);
+	if (!hw_scene_start(&f, "polling", 0)) {
+		hw_scene_finish(&f);
 		skip();
 	}
 	share = hw_rig_share(f.rig);
-	move(f.fd, "b", f.fd, "d/c");
+	hw_scene_move(f.fd, "b", f.fd, "d/c");
 	hw_scan_below(share, hw_tree_find(&share->tree, HW_ROOT, "d", 1));
 	for (unsigned i = 0; !hw_scan_is_idle(share) && i < 1000; i++)
 		hw_rig_turn(f.rig, 100);
@@ -438,7 +310,7 @@ static void a_link_that_moves_under_a_scan_has_not_left(void **state)
 			  (event.kind == HW_DELETE && event.path_len == 1 && event.path[0] == 'b');
 	}
 	assert_true(deleted);
-	finish(&f);
+	hw_scene_finish(&f);
 }
 
 /* ---- a receiver that looks when it is told ---- */
@@ -448,22 +320,22 @@ static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
-		struct fixture f;
+		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
 			continue; /* sees two equal states */
-		prepare(&f);
-		if (start(&f, hw_rig_backends[i], 0)) {
-			make_dir(f.fd, "d");
+		hw_scene_prepare(&f);
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			hw_scene_make_dir(f.fd, "d");
 			assert_int_equal(hw_rig_flush(f.rig), 0);
 			hw_clock_tick();
 			assert_int_equal(fchmodat(f.fd, "d", 0700, 0), 0);
-			replay(&f);
+			hw_scene_replay(&f);
 			assert_int_equal(fchmodat(f.fd, "d", 0755, 0), 0);
-			make_dir(f.fd, "d/x");
-			check(&f);
+			hw_scene_make_dir(f.fd, "d/x");
+			hw_scene_check(&f);
 		}
-		finish(&f);
+		hw_scene_finish(&f);
 	}
 }
 

@@ -5,7 +5,7 @@
 : "${VM_FRESH_CHANGES:=2000}"
 
 # What is told of "file" until the last word of this change. Whatever is told of it, what it was before must not be found any more.
-fresh_until() { # EVENT[|EVENT] SIZE CONTENT LISTED
+fresh_until() { # EVENT SIZE CONTENT LISTED
 	local want="$*" event size content listed
 	while vm_read; do
 		[[ $vm_line == '| R '* ]] || continue
@@ -15,9 +15,8 @@ fresh_until() { # EVENT[|EVENT] SIZE CONTENT LISTED
 			vm_fail "$event $file: still $content, as before $want"
 			return 1
 		fi
-		[[ "|$1|" == *"|$event|"* ]] || continue
-		[ "$size $content $listed" != "${*:2}" ] || return 0
-		vm_fail "found $event $size $content $listed, not $want" || return 1
+		[ "$event $size $content $listed" != "$want" ] || return 0
+		[ "$event" != "$1" ] || vm_fail "found $event $size $content $listed, not $want" || return 1
 	done
 	vm_fail "not told: $want"
 }
@@ -30,8 +29,7 @@ fresh_change() { # NUMBER
 	0) printf '%s' "$data" >"$dir/file" && fresh_until CLOSE_WRITE 8 "$data" yes ;;
 	1)
 		printf '%s' "$data" >"$dir/.new"
-		# on a busy machine the replacement may be told as a new file
-		mv "$dir/.new" "$dir/file" && fresh_until 'MOVED_TO|CLOSE_WRITE' 8 "$data" yes
+		mv "$dir/.new" "$dir/file" && fresh_until MOVED_TO 8 "$data" yes
 		;;
 	2) printf '%s' "$data" 1<>"$dir/file" && fresh_until CLOSE_WRITE 8 "$data" yes ;;
 	3) rm "$dir/file" && data=- && fresh_until DELETE - - no ;;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A scratch directory, a share of it, and a replica that follows what is told. What goes wrong
+ * fails the test. */
+#ifndef HW_TESTS_SCENE_H
+#define HW_TESTS_SCENE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hw_model;
+struct hw_rig;
+
+struct hw_scene {
+	char *path; /* of the scratch directory: "root" is shared, "outside" is not */
+	char root[PATH_MAX];
+	int top, fd; /* fd: of root */
+	struct hw_rig *rig;
+	struct hw_model *model;
+};
+
+void hw_scene_prepare(struct hw_scene *f);
+/* False where this watcher cannot work, which it says. */
+bool hw_scene_start(struct hw_scene *f, const char *backend, uint64_t settle_ns);
+void hw_scene_finish(struct hw_scene *f);
+
+void hw_scene_replay(struct hw_scene *f); /* what was told and not yet followed */
+void hw_scene_check(struct hw_scene *f); /* at rest, the replica is equal to the disk */
+
+void hw_scene_write(int dir, const char *name, const char *text); /* appends */
+void hw_scene_move(int from_dir, const char *from, int to_dir, const char *to);
+void hw_scene_make_dir(int dir, const char *name);
+
+/* Each scene under each watcher, with and without settling. */
+typedef void hw_scene_fn(struct hw_scene *f);
+void hw_scene_nothing(struct hw_scene *f);
+void hw_scene_play(hw_scene_fn *before, hw_scene_fn *scene, unsigned rounds);
+
+#endif

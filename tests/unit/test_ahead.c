@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The disk is ahead of what was told and listed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "framework/hint.h"
+#include "framework/share_private.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/unit/support/scene.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- hints behind the disk ---- */
+
+static void hint_about(struct hw_share *share, uint32_t what, const char *name, const char *to)
+{
+	hw_token root = hw_tree_token(&share->tree, HW_ROOT);
+	const struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = what,
+		.dir = root,
+		.to_dir = to ? root : HW_NO_DIR,
+		.name = name,
+		.to_name = to,
+		.name_len = (uint32_t)strlen(name),
+		.to_name_len = to ? (uint32_t)strlen(to) : 0,
+		.type = HW_TYPE_FILE,
+	};
+
+	hw_watcher_hint(&share->watchers[0], &hint);
+}
+
+/* The kernel's word of the first change was read, and that of the rename not yet. */
+static void a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted(void **state)
+{
+	struct hw_scene f;
+	struct hw_event event;
+	struct hw_share *share;
+	bool moved = false;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "file", "old");
+	if (!hw_scene_start(&f, "polling", 0)) { /* which says nothing by itself */
+		hw_scene_finish(&f);
+		skip();
+	}
+	share = hw_rig_share(f.rig);
+	hw_scene_write(f.fd, ".new", "new");
+	hw_scene_move(f.fd, ".new", f.fd, "file");
+	hint_about(share, HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, ".new", NULL);
+	hw_rig_turn(f.rig, 0);
+	hw_rig_turn(f.rig, 0);
+	hint_about(share, HW_HINT_MOVED, ".new", "file");
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	while (hw_rig_next(f.rig, &event) == 1) {
+		assert_int_not_equal(event.kind, HW_DELETE);
+		moved = moved || (event.kind == HW_MOVE && event.from_len == 4 &&
+				  event.path_len == 4 && event.flags & HW_FLAG_REPLACED);
+	}
+	assert_true(moved);
+	hw_scene_finish(&f);
+}
+
+/* ---- a directory that another takes the place of while it is listed ---- */
+
+#define ROUNDS 20u
+#define MANY 300u
+
+static void spin(unsigned us)
+{
+	int64_t end = hw_clock_monotonic_ns() + us * INT64_C(1000);
+
+	while (hw_clock_monotonic_ns() < end)
+		;
+}
+
+/* "d" comes with many directories in it, and the last of them is exchanged a moment later. */
+static void come_and_exchange(const struct hw_scene *f, unsigned us)
+{
+	hw_scene_move(f->top, "outside/d", f->fd, "d");
+	spin(us);
+	assert_int_equal(renameat2(f->fd, "d/last", f->fd, "y", RENAME_EXCHANGE), 0);
+}
+
+static void prepare_exchange(struct hw_scene *f)
+{
+	char name[64];
+
+	hw_scene_make_dir(f->top, "outside/d");
+	for (unsigned i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "outside/d/%03u", i);
+		hw_scene_make_dir(f->top, name);
+	}
+	hw_scene_make_dir(f->top, "outside/d/last");
+	hw_scene_write(f->top, "outside/d/last/1", "x");
+	hw_scene_make_dir(f->fd, "y");
+	hw_scene_write(f->fd, "y/2", "y");
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+}
+
+static void exchange_while_listed(struct hw_scene *f)
+{
+	for (unsigned i = 1; i <= ROUNDS; i++) {
+		prepare_exchange(f);
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			come_and_exchange(f, i * 100);
+			_exit(0);
+		}
+		while (waitpid(pid, NULL, WNOHANG) == 0)
+			hw_rig_turn(f->rig, 1);
+		hw_scene_check(f);
+		assert_int_equal(hw_scratch_remove_at(f->fd, "d"), 0);
+		assert_int_equal(hw_scratch_remove_at(f->fd, "y"), 0);
+	}
+}
+
+/* Its listing says that it is there, and when it is opened another one is. */
+static void a_directory_is_exchanged_while_its_parent_is_listed(void **state)
+{
+	(void)state;
+	hw_scene_play(hw_scene_nothing, exchange_while_listed, 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted),
+		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests_name("ahead", tests, NULL, NULL);
+}
