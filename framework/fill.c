@@ -246,7 +246,8 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, int error)
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
 	hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
-	/* A hint may give it another name before that one is looked at: it has to be filled there. */
+	/* A hint may give it another name before that one is looked at: it has to be filled there.
+	 */
 	(void)hw_ids_add(&share->unsure, dir); /* without memory: the next change */
 }
 
