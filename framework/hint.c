@@ -198,8 +198,7 @@ static void created_and_deleted(struct context *c)
 {
 	look(c);
 	if (c->present) {
-		if (is_same(c))
-			return;
+		/* Known from before, it was removed and is back; from a listing, it was there twice. */
 		if (c->id)
 			hw_history_delete(c->share, c->id);
 		create_present(c);

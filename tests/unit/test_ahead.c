@@ -134,10 +134,43 @@ static void a_directory_is_exchanged_while_its_parent_is_listed(void **state)
 	hw_scene_play(hw_scene_nothing, exchange_while_listed, 1);
 }
 
+/* ---- one record of the kernel for several changes ---- */
+
+/* fanotify merges what one program does to one inode under one name, in whatever order. */
+static void a_link_that_is_removed_and_made_again_is_told_twice(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_event event;
+		struct hw_scene f;
+		uint32_t told[2] = { 0 };
+		unsigned count = 0;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* sees two equal states */
+		hw_scene_prepare(&f);
+		hw_scene_write(f.fd, "file", "x");
+		assert_int_equal(linkat(f.fd, "file", f.fd, "link", 0), 0);
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			assert_int_equal(unlinkat(f.fd, "link", 0), 0);
+			assert_int_equal(linkat(f.fd, "file", f.fd, "link", 0), 0);
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+			while (hw_rig_next(f.rig, &event) == 1)
+				if (event.kind == HW_DELETE || event.kind == HW_CREATE)
+					told[count++ % 2] = event.kind;
+			assert_int_equal(count, 2);
+			assert_int_equal(told[0], HW_DELETE);
+			assert_int_equal(told[1], HW_CREATE);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted),
+		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
 	};
 
