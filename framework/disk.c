@@ -474,7 +474,14 @@ static bool lease_is_unsupported(int error)
 	return error == EINVAL || error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS;
 }
 
-/* 1, 0 or -EOPNOTSUPP for an open file. */
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* 1, 0 or -EOPNOTSUPP for an open file; -ENOENT when it is none. */
 static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
 {
 	if (!disk->filesystems[fs].leases)
@@ -483,17 +490,20 @@ static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
 		return 1; /* the close(2) that follows gives it back */
 	if (errno == EAGAIN)
 		return 0;
-	if (lease_is_unsupported(errno))
-		disk->filesystems[fs].leases = false;
+	if (!lease_is_unsupported(errno))
+		return -EOPNOTSUPP;
+	if (!is_file(fd)) /* which says nothing about the filesystem */
+		return -ENOENT;
+	disk->filesystems[fs].leases = false;
 	return -EOPNOTSUPP;
 }
 
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
-		      struct hw_stat *ret)
+		      struct hw_stat *stat)
 {
 	char terminated[HW_NAME_MAX + 1];
-	struct hw_stat stat;
-	int dirfd = dir_and_name(disk, dir, name, len, terminated);
+	struct hw_stat now = *stat;
+	int r = 0, dirfd = dir_and_name(disk, dir, name, len, terminated);
 
 	if (dirfd < 0)
 		return dirfd;
@@ -502,13 +512,13 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ELOOP ? -ENOENT : -EOPNOTSUPP;
-	int r = hw_disk_stat_fd(disk, fd, &stat);
-
+	if (now.type == HW_TYPE_NONE)
+		r = hw_disk_stat_fd(disk, fd, &now);
 	if (r == 0)
-		r = stat.type == HW_TYPE_FILE ? try_lease(disk, fd, stat.fs) : -ENOENT;
+		r = now.type == HW_TYPE_FILE ? try_lease(disk, fd, now.fs) : -ENOENT;
 	close(fd);
 	if (r >= 0)
-		*ret = stat;
+		*stat = now;
 	return r;
 }
 

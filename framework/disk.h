@@ -75,9 +75,10 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd);
 
 /* Does nobody have this regular file open for writing? 1: nobody, 0: somebody, -EOPNOTSUPP: cannot
  * be known (no leases here, or not our file), -ENOENT: gone. Takes a read lease and gives it back
- * at once. Fills *ret when it returns 0 or 1. */
+ * at once. Fills *stat when it returns 0 or 1, unless it has a type: then it is what was seen
+ * under this name just now. */
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
-		      struct hw_stat *ret);
+		      struct hw_stat *stat);
 /* Is this inode, which lost its name here, still alive, and a file with at least so many links? 1:
  * it moved elsewhere, 0: no or not knowable (needs file handles and CAP_DAC_READ_SEARCH). */
 int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_t links);

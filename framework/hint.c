@@ -373,7 +373,7 @@ static void one_name(struct context *c)
 	if (what & HW_HINT_ATTRIB)
 		attributes(c);
 	if (what & HW_HINT_CLOSE_WRITE && c->id)
-		hw_quiet_closed(c->share, c->id);
+		hw_quiet_closed_as_seen(c->share, c->id, is_same(c) ? &c->stat : NULL);
 	if (both && c->id && !c->present)
 		hw_history_delete(c->share, c->id);
 }

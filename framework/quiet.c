@@ -126,18 +126,18 @@ static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat 
 
 /*
  * 1: finished, told. 0: a writer has it. Where leases cannot tell, whoever asks is taken at its
- * word: the kernel told a close, or the interval is over.
+ * word: the kernel told a close, or the interval is over. `seen`: what the disk has, or NULL.
  */
-static int check(struct hw_share *share, uint32_t id)
+static int check(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	struct hw_entry *e = entry_of(share, id);
-	struct hw_stat stat;
+	struct hw_stat stat = seen ? *seen : (struct hw_stat){ 0 };
 	int r = hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				  e->name_len, &stat);
 
 	if (r < 0 && r != -ENOENT &&
-	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
-			 &stat) == 0)
+	    (seen || hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				  e->name_len, &stat) == 0))
 		r = 1;
 	if (r == -ENOENT) { /* gone, which is told soon; or its name is another file's now */
 		hw_history_close(share, id);
@@ -166,7 +166,7 @@ static void check_all(struct hw_share *share, struct hw_ids *ids)
 
 		if (i && id == ids->ids[i - 1])
 			continue;
-		if (check(share, id) == 0)
+		if (check(share, id, NULL) == 0)
 			hw_quiet_add(share, id);
 	}
 	hw_ids_free(ids);
@@ -242,7 +242,7 @@ void hw_quiet_flush(struct hw_share *share)
 	check_all(share, &due);
 }
 
-static void closed_one(struct hw_share *share, uint32_t id)
+static void closed_one(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	struct hw_entry *e = entry_of(share, id);
 	struct hw_stat stat;
@@ -258,10 +258,15 @@ static void closed_one(struct hw_share *share, uint32_t id)
 			return;
 		hw_history_modify(share, id);
 	}
-	(void)check(share, id);
+	(void)check(share, id, seen);
 }
 
 void hw_quiet_closed(struct hw_share *share, uint32_t id)
+{
+	hw_quiet_closed_as_seen(share, id, NULL);
+}
+
+void hw_quiet_closed_as_seen(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	uint32_t *ids;
 	int count;
@@ -269,12 +274,12 @@ void hw_quiet_closed(struct hw_share *share, uint32_t id)
 	if (entry_of(share, id)->type != HW_TYPE_FILE)
 		return;
 	if (entry_of(share, id)->nlink < 2) {
-		closed_one(share, id);
+		closed_one(share, id, seen);
 		return;
 	}
 	count = hw_history_names(share, id, &ids);
 	for (int i = 0; i < count; i++)
-		closed_one(share, ids[i]);
+		closed_one(share, ids[i], NULL);
 	if (count >= 0)
 		free(ids);
 }

@@ -273,7 +273,7 @@ static void the_boundary_of_path_max(struct fixture *f)
 
 static int no_writer(struct fixture *f, const char *name)
 {
-	struct hw_stat stat;
+	struct hw_stat stat = { .type = HW_TYPE_NONE };
 
 	return hw_disk_no_writer(&f->disk, HW_ROOT, name, strlen(name), &stat);
 }

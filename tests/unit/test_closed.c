@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A file whose close the kernel tells: how often it is looked at, and that nothing is lost of what
+ * happens between the look and the question whether somebody still writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/common/notation.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include "framework/share_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DEADLINE_NS (60 * INT64_C(1000000000))
+
+/* ---- in front of the C library's: the moments between two system calls of the core ---- */
+
+static unsigned looks; /* at regular files */
+static void (*between)(void); /* once, behind the next look at a regular file */
+static int shared = -1; /* the directory that is watched */
+
+int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
+	  struct statx *restrict buf)
+{
+	long r = syscall(SYS_statx, dirfd, path, flags, mask, buf);
+
+	if (r == 0 && S_ISREG(buf->stx_mode)) {
+		void (*act)(void) = between;
+
+		looks++;
+		between = NULL;
+		if (act)
+			act();
+	}
+	return (int)r;
+}
+
+/* ---- the share ---- */
+
+struct fixture {
+	char *path; /* of the scratch directory, which is shared */
+	struct hw_rig *rig;
+};
+
+static bool prepare(struct fixture *f, const char *backend)
+{
+	unsigned count;
+	const char *why;
+	int r;
+
+	f->path = hw_scratch_create(hw_scratch_places(&count)->path);
+	assert_non_null(f->path);
+	shared = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(shared >= 0);
+	/* The interval never ends here: what is told is told by hints. */
+	const struct hw_rig_config config = {
+		.backend = backend,
+		.root = f->path,
+		.interval_ns = 3600 * HW_SEC,
+	};
+
+	r = hw_rig_start(&config, &f->rig, &why);
+	if (r == -EOPNOTSUPP) {
+		print_message("skipped: %s\n", why);
+		assert_int_equal(close(shared), 0);
+		hw_scratch_remove(f->path);
+		return false;
+	}
+	assert_int_equal(r, 0);
+	hw_clock_tick();
+	looks = 0;
+	return true;
+}
+
+static void finish(struct fixture *f)
+{
+	struct hw_event event;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(hw_rig_next(f->rig, &event), 0); /* nothing else was told */
+	assert_null(between);
+	hw_rig_stop(f->rig);
+	assert_int_equal(close(shared), 0);
+	hw_scratch_remove(f->path);
+}
+
+static void expect(struct fixture *f, const char *text)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	struct hw_event event;
+	int r;
+
+	while (!(r = hw_rig_next(f->rig, &event))) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		hw_rig_turn(f->rig, 10);
+	}
+	assert_int_equal(r, 1);
+	char *got = hw_notation_text(&event);
+
+	assert_string_equal(got, text);
+	free(got);
+}
+
+static int open_a(int flags)
+{
+	int fd = openat(shared, "a", flags | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void put(int fd)
+{
+	hw_clock_tick();
+	assert_int_equal(write(fd, "some", 4), 4);
+}
+
+static void make_a(void)
+{
+	int fd = open_a(O_WRONLY | O_CREAT | O_EXCL);
+
+	put(fd);
+	assert_int_equal(close(fd), 0);
+}
+
+/* ---- tests ---- */
+
+static void a_file_that_is_made_and_closed_is_looked_at_once(void **state)
+{
+	struct fixture f;
+
+	if (!prepare(&f, *state))
+		skip();
+	make_a();
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	assert_int_equal(looks, 1);
+	finish(&f);
+}
+
+static void append(void)
+{
+	int fd = open_a(O_WRONLY | O_APPEND);
+
+	put(fd);
+	assert_int_equal(close(fd), 0);
+}
+
+static void what_is_written_behind_the_look_is_told_by_its_own_hints(void **state)
+{
+	struct fixture f;
+
+	if (!prepare(&f, *state))
+		skip();
+	make_a();
+	between = append;
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	finish(&f);
+}
+
+static void write_mapped(void)
+{
+	int fd = open_a(O_RDWR);
+	char *bytes;
+
+	hw_clock_tick();
+	bytes = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(bytes != MAP_FAILED);
+	bytes[0] = 'm';
+	assert_int_equal(munmap(bytes, 4), 0);
+	assert_int_equal(close(fd), 0);
+}
+
+/* The kernel tells its close alone: the time says that there was a change. */
+static void what_is_written_by_mmap_behind_the_look_is_told_at_its_close(void **state)
+{
+	struct fixture f;
+
+	if (!prepare(&f, *state))
+		skip();
+	make_a();
+	between = write_mapped;
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	finish(&f);
+}
+
+static int writer = -1;
+
+static void open_to_write(void)
+{
+	writer = open_a(O_WRONLY | O_APPEND);
+}
+
+static void a_writer_that_comes_behind_the_look_is_waited_for(void **state)
+{
+	struct hw_event event;
+	struct fixture f;
+
+	if (!prepare(&f, *state))
+		skip();
+	make_a();
+	between = open_to_write;
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	if (hw_rig_share(f.rig)->disk.filesystems[0].leases) {
+		assert_int_equal(hw_rig_next(f.rig, &event), 0);
+		put(writer);
+		expect(&f, "modify a");
+	}
+	assert_int_equal(close(writer), 0);
+	expect(&f, "close_write a");
+	finish(&f);
+}
+
+static void replace_by_fifo(void)
+{
+	assert_int_equal(unlinkat(shared, "a", 0), 0);
+	assert_int_equal(mkfifoat(shared, "a", 0644), 0);
+}
+
+/* It takes no lease, which says nothing about files. */
+static void a_name_that_is_no_file_any_more_leaves_leases_to_the_others(void **state)
+{
+	struct fixture f;
+
+	if (!prepare(&f, *state))
+		skip();
+	make_a();
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	bool leases = hw_rig_share(f.rig)->disk.filesystems[0].leases;
+
+	assert_int_equal(unlinkat(shared, "a", 0), 0);
+	expect(&f, "delete file a");
+	make_a();
+	between = replace_by_fifo;
+	expect(&f, "create file a");
+	expect(&f, "modify a");
+	expect(&f, "close_write a");
+	expect(&f, "delete file a");
+	expect(&f, "create other a");
+	assert_true(hw_rig_share(f.rig)->disk.filesystems[0].leases == leases);
+	finish(&f);
+}
+
+#define UNDER(test, backend)                                                                       \
+	{                                                                                          \
+#test " (" backend ")", test, NULL, NULL, backend                                  \
+	}
+#define UNDER_BOTH(test) UNDER(test, "inotify"), UNDER(test, "fanotify")
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		UNDER_BOTH(a_file_that_is_made_and_closed_is_looked_at_once),
+		UNDER_BOTH(what_is_written_behind_the_look_is_told_by_its_own_hints),
+		UNDER_BOTH(what_is_written_by_mmap_behind_the_look_is_told_at_its_close),
+		UNDER_BOTH(a_writer_that_comes_behind_the_look_is_waited_for),
+		UNDER_BOTH(a_name_that_is_no_file_any_more_leaves_leases_to_the_others),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
