@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The least a program can do with inotify: one watch a directory, read, count, perhaps print. New
- * directories are not followed. Every other reader is measured against this one. */
+ * directories are not followed. Every other reader is measured against this one. With -l it asks
+ * the kernel what has to be asked to tell what a file is and that nobody writes to it any more. */
 #include "common.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,17 +20,59 @@
 
 struct reader {
 	int fd;
-	bool print;
+	bool print, look;
+	int *dirs; /* owned: O_PATH descriptors by watch, with -l */
+	size_t dir_count;
 	uint64_t reads, events, overflows;
+	uint64_t looks, leases; /* that succeeded */
 };
+
+static void keep_dir(struct reader *reader, size_t wd, int dirfd)
+{
+	if (wd >= reader->dir_count) {
+		size_t count = 2 * wd + 16;
+
+		reader->dirs = realloc(reader->dirs, count * sizeof(reader->dirs[0]));
+		if (!reader->dirs)
+			bench_die(ENOMEM, "directories");
+		for (size_t i = reader->dir_count; i < count; i++)
+			reader->dirs[i] = -1;
+		reader->dir_count = count;
+	}
+	reader->dirs[wd] = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (reader->dirs[wd] < 0)
+		bench_die(errno, "open a directory");
+}
 
 static void arm(void *arg, int dirfd, const char *path)
 {
 	struct reader *reader = arg;
+	int wd = inotify_add_watch(reader->fd, path, MASK);
 
-	(void)dirfd;
-	if (inotify_add_watch(reader->fd, path, MASK) < 0)
+	if (wd < 0)
 		bench_die(errno, "inotify_add_watch");
+	if (reader->look)
+		keep_dir(reader, (size_t)wd, dirfd);
+}
+
+/* What fails is of a file that is gone. */
+static void look(struct reader *reader, const struct inotify_event *event, const char *name)
+{
+	int dir = event->wd > 0 && (size_t)event->wd < reader->dir_count ? reader->dirs[event->wd]
+									 : -1;
+	struct statx stx;
+	int fd;
+
+	if (event->mask & IN_CREATE)
+		reader->looks += statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+				       STATX_BASIC_STATS | STATX_BTIME, &stx) == 0;
+	if (!(event->mask & IN_CLOSE_WRITE))
+		return;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	reader->leases += fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+	(void)close(fd); /* gives the lease back */
 }
 
 static void take(struct reader *reader, const char *data, size_t len)
@@ -40,6 +86,8 @@ static void take(struct reader *reader, const char *data, size_t len)
 			reader->overflows++;
 		if (reader->print)
 			(void)printf("%x %s\n", event.mask, event.len ? data + sizeof(event) : "");
+		if (reader->look && event.len)
+			look(reader, &event, data + sizeof(event));
 		data += sizeof(event) + event.len;
 		len -= sizeof(event) + event.len;
 	}
@@ -55,8 +103,10 @@ int main(int argc, char **argv)
 	struct timespec nap = { 0 };
 	int option;
 
-	while ((option = getopt(argc, argv, "pw:")) != -1) {
-		if (option == 'p')
+	while ((option = getopt(argc, argv, "lpw:")) != -1) {
+		if (option == 'l')
+			reader.look = true;
+		else if (option == 'p')
 			reader.print = true;
 		else if (option == 'w')
 			nap.tv_nsec = 1000 * (long)bench_number("-w", optarg, 100000);
@@ -64,10 +114,10 @@ int main(int argc, char **argv)
 			optind = argc + 1;
 	}
 	if (optind + 1 != argc)
-		bench_die(
-			0,
-			"usage: raw_inotify [-p] [-w MICROSECONDS] DIR: print; nap between reads");
+		bench_die(0, "usage: raw_inotify [-l] [-p] [-w MICROSECONDS] DIR: look at files; "
+			     "print; nap between reads");
 	bench_catch_stop();
+	(void)signal(SIGIO, SIG_IGN); /* of leases */
 	reader.fd = inotify_init1(IN_CLOEXEC);
 	if (reader.fd < 0)
 		bench_die(errno, "inotify_init1");
@@ -86,8 +136,10 @@ int main(int argc, char **argv)
 			(void)nanosleep(&nap,
 					NULL); /* woken early by the signal that ends it: fine */
 	}
-	(void)fprintf(stderr, "events %llu overflows %llu reads %llu\n",
+	(void)fprintf(stderr, "events %llu overflows %llu reads %llu looks %llu leases %llu\n",
 		      (unsigned long long)reader.events, (unsigned long long)reader.overflows,
-		      (unsigned long long)reader.reads);
+		      (unsigned long long)reader.reads, (unsigned long long)reader.looks,
+		      (unsigned long long)reader.leases);
+	free(reader.dirs);
 	return 0;
 }

@@ -37,7 +37,7 @@ record_raw() {
 }
 
 prints() {
-	[[ $1 != raw-* || $1 = *-print ]]
+	[[ $1 != raw-* || $1 = *-print || $1 = *-look ]]
 }
 
 # ---- drain: a full queue, and how much CPU it takes to empty it ----
