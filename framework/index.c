@@ -8,6 +8,7 @@
 #define FIRST 64u
 #define LOAD_NUM 3u /* items per bucket: 3/2 */
 #define LOAD_DEN 2u
+#define SPLITS 32u /* buckets split in one go, so that memory brings their items side by side */
 
 int hw_index_init(struct hw_index *index)
 {
@@ -55,13 +56,13 @@ static int reserve(struct hw_index *index)
 	return 0;
 }
 
-static void split_one(struct hw_index *index, const struct hw_index_ops *ops, void *owner)
+static int split_one(struct hw_index *index, const struct hw_index_ops *ops, void *owner)
 {
 	uint32_t from = index->split, to = index->low + index->split;
 	uint32_t id = index->buckets[from];
 
 	if (reserve(index) < 0)
-		return;
+		return -ENOMEM;
 	index->buckets[from] = 0;
 	index->buckets[to] = 0;
 	while (id) {
@@ -77,6 +78,19 @@ static void split_one(struct hw_index *index, const struct hw_index_ops *ops, vo
 		index->low *= 2;
 		index->split = 0;
 	}
+	return 0;
+}
+
+static void split_some(struct hw_index *index, const struct hw_index_ops *ops, void *owner)
+{
+	uint32_t left = index->low - index->split, count = left < SPLITS ? left : SPLITS;
+	const uint32_t *heads = index->buckets + index->split;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (heads[i])
+			__builtin_prefetch(ops->next(owner, heads[i]), 1);
+	while (count-- && split_one(index, ops, owner) == 0)
+		;
 }
 
 void hw_index_add(struct hw_index *index, const struct hw_index_ops *ops, void *owner, uint32_t id)
@@ -87,7 +101,7 @@ void hw_index_add(struct hw_index *index, const struct hw_index_ops *ops, void *
 	index->buckets[b] = id;
 	index->count++;
 	if ((uint64_t)index->count * LOAD_DEN > (uint64_t)(index->low + index->split) * LOAD_NUM)
-		split_one(index, ops, owner);
+		split_some(index, ops, owner);
 }
 
 void hw_index_remove(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
