@@ -175,7 +175,7 @@ static void check_source(struct hw_share *share, struct place *from)
 /*
  * The kernel tells an exchange as two moves, one right after the other, and a move that replaces an
  * entry just as the first of them. So it is held until the next hint, or the end of the turn, where
- * the disk has to tell: it was an exchange if the other entry still is at one of the names, and its
+ * the disk has to tell: it was an exchange if the other entry is at the source's name, and its
  * second half is then to come.
  */
 static void hold(struct hw_share *share, const struct hw_hint *hint)
@@ -268,7 +268,7 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 	 * there is no second half. */
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
 
-	if (!certain && from.id && to.id && (has(share, &from, to.id) || has(share, &to, to.id))) {
+	if (!certain && from.id && to.id && has(share, &from, to.id)) {
 		share->swallow_from = from.id;
 		share->swallow_to = to.id;
 		exchanged(share, &from, &to);

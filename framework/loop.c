@@ -37,6 +37,7 @@ struct hw_loop {
 	struct turn *turns; /* owned */
 	size_t turn_count, turn_room;
 	unsigned io_count, timer_count;
+	uint64_t polls; /* how often it has looked at its descriptors */
 	bool timer_ran; /* a timer ran since turn functions were called last */
 	bool in_turns;
 };
@@ -102,7 +103,10 @@ static void on_prepare(uv_prepare_t *handle)
 /* libuv does not say whether uv_queue_work() callbacks ran: a turn without any costs little. */
 static void on_check(uv_check_t *handle)
 {
-	run_turns(handle->data);
+	struct hw_loop *loop = handle->data;
+
+	loop->polls++;
+	run_turns(loop);
 }
 
 int hw_turn_add(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
@@ -467,6 +471,11 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
 	/* UV_RUN_ONCE runs timers after the check phase as well */
 	if (loop->timer_ran)
 		run_turns(loop);
+}
+
+uint64_t hw_loop_polls(const struct hw_loop *loop)
+{
+	return loop->polls;
 }
 
 uint64_t hw_loop_now_ns(const struct hw_loop *loop)

@@ -24,6 +24,10 @@ void hw_loop_stop(struct hw_loop *loop);
  * ready. */
 void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms);
 
+/* How often the loop has looked at its descriptors: timers are late where the machine is busy, and
+ * run before that. */
+uint64_t hw_loop_polls(const struct hw_loop *loop);
+
 /* CLOCK_MONOTONIC in ns as of this turn. */
 uint64_t hw_loop_now_ns(const struct hw_loop *loop);
 

@@ -5,7 +5,8 @@
 #include "scan.h"
 
 #define DOUBT_NS UINT64_C(2000000) /* longer than a watcher rests between reads under load */
-#define DOUBT_MAX_NS UINT64_C(100000000) /* where hints go on coming: a queue that is long by then */
+#define DOUBT_MAX_NS                                                                               \
+	UINT64_C(100000000) /* where hints go on coming: a queue that is long by then */
 #define SLACK_NS INT64_C(1000000000) /* what is younger belongs to what happens now */
 
 /* ---- the window of a share that settles ---- */
@@ -111,9 +112,17 @@ static bool is_too_early(struct hw_share *share)
 	due = share->hinted_ns + DOUBT_NS;
 	if (due > share->doubted_ns + DOUBT_MAX_NS)
 		due = share->doubted_ns + DOUBT_MAX_NS;
-	if (now >= due)
+	if (now < due) {
+		share->doubted_polls = 0;
+		hw_timer_set(share->kick_timer, due - now);
+		return true;
+	}
+	/* This process may have slept for longer, and timers run before anything is read. */
+	if (!share->doubted_polls)
+		share->doubted_polls = hw_loop_polls(share->loop) + 1;
+	if (hw_loop_polls(share->loop) >= share->doubted_polls)
 		return false;
-	hw_timer_set(share->kick_timer, due - now);
+	hw_share_kick(share);
 	return true;
 }
 
@@ -121,6 +130,6 @@ void hw_settle_doubts(struct hw_share *share)
 {
 	if (is_too_early(share))
 		return;
-	share->doubted_ns = 0;
+	share->doubted_ns = share->doubted_polls = 0;
 	hw_observe(share, 0);
 }

@@ -154,7 +154,7 @@ static void turn(void *arg)
 	    !share->walking && share->state == HW_SHARE_ONLINE)
 		hw_settle_doubts(share);
 	else
-		share->doubted_ns = 0;
+		share->doubted_ns = share->doubted_polls = 0;
 	audit(share);
 	refresh(share);
 	hw_disk_release_foreign(&share->disk);

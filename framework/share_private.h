@@ -147,6 +147,7 @@ struct hw_share {
 			   when it is quiet */
 	bool hinted; /* in this turn */
 	uint64_t hinted_ns, doubted_ns; /* the last hint; the first doubt that waits, 0 */
+	uint64_t doubted_polls; /* hw_loop_polls() that are waited for when the time is over, 0 */
 	struct hw_held held;
 	struct hw_ids unsure; /* changed under a name that they no longer have */
 	struct hw_suspects spare_suspects; /* memory, while the others are observed */
