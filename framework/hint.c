@@ -198,7 +198,8 @@ static void created_and_deleted(struct context *c)
 {
 	look(c);
 	if (c->present) {
-		/* Known from before, it was removed and is back; from a listing, it was there twice. */
+		/* Known from before, it was removed and is back; from a listing, it was there
+		 * twice. */
 		if (c->id)
 			hw_history_delete(c->share, c->id);
 		create_present(c);

@@ -42,13 +42,24 @@ static bool has(struct hw_share *share, const struct place *p, uint32_t id)
 	return p->present && hw_tree_is_same(entry_of(share, id), &p->stat);
 }
 
-/* A phantom has no inode to compare: it is taken to be what its new name is. */
-static void adopt(struct hw_share *share, uint32_t id, const struct place *to)
+/*
+ * A phantom has no inode to compare: it is taken to be what its new name is. So is a file whose
+ * inode is at the old name still: when it was looked at, that one was there already, and this one
+ * had gone.
+ */
+static void adopt(struct hw_share *share, uint32_t id, struct place *from, const struct place *to)
 {
 	struct hw_entry *e = entry_of(share, id);
 
-	if (!(e->flags & HW_ENTRY_PHANTOM) || e->type != to->stat.type)
+	if (e->type != to->stat.type || has(share, to, id))
 		return;
+	if (!(e->flags & HW_ENTRY_PHANTOM)) {
+		if (e->type == HW_TYPE_DIR)
+			return;
+		look(share, from);
+		if (!has(share, from, id))
+			return;
+	}
 	e->flags &= (uint8_t)~HW_ENTRY_PHANTOM;
 	hw_tree_update(&share->tree, id, &to->stat);
 }
@@ -147,7 +158,7 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		return;
 	}
 	if (to->present)
-		adopt(share, id, to);
+		adopt(share, id, from, to);
 	hw_history_move(share, id, to->dir, to->name, to->len,
 			has(share, to, id) ? &to->stat : NULL);
 	if (!has(share, to, id))
@@ -175,7 +186,7 @@ static void check_source(struct hw_share *share, struct place *from)
 /*
  * The kernel tells an exchange as two moves, one right after the other, and a move that replaces an
  * entry just as the first of them. So it is held until the next hint, or the end of the turn, where
- * the disk has to tell: it was an exchange if the other entry is at the source's name, and its
+ * the disk has to tell: it was an exchange if each entry is at the other's name, and its
  * second half is then to come.
  */
 static void hold(struct hw_share *share, const struct hw_hint *hint)
@@ -268,7 +279,7 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 	 * there is no second half. */
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
 
-	if (!certain && from.id && to.id && has(share, &from, to.id)) {
+	if (!certain && from.id && to.id && has(share, &from, to.id) && has(share, &to, from.id)) {
 		share->swallow_from = from.id;
 		share->swallow_to = to.id;
 		exchanged(share, &from, &to);

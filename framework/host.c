@@ -57,6 +57,11 @@ static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *a
 	 * trace. */
 	if (r == 0 && (instance->plugin->flags & HW_PLUGIN_ORDERED))
 		hw_io_set_patient(*ret);
+	for (unsigned i = 0; r == 0 && events & HW_IO_READ && i < HW_INPUTS_MAX; i++)
+		if (!instance->inputs[i]) {
+			instance->inputs[i] = *ret;
+			break;
+		}
 	return r;
 }
 
@@ -68,7 +73,11 @@ static void host_io_set(void *ctx, struct hw_io *io, uint32_t events)
 
 static void host_io_del(void *ctx, struct hw_io *io)
 {
-	(void)ctx;
+	struct hw_instance *instance = ctx;
+
+	for (unsigned i = 0; i < HW_INPUTS_MAX; i++)
+		if (instance->inputs[i] == io)
+			instance->inputs[i] = NULL;
 	hw_io_del(io);
 }
 

@@ -10,6 +10,8 @@
 struct hw_watcher; /* watcher.h: what stands behind hint(), lost(), scan() */
 struct hw_sink; /* sink.h: what stands behind cursors and snapshots */
 
+#define HW_INPUTS_MAX 4u
+
 enum hw_instance_state { HW_INSTANCE_NEW, HW_INSTANCE_OPEN, HW_INSTANCE_STARTED };
 
 /* Read by watcher.c and sink.c; made and changed by instance.c only. */
@@ -22,6 +24,7 @@ struct hw_instance {
 	char *name; /* owned: the plugin's name, or the section's */
 	char *strings; /* owned: what string options point to */
 	enum hw_instance_state state;
+	struct hw_io *inputs[HW_INPUTS_MAX]; /* borrowed: what it reads, the first ones */
 	char reason[512]; /* the last fail() text, "" when none */
 	struct hw_errors
 		*reasons; /* borrowed: each fail() text is added; NULL: only the last counts */

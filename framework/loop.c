@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -295,6 +296,13 @@ void hw_io_set_patient(struct hw_io *io)
 static void free_handle(uv_handle_t *handle)
 {
 	free(handle->data);
+}
+
+bool hw_io_is_readable(const struct hw_io *io)
+{
+	struct pollfd ready = { .fd = io->fd, .events = POLLIN };
+
+	return poll(&ready, 1, 0) > 0;
 }
 
 void hw_io_del(struct hw_io *io)

@@ -28,6 +28,9 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms);
  * run before that. */
 uint64_t hw_loop_polls(const struct hw_loop *loop);
 
+/* Something can be read just now. */
+bool hw_io_is_readable(const struct hw_io *io);
+
 /* CLOCK_MONOTONIC in ns as of this turn. */
 uint64_t hw_loop_now_ns(const struct hw_loop *loop);
 

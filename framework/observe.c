@@ -512,7 +512,17 @@ static void doubt_again(struct hw_observation *o)
 	}
 }
 
-static void run(struct hw_observation *o)
+static void forget_looks(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++)
+		if (o->items[i].entry)
+			entry_of(o, o->items[i].entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
+	for (uint32_t i = 0; i < o->renamed.count; i++)
+		entry_of(o, o->renamed.ids[i])->renamed = 0;
+}
+
+/* False when it has told nothing: what was seen may be newer than the hints. */
+static bool run(struct hw_observation *o)
 {
 	hw_observation_sort(o);
 	look_at_all(o);
@@ -521,6 +531,10 @@ static void run(struct hw_observation *o)
 		if (has_appeared(&o->items[i]))
 			find_source(o, &o->items[i]);
 	look_into_new_dirs(o);
+	if (o->at_rest && hw_watchers_have_unread(o->share)) {
+		forget_looks(o);
+		return false;
+	}
 	hw_plan_names(o);
 	fill_unlisted(o);
 	tell_changes(o);
@@ -528,6 +542,7 @@ static void run(struct hw_observation *o)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
 	tell_closes(o);
 	doubt_again(o);
+	return true;
 }
 
 /* Doubts that an observation itself leaves are for the next turn, but not for ever. */
@@ -556,31 +571,58 @@ static void compare_left_out(struct hw_share *share)
 	hw_scan_lost(share, HW_ROOT);
 }
 
-void hw_observe(struct hw_share *share, int64_t since_ns)
+/* Returns whether they were observed; if not they are suspects still. */
+static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 {
-	struct hw_observation o = { .share = share, .since_ns = since_ns };
-	struct hw_suspects suspects;
+	struct hw_suspects suspects = share->suspects;
+	bool done = true;
 
+	share->suspects = share->spare_suspects;
+	share->observing = true;
+	share->scan.since_ns = o->since_ns;
+	if (collect(o, &suspects) < 0)
+		give_up(o);
+	else
+		done = run(o);
+	share->scan.since_ns = 0;
+	share->observing = false;
+	free(o->items);
+	hw_ids_free(&o->renamed);
+	if (!done) {
+		share->spare_suspects = share->suspects;
+		share->suspects = suspects;
+		return false;
+	}
+	hw_suspects_clear(&suspects);
+	share->spare_suspects = suspects;
+	return true;
+}
+
+static bool observe(struct hw_share *share, struct hw_observation *o)
+{
 	hw_hint_resolve_unsure(share);
 	if (!share->suspects.count) {
 		compare_left_out(share);
-		return;
+		return true;
 	}
-	suspects = share->suspects;
-	share->suspects = share->spare_suspects;
-	share->observing = true;
-	share->scan.since_ns = since_ns;
-	if (collect(&o, &suspects) < 0)
-		give_up(&o);
-	else
-		run(&o);
-	share->scan.since_ns = 0;
-	share->observing = false;
-	free(o.items);
-	hw_ids_free(&o.renamed);
-	hw_suspects_clear(&suspects);
-	share->spare_suspects = suspects;
+	if (!observe_suspects(share, o))
+		return false;
 	hw_scan_retry(share);
 	check_doubts(share);
 	compare_left_out(share);
+	return true;
+}
+
+void hw_observe(struct hw_share *share, int64_t since_ns)
+{
+	struct hw_observation o = { .share = share, .since_ns = since_ns };
+
+	(void)observe(share, &o); /* true */
+}
+
+bool hw_observe_at_rest(struct hw_share *share)
+{
+	struct hw_observation o = { .share = share, .at_rest = true };
+
+	return observe(share, &o);
 }

@@ -13,6 +13,9 @@
 /* since_ns: what was born before it (CLOCK_REALTIME_COARSE) and is new to the tree was moved in or
  * linked, not made. 0: not known. */
 void hw_observe(struct hw_share *share, int64_t since_ns);
+/* The same of doubts, if nothing happened meanwhile: false when the kernel has unread hints once
+ * all was looked at. Then nothing is told, and the suspects remain. */
+bool hw_observe_at_rest(struct hw_share *share);
 
 /* ---- between observe.c and plan.c ---- */
 
@@ -48,6 +51,7 @@ struct hw_observation {
 	struct hw_item *items; /* owned */
 	uint32_t count, room;
 	int64_t since_ns;
+	bool at_rest; /* only if the hints are all read */
 	uint32_t moves; /* items with a source that are not told yet */
 	struct hw_ids renamed; /* entries with a mark */
 };

@@ -101,17 +101,12 @@ void hw_settle_fired(void *arg, struct hw_timer *timer)
  * kernel's word of that is in a queue still, or just about to be. Taken for itself it would be a
  * delete here and a create there.
  */
-static bool is_too_early(struct hw_share *share)
+static bool is_too_early(struct hw_share *share, uint64_t now, uint64_t last)
 {
-	uint64_t now = hw_loop_now_ns(share->loop), due;
+	uint64_t due = share->hinted_ns + DOUBT_NS;
 
-	if (share->hinted)
-		share->hinted_ns = now;
-	if (!share->doubted_ns)
-		share->doubted_ns = now;
-	due = share->hinted_ns + DOUBT_NS;
-	if (due > share->doubted_ns + DOUBT_MAX_NS)
-		due = share->doubted_ns + DOUBT_MAX_NS;
+	if (due > last)
+		due = last;
 	if (now < due) {
 		share->doubted_polls = 0;
 		hw_timer_set(share->kick_timer, due - now);
@@ -128,8 +123,21 @@ static bool is_too_early(struct hw_share *share)
 
 void hw_settle_doubts(struct hw_share *share)
 {
-	if (is_too_early(share))
+	uint64_t now = hw_loop_now_ns(share->loop), last;
+
+	if (share->hinted)
+		share->hinted_ns = now;
+	if (!share->doubted_ns)
+		share->doubted_ns = now;
+	last = share->doubted_ns + DOUBT_MAX_NS;
+	if (is_too_early(share, now, last))
 		return;
+	if (now >= last + DOUBT_MAX_NS) {
+		hw_observe(share, 0);
+	} else if (!hw_observe_at_rest(share)) {
+		share->doubted_polls = 0;
+		hw_share_kick(share);
+		return;
+	}
 	share->doubted_ns = share->doubted_polls = 0;
-	hw_observe(share, 0);
 }

@@ -185,6 +185,8 @@ void hw_share_walked(struct hw_share *share);
 /* Births before it are not new to a walk that has ended. */
 int64_t hw_watchers_since(const struct hw_share *share);
 void hw_watchers_walked(struct hw_share *share);
+/* The kernel has something for one of them that was not read. */
+bool hw_watchers_have_unread(const struct hw_share *share);
 void hw_watchers_destroy(struct hw_share *share);
 
 #endif

@@ -321,6 +321,21 @@ static bool is_rearmed(struct hw_share *share)
 
 /* ---- the end of a walk ---- */
 
+bool hw_watchers_have_unread(const struct hw_share *share)
+{
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
+		const struct hw_watcher *watcher = &share->watchers[i];
+
+		if (watcher->state != HW_WATCHER_RUNNING)
+			continue;
+		for (unsigned j = 0; j < HW_INPUTS_MAX; j++)
+			if (watcher->instance->inputs[j] &&
+			    hw_io_is_readable(watcher->instance->inputs[j]))
+				return true;
+	}
+	return false;
+}
+
 void hw_watchers_walked(struct hw_share *share)
 {
 	if (share->scan.rearm) {
