@@ -5,7 +5,6 @@
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
-#include "quiet.h"
 #include "scan.h"
 #include "settle.h"
 
@@ -395,77 +394,6 @@ static void tell_changes(struct hw_observation *o)
 	tell_ids(o, &attrib, hw_history_attrib);
 }
 
-static uint32_t file_of(const struct hw_observation *o, const struct hw_item *item)
-{
-	uint32_t dir = hw_tree_by_token(&o->share->tree, item->dir), id;
-
-	id = dir ? hw_tree_find(&o->share->tree, dir, item->name, item->len) : 0;
-	return id && entry_of(o, id)->type == HW_TYPE_FILE ? id : 0;
-}
-
-struct closed {
-	uint32_t id;
-	const struct hw_stat *seen; /* of the item, NULL: of another inode */
-};
-
-static int compare_closed(const void *a, const void *b, void *tree)
-{
-	const struct closed *x = a, *y = b;
-
-	return hw_tree_compare(tree, x->id, y->id);
-}
-
-static struct closed closed_item(const struct hw_observation *o, const struct hw_item *item,
-				 uint32_t id)
-{
-	bool same = item->present && hw_tree_is_same(entry_of(o, id), &item->stat);
-
-	return (struct closed){ .id = id, .seen = same ? &item->stat : NULL };
-}
-
-/* Closes that the kernel told while the changes waited. One told by a name that is gone was of a
- * file that was renamed since, as every editor does it: those are looked at as well. Returns how
- * many; `closed` has room for two of each item. */
-static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
-{
-	bool renamed = false;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < o->count; i++) {
-		uint32_t id;
-
-		if (!(o->items[i].what & HW_HINT_CLOSE_WRITE))
-			continue;
-		id = file_of(o, &o->items[i]);
-		renamed |= !id;
-		if (id)
-			closed[count++] = closed_item(o, &o->items[i], id);
-	}
-	for (uint32_t i = 0; renamed && i < o->count; i++) {
-		uint32_t id = o->items[i].what & HW_HINT_MOVED ? file_of(o, &o->items[i]) : 0;
-
-		if (id && entry_of(o, id)->flags & HW_ENTRY_DIRTY)
-			closed[count++] = closed_item(o, &o->items[i], id);
-	}
-	return count;
-}
-
-static void tell_closes(struct hw_observation *o)
-{
-	struct closed *closed = reallocarray(NULL, o->count, 2 * sizeof(*closed));
-	uint32_t count;
-
-	if (!closed)
-		return; /* the quiet interval tells them */
-	count = find_closed(o, closed);
-	if (count)
-		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);
-	for (uint32_t i = 0; i < count; i++)
-		if (!i || closed[i].id != closed[i - 1].id)
-			hw_quiet_closed_as_seen(o->share, closed[i].id, closed[i].seen);
-	free(closed);
-}
-
 /* ---- the observation ---- */
 
 static void give_up(struct hw_observation *o)
@@ -540,7 +468,7 @@ static bool run(struct hw_observation *o)
 	tell_changes(o);
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
-	tell_closes(o);
+	hw_observation_tell_closes(o);
 	doubt_again(o);
 	return true;
 }

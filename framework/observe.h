@@ -17,7 +17,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns);
  * all was looked at. Then nothing is told, and the suspects remain. */
 bool hw_observe_at_rest(struct hw_share *share);
 
-/* ---- between observe.c and plan.c ---- */
+/* ---- between observe.c, plan.c and observe_close.c ---- */
 
 enum hw_finding {
 	HW_FOUND_NOTHING,
@@ -62,5 +62,7 @@ void hw_observation_renamed(struct hw_observation *o, uint32_t id);
 void hw_observation_sort(struct hw_observation *o);
 /* plan.c: tells the moves, deletes and creates of the items, in order. */
 void hw_plan_names(struct hw_observation *o);
+/* observe_close.c */
+void hw_observation_tell_closes(struct hw_observation *o);
 
 #endif
