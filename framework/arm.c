@@ -212,25 +212,57 @@ static void leave_watcher(struct hw_share *share, uint32_t dir)
 					    hw_tree_token(&share->tree, dir));
 }
 
-/* The inode is watched as another entry. Both are there: one directory at two places (bind mount).
- * Else the other entry is an old place of this one: observed first. */
-static bool is_left_over(struct hw_share *share, uint32_t dir)
+static bool is_in_place(struct hw_share *share, uint32_t dir)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
 	struct hw_stat stat;
+
+	return dir == HW_ROOT ||
+	       (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, dir), e->name_len,
+			     &stat) == 0 &&
+		hw_tree_is_same(e, &stat));
+}
+
+static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
+{
+	const struct hw_entry *x = hw_tree_entry(&share->tree, a);
+	const struct hw_entry *y = hw_tree_entry(&share->tree, b);
+
+	return a && b && a != b && x->ino == y->ino && x->fs == y->fs;
+}
+
+/* Of two entries of one directory, which one is only where it was: one of them, or a directory
+ * above it that moved with all that is in it. 0: both are there. */
+static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
+{
+	while (are_one_inode(share, a, b)) {
+		if (!is_in_place(share, a))
+			return a;
+		if (!is_in_place(share, b))
+			return b;
+		a = hw_tree_entry(&share->tree, a)->parent;
+		b = hw_tree_entry(&share->tree, b)->parent;
+	}
+	return 0;
+}
+
+/* The inode is watched as another entry. Both are there: one directory at two places (bind mount).
+ * Else one of them is an old place: observed first. */
+static bool is_left_over(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
 	uint32_t id = 0;
 
 	while ((id = hw_tree_same_inode(&share->tree, e->fs, e->ino, id))) {
-		const struct hw_entry *other = hw_tree_entry(&share->tree, id);
-		const char *name = hw_tree_name(&share->tree, id);
+		uint32_t old = hw_tree_entry(&share->tree, id)->type == HW_TYPE_DIR
+				       ? find_left_over(share, id, dir)
+				       : 0;
+		const struct hw_entry *left = hw_tree_entry(&share->tree, old);
 
-		if (id == dir || id == HW_ROOT || other->type != HW_TYPE_DIR)
+		if (!old)
 			continue;
-		if (hw_disk_stat(&share->disk, other->parent, name, other->name_len, &stat) == 0 &&
-		    hw_tree_is_same(other, &stat))
-			continue;
-		hw_hint_doubt(share, other->parent, name, other->name_len);
-		hw_hint_audit(share, other->parent);
+		hw_hint_doubt(share, left->parent, hw_tree_name(&share->tree, old), left->name_len);
+		hw_hint_audit(share, left->parent);
 		hw_hint_audit(share, e->parent);
 		return true;
 	}

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "framework/share_private.h"
 #include "log.h"
 #include "share.h"
 
@@ -309,6 +310,65 @@ static void after_a_switch_every_directory_is_watched(void **state)
 	assert_told(&side, path);
 	end(&side);
 	assert_int_equal(close(writer.fd), 0);
+	hw_scratch_remove(path);
+}
+
+/* Directories at several depths trade places. */
+static void shuffle(int root, unsigned *seed, unsigned count)
+{
+	static const char names[] = "abcde";
+	char path[2][16];
+
+	for (unsigned i = 0; i < count; i++) {
+		for (unsigned side = 0; side < 2; side++) {
+			unsigned depth = 1 + (unsigned)rand_r(seed) % 4;
+
+			for (unsigned level = 0; level < depth; level++) {
+				path[side][2 * level] = names[(unsigned)rand_r(seed) % 5];
+				path[side][2 * level + 1] = level + 1 < depth ? '/' : '\0';
+			}
+		}
+		/* Either may be absent, or the other's parent. */
+		if ((unsigned)rand_r(seed) % 3 == 0) {
+			if (mkdirat(root, path[0], 0755) < 0)
+				(void)unlinkat(root, path[0], AT_REMOVEDIR);
+		} else
+			(void)renameat(root, path[0], root, path[1]);
+	}
+}
+
+/* What was seen at its new place before it was missed at the old one is not there twice. */
+static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	struct side side;
+	unsigned seed = 1;
+
+	assert_non_null(path);
+	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(root >= 0);
+	shuffle(root, &seed, 2000);
+	assert_int_equal(begin(&side, path, "inotify"), 0);
+	wait_online(&side);
+	for (unsigned i = 0; i < 100; i++) {
+		int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+		struct hw_instance *instance = make_watcher("inotify");
+		int done = NOT_YET;
+
+		assert_int_equal(hw_share_switch(side.share, instance, note_switched, &done), 0);
+		for (unsigned turns = 0; done == NOT_YET; turns++) {
+			assert_true(hw_clock_monotonic_ns() < deadline);
+			shuffle(root, &seed, turns < 5 ? 30 : 0);
+			hw_loop_turn(loop, 1);
+			replay(&side);
+			for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
+				assert_false(side.share->watchers[w].complained);
+		}
+		assert_told(&side, path);
+	}
+	end(&side);
+	assert_int_equal(close(root), 0);
 	hw_scratch_remove(path);
 }
 
@@ -626,6 +686,8 @@ int main(int argc, char **argv)
 						teardown),
 		cmocka_unit_test_setup_teardown(after_a_switch_every_directory_is_watched, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_directory_that_moves_in_a_switch_is_no_bind_mount,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_switch_that_fails_leaves_the_old_watcher, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_switch_to_one_without_room_leaves_the_old_watcher,
