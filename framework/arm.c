@@ -298,6 +298,9 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			return r;
 		complain(share, watcher, dir, r);
 	}
+	/* While another watcher takes over, the one before may have it still, or take it again. */
+	if (old == HW_WATCHER_NONE && !share->scan.rearm)
+		hw_history_rescan(share, dir);
 	return -ENODEV;
 }
 

@@ -484,6 +484,81 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 	hw_scratch_remove(path);
 }
 
+/* ---- a watcher with room for the root alone ---- */
+
+struct narrow {
+	const struct hw_host *host;
+	void *ctx;
+	unsigned watched;
+};
+
+static int open_narrow(void *self, const struct hw_host *host, void *ctx)
+{
+	struct narrow *narrow = self;
+
+	*narrow = (struct narrow){ .host = host, .ctx = ctx };
+	return 0;
+}
+
+static int watch_one(void *self, hw_token dir, int dirfd)
+{
+	struct narrow *narrow = self;
+
+	(void)dir;
+	(void)dirfd;
+	return narrow->watched++ ? -ENOSPC : 0;
+}
+
+static int compare_all(void *self)
+{
+	const struct narrow *narrow = self;
+
+	narrow->host->lost(narrow->ctx, HW_NO_DIR);
+	return 0;
+}
+
+static const struct hw_plugin narrow = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, struct narrow),
+	.name = "narrow",
+	.open = open_narrow,
+	.watch_dir = watch_one,
+	.forget_dir = forget,
+	.flush = compare_all,
+};
+
+static void what_nobody_can_watch_is_told_as_rescan(void **state)
+{
+	static const uint8_t kinds[] = { HW_CREATE, HW_RESCAN };
+	char *path = hw_scratch_create(*state);
+	const struct hw_share_config config = { .name = "test", .path = path };
+	struct hw_event event = { .struct_size = sizeof(event) };
+	struct hw_instance *instance;
+	struct side side = { 0 };
+
+	assert_non_null(path);
+	hw_log_set_level(HW_LOG_ERROR);
+	assert_int_equal(hw_model_create(&side.model), 0);
+	assert_int_equal(hw_share_create(loop, &config, &side.share), 0);
+	assert_int_equal(hw_instance_create(loop, &narrow, "narrow", NULL, 0, NULL, &instance), 0);
+	assert_int_equal(hw_share_add_watcher(side.share, instance), 0);
+	assert_int_equal(hw_share_start(side.share), 0);
+	wait_online(&side);
+	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(root >= 0);
+	assert_int_equal(mkdirat(root, "d", 0755), 0);
+	flush(&side);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		assert_int_equal(hw_share_cursor_next(side.share, &side.cursor, &event), 1);
+		assert_int_equal(event.kind, kinds[i]);
+		assert_int_equal(event.path_len, 1);
+		assert_memory_equal(event.path, "d", 1);
+	}
+	end(&side);
+	assert_int_equal(close(root), 0);
+	hw_scratch_remove(path);
+}
+
 static void a_share_that_ends_in_a_switch_says_so(void **state)
 {
 	char *path = hw_scratch_create(*state);
@@ -688,6 +763,8 @@ int main(int argc, char **argv)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_directory_that_moves_in_a_switch_is_no_bind_mount,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_nobody_can_watch_is_told_as_rescan, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_switch_that_fails_leaves_the_old_watcher, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_switch_to_one_without_room_leaves_the_old_watcher,
