@@ -212,17 +212,6 @@ static void leave_watcher(struct hw_share *share, uint32_t dir)
 					    hw_tree_token(&share->tree, dir));
 }
 
-static bool is_in_place(struct hw_share *share, uint32_t dir)
-{
-	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
-	struct hw_stat stat;
-
-	return dir == HW_ROOT ||
-	       (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, dir), e->name_len,
-			     &stat) == 0 &&
-		hw_tree_is_same(e, &stat));
-}
-
 static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 {
 	const struct hw_entry *x = hw_tree_entry(&share->tree, a);
@@ -236,9 +225,9 @@ static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
 {
 	while (are_one_inode(share, a, b)) {
-		if (!is_in_place(share, a))
+		if (!hw_disk_has(&share->disk, a))
 			return a;
-		if (!is_in_place(share, b))
+		if (!hw_disk_has(&share->disk, b))
 			return b;
 		a = hw_tree_entry(&share->tree, a)->parent;
 		b = hw_tree_entry(&share->tree, b)->parent;

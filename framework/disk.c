@@ -251,6 +251,16 @@ void hw_disk_free(struct hw_disk *disk)
 	disk->filesystem_count = 0;
 }
 
+/* A bind mount is another one on the same device. 0: not known, Linux 5.8 says. */
+static uint64_t mount_of(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return stx.stx_mnt_id;
+}
+
 int hw_disk_open_root(struct hw_disk *disk, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -267,6 +277,7 @@ int hw_disk_open_root(struct hw_disk *disk, const char *path)
 	hw_disk_close_root(disk);
 	disk->root = fd;
 	disk->root_dev = st.st_dev;
+	disk->root_mount = mount_of(fd);
 	return 0;
 }
 
@@ -309,11 +320,6 @@ static bool slot_has(const struct hw_disk *disk, const struct hw_dir_slot *slot,
 	       slot->serial == hw_tree_entry(disk->tree, dir)->dir.serial;
 }
 
-static bool is_foreign(const struct hw_disk *disk, uint32_t dir)
-{
-	return disk->filesystems[hw_tree_entry(disk->tree, dir)->fs].dev != disk->root_dev;
-}
-
 /* Any of this share's; none when others have all. */
 static void close_one(struct hw_disk *disk)
 {
@@ -338,7 +344,9 @@ void hw_disk_put_dir(struct hw_disk *disk, uint32_t dir, int fd)
 	slot->id = dir;
 	slot->serial = hw_tree_entry(disk->tree, dir)->dir.serial;
 	slot->fd = fd;
-	disk->foreign |= is_foreign(disk, dir);
+	slot->foreign = mount_of(fd) != disk->root_mount ||
+			disk->filesystems[hw_tree_entry(disk->tree, dir)->fs].dev != disk->root_dev;
+	disk->foreign |= slot->foreign;
 }
 
 void hw_disk_forget_dir(struct hw_disk *disk, uint32_t dir)
@@ -358,7 +366,7 @@ void hw_disk_release_foreign(struct hw_disk *disk)
 	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
 		struct hw_dir_slot *slot = &disk->dirs[i];
 
-		if (slot->fd >= 0 && is_foreign(disk, slot->id))
+		if (slot->fd >= 0 && slot->foreign)
 			close_slot(slot);
 	}
 }
@@ -467,6 +475,16 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 	int fd = dir_and_name(disk, dir, name, len, terminated);
 
 	return fd < 0 ? fd : stat_at(disk, fd, terminated, 0, ret);
+}
+
+bool hw_disk_has(struct hw_disk *disk, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(disk->tree, id);
+	struct hw_stat stat;
+
+	return id == HW_ROOT || (hw_disk_stat(disk, e->parent, hw_tree_name(disk->tree, id),
+					      e->name_len, &stat) == 0 &&
+				 hw_tree_is_same(e, &stat));
 }
 
 static bool lease_is_unsupported(int error)

@@ -28,6 +28,7 @@ struct hw_dir_slot {
 	uint32_t id;
 	uint32_t serial;
 	int fd;
+	bool foreign; /* of another mount than the root, which is not to be kept busy */
 };
 
 struct hw_disk {
@@ -38,7 +39,8 @@ struct hw_disk {
 	struct hw_filesystem *filesystems; /* owned */
 	uint32_t filesystem_count;
 	dev_t root_dev;
-	bool foreign; /* a descriptor in dirs lies on another filesystem than the root */
+	uint64_t root_mount; /* STATX_MNT_ID; 0: not known */
+	bool foreign; /* a descriptor in dirs is */
 	unsigned hand; /* the next slot to give up when there are too many */
 	struct hw_dir_slot dirs[HW_DIRS_CACHE];
 };
@@ -68,6 +70,8 @@ bool hw_disk_is_short(int error); /* is it about too many descriptors? */
  * directory). */
 int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
 		 struct hw_stat *ret);
+/* This very entry is at its name. */
+bool hw_disk_has(struct hw_disk *disk, uint32_t id);
 /* The same of an open directory. */
 int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret);
 /* Index of the filesystem of this device; makes it known. `fd`: a directory on it. */

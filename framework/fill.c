@@ -171,7 +171,8 @@ void hw_fill_tell_modified(struct hw_share *share)
 
 /* ---- a directory ---- */
 
-/* Its ancestors' inodes: a bind mount of one of them would never end. */
+/* Its ancestors' inodes: a bind mount of one of them would never end. One that is only where it was
+ * is none. */
 static bool is_loop(struct hw_share *share, uint32_t dir)
 {
 	const struct hw_entry *e = entry_of(share, dir);
@@ -179,7 +180,8 @@ static bool is_loop(struct hw_share *share, uint32_t dir)
 	for (uint32_t id = e->parent; id; id = entry_of(share, id)->parent) {
 		const struct hw_entry *above = entry_of(share, id);
 
-		if (above->ino == e->ino && above->fs == e->fs && above->ident == e->ident)
+		if (above->ino == e->ino && above->fs == e->fs && above->ident == e->ident &&
+		    hw_disk_has(&share->disk, id))
 			return true;
 	}
 	return false;

@@ -219,6 +219,24 @@ static void a_mount_that_disappears_uncovers_what_was_below(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
+static void a_bind_mount_is_not_kept_busy(void **state)
+{
+	struct fixture *f = *state;
+
+	world_need_root();
+	world_need_mounts();
+	world_mkdir(world_path(f->root, "one"));
+	world_mkdir(world_path(f->root, "one/deep"));
+	world_mkdir(world_path(f->root, "two"));
+	world_bind(world_path(f->root, "one"), world_path(f->root, "two"));
+	fixture_watch(f, NULL, NULL);
+	world_write(world_path(f->root, "two/deep/file"), "x");
+	fixture_expect_equal(f);
+	unmount_soon(world_path(f->root, "two"));
+	fixture_expect_equal(f);
+	assert_int_equal(fixture_end(f), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +249,7 @@ int main(int argc, char **argv)
 		HOSTILE_TEST_EACH(a_directory_mounted_twice_is_told_at_both_places),
 		HOSTILE_TEST_EACH(a_mount_that_appears_is_told_and_watched),
 		HOSTILE_TEST_EACH(a_mount_that_disappears_uncovers_what_was_below),
+		HOSTILE_TEST_EACH(a_bind_mount_is_not_kept_busy),
 	};
 
 	if (argc > 1)
