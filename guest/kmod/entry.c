@@ -11,18 +11,18 @@ static u32 dir_mask(const struct hw_told *told)
 
 /* Entry events are raised on the directory, with a real inode: without one, marks on the file
  * system are passed by. When the entry's own is not known any more, the directory's stands in. */
-static void tell_entry(struct hw_file *f, struct hw_place *place, u32 mask, struct inode *inode)
+static void tell_entry(struct hw_file *f, const struct hw_told *told, const struct hw_word *word,
+		       struct inode *inode)
 {
+	struct hw_place *place = word->place;
 	struct inode *dir = d_inode(place->dir);
 
-	/* with a link left, what was deleted may be an older one of that name */
-	bool known = inode && (!(mask & FS_DELETE) || inode->i_nlink == 0);
-
-	if (hw_echo_of_name(f->echo, mask & HW_NAME_MASK, place, known ? inode : NULL)) {
+	if (hw_echo_of_names(f->echo, word, 1)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
-	fsnotify_name(mask, inode ? inode : dir, FSNOTIFY_EVENT_INODE, dir, &place->name, 0);
+	fsnotify_name(word->mask | dir_mask(told), inode ? inode : dir, FSNOTIFY_EVENT_INODE, dir,
+		      &place->name, 0);
 	hw_count(f, HW_TOLD);
 }
 
@@ -38,6 +38,7 @@ static bool find(struct hw_file *f, const struct hw_told *told)
 void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 {
 	struct hw_place *place = &f->place;
+	struct hw_word word = { .mask = FS_CREATE, .place = place };
 	struct dentry *cached, *entry;
 
 	if (!find(f, told))
@@ -54,7 +55,11 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 		d_drop(cached);
 	entry = hw_place_ask(f, place);
 	hw_refresh_dir(f, place->dir);
-	tell_entry(f, place, FS_CREATE | dir_mask(told), IS_ERR(entry) ? NULL : d_inode(entry));
+	if (!IS_ERR(entry)) {
+		word.inode = d_inode(entry)->i_ino;
+		word.is_dir = d_is_dir(entry);
+	}
+	tell_entry(f, told, &word, IS_ERR(entry) ? NULL : d_inode(entry));
 	if (!IS_ERR(entry))
 		dput(entry);
 out:
@@ -87,27 +92,35 @@ static void delete_entry(struct dentry *dir, struct dentry *dentry)
 	d_drop(dentry);
 }
 
-/* The name is gone, its inode may have others, and the name may stand for something new already. */
-static void leave_entry(struct hw_file *f, struct hw_place *place, struct dentry *cached)
+/* The name may stand for something new already: its number. */
+static u64 ask_number(struct hw_file *f, struct hw_place *place)
 {
 	struct dentry *entry = hw_place_ask(f, place);
+	u64 ret = 0;
 
-	if (!d_is_dir(cached))
-		fsnotify_link_count(d_inode(cached));
-	if (!IS_ERR(entry))
+	if (!IS_ERR(entry)) {
+		ret = d_inode(entry)->i_ino;
 		dput(entry);
+	}
+	return ret;
 }
 
 /* Consumes the reference. Returns the entry's inode, owned. */
-static struct inode *remove_cached(struct hw_file *f, struct hw_place *place, struct dentry *cached)
+static struct inode *remove_cached(struct hw_file *f, struct hw_word *word, struct dentry *cached)
 {
 	struct inode *inode = igrab(d_inode(cached));
 
-	if (hw_is_deleted(f, cached) && !d_mountpoint(cached))
-		delete_entry(place->dir, cached);
-	else
-		leave_entry(f, place, cached);
+	if (hw_is_deleted(f, cached) && !d_mountpoint(cached)) {
+		delete_entry(word->place->dir, cached);
+	} else { /* the name is gone, the inode has others */
+		word->inode = ask_number(f, word->place);
+		if (!d_is_dir(cached))
+			fsnotify_link_count(d_inode(cached));
+	}
 	dput(cached);
+	/* with a link left, what was deleted may be an older one of that name */
+	if (inode && inode->i_nlink == 0)
+		word->removed = inode->i_ino;
 	return inode;
 }
 
@@ -119,6 +132,7 @@ static bool wants(struct dentry *cached)
 void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 {
 	struct hw_place *place = &f->place;
+	struct hw_word word = { .mask = FS_DELETE, .place = place };
 	struct inode *inode = NULL;
 	struct dentry *cached;
 	bool watched;
@@ -128,7 +142,7 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 	watched = hw_is_watched(d_inode(place->dir));
 	cached = hw_place_cached(place);
 	if (cached && d_is_positive(cached) && (watched || wants(cached))) {
-		inode = remove_cached(f, place, cached);
+		inode = remove_cached(f, &word, cached);
 	} else if (cached) {
 		hw_forget_entry(f, cached, false);
 		dput(cached);
@@ -137,7 +151,9 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 	}
 	if (watched) {
 		hw_refresh_dir(f, place->dir);
-		tell_entry(f, place, FS_DELETE | dir_mask(told), inode);
+		if (!inode && hw_echo_has_put(f->echo, place))
+			word.inode = ask_number(f, place);
+		tell_entry(f, told, &word, inode);
 	} else {
 		hw_count(f, HW_IDLE);
 		hw_forget_data(d_inode(place->dir));
@@ -158,11 +174,12 @@ static u32 change_mask(const struct hw_told *told)
 	}
 }
 
-static void tell_change(struct hw_file *f, const struct hw_told *told, struct dentry *entry)
+static void tell_change(struct hw_file *f, const struct hw_told *told, struct inode *dir,
+			struct dentry *entry)
 {
 	if (told->kind != HW_ATTRIB)
 		hw_forget_data(d_inode(entry));
-	if (hw_echo_of_state(f->echo, entry, told->kind != HW_ATTRIB)) {
+	if (hw_echo_of_state(f->echo, dir, entry, told->kind != HW_ATTRIB)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
@@ -174,11 +191,12 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct de
  * By the name alone: what had it is gone, or has another one by now. Watchers of a directory are
  * told the name of a child only, so an inode that nobody watches stands in for it: the device's.
  */
-static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place)
+static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place,
+		      u64 inode)
 {
 	struct inode *dir = d_inode(place->dir);
 
-	if (hw_echo_of_gone(f->echo, place)) {
+	if (hw_echo_of_gone(f->echo, place, inode)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
@@ -200,7 +218,21 @@ static void change_root(struct hw_file *f, const struct hw_told *told)
 		return;
 	}
 	(void)hw_refresh(f, root); /* told in any case */
-	tell_change(f, told, root);
+	tell_change(f, told, NULL, root);
+}
+
+static bool is_of_type(struct dentry *dentry, u16 type)
+{
+	switch (type) {
+	case HW_TYPE_DIR:
+		return d_is_dir(dentry);
+	case HW_TYPE_SYMLINK:
+		return d_is_symlink(dentry);
+	case HW_TYPE_FILE:
+		return d_is_reg(dentry);
+	default:
+		return d_is_special(dentry);
+	}
 }
 
 void hw_apply_change(struct hw_file *f, const struct hw_told *told)
@@ -229,10 +261,13 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 		d_drop(cached);
 	entry = hw_place_ask(f, place); /* its answer has the attributes as well */
 	if (IS_ERR(entry)) {
-		tell_gone(f, told, place);
+		tell_gone(f, told, place, 0);
 		goto out;
 	}
-	tell_change(f, told, entry);
+	if (is_of_type(entry, told->type))
+		tell_change(f, told, d_inode(place->dir), entry);
+	else
+		tell_gone(f, told, place, d_inode(entry)->i_ino);
 	dput(entry);
 out:
 	dput(cached);

@@ -11,7 +11,7 @@
  *	entry.c		create, delete, modify, attrib, close_write
  *	move.c		moves
  *	rescan.c	rescans
- *	echo.c		what programs of this guest did themselves
+ *	echo*.c		what programs of this guest did themselves
  */
 #ifndef HOSTWATCH_MODULE_H
 #define HOSTWATCH_MODULE_H
@@ -155,14 +155,30 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt);
 void hw_echo_stop(struct hw_echo *echo); /* before the mount goes; NULL is fine */
 void hw_echo_telling(struct hw_echo *echo, bool telling);
 
-/* Whether a program here did just that: each of its changes answers once. inode NULL: not known. */
-bool hw_echo_of_name(struct hw_echo *echo, u32 mask, struct hw_place *place, struct inode *inode);
+/* What the host says of one name. */
+struct hw_word {
+	u32 mask; /* one of HW_NAME_MASK */
+	bool is_dir;
+	struct hw_place *place;
+	u64 inode; /* number of what has the name now, by the server; 0: nothing */
+	u64 removed; /* of what lost it; 0: not known */
+};
 
-/* Whether the data, or the attributes, are as a program here left them. */
-bool hw_echo_of_state(struct hw_echo *echo, struct dentry *dentry, bool data);
+#define HW_WORDS 4u
 
-/* Whether a program here changed what had that name and is gone. */
-bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place);
+/* Whether the last that a program here did to the name was to put something there: only then is the
+ * server to be asked for what has a name that was removed. */
+bool hw_echo_has_put(struct hw_echo *echo, struct hw_place *place);
+
+/* Whether programs here did just that, all of it: each of their changes answers once. */
+bool hw_echo_of_names(struct hw_echo *echo, const struct hw_word *words, unsigned int count);
+
+/* Whether the data, or the attributes, are as a program here left them. `dir` is where the name
+ * was found, NULL of the root. */
+bool hw_echo_of_state(struct hw_echo *echo, struct inode *dir, struct dentry *dentry, bool data);
+
+/* Whether a program here changed what had that name, and put another inode there, or none: 0. */
+bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place, u64 inode);
 
 void hw_apply(struct hw_file *f, const struct hw_told *told);
 void hw_apply_create(struct hw_file *f, const struct hw_told *told);

@@ -108,22 +108,38 @@ static bool is_whole(struct hw_file *f, struct move *m)
 	return !m->source || d_inode(m->source) == d_inode(m->moved);
 }
 
-/* Both halves are asked for, so that neither stays behind. */
-static bool is_own(struct hw_file *f, struct hw_place *from, struct hw_place *to,
-		   struct dentry *moved)
+static struct hw_word word_of(struct hw_place *place, u32 mask, struct dentry *entry)
 {
-	struct inode *inode = moved ? d_inode(moved) : NULL;
-	bool left = !from->dir || hw_echo_of_name(f->echo, FS_MOVED_FROM, from, inode);
-	bool came = !to->dir || hw_echo_of_name(f->echo, FS_MOVED_TO, to, inode);
+	return (struct hw_word){
+		.mask = mask,
+		.place = place,
+		.inode = entry ? d_inode(entry)->i_ino : 0,
+		.is_dir = entry && d_is_dir(entry),
+	};
+}
 
-	return left && came;
+/* Both halves are asked for, so that neither stays behind. */
+static bool is_own(struct hw_file *f, struct move *m)
+{
+	struct dentry *back = NULL;
+	struct hw_word words[2];
+	unsigned int count = 0;
+
+	if (f->from.dir && hw_echo_has_put(f->echo, &f->from))
+		back = ask(f, &f->from);
+	if (f->from.dir)
+		words[count++] = word_of(&f->from, FS_MOVED_FROM, back);
+	if (f->place.dir)
+		words[count++] = word_of(&f->place, FS_MOVED_TO, m->moved);
+	dput(back);
+	return hw_echo_of_names(f->echo, words, count);
 }
 
 static void tell_move(struct hw_file *f, struct move *m)
 {
 	bool replaced = m->target && d_inode(m->target)->i_nlink == 0;
 
-	if (is_own(f, &f->from, &f->place, m->moved)) {
+	if (is_own(f, m)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
@@ -159,6 +175,19 @@ static void move_entry(struct hw_file *f, struct move *m)
 	tell_move(f, m);
 }
 
+/* Whichever of the names a program has called the first. */
+static bool is_own_exchange(struct hw_file *f, struct dentry *moved, struct dentry *back)
+{
+	const struct hw_word words[HW_WORDS] = {
+		word_of(&f->from, FS_MOVED_FROM, back),
+		word_of(&f->place, FS_MOVED_TO, moved),
+		word_of(&f->place, FS_MOVED_FROM, moved),
+		word_of(&f->from, FS_MOVED_TO, back),
+	};
+
+	return hw_echo_of_names(f->echo, words, HW_WORDS);
+}
+
 static void exchange_entries(struct hw_file *f, struct move *m)
 {
 	struct dentry *back;
@@ -169,11 +198,16 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	back = ask(f, &f->from);
 	hw_refresh_dir(f, f->from.dir);
 	hw_refresh_dir(f, f->place.dir);
-	if (m->moved && !is_own(f, &f->from, &f->place, m->moved))
-		(void)tell_whole(&f->from, &f->place, NULL, m->moved); /* or it moved on here */
-	if (back && !is_own(f, &f->place, &f->from, back))
-		(void)tell_whole(&f->place, &f->from, NULL, back);
-	hw_count(f, m->moved || back ? HW_TOLD : HW_MISSED);
+	if (is_own_exchange(f, m->moved, back)) {
+		hw_count(f, HW_OWN);
+	} else {
+		/* or it moved on here */
+		if (m->moved)
+			(void)tell_whole(&f->from, &f->place, NULL, m->moved);
+		if (back)
+			(void)tell_whole(&f->place, &f->from, NULL, back);
+		hw_count(f, m->moved || back ? HW_TOLD : HW_MISSED);
+	}
 	dput(back);
 }
 

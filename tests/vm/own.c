@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-own DIR ROUNDS: what programs do with files, as fast as it goes: create, write, append,
- * truncate, change, rename in all ways, link, make and remove.
+ * vm-own DIR ROUNDS [SEED]: what programs do with files, as fast as it goes: create, write, append,
+ * truncate, change, rename in all ways, link, make and remove. With a seed so many steps at random,
+ * the same ones each time, on few names: what is not possible just then is left out.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +54,119 @@ static void one_round(void)
 	must(unlink("back"), "unlink");
 }
 
+/* ---- at random ---- */
+
+static uint64_t seed;
+
+static unsigned dice(unsigned sides)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)(seed >> 33) % sides;
+}
+
+/* Nothing is written by names that nobody watches: hostwatch tells that by the other names. */
+static const char *any_name(bool watched)
+{
+	static const char *const names[] = { "a", "b", "c", "d/a", "d/b" };
+
+	return names[dice(watched ? 3 : 5)];
+}
+
+/* virtiofsd of QEMU 7.2 ends when it is to create without O_EXCL what the host has made meanwhile.
+ */
+static int open_to_write(const char *name, int flags)
+{
+	int excl = flags & O_CREAT ? O_EXCL : 0;
+	int fd = open(name, O_WRONLY | O_CLOEXEC | flags | excl, 0644);
+
+	if (fd < 0 && excl && errno == EEXIST)
+		fd = open(name, O_WRONLY | O_CLOEXEC | (flags & ~O_CREAT));
+	return fd;
+}
+
+static void maybe_write(const char *name, int flags)
+{
+	static const char text[] = "text\n";
+	int fd = open_to_write(name, flags);
+
+	if (fd < 0)
+		return;
+	/* it may be gone by now */
+	if (write(fd, text, 1 + dice(sizeof(text) - 1)) < 0)
+		(void)lseek(fd, 0, SEEK_SET);
+	(void)close(fd);
+}
+
+static int change(const char *name)
+{
+	const struct timespec times[2] = { { .tv_sec = dice(1000000) },
+					   { .tv_sec = dice(1000000) } };
+
+	switch (dice(3)) {
+	case 0:
+		return chmod(name, dice(2) ? 0700 : 0744);
+	case 1:
+		return truncate(name, dice(20));
+	default:
+		return utimensat(AT_FDCWD, name, times, 0);
+	}
+}
+
+static int change_name(const char *name)
+{
+	const char *other = any_name(false);
+
+	switch (dice(8)) {
+	case 0:
+		return link(name, other);
+	case 1:
+		return symlink("nowhere", name);
+	case 2:
+		return mkdir(name, 0755);
+	case 3:
+		return renameat2(AT_FDCWD, name, AT_FDCWD, other, RENAME_EXCHANGE);
+	case 4:
+		return rename(name, other);
+	case 5:
+		maybe_write("new", O_CREAT);
+		return rename("new", name);
+	default:
+		return remove(name);
+	}
+}
+
+static void one_step(void)
+{
+	int r = 0;
+
+	switch (dice(4)) {
+	case 0:
+		maybe_write(any_name(true), O_CREAT);
+		break;
+	case 1:
+		maybe_write(any_name(true), O_APPEND);
+		break;
+	case 2:
+		r = change(any_name(true));
+		break;
+	default:
+		r = change_name(any_name(false));
+		break;
+	}
+	(void)r; /* what is not possible is left out */
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	void (*one)(void) = argc > 3 ? one_step : one_round;
+
+	if (argc < 3)
 		return 2;
 	must(chdir(argv[1]), argv[1]);
+	seed = argc > 3 ? (uint64_t)atoi(argv[3]) : 0;
+	if (argc > 3)
+		(void)mkdir("d", 0755); /* it may be there */
 	for (int round = atoi(argv[2]); round > 0; round--)
-		one_round();
+		one();
 	return 0;
 }

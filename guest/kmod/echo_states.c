@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Data and attributes as programs of this guest left them: after each change of a watched file its
+ * times and size are taken from the server, before watchers are told. What the server says when the
+ * host speaks of a change is the program's if it is what the program left last, or what it has left
+ * since the server was asked. Two changes have not the same times: of data that of modification, of
+ * attributes that of change.
+ */
+#include "echo.h"
+
+#include <linux/hash.h>
+#include <linux/magic.h>
+#include <linux/string.h>
+
+#define ANSWER_TIMEOUT (HZ / 4)
+#define NOTE_TIMEOUT (HZ / 20)
+#define TRIES 5
+
+void hw_states_init(struct hw_states *states)
+{
+	spin_lock_init(&states->lock);
+	init_waitqueue_head(&states->answered);
+	states->serial = 1;
+}
+
+static struct hlist_head *bucket_of(struct hw_states *states, u64 inode)
+{
+	return &states->buckets[hash_64(inode, HW_STATE_BITS)];
+}
+
+static struct hw_state *find_state(struct hw_states *states, u64 inode)
+{
+	struct hw_state *s;
+
+	hlist_for_each_entry(s, bucket_of(states, inode), node)
+	{
+		if (s->inode == inode)
+			return s;
+	}
+	return NULL;
+}
+
+/* In place of the oldest that no program waits for; NULL: as many wait as there can be. */
+static struct hw_state *add_state(struct hw_states *states, u64 inode)
+{
+	struct hw_state *s;
+	unsigned int i;
+
+	for (i = 0; i < HW_STATES; i++) {
+		s = &states->states[states->next++ % HW_STATES];
+		if (s->asking)
+			continue;
+		if (!hlist_unhashed(&s->node))
+			hlist_del_init(&s->node);
+		memset(s, 0, sizeof(*s));
+		s->inode = inode;
+		hlist_add_head(&s->node, bucket_of(states, inode));
+		return s;
+	}
+	return NULL;
+}
+
+static bool has_watchers(struct dentry *dentry)
+{
+	return hw_is_watched(d_inode(dentry)) || (dentry->d_flags & DCACHE_FSNOTIFY_PARENT_WATCHED);
+}
+
+/* ---- what is taken down ---- */
+
+/* What a program does to attributes FUSE answers with those that came of it. What it does not
+ * answer so, it knows that it does not know, and asks. */
+static unsigned int how_to_ask(struct inode *inode)
+{
+	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC && IS_NOCMTIME(inode)
+		       ? AT_STATX_SYNC_AS_STAT
+		       : AT_STATX_FORCE_SYNC;
+}
+
+static struct hw_seen seen_of(const struct kstat *stat)
+{
+	return (struct hw_seen){
+		.ctime_ns = timespec64_to_ns(&stat->ctime),
+		.mtime_ns = timespec64_to_ns(&stat->mtime),
+		.size = S_ISDIR(stat->mode) ? 0 : stat->size,
+		.mode = stat->mode,
+		.uid = stat->uid,
+		.gid = stat->gid,
+	};
+}
+
+static bool has_same_data(const struct hw_seen *a, const struct hw_seen *b)
+{
+	return a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+static bool has_same_owner(const struct hw_seen *a, const struct hw_seen *b)
+{
+	return a->mode == b->mode && uid_eq(a->uid, b->uid) && gid_eq(a->gid, b->gid);
+}
+
+/* Only the time of change is another. That a directory has other entries says its time of
+ * modification. */
+static bool is_moved_only(const struct hw_seen *a, const struct hw_seen *b)
+{
+	return has_same_owner(a, b) && (S_ISDIR(a->mode) || has_same_data(a, b));
+}
+
+/* Of two programs that ask at a time the first may be answered last. */
+static void add_seen(struct hw_states *states, struct hw_state *s, struct hw_seen *seen, u64 since)
+{
+	bool late = s->seen[0].serial >= since && seen->ctime_ns < s->seen[0].ctime_ns;
+
+	seen->serial = states->serial++;
+	memmove(&s->seen[1 + late], &s->seen[late], (HW_SEEN - 1 - late) * sizeof(s->seen[0]));
+	s->seen[late] = *seen;
+	if (late)
+		swap(s->seen[0].serial, s->seen[1].serial);
+	s->at = jiffies;
+}
+
+enum change { CHANGE_STATE, CHANGE_MOVED, CHANGE_NEW };
+
+/* Whoever has that to tell of what is not known has nothing to say. */
+static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum change change,
+				     u64 *ret_since)
+{
+	struct hw_state *s;
+
+	spin_lock(&states->lock);
+	s = find_state(states, inode);
+	if (change == CHANGE_MOVED && s && !s->seen[0].serial)
+		s = NULL;
+	else if (change != CHANGE_MOVED && !s)
+		s = add_state(states, inode);
+	if (s && change == CHANGE_NEW)
+		memset(s->seen, 0, sizeof(s->seen));
+	if (s)
+		s->asking++;
+	*ret_since = states->serial;
+	spin_unlock(&states->lock);
+	return s;
+}
+
+/* The host may speak before the server's answer is here: it has to wait. After a move what others
+ * changed at the same moment is not taken for the program's. */
+static void ask_state(struct hw_echo *e, struct dentry *dentry, enum change change)
+{
+	struct path path = { .mnt = e->mnt, .dentry = dentry };
+	struct hw_states *states = &e->states;
+	struct inode *inode = d_inode(dentry);
+	struct kstat stat;
+	struct hw_seen seen;
+	u64 since;
+	struct hw_state *s = begin_asking(states, inode->i_ino, change, &since);
+	int r;
+
+	if (!s)
+		return;
+	r = vfs_getattr(&path, &stat, STATX_BASIC_STATS, how_to_ask(inode));
+	spin_lock(&states->lock);
+	s->asking--;
+	if (r == 0) {
+		seen = seen_of(&stat);
+		if (change != CHANGE_MOVED || is_moved_only(&s->seen[0], &seen))
+			add_seen(states, s, &seen, since);
+	}
+	spin_unlock(&states->lock);
+	wake_up(&states->answered);
+}
+
+void hw_note_state(struct hw_echo *e, struct dentry *dentry)
+{
+	if (!has_watchers(dentry))
+		return;
+	hw_note_changed(&e->names, dentry);
+	ask_state(e, dentry, CHANGE_STATE);
+}
+
+void hw_note_new(struct hw_echo *e, struct dentry *dentry)
+{
+	if (has_watchers(dentry))
+		ask_state(e, dentry, CHANGE_NEW);
+}
+
+bool hw_is_known(struct hw_states *states, u64 inode)
+{
+	bool ret;
+
+	spin_lock(&states->lock);
+	ret = find_state(states, inode);
+	spin_unlock(&states->lock);
+	return ret;
+}
+
+void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all)
+{
+	bool known = hw_is_known(&e->states, inode->i_ino);
+	struct dentry *dentry = known || all ? d_find_alias(inode) : NULL;
+
+	if (dentry)
+		ask_state(e, dentry, known ? CHANGE_MOVED : CHANGE_STATE);
+	dput(dentry);
+}
+
+/* ---- what the host speaks of ---- */
+
+/* When the last name goes, and when a directory gets or loses an entry, the time of change is that:
+ * what was changed before is not seen by it. */
+static bool hides_changes(const struct kstat *stat, const struct hw_seen *now)
+{
+	return stat->nlink == 0 || (S_ISDIR(now->mode) && now->mtime_ns == now->ctime_ns);
+}
+
+static bool is_as_left(const struct hw_seen *left, const struct hw_seen *now, bool data,
+		       bool hidden)
+{
+	if (data)
+		return has_same_data(left, now);
+	return hidden ? is_moved_only(left, now)
+		      : left->ctime_ns == now->ctime_ns && has_same_owner(left, now);
+}
+
+/* `since`: what was seen from there on may have been so when the server was asked. */
+static bool is_own(struct hw_echo *e, u64 inode, const struct kstat *stat, u64 since, bool data)
+{
+	const struct hw_seen now = seen_of(stat);
+	struct hw_state *s;
+	bool hidden, ret = false;
+	unsigned int i;
+
+	spin_lock(&e->states.lock);
+	s = find_state(&e->states, inode);
+	hidden = s && hides_changes(stat, &now) && time_before(jiffies, s->at + HW_ECHO_EXPIRES);
+	for (i = 0; s && !ret && i < HW_SEEN && s->seen[i].serial; i++) {
+		ret = is_as_left(&s->seen[i], &now, data, hidden);
+		if (s->seen[i].serial < since)
+			break;
+	}
+	spin_unlock(&e->states.lock);
+	return ret;
+}
+
+static u64 last_seen(struct hw_echo *e, u64 inode, unsigned int *ret_asking)
+{
+	struct hw_state *s;
+	u64 ret;
+
+	spin_lock(&e->states.lock);
+	s = find_state(&e->states, inode);
+	ret = s ? s->seen[0].serial : 0;
+	*ret_asking = s ? s->asking : 0;
+	spin_unlock(&e->states.lock);
+	return ret;
+}
+
+static bool is_asked_for(struct hw_echo *e, u64 inode)
+{
+	unsigned int asking;
+
+	(void)last_seen(e, inode, &asking);
+	return asking;
+}
+
+static bool is_noted_since(struct hw_echo *e, u64 inode, u64 noted)
+{
+	unsigned int asking;
+
+	return last_seen(e, inode, &asking) != noted;
+}
+
+/* Until what programs have changed so far has been taken down. */
+static void wait_for_notes(struct hw_echo *e, struct inode *inode, struct inode *dir)
+{
+	hw_wait_for_changes(inode);
+	if (dir)
+		hw_wait_for_changes(dir);
+	wait_event_timeout(e->states.answered, !is_asked_for(e, inode->i_ino), ANSWER_TIMEOUT);
+}
+
+/* Whether a program that has changed the file, but not yet been noted, may be the reason. */
+static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
+{
+	if (is_noted_since(e, inode->i_ino, noted))
+		return true;
+	return inode_is_open_for_write(inode) &&
+	       wait_event_timeout(e->states.answered, is_noted_since(e, inode->i_ino, noted),
+				  NOTE_TIMEOUT);
+}
+
+/*
+ * The server is asked first, and what it says is compared again when all was taken down that may
+ * have led to it: asking later would find what programs have done meanwhile.
+ */
+bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentry, bool data)
+{
+	struct path path = { .mnt = e->mnt, .dentry = dentry };
+	struct inode *inode = d_inode(dentry);
+	struct kstat stat;
+	unsigned int asking;
+	u64 since, noted;
+	int i;
+
+	/* without end only where programs write without end; then told twice */
+	for (i = 0; i < TRIES; i++) {
+		noted = last_seen(e, inode->i_ino, &asking);
+		since = READ_ONCE(e->states.serial);
+		if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
+			return false;
+		if (is_own(e, inode->i_ino, &stat, since, data))
+			return true;
+		wait_for_notes(e, inode, dir);
+		if (is_own(e, inode->i_ino, &stat, since, data))
+			return true;
+		if (!may_be_noted(e, inode, noted))
+			return false;
+	}
+	return false;
+}
