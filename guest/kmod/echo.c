@@ -22,7 +22,8 @@ static struct dentry *dentry_of(const void *data, int data_type)
 	}
 }
 
-/* What comes to a name that was changed is not what the host will speak of. */
+/* Of what is moved to the name of a file that was changed the state is taken down, too: the host
+ * has yet to speak of that file. */
 static void take_name(struct hw_echo *e, u32 mask, const void *data, int data_type,
 		      struct inode *dir, const struct qstr *name)
 {
