@@ -357,9 +357,11 @@ static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
 		int done = NOT_YET;
 
 		assert_int_equal(hw_share_switch(side.share, instance, note_switched, &done), 0);
-		for (unsigned turns = 0; done == NOT_YET; turns++) {
+		unsigned turns = 0;
+
+		while (done == NOT_YET) {
 			assert_true(hw_clock_monotonic_ns() < deadline);
-			shuffle(root, &seed, turns < 5 ? 30 : 0);
+			shuffle(root, &seed, turns++ < 5 ? 30 : 0);
 			hw_loop_turn(loop, 1);
 			replay(&side);
 			for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
