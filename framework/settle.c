@@ -134,9 +134,9 @@ void hw_settle_doubts(struct hw_share *share)
 		return;
 	if (now >= last + DOUBT_MAX_NS) {
 		hw_observe(share, 0);
-	} else if (!hw_observe_at_rest(share)) {
+	} else if (hw_watchers_have_unread(share) || !hw_observe_at_rest(share)) {
 		share->doubted_polls = 0;
-		hw_share_kick(share);
+		hw_timer_set(share->kick_timer, DOUBT_NS);
 		return;
 	}
 	share->doubted_ns = share->doubted_polls = 0;
