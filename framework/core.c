@@ -99,18 +99,21 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 {
 	char quoted[300];
 	struct hw_config *config;
+	bool tried = false;
 	int r;
 
 	hw_notify_reloading();
 	r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
 	if (r == 0) {
+		tried = true;
 		r = change(core, config, errors);
 		hw_config_free(r < 0 ? config : core->config);
 		core->config = r < 0 ? core->config : config;
 	}
 	if (r < 0) {
-		hw_error("%s: not reloaded, what ran goes on:",
-			 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)));
+		hw_error("%s: not reloaded, %s:",
+			 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)),
+			 tried ? "what ran is started again where it differs" : "what ran goes on");
 		hw_errors_log(errors);
 	} else {
 		hw_log_set_level((enum hw_log_level)core->config->log_level);
