@@ -194,9 +194,9 @@ static void a_file_in_the_place_of_the_root_is_no_root(void **state)
 	fixture_expect_event(f, HW_RESCAN, "");
 	unsigned used = program_cpu_ms(&f->program);
 
-	/* It waits, and does not spin. */
+	/* It waits, and does not spin. A filesystem mark hears of what other programs do there. */
 	assert_null(program_line(&f->program, 1000));
-	assert_true(program_cpu_ms(&f->program) - used < 200);
+	assert_true(program_cpu_ms(&f->program) - used < 400);
 	assert_int_equal(unlink(f->root), 0);
 	assert_int_equal(rename(world_path(f->dir, "old"), f->root), 0);
 	world_write(world_path(f->root, "after"), "x");

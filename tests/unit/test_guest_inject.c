@@ -255,6 +255,7 @@ static void a_mount_that_comes_later_is_waited_for(void **state)
 	assert_int_equal(mkdir(rig_path(rig, "%s/s", path), 0755), 0);
 	fd = host_accept(rig, 0, 0);
 	host_hello(fd, EPOCH_A, 0);
+	child_expect(&agent, "connected, at event 0");
 	/* and goes again: the event is told when it is back */
 	assert_int_equal(rmdir(path), 0);
 	host_event(fd, HW_MODIFY, 1, "a");
