@@ -11,13 +11,20 @@ programs_begin() {
 	programs_rows=()
 	vm_run 'grep -q " /usr " /proc/mounts || { mkdir -p /usr && mount -t virtiofs -o ro tools /usr; }' || return 1
 	vm_run 'tool() { program=$1; shift; HOME=/tmp NODE_PATH=/usr/share/nodejs "/usr/bin/$program" "$@"; }
-		# It has watches, and sleeps in read, poll, select or epoll_wait.
-		armed() { until is_armed $(pidof "$1"); do usleep 50000; done; }
-		is_armed() {
-			for pid; do
-				grep -qs "^inotify wd" "/proc/$pid/fdinfo/"* && grep -qsE "^(0|7|23|232|270|271|281) " "/proc/$pid/syscall" && return 0
+		# It has watches, and has slept in read, poll, select or epoll_wait for a while: entr forgets what comes within 50 ms of
+		# what it was told before.
+		armed() {
+			rest= looks=0
+			until was=$rest; rest=$(resting $(pidof "$1")); [ "$rest" ] && [ "$rest" = "$was" ] || [ $looks = 50 ]; do
+				looks=$((looks + 1))
+				usleep 200000
 			done
-			return 1
+		}
+		resting() {
+			for pid; do
+				grep -qs "^inotify wd" "/proc/$pid/fdinfo/"* && grep -qsE "^(0|7|23|232|270|271|281) " "/proc/$pid/syscall" &&
+					grep "ctxt_switches" "/proc/$pid/status"
+			done
 		}'
 }
 
