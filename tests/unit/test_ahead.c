@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "framework/hint.h"
+#include "framework/observe.h"
 #include "framework/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -202,10 +203,45 @@ static void a_link_that_is_removed_and_made_again_is_told_twice(void **state)
 	}
 }
 
+/* ---- changes while it looks ---- */
+
+/* What is seen then may be newer than the hints that are read: nothing is told, and all is doubted
+ * still. */
+static void nothing_is_told_of_doubts_while_a_hint_is_unread(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_event event;
+		struct hw_scene f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* has nothing to read */
+		hw_scene_prepare(&f);
+		hw_scene_write(f.fd, "gone", "x");
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			struct hw_share *share = hw_rig_share(f.rig);
+
+			hw_hint_doubt(share, HW_ROOT, "gone", 4);
+			hw_scene_move(f.fd, "gone", f.fd, "here");
+			assert_false(hw_observe_at_rest(share));
+			assert_int_equal(share->suspects.count, 1);
+			assert_int_equal(hw_rig_next(f.rig, &event), 0);
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+			assert_int_equal(hw_rig_next(f.rig, &event), 1);
+			assert_int_equal(event.kind, HW_MOVE);
+			assert_int_equal(hw_rig_next(f.rig, &event), 0);
+			hw_hint_doubt(share, HW_ROOT, "gone", 4);
+			assert_true(hw_observe_at_rest(share));
+		}
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted),
+		cmocka_unit_test(nothing_is_told_of_doubts_while_a_hint_is_unread),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
