@@ -5,8 +5,7 @@
 #include "scan.h"
 
 #define DOUBT_NS UINT64_C(2000000) /* longer than a watcher rests between reads under load */
-#define DOUBT_MAX_NS                                                                               \
-	UINT64_C(100000000) /* where hints go on coming: a queue that is long by then */
+#define DOUBT_MAX_NS UINT64_C(100000000) /* where hints go on coming; the same again to be read */
 #define SLACK_NS INT64_C(1000000000) /* what is younger belongs to what happens now */
 
 /* ---- the window of a share that settles ---- */
