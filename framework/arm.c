@@ -250,7 +250,7 @@ static bool is_left_over(struct hw_share *share, uint32_t dir)
 
 		if (!old)
 			continue;
-		hw_hint_doubt(share, left->parent, hw_tree_name(&share->tree, old), left->name_len);
+		hw_hint_unsure(share, old);
 		hw_hint_audit(share, left->parent);
 		hw_hint_audit(share, e->parent);
 		return true;

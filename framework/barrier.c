@@ -59,7 +59,7 @@ static bool tell_all(struct hw_share *share)
 		hw_settle_now(share);
 	else
 		hw_observe(share, 0);
-	if (!hw_scan_is_idle(share) || share->walking || share->suspects.count)
+	if (!hw_scan_is_idle(share) || share->walking || hw_share_has_doubts(share))
 		return false;
 	if (hw_hint_begin_audit(share))
 		return false;

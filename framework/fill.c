@@ -77,7 +77,7 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
 	if (hw_history_compare(e, stat, true))
-		hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id), e->name_len);
+		hw_hint_unsure(share, id);
 }
 
 static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
@@ -248,9 +248,7 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, int error)
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
 	hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
-	/* A hint may give it another name before that one is looked at: it has to be filled there.
-	 */
-	(void)hw_ids_add(&share->unsure, dir); /* without memory: the next change */
+	hw_hint_unsure(share, dir); /* it has to be filled under whatever name */
 }
 
 void hw_fill_cut_short(struct hw_share *share, uint32_t dir, int error)

@@ -46,6 +46,15 @@ void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_
 	suspect(share, dir, name, len, 0, 0);
 }
 
+/* A name that is looked at may not be the one it has when it is looked at. */
+void hw_hint_unsure(struct hw_share *share, uint32_t id)
+{
+	struct hw_ids *unsure = &share->unsure;
+
+	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
+		(void)hw_ids_add(unsure, id); /* without memory: the next change */
+}
+
 void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		   uint32_t what, uint64_t ino)
 {
@@ -225,7 +234,7 @@ static void note_inode(struct context *c)
 	uint32_t id = 0;
 
 	while (ino && (id = hw_tree_same_inode(&c->share->tree, fs, ino, id)))
-		(void)hw_ids_add(&c->share->unsure, id); /* without memory: the next change */
+		hw_hint_unsure(c->share, id);
 }
 
 /* What was told this turn after looking at the disk includes this change. */
@@ -287,26 +296,25 @@ static void note_unsure(struct context *c)
 	const struct hw_entry *e = entry_of(c->share, c->id);
 
 	doubt(c);
-	(void)hw_ids_add(&c->share->unsure, c->id); /* without memory: the next change */
+	hw_hint_unsure(c->share, c->id);
 	if (e->type == HW_TYPE_DIR || e->nlink < 2)
 		return;
 	while ((id = hw_tree_same_inode(&c->share->tree, e->fs, e->ino, id)))
-		(void)hw_ids_add(&c->share->unsure, id);
+		hw_hint_unsure(c->share, id);
 }
 
-void hw_hint_resolve_unsure(struct hw_share *share)
+void hw_hint_doubt_unsure(struct hw_share *share)
 {
-	struct hw_ids ids = share->unsure;
+	for (uint32_t i = 0; i < share->unsure.count; i++) {
+		uint32_t id = share->unsure.ids[i];
+		const struct hw_entry *e = entry_of(share, id);
 
-	share->unsure = (struct hw_ids){ 0 };
-	for (uint32_t i = 0; i < ids.count; i++) {
-		const struct hw_entry *e = entry_of(share, ids.ids[i]);
-
-		if (e->type != HW_TYPE_NONE && ids.ids[i] != HW_ROOT)
-			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, ids.ids[i]),
+		if (id == HW_ROOT)
+			hw_hint_doubt(share, HW_ROOT, ".", 1);
+		else if (e->type != HW_TYPE_NONE)
+			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id),
 				      e->name_len);
 	}
-	hw_ids_free(&ids);
 }
 
 static void attributes(struct context *c)
@@ -326,7 +334,7 @@ static void attributes(struct context *c)
 	}
 	if (e->type == HW_TYPE_DIR &&
 	    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
-		doubt(c); /* it may be readable now */
+		hw_hint_unsure(c->share, c->id); /* it may be readable now */
 	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &c->stat);
 	bool told = is_attrib(e, &c->stat);
 

@@ -18,10 +18,12 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
 void hw_hint_audit(struct hw_share *share, uint32_t dir);
 /* Begins that comparison if one is due. Returns whether it did. */
 bool hw_hint_begin_audit(struct hw_share *share);
-/* What hints could not look at, because its name had moved on: doubted where it is now. */
-void hw_hint_resolve_unsure(struct hw_share *share);
-/* The tree and the disk disagree about a name, or may: observed at the end of the turn. */
+/* The tree and the disk disagree about a name, or may: observed when hints rest. */
 void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+/* The same of an entry, which hints may give another name until then. */
+void hw_hint_unsure(struct hw_share *share, uint32_t id);
+/* These are doubted under the names that they have now; they remain unsure. */
+void hw_hint_doubt_unsure(struct hw_share *share);
 /* Waits for the settle window. ino: of the inode it is about, 0 when not known. */
 void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		   uint32_t what, uint64_t ino);

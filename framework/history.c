@@ -131,8 +131,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 		if (!share->silent && !(e->flags & HW_ENTRY_STALE) &&
 		    (e->mtime_ns != stat->mtime_ns || e->size != stat->size ||
 		     e->attr != stat->attr)) {
-			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id),
-				      e->name_len);
+			hw_hint_unsure(share, id);
 			continue;
 		}
 		e->ctime_ns = stat->ctime_ns;
@@ -186,7 +185,7 @@ static void lose_name(struct hw_share *share, uint32_t id)
 
 	e->nlink = UINT16_MAX;
 	if (!share->silent)
-		hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id), e->name_len);
+		hw_hint_unsure(share, id);
 }
 
 static void drop_entry(struct hw_share *share, uint32_t id)

@@ -435,8 +435,7 @@ static void doubt_again(struct hw_observation *o)
 		hw_hint_doubt(share, dir, item->name, item->len);
 		hw_hint_audit(share, entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
 		if (dir != HW_ROOT)
-			hw_hint_doubt(share, entry_of(o, dir)->parent,
-				      hw_tree_name(&share->tree, dir), entry_of(o, dir)->name_len);
+			hw_hint_unsure(share, dir);
 	}
 }
 
@@ -476,7 +475,7 @@ static bool run(struct hw_observation *o)
 /* Doubts that an observation itself leaves are for the next turn, but not for ever. */
 static void check_doubts(struct hw_share *share)
 {
-	if (!share->suspects.count) {
+	if (!hw_share_has_doubts(share)) {
 		share->doubt_rounds = 0;
 		return;
 	}
@@ -486,6 +485,7 @@ static void check_doubts(struct hw_share *share)
 	if (++share->doubt_rounds <= DOUBT_ROUNDS_MAX)
 		return;
 	hw_suspects_clear(&share->suspects);
+	share->unsure.count = 0;
 	share->doubt_rounds = 0;
 	hw_debug("share %s: doubts do not end: comparing with the disk", share->name);
 	hw_scan_lost(share, HW_ROOT);
@@ -503,9 +503,11 @@ static void compare_left_out(struct hw_share *share)
 static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 {
 	struct hw_suspects suspects = share->suspects;
+	struct hw_ids unsure = share->unsure;
 	bool done = true;
 
 	share->suspects = share->spare_suspects;
+	share->unsure = (struct hw_ids){ 0 };
 	share->observing = true;
 	share->scan.since_ns = o->since_ns;
 	if (collect(o, &suspects) < 0)
@@ -519,8 +521,11 @@ static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 	if (!done) {
 		share->spare_suspects = share->suspects;
 		share->suspects = suspects;
+		hw_ids_free(&share->unsure);
+		share->unsure = unsure;
 		return false;
 	}
+	hw_ids_free(&unsure);
 	hw_suspects_clear(&suspects);
 	share->spare_suspects = suspects;
 	return true;
@@ -528,13 +533,14 @@ static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 
 static bool observe(struct hw_share *share, struct hw_observation *o)
 {
-	hw_hint_resolve_unsure(share);
+	hw_hint_doubt_unsure(share);
 	if (!share->suspects.count) {
+		share->unsure.count = 0;
 		compare_left_out(share);
 		return true;
 	}
 	if (!observe_suspects(share, o))
-		return false;
+		return false; /* whoever is unsure may have another name next time */
 	hw_scan_retry(share);
 	check_doubts(share);
 	compare_left_out(share);

@@ -127,11 +127,6 @@ void hw_scan_lost(struct hw_share *share, uint32_t dir)
 	hw_scan_below(share, dir);
 }
 
-static void suspect(struct hw_share *share, uint32_t dir, const char *name, size_t len)
-{
-	hw_hint_doubt(share, dir, name, len);
-}
-
 void hw_scan_watcher(struct hw_share *share, uint8_t index)
 {
 	struct hw_watcher *watcher = &share->watchers[index];
@@ -142,9 +137,7 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 
 		/* Whoever watches its parent may not be told of its attributes. */
 		if (dir != HW_ROOT)
-			suspect(share, hw_tree_entry(&share->tree, dir)->parent,
-				hw_tree_name(&share->tree, dir),
-				hw_tree_entry(&share->tree, dir)->name_len);
+			hw_hint_unsure(share, dir);
 		compare(share, dir, index);
 	}
 	pump(share);
@@ -219,7 +212,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
 
 	if (!id) {
-		suspect(share, dir, name, found->name_len);
+		hw_hint_doubt(share, dir, name, found->name_len);
 		if (stat.type == HW_TYPE_DIR)
 			follow_moved(share, dir, name, &stat);
 		return;
@@ -229,8 +222,10 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 		    !(e->flags & HW_ENTRY_PHANTOM);
 
 	e->flags |= HW_ENTRY_SEEN;
-	if (!same || !is_unchanged(e, &stat)) {
-		suspect(share, dir, name, found->name_len);
+	if (!same) {
+		hw_hint_doubt(share, dir, name, found->name_len);
+	} else if (!is_unchanged(e, &stat)) {
+		hw_hint_unsure(share, id);
 	} else if (job->generations) {
 		e->ident = stat.ident;
 		e->generation = stat.generation;
@@ -250,17 +245,15 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 		struct hw_entry *e = entry_of(share, id);
 
 		if (!(e->flags & HW_ENTRY_SEEN) && !job->listing.error)
-			suspect(share, dir, hw_tree_name(&share->tree, id), e->name_len);
+			hw_hint_doubt(share, dir, hw_tree_name(&share->tree, id), e->name_len);
 		e->flags &= (uint8_t)~HW_ENTRY_SEEN;
 	}
 	struct hw_entry *self = entry_of(share, dir);
 
 	self->flags |= HW_ENTRY_LISTED;
-	if (dir == HW_ROOT)
-		suspect(share, HW_ROOT, ".", 1);
-	else if (entry_of(share, self->parent)->watcher != self->watcher)
-		/* Its parent is not scanned, and who watches that one may not see its mode. */
-		suspect(share, self->parent, hw_tree_name(&share->tree, dir), self->name_len);
+	/* The root has no parent; and who watches one that is not scanned may not see its mode. */
+	if (dir == HW_ROOT || entry_of(share, self->parent)->watcher != self->watcher)
+		hw_hint_unsure(share, dir);
 }
 
 static void apply_compare(struct hw_share *share, struct hw_job *job, uint32_t dir)

@@ -29,7 +29,7 @@ void hw_settle_now(struct hw_share *share)
 {
 	share->settle_start_ns = 0;
 	hw_timer_set(share->settle_timer, 0);
-	if (!share->suspects.count)
+	if (!hw_share_has_doubts(share))
 		return;
 	int64_t since = share->observe_since_ns;
 

@@ -136,7 +136,7 @@ static void audit(struct hw_share *share)
 		return;
 	if (share->doubted_ns)
 		return; /* the turn that ends the doubts is the next to look */
-	if (hinted || share->suspects.count || share->walking)
+	if (hinted || hw_share_has_doubts(share) || share->walking)
 		hw_share_kick(share);
 	else
 		(void)hw_hint_begin_audit(share);
@@ -150,7 +150,7 @@ static void turn(void *arg)
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
 	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
-	if ((share->suspects.count || share->unsure.count) && !share->settle_ns &&
+	if (hw_share_has_doubts(share) && !share->settle_ns &&
 	    !share->walking && share->state == HW_SHARE_ONLINE)
 		hw_settle_doubts(share);
 	else
@@ -348,7 +348,7 @@ void hw_share_walked(struct hw_share *share)
 		if (share->lost_while_arming)
 			hw_scan_lost(share, HW_ROOT);
 	} else if (must_settle_first(share)) {
-		if (share->suspects.count) {
+		if (hw_share_has_doubts(share)) {
 			if (!share->observe_since_ns)
 				share->observe_since_ns = since;
 			hw_settle_begin(share);

@@ -149,7 +149,7 @@ struct hw_share {
 	uint64_t hinted_ns, doubted_ns; /* the last hint; the first doubt that waits, 0 */
 	uint64_t doubted_polls; /* hw_loop_polls() that are waited for when the time is over, 0 */
 	struct hw_held held;
-	struct hw_ids unsure; /* changed under a name that they no longer have */
+	struct hw_ids unsure; /* entries that are doubted, whatever their names are by then */
 	struct hw_suspects spare_suspects; /* memory, while the others are observed */
 	bool suspects_full; /* some were left out: a comparison of all follows */
 	unsigned doubt_rounds; /* observations in a row that left doubts, without a hint between */
@@ -171,6 +171,11 @@ struct hw_share {
 };
 
 int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file times */
+
+static inline bool hw_share_has_doubts(const struct hw_share *share)
+{
+	return share->suspects.count || share->unsure.count;
+}
 
 /* share.c */
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);

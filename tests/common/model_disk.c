@@ -227,6 +227,23 @@ static bool is_excused(const struct hw_model_excuse *excuse, const struct hw_mod
 	       had(excuse, now);
 }
 
+static void report_state(FILE *out, const char *when, const struct hw_model_belief *belief)
+{
+	fprintf(out, "    %s: inode %ju, mode %jo, owner %ju:%ju, size %jd, mtime %lld ns\n", when,
+		(uintmax_t)belief->ino, (uintmax_t)belief->mode, (uintmax_t)belief->uid,
+		(uintmax_t)belief->gid, (intmax_t)belief->size, (long long)belief->mtime_ns);
+}
+
+static void report_stale(FILE *out, size_t count, const struct node *node, const char *what,
+			 const struct hw_model_belief *now)
+{
+	report(out, count, node, what);
+	if (count >= REPORT_MAX)
+		return;
+	report_state(out, "when it was told", &node->belief);
+	report_state(out, "now", now);
+}
+
 static size_t check_dir(const struct hw_model *model, const struct node *dir,
 			const struct hw_model_excuse *excuse, FILE *out, size_t count)
 {
@@ -237,7 +254,7 @@ static size_t check_dir(const struct hw_model *model, const struct node *dir,
 		const char *what = differs(&node->belief, &now);
 
 		if (what && !is_excused(excuse, &node->belief, &now))
-			report(out, count++, node, what);
+			report_stale(out, count++, node, what, &now);
 		count = check_dir(model, node, excuse, out, count);
 	}
 	return count;

@@ -9,6 +9,7 @@
 
 #include "framework/hint.h"
 #include "framework/observe.h"
+#include "framework/scan.h"
 #include "framework/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -237,11 +238,94 @@ static void nothing_is_told_of_doubts_while_a_hint_is_unread(void **state)
 	}
 }
 
+/* ---- entries that are doubted, and renamed before they are looked at ---- */
+
+typedef void hw_doubt_fn(struct hw_scene *f, struct hw_share *share);
+
+/* What the tree believes of the mode is wrong from here on: the kernel will not speak of it again. */
+static void make_wrong(struct hw_share *share)
+{
+	hw_tree_entry(&share->tree, hw_tree_find(&share->tree, HW_ROOT, "old", 3))->attr ^= 1;
+}
+
+/* The kernel's word of the change was read, and that of the rename before it not yet. */
+static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
+{
+	make_wrong(share);
+	hw_scene_move(f->fd, "old", f->fd, "new");
+	hint_about(share, HW_HINT_ATTRIB, "old", NULL);
+	assert_false(hw_observe_at_rest(share));
+}
+
+/* The walk that finds it goes on. */
+static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
+{
+	char name[16];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "d%03u", i);
+		hw_scene_make_dir(f->fd, name);
+	}
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	hw_scene_replay(f);
+	make_wrong(share);
+	hw_scan_below(share, HW_ROOT);
+	while (!hw_share_has_doubts(share))
+		hw_rig_turn(f->rig, 1);
+	assert_true(share->walking);
+	hw_scene_move(f->fd, "old", f->fd, "new");
+}
+
+static void check_told_of_new(struct hw_scene *f)
+{
+	struct hw_event event;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(hw_rig_next(f->rig, &event), 1);
+	assert_int_equal(event.kind, HW_MOVE);
+	assert_int_equal(hw_rig_next(f->rig, &event), 1);
+	assert_int_equal(event.kind, HW_ATTRIB);
+	assert_int_equal(event.path_len, 3);
+	assert_memory_equal(event.path, "new", 3);
+	assert_int_equal(hw_rig_next(f->rig, &event), 0);
+}
+
+static void doubt_and_rename(hw_doubt_fn *doubt)
+{
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* has no hints */
+		hw_scene_prepare(&f);
+		hw_scene_make_dir(f.fd, "old");
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			doubt(&f, hw_rig_share(f.rig));
+			check_told_of_new(&f);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+static void a_change_is_told_that_was_heard_of_before_a_rename(void **state)
+{
+	(void)state;
+	doubt_and_rename(doubt_by_hint);
+}
+
+static void a_change_is_told_that_a_scan_found_before_a_rename(void **state)
+{
+	(void)state;
+	doubt_and_rename(doubt_by_scan);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted),
 		cmocka_unit_test(nothing_is_told_of_doubts_while_a_hint_is_unread),
+		cmocka_unit_test(a_change_is_told_that_was_heard_of_before_a_rename),
+		cmocka_unit_test(a_change_is_told_that_a_scan_found_before_a_rename),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
