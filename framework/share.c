@@ -150,8 +150,8 @@ static void turn(void *arg)
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
 	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
-	if (hw_share_has_doubts(share) && !share->settle_ns &&
-	    !share->walking && share->state == HW_SHARE_ONLINE)
+	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
+	    share->state == HW_SHARE_ONLINE)
 		hw_settle_doubts(share);
 	else
 		share->doubted_ns = share->doubted_polls = 0;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct settings {
 	uint64_t seeds;
 	unsigned operations;
 	uint64_t settle_ns;
+	unsigned lag_ms;
 };
 
 /* One seed under one watcher. */
@@ -50,6 +52,7 @@ struct run {
 	uint64_t event_count;
 	FILE *log; /* owned: BASE/events.log, all of them */
 	bool failed;
+	unsigned lag_state; /* of rand_r(3) */
 };
 
 static struct settings settings = { .first = 1, .seeds = 20, .operations = 300 };
@@ -149,6 +152,13 @@ static int prepare(struct run *run, const char *parent)
 	return r ? r : hw_model_create(&run->model);
 }
 
+/* Stays away for a while, as on a busy machine: the disk gets ahead of what was read. */
+static void lag(struct run *run)
+{
+	if (settings.lag_ms)
+		(void)poll(NULL, 0, rand_r(&run->lag_state) % (int)settings.lag_ms);
+}
+
 static int watch(struct run *run, int start_fd)
 {
 	const struct hw_rig_config config = {
@@ -166,6 +176,7 @@ static int watch(struct run *run, int start_fd)
 	while (!r && run->running && !run->failed) {
 		hw_rig_turn(run->rig, 5);
 		replay(run);
+		lag(run);
 		reap(run);
 		if (hw_clock_monotonic_ns() > deadline)
 			r = -ETIMEDOUT;
@@ -288,7 +299,7 @@ static void finish(struct run *run)
 /* 1: this watcher cannot work here. */
 static int run_seed(const char *backend, uint64_t seed, const char *parent)
 {
-	struct run run = { .seed = seed, .backend = backend };
+	struct run run = { .seed = seed, .backend = backend, .lag_state = (unsigned)seed };
 	int start_fd = -1, r = prepare(&run, parent);
 
 	if (!r)
@@ -334,7 +345,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--first SEED] [--seeds COUNT] [--operations COUNT] [--settle MS] "
-		"[--filter GLOB]\n",
+		"[--lag MS] [--filter GLOB]\n",
 		program);
 	return 2;
 }
@@ -346,6 +357,7 @@ int main(int argc, char **argv)
 		{ "seeds", required_argument, NULL, 's' },
 		{ "operations", required_argument, NULL, 'o' },
 		{ "settle", required_argument, NULL, 'S' },
+		{ "lag", required_argument, NULL, 'l' },
 		{ "filter", required_argument, NULL, 'F' },
 		{ 0 },
 	};
@@ -366,7 +378,7 @@ int main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "f:s:o:S:F:", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "f:s:o:S:l:F:", options, NULL)) >= 0) {
 		if (option == 'f')
 			settings.first = strtoull(optarg, NULL, 10);
 		else if (option == 's')
@@ -375,6 +387,8 @@ int main(int argc, char **argv)
 			settings.operations = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'S')
 			settings.settle_ns = strtoull(optarg, NULL, 10) * HW_MS;
+		else if (option == 'l')
+			settings.lag_ms = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'F')
 			cmocka_set_test_filter(optarg);
 		else

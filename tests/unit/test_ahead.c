@@ -242,7 +242,9 @@ static void nothing_is_told_of_doubts_while_a_hint_is_unread(void **state)
 
 typedef void hw_doubt_fn(struct hw_scene *f, struct hw_share *share);
 
-/* What the tree believes of the mode is wrong from here on: the kernel will not speak of it again. */
+/* What the tree believes of the mode is wrong from here on, and the kernel has nothing to say of
+ * it.
+ */
 static void make_wrong(struct hw_share *share)
 {
 	hw_tree_entry(&share->tree, hw_tree_find(&share->tree, HW_ROOT, "old", 3))->attr ^= 1;
