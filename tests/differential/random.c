@@ -5,6 +5,7 @@
  * under each watcher.
  */
 #include "model_test.h"
+#include "tree_check.h"
 #include "writer.h"
 
 #include "tests/common/notation.h"
@@ -238,6 +239,18 @@ static size_t check_beliefs(const struct run *run, FILE *report)
 	return stale;
 }
 
+/* A loss that this seed's changes did not show, and others would. */
+static size_t check_tree(const struct run *run, FILE *report)
+{
+	size_t linked = 0;
+	void *inodes = read_notes(run, "linked", &linked);
+	size_t wrong =
+		hw_tree_check(hw_rig_share(run->rig), inodes, linked / sizeof(ino_t), report);
+
+	free(inodes);
+	return wrong;
+}
+
 static void judge(struct run *run)
 {
 	struct hw_model *truth;
@@ -250,6 +263,7 @@ static void judge(struct run *run)
 	int r = hw_model_load(truth, run->root);
 	size_t wrong = hw_model_compare(run->model, truth, report);
 	size_t stale = wrong ? 0 : check_beliefs(run, report);
+	size_t unlike = wrong || stale ? 0 : check_tree(run, report);
 	(void)fclose(report); /* memory */
 	if (r)
 		fail_errno(run, "the disk", r);
@@ -257,6 +271,8 @@ static void judge(struct run *run)
 		fail_run(run, "the replayed stream is not what is on disk", text);
 	else if (stale)
 		fail_run(run, "a change was not told", text);
+	else if (unlike)
+		fail_run(run, "what the share knows is not what is on disk", text);
 	free(text);
 	hw_model_destroy(truth);
 }
