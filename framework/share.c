@@ -77,31 +77,45 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 
 /* ---- turns ---- */
 
+/* False when its name is another's by now: a hint that is still to come moves or removes it. */
+static bool refresh_one(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = hw_tree_entry(&share->tree, id);
+	struct hw_stat stat;
+	int r;
+
+	if (id == HW_ROOT)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	else
+		r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				 e->name_len, &stat);
+	if (r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &stat)))
+		return false;
+	e->flags &= (uint8_t)~HW_ENTRY_STALE;
+	if (r < 0)
+		return true;
+	/* Another mode or owner is told by a hint that is still to come as well. */
+	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
+		return true;
+	stat.attr = e->attr;
+	hw_tree_update(&share->tree, id, &stat);
+	return true;
+}
+
 static void refresh(struct hw_share *share)
 {
 	struct hw_ids *ids = &share->stale;
+	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];
-		struct hw_entry *e = hw_tree_entry(&share->tree, id);
-		struct hw_stat stat;
-		int r;
+		const struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
-		if (e->type == HW_TYPE_NONE || !(e->flags & HW_ENTRY_STALE))
-			continue;
-		e->flags &= (uint8_t)~HW_ENTRY_STALE;
-		if (id == HW_ROOT)
-			r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
-		else
-			r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
-					 e->name_len, &stat);
-		/* Another mode or owner is told by a hint that is still to come. */
-		if (r == 0 && hw_tree_is_same(e, &stat) &&
-		    (e->type != HW_TYPE_DIR || e->attr == stat.attr))
-			hw_tree_update(&share->tree, id, &stat);
+		if (e->type != HW_TYPE_NONE && e->flags & HW_ENTRY_STALE && !refresh_one(share, id))
+			ids->ids[kept++] = id;
 	}
-	ids->count = 0;
-	if (ids->room > 65536)
+	ids->count = kept;
+	if (ids->room > 65536 && !kept)
 		hw_ids_free(ids);
 }
 

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -321,6 +322,44 @@ static void a_change_is_told_that_a_scan_found_before_a_rename(void **state)
 	doubt_and_rename(doubt_by_scan);
 }
 
+/* ---- data that could not be looked at, since the name had moved on ---- */
+
+static void check_kinds(struct hw_rig *rig, const enum hw_kind *kinds, unsigned count)
+{
+	struct hw_event event;
+
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(hw_rig_next(rig, &event), 1);
+		assert_int_equal(event.kind, kinds[i]);
+	}
+	assert_int_equal(hw_rig_next(rig, &event), 0);
+}
+
+/* What was written is told once, also when it is first seen behind the rename. */
+static void a_file_that_was_written_and_renamed_is_not_told_as_written_again(void **state)
+{
+	const enum hw_kind kinds[] = { HW_MODIFY, HW_CLOSE_WRITE, HW_MOVE, HW_ATTRIB };
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "old", "x");
+	assert_true(hw_scene_start(&f, "polling", 0)); /* which says nothing by itself */
+	struct hw_share *share = hw_rig_share(f.rig);
+
+	hw_scene_write(f.fd, "old", "y");
+	hw_scene_move(f.fd, "old", f.fd, "new");
+	hint_about(share, HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "old", NULL);
+	hw_rig_turn(f.rig, 0);
+	hint_about(share, HW_HINT_MOVED, "old", "new");
+	hw_rig_turn(f.rig, 0);
+	assert_int_equal(fchmodat(f.fd, "new", 0600, 0), 0);
+	hint_about(share, HW_HINT_ATTRIB, "new", NULL);
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	check_kinds(f.rig, kinds, 4);
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +367,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_is_told_of_doubts_while_a_hint_is_unread),
 		cmocka_unit_test(a_change_is_told_that_was_heard_of_before_a_rename),
 		cmocka_unit_test(a_change_is_told_that_a_scan_found_before_a_rename),
+		cmocka_unit_test(a_file_that_was_written_and_renamed_is_not_told_as_written_again),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
