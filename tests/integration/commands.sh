@@ -71,6 +71,76 @@ test_check_tells_what_plugins_find_with_its_lines() {
 	equal "$text" "$(sed 's/^hostwatchd: error: //' <<<"$same")"
 }
 
+# Also of sections with keys that are unknown, stand twice, or have no such value.
+test_check_tells_what_plugins_find_in_sections_with_mistakes() {
+	cat >conf <<-EOF
+		[watcher polling]
+		budgett = 10%
+		idle_max = 5s
+		[share a]
+		path = /tmp
+		watcher = polling
+		setle = 1s
+		interval = 10s
+		[sink events]
+		plugin = socket
+		colour = blue
+		mode = 0999
+		mode = 0600
+		max_subscribers = none
+		listen = unix:relative
+		lisen = unix:$PWD/s
+		[sink one]
+		plugin = virtiofs
+		share = a
+		share = b
+		mode = 8
+		channel = bogus:$PWD/two
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	equal "2 3 7 11 12 13 14 15 16 20 21 22" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+	contains "$text" "conf:3: [watcher polling] idle_max is shorter than interval"
+	contains "$text" "conf:12: [sink events] mode: needs octal permissions"
+	contains "$text" "conf:13: [sink events] mode: given twice"
+	contains "$text" "conf:22: [sink one] channel = bogus:"
+}
+
+# What they say of a key whose value is not known would be no mistake.
+test_check_tells_nothing_that_comes_of_another_mistake() {
+	cat >conf <<-EOF
+		[watcher polling]
+		idle_max = 5s
+		[share a]
+		path = /tmp
+		watcher = polling
+		interval = 10
+		[share b]
+		path = /tmp
+		watcher = polling
+		intervall = 1s
+		[sink events]
+		plugin = socket
+		listn = unix:$PWD/s
+		[sink other]
+		plugin = socket
+		listen = tcp:0.0.0.0:99
+		allow_remote = perhaps
+		handshake_timeout = 150ms
+		helo_wait = 10ms
+		[sink one]
+		plugin = virtiofs
+		chanel = unix:$PWD/one
+		share = c
+		shares = a, bb
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	equal "6 10 13 17 19 20 22 24" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+}
+
 test_check_says_why_a_file_cannot_be_read() {
 	mkdir dir
 	status=0
