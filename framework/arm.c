@@ -32,9 +32,11 @@ static int probe(struct hw_watcher *watcher, int dirfd)
 {
 	int r = hw_arm_start_watcher(watcher);
 
-	if (r == 0 && watcher->plugin->probe)
-		r = watcher->plugin->probe(watcher->instance->self, dirfd);
-	return r < 0 ? r : 0;
+	if (r == 0)
+		r = hw_instance_probe(watcher->instance, dirfd);
+	if (r == 0)
+		watcher->instance->reason[0] = '\0'; /* how it watches is no reason for later */
+	return r;
 }
 
 static void add_why(struct hw_share *share, const struct hw_watcher *watcher, int error)

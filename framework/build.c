@@ -183,20 +183,25 @@ static void tell(const struct hw_config *config, const struct hw_config_plugin *
 		      hw_quote_is_needless(text, strlen(text)) ? text : quoted);
 }
 
-/* All that open() finds wrong, and not only what it ends with. */
+/* All that open() finds wrong, and not only what it ends with. `share` of a watcher, NULL of a
+ * sink. */
 static int open_instance(struct hw_instance *instance, const struct hw_config *config,
-			 const struct hw_config_plugin *plugin, const char *title, unsigned line,
+			 const struct hw_config_plugin *plugin, const struct hw_config_share *share,
 			 struct hw_errors *errors)
 {
+	const char *title = share ? "watcher" : "sink";
+	unsigned line = plugin->line || !share ? plugin->line : share->watcher_line;
 	struct hw_errors reasons = { 0 };
 	int r;
 
 	instance->reasons = &reasons;
 	r = hw_instance_open(instance);
 	instance->reasons = NULL;
-	for (size_t i = 0; i < reasons.count && r < 0; i++)
-		tell(config, plugin, title, line, reasons.lines[i], errors);
-	if (r < 0 && reasons.count == 0)
+	for (size_t i = 0; i < reasons.count && r < 0; i++) {
+		if (!hw_config_is_doubtful(plugin, share, reasons.lines[i]))
+			tell(config, plugin, title, line, reasons.lines[i], errors);
+	}
+	if (r < 0 && reasons.count == 0 && plugin->doubt_count == 0)
 		tell(config, plugin, title, line, strerror(-r), errors);
 	hw_errors_free(&reasons);
 	return r == -ENOMEM ? r : 0;
@@ -211,13 +216,12 @@ static int rehearse_share(struct hw_loop *loop, const struct hw_config *config,
 		const struct hw_config_plugin *watcher = &config->watchers[share->watchers[i]];
 		struct hw_instance *instance;
 
-		if (!watcher->sound)
+		if (!watcher->opens)
 			continue;
 		r = hw_build_watcher(loop, share, watcher, errors, &instance);
 		if (r < 0)
 			continue;
-		r = open_instance(instance, config, watcher, "watcher",
-				  watcher->line ? watcher->line : share->watcher_line, errors);
+		r = open_instance(instance, config, watcher, share, errors);
 		hw_instance_destroy(instance);
 	}
 	return r;
@@ -243,8 +247,7 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	if (r == 0)
 		r = hw_build_sink(loop, described, shares, count, errors, &sink);
 	if (r == 0)
-		r = open_instance(hw_sink_instance(sink), config, described, "sink",
-				  described->line, errors);
+		r = open_instance(hw_sink_instance(sink), config, described, NULL, errors);
 	hw_sink_destroy(sink);
 	while (count > 0)
 		hw_share_destroy(shares[--count]);
@@ -257,12 +260,10 @@ int hw_build_rehearse(struct hw_loop *loop, const struct hw_config *config,
 {
 	int r = 0;
 
-	for (size_t i = 0; i < config->share_count && r != -ENOMEM; i++) {
-		if (config->shares[i].sound)
-			r = rehearse_share(loop, config, &config->shares[i], errors);
-	}
+	for (size_t i = 0; i < config->share_count && r != -ENOMEM; i++)
+		r = rehearse_share(loop, config, &config->shares[i], errors);
 	for (size_t i = 0; i < config->sink_count && r != -ENOMEM; i++) {
-		if (config->sinks[i].sound)
+		if (config->sinks[i].opens)
 			r = rehearse_sink(loop, config, &config->sinks[i], errors);
 	}
 	return r == -ENOMEM ? r : 0;

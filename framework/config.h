@@ -22,10 +22,13 @@ struct hw_config_plugin {
 	const char *name; /* borrowed from the section or the module */
 	const struct hw_module *module; /* borrowed from the loader; NULL: could not be loaded */
 	unsigned line; /* 0: no section */
-	bool sound; /* nothing is wrong with its section */
-	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys */
+	bool opens; /* open() can be called with the settings */
+	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys; of a
+					section with mistakes those that are right */
 	unsigned *lines; /* owned: of each setting */
 	size_t count;
+	const char **doubts; /* owned array of borrowed keys: what was left out may decide these */
+	size_t doubt_count;
 	const char *shares; /* of a sink: borrowed, NULL for all */
 	unsigned shares_line;
 };
@@ -38,9 +41,8 @@ struct hw_config_share {
 	uint64_t interval_ns, settle_ns, settle_max_ns, journal_bytes;
 
 	const char *name; /* borrowed from the section */
-	const char *interval; /* borrowed: as it was written */
+	const char *interval; /* borrowed: as it was written; NULL: a mistake hides it */
 	unsigned line, path_line, watcher_line, interval_line, settle_max_line, exclude_line;
-	bool sound; /* nothing is wrong with its section */
 	char *strings; /* owned */
 	char *exclude_text; /* owned: what excludes point into */
 	const char **excludes; /* owned array */
@@ -87,6 +89,11 @@ void hw_config_free(struct hw_config *config); /* NULL is fine */
 size_t hw_config_watcher_settings(const struct hw_config_share *share,
 				  const struct hw_config_plugin *watcher,
 				  struct hw_setting *settings);
+
+/* Whether what open() said comes, perhaps, of a mistake that was told already: it mentions a key
+ * whose value is not known. `share`: the one that a watcher was opened for, NULL for a sink. */
+bool hw_config_is_doubtful(const struct hw_config_plugin *plugin,
+			   const struct hw_config_share *share, const char *text);
 
 /* Does this sink serve that share? */
 bool hw_config_sink_serves(const struct hw_config_plugin *sink, const char *share);

@@ -39,7 +39,7 @@ static int take_settings(struct hw_config_plugin *plugin, const struct hw_ini_se
 
 /* A rehearsal: into memory that is thrown away. */
 static void check_plugin_settings(struct hw_config_checker *checker,
-				  const struct hw_config_plugin *plugin)
+				  struct hw_config_plugin *plugin)
 {
 	const struct hw_plugin *header = &plugin->module->plugin;
 	const struct hw_option_table table = { header->options, header->option_count };
@@ -50,8 +50,11 @@ static void check_plugin_settings(struct hw_config_checker *checker,
 		checker->error = -ENOMEM;
 		return;
 	}
-	(void)hw_config_apply(checker, &table, scratch, plugin->settings, plugin->lines,
-			      plugin->count, &strings); /* told in errors */
+	plugin->opens = true;
+	if (hw_config_apply(checker, &table, scratch, plugin->settings, plugin->lines,
+			    plugin->count, &strings) == -EINVAL &&
+	    hw_config_leave_right_settings(plugin) < 0)
+		checker->error = -ENOMEM;
 	free(strings);
 	free(scratch);
 }
@@ -109,7 +112,6 @@ void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_in
 {
 	struct hw_config_plugin *plugin = add_plugin(checker, kind);
 	const char *name = hw_config_value_of(section, "plugin");
-	size_t told = checker->errors->total;
 
 	if (!plugin)
 		return;
@@ -130,7 +132,6 @@ void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_in
 				     name ? hw_config_line_of(section, "plugin") : section->line);
 	if (plugin->module)
 		check_plugin_settings(checker, plugin);
-	plugin->sound = checker->errors->total == told;
 }
 
 int hw_config_find_watcher(const struct hw_config *config, const char *name, size_t *ret)
@@ -169,7 +170,6 @@ int hw_config_get_watcher(struct hw_config_checker *checker, const char *name, u
 		return -ENOMEM;
 	plugin->name = module->plugin.name;
 	plugin->module = module;
-	plugin->sound = true;
 	*ret = config->watcher_count - 1;
 	check_plugin_settings(checker, plugin);
 	return 0;
@@ -188,7 +188,7 @@ size_t hw_config_watcher_settings(const struct hw_config_share *share,
 		settings[count] = watcher->settings[count];
 		has_interval |= strcmp(settings[count].key, "interval") == 0;
 	}
-	if (!has_interval)
+	if (!has_interval && share->interval)
 		settings[count++] = (struct hw_setting){ "interval", share->interval };
 	return count;
 }
@@ -237,5 +237,7 @@ void hw_config_check_sink(struct hw_config_checker *checker, struct hw_config_pl
 					  hw_quote(quoted, sizeof(quoted), at, len));
 		at += len;
 	}
-	sink->sound &= checker->errors->total == told;
+	if (checker->errors->total > told &&
+	    (hw_config_doubt(sink, "share") < 0 || hw_config_doubt(sink, "shares") < 0))
+		checker->error = -ENOMEM;
 }

@@ -35,6 +35,12 @@ int hw_config_apply(struct hw_config_checker *checker, const struct hw_option_ta
 const char *hw_config_value_of(const struct hw_ini_section *section, const char *key);
 unsigned hw_config_line_of(const struct hw_ini_section *section, const char *key);
 
+/* Leaves the settings of a section with mistakes that are right, so that open() can be called.
+ * -ENOMEM. */
+int hw_config_leave_right_settings(struct hw_config_plugin *plugin);
+/* What open() says of this key (static, or borrowed as settings are) is not told. -ENOMEM. */
+int hw_config_doubt(struct hw_config_plugin *plugin, const char *key);
+
 /* Read one section each. What is wrong is told; what goes wrong is in checker->error. */
 void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_ini_section *section,
 			   size_t kind);

@@ -5,6 +5,7 @@
 #include "filter.h"
 #include "journal.h"
 #include "log.h"
+#include "option.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,14 +67,20 @@ static void add_watcher(struct hw_config_checker *checker, struct hw_config_shar
 		share->watchers[share->watcher_count++] = index;
 }
 
+static void add_auto_watchers(struct hw_config_checker *checker, struct hw_config_share *share)
+{
+	share->automatic = true;
+	for (size_t i = 0; i < hw_auto_watcher_count; i++)
+		add_watcher(checker, share, hw_auto_watchers[i], true);
+}
+
 static void read_watchers(struct hw_config_checker *checker, struct hw_config_share *share)
 {
 	size_t told = checker->errors->total;
 	const char *at = share->watcher;
 
-	share->automatic = strcmp(at, "auto") == 0;
-	for (size_t i = 0; share->automatic && i < hw_auto_watcher_count; i++)
-		add_watcher(checker, share, hw_auto_watchers[i], true);
+	if (strcmp(at, "auto") == 0)
+		add_auto_watchers(checker, share);
 	while (!share->automatic && *(at += strspn(at, HW_CONFIG_SEPARATORS))) {
 		size_t len = strcspn(at, HW_CONFIG_SEPARATORS);
 		char *name = strndup(at, len);
@@ -109,8 +116,10 @@ static void check_path(struct hw_config_checker *checker, const struct hw_config
 				  checker->section, quoted);
 }
 
-static void check_interval(struct hw_config_checker *checker, const struct hw_config_share *share)
+static void check_interval(struct hw_config_checker *checker, struct hw_config_share *share)
 {
+	size_t told = checker->errors->total;
+
 	for (size_t i = 0; i < share->watcher_count; i++) {
 		const struct hw_config_plugin *watcher =
 			&checker->config->watchers[share->watchers[i]];
@@ -125,6 +134,8 @@ static void check_interval(struct hw_config_checker *checker, const struct hw_co
 					  "[%s] interval: for %s, %s", checker->section,
 					  watcher->name, why);
 	}
+	if (checker->errors->total > told)
+		share->interval = NULL;
 }
 
 static int split_excludes(struct hw_config_share *share)
@@ -208,6 +219,26 @@ static void check_patterns(struct hw_config_checker *checker, const struct hw_in
 	}
 }
 
+/* Whether it is what the watchers would be given. */
+static bool is_interval_known(const struct hw_config_share *share,
+			      const struct hw_ini_section *section)
+{
+	const struct hw_option *option = hw_option_find(&hw_config_share_options, "interval");
+	char why[HW_OPTION_TEXT_MAX];
+	uint64_t ignored;
+
+	for (size_t i = 0; i < section->count; i++) {
+		const char *key = section->settings[i].key, *meant;
+
+		if (hw_option_find(&hw_config_share_options, key))
+			continue;
+		meant = hw_option_suggest(&hw_config_share_options, key);
+		if (meant && strcmp(meant, option->key) == 0)
+			return false;
+	}
+	return hw_option_parse(option, share->interval, &ignored, why) == 0;
+}
+
 /* Some key is wrong, so the share will not be: all the same the others' mistakes are told with it.
  */
 static void check_the_rest(struct hw_config_checker *checker, struct hw_config_share *share,
@@ -218,8 +249,14 @@ static void check_the_rest(struct hw_config_checker *checker, struct hw_config_s
 	if (share->path && *share->path) /* else that was told */
 		check_path(checker, share);
 	check_patterns(checker, section);
-	if (share->watcher && *share->watcher)
+	if (share->watcher)
 		read_watchers(checker, share);
+	else
+		add_auto_watchers(checker, share);
+	if (is_interval_known(share, section))
+		check_interval(checker, share);
+	else
+		share->interval = NULL;
 }
 
 void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini_section *section)
@@ -227,7 +264,6 @@ void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini
 	struct hw_config *config = checker->config;
 	struct hw_config_share *share;
 	const char *interval = hw_config_value_of(section, "interval");
-	size_t told = checker->errors->total;
 
 	share = reallocarray(config->shares, config->share_count + 1, sizeof(*share));
 	if (!share) {
@@ -258,5 +294,4 @@ void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini
 	if (share->settle_max_ns && share->settle_max_ns < share->settle_ns)
 		hw_config_mistake(checker, share->settle_max_line,
 				  "[%s] settle_max: is shorter than settle", checker->section);
-	share->sound = checker->errors->total == told;
 }

@@ -68,10 +68,8 @@ int hw_core_start(struct hw_core *core, struct hw_errors *errors)
 			return r;
 	}
 	r = hw_core_apply(core, core->config, errors);
-	if (r < 0) {
-		hw_core_keep_nothing(core);
-		hw_core_end_unkept(core);
-	}
+	if (r == 0)
+		hw_core_announce(core); /* what is online by now calls no listener */
 	return r;
 }
 
@@ -79,8 +77,9 @@ static void go_back(struct hw_core *core)
 {
 	struct hw_errors errors = { 0 };
 
-	if (hw_core_apply(core, core->config, &errors) < 0) {
-		hw_error("the old configuration does not start again either:");
+	hw_core_restore(core, &errors);
+	if (errors.total) {
+		hw_error("some of the old configuration does not start again either:");
 		hw_errors_log(&errors);
 	}
 	hw_errors_free(&errors);
@@ -90,7 +89,7 @@ static int change(struct hw_core *core, struct hw_config *config, struct hw_erro
 {
 	int r = hw_core_apply(core, config, errors);
 
-	if (r < 0)
+	if (r < 0 && core->interrupted)
 		go_back(core);
 	return r;
 }
@@ -99,13 +98,13 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 {
 	char quoted[300];
 	struct hw_config *config;
-	bool tried = false;
 	int r;
 
 	hw_notify_reloading();
+	core->announced = false; /* READY ends RELOADING, also when nothing changes */
+	core->interrupted = false;
 	r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
 	if (r == 0) {
-		tried = true;
 		r = change(core, config, errors);
 		hw_config_free(r < 0 ? config : core->config);
 		core->config = r < 0 ? core->config : config;
@@ -113,14 +112,13 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	if (r < 0) {
 		hw_error("%s: not reloaded, %s:",
 			 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)),
-			 tried ? "what ran is started again where it differs" : "what ran goes on");
+			 core->interrupted ? "what was ended for it is started again"
+					   : "what ran goes on");
 		hw_errors_log(errors);
 	} else {
 		hw_log_set_level((enum hw_log_level)core->config->log_level);
 		hw_info("reloaded: %zu shares, %zu sinks", core->share_count, core->sink_count);
 	}
-	/* READY ends RELOADING, also when nothing changed. */
-	core->announced = false;
 	hw_core_announce(core);
 	return r;
 }

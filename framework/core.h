@@ -28,8 +28,9 @@ int hw_core_check(struct hw_core *core, struct hw_errors *errors);
 int hw_core_start(struct hw_core *core, struct hw_errors *errors);
 
 /* Reads the configuration again and changes what differs: shares and sinks that are described as
- * before keep running. A file with mistakes changes nothing. plugin_path, control and what needs
- * rights given up take effect at the next start. */
+ * before keep running. A file with mistakes changes nothing, nor does what cannot start; what had
+ * to end first is started again then. plugin_path, control and what needs rights given up take
+ * effect at the next start. */
 int hw_core_reload(struct hw_core *core, struct hw_errors *errors);
 
 /* Lets every sink send what it holds, at most HW_DRAIN_MAX_NS, then stops the loop. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
 #include "capabilities.h"
+#include "contend.h"
 #include "control.h"
 #include "core_private.h"
 #include "log.h"
@@ -24,7 +25,7 @@ void hw_core_announce(struct hw_core *core)
 			return;
 		online += state == HW_SHARE_ONLINE;
 	}
-	if (core->announced || core->share_count == 0)
+	if (core->announced)
 		return;
 	core->announced = true;
 	hw_notify_status("%zu of %zu shares online, %zu sinks", online, core->share_count,
@@ -60,26 +61,53 @@ static void end_share(struct hw_core *core, struct core_share *share)
 	free(share->signature);
 }
 
+static void end_sinks(struct hw_core *core, bool yielding_only)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < core->sink_count; i++) {
+		struct core_sink *sink = &core->sinks[i];
+
+		if (sink->keep || (yielding_only && !sink->yields)) {
+			core->sinks[left++] = *sink;
+		} else {
+			core->interrupted |= !sink->fresh;
+			end_sink(sink);
+		}
+	}
+	core->sink_count = left;
+}
+
+static void end_shares(struct hw_core *core)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < core->share_count; i++) {
+		if (core->shares[i].keep) {
+			core->shares[left++] = core->shares[i];
+		} else {
+			core->interrupted |= !core->shares[i].fresh;
+			end_share(core, &core->shares[i]);
+		}
+	}
+	core->share_count = left;
+}
+
 /* Sinks first: they borrow shares. */
 void hw_core_end_unkept(struct hw_core *core)
 {
-	size_t kept = 0;
+	end_sinks(core, false);
+	end_shares(core);
+}
 
-	for (size_t i = 0; i < core->sink_count; i++) {
-		if (core->sinks[i].keep)
-			core->sinks[kept++] = core->sinks[i];
-		else
-			end_sink(&core->sinks[i]);
-	}
-	core->sink_count = kept;
-	kept = 0;
-	for (size_t i = 0; i < core->share_count; i++) {
-		if (core->shares[i].keep)
-			core->shares[kept++] = core->shares[i];
-		else
-			end_share(core, &core->shares[i]);
-	}
-	core->share_count = kept;
+/* What was made for it; what ran before stays. */
+static void end_fresh(struct hw_core *core)
+{
+	for (size_t i = 0; i < core->sink_count; i++)
+		core->sinks[i].keep = !core->sinks[i].fresh;
+	for (size_t i = 0; i < core->share_count; i++)
+		core->shares[i].keep = !core->shares[i].fresh;
+	hw_core_end_unkept(core);
 }
 
 void hw_core_keep_nothing(struct hw_core *core)
@@ -92,19 +120,22 @@ void hw_core_keep_nothing(struct hw_core *core)
 
 /* ---- what runs and what shall run ---- */
 
-static struct core_share *find_share(const struct hw_core *core, const char *name)
+/* There may be two of a name while one takes the place of the other. */
+static struct core_share *find_share(const struct hw_core *core, const char *name, bool keep)
 {
 	for (size_t i = 0; i < core->share_count; i++) {
-		if (strcmp(hw_share_name(core->shares[i].share), name) == 0)
+		if (core->shares[i].keep == keep &&
+		    strcmp(hw_share_name(core->shares[i].share), name) == 0)
 			return &core->shares[i];
 	}
 	return NULL;
 }
 
-static struct core_sink *find_sink(const struct hw_core *core, const char *name)
+static struct core_sink *find_sink(const struct hw_core *core, const char *name, bool keep)
 {
 	for (size_t i = 0; i < core->sink_count; i++) {
-		if (strcmp(hw_sink_instance(core->sinks[i].sink)->name, name) == 0)
+		if (core->sinks[i].keep == keep &&
+		    strcmp(hw_sink_instance(core->sinks[i].sink)->name, name) == 0)
 			return &core->sinks[i];
 	}
 	return NULL;
@@ -113,7 +144,7 @@ static struct core_sink *find_sink(const struct hw_core *core, const char *name)
 static int mark_shares(struct hw_core *core, const struct hw_config *config)
 {
 	for (size_t i = 0; i < config->share_count; i++) {
-		struct core_share *share = find_share(core, config->shares[i].name);
+		struct core_share *share = find_share(core, config->shares[i].name, false);
 		char *signature;
 
 		if (!share)
@@ -132,9 +163,9 @@ static bool shares_are_kept(const struct hw_core *core, const struct hw_config *
 			    const struct hw_config_plugin *sink)
 {
 	for (size_t i = 0; i < config->share_count; i++) {
-		const struct core_share *share = find_share(core, config->shares[i].name);
+		const char *name = config->shares[i].name;
 
-		if (hw_config_sink_serves(sink, config->shares[i].name) && !(share && share->keep))
+		if (hw_config_sink_serves(sink, name) && !find_share(core, name, true))
 			return false;
 	}
 	return true;
@@ -143,7 +174,7 @@ static bool shares_are_kept(const struct hw_core *core, const struct hw_config *
 static int mark_sinks(struct hw_core *core, const struct hw_config *config)
 {
 	for (size_t i = 0; i < config->sink_count; i++) {
-		struct core_sink *sink = find_sink(core, config->sinks[i].name);
+		struct core_sink *sink = find_sink(core, config->sinks[i].name, false);
 		char *signature;
 
 		if (!sink || !shares_are_kept(core, config, &config->sinks[i]))
@@ -162,13 +193,14 @@ static int mark_sinks(struct hw_core *core, const struct hw_config *config)
 static int add_share(struct hw_core *core, const struct hw_config *config,
 		     const struct hw_config_share *described, struct hw_errors *errors)
 {
-	struct core_share *shares, share = { .keep = true };
+	struct core_share *shares, share = { .keep = true, .fresh = true };
 	int r;
 
 	shares = reallocarray(core->shares, core->share_count + 1, sizeof(*shares));
 	if (!shares)
 		return -ENOMEM;
 	core->shares = shares;
+	share.waits = find_share(core, described->name, false) != NULL;
 	share.signature = hw_build_share_signature(config, described);
 	if (!share.signature)
 		return -ENOMEM;
@@ -197,7 +229,7 @@ static int build_sink(struct hw_core *core, const struct hw_config *config,
 	if (!shares)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->share_count; i++) {
-		struct core_share *share = find_share(core, config->shares[i].name);
+		struct core_share *share = find_share(core, config->shares[i].name, true);
 
 		if (share && hw_config_sink_serves(described, config->shares[i].name))
 			shares[count++] = share->share;
@@ -207,16 +239,32 @@ static int build_sink(struct hw_core *core, const struct hw_config *config,
 	return r;
 }
 
+/* Whether it must wait for the end of one that runs, all of which are told. */
+static bool must_wait(struct hw_core *core, const struct hw_config_plugin *described)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < core->config->sink_count; i++) {
+		const struct hw_config_plugin *old = &core->config->sinks[i];
+		struct core_sink *sink = find_sink(core, old->name, false);
+
+		if (sink && hw_sinks_contend(old, described))
+			waits = sink->yields = true;
+	}
+	return waits;
+}
+
 static int add_sink(struct hw_core *core, const struct hw_config *config,
 		    const struct hw_config_plugin *described, struct hw_errors *errors)
 {
-	struct core_sink *sinks, sink = { .keep = true };
+	struct core_sink *sinks, sink = { .keep = true, .fresh = true };
 	int r;
 
 	sinks = reallocarray(core->sinks, core->sink_count + 1, sizeof(*sinks));
 	if (!sinks)
 		return -ENOMEM;
 	core->sinks = sinks;
+	sink.waits = must_wait(core, described);
 	sink.signature = hw_build_sink_signature(config, described);
 	if (!sink.signature)
 		return -ENOMEM;
@@ -235,11 +283,11 @@ static int add_missing(struct hw_core *core, const struct hw_config *config,
 	int r = 0;
 
 	for (size_t i = 0; i < config->share_count && r == 0; i++) {
-		if (!find_share(core, config->shares[i].name))
+		if (!find_share(core, config->shares[i].name, true))
 			r = add_share(core, config, &config->shares[i], errors);
 	}
 	for (size_t i = 0; i < config->sink_count && r == 0; i++) {
-		if (!find_sink(core, config->sinks[i].name))
+		if (!find_sink(core, config->sinks[i].name, true))
 			r = add_sink(core, config, &config->sinks[i], errors);
 	}
 	return r;
@@ -247,43 +295,54 @@ static int add_missing(struct hw_core *core, const struct hw_config *config,
 
 /* ---- starting ---- */
 
-static int start_sinks(struct hw_core *core, struct hw_errors *errors)
+static int start_sink(struct core_sink *sink, struct hw_errors *errors)
 {
-	for (size_t i = 0; i < core->sink_count; i++) {
-		struct core_sink *sink = &core->sinks[i];
-		const struct hw_instance *instance = hw_sink_instance(sink->sink);
-		int r;
+	const struct hw_instance *instance = hw_sink_instance(sink->sink);
+	int r = hw_sink_start(sink->sink);
 
-		if (sink->started)
-			continue;
-		r = hw_sink_start(sink->sink);
-		if (r < 0) {
-			hw_errors_add(errors, "sink %s: %s", instance->name,
-				      *instance->reason ? instance->reason : strerror(-r));
-			return r;
-		}
-		sink->started = true;
-	}
-	return 0;
+	if (r < 0)
+		hw_errors_add(errors, "sink %s: %s", instance->name,
+			      *instance->reason ? instance->reason : strerror(-r));
+	sink->started = r == 0;
+	return r;
 }
 
-static int start_shares(struct hw_core *core, struct hw_errors *errors)
+static int start_share(struct core_share *share, struct hw_errors *errors)
 {
-	for (size_t i = 0; i < core->share_count; i++) {
-		struct core_share *share = &core->shares[i];
-		int r;
+	int r = hw_share_start(share->share);
 
-		if (share->started)
-			continue;
-		r = hw_share_start(share->share);
-		if (r < 0) {
-			hw_errors_add(errors, "share %s: %s", hw_share_name(share->share),
-				      r == -ENODEV ? "no watcher can watch it" : strerror(-r));
-			return r;
-		}
-		share->started = true;
+	if (r < 0)
+		hw_errors_add(errors, "share %s: %s", hw_share_name(share->share),
+			      r == -ENODEV ? "no watcher can watch it" : strerror(-r));
+	share->started = r == 0;
+	return r;
+}
+
+/* Those that wait for the end of something, or those that do not. */
+static int start_sinks(struct hw_core *core, bool waiting, struct hw_errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < core->sink_count && r == 0; i++) {
+		struct core_sink *sink = &core->sinks[i];
+
+		if (sink->fresh && sink->waits == waiting)
+			r = start_sink(sink, errors);
 	}
-	return 0;
+	return r;
+}
+
+static int start_shares(struct hw_core *core, bool waiting, struct hw_errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < core->share_count && r == 0; i++) {
+		struct core_share *share = &core->shares[i];
+
+		if (share->fresh && share->waits == waiting)
+			r = start_share(share, errors);
+	}
+	return r;
 }
 
 /* Before the shares start: their listings are the first to use the thread pool, whose threads
@@ -311,27 +370,88 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 	return 0;
 }
 
-/* Brings what runs to what the configuration says. */
-int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors)
+static int mark(struct hw_core *core, const struct hw_config *config)
 {
 	int r;
 
 	hw_core_keep_nothing(core);
+	for (size_t i = 0; i < core->sink_count; i++)
+		core->sinks[i].fresh = core->sinks[i].yields = false;
+	for (size_t i = 0; i < core->share_count; i++)
+		core->shares[i].fresh = false;
 	r = mark_shares(core, config);
+	return r < 0 ? r : mark_sinks(core, config);
+}
+
+static int start_beside(struct hw_core *core, const struct hw_config *config,
+			struct hw_errors *errors)
+{
+	int r = start_sinks(core, false, errors);
+
 	if (r == 0)
-		r = mark_sinks(core, config);
+		r = drop_rights(core, config, errors);
+	return r < 0 ? r : start_shares(core, false, errors);
+}
+
+/* Two of a share would need twice the kernel's watches. */
+static int take_places(struct hw_core *core, struct hw_errors *errors)
+{
+	int r;
+
+	end_sinks(core, true);
+	r = start_sinks(core, true, errors);
 	if (r < 0)
 		return r;
 	hw_core_end_unkept(core);
-	core->announced = false;
-	r = add_missing(core, config, errors);
+	return start_shares(core, true, errors);
+}
+
+int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors)
+{
+	int r = mark(core, config);
+
+	core->interrupted = false;
 	if (r == 0)
-		r = start_sinks(core, errors);
+		r = add_missing(core, config, errors);
 	if (r == 0)
-		r = drop_rights(core, config, errors);
+		r = start_beside(core, config, errors);
 	if (r == 0)
-		r = start_shares(core, errors);
-	if (r == 0)
-		hw_core_announce(core); /* when all shares were kept no listener is called */
+		r = take_places(core, errors);
+	if (r < 0)
+		end_fresh(core);
 	return r;
+}
+
+/* ---- going back ---- */
+
+/* The last one added. */
+static void drop_last_share(struct hw_core *core)
+{
+	end_share(core, &core->shares[--core->share_count]);
+}
+
+static void drop_last_sink(struct hw_core *core)
+{
+	end_sink(&core->sinks[--core->sink_count]);
+}
+
+/* Shares first: a sink can do without one that does not start. */
+void hw_core_restore(struct hw_core *core, struct hw_errors *errors)
+{
+	const struct hw_config *config = core->config;
+
+	for (size_t i = 0; i < config->share_count; i++) {
+		if (find_share(core, config->shares[i].name, true) ||
+		    add_share(core, config, &config->shares[i], errors) < 0)
+			continue;
+		if (start_share(&core->shares[core->share_count - 1], errors) < 0)
+			drop_last_share(core);
+	}
+	for (size_t i = 0; i < config->sink_count; i++) {
+		if (find_sink(core, config->sinks[i].name, true) ||
+		    add_sink(core, config, &config->sinks[i], errors) < 0)
+			continue;
+		if (start_sink(&core->sinks[core->sink_count - 1], errors) < 0)
+			drop_last_sink(core);
+	}
 }

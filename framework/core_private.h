@@ -8,15 +8,20 @@
 struct core_share {
 	struct hw_share *share; /* owned */
 	char *signature; /* owned */
-	bool keep; /* the new configuration describes it as well */
+	bool keep; /* the new configuration describes it as well, or made it */
+	bool fresh; /* made by the hw_core_apply() that runs */
+	bool waits; /* for the end of what it takes the place of */
 	bool started;
 };
 
 struct core_sink {
 	struct hw_sink *sink; /* owned */
 	char *signature; /* owned */
-	bool keep;
+	bool keep; /* these as of a share */
+	bool fresh;
+	bool waits;
 	bool started;
+	bool yields; /* another one waits for its end */
 };
 
 struct hw_core {
@@ -33,11 +38,15 @@ struct hw_core {
 	uint64_t drain_until_ns;
 	bool dropped; /* rights were given up */
 	bool announced; /* the service manager was told ready */
+	bool interrupted; /* the last hw_core_apply() ended something */
 };
 
-/* Brings what runs to what the configuration says. What differs ends first. On failure some of it
- * runs. */
+/* Brings what runs to what the configuration says. What is new starts beside what ends, except
+ * sinks at the address of one that ends, and shares that change: those come last. On failure
+ * nothing of it runs, and what was ended until then, if anything, is missing. */
 int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors);
+/* Makes and starts what core->config describes and does not run, as much of it as can be. */
+void hw_core_restore(struct hw_core *core, struct hw_errors *errors);
 /* Marks everything for hw_core_end_unkept(), which ends what is not kept: sinks, then shares. */
 void hw_core_keep_nothing(struct hw_core *core);
 void hw_core_end_unkept(struct hw_core *core);

@@ -74,6 +74,16 @@ int hw_instance_start(struct hw_instance *instance)
 	return r < 0 ? r : 0;
 }
 
+int hw_instance_probe(struct hw_instance *instance, int dirfd)
+{
+	int r = 0;
+
+	instance->reason[0] = '\0';
+	if (instance->plugin->probe)
+		r = instance->plugin->probe(instance->self, dirfd);
+	return r < 0 ? r : 0;
+}
+
 void hw_instance_destroy(struct hw_instance *instance)
 {
 	if (!instance)

@@ -46,6 +46,9 @@ int hw_instance_create(struct hw_loop *loop, const struct hw_plugin *plugin, con
  * plugin gave none). */
 int hw_instance_open(struct hw_instance *instance);
 int hw_instance_start(struct hw_instance *instance);
+/* probe() of a watcher that was started: 0, -errno. The reason is then why not; after a success how
+ * it would watch there, "" when it does not say. */
+int hw_instance_probe(struct hw_instance *instance, int dirfd);
 /* stop(), close() as its state asks, then frees. NULL is fine. */
 void hw_instance_destroy(struct hw_instance *instance);
 

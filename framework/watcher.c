@@ -189,10 +189,12 @@ static int try_instance(struct hw_watcher *watcher)
 	struct hw_share *share = watcher->share;
 	int r = hw_arm_start_watcher(watcher);
 
-	if (r == 0 && watcher->plugin->probe)
-		r = watcher->plugin->probe(watcher->instance->self, share->disk.root);
-	if (r >= 0)
+	if (r == 0)
+		r = hw_instance_probe(watcher->instance, share->disk.root);
+	if (r >= 0) {
+		watcher->instance->reason[0] = '\0'; /* how it watches is no reason for later */
 		return 0;
+	}
 	hw_error("share %s: %s cannot take over: %s", share->name, watcher->instance->name,
 		 *watcher->instance->reason ? watcher->instance->reason : strerror(-r));
 	return r;

@@ -22,8 +22,9 @@
 static const char usage[] = "usage: hostwatch explain DIR\n"
 			    "\n"
 			    "For each filesystem mounted at or below DIR: which watcher `watcher = "
-			    "auto` would choose, why those before\n"
-			    "it would not do, and which others would.\n";
+			    "auto` would choose, how it\n"
+			    "would watch, why those before it would not do, and which others "
+			    "would.\n";
 
 /* One watcher of auto, started or not. */
 struct candidate {
@@ -31,6 +32,7 @@ struct candidate {
 	struct hw_instance *instance; /* owned; NULL when it could not be loaded */
 	struct hw_errors errors; /* why not */
 	int error; /* of open() or start() */
+	char note[1024]; /* how it would watch the filesystem of the last refusal() */
 };
 
 struct explain {
@@ -61,20 +63,27 @@ static const char *refusal(struct candidate *candidate, int dirfd)
 
 	if (!instance)
 		return candidate->errors.count ? candidate->errors.lines[0] : "not loaded";
-	if (r == 0) {
-		instance->reason[0] = '\0';
-		r = instance->plugin->probe(instance->self, dirfd);
-	}
-	if (r >= 0)
+	candidate->note[0] = '\0';
+	if (r == 0)
+		r = hw_instance_probe(instance, dirfd);
+	if (r >= 0) {
+		(void)hw_clean(candidate->note, sizeof(candidate->note), instance->reason);
 		return NULL;
+	}
 	return *instance->reason ? instance->reason : strerror(-r);
 }
 
-static void print_refusal(const char *name, const char *reason)
+static void print_candidate(const struct candidate *candidate, const char *reason, bool chosen)
 {
 	char clean[1024];
 
-	printf("  %-9s no: %s\n", name, hw_clean(clean, sizeof(clean), reason));
+	if (reason)
+		printf("  %-9s no: %s\n", candidate->name, hw_clean(clean, sizeof(clean), reason));
+	else if (!chosen)
+		printf("  %-9s would do too%s%s\n", candidate->name, *candidate->note ? ": " : "",
+		       candidate->note);
+	else if (*candidate->note)
+		printf("  %-9s %s\n", candidate->name, candidate->note);
 }
 
 static void explain_mount(struct explain *explain, const char *path, const char *type)
@@ -101,10 +110,9 @@ static void explain_mount(struct explain *explain, const char *path, const char 
 	(void)close(fd); /* O_PATH */
 	printf("%s %s: %s\n", quoted, quoted_type, chosen ? chosen : "no watcher");
 	for (size_t i = 0; i < explain->count; i++) {
-		if (reasons[i])
-			print_refusal(explain->candidates[i].name, reasons[i]);
-		else if (explain->candidates[i].name != chosen)
-			printf("  %-9s would do too\n", explain->candidates[i].name);
+		const struct candidate *candidate = &explain->candidates[i];
+
+		print_candidate(candidate, reasons[i], candidate->name == chosen);
 	}
 }
 

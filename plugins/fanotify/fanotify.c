@@ -264,6 +264,18 @@ static int get_handle(struct fanotify *self, int dirfd, union hw_handle_buffer *
 	return 0;
 }
 
+/* What `hostwatch explain` shows. */
+static void note_kind(struct fanotify *self, int kind, int refused)
+{
+	const char *why = refused ? hw_mark_refusal(refused) : NULL;
+
+	if (kind == HW_MARK_FILESYSTEM)
+		(void)self->host->fail(self->ctx, 0, "one mark for the whole filesystem");
+	else
+		(void)self->host->fail(self->ctx, 0, "a mark for each directory%s%s",
+				       why ? ": " : "", why ? why : "");
+}
+
 /* In a group of its own: removing a mark from the one at work could remove one that is needed. */
 static int fanotify_probe(void *arg, int dirfd)
 {
@@ -278,6 +290,9 @@ static int fanotify_probe(void *arg, int dirfd)
 			self->ctx, EOPNOTSUPP,
 			"%s: changes made by other machines or behind a FUSE server are not told",
 			remote);
+	if (hw_mark_is_kernel_made(dirfd))
+		return self->host->fail(self->ctx, EOPNOTSUPP,
+					"what the kernel changes here is not told");
 	rc = get_handle(self, dirfd, &buffer, &handle);
 	if (rc < 0)
 		return rc;
@@ -286,10 +301,10 @@ static int fanotify_probe(void *arg, int dirfd)
 		return group;
 	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, &refused);
 	(void)close(group); /* and its mark */
-	if (rc == HW_MARK_INODE && refused)
-		self->host->log(self->ctx, HW_LOG_DEBUG, "each directory gets a mark: %s",
-				hw_mark_refusal(refused));
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	note_kind(self, rc, refused);
+	return 0;
 }
 
 static void count_filesystem(struct fanotify *self, int dirfd)

@@ -41,5 +41,7 @@ const char *hw_mark_refusal(int error);
 /* The name of a filesystem that others change without this kernel knowing; NULL for any other, or
  * when not known. */
 const char *hw_mark_remote(int dirfd);
+/* /proc, /sys: files that the kernel makes as it goes, and tells nobody of. */
+bool hw_mark_is_kernel_made(int dirfd);
 
 #endif

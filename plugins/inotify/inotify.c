@@ -361,6 +361,9 @@ static int inotify_probe(void *arg, int dirfd)
 						"FUSE server are not told",
 						name);
 	}
+	if (hw_remedy_is_kernel_made(dirfd))
+		return self->host->fail(self->ctx, EOPNOTSUPP,
+					"what the kernel changes here is not told");
 	wd = add_watch(self, dirfd);
 	if (wd == -EEXIST)
 		return 0;

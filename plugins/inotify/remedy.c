@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,6 +33,14 @@ const char *hw_remedy_remote(int dirfd)
 		if ((uint32_t)st.f_type == remote_filesystems[i].magic)
 			return remote_filesystems[i].name;
 	return NULL;
+}
+
+bool hw_remedy_is_kernel_made(int dirfd)
+{
+	struct statfs st;
+
+	return fstatfs(dirfd, &st) == 0 &&
+	       (st.f_type == PROC_SUPER_MAGIC || st.f_type == SYSFS_MAGIC);
 }
 
 /* A limit of user_namespaces(7), and the same one of the whole machine. */

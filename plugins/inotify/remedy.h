@@ -4,6 +4,7 @@
 #define HW_INOTIFY_REMEDY_H
 
 #include <hostwatch/plugin.h>
+#include <stdbool.h>
 
 /* inotify_init1(2) and inotify_add_watch(2) failed. Return error, a negative errno. */
 int hw_remedy_instance(const struct hw_host *host, void *ctx, int error);
@@ -12,5 +13,7 @@ int hw_remedy_watch(const struct hw_host *host, void *ctx, int error);
 /* The name of a filesystem that others change without this kernel knowing; NULL for any other, or
  * when not known. */
 const char *hw_remedy_remote(int dirfd);
+/* /proc, /sys: files that the kernel makes as it goes, and tells nobody of. */
+bool hw_remedy_is_kernel_made(int dirfd);
 
 #endif

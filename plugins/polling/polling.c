@@ -4,8 +4,10 @@
 #include <hostwatch/plugin.h>
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #define RETRY_NS (10 * HW_MS) /* when the host cannot scan */
 #define SOONEST_NS HW_MS
@@ -83,8 +85,15 @@ static void polling_scanned(void *arg, const struct hw_scan_result *result)
 
 static int polling_probe(void *arg, int dirfd)
 {
-	(void)arg;
-	(void)dirfd; /* whatever can be listed can be polled */
+	struct polling *self = arg;
+	struct statfs st;
+
+	/* Whatever can be listed can be polled. */
+	if (fstatfs(dirfd, &st) == 0 && (st.f_type == PROC_SUPER_MAGIC || st.f_type == SYSFS_MAGIC))
+		(void)self->host->fail(
+			self->ctx, 0,
+			"only names that come and go: sizes and times of the kernel's "
+			"files say nothing of their contents");
 	return 0;
 }
 

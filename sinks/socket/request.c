@@ -61,7 +61,9 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 	int r = hw_subscribe_check(request, &error);
 
 	if (s->phase != PHASE_HELLO)
-		return refuse(s, EALREADY, "events flow already: the request comes first");
+		return refuse(s, EALREADY,
+			      s->asked ? "events flow already: the request comes first"
+				       : "events flow already: the request came too late");
 	if (r < 0)
 		return refuse(s, EINVAL, error);
 	if (request->share && !keep_share(s, request->share))
@@ -75,6 +77,7 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 		return refuse(s, -r, strerror(-r));
 	for (uint32_t i = 0; request->snapshot && i < s->feed_count; i++)
 		s->feeds[i].wants_snapshot = true;
+	s->asked = true;
 	s->phase = PHASE_LIVE;
 	s->sink->host->timer_set(s->sink->ctx, s->timer, 0);
 	return 0;

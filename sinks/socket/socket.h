@@ -242,6 +242,8 @@ struct subscriber {
 	struct hw_io *io; /* owned */
 	struct hw_timer *timer; /* owned: what ends the phase, or a stalled snapshot */
 	bool waited; /* hello_wait is over */
+	bool asked; /* a request decided what it is told */
+	uint64_t wait_ns; /* the last wait for it to read hello */
 	struct hw_buf in; /* an unfinished request */
 	struct hw_buf out; /* what the socket did not take */
 	struct feed *feeds; /* owned: all shares, then those subscribed */

@@ -2,8 +2,10 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define DISCARD_MAX (256u << 10) /* unread input taken away before an error is sent */
@@ -237,6 +239,30 @@ static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 	return 1;
 }
 
+/* Whether a peer with a unix socket has yet to read hello; of others the kernel tells at most
+ * whether it has arrived. */
+static bool is_unread(const struct subscriber *s)
+{
+	int bytes = 0;
+
+	return s->out.len || (ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0);
+}
+
+/* A program that was stopped, or has no CPU, is not one that asks for nothing. */
+static void end_hello_wait(struct subscriber *s)
+{
+	struct socket_sink *sink = s->sink;
+
+	if (!is_unread(s)) {
+		hw_subscriber_go_live(s);
+		return;
+	}
+	s->wait_ns *= 2;
+	if (s->wait_ns > sink->handshake_timeout_ns)
+		s->wait_ns = sink->handshake_timeout_ns;
+	sink->host->timer_set(sink->ctx, s->timer, s->wait_ns);
+}
+
 static void on_timer(void *self, struct hw_timer *timer)
 {
 	struct subscriber *s = self;
@@ -244,7 +270,7 @@ static void on_timer(void *self, struct hw_timer *timer)
 	uint64_t rest = sink->handshake_timeout_ns - sink->hello_wait_ns;
 
 	if (s->phase == PHASE_HELLO && !s->in.len) {
-		hw_subscriber_go_live(s);
+		end_hello_wait(s);
 	} else if (s->phase == PHASE_HELLO && !s->waited && rest) {
 		s->waited = true;
 		sink->host->timer_set(sink->ctx, timer, rest);
@@ -290,7 +316,8 @@ static int say_hello(struct subscriber *s)
 	if (r < 0)
 		return r;
 	set_events(s, false);
-	s->sink->host->timer_set(s->sink->ctx, s->timer, s->sink->hello_wait_ns);
+	s->wait_ns = s->sink->hello_wait_ns;
+	s->sink->host->timer_set(s->sink->ctx, s->timer, s->wait_ns);
 	return 0;
 }
 

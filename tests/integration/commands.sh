@@ -71,6 +71,76 @@ test_check_tells_what_plugins_find_with_its_lines() {
 	equal "$text" "$(sed 's/^hostwatchd: error: //' <<<"$same")"
 }
 
+# Also of sections with keys that are unknown, stand twice, or have no such value.
+test_check_tells_what_plugins_find_in_sections_with_mistakes() {
+	cat >conf <<-EOF
+		[watcher polling]
+		budgett = 10%
+		idle_max = 5s
+		[share a]
+		path = /tmp
+		watcher = polling
+		setle = 1s
+		interval = 10s
+		[sink events]
+		plugin = socket
+		colour = blue
+		mode = 0999
+		mode = 0600
+		max_subscribers = none
+		listen = unix:relative
+		lisen = unix:$PWD/s
+		[sink one]
+		plugin = virtiofs
+		share = a
+		share = b
+		mode = 8
+		channel = bogus:$PWD/two
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	equal "2 3 7 11 12 13 14 15 16 20 21 22" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+	contains "$text" "conf:3: [watcher polling] idle_max is shorter than interval"
+	contains "$text" "conf:12: [sink events] mode: needs octal permissions"
+	contains "$text" "conf:13: [sink events] mode: given twice"
+	contains "$text" "conf:22: [sink one] channel = bogus:"
+}
+
+# What they say of a key whose value is not known would be no mistake.
+test_check_tells_nothing_that_comes_of_another_mistake() {
+	cat >conf <<-EOF
+		[watcher polling]
+		idle_max = 5s
+		[share a]
+		path = /tmp
+		watcher = polling
+		interval = 10
+		[share b]
+		path = /tmp
+		watcher = polling
+		intervall = 1s
+		[sink events]
+		plugin = socket
+		listn = unix:$PWD/s
+		[sink other]
+		plugin = socket
+		listen = tcp:0.0.0.0:99
+		allow_remote = perhaps
+		handshake_timeout = 150ms
+		helo_wait = 10ms
+		[sink one]
+		plugin = virtiofs
+		chanel = unix:$PWD/one
+		share = c
+		shares = a, bb
+	EOF
+	status=0
+	text=$("$B/hostwatch" check conf 2>&1) || status=$?
+	equal 78 $status
+	equal "6 10 13 17 19 20 22 24" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+}
+
 test_check_says_why_a_file_cannot_be_read() {
 	mkdir dir
 	status=0
@@ -105,7 +175,34 @@ test_plugins_lists_what_is_built() {
 test_explain_chooses_a_watcher_for_each_filesystem() {
 	text=$("$B/hostwatch" explain .)
 	contains "$text" polling
-	contains "$("$B/hostwatch" explain /proc/self 2>&1)" polling
+}
+
+# The kernel tells no watcher what it changes in these: only a comparison finds anything.
+test_explain_takes_no_kernel_watcher_for_the_kernels_own_files() {
+	for dir in /proc /sys; do
+		type=$(stat -f -c %T "$dir")
+		case $type in proc | sysfs) ;; *) skip "$dir is $type" ;; esac
+		text=$("$B/hostwatch" explain "$dir" | sed -n '1,4s/^ *//p')
+		equal "\"$dir\" \"$type\": polling
+fanotify  no: what the kernel changes here is not told
+inotify   no: what the kernel changes here is not told
+polling   only names that come and go: sizes and times of the kernel's files say nothing of their contents" "$text"
+	done
+}
+
+test_explain_tells_which_marks_fanotify_would_use() {
+	text=$("$B/hostwatch" explain "$PWD" | sed -n '2p')
+	case $text in
+	"  fanotify  no: "*) skip "${text#*no: }" ;;
+	esac
+	if [ "$(id -u)" = 0 ]; then
+		case $text in
+		"  fanotify  one mark for the whole filesystem" | "  fanotify  a mark for each directory: "*) ;;
+		*) fail "$text" ;;
+		esac
+	else
+		equal "  fanotify  a mark for each directory: a filesystem mark needs CAP_SYS_ADMIN" "$text"
+	fi
 }
 
 test_an_unknown_command_gets_a_suggestion() {

@@ -8,28 +8,22 @@
 
 #include <cmocka.h>
 
-#include "tests/common/notation.h"
+#include "framework/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/scene.h"
 
-#include "framework/share_private.h"
-
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define DEADLINE_NS (60 * INT64_C(1000000000))
-
 /* ---- in front of the C library's: the moments between two system calls of the core ---- */
 
 static unsigned looks; /* at regular files */
 static void (*between)(void); /* once, behind the next look at a regular file */
-static int shared = -1; /* the directory that is watched */
+static int shared = -1; /* the directory that is watched; borrowed */
 
 int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
 	  struct statx *restrict buf)
@@ -49,74 +43,36 @@ int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
 
 /* ---- the share ---- */
 
-struct fixture {
-	char *path; /* of the scratch directory, which is shared */
-	struct hw_rig *rig;
-};
-
-static bool prepare_settling(struct fixture *f, const char *backend, uint64_t settle_ns)
+static bool prepare_settling(struct hw_scene *f, const char *backend, uint64_t settle_ns)
 {
-	unsigned count;
-	const char *why;
-	int r;
-
-	f->path = hw_scratch_create(hw_scratch_places(&count)->path);
-	assert_non_null(f->path);
-	shared = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(shared >= 0);
 	/* The interval never ends here: what is told is told by hints. */
 	const struct hw_rig_config config = {
 		.backend = backend,
-		.root = f->path,
 		.interval_ns = 3600 * HW_SEC,
 		.settle_ns = settle_ns,
 	};
 
-	r = hw_rig_start(&config, &f->rig, &why);
-	if (r == -EOPNOTSUPP) {
-		print_message("skipped: %s\n", why);
-		assert_int_equal(close(shared), 0);
-		hw_scratch_remove(f->path);
+	hw_scene_prepare_on_disk(f);
+	shared = f->fd;
+	if (!hw_scene_start_with(f, &config)) {
+		hw_scene_finish(f);
 		return false;
 	}
-	assert_int_equal(r, 0);
-	hw_clock_tick();
 	looks = 0;
 	return true;
 }
 
-static bool prepare(struct fixture *f, const char *backend)
+static bool prepare(struct hw_scene *f, const char *backend)
 {
 	return prepare_settling(f, backend, 0);
 }
 
-static void finish(struct fixture *f)
+static void finish(struct hw_scene *f)
 {
-	struct hw_event event;
-
-	assert_int_equal(hw_rig_flush(f->rig), 0);
-	assert_int_equal(hw_rig_next(f->rig, &event), 0); /* nothing else was told */
+	hw_scene_expect_no_more(f);
 	assert_null(between);
-	hw_rig_stop(f->rig);
-	assert_int_equal(close(shared), 0);
-	hw_scratch_remove(f->path);
-}
-
-static void expect(struct fixture *f, const char *text)
-{
-	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
-	struct hw_event event;
-	int r;
-
-	while (!(r = hw_rig_next(f->rig, &event))) {
-		assert_true(hw_clock_monotonic_ns() < deadline);
-		hw_rig_turn(f->rig, 10);
-	}
-	assert_int_equal(r, 1);
-	char *got = hw_notation_text(&event);
-
-	assert_string_equal(got, text);
-	free(got);
+	hw_scene_check(f);
+	hw_scene_finish(f);
 }
 
 static int open_a(int flags)
@@ -145,28 +101,28 @@ static void make_a(void)
 
 static void a_file_that_is_made_and_closed_is_looked_at_once(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare(&f, *state))
 		skip();
 	make_a();
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
 	assert_int_equal(looks, 1);
 	finish(&f);
 }
 
 static void when_it_settles_too(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare_settling(&f, *state, 50 * HW_MS))
 		skip();
 	make_a();
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
 	assert_int_equal(looks, 1);
 	finish(&f);
 }
@@ -181,17 +137,17 @@ static void append(void)
 
 static void what_is_written_behind_the_look_is_told_by_its_own_hints(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare(&f, *state))
 		skip();
 	make_a();
 	between = append;
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
 	finish(&f);
 }
 
@@ -211,17 +167,17 @@ static void write_mapped(void)
 /* The kernel tells its close alone: the time says that there was a change. */
 static void what_is_written_by_mmap_behind_the_look_is_told_at_its_close(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare(&f, *state))
 		skip();
 	make_a();
 	between = write_mapped;
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
 	finish(&f);
 }
 
@@ -235,22 +191,22 @@ static void open_to_write(void)
 static void a_writer_that_comes_behind_the_look_is_waited_for(void **state)
 {
 	struct hw_event event;
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare(&f, *state))
 		skip();
 	make_a();
 	between = open_to_write;
-	expect(&f, "create file a");
-	expect(&f, "modify a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
 	assert_int_equal(hw_rig_flush(f.rig), 0);
 	if (hw_rig_share(f.rig)->disk.filesystems[0].leases) {
 		assert_int_equal(hw_rig_next(f.rig, &event), 0);
 		put(writer);
-		expect(&f, "modify a");
+		hw_scene_expect(&f, "modify a");
 	}
 	assert_int_equal(close(writer), 0);
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "close_write a");
 	finish(&f);
 }
 
@@ -263,25 +219,25 @@ static void replace_by_fifo(void)
 /* It takes no lease, which says nothing about files. */
 static void a_name_that_is_no_file_any_more_leaves_leases_to_the_others(void **state)
 {
-	struct fixture f;
+	struct hw_scene f;
 
 	if (!prepare(&f, *state))
 		skip();
 	make_a();
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
 	bool leases = hw_rig_share(f.rig)->disk.filesystems[0].leases;
 
 	assert_int_equal(unlinkat(shared, "a", 0), 0);
-	expect(&f, "delete file a");
+	hw_scene_expect(&f, "delete file a");
 	make_a();
 	between = replace_by_fifo;
-	expect(&f, "create file a");
-	expect(&f, "modify a");
-	expect(&f, "close_write a");
-	expect(&f, "delete file a");
-	expect(&f, "create other a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_expect(&f, "delete file a");
+	hw_scene_expect(&f, "create other a");
 	assert_true(hw_rig_share(f.rig)->disk.filesystems[0].leases == leases);
 	finish(&f);
 }

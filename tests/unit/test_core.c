@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "contend.h"
 #include "control.h"
 #include "core.h"
+#include "instance.h"
 #include "log.h"
 #include "notify.h"
 #include "tempdir.h"
@@ -18,7 +20,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define PLUGINS HW_BUILD_DIR "/tests/plugins"
+#define PLUGINS HW_BUILD_DIR "/tests/plugins:" HW_BUILD_DIR "/plugins:" HW_BUILD_DIR "/sinks"
 #define DEADLINE_NS (10 * HW_SEC)
 
 struct fixture {
@@ -266,6 +268,280 @@ static void a_sink_that_does_not_start_brings_the_old_ones_back(void **state)
 	assert_non_null(hw_core_sink(fixture->core, 0));
 }
 
+/* ---- sinks with addresses ---- */
+
+static struct sockaddr_un address_of(struct fixture *fixture, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", fixture->dir, name);
+	return address;
+}
+
+/* Another program's. */
+static int occupy(struct fixture *fixture, const char *name)
+{
+	struct sockaddr_un address = address_of(fixture, name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+struct subscriber {
+	int fd;
+	size_t used;
+	bool over; /* the sink has closed the connection */
+	char text[4096];
+};
+
+static void take(struct subscriber *subscriber)
+{
+	ssize_t n;
+
+	while ((n = recv(subscriber->fd, subscriber->text + subscriber->used,
+			 sizeof(subscriber->text) - subscriber->used - 1, 0)) > 0)
+		subscriber->used += (size_t)n;
+	subscriber->text[subscriber->used] = '\0';
+	subscriber->over = n == 0;
+}
+
+static void wait_text(struct fixture *fixture, struct subscriber *subscriber, const char *text)
+{
+	uint64_t until_ns = deadline(fixture);
+
+	for (take(subscriber); !strstr(subscriber->text, text); take(subscriber)) {
+		assert_false(subscriber->over);
+		turn(fixture, until_ns);
+	}
+}
+
+static void subscribe(struct fixture *fixture, const char *name, struct subscriber *ret)
+{
+	struct sockaddr_un address = address_of(fixture, name);
+
+	*ret = (struct subscriber){ .fd = socket(AF_UNIX,
+						 SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+	assert_int_equal(connect(ret->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	wait_text(fixture, ret, "{\"hello\":");
+}
+
+static bool is_listened_on(struct fixture *fixture, const char *name)
+{
+	struct sockaddr_un address = address_of(fixture, name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+	(void)close(fd);
+	return yes;
+}
+
+#define WATCHED "[share a]\npath = @/a\nwatcher = inotify\n"
+#define ON(name, address)                                                                          \
+	"[sink " name "]\nplugin = socket\nformat = json\nlisten = unix:@/" address "\n"
+
+/* It is told of a change on the connection that it has. */
+static void assert_is_served(struct fixture *fixture, struct subscriber *subscriber)
+{
+	wait_online(fixture);
+	tempdir_write(fixture->dir, "a/file", "x", 1);
+	wait_text(fixture, subscriber, "\"create\"");
+	(void)close(subscriber->fd);
+}
+
+static void a_sink_that_does_not_start_leaves_the_old_ones_their_connections(void **state)
+{
+	struct fixture *fixture = *state;
+	struct subscriber of_s, of_t;
+	int other;
+
+	start(fixture, WATCHED ON("s", "s.sock") ON("t", "t.sock"));
+	wait_online(fixture);
+	subscribe(fixture, "s.sock", &of_s);
+	subscribe(fixture, "t.sock", &of_t);
+	other = occupy(fixture, "taken.sock");
+	/* s changes, t goes away, u is new: none of it happens. */
+	configure(fixture, WATCHED ON("s", "taken.sock") ON("u", "u.sock"));
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EADDRINUSE);
+	assert_non_null(strstr(fixture->errors.lines[0], "sink s: "));
+	assert_false(is_listened_on(fixture, "u.sock"));
+	assert_is_served(fixture, &of_s);
+	assert_int_equal(unlink(tempdir_path(fixture->dir, "a/file")), 0);
+	assert_is_served(fixture, &of_t);
+	(void)close(other);
+}
+
+static void a_share_that_does_not_start_leaves_the_sinks_their_connections(void **state)
+{
+	struct fixture *fixture = *state;
+	struct subscriber subscriber;
+
+	start(fixture, WATCHED ON("s", "s.sock"));
+	wait_online(fixture);
+	subscribe(fixture, "s.sock", &subscriber);
+	configure(fixture, "[watcher w]\nplugin = null\nrefuse = yes\n" WATCHED
+			   "[share b]\npath = @/b\nwatcher = w\n" ON("s", "new.sock"));
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -ENODEV);
+	assert_null(share(fixture, "b"));
+	assert_false(is_listened_on(fixture, "new.sock"));
+	assert_is_served(fixture, &subscriber);
+}
+
+static void a_sink_may_take_the_address_of_one_that_ends(void **state)
+{
+	static const char *const next[] = {
+		WATCHED ON("s", "s.sock") "mode = 0660\n", /* changed, at its own address */
+		WATCHED ON("t", "s.sock"), /* called otherwise */
+		WATCHED ON("t", "./s.sock"), /* written otherwise */
+		WATCHED "settle = 10ms\n" ON("t", "s.sock"), /* because its share changed */
+	};
+	struct fixture *fixture = *state;
+	struct subscriber subscriber;
+
+	start(fixture, WATCHED ON("s", "s.sock"));
+	wait_online(fixture);
+	for (size_t i = 0; i < sizeof(next) / sizeof(next[0]); i++) {
+		configure(fixture, next[i]);
+		assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), 0);
+		wait_online(fixture);
+		subscribe(fixture, "s.sock", &subscriber);
+		(void)close(subscriber.fd);
+	}
+}
+
+/* What has the address ends before it is known that the other one is taken. */
+static void a_sink_that_keeps_its_address_and_does_not_start_is_brought_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct subscriber of_s, of_t;
+	uint64_t epoch;
+	int other;
+
+	start(fixture, WATCHED ON("s", "s.sock") ON("t", "t.sock"));
+	wait_online(fixture);
+	epoch = hw_share_epoch(share(fixture, "a"));
+	subscribe(fixture, "t.sock", &of_t);
+	other = occupy(fixture, "taken.sock");
+	configure(fixture, WATCHED ON("s", "s.sock") "listen = unix:@/taken.sock\n");
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EADDRINUSE);
+	assert_true(hw_share_epoch(share(fixture, "a")) == epoch);
+	subscribe(fixture, "s.sock", &of_s);
+	assert_is_served(fixture, &of_t);
+	(void)close(of_s.fd);
+	(void)close(other);
+}
+
+/* The others are there again all the same. */
+static void what_cannot_be_brought_back_is_tried_by_the_next_reload(void **state)
+{
+	struct fixture *fixture = *state;
+	int other;
+
+	start(fixture, WATCHED ON("s", "s.sock") ON("t", "t.sock"));
+	wait_online(fixture);
+	/* Somebody takes the name of its socket, which another one then listens on. */
+	assert_int_equal(unlink(tempdir_path(fixture->dir, "s.sock")), 0);
+	other = occupy(fixture, "s.sock");
+	configure(fixture, WATCHED "settle = 10ms\n" ON("s", "s.sock") ON("t", "t.sock"));
+	(void)notified(fixture);
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EADDRINUSE);
+	wait_online(fixture);
+	assert_non_null(strstr(notified(fixture), "READY=1\n"));
+	assert_true(is_listened_on(fixture, "t.sock"));
+	assert_null(hw_core_sink(fixture->core, 1));
+	(void)close(other);
+	hw_errors_free(&fixture->errors);
+	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), 0);
+	assert_non_null(hw_core_sink(fixture->core, 1));
+}
+
+static void sinks_contend_for_ports_and_paths(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		bool contend;
+	} pairs[] = {
+		{ "tcp:127.0.0.1:4040", "tcp:127.0.0.1:4041", false },
+		{ "tcp:127.0.0.1:4040", "tcp:0.0.0.0:4040", true },
+		{ "unix:/tmp/one", "unix:/tmp/other", false },
+		{ "unix:/tmp/one", "unix-listen:/tmp/one", true },
+		{ "unix:/tmp", "unix:/tmp/../tmp/.", true },
+		{ "/tmp/one", "unix:/tmp/one", true },
+		{ "/tmp/one", "tcp:127.0.0.1:4040", false },
+		{ "none that is known", "tcp:127.0.0.1:4040", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		/* What is the same in both is no address. */
+		struct hw_setting one[] = { { "mode", "0660" }, { "listen", pairs[i].one } };
+		struct hw_setting other[] = { { "mode", "0660" }, { "channel", pairs[i].other } };
+		const struct hw_config_plugin a = { .settings = one, .count = 2 };
+		const struct hw_config_plugin b = { .settings = other, .count = 2 };
+
+		if (hw_sinks_contend(&a, &b) != pairs[i].contend ||
+		    hw_sinks_contend(&b, &a) != pairs[i].contend)
+			fail_msg("%s, %s", pairs[i].one, pairs[i].other);
+	}
+}
+
+/* ---- a reload and the service manager ---- */
+
+static unsigned count_told(const char *text, const char *what)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, what))) {
+		text += strlen(what);
+		count++;
+	}
+	return count;
+}
+
+/* RELOADING, then READY once, whatever comes of it. */
+static void the_end_of_a_reload_is_told_once(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		int result;
+	} reloads[] = {
+		{ "nothing differs", two_shares, 0 },
+		{ "mistakes", "nonsense\n", -EINVAL },
+		{ "a sink that does not start",
+		  "[share a]\npath = @/a\nwatcher = null\n"
+		  "[sink s]\nplugin = nowhere\naddress = x\nfail = start\n",
+		  -EADDRINUSE },
+		{ "a share that does not start",
+		  "[watcher w]\nplugin = null\nrefuse = yes\n"
+		  "[share a]\npath = @/a\nwatcher = w\n",
+		  -ENODEV },
+		{ "a share more",
+		  "[share a]\npath = @/a\nwatcher = null\n"
+		  "[share b]\npath = @/b\nwatcher = null\n"
+		  "[share c]\npath = @\nwatcher = null\n",
+		  0 },
+	};
+	struct fixture *fixture = *state;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	for (size_t i = 0; i < sizeof(reloads) / sizeof(reloads[0]); i++) {
+		const char *told;
+
+		(void)notified(fixture);
+		configure(fixture, reloads[i].text);
+		assert_int_equal(hw_core_reload(fixture->core, &fixture->errors),
+				 reloads[i].result);
+		wait_online(fixture);
+		hw_loop_turn(fixture->loop, 0); /* more would be said by now */
+		told = notified(fixture);
+		if (strncmp(told, "RELOADING=1\n", 12) != 0 ||
+		    count_told(told, "RELOADING=1\n") != 1 || count_told(told, "READY=1\n") != 1)
+			fail_msg("%s: %s", reloads[i].what, told);
+	}
+}
+
 static void a_start_that_fails_leaves_nothing(void **state)
 {
 	struct fixture *fixture = *state;
@@ -509,6 +785,13 @@ int main(int argc, char **argv)
 		CORE_TEST(a_watcher_section_that_changes_restarts_its_shares),
 		CORE_TEST(a_broken_file_changes_nothing),
 		CORE_TEST(a_sink_that_does_not_start_brings_the_old_ones_back),
+		CORE_TEST(a_sink_that_does_not_start_leaves_the_old_ones_their_connections),
+		CORE_TEST(a_share_that_does_not_start_leaves_the_sinks_their_connections),
+		CORE_TEST(a_sink_may_take_the_address_of_one_that_ends),
+		CORE_TEST(a_sink_that_keeps_its_address_and_does_not_start_is_brought_back),
+		CORE_TEST(what_cannot_be_brought_back_is_tried_by_the_next_reload),
+		cmocka_unit_test(sinks_contend_for_ports_and_paths),
+		CORE_TEST(the_end_of_a_reload_is_told_once),
 		CORE_TEST(a_start_that_fails_leaves_nothing),
 		CORE_TEST(check_calls_open_and_tells_the_line),
 		CORE_TEST(status_tells_shares),

@@ -80,6 +80,62 @@ static void a_silent_subscriber_misses_nothing_after_hello(void **state)
 	close_client(c);
 }
 
+/* As long as a stopped program. */
+static void let_hello_wait_pass(struct fixture *f, uint64_t hello_wait_ms)
+{
+	uint64_t since_ms = now_ms();
+
+	UNTIL(f, now_ms() - since_ms > 5 * hello_wait_ms);
+}
+
+static void whoever_has_not_read_hello_is_waited_for(void **state)
+{
+	static const char *const snapshot[] = { "\"seq\":0,", "{\"snapshot\":\"end\"" };
+	struct fixture *f = *state;
+	struct client *c, *resumes;
+	char request[256];
+
+	SINK(f, 2, JSON, "hello_wait=10ms");
+	c = connect_client(f);
+	resumes = connect_client(f);
+	UNTIL(f, count_receivers(f) == 4);
+	touch(f, "a/not-of-the-share");
+	touch(f, "b/of-the-share");
+	(void)flush_share(f, 0);
+	(void)flush_share(f, 1);
+	let_hello_wait_pass(f, 10);
+	say(c, "{\"subscribe\":{\"share\":\"b\",\"snapshot\":true}}\n");
+	(void)snprintf(request, sizeof(request),
+		       "{\"subscribe\":{\"share\":\"b\",\"epoch\":\"%016llx\",\"after\":1}}\n",
+		       (unsigned long long)hw_share_epoch(f->shares[1]));
+	say(resumes, request);
+	expect_line(c, "hello");
+	for (size_t i = 0; i < 2; i++)
+		expect_line(c, snapshot[i]);
+	expect_line(resumes, "hello");
+	expect_line(resumes, "{\"seq\":2,");
+	close_client(c);
+	close_client(resumes);
+}
+
+/* It has read hello: nothing tells that it would ask. */
+static void a_request_after_hello_wait_is_refused_as_too_late(void **state)
+{
+	struct fixture *f = *state;
+	struct client *c;
+
+	SINK(f, 1, JSON, "hello_wait=10ms");
+	c = connect_client(f);
+	expect_line(c, "hello");
+	touch(f, "a/told-to-all");
+	expect_line(c, "told-to-all");
+	expect_line(c, "close_write");
+	say(c, "{\"subscribe\":{\"below\":\"b\"}}\n");
+	expect_line(c, "{\"error\":\"events flow already: the request came too late\"}");
+	expect_end(c);
+	close_client(c);
+}
+
 static void shares_come_on_one_connection_or_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -458,6 +514,8 @@ int main(int argc, char **argv)
 		TEST(a_json_subscriber_is_greeted_and_told_each_change),
 		TEST(a_netlink_subscriber_is_told_the_same),
 		TEST(a_silent_subscriber_misses_nothing_after_hello),
+		TEST(whoever_has_not_read_hello_is_waited_for),
+		TEST(a_request_after_hello_wait_is_refused_as_too_late),
 		TEST(shares_come_on_one_connection_or_alone),
 		TEST(below_shows_one_directory),
 		TEST(a_snapshot_comes_first_and_changes_follow),

@@ -161,6 +161,11 @@ void hw_frame_resume(void)
 	(void)hw_alloc_enter(true);
 }
 
+bool hw_frame_is(const char *name)
+{
+	return current && strcmp(current->name, name) == 0;
+}
+
 /* ---- verdicts ---- */
 
 void hw_guard_fault(const char *format, ...)

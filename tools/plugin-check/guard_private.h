@@ -45,6 +45,8 @@ void hw_frame_leave(struct hw_frame *frame);
 /* Around the host's code that the plugin's calls. */
 void hw_frame_pause(const char *service);
 void hw_frame_resume(void);
+/* Whether the plugin's callback of this name runs. */
+bool hw_frame_is(const char *name);
 
 extern const struct hw_host hw_guard_host;
 /* Whether this call, which may fail, is the one that shall. */

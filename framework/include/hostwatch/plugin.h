@@ -238,7 +238,8 @@ struct hw_host {
 	void (*log)(void *ctx, uint32_t level, const char *format, ...) HW_PRINTF(3, 4);
 	/* Keeps the text as the reason of the failure that the callback is about to return; returns
 	 * -|error|. An open() that finds several things wrong may call it for each: `hostwatch
-	 * check` tells them all, with the line of the setting whose key the text begins with. */
+	 * check` tells them all, with the line of the setting whose key the text begins with. A
+	 * probe() that succeeds may say how it would watch there, with error 0. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
 	/* CLOCK_MONOTONIC, as of this turn of the loop. */
 	uint64_t (*now_ns)(void *ctx);

@@ -10,23 +10,23 @@
 
 #include "framework/share_private.h"
 #include "tests/common/model.h"
+#include "tests/common/notation.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-void hw_scene_prepare(struct hw_scene *f)
+#define DEADLINE_NS (60 * INT64_C(1000000000))
+
+static void prepare_at(struct hw_scene *f, const char *place)
 {
-	unsigned count;
-
-	const struct hw_place *places = hw_scratch_places(&count);
-
-	*f = (struct hw_scene){ .path = hw_scratch_create(places[count - 1].path) };
+	*f = (struct hw_scene){ .path = hw_scratch_create(place) };
 	assert_non_null(f->path);
 	(void)snprintf(f->root, sizeof(f->root), "%s/root", f->path);
 	f->top = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -37,18 +37,39 @@ void hw_scene_prepare(struct hw_scene *f)
 	assert_true(f->fd >= 0);
 }
 
+void hw_scene_prepare(struct hw_scene *f)
+{
+	unsigned count;
+	const struct hw_place *places = hw_scratch_places(&count);
+
+	prepare_at(f, places[count - 1].path);
+}
+
+void hw_scene_prepare_on_disk(struct hw_scene *f)
+{
+	unsigned count;
+
+	prepare_at(f, hw_scratch_places(&count)->path);
+}
+
 bool hw_scene_start(struct hw_scene *f, const char *backend, uint64_t settle_ns)
 {
-	const struct hw_rig_config config = { .backend = backend,
-					      .root = f->root,
-					      .settle_ns = settle_ns };
+	const struct hw_rig_config config = { .backend = backend, .settle_ns = settle_ns };
+
+	return hw_scene_start_with(f, &config);
+}
+
+bool hw_scene_start_with(struct hw_scene *f, const struct hw_rig_config *config)
+{
+	struct hw_rig_config here = *config;
 	const char *why = "";
 	int r;
 
+	here.root = f->root;
 	hw_clock_tick();
-	r = hw_rig_start(&config, &f->rig, &why);
+	r = hw_rig_start(&here, &f->rig, &why);
 	if (r == -EOPNOTSUPP) {
-		print_message("%s: %s\n", backend, why);
+		print_message("%s: %s\n", config->backend, why);
 		return false;
 	}
 	assert_int_equal(r, 0);
@@ -68,18 +89,49 @@ void hw_scene_finish(struct hw_scene *f)
 	hw_scratch_remove(f->path);
 }
 
+static void follow(struct hw_scene *f, const struct hw_event *event)
+{
+	char why[256];
+
+	if (hw_model_apply(f->model, event, why, sizeof(why)))
+		fail_msg("event %llu, kind %u, %.*s -> %.*s: %s", (unsigned long long)event->seq,
+			 event->kind, (int)event->from_len, event->from ? event->from : "",
+			 (int)event->path_len, event->path ? event->path : "", why);
+}
+
+void hw_scene_expect(struct hw_scene *f, const char *text)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	struct hw_event event;
+	int r;
+
+	while (!(r = hw_rig_next(f->rig, &event))) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		hw_rig_turn(f->rig, 10);
+	}
+	assert_int_equal(r, 1);
+	char *got = hw_notation_text(&event);
+
+	assert_string_equal(got, text);
+	free(got);
+	follow(f, &event);
+}
+
+void hw_scene_expect_no_more(struct hw_scene *f)
+{
+	struct hw_event event;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(hw_rig_next(f->rig, &event), 0);
+}
+
 void hw_scene_replay(struct hw_scene *f)
 {
 	struct hw_event event;
-	char why[256];
 	int r;
 
 	while ((r = hw_rig_next(f->rig, &event)) == 1)
-		if (hw_model_apply(f->model, &event, why, sizeof(why)))
-			fail_msg("event %llu, kind %u, %.*s -> %.*s: %s",
-				 (unsigned long long)event.seq, event.kind, (int)event.from_len,
-				 event.from ? event.from : "", (int)event.path_len,
-				 event.path ? event.path : "", why);
+		follow(f, &event);
 	assert_int_equal(r, 0);
 }
 

@@ -10,6 +10,7 @@
 
 struct hw_model;
 struct hw_rig;
+struct hw_rig_config;
 
 struct hw_scene {
 	char *path; /* of the scratch directory: "root" is shared, "outside" is not */
@@ -19,11 +20,16 @@ struct hw_scene {
 	struct hw_model *model;
 };
 
-void hw_scene_prepare(struct hw_scene *f);
+void hw_scene_prepare(struct hw_scene *f); /* in memory, where there is such a place */
+void hw_scene_prepare_on_disk(struct hw_scene *f);
 /* False where this watcher cannot work, which it says. */
 bool hw_scene_start(struct hw_scene *f, const char *backend, uint64_t settle_ns);
+bool hw_scene_start_with(struct hw_scene *f, const struct hw_rig_config *config); /* but `root` */
 void hw_scene_finish(struct hw_scene *f);
 
+/* The next event, as tests/conformance/README.md writes it; waits for it, and follows it. */
+void hw_scene_expect(struct hw_scene *f, const char *text);
+void hw_scene_expect_no_more(struct hw_scene *f); /* of what happened so far */
 void hw_scene_replay(struct hw_scene *f); /* what was told and not yet followed */
 void hw_scene_check(struct hw_scene *f); /* at rest, the replica is equal to the disk */
 
