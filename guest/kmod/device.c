@@ -78,6 +78,7 @@ static void unbind(struct hw_file *f)
 	set_bound(f, false);
 	hw_echo_stop(f->echo);
 	f->echo = NULL;
+	hw_forget_ends(f);
 	kern_unmount(f->mnt);
 	f->mnt = NULL;
 }

@@ -26,13 +26,13 @@ static void tell_entry(struct hw_file *f, const struct hw_told *told, const stru
 	hw_count(f, HW_TOLD);
 }
 
-static bool find(struct hw_file *f, const struct hw_told *told)
+static int find(struct hw_file *f, const struct hw_told *told)
 {
 	int r = hw_event_place(f, told->path, told->path_len, &f->place);
 
 	if (r < 0)
 		hw_count(f, r == -EAGAIN ? HW_IDLE : HW_MISSED);
-	return r == 0;
+	return r;
 }
 
 void hw_apply_create(struct hw_file *f, const struct hw_told *told)
@@ -41,7 +41,7 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 	struct hw_word word = { .mask = FS_CREATE, .place = place };
 	struct dentry *cached, *entry;
 
-	if (!find(f, told))
+	if (find(f, told) < 0)
 		return;
 	cached = hw_place_cached(place);
 	if (!hw_is_watched(d_inode(place->dir))) {
@@ -136,8 +136,12 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 	struct inode *inode = NULL;
 	struct dentry *cached;
 	bool watched;
+	int r;
 
-	if (!find(f, told))
+	r = find(f, told);
+	if (r < 0 && r != -EAGAIN)
+		hw_end_lost_watches(f, told->type); /* the directory is gone as well */
+	if (r < 0)
 		return;
 	watched = hw_is_watched(d_inode(place->dir));
 	cached = hw_place_cached(place);
@@ -243,7 +247,7 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 
 	if (told->path_len == 0)
 		return change_root(f, told);
-	if (!find(f, told))
+	if (find(f, told) < 0)
 		return;
 	cached = hw_place_cached(place);
 	watched = hw_is_watched(d_inode(place->dir));

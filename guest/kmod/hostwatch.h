@@ -68,7 +68,7 @@ struct hw_file {
 	bool gone; /* the mount was unmounted */
 	bool ends_dirs, ends_others; /* of these, watched ones may have been deleted */
 	bool ends_again; /* since the walk over them began */
-	unsigned int ends_at; /* how many of them were looked at */
+	struct inode *ends_at; /* owned: the last that was looked at; NULL: from the first */
 	struct hw_walk lost, ends;
 	struct delayed_work ends_work;
 	struct hw_place place, from; /* of the event in hand; here, as they do not fit a stack */
@@ -138,6 +138,7 @@ bool hw_lost_watch(struct hw_file *f);
 /* Of such inodes, those of this type that have no link on the host any more: their watchers are
  * told of the end, now or, where there are many, later. HW_TYPE_NONE: of any type. */
 void hw_end_lost_watches(struct hw_file *f, u16 type);
+void hw_forget_ends(struct hw_file *f); /* what is not told of them yet will not be */
 
 /* The next inode, or watched one, behind `last`, whose reference is dropped; NULL at the end.
  * Owned. */

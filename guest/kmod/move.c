@@ -36,6 +36,16 @@ static bool is_wanted(struct hw_place *place, struct dentry *cached)
 	return cached && (hw_is_watched(d_inode(cached)) || hw_in_use(cached));
 }
 
+/* What was moved, or replaced, may be watched without a name in the cache. */
+static bool is_wanted_move(struct hw_file *f, struct move *m)
+{
+	bool replaced = m->told->flags & HW_FLAG_REPLACED;
+
+	if (is_wanted(&f->from, m->source) || is_wanted(&f->place, m->target))
+		return true;
+	return f->place.dir && (!m->source || (replaced && !m->target)) && hw_lost_watch(f);
+}
+
 static void forget(struct hw_file *f, struct hw_place *place, struct dentry *cached)
 {
 	if (place->dir)
@@ -236,7 +246,7 @@ void hw_apply_move(struct hw_file *f, const struct hw_told *told)
 	find(f, told);
 	m.source = cached_positive(&f->from);
 	m.target = cached_positive(&f->place);
-	if (!is_wanted(&f->from, m.source) && !is_wanted(&f->place, m.target)) {
+	if (!is_wanted_move(f, &m)) {
 		hw_count(f, HW_IDLE);
 		forget(f, &f->from, m.source);
 		forget(f, &f->place, m.target);

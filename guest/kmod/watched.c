@@ -132,22 +132,17 @@ static bool may_have_ended(const struct hw_file *f, struct inode *inode)
 static bool end_some(struct hw_file *f)
 {
 	struct super_block *sb = f->mnt->mnt_sb;
-	unsigned int skip = f->ends_at, asked = 0;
-	struct inode *inode = NULL;
+	struct inode *inode = f->ends_at;
+	unsigned int asked = 0;
 
 	while (asked < ENDS_MAX && (inode = hw_next_inode(sb, inode, true))) {
 		if (!may_have_ended(f, inode) || has_name(inode))
 			continue;
-		if (skip > 0) {
-			skip--;
-			continue;
-		}
 		end_if_deleted(f, inode);
 		asked++;
 	}
-	iput(inode);
-	f->ends_at += asked;
-	return asked == ENDS_MAX;
+	f->ends_at = inode;
+	return inode;
 }
 
 static void end_later(struct hw_file *f)
@@ -165,14 +160,11 @@ static void end_now(struct hw_file *f)
 
 	walked(&f->ends, begin_ns);
 	if (more || f->ends_again) {
-		if (!more) {
-			f->ends_at = 0;
+		if (!more)
 			f->ends_again = false;
-		}
 		end_later(f);
 		return;
 	}
-	f->ends_at = 0;
 	f->ends_dirs = false;
 	f->ends_others = false;
 }
@@ -182,13 +174,12 @@ static void work_on_ends(struct work_struct *work)
 	struct hw_file *f = container_of(to_delayed_work(work), struct hw_file, ends_work);
 
 	mutex_lock(&f->lock);
-	if (f->mnt && hw_sb_has_watchers(f->mnt->mnt_sb)) {
+	if ((f->ends_dirs || f->ends_others) && f->mnt && hw_sb_has_watchers(f->mnt->mnt_sb)) {
 		hw_echo_telling(f->echo, true);
 		end_now(f);
 		hw_echo_telling(f->echo, false);
 	} else {
-		f->ends_at = 0;
-		f->ends_again = false;
+		hw_forget_ends(f);
 	}
 	mutex_unlock(&f->lock);
 }
@@ -201,12 +192,22 @@ void hw_end_lost_watches(struct hw_file *f, u16 type)
 		f->ends_others = true;
 	if (type == HW_TYPE_DIR || type == HW_TYPE_NONE)
 		f->ends_dirs = true;
+	f->ends_again = f->ends_again || f->ends_at;
 	if (delayed_work_pending(&f->ends_work))
-		f->ends_again = f->ends_at > 0;
-	else if (is_due(&f->ends))
+		return;
+	if (is_due(&f->ends))
 		end_now(f);
 	else
 		end_later(f);
+}
+
+void hw_forget_ends(struct hw_file *f)
+{
+	iput(f->ends_at);
+	f->ends_at = NULL;
+	f->ends_dirs = false;
+	f->ends_others = false;
+	f->ends_again = false;
 }
 
 void hw_watched_init(struct hw_file *f)

@@ -32,6 +32,7 @@ guest_build() { # BUILD KERNEL
 	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile vm-device tests/vm/device.c wire/frame.c && guest_compile vm-reader tests/vm/reader.c &&
 		guest_compile exchange tests/vm/exchange.c && guest_compile storm tests/vm/storm.c && guest_compile vm-own tests/vm/own.c &&
 		guest_compile vm-after tests/vm/after.c && guest_compile vm-path tests/vm/path.c &&
+		guest_compile vm-many tests/vm/many.c &&
 		guest_compile vm-relay tests/vm/relay.c wire/address.c wire/text.c || return 1
 	cat >"$vm/guest.conf" <<-END
 		[mount data]
@@ -40,12 +41,13 @@ guest_build() { # BUILD KERNEL
 	END
 	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" \
 		-f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
-		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-path" "$vm/vm-relay" "${guest_programs[@]}"
+		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-path" "$vm/vm-relay" "$vm/vm-many" \
+		"${guest_programs[@]}"
 }
 
 # What the guest's kernel has to complain about, if anything.
 guest_complaints() {
-	grep -aE 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung' "$vm_dir/console" | sed 's/^/    /;q1'
+	grep -aE 'BUG|WARNING|Oops|Call Trace|still in use|Poison|Redzone|Busy inodes|hung|detected stall' "$vm_dir/console" | sed 's/^/    /;q1'
 	[ "${PIPESTATUS[1]}" != 0 ]
 }
 

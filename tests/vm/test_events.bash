@@ -167,6 +167,39 @@ test_watch_without_a_name_in_the_cache_is_told_of_its_end() {
 		"$name/ DELETE,ISDIR sub"
 }
 
+# Nobody watches the directory that they are in.
+test_file_without_a_name_in_the_cache_is_told_of_its_move_and_its_replacement() {
+	mkdir "$dir/sub"
+	: >"$dir/sub/moved"
+	: >"$dir/sub/replaced"
+	guest_watch A "$events" "/mnt/$name" "/mnt/$name/sub/moved" "/mnt/$name/sub/replaced" || return 1
+	vm_run 'echo 2 >/proc/sys/vm/drop_caches' || return 1
+	mv "$dir/sub/moved" "$dir/sub/other"
+	guest_barrier && vm_run 'echo 2 >/proc/sys/vm/drop_caches' || return 1
+	: >"$dir/sub/.tmp"
+	mv "$dir/sub/.tmp" "$dir/sub/replaced"
+	guest_expect A \
+		"$name/sub/moved MOVE_SELF" \
+		"$name/sub/replaced ATTRIB" \
+		"$name/sub/replaced DELETE_SELF"
+}
+
+# When the guest is told, what was in it cannot be found any more. These are more than are looked at in a row.
+test_tree_without_a_name_in_the_cache_is_told_of_its_end() {
+	mkdir "$dir/tree" "$dir/tree/"{1..600}
+	: >"$dir/tree/1/file"
+	guest_watch B "$events" "/mnt/$name/tree/1/file" && guest_watch A "$events" -r "/mnt/$name/tree" &&
+		guest_watch BARRIER -e create "/mnt/$name" || return 1
+	vm_run 'killall -STOP hostwatch-guest; echo 2 >/proc/sys/vm/drop_caches' || return 1
+	rm -r "$dir/tree"
+	host_sync && vm_run 'killall -CONT hostwatch-guest' && vm_until events_ends_are_told 601 || return 1
+	guest_expect B "$name/tree/1/file ATTRIB" "$name/tree/1/file DELETE_SELF"
+}
+
+events_ends_are_told() { # TIMES
+	guest_barrier && [ "$(guest_lines A | grep -c DELETE_SELF)" = "$1" ]
+}
+
 # What a program finds when it is told: it reads each file that is closed, and lists the directory.
 test_program_that_is_told_finds_the_new_state() {
 	local i
