@@ -197,11 +197,24 @@ int hw_tail_read_datagram(struct tail *t, const void *data, size_t len)
 
 /* ---- JSON lines ---- */
 
+/* Whether a hello lists more than one share. A quotation mark within a string is escaped, so that
+ * the pattern stands for nothing else. */
+static bool lists_several(const char *line, size_t len)
+{
+	static const char share[] = "{\"name\":";
+	const char *end = line + len, *first = memmem(line, len, share, sizeof(share) - 1);
+
+	if (!first)
+		return false;
+	first += sizeof(share) - 1;
+	return memmem(first, (size_t)(end - first), share, sizeof(share) - 1) != NULL;
+}
+
 static int take_json_hello(struct tail *t, char *line, size_t len)
 {
 	if (t->greeted)
 		return 0;
-	t->several = !t->subscribe.share;
+	t->several = !t->subscribe.share && lists_several(line, len);
 	t->line.len = 0;
 	if (t->json) {
 		int r = hw_buf_append(&t->line, line, len);

@@ -78,11 +78,11 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 	else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
 		 a->transport != HW_TRANSPORT_FD)
 		error = "allow_uid can be checked on unix sockets only; use another sink for this";
-	else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK)
-		error = "netlink groups carry format = netlink only";
 	else if (connect &&
 		 (a->transport == HW_TRANSPORT_NETLINK || a->transport == HW_TRANSPORT_FD))
 		error = "netlink: and fd: are for listen only";
+	else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK)
+		error = "a netlink group carries netlink messages only; set format = netlink";
 	else if (connect && a->transport == HW_TRANSPORT_VSOCK &&
 		 a->to.vm.svm_cid == VMADDR_CID_ANY)
 		error = "the CID \"any\" is for listen only";

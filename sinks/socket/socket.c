@@ -223,8 +223,8 @@ static int socket_drain(void *self)
 }
 
 static const struct hw_option format_option =
-	HW_OPT_ENUM("format", struct socket_sink, format, "netlink", "netlink|json",
-		    "How events are written: netlink messages, or JSON objects, one a line");
+	HW_OPT_ENUM("format", struct socket_sink, format, "json", "json|netlink",
+		    "How events are written: one JSON object a line, or netlink messages");
 static const struct hw_option listen_option =
 	HW_OPT_LIST("listen", struct socket_sink, listen,
 		    "Where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT, fd:NAME, "

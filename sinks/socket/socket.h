@@ -36,7 +36,7 @@ struct connector;
 struct multicast;
 struct subscriber;
 
-enum format { FORMAT_NETLINK, FORMAT_JSON }; /* in the order of the option's choices */
+enum format { FORMAT_JSON, FORMAT_NETLINK }; /* in the order of the option's choices */
 
 /* Log lines that a peer can cause: one a second, and how many were left out. */
 struct log_limit {

@@ -196,8 +196,8 @@ static void one_among_many_is_told_everything(struct fixture *f, const char *for
 	replay_begin(&f->replay, f->root);
 	fixture_daemon(f,
 		       "[share one]\npath = %s/share\n"
-		       "[sink j]\nplugin = socket\nformat = json\nlisten = unix:%s/json\n"
-		       "[sink n]\nplugin = socket\nlisten = unix:%s/netlink\n",
+		       "[sink j]\nplugin = socket\nlisten = unix:%s/json\n"
+		       "[sink n]\nplugin = socket\nformat = netlink\nlisten = unix:%s/netlink\n",
 		       NULL);
 	(void)snprintf(address, sizeof(address), "unix:%s/%s", f->dir, format);
 	PROGRAM_START(&tail, NULL, NULL, HOSTWATCH, "tail", "--json", address);
@@ -242,7 +242,7 @@ static void a_subscriber_that_stops_is_told_rescan(void **state)
 
 	fixture_daemon(f,
 		       "[share one]\npath = %s/share\njournal = 1M\n"
-		       "[sink j]\nplugin = socket\nformat = json\nsend_buffer = 4K\nlisten = "
+		       "[sink j]\nplugin = socket\nsend_buffer = 4K\nlisten = "
 		       "unix:%s/json\n",
 		       NULL);
 	(void)snprintf(address, sizeof(address), "unix:%s/json", f->dir);
@@ -286,7 +286,7 @@ static void tail_tells_that_its_output_is_full(void **state)
 	world_write(world_path(f->root, "file"), "x");
 	fixture_daemon(f,
 		       "[share one]\npath = %s/share\n"
-		       "[sink n]\nplugin = socket\nlisten = unix:%s/netlink\n",
+		       "[sink n]\nplugin = socket\nformat = netlink\nlisten = unix:%s/netlink\n",
 		       NULL);
 	(void)snprintf(address, sizeof(address), "unix:%s/netlink", f->dir);
 	for (unsigned i = 0; i < 2; i++) {

@@ -18,11 +18,11 @@ configure() {
 		[sink messages]
 		plugin = socket
 		shares = src
+		format = netlink
 		listen = unix:$PWD/messages
 		[sink lines]
 		plugin = socket
 		shares = src
-		format = json
 		listen = unix:$PWD/lines
 		$2
 	EOF
@@ -74,6 +74,21 @@ test_both_formats_tell_the_same() {
 		next "$lines"
 		equal "$one" "$line"
 	done
+	finish "$daemon"
+}
+
+# A client that knows nothing of hostwatch: it connects and reads. perl is in every Debian, jq is in mk/deps.
+test_a_script_reads_json_from_the_socket() {
+	command -v jq >/dev/null || skip "jq is not installed"
+	command -v perl >/dev/null || skip "perl is not installed"
+	daemon
+	start perl -MIO::Socket::UNIX -e '$| = 1; $s = IO::Socket::UNIX->new(shift) or die; print while <$s>' \
+		"$PWD/lines"
+	next "$out"
+	equal 1 "$(jq .hello.protocol <<<"$line")"
+	printf x >share/a
+	await "$out" '"close_write"'
+	equal "close_write a" "$(jq -r '"\(.event) \(.path)"' <<<"$line")"
 	finish "$daemon"
 }
 

@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 
 #define JSON "format=json", "listen=unix:%s/s"
-#define NETLINK "listen=unix:%s/s"
+#define NETLINK "format=netlink", "listen=unix:%s/s"
 
 /* ---- events ---- */
 
@@ -438,7 +438,7 @@ static void a_group_gets_every_event(void **state)
 		(void)close(fd);
 		skip();
 	}
-	SINK(f, 1, "listen=netlink:21");
+	SINK(f, 1, "format=netlink", "listen=netlink:21");
 	assert_true(recv(fd, data, sizeof(data), 0) > 0);
 	assert_int_equal(hw_nl_parse(data, data[0], &m), 0);
 	assert_int_equal(m.type, HW_NL_HELLO);

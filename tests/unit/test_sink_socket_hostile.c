@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #define JSON "format=json", "listen=unix:%s/s"
-#define NETLINK "listen=unix:%s/s"
+#define NETLINK "format=netlink", "listen=unix:%s/s"
 
 /* Somebody else goes on being told. */
 static void expect_service(struct fixture *f, bool json)
@@ -140,7 +140,8 @@ static void random_bytes_are_survived_in_both_formats(void **state)
 	uint64_t random = 5;
 
 	for (int json = 0; json < 2; json++) {
-		SINK(f, 1, NETLINK, json ? "format=json" : "format=netlink", "hello_wait=10ms");
+		SINK(f, 1, json ? "format=json" : "format=netlink", "listen=unix:%s/s",
+		     "hello_wait=10ms");
 		for (int i = 0; i < 300; i++) {
 			int fd = connect_path(f, "s");
 			char bytes[300];
@@ -431,7 +432,7 @@ static void only_a_stale_socket_is_replaced(void **state)
 	(void)close(fd);
 	assert_int_equal(access(tempdir_path(f->dir, "s"), F_OK), 0);
 	assert_int_equal(start_sink(f, 1, reason, settings), 0);
-	expect_service(f, false);
+	expect_service(f, true);
 }
 
 static void what_cannot_work_is_refused_with_a_reason(void **state)
@@ -453,7 +454,7 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=vsock:1" }, "CID:PORT" },
 		{ { "listen=netlink:33" }, "1 to 32" },
 		{ { "listen=netlink:0" }, "1 to 32" },
-		{ { "listen=netlink:1", "format=json" }, "format = netlink" },
+		{ { "listen=netlink:1" }, "set format = netlink" },
 		{ { "connect=netlink:1" }, "listen only" },
 		{ { "connect=fd:x" }, "listen only" },
 		{ { "listen=fd:nosuch" }, "no descriptor of this name" },
@@ -539,7 +540,7 @@ static void a_passed_socket_is_listened_on_if_it_listens(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(fd, 5), 0);
 	assert_int_equal(start_sink(f, 1, reason, settings), 0);
-	expect_service(f, false);
+	expect_service(f, true);
 	stop_sink(f);
 	(void)close(fd);
 	assert_int_equal(unsetenv("LISTEN_FDS"), 0);

@@ -204,7 +204,8 @@ static void a_group_is_joined(void **state)
 		skip();
 	}
 	run = TAIL(f, "--json", "--below", "d", "netlink:19");
-	start_sink(f, 1, NULL, (const char *const[]){ "listen=netlink:19", NULL });
+	start_sink(f, 1, NULL,
+		   (const char *const[]){ "format=netlink", "listen=netlink:19", NULL });
 	assert_int_equal(mkdir(tempdir_path(f->dir, "a/d"), 0700), 0);
 	for (unsigned i = 0; i < 200 && !run.out->len; i++) {
 		/* nobody says when the group was joined: change until one is told */

@@ -56,10 +56,10 @@ static void write_greeting(struct hw_receivers *receivers, const struct hw_kit *
 	if (!strcmp(name, "virtiofs"))
 		r = hw_frame_encode_hello(receivers->greeting, sizeof(receivers->greeting),
 					  HW_FUSE_NOTIFY_FSNOTIFY, &hello);
-	else if (!strcmp(name, "socket") && format && !strcmp(format, "json"))
-		r = hw_json_put_subscribe(&buf, &subscribe);
-	else if (!strcmp(name, "socket"))
+	else if (!strcmp(name, "socket") && format && !strcmp(format, "netlink"))
 		r = put_netlink(&buf, &subscribe);
+	else if (!strcmp(name, "socket"))
+		r = hw_json_put_subscribe(&buf, &subscribe);
 	if (r >= 0)
 		receivers->greeting_len = buf.len ? buf.len : (size_t)r;
 }
