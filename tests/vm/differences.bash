@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2154,SC2034
-# What a guest's programs are told in another way than on a file system of their own, and why: tests/vm/differences has all of it, each
-# with a reason that hostwatch-events(7) explains.
+# Compares the events that programs in a guest received with those on a tmpfs of the guest. tests/vm/differences lists the expected
+# differences, each with a reason that hostwatch-events(7) explains.
 #
-#	traces_compare TRACE WATCHER PROGRAM	into $traces_verdict (ok, failed) and $traces_reason
+#	traces_compare TRACE WATCHER PROGRAM	sets $traces_verdict (ok, failed) and $traces_reason
 
-# The expected difference: lines of the transcript that only the one or the other has. Its reasons go to the first line.
+# Prints the reasons of the expected difference on the first line, then the lines of the transcript that differ.
 traces_expected() { # TRACE WATCHER PROGRAM
 	awk -v trace="$1" -v watcher="$2" -v program="$3" -v cache="cache=$guest_cache" '
 		/^#/ || /^$/ { next }
@@ -38,14 +38,14 @@ traces_compare() { # TRACE WATCHER PROGRAM
 	echo "    on a tmpfs (-) and on the mount (+):"
 	diff -U99 "$traces/local/$1.$3" "$traces/$2/$1.$3" | sed '1,3d; s/^/    /'
 	printf '%s\n' "[$1 $3 $2] " "$got" "" >>"$traces/differences"
-	[ -z "${expected#$'\n'}" ] || printf '%s\n' "    but these were expected:" "${expected#$'\n'}"
+	[ -z "${expected#$'\n'}" ] || printf '%s\n' "    but these differences were expected:" "${expected#$'\n'}"
 }
 
-# Prints why a trace is not run in a guest; 1 when it is.
+# Prints why a trace is not run in a guest. Returns 1 if it is run.
 traces_not_run() { # TRACE
 	case $1 in
-	116-*) echo "nothing is told of a root that is away but a rescan, barriers neither" ;;
-	117-* | 118-*) echo "a mount goes on showing the directory that was its root, not the one that took its place" ;;
+	116-*) echo "while the root is away only a rescan is reported, and no barrier is answered" ;;
+	117-* | 118-*) echo "a mount keeps showing its original root directory, not the one that replaced it" ;;
 	*) return 1 ;;
 	esac
 }

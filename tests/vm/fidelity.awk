@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Reads tests/vm/differences, what each reason means, the kinds of events of each trace, results: writes the tables of docs/fidelity.md.
+# Writes the tables of docs/fidelity.md. Input files: tests/vm/differences, the text of each reason, the kinds of events in each trace, results.
 
-# A table's columns are what a program was told under a watcher on a kernel, cache=auto.
+# Each column shows the events that a program received, for one watcher and one kernel, with cache=auto.
 function column(kernel, program, watcher,    key) {
 	key = kernel SUBSEP program SUBSEP watcher
 	if (!(key in columns)) {
@@ -15,7 +15,7 @@ function column(kernel, program, watcher,    key) {
 
 FNR == 1 { file++ }
 
-# "= REASON: KIND, KIND", KIND as in the tables below or the first word of it
+# "= REASON: KIND, KIND"; a KIND is the name of a table row or the first word of one
 file == 1 && /^= / {
 	reason = substr($0, 3, index($0, ":") - 3)
 	concerns[reason] = "," substr($0, index($0, ":") + 2) ","
@@ -47,7 +47,7 @@ file > 3 {
 	}
 }
 
-# "modify" names that row, "move" each row that begins so.
+# "modify" stands for the row of that name, "move" for each row whose name begins with that word.
 function concerned(reason, name,    first) {
 	first = name
 	sub(/ .*/, "", first)
@@ -72,7 +72,7 @@ function by_name(    i, j, swap) {
 END {
 	by_name()
 	print "## Events\n"
-	print "*same*: as on the tmpfs; numbers: but for the differences of that number below. -: the kernel refuses such marks on the mount.\n"
+	print "*same*: the events are the same as on the tmpfs. A number is that of a difference listed below, which occurs in some traces. -: the kernel does not support such marks on the mount.\n"
 	printf "| event |"
 	for (c = 1; c <= column_count; c++) printf " %s, %s, %s |", program_of[c], watcher_of[c], heading[c]
 	printf "\n|---|"
@@ -83,13 +83,13 @@ END {
 		for (c = 1; c <= column_count; c++) printf " %s |", cell(order[i], c)
 		print ""
 	}
-	print "\nColumns: program, watcher of the host, kernel of the guest. Linux 6.1 takes no fanotify mark that reports names on a FUSE file"
-	print "system (fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c wants an fsid); 6.12 takes marks on directories there, and none on the whole file system."
+	print "\nColumns: program, watcher of the host, kernel of the guest. Linux 6.1 does not support fanotify marks that report names on a FUSE filesystem"
+	print "(fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c requires an fsid). Linux 6.12 supports marks on its directories, but not on the whole filesystem."
 	print "\n## Differences\n"
 	for (i = 1; i <= reasons; i++) printf "%d. **%s**: %s\n", i, reason_at[i], text[reason_at[i]]
-	print "\nhostwatch-events(7) has the rules behind them; tests/vm/differences has each difference, line by line.\n"
+	print "\nhostwatch-events(7) explains the rules that cause them. tests/vm/differences lists each difference line by line.\n"
 	print "## Traces\n"
-	print "| kernel | cache | watcher | program | traces | the same | with differences from above |\n|---|---|---|---|---|---|---|"
+	print "| kernel | cache | watcher | program | traces | same events | with differences listed above |\n|---|---|---|---|---|---|---|"
 	for (i = 1; i <= run_count; i++) {
 		split(runs[i], part, SUBSEP)
 		printf "| %s | %s | %s | %s | %d | %d | %d |\n", part[1], part[2], part[3], part[4], total[runs[i]], same[runs[i]], total[runs[i]] - same[runs[i]]
