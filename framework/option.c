@@ -12,6 +12,8 @@
 #define QUOTED_MAX 200u /* bytes of a value shown in a message */
 #define OPTION_COUNT_MAX 256u
 #define KEY_MAX 48u
+#define CHOICES_MAX 256u /* bytes of a list of choices that suggestions are taken from */
+#define CHOICE_COUNT_MAX 32u
 
 struct unit {
 	const char *suffix;
@@ -31,6 +33,8 @@ static const struct unit size_units[] = {
 	{ NULL, 0 },
 };
 static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
+/* A duration without a unit. */
+static const struct unit second_units[] = { { "", HW_SEC }, { NULL, 0 } };
 
 static const struct {
 	const char *name;
@@ -107,9 +111,37 @@ static int parse_number(const struct unit *unit, const char *value, uint64_t *re
 	return -EINVAL;
 }
 
-static void explain_choice(const struct hw_option *option, const char *quoted, char *why)
+/* Seconds are the unit of a duration that has none. */
+static const struct unit *units_of(const struct hw_option *option, const char *value)
+{
+	bool bare = value[strspn(value, "0123456789")] == '\0';
+
+	return option->type == HW_OPTION_DURATION && bare ? second_units
+							  : types[option->type].units;
+}
+
+/* The choice that was probably meant goes to buf; false when none is near. */
+static bool suggest_choice(const char *choices, const char *value, char buf[CHOICES_MAX])
+{
+	const char *words[CHOICE_COUNT_MAX], *meant;
+	size_t count = 0;
+	char *rest = NULL;
+
+	(void)snprintf(buf, CHOICES_MAX, "%s", choices);
+	for (char *word = strtok_r(buf, "|", &rest); word && count < CHOICE_COUNT_MAX;
+	     word = strtok_r(NULL, "|", &rest))
+		words[count++] = word;
+	meant = hw_suggest(value, words, count);
+	if (meant)
+		memmove(buf, meant, strlen(meant) + 1);
+	return meant;
+}
+
+static void explain_choice(const struct hw_option *option, const char *value, const char *quoted,
+			   char *why)
 {
 	const char *text = option->type == HW_OPTION_BOOL ? "yes|no" : option->choices;
+	char meant[CHOICES_MAX];
 	size_t used = (size_t)snprintf(why, HW_OPTION_TEXT_MAX, "%s is not one of ", quoted);
 
 	for (; *text && used + 3 < HW_OPTION_TEXT_MAX; text++) {
@@ -121,6 +153,8 @@ static void explain_choice(const struct hw_option *option, const char *quoted, c
 		}
 	}
 	why[used] = '\0';
+	if (option->type == HW_OPTION_ENUM && suggest_choice(option->choices, value, meant))
+		(void)snprintf(why + used, HW_OPTION_TEXT_MAX - used, "; did you mean %s?", meant);
 }
 
 static void explain_range(const struct hw_option *option, const char *quoted, char *why)
@@ -150,9 +184,9 @@ int hw_option_parse(const struct hw_option *option, const char *value, uint64_t 
 		r = option->type == HW_OPTION_BOOL ? parse_bool(value, &number)
 						   : parse_enum(option->choices, value, &number);
 		if (r < 0)
-			explain_choice(option, quoted, why);
+			explain_choice(option, value, quoted, why);
 	} else {
-		r = parse_number(types[option->type].units, value, &number);
+		r = parse_number(units_of(option, value), value, &number);
 		if (r == 0 && (number < option->min || number > option->max))
 			r = -ERANGE;
 		if (r == -EINVAL)

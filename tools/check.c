@@ -5,17 +5,22 @@
 #include "loop.h"
 #include "tool.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"usage: hostwatch check FILE\n"
-	"\n"
-	"Reads a configuration, loads the plugins it names and lets them check their options. "
-	"Prints every\n"
-	"mistake as FILE:LINE: text and exits 78; prints nothing and exits 0 when there is none.\n";
+static const struct hw_command_line line = {
+	.program = "hostwatch check",
+	.summary = "find every mistake in a configuration",
+	.synopsis = "FILE",
+	.about = "Reads a configuration, loads the plugins it names and lets them check their "
+		 "options. Prints every mistake as FILE:LINE: text and exits 78; prints nothing "
+		 "and exits 0 when the configuration has none. Starts nothing.",
+	.operand = "FILE",
+	.operands_min = 1,
+	.operands_max = 1,
+	.complete = HW_COMPLETE_FILE,
+};
 
 static int check(const char *file)
 {
@@ -31,7 +36,7 @@ static int check(const char *file)
 		r = hw_core_check(core, &errors);
 	hw_errors_print(&errors, stderr);
 	if (r < 0 && errors.total == 0)
-		fprintf(stderr, "hostwatch check: %s\n", strerror(-r));
+		(void)hw_args_failure(&line, "%s", strerror(-r));
 	hw_errors_free(&errors);
 	hw_core_destroy(core);
 	hw_loop_destroy(loop);
@@ -40,18 +45,8 @@ static int check(const char *file)
 
 int tool_check(int argc, char **argv)
 {
-	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	int c;
+	struct hw_operands operands;
+	int status = hw_args_parse(&line, argc, argv, NULL, &operands);
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c != 'h')
-			return HW_EXIT_USAGE;
-		fputs(usage, stdout);
-		return EXIT_SUCCESS;
-	}
-	if (argc - optind != 1) {
-		fputs(usage, stderr);
-		return HW_EXIT_USAGE;
-	}
-	return check(argv[optind]);
+	return status >= 0 ? status : check(operands.items[0]);
 }

@@ -3,12 +3,7 @@
 #ifndef HW_TOOL_H
 #define HW_TOOL_H
 
-#include <stddef.h>
-
-/* Exit statuses, besides 0. */
-#define HW_EXIT_FAILURE 1
-#define HW_EXIT_USAGE 2
-#define HW_EXIT_CONFIG 78
+#include "args.h"
 
 /* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */
 int tool_check(int argc, char **argv);

@@ -115,7 +115,7 @@ test_check_tells_nothing_that_comes_of_another_mistake() {
 		[share a]
 		path = /tmp
 		watcher = polling
-		interval = 10
+		interval = 10 s
 		[share b]
 		path = /tmp
 		watcher = polling
@@ -219,8 +219,8 @@ test_a_bad_time_is_told_with_its_option() {
 	text=$("$B/hostwatch" watch --settle soon . 2>&1) || status=$?
 	equal 2 $status
 	contains "$text" '--settle: "soon" is not a duration'
-	text=$("$B/hostwatch" demo --pace 5 2>&1) || status=$?
-	contains "$text" '--pace: "5" is not a duration'
+	text=$("$B/hostwatch" demo --pace 5x 2>&1) || status=$?
+	contains "$text" '--pace: "5x" is not a duration'
 }
 
 test_every_command_has_help() {

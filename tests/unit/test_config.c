@@ -172,7 +172,7 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 	       "watcher = null\n"
 	       "[share two]\n"
 	       "path = /tmp\n"
-	       "interval = 10\n"
+	       "interval = soon\n"
 	       "no equals sign\n"
 	       "[share two]\n"
 	       "path = /tmp\n"
@@ -189,7 +189,7 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 	       "3: [hostwatch] log_level: \"loud\" is not one of error, warning, info, debug",
 	       "4: [share one] path: must be given",
 	       "5: [share one] unknown key \"pahth\", did you mean \"path\"?",
-	       "9: [share two] interval: \"10\" is not a duration (like 50ms, 1s or 2m)",
+	       "9: [share two] interval: \"soon\" is not a duration (like 50ms, 1s or 2m)",
 	       "10: expected key = value", "11: [share two] stands in line 7 already",
 	       "13: unknown section [shares], did you mean [share]?",
 	       "15: [sink s] address: must be given",

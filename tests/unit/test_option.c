@@ -81,14 +81,16 @@ static void bools_have_four_spellings(void **state)
 	refused(&flag, "YES", "\"YES\" is not one of yes, no");
 }
 
-static void durations_need_a_unit(void **state)
+static void durations_without_a_unit_are_seconds(void **state)
 {
 	(void)state;
 	assert_int_equal(accepted(&wait_time, "50ms"), 50 * HW_MS);
 	assert_int_equal(accepted(&wait_time, "1500us"), 1500000);
 	assert_int_equal(accepted(&wait_time, "1s"), HW_SEC);
 	assert_int_equal(accepted(&wait_time, "1m"), 60 * HW_SEC);
-	refused(&wait_time, "10", "\"10\" is not a duration (like 50ms, 1s or 2m)");
+	assert_int_equal(accepted(&wait_time, "10"), 10 * HW_SEC);
+	refused(&wait_time, "61", "\"61\" is out of range (1ms to 1m)");
+	refused(&wait_time, "", "\"\" is not a duration (like 50ms, 1s or 2m)");
 	refused(&wait_time, "10 ms", "\"10 ms\" is not a duration (like 50ms, 1s or 2m)");
 	refused(&wait_time, "ms", "\"ms\" is not a duration (like 50ms, 1s or 2m)");
 	refused(&wait_time, "-1s", "\"-1s\" is not a duration (like 50ms, 1s or 2m)");
@@ -131,7 +133,7 @@ static void choices_match_whole_words(void **state)
 	(void)state;
 	assert_int_equal(accepted(&choice, "a"), 0);
 	assert_int_equal(accepted(&choice, "long"), 2);
-	refused(&choice, "lon", "\"lon\" is not one of a, b, long");
+	refused(&choice, "lon", "\"lon\" is not one of a, b, long; did you mean long?");
 	refused(&choice, "a|b", "\"a|b\" is not one of a, b, long");
 	refused(&choice, "", "\"\" is not one of a, b, long");
 }
@@ -344,7 +346,7 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bools_have_four_spellings),
-		cmocka_unit_test(durations_need_a_unit),
+		cmocka_unit_test(durations_without_a_unit_are_seconds),
 		cmocka_unit_test(sizes_are_powers_of_1024),
 		cmocka_unit_test(numbers_are_whole_and_in_range),
 		cmocka_unit_test(choices_match_whole_words),
