@@ -43,7 +43,7 @@ static bool has_setting(const struct hw_config_plugin *plugin, const char *key)
 	return false;
 }
 
-static bool is_doubted(const struct hw_config_plugin *plugin, const char *key)
+bool hw_config_is_doubted(const struct hw_config_plugin *plugin, const char *key)
 {
 	for (size_t i = 0; i < plugin->doubt_count; i++) {
 		if (strcmp(plugin->doubts[i], key) == 0)
@@ -67,7 +67,7 @@ static bool is_right(const struct hw_option_table *table, const struct hw_config
 		return false;
 	}
 	if (option->type != HW_OPTION_LIST &&
-	    (has_setting(kept, option->key) || is_doubted(kept, option->key)))
+	    (has_setting(kept, option->key) || hw_config_is_doubted(kept, option->key)))
 		return false;
 	if (((option->flags & HW_OPTION_REQUIRED) && !*setting->value) ||
 	    hw_option_parse(option, setting->value, &ignored, why) < 0) {

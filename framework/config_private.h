@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the parts of config.c share: config (the file), config_plugin ([watcher] and [sink]),
- * config_share ([share]). */
+ * config_sink (which shares a sink serves), config_share ([share]). */
 #ifndef HW_CONFIG_PRIVATE_H
 #define HW_CONFIG_PRIVATE_H
 
@@ -40,6 +40,7 @@ unsigned hw_config_line_of(const struct hw_ini_section *section, const char *key
 int hw_config_leave_right_settings(struct hw_config_plugin *plugin);
 /* What open() says of this key (static, or borrowed as settings are) is not told. -ENOMEM. */
 int hw_config_doubt(struct hw_config_plugin *plugin, const char *key);
+bool hw_config_is_doubted(const struct hw_config_plugin *plugin, const char *key);
 
 /* Read one section each. What is wrong is told; what goes wrong is in checker->error. */
 void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_ini_section *section,

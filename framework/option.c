@@ -292,8 +292,10 @@ static const char *option_fault(const struct hw_option *option, size_t instance_
 	if (option->offset % width != 0 || option->offset > instance_size ||
 	    instance_size - option->offset < width)
 		return "lies outside the instance or is misaligned";
-	if ((option->flags & ~HW_OPTION_REQUIRED) || option->reserved)
+	if ((option->flags & ~(HW_OPTION_REQUIRED | HW_OPTION_SHARE)) || option->reserved)
 		return "has flags that this host does not know";
+	if ((option->flags & HW_OPTION_SHARE) && option->type != HW_OPTION_STRING)
+		return "names a share and is not a string";
 	if (!option->help)
 		return "has no help";
 	if (option->type == HW_OPTION_ENUM && (!option->choices || !*option->choices))

@@ -8,9 +8,13 @@
 
 #define T struct virtiofs
 
-static const struct hw_option option_share =
-	HW_OPT_STRING("share", T, share_option, NULL,
-		      "the share to carry; needed when the sink serves several");
+static const struct hw_option option_share = {
+	.key = "share",
+	.help = "the share to carry; needed when the sink serves several",
+	.type = HW_OPTION_STRING,
+	.offset = HW_FIELD(T, share_option, const char *),
+	.flags = HW_OPTION_SHARE,
+};
 static struct hw_option const option_channel = {
 	.key = "channel",
 	.help = "Where the guest is: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "

@@ -63,7 +63,7 @@ test_check_tells_what_plugins_find_with_its_lines() {
 	equal 78 $status
 	equal "2 7 9 10 12 13 17 18 20 21" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
 	contains "$text" "conf:7: [sink events] mode: needs octal permissions"
-	contains "$text" "conf:17: [sink one] share = nonesuch: "
+	contains "$text" "conf:17: [sink one] share: there is no share "
 	# The daemon says the same.
 	status=0
 	same=$(timeout 60 "$B/hostwatchd" -c conf 2>&1) || status=$?
@@ -139,6 +139,56 @@ test_check_tells_nothing_that_comes_of_another_mistake() {
 	text=$("$B/hostwatch" check conf 2>&1) || status=$?
 	equal 78 $status
 	equal "6 10 13 17 19 20 22 24" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
+}
+
+# The first lines of a configuration with these shares.
+shares() {
+	for share in "$@"; do
+		printf '[share %s]\npath = /tmp\n' "$share"
+	done
+}
+
+# What check says of a configuration with mistakes.
+refused() {
+	local status=0
+	text=$("$B/hostwatch" check "$1" 2>&1) || status=$?
+	equal 78 $status "exit status of check"
+}
+
+test_check_says_what_a_second_share_needs() {
+	printf '[sink vm]\nplugin = virtiofs\nchannel = unix:%s\n' "$PWD/vm" >sink
+	{ shares srv && cat sink; } >conf
+	equal "" "$("$B/hostwatch" check conf 2>&1)"
+	{ shares srv docs && cat sink; } >conf
+	refused conf
+	equal 'conf:5: [sink vm] this sink carries one share of 2: add "share = NAME" with one of: srv, docs' "$text"
+	{ shares srv docs home && cat sink; } >conf
+	refused conf
+	contains "$text" 'conf:7: [sink vm] this sink carries one share of 3: add "share = NAME" with one of: srv, docs, home'
+	# Either key helps.
+	echo 'share = docs' | cat conf - >named
+	equal "" "$("$B/hostwatch" check named 2>&1)"
+	echo 'shares = docs' | cat conf - >named
+	equal "" "$("$B/hostwatch" check named 2>&1)"
+	# A socket serves any number.
+	{ shares srv docs home && printf '[sink s]\nplugin = socket\nlisten = unix:%s\n' "$PWD/s"; } >conf
+	equal "" "$("$B/hostwatch" check conf 2>&1)"
+}
+
+test_check_says_which_share_was_meant() {
+	printf '[sink vm]\nplugin = virtiofs\nchannel = unix:%s\n' "$PWD/vm" >sink
+	{ shares project && cat sink && echo 'share = projects'; } >conf
+	refused conf
+	equal 'conf:6: [sink vm] share: there is no share "projects", did you mean "project"?' "$text"
+	{ shares srv docs && cat sink && echo 'share = projects'; } >conf
+	refused conf
+	equal 'conf:8: [sink vm] share: there is no share "projects"; the shares are: srv, docs' "$text"
+	{ shares srv docs && cat sink && echo 'shares = srv, doc'; } >conf
+	refused conf
+	equal 'conf:8: [sink vm] shares: there is no share "doc", did you mean "docs"?' "$text"
+	{ shares srv docs && cat sink && printf 'shares = srv\nshare = docs\n'; } >conf
+	refused conf
+	equal 'conf:9: [sink vm] share: "shares" on line 8 leaves out "docs": add it there' "$text"
 }
 
 test_check_says_why_a_file_cannot_be_read() {

@@ -194,7 +194,7 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 	       "13: unknown section [shares], did you mean [share]?",
 	       "15: [sink s] address: must be given",
 	       "20: [sink t] unknown key \"adress\", did you mean \"address\"?",
-	       "21: [sink t] shares: there is no share \"three\"");
+	       "21: [sink t] shares: there is no share \"three\"; the shares are: one, two");
 }
 
 static void sections_are_written_one_way(void **state)

@@ -57,6 +57,8 @@ enum hw_option_type {
 };
 
 #define HW_OPTION_REQUIRED 0x1u /* no default: the key must be given */
+#define HW_OPTION_SHARE                                                                            \
+	0x2u /* STRING of a sink: a share that it serves; must be given when it serves several */
 
 /* One configuration key. All strings are static. */
 struct hw_option {
@@ -67,7 +69,7 @@ struct hw_option {
 	uint64_t min, max; /* NUMBER, DURATION, SIZE: the accepted range, in the field's unit */
 	uint32_t type; /* enum hw_option_type */
 	uint32_t offset; /* of the field in the instance */
-	uint32_t flags; /* HW_OPTION_REQUIRED */
+	uint32_t flags; /* HW_OPTION_REQUIRED, HW_OPTION_SHARE */
 	uint32_t reserved; /* 0 */
 };
 

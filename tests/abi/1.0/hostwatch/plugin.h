@@ -57,6 +57,8 @@ enum hw_option_type {
 };
 
 #define HW_OPTION_REQUIRED 0x1u /* no default: the key must be given */
+#define HW_OPTION_SHARE                                                                            \
+	0x2u /* STRING of a sink: a share that it serves; must be given when it serves several */
 
 /* One configuration key. All strings are static. */
 struct hw_option {
@@ -67,7 +69,7 @@ struct hw_option {
 	uint64_t min, max; /* NUMBER, DURATION, SIZE: the accepted range, in the field's unit */
 	uint32_t type; /* enum hw_option_type */
 	uint32_t offset; /* of the field in the instance */
-	uint32_t flags; /* HW_OPTION_REQUIRED */
+	uint32_t flags; /* HW_OPTION_REQUIRED, HW_OPTION_SHARE */
 	uint32_t reserved; /* 0 */
 };
 
@@ -237,7 +239,9 @@ struct hw_host {
 	/* One line for the log; text from outside must be escaped by the caller. */
 	void (*log)(void *ctx, uint32_t level, const char *format, ...) HW_PRINTF(3, 4);
 	/* Keeps the text as the reason of the failure that the callback is about to return; returns
-	 * -|error|. */
+	 * -|error|. An open() that finds several things wrong may call it for each: `hostwatch
+	 * check` tells them all, with the line of the setting whose key the text begins with. A
+	 * probe() that succeeds may say how it would watch there, with error 0. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
 	/* CLOCK_MONOTONIC, as of this turn of the loop. */
 	uint64_t (*now_ns)(void *ctx);
