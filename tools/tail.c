@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tail.h"
 #include "log.h"
+#include "option.h"
 #include "print.h"
 #include "tool.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 65536u
+#define TAIL_TIMEOUT_NS (10 * HW_SEC)
 
 static const char help[] =
 	"usage: hostwatch tail [OPTION]... ADDRESS\n"
@@ -30,6 +32,7 @@ static const char help[] =
 	"  --after SEQ           resume behind this event of --epoch; needs --share unless there\n"
 	"  --epoch HEX             is only one\n"
 	"  --json                JSON lines, as hostwatch-protocol(7) describes them\n"
+	"  --timeout TIME        how long to wait for the server's hello (10s); 0 waits for ever\n"
 	"  -h, --help            this text\n";
 
 /* ---- the command line ---- */
@@ -47,6 +50,16 @@ static int parse_number(const char *text, int base, uint64_t *ret)
 	errno = 0;
 	*ret = strtoull(text, &end, base);
 	return errno || end == text || *end || strpbrk(text, "-+ \t") ? -EINVAL : 0;
+}
+
+static int parse_timeout(const char *text, uint64_t *ret)
+{
+	static const struct hw_option option = { .key = "timeout",
+						 .type = HW_OPTION_DURATION,
+						 .max = UINT64_MAX / 2 };
+	char why[HW_OPTION_TEXT_MAX];
+
+	return hw_option_parse(&option, text, ret, why);
 }
 
 static void take_below(struct tail *t, const char *below)
@@ -84,6 +97,10 @@ static const char *take_option(struct tail *t, int option, bool *after)
 		return parse_number(optarg, 16, &t->subscribe.epoch) < 0
 			       ? "--epoch needs up to 16 hexadecimal digits"
 			       : NULL;
+	case 't':
+		return parse_timeout(optarg, &t->timeout_ns) < 0
+			       ? "--timeout needs a duration (like 50ms, 1s or 2m)"
+			       : NULL;
 	default:
 		return "bad option";
 	}
@@ -119,6 +136,7 @@ static int parse_command(struct tail *t, int argc, char **argv)
 		{ "snapshot", no_argument, NULL, 'n' },
 		{ "after", required_argument, NULL, 'a' },
 		{ "epoch", required_argument, NULL, 'e' },
+		{ "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -253,12 +271,38 @@ static int read_stream(struct tail *t)
 	return r < 0 ? r : 1;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Waits for input, for `deadline_ns` only while hello has not come. Signals come only meanwhile. */
+static int await_input(struct tail *t, bool more, uint64_t deadline_ns, const sigset_t *waiting)
+{
+	struct pollfd poll_fd = { .fd = t->fd, .events = POLLIN };
+	struct timespec wait = { 0, 0 };
+	bool limited = t->timeout_ns && !t->greeted && t->address.transport != HW_TRANSPORT_NETLINK;
+	uint64_t now = limited ? now_ns() : 0;
+
+	if (limited && !more && now >= deadline_ns)
+		return hw_tail_complain_silence(t);
+	if (limited && !more) {
+		wait.tv_sec = (time_t)((deadline_ns - now) / HW_SEC);
+		wait.tv_nsec = (long)((deadline_ns - now) % HW_SEC);
+	}
+	/* Also while there is more to read, for the signals. EINTR: stopped is set */
+	(void)ppoll(&poll_fd, 1, more || limited ? &wait : NULL, waiting);
+	return 0;
+}
+
 /* Until a signal (0) or the end (-errno). Output is flushed whenever there is nothing more to read.
  */
 static int read_all(struct tail *t, const sigset_t *waiting)
 {
-	static const struct timespec at_once = { 0, 0 };
-	struct pollfd poll_fd = { .fd = t->fd, .events = POLLIN };
+	uint64_t deadline_ns = now_ns() + t->timeout_ns;
 	bool group = t->address.transport == HW_TRANSPORT_NETLINK;
 
 	while (!stopped) {
@@ -268,8 +312,9 @@ static int read_all(struct tail *t, const sigset_t *waiting)
 			return r;
 		if (r == 0 && fflush(stdout) != 0)
 			return hw_tail_check_output();
-		/* Also while there is more to read, for the signals. EINTR: stopped is set */
-		(void)ppoll(&poll_fd, 1, r ? &at_once : NULL, waiting);
+		r = await_input(t, r > 0, deadline_ns, waiting);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -320,7 +365,7 @@ static int run(struct tail *t)
 
 int tool_tail(int argc, char **argv)
 {
-	struct tail t = { .fd = -1 };
+	struct tail t = { .fd = -1, .timeout_ns = TAIL_TIMEOUT_NS };
 	int r = parse_command(&t, argc, argv);
 
 	if (r >= 0)

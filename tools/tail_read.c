@@ -232,8 +232,10 @@ static int take_line(struct tail *t, char *line, size_t len)
 {
 	struct hw_json_message m;
 
-	if (hw_json_parse_line(line, len, &m) < 0)
-		return complain(-EPROTO, "this is not a hostwatch server: malformed line");
+	if (hw_json_parse_line(line, len, &m) < 0 ||
+	    (!t->greeted && m.what != HW_JSON_HELLO && m.what != HW_JSON_ERROR))
+		return t->greeted ? complain(-EPROTO, "the server sent a malformed line")
+				  : hw_tail_complain_stranger(t, line, len);
 	switch (m.what) {
 	case HW_JSON_HELLO:
 		return take_json_hello(t, line, len);
@@ -269,8 +271,12 @@ int hw_tail_read(struct tail *t)
 {
 	ssize_t done;
 
-	if (t->format == TAIL_UNKNOWN && t->in.len)
-		t->format = t->in.data[0] == '{' ? TAIL_JSON : TAIL_NETLINK;
+	if (t->format == TAIL_UNKNOWN) {
+		int r = hw_tail_recognize(t);
+
+		if (r < 0 || t->format == TAIL_UNKNOWN)
+			return r;
+	}
 	done = t->format == TAIL_JSON ? take_lines(t, t->in.data, t->in.len)
 				      : take_frames(t, t->in.data, t->in.len);
 	if (done < 0)

@@ -92,6 +92,15 @@ test_a_script_reads_json_from_the_socket() {
 	finish "$daemon"
 }
 
+test_tail_recognizes_the_control_socket() {
+	daemon
+	status=0
+	text=$("$B/hostwatch" tail --timeout 50ms "unix:$PWD/control" 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" "this is the control socket of hostwatchd; use hostwatch status"
+	finish "$daemon"
+}
+
 test_sync_says_how_far_the_stream_is() {
 	daemon
 	ask sync src

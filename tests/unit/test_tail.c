@@ -167,23 +167,69 @@ static void what_the_server_refuses_is_shown(void **state)
 	}
 }
 
+/* A listening socket at ADDRESS that is no sink. */
+static int listen_there(struct fixture *f)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", f->dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
 static void strangers_are_not_believed(void **state)
 {
 	static const char *const junk[] = { "SSH-2.0-x\r\n", "{\"seq\":\n", "{\x1b[31m}\n",
 					    "{\"hello\":\x1b[31m}\n" };
 	struct fixture *f = *state;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
+	int listening = listen_there(f), fd;
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", f->dir);
-	assert_int_equal(bind(listening, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(listening, 5), 0);
 	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
 		struct run run = TAIL(f, "--json", "ADDRESS");
 
 		UNTIL(f, (fd = accept(listening, NULL, NULL)) >= 0);
 		assert_int_equal(send(fd, junk[i], strlen(junk[i]), 0), strlen(junk[i]));
 		expect_line(run.out, "this is not a hostwatch server");
+		assert_int_equal(finish(&run), 1);
+		(void)close(fd);
+	}
+	(void)close(listening);
+}
+
+static void a_peer_without_hello_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+	int listening = listen_there(f), fd;
+	struct run run = TAIL(f, "--timeout", "50ms", "ADDRESS");
+
+	UNTIL(f, (fd = accept(listening, NULL, NULL)) >= 0);
+	expect_line(run.out, "no hello within 0.05s; is this a hostwatch socket sink?");
+	assert_int_equal(finish(&run), 1);
+	(void)close(fd);
+	(void)close(listening);
+}
+
+/* Servers that wait for a request. */
+static void a_silent_peer_is_recognized(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "HTTP/1.1 400 Bad Request\r\n\r\n", "the peer sent an HTTP answer" },
+		{ "error\ttext=no such command\n", "this is the control socket of hostwatchd" },
+		{ "+OK\r\n", "it sent \"+OK\\r\" instead of hello" },
+	};
+	struct fixture *f = *state;
+	int listening = listen_there(f), fd;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct run run = TAIL(f, "--timeout", "50ms", "ADDRESS");
+		char asked[64];
+
+		UNTIL(f, (fd = accept(listening, NULL, NULL)) >= 0);
+		UNTIL(f, recv(fd, asked, sizeof(asked), MSG_DONTWAIT) > 0);
+		assert_int_equal(send(fd, rows[i][0], strlen(rows[i][0]), 0), strlen(rows[i][0]));
+		expect_line(run.out, rows[i][1]);
 		assert_int_equal(finish(&run), 1);
 		(void)close(fd);
 	}
@@ -233,6 +279,7 @@ static void mistakes_on_the_command_line_are_told(void **state)
 		{ "--epoch", "1", "ADDRESS" },
 		{ "--after", "x", "--epoch", "1" },
 		{ "--below", "../x", "ADDRESS" },
+		{ "--timeout", "soon", "ADDRESS" },
 		{ "--snapshot", "netlink:1" },
 	};
 	struct fixture *f = *state;
@@ -265,6 +312,8 @@ int main(int argc, char **argv)
 		TEST(a_server_that_ends_is_an_error),
 		TEST(what_the_server_refuses_is_shown),
 		TEST(strangers_are_not_believed),
+		TEST(a_peer_without_hello_is_given_up),
+		TEST(a_silent_peer_is_recognized),
 		TEST(a_group_is_joined),
 		TEST(mistakes_on_the_command_line_are_told),
 	};
