@@ -41,7 +41,8 @@ $(B)/pkg.mk: Makefile
 CPPFLAGS += $(PKG_CFLAGS)
 
 # --- what is built from what: folders are the architecture, wildcards follow them ------------------
-core_src := $(filter-out framework/main.c,$(wildcard framework/*.c))
+rooms := base tree share plugin config daemon
+core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
 tool_src := $(wildcard tools/*.c)
 plugins := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
@@ -69,12 +70,13 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(CC) $(CPPFLAGS) $(CPPFLAGS_$(firstword $(subst /, ,$*))) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
 # The only object that knows where things are installed.
-$(B)/obj/framework/loader.o: CPPFLAGS_framework = -DHW_PLUGINDIR='"$(plugindir)"' -DHW_SINKDIR='"$(sinkdir)"'
-$(B)/obj/framework/loader.o: $(B)/dirs
+CPPFLAGS_framework := $(rooms:%=-Iframework/%)
+$(B)/obj/framework/plugin/loader.o: CPPFLAGS_framework += -DHW_PLUGINDIR='"$(plugindir)"' -DHW_SINKDIR='"$(sinkdir)"'
+$(B)/obj/framework/plugin/loader.o: $(B)/dirs
 
 # Tools and tests are in-tree users of the core; plugins and sinks see the public headers only.
-CPPFLAGS_tools := -Iframework
-CPPFLAGS_tests := -Iframework -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
+CPPFLAGS_tools := $(CPPFLAGS_framework)
+CPPFLAGS_tests := $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
 
 $(core_lib): $(call obj,$(core_src))
 	@rm -f $@
@@ -83,7 +85,7 @@ $(wire_lib): $(call obj,$(wire_src))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/hostwatchd: $(call obj,framework/main.c) $(core_lib)
+$(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
 $(B)/hostwatch: $(call obj,$(tool_src)) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)

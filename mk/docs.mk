@@ -6,7 +6,7 @@ man_pages := $(man_sources:docs/man/%.scd=$(B)/man/%)
 scdoc := $(shell command -v scdoc 2>/dev/null)
 man_section = $(subst .,,$(suffix $(1)))
 
-CPPFLAGS_docs := -Iframework
+CPPFLAGS_docs := $(CPPFLAGS_framework)
 
 $(B)/docs/options: $(call obj,docs/options.c) $(core_lib)
 	@mkdir -p $(@D)

@@ -2,12 +2,13 @@
 # The agent that runs in a guest. STATIC=1: one file that runs in any guest of this architecture.
 
 guest_program := $(B)/hostwatch-guest
-guest_src := $(wildcard guest/agent/*.c) framework/args.c framework/args_help.c framework/log.c framework/errors.c framework/inifile.c framework/option.c \
-	framework/suggest.c wire/address.c wire/buf.c wire/frame.c wire/json.c wire/json_text.c wire/text.c
+guest_src := $(wildcard guest/agent/*.c) \
+	$(addprefix framework/base/,args.c args_help.c log.c errors.c inifile.c option.c suggest.c) \
+	wire/address.c wire/buf.c wire/frame.c wire/json.c wire/json_text.c wire/text.c
 sysconfdir ?= /etc
 STATIC ?=
 
-CPPFLAGS_guest := -Iframework
+CPPFLAGS_guest := -Iframework/base
 
 $(B)/guest-static: FORCE
 	$(call keep,$(STATIC))

@@ -7,7 +7,7 @@ kit_src := $(wildcard tools/plugin-check/*.c) $(wildcard tests/common/*.c) \
 kitdir ?= $(libdir)/hostwatch
 examples := watcher-minimal sink-minimal
 
-$(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools := -Iframework -I.
+$(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools := $(CPPFLAGS_framework) -I.
 $(kit_program): $(call obj,$(kit_src)) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 # The kit looks for its traces beside itself, built or installed.
@@ -15,7 +15,7 @@ $(B)/conformance:
 	@ln -sfn $(abspath tests/conformance) $@
 all: $(kit_program) $(B)/conformance
 
-$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools := -Iframework -DHW_KITDIR='"$(kitdir)"'
+$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools := $(CPPFLAGS_framework) -DHW_KITDIR='"$(kitdir)"'
 $(B)/obj/tools/plugin_check.o: $(B)/dirs
 $(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(e).c Makefile README.md .gitignore))
 

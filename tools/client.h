@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asking the daemon through its control socket: what framework/control.h describes, from the other
+/* Asking the daemon through its control socket: what framework/daemon/control.h describes, from the other
  * side. */
 #ifndef HW_TOOL_CLIENT_H
 #define HW_TOOL_CLIENT_H

@@ -2,7 +2,7 @@
 #ifndef HW_TESTS_TREE_CHECK_H
 #define HW_TESTS_TREE_CHECK_H
 
-#include "framework/share_private.h"
+#include "framework/share/share_private.h"
 
 #include <stdio.h>
 #include <sys/types.h>

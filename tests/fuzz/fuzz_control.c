@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a peer of the control socket says, in the pieces that the input chooses. Built with the
  * server, whose peers are not made from outside. */
-#include "framework/control.c"
+#include "framework/daemon/control.c"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "framework/hint.h"
-#include "framework/observe.h"
-#include "framework/scan.h"
-#include "framework/share_private.h"
+#include "framework/share/hint.h"
+#include "framework/share/observe.h"
+#include "framework/share/scan.h"
+#include "framework/share/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"

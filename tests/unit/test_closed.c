@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "framework/share_private.h"
+#include "framework/share/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"

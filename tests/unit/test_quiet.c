@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "framework/scan.h"
+#include "framework/share/scan.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"

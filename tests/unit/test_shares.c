@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "framework/share_private.h"
+#include "framework/share/share_private.h"
 #include "log.h"
 #include "share.h"
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "framework/scan.h"
-#include "framework/share_private.h"
+#include "framework/share/scan.h"
+#include "framework/share/share_private.h"
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "framework/share_private.h"
+#include "framework/share/share_private.h"
 #include "tests/common/model.h"
 #include "tests/common/notation.h"
 #include "tests/common/rig.h"

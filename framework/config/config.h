@@ -7,6 +7,7 @@
 #include "errors.h"
 #include "inifile.h"
 #include "loader.h"
+#include "loop.h"
 #include "option.h"
 #include <stdbool.h>
 

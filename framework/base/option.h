@@ -3,12 +3,17 @@
 #ifndef HW_OPTION_H
 #define HW_OPTION_H
 
-#include "instance.h"
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #define HW_OPTION_TEXT_MAX 512u /* bytes of a mistake's text */
+
+/* One "key = value". */
+struct hw_setting {
+	const char *key; /* borrowed */
+	const char *value; /* borrowed */
+};
 
 /* A table as hw_plugin carries it. Both are borrowed. */
 struct hw_option_table {

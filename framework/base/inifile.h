@@ -5,7 +5,7 @@
 #define HW_INIFILE_H
 
 #include "errors.h"
-#include "instance.h"
+#include "option.h"
 #include <stdio.h>
 
 #define HW_INI_LINE_MAX 4096u /* bytes of a line without its newline; longer ones are refused */

@@ -5,6 +5,7 @@
 #define HW_INSTANCE_H
 
 #include "loop.h"
+#include "option.h"
 #include <hostwatch/plugin.h>
 
 struct hw_watcher; /* watcher.h: what stands behind hint(), lost(), scan() */
@@ -28,12 +29,6 @@ struct hw_instance {
 	char reason[512]; /* the last fail() text, "" when none */
 	struct hw_errors
 		*reasons; /* borrowed: each fail() text is added; NULL: only the last counts */
-};
-
-/* One "key = value" for a plugin. */
-struct hw_setting {
-	const char *key; /* borrowed */
-	const char *value; /* borrowed */
 };
 
 /* Makes an instance and parses defaults and settings into it. All mistakes are added to `errors` as
