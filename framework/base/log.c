@@ -15,6 +15,7 @@
 enum journal_mode { JOURNAL_UNKNOWN, JOURNAL_OFF, JOURNAL_ON };
 
 static enum hw_log_level log_level = HW_LOG_INFO;
+static bool level_is_fixed;
 static enum journal_mode journal_mode = JOURNAL_UNKNOWN;
 
 static const struct {
@@ -29,7 +30,14 @@ static const struct {
 
 void hw_log_set_level(enum hw_log_level level)
 {
+	if (!level_is_fixed)
+		log_level = level;
+}
+
+void hw_log_fix_level(enum hw_log_level level)
+{
 	log_level = level;
+	level_is_fixed = true;
 }
 
 void hw_log_set_journal(bool on)

@@ -11,6 +11,8 @@
 
 /* Lines above this level are dropped; HW_LOG_INFO at the start. */
 void hw_log_set_level(enum hw_log_level level);
+/* The same for a level of the command line: hw_log_set_level() changes nothing after it. */
+void hw_log_fix_level(enum hw_log_level level);
 
 /* Prefixes lines with <N> (sd-daemon(3)) instead of a word; the default when JOURNAL_STREAM names
  * stderr. */

@@ -13,7 +13,6 @@
 
 #define HW_CONFIG_DEFAULT "/etc/hostwatch/hostwatch.conf"
 #define HW_CONTROL_DEFAULT "/run/hostwatch/control.sock"
-#define HW_EX_CONFIG 78 /* sysexits.h: exit status for a configuration error */
 
 #define HW_CONFIG_WATCHERS_MAX 8u /* of one share */
 #define HW_CONFIG_EXCLUDES_MAX 4096u

@@ -44,10 +44,19 @@ void hw_core_destroy(struct hw_core *core)
 	free(core);
 }
 
+static int load(struct hw_core *core, struct hw_errors *errors, struct hw_config **ret)
+{
+	char quoted[300];
+
+	hw_debug("reading the configuration %s",
+		 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)));
+	return hw_config_load(core->file, core->loop, core->loader, errors, ret);
+}
+
 int hw_core_check(struct hw_core *core, struct hw_errors *errors)
 {
 	struct hw_config *config;
-	int r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
+	int r = load(core, errors, &config);
 
 	if (r == 0)
 		hw_config_free(config);
@@ -56,7 +65,7 @@ int hw_core_check(struct hw_core *core, struct hw_errors *errors)
 
 int hw_core_start(struct hw_core *core, struct hw_errors *errors)
 {
-	int r = hw_config_load(core->file, core->loop, core->loader, errors, &core->config);
+	int r = load(core, errors, &core->config);
 
 	if (r < 0)
 		return r;
@@ -103,7 +112,7 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	hw_notify_reloading();
 	core->announced = false; /* READY ends RELOADING, also when nothing changes */
 	core->interrupted = false;
-	r = hw_config_load(core->file, core->loop, core->loader, errors, &config);
+	r = load(core, errors, &config);
 	if (r == 0) {
 		r = change(core, config, errors);
 		hw_config_free(r < 0 ? config : core->config);

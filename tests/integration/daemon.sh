@@ -9,10 +9,11 @@ configure() {
 	cat >conf <<-EOF
 		[hostwatch]
 		control = $PWD/control
+		log_level = ${log_level-info}
 		[share src]
 		path = $PWD/share
 		interval = 50ms
-		$1
+		${1-}
 		[watcher polling]
 		interval = 50ms
 		[sink messages]
@@ -24,7 +25,7 @@ configure() {
 		plugin = socket
 		shares = src
 		listen = unix:$PWD/lines
-		$2
+		${2-}
 	EOF
 }
 
@@ -253,6 +254,59 @@ channel = unix:$PWD/vm"
 	mkdir share/d
 	await "$out" 'create.*d'
 	finish "$daemon"
+}
+
+test_mistakes_of_the_command_line_exit_2() {
+	for arguments in "--conifg x" "-l loud" "conf" "--check=yes" "-c"; do
+		status=0
+		# shellcheck disable=SC2086 # several words
+		text=$("$B/hostwatchd" $arguments 2>&1) || status=$?
+		equal 2 $status "$arguments: $text"
+		contains "$text" "Try 'hostwatchd --help'."
+	done
+	contains "$("$B/hostwatchd" -l loud 2>&1 || :)" 'hostwatchd: --log-level: "loud"'
+	contains "$("$B/hostwatchd" --conifg x 2>&1 || :)" "did you mean --config?"
+	contains "$("$B/hostwatchd" --help)" "usage: hostwatchd [OPTION]..."
+}
+
+test_check_is_that_of_hostwatch_check() {
+	for line in "settle = 1s" "setle = 1s" "watcher = nonesuch"; do
+		configure "$line"
+		status=0 same=0
+		text=$("$B/hostwatch" check conf 2>&1) || status=$?
+		equal "$text" "$("$B/hostwatchd" --check -c conf 2>&1)" || same=$?
+		"$B/hostwatchd" -n -c conf 2>err || same=$?
+		equal $status $same "$line"
+	done
+	equal 78 $same
+}
+
+# Starts hostwatchd with this level, reloads it, ends it. What it logs is in err.
+log_at_level() {
+	start "$B/hostwatchd" -c conf -l "$1"
+	end=$((SECONDS + DEADLINE))
+	until "$B/hostwatch" status --socket "$PWD/control" >first_status 2>&1; do
+		[ $SECONDS -lt $end ] || fail "no answer: $(cat first_status err)"
+	done
+	mkdir -p other
+	sed -i "s|^\[watcher polling|[share other]\npath = $PWD/other\n&|" conf
+	kill -HUP "$pid"
+	until "$B/hostwatch" sync --socket "$PWD/control" other >synced 2>&1; do
+		[ $SECONDS -lt $end ] || fail "no share after the reload: $(cat synced err)"
+	done
+	finish "$pid"
+}
+
+test_the_log_level_of_the_command_line_holds() {
+	log_level=debug
+	configure
+	log_at_level error
+	equal "" "$(cat err)"
+	log_level=error
+	configure
+	log_at_level debug
+	equal 2 "$(grep -c 'debug: reading the configuration' err)"
+	equal 1 "$(grep -c 'hostwatchd: reloaded: ' err)"
 }
 
 test_mistakes_keep_it_from_starting() {
