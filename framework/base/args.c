@@ -268,6 +268,19 @@ static int take(struct parser *parser, int c)
 	return 0;
 }
 
+/* The first operand that is not there, or the last name for all further ones. */
+static int operand_is_missing(const struct hw_command_line *line, unsigned given)
+{
+	const char *name = line->operand;
+	size_t len = strcspn(name, " ");
+
+	while (given-- && name[len]) {
+		name += len + 1;
+		len = strcspn(name, " ");
+	}
+	return hw_args_mistake(line, "%.*s is missing", (int)len, name);
+}
+
 static int check_operands(const struct parser *parser)
 {
 	const struct hw_command_line *line = parser->line;
@@ -275,7 +288,7 @@ static int check_operands(const struct parser *parser)
 	char buf[QUOTED_MAX];
 
 	if (count < line->operands_min)
-		return hw_args_mistake(line, "%s is missing", line->operand);
+		return operand_is_missing(line, count);
 	if (count > line->operands_max)
 		return hw_args_mistake(line, "%s: unexpected argument",
 				       quoted(buf, parser->argv[line->operands_max]));

@@ -64,7 +64,8 @@ struct hw_command_line {
 	const char *footer; /* the same, after the options; NULL: none */
 	const struct hw_arg *args;
 	size_t arg_count;
-	const char *operand; /* name of what is missing: "DIR"; NULL: there are no operands */
+	const char *operand; /* names of those that must be there, in their order: "DIR",
+				"SHARE WATCHER"; NULL: there are no operands */
 	unsigned operands_min, operands_max; /* operands_max UINT_MAX: any number */
 	enum hw_arg_complete complete; /* the operands */
 	bool takes_command; /* words after "--" are a command, not operands */

@@ -98,18 +98,17 @@ static const struct hw_arg version = {
 void hw_args_print_help(const struct hw_command_line *line)
 {
 	char name[120];
-	int left = 0;
 
 	print_synopsis(line);
 	print_paragraphs(line->about);
 	putchar('\n');
+	int left = name_of(line->has_version ? &version : &help, name, sizeof(name)) + 2;
+
 	for (size_t i = 0; i < line->arg_count; i++) {
 		int width = name_of(&line->args[i], name, sizeof(name)) + 2;
 
 		left = width > left && width <= LEFT_MAX ? width : left;
 	}
-	if (left < 16)
-		left = 16;
 	for (size_t i = 0; i < line->arg_count; i++)
 		print_arg(&line->args[i], left);
 	print_arg(&help, left);

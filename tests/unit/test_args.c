@@ -83,7 +83,7 @@ static struct hw_operands operands;
 static char output[8192];
 static char *words[32];
 
-static int parse(const char *text)
+static int parse_by(const struct hw_command_line *by, const char *text)
 {
 	static char copy[1024];
 	int count = 0, saved[2] = { dup(1), dup(2) }, status;
@@ -101,7 +101,7 @@ static int parse(const char *text)
 	fflush(stdout);
 	dup2(fileno(file), 1);
 	dup2(fileno(file), 2);
-	status = hw_args_parse(&line, count, words, &settings, &operands);
+	status = hw_args_parse(by, count, words, &settings, &operands);
 	fflush(stdout);
 	dup2(saved[0], 1);
 	dup2(saved[1], 2);
@@ -113,14 +113,24 @@ static int parse(const char *text)
 	return status;
 }
 
-static void refused(const char *text, const char *message)
+static int parse(const char *text)
+{
+	return parse_by(&line, text);
+}
+
+static void refused_by(const struct hw_command_line *by, const char *text, const char *message)
 {
 	char expected[1024];
 
 	(void)snprintf(expected, sizeof(expected), "prog sub: %s\nTry 'prog sub --help'.\n",
 		       message);
-	assert_int_equal(parse(text), HW_EXIT_USAGE);
+	assert_int_equal(parse_by(by, text), HW_EXIT_USAGE);
 	assert_string_equal(output, expected);
+}
+
+static void refused(const char *text, const char *message)
+{
+	refused_by(&line, text, message);
 }
 
 static void values_reach_their_fields(void **state)
@@ -192,6 +202,21 @@ static void operands_are_counted(void **state)
 	assert_string_equal(operands.items[0], "-");
 }
 
+static void the_operand_that_is_missing_is_named(void **state)
+{
+	static const struct hw_command_line pair = {
+		.program = "prog sub",
+		.operand = "SHARE WATCHER",
+		.operands_min = 2,
+		.operands_max = 2,
+	};
+
+	(void)state;
+	refused_by(&pair, "", "SHARE is missing");
+	refused_by(&pair, "a", "WATCHER is missing");
+	refused_by(&pair, "a b c", "\"c\": unexpected argument");
+}
+
 static void words_after_two_dashes_are_a_command(void **state)
 {
 	(void)state;
@@ -242,6 +267,7 @@ int main(void)
 		cmocka_unit_test(a_set_is_a_list_and_may_be_repeated),
 		cmocka_unit_test(mistakes_name_the_option_and_what_was_meant),
 		cmocka_unit_test(operands_are_counted),
+		cmocka_unit_test(the_operand_that_is_missing_is_named),
 		cmocka_unit_test(words_after_two_dashes_are_a_command),
 		cmocka_unit_test(help_and_version_end_with_success),
 		cmocka_unit_test(words_from_the_user_are_quoted),
