@@ -3,7 +3,7 @@
 
 guest_program := $(B)/hostwatch-guest
 guest_src := $(wildcard guest/agent/*.c) \
-	$(addprefix framework/base/,args.c args_help.c log.c errors.c inifile.c option.c suggest.c) \
+	$(addprefix framework/base/,args.c args_help.c log.c errors.c inifile.c option.c standard.c suggest.c) \
 	wire/address.c wire/buf.c wire/frame.c wire/json.c wire/json_text.c wire/text.c
 sysconfdir ?= /etc
 STATIC ?=

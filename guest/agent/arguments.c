@@ -1,134 +1,163 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "arguments.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <string.h>
+#include <hostwatch/protocol.h>
 
-const char hw_usage[] =
-	"usage: hostwatch-guest [OPTION]...\n"
-	"       hostwatch-guest [OPTION]... --channel CHANNEL [--mount PATH]\n"
-	"       hostwatch-guest --probe PATH\n"
-	"Hands what the host tells of its shared directories to this kernel, so that programs here "
-	"are\n"
-	"told. CHANNEL is virtio:NAME, vsock:CID:PORT, vsock-listen:PORT, unix:PATH, "
-	"unix-listen:PATH,\n"
-	"tcp:ADDR:PORT or tcp-listen:ADDR:PORT.\n"
-	"  -c, --config FILE    the configuration (default " HW_GUEST_CONFIG ")\n"
-	"  -n, --check          read the configuration, print its mistakes, and exit\n"
-	"  -C, --channel CHANNEL  no configuration: one mount, whose events come from there\n"
-	"  -m, --mount PATH     with --channel: where it is mounted\n"
-	"  -i, --inject HOW     with --channel: module, touch or print (default module)\n"
-	"  -s, --share NAME     with --channel: ask for this share\n"
-	"  -S, --state FILE     what was seen last is kept there (default " HW_GUEST_STATE ")\n"
-	"  -p, --print          print events instead of handing them to the kernel\n"
-	"  -j, --json           print them as JSON lines\n"
-	"  -P, --probe PATH     print what programs here can be told of this mount, and exit\n"
-	"  -l, --log-level L    error, warning, info or debug\n"
-	"  -h, --help           this text\n"
-	"  -V, --version        the version\n"
-	"SIGUSR1 logs how each mount's connection is and what became of its events.\n";
+#define FIELD(member) .offset = offsetof(struct hw_arguments, member)
 
-static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "check", no_argument, NULL, 'n' },
-	{ "channel", required_argument, NULL, 'C' },
-	{ "mount", required_argument, NULL, 'm' },
-	{ "inject", required_argument, NULL, 'i' },
-	{ "share", required_argument, NULL, 's' },
-	{ "state", required_argument, NULL, 'S' },
-	{ "print", no_argument, NULL, 'p' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "probe", required_argument, NULL, 'P' },
-	{ "log-level", required_argument, NULL, 'l' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+static const struct hw_arg args_of_agent[] = {
+	{ .name = "config",
+	  .letter = 'c',
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "The configuration (" HW_GUEST_CONFIG ").",
+	  FIELD(config),
+	  .complete = HW_COMPLETE_FILE },
+	{ .name = "check",
+	  .letter = 'n',
+	  .type = HW_ARG_FLAG,
+	  .help = "Read the configuration, print its mistakes, and exit.",
+	  FIELD(check) },
+	{ .name = "channel",
+	  .letter = 'C',
+	  .type = HW_ARG_TEXT,
+	  .value = "CHANNEL",
+	  .help = "Read no configuration: one mount, whose events come from this channel.",
+	  FIELD(mount.channel_text) },
+	{ .name = "mount",
+	  .letter = 'm',
+	  .type = HW_ARG_TEXT,
+	  .value = "PATH",
+	  .help = "With --channel: where the share is mounted.",
+	  FIELD(mount.path),
+	  .complete = HW_COMPLETE_DIR },
+	{ .name = "inject",
+	  .letter = 'i',
+	  .type = HW_ARG_CHOICE,
+	  .value = "HOW",
+	  .help = "With --channel: how programs here get the events: module, touch or print "
+		  "(module).",
+	  FIELD(inject),
+	  .choices = "module|touch|print" },
+	{ .name = "share",
+	  .letter = 's',
+	  .type = HW_ARG_TEXT,
+	  .value = "NAME",
+	  .help = "With --channel: ask the host for this share.",
+	  FIELD(mount.share) },
+	{ .name = "state",
+	  .letter = 'S',
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "File that keeps the number of the last event (" HW_GUEST_STATE ").",
+	  FIELD(state),
+	  .complete = HW_COMPLETE_FILE },
+	{ .name = "print",
+	  .letter = 'p',
+	  .type = HW_ARG_FLAG,
+	  .help = "Print events instead of passing them to the kernel.",
+	  FIELD(print) },
+	{ .name = "json",
+	  .letter = 'j',
+	  .type = HW_ARG_FLAG,
+	  .help = "Print them as JSON lines.",
+	  FIELD(json) },
+	{ .name = "probe",
+	  .letter = 'P',
+	  .type = HW_ARG_TEXT,
+	  .value = "PATH",
+	  .help = "Print which events programs here can get for this mount, and exit.",
+	  FIELD(probe),
+	  .complete = HW_COMPLETE_DIR },
+	{ .name = "log-level",
+	  .letter = 'l',
+	  .type = HW_ARG_CHOICE,
+	  .value = "LEVEL",
+	  .help = "error, warning, info or debug.",
+	  FIELD(log_level),
+	  .choices = "error|warning|info|debug" },
 };
 
-int hw_find_word(const char *const *words, size_t count, const char *word)
+const struct hw_command_line hw_guest_line = {
+	.program = "hostwatch-guest",
+	.summary = "pass file events of the host to the programs of a guest",
+	.synopsis = "[OPTION]...\n"
+		    "[OPTION]... --channel CHANNEL [--mount PATH]\n"
+		    "--probe PATH",
+	.about = "Passes the events that the host sends for its shared directories to this "
+		 "kernel, so that programs here receive them.\n\n"
+		 "CHANNEL is virtio:NAME, vsock:CID:PORT, vsock-listen:PORT, unix:PATH, "
+		 "unix-listen:PATH, tcp:ADDR:PORT or tcp-listen:ADDR:PORT.",
+	.footer = "SIGUSR1 logs the state of each mount's connection and the number of its events. "
+		  "See hostwatch-guest(8).",
+	.args = args_of_agent,
+	.arg_count = sizeof(args_of_agent) / sizeof(args_of_agent[0]),
+	.has_version = true,
+};
+
+/* Options that only describe the mount of --channel. */
+static int check_mount(const struct hw_arguments *args)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(words[i], word) == 0)
-			return (int)i;
+	const struct {
+		const char *name;
+		bool given;
+	} options[] = {
+		{ "mount", args->mount.path },
+		{ "share", args->mount.share },
+		{ "inject", args->inject != HW_ARGUMENT_ABSENT },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i].given && !args->mount.channel_text)
+			return hw_args_mistake(&hw_guest_line,
+					       "--%s needs --channel: in a configuration each "
+					       "mount has its own",
+					       options[i].name);
+	}
 	return -1;
 }
 
-static bool parse_inject(const char *word, uint32_t *ret)
+/* --probe stands alone. */
+static int check_probe(const struct hw_arguments *args)
 {
-	static const char *const words[] = { "module", "touch", "print" };
-	int i = hw_find_word(words, 3, word);
-
-	*ret = i < 0 ? 0 : (uint32_t)i;
-	return i >= 0;
+	if (args->probe && (args->config || args->check || args->mount.channel_text ||
+			    args->print || args->json || args->state))
+		return hw_args_mistake(&hw_guest_line, "--probe goes with no other option");
+	return -1;
 }
 
-static bool parse_flag(struct hw_arguments *args, int option)
+static int check_sources(const struct hw_arguments *args)
 {
-	if (option == 'n')
-		args->check = true;
-	else if (option == 'p')
-		args->print = true;
-	else if (option == 'j')
-		args->json = true;
-	else
-		return false;
-	return true;
-}
-
-/* One option; false when it or its value is wrong. */
-static bool parse_option(struct hw_arguments *args, int option, const char *value)
-{
-	const char **text = NULL;
-
-	switch (option) {
-	case 'i':
-		return parse_inject(value, &args->mount.inject);
-	case 'c':
-		text = &args->config;
-		break;
-	case 'C':
-		text = &args->mount.channel_text;
-		break;
-	case 'm':
-		text = &args->mount.path;
-		break;
-	case 's':
-		text = &args->mount.share;
-		break;
-	case 'S':
-		text = &args->state;
-		break;
-	case 'P':
-		text = &args->probe;
-		break;
-	case 'l':
-		text = &args->log_level;
-		break;
-	default:
-		return parse_flag(args, option);
-	}
-	*text = value;
-	return true;
+	if (args->mount.channel_text && args->config)
+		return hw_args_mistake(&hw_guest_line, "--channel and --config exclude each other");
+	if (args->mount.channel_text && args->check)
+		return hw_args_mistake(&hw_guest_line,
+				       "--check reads a configuration, --channel has none");
+	if (args->print && args->inject != HW_ARGUMENT_ABSENT && args->inject != HW_INJECT_PRINT)
+		return hw_args_mistake(&hw_guest_line, "--print and --inject exclude each other");
+	return -1;
 }
 
 int hw_arguments_parse(int argc, char **argv, struct hw_arguments *args)
 {
-	const struct hw_mount *mount = &args->mount;
-	int option;
+	struct hw_operands operands;
+	int status;
 
-	while ((option = getopt_long(argc, argv, "c:nC:m:i:s:S:pjP:l:hV", long_options, NULL)) !=
-	       -1) {
-		if (option == 'h' || option == 'V')
-			return option;
-		if (!parse_option(args, option, optarg))
-			return -EINVAL;
-	}
-	if (optind != argc || (mount->channel_text && args->config))
-		return -EINVAL;
-	if (!mount->channel_text && (mount->path || mount->share || mount->inject))
-		return -EINVAL;
+	*args = (struct hw_arguments){
+		.log_level = HW_ARGUMENT_ABSENT,
+		.inject = HW_ARGUMENT_ABSENT,
+		.mount.notify_code = HW_FUSE_NOTIFY_FSNOTIFY,
+	};
+	status = hw_args_parse(&hw_guest_line, argc, argv, args, &operands);
+	if (status < 0)
+		status = check_mount(args);
+	if (status < 0)
+		status = check_probe(args);
+	if (status < 0)
+		status = check_sources(args);
 	if (args->print)
 		args->mount.inject = HW_INJECT_PRINT;
-	return 0;
+	else if (args->inject != HW_ARGUMENT_ABSENT)
+		args->mount.inject = args->inject;
+	return status;
 }

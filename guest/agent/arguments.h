@@ -3,6 +3,7 @@
 #ifndef GUEST_ARGUMENTS_H
 #define GUEST_ARGUMENTS_H
 
+#include "args.h"
 #include "config.h"
 #include <stdbool.h>
 
@@ -10,17 +11,17 @@ struct hw_arguments {
 	const char *config; /* all borrowed from argv */
 	const char *state;
 	const char *probe;
-	const char *log_level;
+	uint32_t log_level; /* enum hw_log_level; HW_ARGUMENT_ABSENT: as configured */
+	uint32_t inject; /* of --channel; HW_ARGUMENT_ABSENT: module */
 	struct hw_mount mount; /* of --channel */
 	bool print, json, check;
 };
 
-extern const char hw_usage[];
+#define HW_ARGUMENT_ABSENT UINT32_MAX
 
-/* The index of a word, -1 when it is none of them. */
-int hw_find_word(const char *const *words, size_t count, const char *word);
+extern const struct hw_command_line hw_guest_line;
 
-/* 0; 'h' or 'V' when help or the version is asked for; -EINVAL. *args has its defaults before. */
+/* -1 to go on, else an exit status. Sets all of *args. */
 int hw_arguments_parse(int argc, char **argv, struct hw_arguments *args);
 
 #endif

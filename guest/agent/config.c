@@ -242,21 +242,19 @@ int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_
 	return reader.error < 0 ? reader.error : r;
 }
 
-int hw_guest_config_single(const struct hw_mount *mount, struct hw_errors *errors,
-			   struct hw_guest_config *ret)
+int hw_guest_config_single(const struct hw_mount *mount, struct hw_guest_config *ret,
+			   const char **ret_option, const char **ret_why)
 {
-	const char *key, *why;
+	const char *key;
 
 	*ret = (struct hw_guest_config){ .count = 1 };
 	if (set_defaults(ret) < 0)
 		return -ENOMEM;
 	ret->mounts[0] = *mount;
 	ret->mounts[0].name = "main";
-	why = fault_of_mount(&ret->mounts[0], false, &key);
-	if (!why)
-		return 0;
-	hw_errors_add(errors, "%s", why);
-	return -EINVAL;
+	*ret_why = fault_of_mount(&ret->mounts[0], false, &key);
+	*ret_option = strcmp(key, "path") == 0 ? "mount" : key;
+	return *ret_why ? -EINVAL : 0;
 }
 
 void hw_guest_config_free(struct hw_guest_config *config)

@@ -43,10 +43,10 @@ struct hw_guest_config {
  */
 int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_errors *errors,
 			 struct hw_guest_config *ret);
-/* One mount from the command line, called "main"; its strings are borrowed. -EINVAL with the reason
- * in `errors`. */
-int hw_guest_config_single(const struct hw_mount *mount, struct hw_errors *errors,
-			   struct hw_guest_config *ret);
+/* One mount from the command line, called "main"; its strings are borrowed. -EINVAL: the value of
+ * *ret_option is wrong for the reason *ret_why, both static. -ENOMEM. */
+int hw_guest_config_single(const struct hw_mount *mount, struct hw_guest_config *ret,
+			   const char **ret_option, const char **ret_why);
 void hw_guest_config_free(struct hw_guest_config *config);
 
 #endif

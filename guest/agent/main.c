@@ -5,6 +5,7 @@
 #include "link.h"
 #include "log.h"
 #include "probe.h"
+#include "standard.h"
 #include "state.h"
 
 #include <errno.h>
@@ -17,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
-#define EXIT_CONFIG 78
 /* At most this long after an event its number is in the state file. */
 #define SAVE_MS 100u
 
@@ -211,22 +210,28 @@ static int run(struct agent *agent)
 		(void)close(agent->signal_fd); /* nothing to lose */
 	if (r == -ENOMEM)
 		hw_error("%s", strerror(ENOMEM));
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? HW_EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* ---- from the command line on ---- */
 
-static int apply_log_level(const char *word, uint32_t configured)
+static void set_log_level(uint32_t given, uint32_t configured)
 {
-	static const char *const words[] = { "error", "warning", "info", "debug" };
 	static const enum hw_log_level levels[] = { HW_LOG_ERROR, HW_LOG_WARNING, HW_LOG_INFO,
 						    HW_LOG_DEBUG };
-	int i = word ? hw_find_word(words, 4, word) : (int)configured;
 
-	if (i < 0)
-		return -EINVAL;
-	hw_log_set_level(levels[i]);
-	return 0;
+	hw_log_set_level(levels[given == HW_ARGUMENT_ABSENT ? configured : given]);
+}
+
+/* The mount of --channel. 0, or an exit status. */
+static int take_mount(const struct hw_mount *mount, struct hw_guest_config *config)
+{
+	const char *option, *why;
+	int r = hw_guest_config_single(mount, config, &option, &why);
+
+	if (r == -EINVAL)
+		return hw_args_mistake(&hw_guest_line, "--%s: %s", option, why);
+	return r == 0 ? 0 : hw_args_failure(&hw_guest_line, "%s", strerror(-r));
 }
 
 /* 0, or an exit status. */
@@ -238,22 +243,19 @@ static int read_config(const struct hw_arguments *args, struct hw_guest_config *
 	FILE *file;
 	int r;
 
-	if (args->mount.channel_text) {
-		r = hw_guest_config_single(&args->mount, &errors, config);
-	} else {
-		file = fopen(path, "re");
-		if (!file) {
-			hw_error("cannot open %s: %s",
-				 hw_quote(quoted, sizeof(quoted), path, strlen(path)),
-				 strerror(errno));
-			return EXIT_CONFIG;
-		}
-		r = hw_guest_config_read(file, path, args->print, &errors, config);
-		(void)fclose(file); /* only read from */
+	if (args->mount.channel_text)
+		return take_mount(&args->mount, config);
+	file = fopen(path, "re");
+	if (!file) {
+		hw_error("cannot open %s: %s", hw_quote(quoted, sizeof(quoted), path, strlen(path)),
+			 strerror(errno));
+		return HW_EXIT_CONFIG;
 	}
+	r = hw_guest_config_read(file, path, args->print, &errors, config);
+	(void)fclose(file); /* only read from */
 	hw_errors_print(&errors, stderr);
 	hw_errors_free(&errors);
-	return r == 0 ? 0 : r == -ENOMEM ? EXIT_FAILURE : EXIT_CONFIG;
+	return r == 0 ? 0 : r == -ENOMEM ? HW_EXIT_FAILURE : HW_EXIT_CONFIG;
 }
 
 static void choose_state(struct agent *agent, const struct hw_arguments *args)
@@ -268,31 +270,31 @@ static void choose_state(struct agent *agent, const struct hw_arguments *args)
 		agent->config.mounts[i].inject = HW_INJECT_PRINT;
 }
 
-int main(int argc, char **argv)
+static int act(const struct hw_arguments *args)
 {
 	static struct agent agent;
-	struct hw_arguments args = { .mount.notify_code = HW_FUSE_NOTIFY_FSNOTIFY };
-	int r = hw_arguments_parse(argc, argv, &args);
+	int status;
 
-	if (r == 0 && apply_log_level(args.log_level, 2) < 0)
-		r = -EINVAL;
-	if (r == 'V') {
-		printf("hostwatch-guest " HW_VERSION "\n");
-		return fflush(stdout) != 0;
-	}
-	if (r != 0) {
-		(void)fputs(hw_usage, r > 0 ? stdout : stderr);
-		return r > 0 ? fflush(stdout) != 0 : EXIT_USAGE;
-	}
-	if (args.probe)
-		return hw_probe(args.probe);
-	r = read_config(&args, &agent.config);
-	if (r == 0 && !args.check) {
-		(void)apply_log_level(args.log_level, agent.config.log_level); /* both are known */
-		choose_state(&agent, &args);
-		hw_print_use_json(args.json);
-		r = run(&agent);
+	set_log_level(args->log_level, HW_LOG_INFO);
+	if (args->probe)
+		return hw_probe(args->probe);
+	status = read_config(args, &agent.config);
+	if (status == 0 && !args->check) {
+		set_log_level(args->log_level, agent.config.log_level);
+		choose_state(&agent, args);
+		hw_print_use_json(args->json);
+		status = run(&agent);
 	}
 	hw_guest_config_free(&agent.config);
-	return r;
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct hw_arguments args;
+	int status;
+
+	hw_standard_begin();
+	status = hw_arguments_parse(argc, argv, &args);
+	return hw_standard_end(status < 0 ? act(&args) : status);
 }
