@@ -44,7 +44,7 @@ CPPFLAGS += $(PKG_CFLAGS)
 rooms := base tree share plugin config daemon
 core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
-tool_src := $(wildcard tools/*.c)
+tool_src := $(wildcard tools/*.c) tools/plugin-check/arguments.c
 plugins := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

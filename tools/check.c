@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct hw_command_line line = {
+const struct hw_command_line tool_check_line = {
 	.program = "hostwatch check",
 	.summary = "find every mistake in a configuration",
 	.synopsis = "FILE",
@@ -36,7 +36,7 @@ static int check(const char *file)
 		r = hw_core_check(core, &errors);
 	hw_errors_print(&errors, stderr);
 	if (r < 0 && errors.total == 0)
-		(void)hw_args_failure(&line, "%s", strerror(-r));
+		(void)hw_args_failure(&tool_check_line, "%s", strerror(-r));
 	hw_errors_free(&errors);
 	hw_core_destroy(core);
 	hw_loop_destroy(loop);
@@ -46,7 +46,7 @@ static int check(const char *file)
 int tool_check(int argc, char **argv)
 {
 	struct hw_operands operands;
-	int status = hw_args_parse(&line, argc, argv, NULL, &operands);
+	int status = hw_args_parse(&tool_check_line, argc, argv, NULL, &operands);
 
 	return status >= 0 ? status : check(operands.items[0]);
 }

@@ -5,11 +5,9 @@
 #include "demo_step.h"
 #include "demo_view.h"
 #include "log.h"
-#include "option.h"
 #include "tool.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,17 +20,32 @@
 #define TICK_DEADLINE_NS (100 * HW_MS) /* clocks of file times advance every 1 to 10 ms */
 #define PACE_NS (300 * HW_MS) /* on a terminal */
 
-static const char usage[] =
-	"usage: hostwatch demo [OPTION]... [DIR]\n"
-	"\n"
-	"Changes a fresh directory below DIR ($TMPDIR, or /tmp) while every watcher looks on, and "
-	"shows\n"
-	"side by side what each tells. Exits 0 when all of them told the same, event for event.\n"
-	"\n"
-	"  -p, --pace TIME  wait between steps (300ms on a terminal, else none)\n"
-	"  -h, --help\n"
-	"\n"
-	"TIME is a number with a unit: 50ms, 1s.\n";
+struct settings {
+	uint64_t pace_ns;
+};
+
+static const struct hw_arg args[] = {
+	{ .name = "pace",
+	  .letter = 'p',
+	  .type = HW_ARG_DURATION,
+	  .value = "TIME",
+	  .help = "Wait between steps (300ms on a terminal, else 0).",
+	  .offset = offsetof(struct settings, pace_ns),
+	  .max = 60 * HW_SEC },
+};
+
+const struct hw_command_line tool_demo_line = {
+	.program = "hostwatch demo",
+	.summary = "change a directory under all watchers and compare them",
+	.synopsis = "[OPTION]... [DIR]",
+	.about = "Changes a new directory below DIR ($TMPDIR, or /tmp) while every watcher watches "
+		 "it, and shows side by side the events that each reports. Exits 0 when all of "
+		 "them report the same events.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operands_max = 1,
+	.complete = HW_COMPLETE_DIR,
+};
 
 struct demo {
 	struct hw_loop *loop; /* owned */
@@ -329,48 +342,18 @@ static int run(struct demo *demo)
 
 /* ---- the command line ---- */
 
-static int parse_pace(struct demo *demo, const char *text)
-{
-	const struct hw_option option = {
-		.key = "pace",
-		.type = HW_OPTION_DURATION,
-		.max = 60 * HW_SEC,
-	};
-	char why[HW_OPTION_TEXT_MAX];
-
-	if (hw_option_parse(&option, text, &demo->pace_ns, why) == 0)
-		return 0;
-	fprintf(stderr, "hostwatch demo: --%s: %s\n", option.key, why);
-	return -1;
-}
-
 /* -1, or the exit status when there is nothing to do. */
 static int parse(struct demo *demo, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "pace", required_argument, NULL, 'p' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
+	struct settings settings = { .pace_ns = isatty(STDOUT_FILENO) ? PACE_NS : 0 };
 	const char *parent = getenv("TMPDIR");
-	int c;
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_demo_line, argc, argv, &settings, &operands);
 
-	demo->parent = parent && *parent ? parent : "/tmp";
-	demo->pace_ns = isatty(STDOUT_FILENO) ? PACE_NS : 0;
-	while ((c = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		}
-		if (c != 'p' || parse_pace(demo, optarg) < 0)
-			return HW_EXIT_USAGE;
-	}
-	if (optind + 1 < argc) {
-		fprintf(stderr, "hostwatch demo: one directory only\n%s", usage);
-		return HW_EXIT_USAGE;
-	}
-	if (optind < argc)
-		demo->parent = argv[optind];
+	if (status >= 0)
+		return status;
+	demo->parent = operands.count ? operands.items[0] : parent && *parent ? parent : "/tmp";
+	demo->pace_ns = settings.pace_ns;
 	return -1;
 }
 

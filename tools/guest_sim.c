@@ -8,9 +8,9 @@
 #include <hostwatch/wire.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,133 +258,119 @@ static int run(struct sim *sim)
 
 /* ---- the command line ---- */
 
-static const char usage[] =
-	"usage: hostwatch guest-sim [OPTION]... CHANNEL\n"
-	"\n"
-	"Plays the guest of a virtiofs sink and prints what it is told. CHANNEL is unix:PATH or\n"
-	"hybrid-vsock:PATH:PORT.\n"
-	"\n"
-	"      --listen         wait for the host to connect (of a hybrid channel: play the VMM)\n"
-	"      --epoch HEX      the history seen last, with --seq\n"
-	"      --seq N          the last event seen\n"
-	"      --share NAME     ask for this share\n"
-	"      --code N         notify code, as the sink's notify_code\n"
-	"      --json           print JSON lines\n"
-	"      --exit-after N   end after N events\n"
-	"  -h, --help           this text\n";
-
-static const struct option long_options[] = {
-	{ "listen", no_argument, NULL, 'l' },
-	{ "epoch", required_argument, NULL, 'e' },
-	{ "seq", required_argument, NULL, 's' },
-	{ "share", required_argument, NULL, 'S' },
-	{ "code", required_argument, NULL, 'c' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "exit-after", required_argument, NULL, 'x' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+struct settings {
+	bool listen, json;
+	const char *epoch, *share;
+	uint64_t seq, code, exit_after;
 };
 
-static bool parse_number(const char *text, int base, uint64_t max, uint64_t *ret)
-{
-	char *end;
-	unsigned long long value;
+#define FIELD(member) .offset = offsetof(struct settings, member)
 
-	if (*text == '\0' || *text == '-' || *text == '+' || *text == ' ')
+static const struct hw_arg args[] = {
+	{ .name = "listen",
+	  .type = HW_ARG_FLAG,
+	  .help = "Wait for the host to connect; of a hybrid-vsock channel: play the VMM.",
+	  FIELD(listen) },
+	{ .name = "epoch",
+	  .type = HW_ARG_TEXT,
+	  .value = "HEX",
+	  .help = "The history seen last, with --seq.",
+	  FIELD(epoch) },
+	{ .name = "seq",
+	  .type = HW_ARG_NUMBER,
+	  .value = "N",
+	  .help = "The number of the last event seen, with --epoch.",
+	  FIELD(seq) },
+	{ .name = "share",
+	  .type = HW_ARG_TEXT,
+	  .value = "NAME",
+	  .help = "Ask for this share.",
+	  FIELD(share) },
+	{ .name = "code",
+	  .type = HW_ARG_NUMBER,
+	  .value = "N",
+	  .help = "Notify code, as the sink's notify_code.",
+	  FIELD(code),
+	  .min = HW_FRAME_CODE_MIN,
+	  .max = HW_FRAME_CODE_MAX },
+	{ .name = "json", .type = HW_ARG_FLAG, .help = "Print JSON lines.", FIELD(json) },
+	{ .name = "exit-after",
+	  .type = HW_ARG_NUMBER,
+	  .value = "N",
+	  .help = "End after N events.",
+	  FIELD(exit_after),
+	  .min = 1 },
+};
+
+const struct hw_command_line tool_guest_sim_line = {
+	.program = "hostwatch guest-sim",
+	.summary = "play the guest of a virtiofs sink and print its events",
+	.synopsis = "[OPTION]... CHANNEL",
+	.about = "Plays the guest of a virtiofs sink and prints the events it receives. CHANNEL is "
+		 "unix:PATH or hybrid-vsock:PATH:PORT.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operand = "CHANNEL",
+	.operands_min = 1,
+	.operands_max = 1,
+	.complete = HW_COMPLETE_ADDRESS,
+};
+
+static bool parse_epoch(const char *text, uint64_t *ret)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 16 || text[strspn(text, "0123456789abcdefABCDEF")])
 		return false;
-	errno = 0;
-	value = strtoull(text, &end, base);
-	if (errno != 0 || *end || value > max)
-		return false;
-	*ret = value;
+	*ret = strtoull(text, NULL, 16);
 	return true;
 }
 
-/* One option; false when its value is wrong. */
-static bool parse_option(struct sim *sim, int option, const char *value, bool *listen)
-{
-	uint64_t code = 0;
-
-	switch (option) {
-	case 'l':
-		*listen = true;
-		return true;
-	case 'j':
-		sim->json = true;
-		return true;
-	case 'S':
-		sim->share = value;
-		return strlen(value) <= HW_FRAME_SHARE_MAX;
-	case 'e':
-		return parse_number(value, 16, UINT64_MAX, &sim->epoch);
-	case 's':
-		return parse_number(value, 10, UINT64_MAX, &sim->seq);
-	case 'x':
-		return parse_number(value, 10, UINT64_MAX, &sim->exit_after);
-	case 'c':
-		if (!parse_number(value, 10, HW_FRAME_CODE_MAX, &code) || code < HW_FRAME_CODE_MIN)
-			return false;
-		sim->code = (uint32_t)code;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int complain(const char *what, const char *value)
+static int take_settings(struct sim *sim, const struct settings *settings, const char *channel)
 {
 	char quoted[300];
 
-	fprintf(stderr, "guest-sim: %s%s%s: see hostwatch guest-sim --help\n", what,
-		value ? " " : "",
-		value ? hw_quote(quoted, sizeof(quoted), value, strlen(value)) : "");
-	return -EINVAL;
+	if (settings->epoch && !parse_epoch(settings->epoch, &sim->epoch))
+		return hw_args_mistake(&tool_guest_sim_line,
+				       "--epoch: %s is not a hexadecimal number of at most 16 "
+				       "digits",
+				       hw_quote(quoted, sizeof(quoted), settings->epoch,
+						strlen(settings->epoch)));
+	if (settings->seq != 0 && sim->epoch == 0)
+		return hw_args_mistake(&tool_guest_sim_line, "--seq needs --epoch");
+	if (settings->share && strlen(settings->share) > HW_FRAME_SHARE_MAX)
+		return hw_args_mistake(&tool_guest_sim_line, "--share: a name has at most %u bytes",
+				       HW_FRAME_SHARE_MAX);
+	if (hw_guest_channel_parse(channel, settings->listen, &sim->channel) < 0)
+		return hw_args_mistake(&tool_guest_sim_line,
+				       "%s is not a channel (unix:PATH, hybrid-vsock:PATH:PORT)",
+				       hw_quote(quoted, sizeof(quoted), channel, strlen(channel)));
+	sim->seq = settings->seq;
+	sim->share = settings->share;
+	sim->code = (uint32_t)settings->code;
+	sim->json = settings->json;
+	sim->exit_after = settings->exit_after;
+	return -1;
 }
 
-/* 0, 1 when help was asked for, -EINVAL, which was told. */
-static int parse_arguments(struct sim *sim, int argc, char **argv)
+/* -1, or the exit status when there is nothing to do. */
+static int parse(struct sim *sim, int argc, char **argv)
 {
-	bool listen = false;
-	int option, index = 0;
+	struct settings settings = { .code = HW_FUSE_NOTIFY_FSNOTIFY };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_guest_sim_line, argc, argv, &settings, &operands);
 
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
-		if (option == 'h')
-			return 1;
-		if (option == '?')
-			return -EINVAL; /* getopt has told */
-		if (!parse_option(sim, option, optarg, &listen)) {
-			char what[64];
-
-			(void)snprintf(what, sizeof(what), "--%s: bad value",
-				       long_options[index].name);
-			return complain(what, optarg);
-		}
-	}
-	if (optind + 1 != argc)
-		return complain(optind == argc ? "which channel?" : "one channel only", NULL);
-	if (sim->epoch == 0 && sim->seq != 0)
-		return complain("--seq needs --epoch", NULL);
-	if (hw_guest_channel_parse(argv[optind], listen, &sim->channel) < 0)
-		return complain("no channel (unix:PATH, hybrid-vsock:PATH:PORT):", argv[optind]);
-	return 0;
+	return status >= 0 ? status : take_settings(sim, &settings, operands.items[0]);
 }
 
 int tool_guest_sim(int argc, char **argv)
 {
 	static struct sim sim;
-	int r;
+	int r, status = parse(&sim, argc, argv);
 
-	memset(&sim, 0, sizeof(sim));
-	sim.code = HW_FUSE_NOTIFY_FSNOTIFY;
-	sim.channel.listen_fd = -1;
+	if (status >= 0)
+		return status;
 	sim.line = HW_BUF_GROWING(HW_JSON_EVENT_MAX);
-	r = parse_arguments(&sim, argc, argv);
-	if (r != 0) {
-		if (r > 0)
-			(void)fputs(usage, stdout); /* as elsewhere, the end finds what failed */
-		return r > 0 ? 0 : HW_EXIT_USAGE;
-	}
 	r = run(&sim);
 	if (r == -EADDRINUSE)
 		fprintf(stderr, "guest-sim: something is there already where it is to listen\n");

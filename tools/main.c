@@ -10,87 +10,141 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PREFIX "hostwatch " /* of each tool's program */
+#define COMMANDS_MAX 2000u /* bytes of the list of commands */
+
+static const struct hw_command_line tool_explain_line = {
+	.program = "hostwatch explain",
+	.summary = "which watcher each filesystem would get, and why",
+};
+static const struct hw_command_line tool_status_line = {
+	.program = "hostwatch status",
+	.summary = "shares and receivers of the running daemon",
+};
+static const struct hw_command_line tool_switch_line = {
+	.program = "hostwatch switch",
+	.summary = "change the watcher of a running share",
+};
+static const struct hw_command_line tool_sync_line = {
+	.program = "hostwatch sync",
+	.summary = "wait until all earlier changes have been reported",
+};
+static const struct hw_command_line tool_tail_line = {
+	.program = "hostwatch tail",
+	.summary = "print what a socket sink sends",
+};
+static const struct hw_command_line tool_watch_line = {
+	.program = "hostwatch watch",
+	.summary = "print what happens in a directory, without a daemon",
+};
+
 static const struct tool {
-	const char *name;
-	const char *arguments;
-	const char *help;
+	const struct hw_command_line *line;
 	int (*run)(int argc, char **argv);
 } tools[] = {
-	{ "check", "FILE", "find every mistake in a configuration", tool_check },
-	{ "demo", "[DIR]", "change a directory while every watcher looks on, and compare",
-	  tool_demo },
-	{ "explain", "DIR", "which watcher each filesystem below DIR would get, and why",
-	  tool_explain },
-	{ "guest-sim", "ADDRESS", "play the guest of a virtiofs sink and print what it is told",
-	  tool_guest_sim },
-	{ "new-plugin", "KIND NAME", "begin a watcher or sink of your own", tool_new_plugin },
-	{ "plugin-check", "FILE", "run the conformance kit on a plugin", tool_plugin_check },
-	{ "plugins", "[NAME]", "plugins that are found, and their options", tool_plugins },
-	{ "status", "", "shares and receivers of the running daemon", tool_status },
-	{ "switch", "SHARE WATCHER", "change the watcher of a running share", tool_switch },
-	{ "sync", "SHARE", "wait until the stream tells all that happened before", tool_sync },
-	{ "tail", "ADDRESS", "print what a socket sink sends", tool_tail },
-	{ "watch", "DIR", "print what happens in a directory, without a daemon", tool_watch },
+	{ &tool_check_line, tool_check },
+	{ &tool_demo_line, tool_demo },
+	{ &tool_explain_line, tool_explain },
+	{ &tool_guest_sim_line, tool_guest_sim },
+	{ &tool_new_plugin_line, tool_new_plugin },
+	{ &tool_plugin_check_line, tool_plugin_check },
+	{ &tool_plugins_line, tool_plugins },
+	{ &tool_status_line, tool_status },
+	{ &tool_switch_line, tool_switch },
+	{ &tool_sync_line, tool_sync },
+	{ &tool_tail_line, tool_tail },
+	{ &tool_watch_line, tool_watch },
 };
 #define TOOL_COUNT (sizeof(tools) / sizeof(tools[0]))
 
-static void print_help(void)
+static const char *name_of(const struct tool *tool)
 {
-	printf("hostwatch: what happens to directories that a host shares with its guests\n\n"
-	       "usage: hostwatch COMMAND [OPTION]... [ARGUMENT]...\n\n");
-	for (size_t i = 0; i < TOOL_COUNT; i++)
-		printf("  %-12s %-14s %s\n", tools[i].name, tools[i].arguments, tools[i].help);
-	printf("\n  -h, --help     this text; behind a command: its options\n"
-	       "  -V, --version  the version\n\n"
-	       "See hostwatch(1); the daemon is hostwatchd(8).\n");
+	return tool->line->program + strlen(PREFIX);
 }
 
-static int unknown(const char *name)
+/* "  NAME  summary" for each, without the last line feed. */
+static void list_commands(char text[COMMANDS_MAX])
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < TOOL_COUNT && len < COMMANDS_MAX; i++)
+		len += (size_t)snprintf(text + len, COMMANDS_MAX - len, "%s  %-13s %s",
+					i ? "\n" : "", name_of(&tools[i]), tools[i].line->summary);
+}
+
+static int find_tool(const struct hw_command_line *line, const char *name, const struct tool **ret)
 {
 	const char *names[TOOL_COUNT], *meant;
 	char quoted[100];
 
-	for (size_t i = 0; i < TOOL_COUNT; i++)
-		names[i] = tools[i].name;
+	for (size_t i = 0; i < TOOL_COUNT; i++) {
+		names[i] = name_of(&tools[i]);
+		if (strcmp(name, names[i]) == 0) {
+			*ret = &tools[i];
+			return -1;
+		}
+	}
 	meant = hw_suggest(name, names, TOOL_COUNT);
-	hw_quote(quoted, sizeof(quoted), name, strlen(name));
-	if (meant)
-		fprintf(stderr, "hostwatch: %s: no such command, did you mean %s?\n", quoted,
-			meant);
-	else
-		fprintf(stderr, "hostwatch: %s: no such command: see hostwatch --help\n", quoted);
-	return HW_EXIT_USAGE;
+	return hw_args_mistake(line, "%s: no such command%s%s%s",
+			       hw_quote(quoted, sizeof(quoted), name, strlen(name)),
+			       meant ? ", did you mean " : "", meant ? meant : "",
+			       meant ? "?" : "");
 }
 
-static int run_tool(const struct tool *tool, int argc, char **argv)
+static int run_tool(const struct hw_command_line *line, int argc, char **argv)
 {
+	const struct tool *tool = NULL;
 	char name[32];
+	int status = find_tool(line, argv[0], &tool);
 
-	(void)snprintf(name, sizeof(name), "hostwatch %s", tool->name);
-	argv[0] = name; /* what getopt_long() puts before its messages */
+	if (status >= 0)
+		return status;
+	(void)snprintf(name, sizeof(name), "%s", tool->line->program);
+	argv[0] = name; /* getopt_long() prints it before its messages */
 	return tool->run(argc, argv);
+}
+
+/* hostwatch help [COMMAND] */
+static int help(const struct hw_command_line *line, int argc, char **argv)
+{
+	char option[] = "--help";
+	char *words[] = { argv[1], option, NULL };
+
+	if (argc > 2)
+		return hw_args_mistake(line, "help takes one command");
+	if (argc == 2)
+		return run_tool(line, 2, words);
+	hw_args_print_help(line);
+	return EXIT_SUCCESS;
 }
 
 static int run(int argc, char **argv)
 {
+	char commands[COMMANDS_MAX];
+	const struct hw_command_line line = {
+		.program = "hostwatch",
+		.synopsis = "COMMAND [OPTION]... [ARGUMENT]...",
+		.about = commands,
+		.footer = "COMMAND --help describes a command. See hostwatch(1); the daemon is "
+			  "hostwatchd(8).",
+		.has_version = true,
+	};
+	struct hw_operands operands;
+
+	list_commands(commands);
 	if (argc < 2) {
-		print_help();
+		fprintf(stderr, "usage: %s %s\n\n%s\n\nTry '%s --help'.\n", line.program,
+			line.synopsis, commands, line.program);
 		return HW_EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
-	    strcmp(argv[1], "help") == 0) {
-		print_help();
-		return EXIT_SUCCESS;
-	}
-	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
-		printf("hostwatch %s\n", HW_VERSION);
-		return EXIT_SUCCESS;
-	}
-	for (size_t i = 0; i < TOOL_COUNT; i++) {
-		if (strcmp(argv[1], tools[i].name) == 0)
-			return run_tool(&tools[i], argc - 1, argv + 1);
-	}
-	return unknown(argv[1]);
+	if (strcmp(argv[1], "help") == 0)
+		return help(&line, argc - 1, argv + 1);
+	if (argv[1][0] != '-')
+		return run_tool(&line, argc - 1, argv + 1);
+	int status = hw_args_parse(&line, 2, argv, NULL, &operands); /* options of its own */
+
+	return status >= 0 ? status : hw_args_mistake(&line, "COMMAND is missing");
 }
 
 int main(int argc, char **argv)

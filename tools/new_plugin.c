@@ -2,11 +2,11 @@
 /* hostwatch new-plugin watcher|sink NAME */
 #include "log.h"
 #include "skeleton.h"
+#include "suggest.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +16,17 @@
 
 #define NAME_MAX_BYTES 31u
 
-static const char usage[] =
-	"usage: hostwatch new-plugin watcher|sink NAME\n"
-	"\n"
-	"Makes a directory NAME with the smallest plugin of this kind: a source, a Makefile that "
-	"builds it\n"
-	"outside of hostwatch's tree, a README. It works, and passes `hostwatch plugin-check`.\n"
-	"\n"
-	"  -h, --help  this text\n";
+const struct hw_command_line tool_new_plugin_line = {
+	.program = "hostwatch new-plugin",
+	.summary = "begin a watcher or sink of your own",
+	.synopsis = "watcher|sink NAME",
+	.about = "Makes a directory NAME with the smallest plugin of this kind: a source file, a "
+		 "Makefile that builds it outside of hostwatch's source tree, and a README. The "
+		 "plugin works, and passes the conformance kit (hostwatch plugin-check).",
+	.operand = "watcher|sink NAME",
+	.operands_min = 2,
+	.operands_max = 2,
+};
 
 /* As the loader wants names, but not one that would be taken for an option. */
 static bool is_sound(const char *name)
@@ -94,29 +97,34 @@ static int write_all(const struct hw_skeleton *skeleton, const char *name)
 	return r;
 }
 
+static int refuse_kind(const char *kind)
+{
+	const char *kinds[] = { "watcher", "sink" }, *meant = hw_suggest(kind, kinds, 2);
+	char quoted[128];
+
+	return hw_args_mistake(&tool_new_plugin_line, "%s is neither watcher nor sink%s%s%s",
+			       hw_quote(quoted, sizeof(quoted), kind, strlen(kind)),
+			       meant ? ", did you mean " : "", meant ? meant : "",
+			       meant ? "?" : "");
+}
+
 static int make_plugin(const char *kind, const char *name)
 {
 	const struct hw_skeleton *skeleton = find_skeleton(kind);
 	char quoted[128];
 	int r;
 
-	if (!skeleton) {
-		fprintf(stderr, "hostwatch new-plugin: %s is neither watcher nor sink\n",
-			hw_quote(quoted, sizeof(quoted), kind, strlen(kind)));
-		return HW_EXIT_USAGE;
-	}
-	if (!is_sound(name)) {
-		fprintf(stderr,
-			"hostwatch new-plugin: %s is no name for a plugin: a-z, 0-9 and -, at "
-			"most %u\n",
-			hw_quote(quoted, sizeof(quoted), name, strlen(name)), NAME_MAX_BYTES);
-		return HW_EXIT_USAGE;
-	}
+	if (!skeleton)
+		return refuse_kind(kind);
+	if (!is_sound(name))
+		return hw_args_mistake(&tool_new_plugin_line,
+				       "%s is not a name for a plugin: a-z, 0-9 and -, at most %u "
+				       "characters, the first is not -",
+				       hw_quote(quoted, sizeof(quoted), name, strlen(name)),
+				       NAME_MAX_BYTES);
 	r = write_all(skeleton, name);
-	if (r < 0) {
-		fprintf(stderr, "hostwatch new-plugin: %s: %s\n", name, strerror(-r));
-		return HW_EXIT_FAILURE;
-	}
+	if (r < 0)
+		return hw_args_failure(&tool_new_plugin_line, "%s: %s", name, strerror(-r));
 	printf("%s/%s.c is the %s: `make -C %s check` builds and checks it\n", name, name, kind,
 	       name);
 	return EXIT_SUCCESS;
@@ -124,19 +132,8 @@ static int make_plugin(const char *kind, const char *name)
 
 int tool_new_plugin(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c = getopt_long(argc, argv, "h", options, NULL);
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_new_plugin_line, argc, argv, NULL, &operands);
 
-	if (c != -1) {
-		fputs(usage, c == 'h' ? stdout : stderr);
-		return c == 'h' ? EXIT_SUCCESS : HW_EXIT_USAGE;
-	}
-	if (argc - optind != 2) {
-		fputs(usage, stderr);
-		return HW_EXIT_USAGE;
-	}
-	return make_plugin(argv[optind], argv[optind + 1]);
+	return status >= 0 ? status : make_plugin(operands.items[0], operands.items[1]);
 }

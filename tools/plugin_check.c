@@ -38,7 +38,6 @@ int tool_plugin_check(int argc, char **argv)
 	(void)argc;
 	try_beside(argv);
 	(void)execv(HW_KITDIR "/" KIT, argv); /* returns when it is not there */
-	fprintf(stderr, "hostwatch plugin-check: cannot run " HW_KITDIR "/" KIT ": %s\n",
-		strerror(errno));
-	return HW_EXIT_FAILURE;
+	return hw_args_failure(&tool_plugin_check_line, "cannot run " HW_KITDIR "/" KIT ": %s",
+			       strerror(errno));
 }

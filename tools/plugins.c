@@ -4,19 +4,36 @@
 #include "option.h"
 #include "tool.h"
 
-#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"usage: hostwatch plugins [--path DIRS] [NAME]\n"
-	"\n"
-	"Lists the plugins that are found, or the options of one (a name, or the path of a .so "
-	"file).\n"
-	"\n"
-	"  -p, --path DIRS  directories, separated by colons, to search before the others\n"
-	"  -h, --help       this text\n";
+struct settings {
+	const char *path;
+};
+
+static const struct hw_arg args[] = {
+	{ .name = "path",
+	  .letter = 'p',
+	  .type = HW_ARG_TEXT,
+	  .value = "DIRS",
+	  .help = "Directories, separated by colons, to search before the others.",
+	  .offset = offsetof(struct settings, path),
+	  .complete = HW_COMPLETE_DIR },
+};
+
+const struct hw_command_line tool_plugins_line = {
+	.program = "hostwatch plugins",
+	.summary = "installed plugins and their options",
+	.synopsis = "[OPTION]... [NAME]",
+	.about = "Lists the installed plugins, or the options of one: NAME is its name, or the "
+		 "path of a .so file.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operands_max = 1,
+	.complete = HW_COMPLETE_PLUGIN,
+};
 
 static void print_option(const struct hw_option *option)
 {
@@ -92,25 +109,9 @@ static int run(const char *path, const char *name)
 
 int tool_plugins(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "path", required_argument, NULL, 'p' },
-		{ 0 },
-	};
-	const char *path = NULL;
-	int c;
+	struct settings settings = { 0 };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_plugins_line, argc, argv, &settings, &operands);
 
-	while ((c = getopt_long(argc, argv, "hp:", options, NULL)) != -1) {
-		if (c == 'p') {
-			path = optarg;
-			continue;
-		}
-		fputs(usage, c == 'h' ? stdout : stderr);
-		return c == 'h' ? EXIT_SUCCESS : HW_EXIT_USAGE;
-	}
-	if (argc - optind > 1) {
-		fputs(usage, stderr);
-		return HW_EXIT_USAGE;
-	}
-	return run(path, argv[optind]);
+	return status >= 0 ? status : run(settings.path, operands.count ? operands.items[0] : NULL);
 }

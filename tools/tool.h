@@ -5,6 +5,14 @@
 
 #include "args.h"
 
+/* Their command lines: program is "hostwatch NAME". */
+extern const struct hw_command_line tool_check_line;
+extern const struct hw_command_line tool_demo_line;
+extern const struct hw_command_line tool_guest_sim_line;
+extern const struct hw_command_line tool_new_plugin_line;
+extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */
+extern const struct hw_command_line tool_plugins_line;
+
 /* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);

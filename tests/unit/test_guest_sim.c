@@ -197,12 +197,13 @@ static void wrong_command_lines_are_refused(void **state)
 	} bad[] = {
 		{ { "tcp:1", NULL }, "\"tcp:1\"" },
 		{ { "--seq", "1", "unix:/x", NULL }, "--seq needs --epoch" },
-		{ { "--code=9", "unix:/x", NULL }, "--code: bad value \"9\"" },
-		{ { "--epoch=-1", "unix:/x", NULL }, "--epoch: bad value \"-1\"" },
+		{ { "--code=9", "unix:/x", NULL }, "--code: \"9\" is out of range" },
+		{ { "--epoch=-1", "unix:/x", NULL },
+		  "--epoch: \"-1\" is not a hexadecimal number" },
 		{ { "hybrid-vsock:/x", NULL }, "\"hybrid-vsock:/x\"" },
 		{ { "unix:", NULL }, "\"unix:\"" },
-		{ { "--listen", NULL }, "which channel?" },
-		{ { "unix:/x", "unix:/y", NULL }, "one channel only" },
+		{ { "--listen", NULL }, "CHANNEL is missing" },
+		{ { "unix:/x", "unix:/y", NULL }, "\"unix:/y\": unexpected argument" },
 	};
 	struct rig *rig = *state;
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch-plugin-check: the program behind `hostwatch plugin-check`. */
+#include "arguments.h"
 #include "guard.h"
 #include "kit.h"
 #include "log.h"
 #include "option.h"
+#include "standard.h"
 #include "tap.h"
 
 #include "tests/common/scratch.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,22 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
 #define ROUNDS 200u
-#define ROUNDS_MAX 1000000u
-
-static const char usage[] =
-	"usage: hostwatch plugin-check [OPTION]... FILE [KEY=VALUE]...\n"
-	"\n"
-	"Runs the conformance kit on a plugin with these settings and prints "
-	"what came of it (TAP).\n"
-	"\n"
-	"  -t, --traces DIR   where the traces of the event model are\n"
-	"  -m, --match GLOB   only traces with such a name\n"
-	"  -o, --only GLOB    only checks with such a name, besides the first three\n"
-	"  -r, --rounds N     how often it is started and stopped (200)\n"
-	"  -v, --verbose      what each check prints, also when it passes\n"
-	"  -h, --help         this text\n";
 
 enum hw_kit_verdict hw_kit_fail(const char *format, ...)
 {
@@ -67,29 +53,28 @@ struct hw_instance *hw_kit_instance(const struct hw_kit *kit, struct hw_loop *lo
 
 /* ---- settings ---- */
 
-static int add_setting(struct hw_kit *kit, const char *key, const char *value)
+static bool add_setting(struct hw_kit *kit, const char *key, const char *value)
 {
-	if (kit->count == HW_KIT_SETTINGS_MAX) {
-		fprintf(stderr, "hostwatch plugin-check: more than %u settings\n",
-			HW_KIT_SETTINGS_MAX);
-		return -E2BIG;
-	}
+	if (kit->count == HW_KIT_SETTINGS_MAX)
+		return false;
 	kit->settings[kit->count++] = (struct hw_setting){ key, value };
-	return 0;
+	return true;
 }
 
+/* -1, or an exit status. */
 static int parse_setting(struct hw_kit *kit, char *text)
 {
 	char *equals = strchr(text, '=');
 	char quoted[128];
 
-	if (!equals || equals == text || strlen(text) > HW_KIT_SETTING_MAX) {
-		fprintf(stderr, "hostwatch plugin-check: %s is no KEY=VALUE\n",
-			hw_quote(quoted, sizeof(quoted), text, strlen(text)));
-		return -EINVAL;
-	}
+	if (!equals || equals == text || strlen(text) > HW_KIT_SETTING_MAX)
+		return hw_args_mistake(&tool_plugin_check_line, "expected KEY=VALUE, got %s",
+				       hw_quote(quoted, sizeof(quoted), text, strlen(text)));
 	*equals = '\0';
-	return add_setting(kit, text, equals + 1);
+	if (!add_setting(kit, text, equals + 1))
+		return hw_args_mistake(&tool_plugin_check_line, "more than %u settings",
+				       HW_KIT_SETTINGS_MAX);
+	return -1;
 }
 
 static bool has_setting(const struct hw_kit *kit, const char *key)
@@ -108,25 +93,23 @@ static bool has_option(const struct hw_kit *kit, const char *key, uint32_t type)
 	return option && option->type == type;
 }
 
-/* Sinks that can listen do, so that receivers can come. */
-static int add_defaults(struct hw_kit *kit)
+/* Sinks that can listen do, so that receivers can come. False: too many settings. */
+static bool add_defaults(struct hw_kit *kit)
 {
 	static char address[PATH_MAX + 16];
-	int r = 0;
 
 	(void)snprintf(address, sizeof(address), "unix:%s/sock", kit->scratch);
 	if (kit->plugin->kind != HW_PLUGIN_SINK)
-		return 0;
+		return true;
 	if (has_option(kit, "listen", HW_OPTION_LIST) && !has_setting(kit, "listen") &&
 	    !has_setting(kit, "connect"))
 		return add_setting(kit, "listen", address);
-	if (has_option(kit, "channel", HW_OPTION_STRING) && !has_setting(kit, "channel")) {
-		r = add_setting(kit, "channel", address);
-		if (r == 0 && has_option(kit, "listen", HW_OPTION_BOOL) &&
-		    !has_setting(kit, "listen"))
-			r = add_setting(kit, "listen", "yes");
-	}
-	return r;
+	if (!has_option(kit, "channel", HW_OPTION_STRING) || has_setting(kit, "channel"))
+		return true;
+	if (has_option(kit, "listen", HW_OPTION_BOOL) && !has_setting(kit, "listen") &&
+	    !add_setting(kit, "listen", "yes"))
+		return false;
+	return add_setting(kit, "channel", address);
 }
 
 static enum hw_kit_verdict check_settings(struct hw_kit *kit, const void *arg)
@@ -140,7 +123,7 @@ static enum hw_kit_verdict check_settings(struct hw_kit *kit, const void *arg)
 		return HW_KIT_FAIL;
 	instance = hw_kit_instance(kit, loop, NULL);
 	if (!instance)
-		return hw_kit_fail("give KEY=VALUE behind the file's name");
+		return hw_kit_fail("give KEY=VALUE after the file's name");
 	r = hw_instance_open(instance);
 	if (r < 0)
 		printf("open() refuses them: %s\n", instance->reason);
@@ -175,15 +158,17 @@ static int prepare(struct hw_kit *kit, const char *file, const char *traces)
 
 	kit->path = realpath(file, NULL);
 	if (!kit->path) {
-		fprintf(stderr, "hostwatch plugin-check: %s: %s\n",
-			hw_quote(quoted, sizeof(quoted), file, strlen(file)), strerror(errno));
-		return -errno;
+		(void)hw_args_failure(&tool_plugin_check_line, "%s: %s",
+				      hw_quote(quoted, sizeof(quoted), file, strlen(file)),
+				      strerror(errno));
+		return -ENOENT;
 	}
 	kit->traces = find_traces(traces);
 	if (traces && !kit->traces) {
-		fprintf(stderr, "hostwatch plugin-check: %s: %s\n",
-			hw_quote(quoted, sizeof(quoted), traces, strlen(traces)), strerror(errno));
-		return -errno;
+		(void)hw_args_failure(&tool_plugin_check_line, "%s: %s",
+				      hw_quote(quoted, sizeof(quoted), traces, strlen(traces)),
+				      strerror(errno));
+		return -ENOENT;
 	}
 	kit->scratch = hw_scratch_create(parent && *parent == '/' ? parent : "/tmp");
 	return kit->scratch && chdir(kit->scratch) == 0 ? 0 : -EIO;
@@ -200,7 +185,7 @@ static void run_checks(struct hw_kit *kit, const char *only)
 	printf("# %s %s, a %s for ABI %u.%u\n", kit->plugin->name, kit->plugin->version,
 	       hw_plugin_kind_name(kit->plugin->kind), kit->plugin->abi_major,
 	       kit->plugin->abi_minor);
-	if (add_defaults(kit) < 0 ||
+	if (!add_defaults(kit) ||
 	    hw_tap_run(kit, "takes the settings given", check_settings, NULL) != HW_KIT_PASS)
 		return;
 	kit->only = only;
@@ -230,55 +215,26 @@ static int run(struct hw_kit *kit, const char *file, const char *traces, const c
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int parse_rounds(const char *text, unsigned *ret)
+static int check(int argc, char **argv)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	struct hw_kit_arguments arguments = { .rounds = ROUNDS };
+	struct hw_operands operands;
+	struct hw_kit kit = { 0 };
+	int status = hw_args_parse(&tool_plugin_check_line, argc, argv, &arguments, &operands);
 
-	if (*text < '0' || *text > '9' || *end || !value || value > ROUNDS_MAX) {
-		fprintf(stderr, "hostwatch plugin-check: --rounds is 1 to %u\n", ROUNDS_MAX);
-		return -EINVAL;
-	}
-	*ret = (unsigned)value;
-	return 0;
+	for (int i = 1; status < 0 && i < operands.count; i++)
+		status = parse_setting(&kit, operands.items[i]);
+	if (status >= 0)
+		return status;
+	kit.match = arguments.match;
+	kit.rounds = (unsigned)arguments.rounds;
+	kit.verbose = arguments.verbose;
+	return run(&kit, operands.items[0], arguments.traces, arguments.only);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "match", required_argument, NULL, 'm' },
-		{ "only", required_argument, NULL, 'o' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "traces", required_argument, NULL, 't' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ 0 },
-	};
-	struct hw_kit kit = { .rounds = ROUNDS };
-	const char *traces = NULL, *only = NULL;
-	int c;
-
+	hw_standard_begin();
 	(void)signal(SIGPIPE, SIG_IGN); /* readers that leave are errors of write() */
-	while ((c = getopt_long(argc, argv, "+hm:o:r:t:v", options, NULL)) != -1) {
-		if (c == 'm')
-			kit.match = optarg;
-		else if (c == 'o')
-			only = optarg;
-		else if (c == 't')
-			traces = optarg;
-		else if (c == 'v')
-			kit.verbose = true;
-		else if (c != 'r' || parse_rounds(optarg, &kit.rounds) < 0) {
-			fputs(usage, c == 'h' ? stdout : stderr);
-			return c == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
-		}
-	}
-	if (optind >= argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	for (int i = optind + 1; i < argc; i++)
-		if (parse_setting(&kit, argv[i]) < 0)
-			return EXIT_USAGE;
-	return run(&kit, argv[optind], traces, only);
+	return hw_standard_end(check(argc, argv));
 }
