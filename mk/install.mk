@@ -2,15 +2,12 @@
 # `make install`, into DESTDIR and prefix; other fragments install what they build.
 
 # The same as are built, and each into its place.
-install-programs: all $(wire_lib)
+install-programs: $(programs) $(modules)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(plugindir) $(DESTDIR)$(sinkdir)
 	install -m755 $(B)/hostwatch $(DESTDIR)$(bindir)
 	install -m755 $(B)/hostwatchd $(DESTDIR)$(sbindir)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
 	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
-	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(libdir)
-	install -m644 $(wildcard framework/include/hostwatch/*.h) $(DESTDIR)$(includedir)/hostwatch
-	install -m644 $(wire_lib) $(DESTDIR)$(libdir)
 
 #: make install    programs, plugins, headers, man pages, units; with DESTDIR and prefix (/usr/local)
 install: install-programs install-sdk install-packaging install-man

@@ -53,10 +53,11 @@ abi-keep:
 	$(CC) -std=c11 -I$(abi_dir) -o $(B)/layout tests/abi/layout.c
 	$(B)/layout > $(abi_dir)/layout.txt
 
-#: make install-sdk    headers, conformance kit and its traces
-install-sdk: $(kit_program)
-	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(kitdir)/conformance
-	install -m644 $(addprefix framework/include/hostwatch/,event.h plugin.h protocol.h) $(DESTDIR)$(includedir)/hostwatch
+#: make install-sdk    headers, libhostwatch-wire.a, conformance kit and its traces
+install-sdk: $(kit_program) $(wire_lib)
+	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(libdir) $(DESTDIR)$(kitdir)/conformance
+	install -m644 $(wildcard framework/include/hostwatch/*.h) $(DESTDIR)$(includedir)/hostwatch
+	install -m644 $(wire_lib) $(DESTDIR)$(libdir)
 	install -m755 $(kit_program) $(DESTDIR)$(kitdir)
 	install -m644 tests/conformance/*.trace $(DESTDIR)$(kitdir)/conformance
 

@@ -4,6 +4,8 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+command -v "${CC:=cc}" >/dev/null || CC=gcc
+
 # In a copy of the build: another prefix is built into a program.
 build() {
 	[ -d build ] || cp -Rp "$B" build
@@ -59,6 +61,77 @@ test_directories_of_plugins_can_be_chosen() {
 	[ -e there/w/polling.so ]
 	[ -e there/s/socket.so ]
 	contains "$(here/bin/hostwatch plugins)" polling
+}
+
+# Functions of the library that a header declares.
+functions_of() {
+	sed -nE '/^typedef/d; s/^(static inline )?[a-z].*[ *](hw_[a-z0-9_]+)\(.*/\2/p' "$1"
+}
+
+# A program outside of the tree, with an installation that it knows by pkg-config alone.
+test_a_program_links_what_is_installed() {
+	command -v pkg-config >/dev/null || skip "pkg-config is not installed"
+	build DESTDIR="$PWD/root" prefix=/usr install-sdk install-packaging
+	export PKG_CONFIG_PATH=$PWD/root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$PWD/root
+	headers=("$PWD"/root/usr/include/hostwatch/*.h)
+	equal "$(cd "$tree/framework/include/hostwatch" && ls)" "$(basename -a "${headers[@]}")"
+	{
+		for header in "${headers[@]}"; do
+			echo "#include <hostwatch/$(basename "$header")>"
+		done
+		echo 'typedef void (*function)(void);'
+		echo 'extern const function functions[];'
+		echo 'const function functions[] = {'
+		for header in "${headers[@]}"; do
+			functions_of "$header" | sed 's/.*/(function)&,/'
+		done
+		echo '};'
+		echo 'int main(void) { return functions[0] == 0; }'
+	} >all.c
+	grep -q hw_nl_parse all.c && grep -q hw_frame_decode all.c && grep -q hw_address_parse all.c
+	read -ra words < <(pkg-config --cflags --libs hostwatch)
+	"$CC" -std=c11 -Wall -Wextra -Wno-cast-function-type -Werror -o all all.c "${words[@]}" || fail "${words[*]}"
+	./all
+}
+
+# A program that does something with it, in a prefix of its own and without a sysroot.
+test_a_program_reads_json_lines_with_the_library() {
+	command -v pkg-config >/dev/null || skip "pkg-config is not installed"
+	build prefix="$PWD/here" install-sdk install-packaging
+	cat >read.c <<-'EOF'
+		#include <hostwatch/wire.h>
+		#include <stdio.h>
+		#include <string.h>
+
+		int main(void)
+		{
+			static char line[HW_JSON_REQUEST_MAX];
+			struct hw_json_message m;
+
+			while (fgets(line, sizeof(line), stdin))
+				if (!hw_json_parse_line(line, strcspn(line, "\n"), &m) && m.what == HW_JSON_EVENT)
+					printf("%s %.*s\n", hw_kind_name(m.event.kind), (int)m.event.path_len, m.event.path);
+			return 0;
+		}
+	EOF
+	read -ra words < <(PKG_CONFIG_PATH=$PWD/here/lib/pkgconfig pkg-config --cflags --libs hostwatch)
+	"$CC" -std=c11 -Wall -Wextra -Werror -o read read.c "${words[@]}" || fail "${words[*]}"
+	equal "create src/a.c" "$(./read <<<'{"seq":7,"time":1795363200123456789,"share":"srv","event":"create","type":"file","path":"src/a.c"}')"
+}
+
+# Alone, twice, in any C since C99, and in C++ where there is a compiler for it.
+test_every_header_stands_alone() {
+	build DESTDIR="$PWD/root" prefix=/usr install-sdk
+	for header in root/usr/include/hostwatch/*.h; do
+		name=$(basename "$header")
+		printf '#include <hostwatch/%s>\n#include <hostwatch/%s>\nint unit;\n' "$name" "$name" >one.c
+		for std in c99 c11 gnu11; do
+			"$CC" -std=$std -Wall -Wextra -Wpedantic -Werror -Iroot/usr/include -fsyntax-only one.c || fail "$name $std"
+		done
+		if command -v c++ >/dev/null; then
+			c++ -Wall -Wextra -Werror -Iroot/usr/include -fsyntax-only -x c++ one.c || fail "$name in C++"
+		fi
+	done
 }
 
 run_tests

@@ -12,6 +12,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum hw_transport {
 	HW_TRANSPORT_UNIX = 1,
 	HW_TRANSPORT_TCP,
@@ -51,5 +55,9 @@ bool hw_sockaddr_is_remote(const struct sockaddr *addr);
 /* What stands behind strerror(error) when a vsock address cannot be bound or connected to: what is
  * missing, in brackets, or "". */
 const char *hw_vsock_hint(int error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,6 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define HW_FRAME_HEADER_BYTES 16u
 #define HW_FRAME_EVENT_BYTES (16u + 64u) /* of an event frame before its paths */
 #define HW_FRAME_HELLO_BYTES (16u + 40u) /* of a hello frame before the share's name */
@@ -103,5 +107,9 @@ int hw_frame_decode(const void *buf, size_t len, uint32_t code, struct hw_frame 
  * one.
  */
 size_t hw_frame_find_hello(const void *buf, size_t len, uint32_t code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

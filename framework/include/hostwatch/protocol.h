@@ -119,8 +119,10 @@ struct hw_fuse_hello {
 
 enum hw_fuse_role { HW_FUSE_HOST = 1, HW_FUSE_GUEST = 2 };
 
+#ifndef __cplusplus
 _Static_assert(sizeof(struct hw_fuse_out_header) == 16, "wire format");
 _Static_assert(sizeof(struct hw_fuse_fsnotify_out) == 64, "wire format");
 _Static_assert(sizeof(struct hw_fuse_hello) == 40, "wire format");
+#endif
 
 #endif

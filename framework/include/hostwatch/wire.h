@@ -16,6 +16,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- buffers --------------------------------------------------------------------------------- */
 
 /*
@@ -220,5 +224,9 @@ int hw_nl_next_share(const struct hw_nl_message *hello, uint32_t *pos, struct hw
 #define HW_BELOW_MAX 2
 int hw_event_below(const struct hw_event *event, const char *below, uint32_t below_len,
 		   struct hw_event ret[HW_BELOW_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
