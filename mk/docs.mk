@@ -22,14 +22,24 @@ $(B)/man/%: $(B)/man/%.scd
 	scdoc < $< > $@.part
 	@mv $@.part $@
 
+# A page is installed with its program: that of the guest's agent by install-guest.
+guest_pages := $(filter %/hostwatch-guest.8,$(man_pages))
+host_pages := $(filter-out $(guest_pages),$(man_pages))
+define install_pages
+@for page in $(notdir $(1)); do \
+	install -Dm644 $(B)/man/$$page "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
+endef
+
 ifneq ($(scdoc),)
 man: $(man_pages)
-install-man: man
-	@for page in $(notdir $(man_pages)); do \
-		install -Dm644 $(B)/man/$$page "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
+install-man: $(host_pages)
+	$(call install_pages,$^)
+install-guest-man: $(guest_pages)
+	$(call install_pages,$^)
 else
-man install-man:
-	@echo "man pages are left out: scdoc is missing (apt-get install scdoc)"
+man install-man install-guest-man: no-scdoc
+no-scdoc:
+	@echo "make: scdoc is not installed, so the man pages are left out; 'make deps' installs it" >&2
 endif
 
 #: make check-docs, man   the manual against the programs; the pages into build/man/
@@ -37,4 +47,4 @@ endif
 check-docs: $(programs) $(modules) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)
 
-.PHONY: man install-man check-docs
+.PHONY: man install-man install-guest-man no-scdoc check-docs

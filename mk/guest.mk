@@ -20,11 +20,13 @@ all: $(guest_program)
 # The tests run the program itself.
 $(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
 
-#: make install-guest   the agent, its systemd unit and OpenRC script (in the guest)
-install-guest: $(guest_program) $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
+guest_docdir ?= $(prefix)/share/doc/hostwatch-guest
+
+#: make install-guest   the agent with its man page, systemd unit and OpenRC script (in the guest)
+install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
 	install -Dm755 $(guest_program) "$(DESTDIR)$(sbindir)/hostwatch-guest"
 	install -Dm644 $(B)/packaging/guest/hostwatch-guest.service "$(DESTDIR)$(unitdir)/hostwatch-guest.service"
 	install -Dm755 $(B)/packaging/guest/hostwatch-guest.initd "$(DESTDIR)$(sysconfdir)/init.d/hostwatch-guest"
-	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(docdir)/examples/guest.conf"
+	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(guest_docdir)/examples/guest.conf"
 
 .PHONY: install-guest

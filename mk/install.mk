@@ -9,17 +9,19 @@ install-programs: $(programs) $(modules)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
 	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
 
-#: make install    programs, plugins, headers, man pages, units; with DESTDIR and prefix (/usr/local)
+#: make install    programs, plugins, headers, man pages, units; with DESTDIR and prefix (/usr/local); not the guest's agent
 install: install-programs install-sdk install-packaging install-man
 
-# What an installation would put there goes, and directories of our name that are empty then.
-#: make uninstall  the same, away again
-uninstall:
+# Removes the files that the target $(remove) would install, and directories of our name that are empty then.
+#: make uninstall, uninstall-guest   remove them again
+uninstall: remove = install
+uninstall-guest: remove = install-guest
+uninstall uninstall-guest:
 	@rm -rf $(B)/installed
-	@$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(B)/installed)
+	@$(MAKE) --no-print-directory -s $(remove) DESTDIR=$(abspath $(B)/installed)
 	@cd $(B)/installed && find . ! -type d | while IFS= read -r f; do rm -f "$(abspath $(DESTDIR)/)/$$f"; done
 	@cd $(B)/installed && find . -depth -type d -path '*hostwatch*' | while IFS= read -r d; do \
 		[ ! -d "$(abspath $(DESTDIR)/)/$$d" ] || rmdir --ignore-fail-on-non-empty "$(abspath $(DESTDIR)/)/$$d"; done
 	@rm -rf $(B)/installed
 
-.PHONY: install install-programs uninstall
+.PHONY: install install-programs uninstall uninstall-guest

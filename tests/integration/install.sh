@@ -10,8 +10,8 @@ command -v "${CC:=cc}" >/dev/null || CC=gcc
 build() {
 	[ -d build ] || cp -Rp "$B" build
 	rm -rf build/test-logs build/ci-logs
-	make -s -C "$tree" B="$PWD/build" "$@" >made 2>&1 || {
-		cat made
+	make -s -C "$tree" B="$PWD/build" "$@" >made 2>errors || {
+		cat made errors
 		fail "make $*"
 	}
 }
@@ -27,11 +27,10 @@ test_destdir_gets_everything() {
 	equal "$(cd "$tree/sinks" && ls)" "$(cd root/usr/lib/hostwatch/sinks && ls | sed 's/\.so$//')"
 	[ -z "$(find root -type f -perm /022)" ] || fail "others may write"
 	if command -v scdoc >/dev/null; then
-		for page in "$tree"/docs/man/*.scd; do
-			page=$(basename "$page" .scd)
-			[ -s "root/usr/share/man/man${page##*.}/$page" ] || fail "no page $page"
-		done
+		equal "$(cd "$tree/docs/man" && ls | sed 's/\.scd$//' | grep -v '^hostwatch-guest\.')" \
+			"$(find root/usr/share/man -type f -printf '%f\n' | LC_ALL=C sort)" "man pages"
 	fi
+	[ -z "$(find root -name '*guest*' ! -name guest.h)" ] || fail "the agent's files belong to install-guest"
 	! grep -rl "$PWD" root/usr/lib/pkgconfig root/usr/lib/systemd || fail "DESTDIR is told"
 	if command -v pkg-config >/dev/null; then
 		equal /usr/lib/hostwatch/plugins \
@@ -45,6 +44,34 @@ test_destdir_gets_everything() {
 	build DESTDIR="$PWD/root" prefix=/usr uninstall
 	equal "" "$(find root ! -type d)"
 	equal "" "$(find root -name '*hostwatch*')"
+}
+
+test_the_agent_comes_with_its_page() {
+	build DESTDIR="$PWD/root" prefix=/usr sysconfdir=/etc install-guest
+	files="etc/init.d/hostwatch-guest
+usr/lib/systemd/system/hostwatch-guest.service
+usr/sbin/hostwatch-guest
+usr/share/doc/hostwatch-guest/examples/guest.conf"
+	if command -v scdoc >/dev/null; then
+		files="$files
+usr/share/man/man8/hostwatch-guest.8"
+	fi
+	equal "$files" "$(cd root && find . -type f -printf '%P\n' | LC_ALL=C sort)"
+	build DESTDIR="$PWD/root" prefix=/usr sysconfdir=/etc uninstall-guest
+	equal "" "$(find root ! -type d)"
+}
+
+# A PATH with everything but scdoc.
+test_without_scdoc_install_says_once_that_pages_are_missing() {
+	mkdir bin
+	IFS=: read -ra dirs <<<"$PATH"
+	for dir in "${dirs[@]}"; do
+		find "$dir" -maxdepth 1 ! -type d ! -name scdoc -exec ln -st bin {} + 2>/dev/null || :
+	done
+	PATH=$PWD/bin build DESTDIR="$PWD/root" prefix=/usr install install-guest
+	equal 1 "$(grep -c "scdoc is not installed, so the man pages are left out; 'make deps' installs it" errors)"
+	[ -x root/usr/bin/hostwatch ] && [ -x root/usr/sbin/hostwatch-guest ]
+	[ ! -e root/usr/share/man ]
 }
 
 test_plugins_are_found_where_they_were_installed() {
