@@ -45,7 +45,7 @@ $(B)/tests/kit/%.so: $(B)/obj/tests/kit/%.o
 	$(CC) $(LDFLAGS) -shared -o $@ $^
 tests-built: $(kit_flawed) $(B)/conformance
 
-#: make abi-keep   take over the headers of now as those of their ABI version (before its release only)
+#: make abi-keep   store the current headers as those of their ABI version (only before its release)
 abi_dir = tests/abi/$(hw_abi)
 abi-keep:
 	@mkdir -p $(abi_dir)/hostwatch $(B)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The addresses of sockets that carry events, as they stand in configurations and on command lines.
- */
+/* The addresses of sockets that carry events, as written in configurations and on command lines. */
 #ifndef HOSTWATCH_ADDRESS_H
 #define HOSTWATCH_ADDRESS_H
 
@@ -21,7 +20,7 @@ enum hw_transport {
 	HW_TRANSPORT_TCP,
 	HW_TRANSPORT_VSOCK,
 	HW_TRANSPORT_NETLINK, /* multicast to a group of NETLINK_USERSOCK */
-	HW_TRANSPORT_FD, /* handed over by the service manager */
+	HW_TRANSPORT_FD, /* passed by the service manager */
 };
 
 #define HW_ADDRESS_TEXT_MAX 127
@@ -37,23 +36,30 @@ struct hw_address {
 		struct sockaddr_in6 in6;
 		struct sockaddr_vm vm;
 	} to;
-	char text[HW_ADDRESS_TEXT_MAX + 1]; /* as configured: printable, NUL-terminated */
+	char text[HW_ADDRESS_TEXT_MAX + 1]; /* as configured; printable, NUL-terminated */
 };
 
 /*
- * unix:PATH, tcp:ADDR:PORT (numeric, or "localhost"; [ADDR] for IPv6), vsock:CID:PORT (CID "any" to
- * listen on all), netlink:GROUP, fd:NAME. -EINVAL, with what is wrong in *ret_error: static text.
+ * Parses one of
+ *
+ *	unix:PATH
+ *	tcp:ADDR:PORT (ADDR is numeric or "localhost"; [ADDR] for IPv6)
+ *	vsock:CID:PORT (CID "any" listens on all)
+ *	netlink:GROUP
+ *	fd:NAME
+ *
+ * Returns 0, or -EINVAL with a static message in *ret_error.
  */
 int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const char **ret_error);
 
-/* What follows "fd:". */
+/* Returns the part after "fd:". */
 const char *hw_address_fd_name(const struct hw_address *address);
 
-/* Whether an internet address reaches, or is reached from, other machines. */
+/* Returns true for an internet address that can be reached from other machines. */
 bool hw_sockaddr_is_remote(const struct sockaddr *addr);
 
-/* What stands behind strerror(error) when a vsock address cannot be bound or connected to: what is
- * missing, in brackets, or "". */
+/* Returns a hint to append to strerror(error) if binding or connecting a vsock address fails: the
+ * missing part in brackets, or "". */
 const char *hw_vsock_hint(int error);
 
 #ifdef __cplusplus

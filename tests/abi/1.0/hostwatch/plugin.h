@@ -6,21 +6,22 @@
  *
  *	HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = { HW_PLUGIN_HEADER(...), ... };
  *
- * Lifecycle of an instance; a * marks a callback that may be NULL:
+ * The life cycle of an instance; a * marks a callback that may be NULL:
  *
  *	load -> options -> open* -> start* -> armed ... -> stop* -> close*
  *	                   |        |
- *	                   |        acquires kernel objects; after it the daemon drops rights
- *	                   cross-checks options, touches no kernel object; `hostwatch check` ends
- *here
+ *	                   |        acquires kernel objects; the daemon drops privileges afterwards
+ *	                   checks options against each other, touches no kernel object;
+ *	                   `hostwatch check` ends here
  *
- * After a failed open() only close() is called; after a failed start(), stop() and close(). Both
- *must cope with an instance in any state, since the host zeroes it before open().
+ * If open() fails, only close() is called. If start() fails, stop() and close() are called. Both
+ * must accept an instance in any state; the host zeroes it before open().
  *
- * Threads: every callback of an instance runs on the host's loop thread. None may block, none may
- * start threads. The host's services may be called from callbacks only.
+ * Threads: the host calls every callback on its loop thread. A callback must not block or start
+ * threads. The host's services may be called from callbacks only.
  *
- * Errors: 0 or a count on success, a negative errno on failure; text goes through host->fail().
+ * Errors: functions return 0 or a count on success and a negative errno on failure. A message for
+ * the user is passed to host->fail().
  */
 #ifndef HOSTWATCH_PLUGIN_H
 #define HOSTWATCH_PLUGIN_H
@@ -43,27 +44,26 @@ enum hw_plugin_kind {
 
 /* ---- options ------------------------------------------------------------------------------- */
 
-/* The C type of the field that an option is written into stands behind each. */
+/* The types of options. The comments give the C type of the field that an option is written to. */
 enum hw_option_type {
 	HW_OPTION_BOOL = 1, /* uint32_t: yes/no, true/false, on/off, 1/0 */
 	HW_OPTION_NUMBER = 2, /* uint64_t */
-	HW_OPTION_DURATION =
-		3, /* uint64_t nanoseconds: 50ms, 1s, 2m, 500us; a bare number is refused */
+	HW_OPTION_DURATION = 3, /* uint64_t ns: 500us, 50ms, 1s, 2m; a bare number is in seconds */
 	HW_OPTION_SIZE = 4, /* uint64_t bytes: 4096, 64K, 16M, 1G (powers of 1024) */
 	HW_OPTION_STRING = 5, /* const char *, owned by the host, valid until close() */
 	HW_OPTION_ENUM = 6, /* uint32_t: index into `choices` ("a|b|c") */
-	HW_OPTION_LIST =
-		7, /* const char *: the key may stand several times; values joined with '\n' */
+	HW_OPTION_LIST = 7, /* const char *: the key may be repeated; values are joined with '\n' */
 };
 
-#define HW_OPTION_REQUIRED 0x1u /* no default: the key must be given */
-#define HW_OPTION_SHARE                                                                            \
-	0x2u /* STRING of a sink: a share that it serves; must be given when it serves several */
+#define HW_OPTION_REQUIRED 0x1u /* the key has no default and must be given */
+/* In a STRING of a sink: the value is the name of a share that the sink serves. The key must be
+ * given if the sink serves several shares. */
+#define HW_OPTION_SHARE 0x2u
 
 /* One configuration key. All strings are static. */
 struct hw_option {
 	const char *key; /* lower case, [a-z_]+ */
-	const char *value; /* the default, written as in the file; NULL: zero or NULL */
+	const char *value; /* the default, as written in the file; NULL: zero or NULL */
 	const char *choices; /* HW_OPTION_ENUM: "a|b|c"; else NULL */
 	const char *help; /* one sentence, no full stop */
 	uint64_t min, max; /* NUMBER, DURATION, SIZE: the accepted range, in the field's unit */
@@ -73,7 +73,7 @@ struct hw_option {
 	uint32_t reserved; /* 0 */
 };
 
-/* The offset of a field, which does not compile unless the field has the C type given. */
+/* The offset of a field. It does not compile unless the field has the given C type. */
 #define HW_FIELD(T, field, ctype)                                                                  \
 	((uint32_t)(offsetof(T, field) +                                                           \
 		    0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((T *)0)->field),      \
@@ -120,42 +120,41 @@ struct hw_option {
 #define HW_MS UINT64_C(1000000)
 #define HW_SEC UINT64_C(1000000000)
 
-/* ---- what a watcher tells ------------------------------------------------------------------ */
+/* ---- hints of a watcher -------------------------------------------------------------------- */
 
-/* Names a directory of the share to a watcher. Made by the host, opaque, never 0, never used twice.
- */
+/* Identifies a directory of the share. It is assigned by the host, opaque, never 0 and never
+ * reused. */
 typedef uint64_t hw_token;
-#define HW_NO_DIR                                                                                  \
-	((hw_token)0) /* in a move: outside the share. In lost() and scan(): the whole share */
+/* In a move: outside the share. In lost() and scan(): the whole share. */
+#define HW_NO_DIR ((hw_token)0)
 
 #define HW_HINT_CREATED 0x01u
 #define HW_HINT_DELETED 0x02u
 #define HW_HINT_MODIFIED 0x04u
 #define HW_HINT_ATTRIB 0x08u
 #define HW_HINT_CLOSE_WRITE 0x10u
-#define HW_HINT_MOVED 0x20u /* dir/name is where from, to_dir/to_name where to; alone in `what` */
+#define HW_HINT_MOVED 0x20u /* dir/name was renamed to to_dir/to_name; no other bit may be set */
 #define HW_HINT_GONE 0x40u /* `dir` itself was deleted, moved or unmounted; no name */
 
 /*
- * What the kernel said about one name in one directory. Several bits may be set when the kernel
- * merged several changes. Names are borrowed for the call: 1 to 255 bytes, no NUL, no slash. A
- * watcher need not know whether what it tells is still true: the host looks and decides.
+ * The kernel's report about one name in one directory. Several bits may be set if the kernel merged
+ * several changes. Names are borrowed for the call: 1 to 255 bytes, no NUL, no slash. A hint need
+ * not be up to date, because the host examines the entry itself.
  */
 struct hw_hint {
 	uint32_t struct_size; /* sizeof(struct hw_hint) */
 	uint32_t what; /* HW_HINT_* */
-	hw_token dir; /* HW_NO_DIR only in a move from outside */
-	hw_token to_dir; /* of a move: HW_NO_DIR when it left */
+	hw_token dir; /* HW_NO_DIR only in a move from outside the share */
+	hw_token to_dir; /* in a move; HW_NO_DIR if the entry left the share */
 	const char *name;
-	const char *to_name; /* of a move */
+	const char *to_name; /* in a move */
 	uint32_t name_len;
 	uint32_t to_name_len;
-	uint32_t
-		type; /* HW_TYPE_DIR, HW_TYPE_FILE for anything else, HW_TYPE_NONE when not known */
-	int32_t pid; /* who did it, 0 when not known; never leaves the host */
-	/* The entry's file handle as name_to_handle_at(2) gives it, where the kernel tells it: what
-	 * an inode that lost this name goes through is then not told of the one that has it now.
-	 * handle_len 0: not known. */
+	uint32_t type; /* HW_TYPE_DIR, HW_TYPE_FILE for any other type, HW_TYPE_NONE: not known */
+	int32_t pid; /* the process that made the change, 0 if not known; never leaves the host */
+	/* The entry's file handle, in the form of name_to_handle_at(2), if the kernel reports one.
+	 * With it the host can tell a change of an unlinked inode from a change of a new file with
+	 * the same name. handle_len is 0 if it is not known. */
 	const void *handle;
 	uint32_t handle_len;
 	int32_t handle_type;
@@ -165,51 +164,51 @@ struct hw_hint {
 struct hw_watcher_stats {
 	uint32_t struct_size;
 	uint32_t reserved;
-	uint64_t watches; /* kernel objects held: watches or marks */
+	uint64_t watches; /* kernel objects in use: watches or marks */
 	uint64_t kernel_events; /* records read from the kernel */
-	uint64_t overflows; /* times the kernel said it lost events */
+	uint64_t overflows; /* how often the kernel reported that it lost records */
 };
 
-/* What one scan asked for by scan() found. */
+/* The result of a scan that scan() requested. */
 struct hw_scan_result {
 	uint32_t struct_size;
 	uint32_t reserved;
-	uint64_t entries; /* entries looked at */
-	uint64_t changes; /* events that came of it */
-	uint64_t elapsed_ns; /* wall time from scan() to the end */
+	uint64_t entries; /* entries examined */
+	uint64_t changes; /* events reported */
+	uint64_t elapsed_ns; /* time from the call of scan() to the end of the scan */
 };
 
-/* ---- what a sink sees ---------------------------------------------------------------------- */
+/* ---- shares and receivers of a sink -------------------------------------------------------- */
 
 enum hw_share_state {
 	HW_SHARE_ARMING = 0,
 	HW_SHARE_ONLINE = 1,
-	HW_SHARE_OFFLINE = 2, /* its root is gone; it is watched for */
+	HW_SHARE_OFFLINE = 2, /* its root is gone; the host waits until it is back */
 };
 
-/* One share as a sink may see it. `name` is borrowed, NUL-terminated, valid until the sink's
- * close(). */
+/* Information about a share for a sink. `name` is borrowed, NUL-terminated, and valid until the
+ * sink's close(). */
 struct hw_share_info {
 	uint32_t struct_size;
 	uint32_t state; /* enum hw_share_state */
 	const char *name;
-	uint64_t epoch; /* random, not 0; another one means another history */
-	uint64_t seq; /* of the last event, 0 before the first */
+	uint64_t epoch; /* random, not 0; a new history has a new epoch */
+	uint64_t seq; /* sequence number of the last event, 0 before the first event */
 };
 
 /* One receiver of a sink, for `hostwatch status`. */
 struct hw_receiver {
 	uint32_t struct_size;
 	uint32_t reserved;
-	const char *name; /* printable: who it is */
+	const char *name; /* printable name of the receiver */
 	const char *share; /* "" for several */
-	uint64_t seq; /* the last event handed to it */
-	uint64_t dropped; /* times it fell off the journal and was told rescan */
+	uint64_t seq; /* the last event that was sent to it */
+	uint64_t dropped; /* how often it fell off the journal and was sent rescan */
 };
 
-struct hw_cursor; /* a place in a share's journal; owned by the sink that opened it */
-struct hw_snapshot; /* the tree at one moment; owned by the sink that opened it */
-struct hw_io; /* a file descriptor the host watches for the plugin */
+struct hw_cursor; /* a position in a share's journal; owned by the sink that opened it */
+struct hw_snapshot; /* the tree at one time; owned by the sink that opened it */
+struct hw_io; /* a file descriptor that the host watches for the plugin */
 struct hw_timer;
 
 /* ---- services of the host ------------------------------------------------------------------ */
@@ -218,148 +217,160 @@ enum hw_log_level { HW_LOG_ERROR = 0, HW_LOG_WARNING = 1, HW_LOG_INFO = 2, HW_LO
 
 #define HW_IO_READ 0x1u
 #define HW_IO_WRITE 0x2u
-#define HW_IO_HANGUP 0x4u /* reported only: the peer closed or the descriptor failed */
+#define HW_IO_HANGUP 0x4u /* always reported: the peer closed or the descriptor failed */
 
 /*
- * Called when the descriptor is ready. Handles at most `budget` records and returns how many it
- * handled; a full budget tells the host that input floods, and it waits up to 1 ms before the next
- * call, so that the kernel can queue a batch.
+ * Called when the descriptor is ready. Must handle at most `budget` records and return how many it
+ * handled. If it handled `budget` records, the host may wait up to 1 ms before the next call, so
+ * that the kernel can queue a batch.
  */
 typedef int hw_io_fn(void *self, struct hw_io *io, uint32_t events, uint32_t budget);
 typedef void hw_timer_fn(void *self, struct hw_timer *timer);
 
 /*
- * The host's side. `ctx` is the second argument of open() and the first of every service. Pointers
- * beyond struct_size are absent. Services of the other plugin kind return -ENOSYS (or do nothing).
+ * The services of the host. `ctx` is an argument of open() and the first argument of every service.
+ * Pointers beyond struct_size do not exist. Services for the other kind of plugin return -ENOSYS or
+ * do nothing.
  */
 struct hw_host {
 	uint32_t struct_size;
 	uint16_t abi_major, abi_minor;
 
-	/* One line for the log; text from outside must be escaped by the caller. */
+	/* Writes one line to the log. The caller must escape text that comes from outside. */
 	void (*log)(void *ctx, uint32_t level, const char *format, ...) HW_PRINTF(3, 4);
-	/* Keeps the text as the reason of the failure that the callback is about to return; returns
-	 * -|error|. An open() that finds several things wrong may call it for each: `hostwatch
-	 * check` tells them all, with the line of the setting whose key the text begins with. A
-	 * probe() that succeeds may say how it would watch there, with error 0. */
+	/* Stores the message as the reason of the failure that the callback is about to return.
+	 * Returns -|error|. open() may call it once for each mistake that it finds; `hostwatch
+	 * check` prints all of them. If the message begins with a key, it is printed with the line
+	 * of that setting. A probe() that succeeds may call it with error 0, to describe how the
+	 * watcher would watch the directory. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
-	/* CLOCK_MONOTONIC, as of this turn of the loop. */
+	/* Returns the time of CLOCK_MONOTONIC. */
 	uint64_t (*now_ns)(void *ctx);
-	/* Watches fd, which stays the plugin's and must be removed before it is closed. `arg` is
-	 * passed to fn as self. Events HW_IO_READ | HW_IO_WRITE, 0 to rest. Returns 0, -ENOMEM,
-	 * -EINVAL, -EEXIST. */
+	/* Watches fd, which still belongs to the plugin. Call io_del before closing it. `arg` is
+	 * passed to fn as self. `events` is HW_IO_READ | HW_IO_WRITE, or 0 to pause. Returns 0,
+	 * -ENOMEM, -EINVAL, -EEXIST. */
 	int (*io_add)(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *arg,
 		      struct hw_io **ret);
 	void (*io_set)(void *ctx, struct hw_io *io, uint32_t events);
-	void (*io_del)(void *ctx, struct hw_io *io); /* NULL is fine; no callback comes after it */
-	/* A timer that is not set. timer_set: fires once after delay_ns (1 ms steps, rounded up); 0
-	 * disarms. */
+	void (*io_del)(void *ctx, struct hw_io *io); /* NULL is allowed; fn is not called again */
+	/* Creates a timer that is not armed. After timer_set it expires once after delay_ns, which
+	 * is rounded up to 1 ms; a delay of 0 disarms it. */
 	int (*timer_add)(void *ctx, hw_timer_fn *fn, void *arg, struct hw_timer **ret);
 	void (*timer_set)(void *ctx, struct hw_timer *timer, uint64_t delay_ns);
 	void (*timer_del)(void *ctx, struct hw_timer *timer);
 
 	/* -- watchers -- */
-	/* Something happened. May call watch_dir() and forget_dir() of the same instance before it
-	 * returns. A hint with a bad name or a token that was forgotten is ignored. */
+	/* Passes a hint to the host, which may call watch_dir() and forget_dir() of the same
+	 * instance before it returns. The host ignores a hint with an invalid name or a forgotten
+	 * token. */
 	void (*hint)(void *ctx, const struct hw_hint *hint);
-	/* The kernel lost events in this directory, or HW_NO_DIR: anywhere. The host compares with
-	 * the disk. */
+	/* Reports that the kernel lost records about this directory (HW_NO_DIR: about any
+	 * directory). The host scans. */
 	void (*lost)(void *ctx, hw_token dir);
-	/* Compare this directory and all below it (HW_NO_DIR: the whole share) with the disk. One
-	 * scan at a time: -EBUSY while one runs. scanned() follows. */
+	/* Lists this directory and all directories below it (HW_NO_DIR: the whole share), compares
+	 * them with the tree and reports the differences. The host calls scanned() at the end,
+	 * possibly before scan() returns. -EBUSY while another scan is running. */
 	int (*scan)(void *ctx, hw_token dir);
 
 	/* -- sinks -- */
-	/* The shares this sink serves are 0 .. share_count() - 1; the number does not change. */
+	/* The shares that this sink serves have the numbers 0 to share_count() - 1. The count does
+	 * not change. */
 	uint32_t (*share_count)(void *ctx);
 	int (*share_info)(void *ctx, uint32_t share, struct hw_share_info *ret); /* -ENOENT */
-	/* A cursor behind event `after` of `epoch`; epoch 0: behind the newest event. -ESTALE: the
-	 * journal no longer (or never) held what follows `after`. */
+	/* Opens a cursor at the event that follows event `after` of `epoch`. If epoch is 0, the
+	 * cursor is after the newest event. -ESTALE if the journal does not hold the events that
+	 * follow `after`. */
 	int (*cursor_open)(void *ctx, uint32_t share, uint64_t epoch, uint64_t after,
 			   struct hw_cursor **ret);
-	/* 1 and the next event, 0 when there is none yet (ready() will be called), -ESTALE when the
-	 * cursor fell off the journal: tell the receiver rescan, then cursor_seek(). Event memory
-	 * is valid until the next call. */
+	/* Returns 1 and the next event, whose memory is valid until the next call. Returns 0 if
+	 * there are no more events; ready() will be called. Returns -ESTALE if the journal has
+	 * overwritten events that the cursor has not read; the sink must then send rescan to the
+	 * receiver and call cursor_seek(). */
 	int (*cursor_next)(void *ctx, struct hw_cursor *cursor, struct hw_event *ret);
-	/* The receiver has everything up to this event: counts as its lag in status. */
+	/* Acknowledges that the receiver has all events up to `seq`, which cursor_next() must have
+	 * returned before. */
 	void (*cursor_done)(void *ctx, struct hw_cursor *cursor, uint64_t seq);
-	/* Moves behind the newest event and returns its sequence number. */
+	/* Moves the cursor after the newest event and returns the sequence number of that event. */
 	uint64_t (*cursor_seek)(void *ctx, struct hw_cursor *cursor);
-	void (*cursor_close)(void *ctx, struct hw_cursor *cursor); /* NULL is fine */
-	/* The whole tree as create events, parents first, in path order, as it stood after event
-	 * *ret_seq. -EAGAIN while the share is arming or offline, -ENOMEM. */
+	void (*cursor_close)(void *ctx, struct hw_cursor *cursor); /* NULL is allowed */
+	/* Opens the whole tree as create events, parents first, in path order, in its state after
+	 * event *ret_seq. -EAGAIN while the share is arming or offline, -ENOMEM. */
 	int (*snapshot_open)(void *ctx, uint32_t share, struct hw_snapshot **ret,
 			     uint64_t *ret_seq);
-	int (*snapshot_next)(void *ctx, struct hw_snapshot *snapshot,
-			     struct hw_event *ret); /* 1 or 0 at the end */
-	void (*snapshot_close)(void *ctx, struct hw_snapshot *snapshot); /* NULL is fine */
-	/* Called from status(): one row of `hostwatch status`. */
+	/* Returns 1 and the next event, or 0 at the end. */
+	int (*snapshot_next)(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret);
+	void (*snapshot_close)(void *ctx, struct hw_snapshot *snapshot); /* NULL is allowed */
+	/* Called from status(): adds one receiver to the output of `hostwatch status`. */
 	void (*receiver)(void *ctx, const struct hw_receiver *receiver);
-	/* A descriptor that the service manager passed in under this name
-	 * (sd_listen_fds_with_names(3)): borrowed, the plugin dups it. -ENOENT. */
+	/* Returns the file descriptor that the service manager passed under this name
+	 * (sd_listen_fds_with_names(3)). It is borrowed; the plugin must dup(2) it to keep it.
+	 * -ENOENT if there is none. */
 	int (*activation_fd)(void *ctx, const char *name);
 };
 
-/* ---- the plugin's side --------------------------------------------------------------------- */
+/* ---- the plugin ---------------------------------------------------------------------------- */
 
-/* Hints come in the order of the changes, none merged with an older one, so the last hint about a
- * name is the truth. Without it the host looks at the disk for every hint. */
+/* Hints arrive in the order of the changes, and no hint was merged into an older one, so the last
+ * hint about a name is correct. Without this flag the host examines the entry of every hint. */
 #define HW_PLUGIN_ORDERED 0x1u
-/* The watcher gives no hints and only asks for scans: the host keeps what it needs to tell a
- * deleted entry from one that moved out. */
+/* The watcher gives no hints and only requests scans. The host then stores the data that it needs
+ * to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
 
 struct hw_plugin {
 	uint64_t magic; /* HW_PLUGIN_MAGIC */
 	uint32_t struct_size; /* sizeof(struct hw_plugin) */
-	uint16_t abi_major; /* HW_ABI_MAJOR: must equal the host's */
-	uint16_t abi_minor; /* HW_ABI_MINOR it was built with */
+	uint16_t abi_major; /* HW_ABI_MAJOR; must be equal to that of the host */
+	uint16_t abi_minor; /* HW_ABI_MINOR with which the plugin was built */
 	uint32_t kind; /* enum hw_plugin_kind */
 	uint32_t flags; /* HW_PLUGIN_* */
-	uint32_t instance_size; /* bytes the host allocates and zeroes for each instance, at most 1
-				   MiB */
+	uint32_t instance_size; /* the host allocates and zeroes an instance; at most 1 MiB */
 	uint32_t option_count;
-	uint64_t capabilities; /* 1 << CAP_*: kept after start() when the daemon runs as root */
+	uint64_t capabilities; /* 1 << CAP_*; kept after start() if the daemon runs as root */
 	const char *name; /* [a-z0-9-]{1,31} */
 	const char *version;
 	const char *summary; /* one line */
 	const struct hw_option *const *options; /* option_count pointers */
 
-	/* Checks options against each other. Keeps host and ctx, which outlive the instance. */
+	/* Checks options against each other. Stores host and ctx, which are valid longer than the
+	 * instance. */
 	int (*open)(void *self, const struct hw_host *host, void *ctx);
 	int (*start)(void *self);
 	void (*stop)(void *self);
 	void (*close)(void *self);
 
 	/* -- watchers -- */
-	/* After start(): 0 when changes below this directory's filesystem can be seen, else a
-	 * negative errno with the reason in fail(). dirfd is O_PATH, borrowed for the call. Leaves
-	 * no trace. */
+	/* Returns 0 if changes on this directory's filesystem can be detected, otherwise a negative
+	 * errno with the reason in fail(). Called after start(). Has no side effects. dirfd was
+	 * opened with O_PATH and is borrowed for the call. */
 	int (*probe)(void *self, int dirfd);
-	/* A directory belongs to the share; called before it is listed, so that no change is missed
-	 * between. dirfd is O_PATH or better, borrowed for the call. -ENOSPC, -EMFILE: no more
-	 * watches; -EOPNOTSUPP, -ENODEV, -EXDEV, -EEXIST: not here: the host gives this directory
-	 * and all below it to the next watcher. -ENOENT: it is gone already. */
+	/* Starts to watch a directory. Called before the directory is listed, so that no change
+	 * between the two is missed. dirfd was opened with O_PATH or with more access and is
+	 * borrowed for the call. Return -ENOSPC or -EMFILE if no more watches are available, and
+	 * -EOPNOTSUPP, -ENODEV, -EXDEV or -EEXIST if this directory cannot be watched: the host
+	 * then gives it and all directories below it to the next watcher. Return -ENOENT if the
+	 * directory is gone. */
 	int (*watch_dir)(void *self, hw_token dir, int dirfd);
-	/* The directory left the share, or another watcher takes it: no hint about it after this
-	 * call. */
+	/* Stops watching a directory, because it left the share or another watcher takes over. The
+	 * watcher must not send a hint about it after this call. */
 	void (*forget_dir)(void *self, hw_token dir);
-	/* A barrier: hands over, now, everything that the kernel has queued, waits for nothing and
-	 * joins what can be joined; a watcher that scans asks for one. Returns 0, or 1 when it will
-	 * call scan(). */
+	/* A barrier: passes on everything that the kernel has queued, at once and without waiting,
+	 * and joins the halves of renames that are there. A watcher that scans requests a scan.
+	 * Returns 1 if it is going to call scan(), otherwise 0. */
 	int (*flush)(void *self);
-	void (*scanned)(void *self, const struct hw_scan_result *result); /* the end of a scan() */
+	/* A scan that this watcher requested has ended. */
+	void (*scanned)(void *self, const struct hw_scan_result *result);
 	void (*stats)(void *self, struct hw_watcher_stats *ret);
 
 	/* -- sinks -- */
-	/* The journal of this share has more, or the share's state or epoch changed: called after
-	 * each turn of the loop in which that happened, also while the sink has not drawn
-	 * everything. */
+	/* The journal of this share has more events, or the state or epoch of the share changed.
+	 * Called at the end of each loop iteration in which that happened, even if the sink has not
+	 * fetched all earlier events. */
 	void (*ready)(void *self, uint32_t share);
 	/* Calls host->receiver() once for each receiver. */
 	void (*status)(void *self);
-	/* The daemon is stopping: sends what it can without waiting. Returns 1 while bytes are
-	 * queued, 0 when done. */
+	/* The daemon is stopping. Sends as much as possible without waiting. Returns 1 while unsent
+	 * bytes are left, and 0 when done. */
 	int (*drain)(void *self);
 };
 
