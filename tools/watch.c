@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch watch: one directory, no daemon, no configuration. */
-#include "auto.h"
+#include "candidates.h"
 #include "loader.h"
 #include "log.h"
 #include "option.h"
@@ -214,58 +214,6 @@ static int watch_signals(struct watch *w)
 
 /* ---- the share ---- */
 
-static int add_watcher(struct watch *w, const char *name)
-{
-	struct hw_setting interval = { .key = "interval", .value = w->interval };
-	const struct hw_module *module;
-	struct hw_option_table table;
-	struct hw_instance *instance;
-	int r = hw_loader_load(w->loader, HW_PLUGIN_WATCHER, name, NULL, &module);
-
-	if (r < 0)
-		return r;
-	table = (struct hw_option_table){ module->plugin.options, module->plugin.option_count };
-	r = hw_instance_create(w->loop, &module->plugin, name, &interval,
-			       w->interval && hw_option_find(&table, "interval"), NULL, &instance);
-	if (r < 0)
-		return r;
-	r = hw_share_add_watcher(w->share, instance);
-	if (r < 0)
-		hw_instance_destroy(instance);
-	return r;
-}
-
-static int add_auto(struct watch *w)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < hw_auto_watcher_count && r == 0; i++)
-		r = add_watcher(w, hw_auto_watchers[i]);
-	return r;
-}
-
-/* What was named, then polling for what that cannot watch. */
-static int add_named(struct watch *w)
-{
-	const char *fallback = hw_auto_watchers[hw_auto_watcher_count - 1], *last = "";
-	char *list = strdup(w->watchers), *rest = NULL;
-	int r = list ? 0 : -ENOMEM;
-
-	for (char *name = list ? strtok_r(list, ", ", &rest) : NULL; name && r == 0;
-	     name = strtok_r(NULL, ", ", &rest)) {
-		r = strcmp(name, "auto") == 0 ? add_auto(w) : add_watcher(w, name);
-		last = name;
-	}
-	if (r == 0 && !*last) {
-		hw_error("--watcher: no name is given");
-		r = -EINVAL;
-	}
-	if (r == 0 && strcmp(last, "auto") != 0 && strcmp(last, fallback) != 0)
-		r = add_watcher(w, fallback);
-	free(list);
-	return r;
-}
-
 static int make_share(struct watch *w)
 {
 	struct hw_share_config config = {
@@ -281,7 +229,7 @@ static int make_share(struct watch *w)
 	int r = hw_share_create(w->loop, &config, &w->share);
 
 	if (r == 0)
-		r = add_named(w);
+		r = hw_candidates_add(w->share, w->loop, w->loader, w->watchers, w->interval);
 	if (r == 0)
 		r = hw_share_listen(w->share, on_ready, w);
 	return r;

@@ -32,36 +32,45 @@ static int probe(struct hw_watcher *watcher, int dirfd)
 {
 	int r = hw_arm_start_watcher(watcher);
 
-	if (r == 0)
-		r = hw_instance_probe(watcher->instance, dirfd);
-	if (r == 0)
-		watcher->instance->reason[0] = '\0'; /* how it watches is no reason for later */
-	return r;
+	return r == 0 ? hw_instance_probe(watcher->instance, dirfd) : r;
 }
 
-static void add_why(struct hw_share *share, const struct hw_watcher *watcher, int error)
+uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,
+		    void *arg)
 {
-	size_t len = strlen(share->why);
-
-	snprintf(share->why + len, sizeof(share->why) - len, "%s%s: %s", len ? "; " : "",
-		 watcher->instance->name, reason_of(watcher, error));
-}
-
-/* The first candidate that works for this directory's filesystem; HW_WATCHER_NONE. */
-static uint8_t choose(struct hw_share *share, int dirfd, bool explain)
-{
-	for (uint8_t i = 0; i < share->order_count; i++) {
-		struct hw_watcher *watcher = &share->watchers[share->order[i]];
+	for (; rank < share->order_count; rank++) {
+		struct hw_watcher *watcher = &share->watchers[share->order[rank]];
 		int r = probe(watcher, dirfd);
 
 		if (r == 0)
-			return watcher->index;
-		if (explain)
-			add_why(share, watcher, r);
+			break;
 		hw_debug("share %s: %s cannot watch here: %s", share->name, watcher->instance->name,
 			 reason_of(watcher, r));
+		if (refused)
+			refused(arg, watcher, reason_of(watcher, r));
 	}
-	return HW_WATCHER_NONE;
+	return rank;
+}
+
+static void add_why(void *arg, const struct hw_watcher *watcher, const char *reason)
+{
+	struct hw_share *share = arg;
+	size_t len = strlen(share->why);
+
+	snprintf(share->why + len, sizeof(share->why) - len, "%s%s: %s", len ? "; " : "",
+		 watcher->instance->name, reason);
+}
+
+/* The first candidate that works for this directory's filesystem; HW_WATCHER_NONE. */
+static uint8_t choose(struct hw_share *share, int dirfd, hw_arm_refused_fn *refused)
+{
+	uint8_t rank = hw_arm_next(share, 0, dirfd, refused, share);
+
+	if (rank == share->order_count)
+		return HW_WATCHER_NONE;
+	/* How it watches is no reason for later. */
+	share->watchers[share->order[rank]].instance->reason[0] = '\0';
+	return share->order[rank];
 }
 
 /* Place in the order; order_count when it is not a candidate (any more). */
@@ -79,7 +88,7 @@ int hw_arm_choose(struct hw_share *share)
 	char quoted[300];
 
 	share->why[0] = '\0';
-	uint8_t first = choose(share, share->disk.root, true);
+	uint8_t first = choose(share, share->disk.root, add_why);
 
 	if (first == HW_WATCHER_NONE) {
 		hw_error("share %s: no watcher works for %s: %s", share->name,
@@ -97,13 +106,14 @@ int hw_arm_choose(struct hw_share *share)
 	return 0;
 }
 
-static void complain(struct hw_share *share, struct hw_watcher *watcher, uint32_t dir, int error)
+/* `next`: rank of the one that takes over. */
+static void complain(struct hw_share *share, struct hw_watcher *watcher, uint32_t dir, uint8_t next,
+		     const char *reason)
 {
 	char quoted[300];
 	size_t len = 0;
 	const char *path =
 		hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
-	uint8_t next = (uint8_t)(rank(share, watcher->index) + 1);
 
 	if (watcher->complained)
 		return;
@@ -111,8 +121,7 @@ static void complain(struct hw_share *share, struct hw_watcher *watcher, uint32_
 	bool last = next >= share->order_count;
 
 	hw_warning("share %s: %s cannot watch %s: %s; %s%s", share->name, watcher->instance->name,
-		   hw_quote(quoted, sizeof(quoted), path ? path : "", len),
-		   reason_of(watcher, error),
+		   hw_quote(quoted, sizeof(quoted), path ? path : "", len), reason,
 		   last ? "nobody watches it" : share->watchers[share->order[next]].instance->name,
 		   last ? "" : " takes over there");
 }
@@ -126,7 +135,7 @@ static uint8_t first_rank(struct hw_share *share, uint32_t dir, int dirfd, bool 
 	uint8_t above = 0, first;
 
 	if (fs->watcher == HW_WATCHER_NONE)
-		fs->watcher = choose(share, dirfd, false);
+		fs->watcher = choose(share, dirfd, NULL);
 	first = rank(share, fs->watcher);
 	if (dir != HW_ROOT && !anew && hw_tree_entry(&share->tree, e->parent)->fs == e->fs)
 		above = rank(share, hw_tree_entry(&share->tree, e->parent)->watcher);
@@ -266,7 +275,9 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 	hw_token token = hw_tree_token(&share->tree, dir);
 	uint8_t old = e->watcher;
 
-	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i++) {
+	uint8_t next;
+
+	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i = next) {
 		struct hw_watcher *watcher = &share->watchers[share->order[i]];
 
 		if (watcher->index == old)
@@ -287,7 +298,8 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			return -ESTALE;
 		if (r == -ENOENT)
 			return r;
-		complain(share, watcher, dir, r);
+		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
+		complain(share, watcher, dir, next, reason_of(watcher, r));
 	}
 	/* While another watcher takes over, the one before may have it still, or take it again. */
 	if (old == HW_WATCHER_NONE && !share->scan.rearm)

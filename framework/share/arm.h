@@ -15,6 +15,14 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew);
 void hw_arm_forget(struct hw_share *share, uint32_t dir);
 /* Starts a candidate that is idle. 0 or the error; the reason is in watcher->instance->reason. */
 int hw_arm_start_watcher(struct hw_watcher *watcher);
+/*
+ * The decision which watcher gets a directory, here and in a survey: the rank of the first
+ * candidate, from `rank` on, that starts and whose probe() accepts the filesystem of dirfd;
+ * share->order_count when none does. `refused` (NULL: nothing) is called for each that does not.
+ */
+typedef void hw_arm_refused_fn(void *arg, const struct hw_watcher *watcher, const char *reason);
+uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,
+		    void *arg);
 /* Picks the watcher of the root's filesystem and writes share->why. -ENODEV when there is none. */
 int hw_arm_choose(struct hw_share *share);
 /* If this directory is the top of a subtree of its watcher, scans of the watcher begin there. Call

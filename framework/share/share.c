@@ -466,13 +466,18 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	return 0;
 }
 
+int hw_share_open(struct hw_share *share)
+{
+	int r = hw_disk_open_root(&share->disk, share->path);
+
+	return r == 0 ? hw_arm_choose(share) : r;
+}
+
 int hw_share_start(struct hw_share *share)
 {
 	struct hw_stat stat;
-	int r = hw_disk_open_root(&share->disk, share->path);
+	int r = hw_share_open(share);
 
-	if (r == 0)
-		r = hw_arm_choose(share);
 	if (r == 0)
 		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
 	if (r < 0)

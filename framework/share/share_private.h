@@ -178,6 +178,9 @@ static inline bool hw_share_has_doubts(const struct hw_share *share)
 }
 
 /* share.c */
+/* The first step of a start, and of a survey: opens the root and finds its watcher. As
+ * hw_share_start(). */
+int hw_share_open(struct hw_share *share);
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 void hw_share_kick(struct hw_share *share); /* makes sure that a turn ends */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
