@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sink-minimal: a sink that writes a line for each event to the end of a file. Events wait in the
- * host's journal; a sink draws them through a cursor, one for each receiver, at the speed of that
- * receiver. hostwatch-plugin(3) has the contract of every callback.
+ * sink-minimal: a sink that appends one line for each event to a file. The events are in the host's
+ * journal. A sink reads them through cursors, one for each receiver, at the speed of that receiver.
+ * hostwatch-plugin(3) has the contract of every callback.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The host allocates and zeroes one for each section, and writes the options into it. */
+/* The host allocates and zeroes one instance for each section, and writes the options into it. */
 struct sink {
 	const char *path; /* borrowed */
 
@@ -25,17 +25,17 @@ struct sink {
 
 static const struct hw_option option_path = {
 	.key = "path",
-	.help = "The file that lines are added to",
+	.help = "File to which the lines are appended",
 	.type = HW_OPTION_STRING,
 	.flags = HW_OPTION_REQUIRED,
 	.offset = HW_FIELD(struct sink, path, const char *),
 };
 static const struct hw_option *const options[] = { &option_path };
 
-/* Names are bytes: whatever could end a line or upset a terminal is written as \xHH. */
+/* Names are bytes. Bytes that could end a line or control a terminal are written as \xHH. */
 static void write_path(FILE *file, const char *path, uint32_t len)
 {
-	(void)putc(' ', file); /* errors are seen by fflush() */
+	(void)putc(' ', file); /* fflush() reports errors */
 	for (uint32_t i = 0; path && i < len; i++) {
 		if (path[i] > ' ' && path[i] < 0x7f && path[i] != '\\')
 			(void)putc(path[i], file);
@@ -55,7 +55,7 @@ static void write_event(struct sink *sink, const char *share, const struct hw_ev
 	};
 
 	if (event->kind >= HW_KIND_END)
-		return; /* of a newer host */
+		return; /* from a newer host */
 	(void)fprintf(sink->file, "%s %s", share, words[event->kind]);
 	if (event->kind == HW_MOVE)
 		write_path(sink->file, event->from, event->from_len);
@@ -74,7 +74,8 @@ static void sink_ready(void *self, uint32_t share)
 		return;
 	while ((r = sink->host->cursor_next(sink->ctx, sink->cursors[share], &event)) != 0) {
 		if (r < 0) {
-			/* The journal has forgotten what comes next: say so, go on at its end. */
+			/* The journal has overwritten the next events: report rescan, continue at
+			 * its end. */
 			event = (struct hw_event){ .kind = HW_RESCAN, .path = "" };
 			event.seq = sink->host->cursor_seek(sink->ctx, sink->cursors[share]);
 		}
@@ -97,7 +98,7 @@ static int sink_open(void *self, const struct hw_host *host, void *ctx)
 
 static int open_file(struct sink *sink)
 {
-	/* A FIFO or device would make writing wait. */
+	/* Writing to a FIFO or device could block. */
 	int fd = open(sink->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
 		      0644);
 
@@ -130,7 +131,7 @@ static int sink_start(void *self)
 	return 0;
 }
 
-/* Also after a start() that failed. */
+/* Also called after start() has failed. */
 static void sink_stop(void *self)
 {
 	struct sink *sink = self;

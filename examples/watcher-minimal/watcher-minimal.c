@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * watcher-minimal: a watcher that knows nothing. It asks the host to compare the share with the
- * disk now and then; the host finds out what happened. A watcher with a source of events of its own
- * tells what it hears with host->hint() and asks for a scan only when it lost something, with
- * host->lost(). hostwatch-plugin(3) has the contract of every callback.
+ * watcher-minimal: a watcher that has no source of events. It requests a scan at an interval, and
+ * the host finds the changes. A watcher with a source of events passes them on with host->hint().
+ * It calls host->lost() to request a scan if events were lost. hostwatch-plugin(3) has the contract
+ * of every callback.
  */
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
@@ -11,29 +11,29 @@
 
 #define SOON_NS HW_MS
 
-/* The host allocates and zeroes one for each share, and writes the options into it. */
+/* The host allocates and zeroes one instance for each share, and writes the options into it. */
 struct watcher {
 	uint64_t interval_ns;
 
 	const struct hw_host *host; /* borrowed */
 	void *ctx;
 	struct hw_timer *timer; /* owned: NULL until start() */
-	bool wanted; /* a scan that begins after now */
+	bool wanted; /* a new scan must be started, even if one is running */
 };
 
 static const struct hw_option option_interval =
 	HW_OPT_DURATION("interval", struct watcher, interval_ns, "1s", 10 * HW_MS, 3600 * HW_SEC,
-			"From the end of one comparison with the disk to the start of the next");
+			"Time from the end of one scan to the start of the next");
 static const struct hw_option *const options[] = { &option_interval };
 
 static void on_timer(void *self, struct hw_timer *timer)
 {
 	struct watcher *watcher = self;
 
-	watcher->wanted = false; /* before the call: the end of a short scan may come inside it */
+	watcher->wanted = false; /* before the call, since a short scan may end within it */
 	if (watcher->host->scan(watcher->ctx, HW_NO_DIR) == 0)
 		return;
-	/* A scan is running, or the share is not complete yet. */
+	/* Another scan is running, or the share is still arming: try again. */
 	watcher->wanted = true;
 	watcher->host->timer_set(watcher->ctx, timer, SOON_NS);
 }
@@ -47,7 +47,7 @@ static void watcher_scanned(void *self, const struct hw_scan_result *result)
 		watcher->host->timer_set(watcher->ctx, watcher->timer, watcher->interval_ns);
 }
 
-/* All that happened until now shall be told: by a scan that has not begun yet. */
+/* A running scan may have passed the place of the latest change, so a new one is needed. */
 static int watcher_flush(void *self)
 {
 	struct watcher *watcher = self;
@@ -59,7 +59,7 @@ static int watcher_flush(void *self)
 
 static int watcher_watch_dir(void *self, hw_token dir, int dirfd)
 {
-	(void)self, (void)dir, (void)dirfd; /* here one would ask the kernel to tell */
+	(void)self, (void)dir, (void)dirfd; /* other watchers register the directory here */
 	return 0;
 }
 
@@ -88,7 +88,7 @@ static int watcher_start(void *self)
 	return 0;
 }
 
-/* Also after a start() that failed. */
+/* Also called after start() has failed. */
 static void watcher_stop(void *self)
 {
 	struct watcher *watcher = self;
@@ -103,7 +103,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.flags = HW_PLUGIN_SCANS,
 	.name = "watcher-minimal",
 	.version = "1",
-	.summary = "compares with the disk at an interval",
+	.summary = "scans the share at an interval",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.open = watcher_open,
