@@ -7,7 +7,6 @@
 #include "errors.h"
 #include "inifile.h"
 #include "loader.h"
-#include "loop.h"
 #include "option.h"
 #include <stdbool.h>
 
@@ -73,14 +72,22 @@ struct hw_config {
 extern const struct hw_option_table hw_config_global_options;
 extern const struct hw_option_table hw_config_share_options;
 
+struct hw_config;
+/* The last step of a check: makes what the configuration describes, without starting it. Adds
+ * mistakes as "FILE:LINE: text". 0 or -ENOMEM. */
+struct hw_config_rehearsal {
+	int (*run)(void *arg, const struct hw_config *config, struct hw_errors *errors);
+	void *arg;
+};
+
 /*
  * Reads and checks a file, loads the plugins that it names (the loader's default directories are
- * added, with plugin_path), and lets each open() with its options; `loop` NULL: does not. All
+ * added, with plugin_path), and rehearses the result, unless `rehearsal` is NULL. All
  * mistakes are added to `errors` as "FILE:LINE: text", sorted. -EINVAL when there was one; -ENOENT
  * and the like about the file; -ENOMEM.
  */
-int hw_config_load(const char *file, struct hw_loop *loop, struct hw_loader *loader,
-		   struct hw_errors *errors, struct hw_config **ret);
+int hw_config_load(const char *file, const struct hw_config_rehearsal *rehearsal,
+		   struct hw_loader *loader, struct hw_errors *errors, struct hw_config **ret);
 void hw_config_free(struct hw_config *config); /* NULL is fine */
 
 /* The settings of a share's n-th watcher: the section's, and the share's interval where the plugin

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "auto.h"
+#include "bounds.h"
 #include "config.h"
 #include "config_private.h"
 #include "filter.h"
-#include "journal.h"
 #include "log.h"
 #include "option.h"
 

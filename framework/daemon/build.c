@@ -255,8 +255,7 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	return r;
 }
 
-int hw_build_rehearse(struct hw_loop *loop, const struct hw_config *config,
-		      struct hw_errors *errors)
+int hw_build_rehearse(void *loop, const struct hw_config *config, struct hw_errors *errors)
 {
 	int r = 0;
 

@@ -46,11 +46,12 @@ void hw_core_destroy(struct hw_core *core)
 
 static int load(struct hw_core *core, struct hw_errors *errors, struct hw_config **ret)
 {
+	const struct hw_config_rehearsal rehearsal = { hw_build_rehearse, core->loop };
 	char quoted[300];
 
 	hw_debug("reading the configuration %s",
 		 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)));
-	return hw_config_load(core->file, core->loop, core->loader, errors, ret);
+	return hw_config_load(core->file, &rehearsal, core->loader, errors, ret);
 }
 
 int hw_core_check(struct hw_core *core, struct hw_errors *errors)

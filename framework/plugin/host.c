@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
+#include "activation.h"
 #include "errors.h"
 #include "instance.h"
 #include "log.h"
 #include "loop.h"
-#include "notify.h"
-#include "sink.h"
-#include "watcher.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,7 +105,7 @@ static void host_hint(void *ctx, const struct hw_hint *hint)
 	struct hw_instance *instance = ctx;
 
 	if (instance->watcher)
-		hw_watcher_hint(instance->watcher, hint);
+		instance->watcher_services->hint(instance->watcher, hint);
 }
 
 static void host_lost(void *ctx, hw_token dir)
@@ -115,14 +113,15 @@ static void host_lost(void *ctx, hw_token dir)
 	struct hw_instance *instance = ctx;
 
 	if (instance->watcher)
-		hw_watcher_lost(instance->watcher, dir);
+		instance->watcher_services->lost(instance->watcher, dir);
 }
 
 static int host_scan(void *ctx, hw_token dir)
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->watcher ? hw_watcher_scan(instance->watcher, dir) : -ENOSYS;
+	return instance->watcher ? instance->watcher_services->scan(instance->watcher, dir)
+				 : -ENOSYS;
 }
 
 /* ---- sinks ---- */
@@ -131,14 +130,15 @@ static uint32_t host_share_count(void *ctx)
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_share_count(instance->sink) : 0;
+	return instance->sink ? instance->sink_services->share_count(instance->sink) : 0;
 }
 
 static int host_share_info(void *ctx, uint32_t share, struct hw_share_info *ret)
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_share_info(instance->sink, share, ret) : -ENOSYS;
+	return instance->sink ? instance->sink_services->share_info(instance->sink, share, ret)
+			      : -ENOSYS;
 }
 
 static int host_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t after,
@@ -146,7 +146,8 @@ static int host_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t 
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_cursor_open(instance->sink, share, epoch, after, ret)
+	return instance->sink ? instance->sink_services->cursor_open(instance->sink, share, epoch,
+								     after, ret)
 			      : -ENOSYS;
 }
 
@@ -154,7 +155,8 @@ static int host_cursor_next(void *ctx, struct hw_cursor *cursor, struct hw_event
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_cursor_next(instance->sink, cursor, ret) : -ENOSYS;
+	return instance->sink ? instance->sink_services->cursor_next(instance->sink, cursor, ret)
+			      : -ENOSYS;
 }
 
 static void host_cursor_done(void *ctx, struct hw_cursor *cursor, uint64_t seq)
@@ -162,14 +164,14 @@ static void host_cursor_done(void *ctx, struct hw_cursor *cursor, uint64_t seq)
 	struct hw_instance *instance = ctx;
 
 	if (instance->sink)
-		hw_sink_cursor_done(instance->sink, cursor, seq);
+		instance->sink_services->cursor_done(instance->sink, cursor, seq);
 }
 
 static uint64_t host_cursor_seek(void *ctx, struct hw_cursor *cursor)
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_cursor_seek(instance->sink, cursor) : 0;
+	return instance->sink ? instance->sink_services->cursor_seek(instance->sink, cursor) : 0;
 }
 
 static void host_cursor_close(void *ctx, struct hw_cursor *cursor)
@@ -177,7 +179,7 @@ static void host_cursor_close(void *ctx, struct hw_cursor *cursor)
 	struct hw_instance *instance = ctx;
 
 	if (instance->sink)
-		hw_sink_cursor_close(instance->sink, cursor);
+		instance->sink_services->cursor_close(instance->sink, cursor);
 }
 
 static int host_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **ret,
@@ -185,15 +187,18 @@ static int host_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **re
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_snapshot_open(instance->sink, share, ret, ret_seq)
-			      : -ENOSYS;
+	return instance->sink
+		       ? instance->sink_services->snapshot_open(instance->sink, share, ret, ret_seq)
+		       : -ENOSYS;
 }
 
 static int host_snapshot_next(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret)
 {
 	struct hw_instance *instance = ctx;
 
-	return instance->sink ? hw_sink_snapshot_next(instance->sink, snapshot, ret) : -ENOSYS;
+	return instance->sink
+		       ? instance->sink_services->snapshot_next(instance->sink, snapshot, ret)
+		       : -ENOSYS;
 }
 
 static void host_snapshot_close(void *ctx, struct hw_snapshot *snapshot)
@@ -201,7 +206,7 @@ static void host_snapshot_close(void *ctx, struct hw_snapshot *snapshot)
 	struct hw_instance *instance = ctx;
 
 	if (instance->sink)
-		hw_sink_snapshot_close(instance->sink, snapshot);
+		instance->sink_services->snapshot_close(instance->sink, snapshot);
 }
 
 static void host_receiver(void *ctx, const struct hw_receiver *receiver)
@@ -209,7 +214,7 @@ static void host_receiver(void *ctx, const struct hw_receiver *receiver)
 	struct hw_instance *instance = ctx;
 
 	if (instance->sink)
-		hw_sink_receiver(instance->sink, receiver);
+		instance->sink_services->receiver(instance->sink, receiver);
 }
 
 static int host_activation_fd(void *ctx, const char *name)

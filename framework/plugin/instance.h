@@ -8,8 +8,33 @@
 #include "option.h"
 #include <hostwatch/plugin.h>
 
-struct hw_watcher; /* watcher.h: what stands behind hint(), lost(), scan() */
-struct hw_sink; /* sink.h: what stands behind cursors and snapshots */
+struct hw_watcher;
+struct hw_sink;
+
+/* What the core does when a watcher calls the services of the same name: plugin.h. */
+struct hw_watcher_services {
+	void (*hint)(struct hw_watcher *watcher, const struct hw_hint *hint);
+	void (*lost)(struct hw_watcher *watcher, hw_token dir);
+	int (*scan)(struct hw_watcher *watcher, hw_token dir);
+};
+
+/* The same for a sink. */
+struct hw_sink_services {
+	uint32_t (*share_count)(struct hw_sink *sink);
+	int (*share_info)(struct hw_sink *sink, uint32_t share, struct hw_share_info *ret);
+	int (*cursor_open)(struct hw_sink *sink, uint32_t share, uint64_t epoch, uint64_t after,
+			   struct hw_cursor **ret);
+	int (*cursor_next)(struct hw_sink *sink, struct hw_cursor *cursor, struct hw_event *ret);
+	void (*cursor_done)(struct hw_sink *sink, struct hw_cursor *cursor, uint64_t seq);
+	uint64_t (*cursor_seek)(struct hw_sink *sink, struct hw_cursor *cursor);
+	void (*cursor_close)(struct hw_sink *sink, struct hw_cursor *cursor);
+	int (*snapshot_open)(struct hw_sink *sink, uint32_t share, struct hw_snapshot **ret,
+			     uint64_t *ret_seq);
+	int (*snapshot_next)(struct hw_sink *sink, struct hw_snapshot *snapshot,
+			     struct hw_event *ret);
+	void (*snapshot_close)(struct hw_sink *sink, struct hw_snapshot *snapshot);
+	void (*receiver)(struct hw_sink *sink, const struct hw_receiver *receiver);
+};
 
 #define HW_INPUTS_MAX 4u
 
@@ -22,6 +47,8 @@ struct hw_instance {
 	struct hw_loop *loop; /* borrowed */
 	struct hw_watcher *watcher; /* borrowed, set before open; NULL in a sink */
 	struct hw_sink *sink; /* borrowed, set before open; NULL in a watcher */
+	const struct hw_watcher_services *watcher_services; /* static, with watcher */
+	const struct hw_sink_services *sink_services; /* static, with sink */
 	char *name; /* owned: the plugin's name, or the section's */
 	char *strings; /* owned: what string options point to */
 	enum hw_instance_state state;

@@ -6,11 +6,10 @@
 #ifndef HW_JOURNAL_H
 #define HW_JOURNAL_H
 
+#include "bounds.h"
 #include "share.h"
 #include <hostwatch/event.h>
 
-#define HW_JOURNAL_MIN (UINT64_C(1) << 20) /* room for several of the longest events */
-#define HW_JOURNAL_MAX (UINT64_C(1) << 36)
 #define HW_JOURNAL_STRIDE 128u /* events that a seek passes over at most */
 
 struct hw_journal {

@@ -63,6 +63,20 @@ static void share_ready(void *arg, struct hw_share *share)
 		instance->plugin->ready(instance->self, served->index);
 }
 
+static const struct hw_sink_services services = {
+	.share_count = hw_sink_share_count,
+	.share_info = hw_sink_share_info,
+	.cursor_open = hw_sink_cursor_open,
+	.cursor_next = hw_sink_cursor_next,
+	.cursor_done = hw_sink_cursor_done,
+	.cursor_seek = hw_sink_cursor_seek,
+	.cursor_close = hw_sink_cursor_close,
+	.snapshot_open = hw_sink_snapshot_open,
+	.snapshot_next = hw_sink_snapshot_next,
+	.snapshot_close = hw_sink_snapshot_close,
+	.receiver = hw_sink_receiver,
+};
+
 int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
 		   struct hw_sink **ret)
 {
@@ -87,6 +101,7 @@ int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares,
 	}
 	sink->instance = instance;
 	instance->sink = sink;
+	instance->sink_services = &services;
 	*ret = sink;
 	return 0;
 }

@@ -20,6 +20,12 @@ static struct hw_watcher *free_place(struct hw_share *share)
 	return NULL;
 }
 
+static const struct hw_watcher_services services = {
+	.hint = hw_watcher_hint,
+	.lost = hw_watcher_lost,
+	.scan = hw_watcher_scan,
+};
+
 static struct hw_watcher *install(struct hw_share *share, struct hw_instance *instance)
 {
 	struct hw_watcher *watcher = free_place(share);
@@ -32,6 +38,7 @@ static struct hw_watcher *install(struct hw_share *share, struct hw_instance *in
 	watcher->state = HW_WATCHER_IDLE;
 	watcher->polled_ns = share->since_ns;
 	instance->watcher = watcher;
+	instance->watcher_services = &services;
 	return watcher;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "activation.h"
 #include "contend.h"
 #include "control.h"
 #include "core.h"
