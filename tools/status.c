@@ -71,7 +71,7 @@ static void print_receiver(struct state *state, const struct hw_record *record)
 	state->receivers = true;
 	printf("%-16s %-16s %10s %10s %8s  %s\n", hw_record_get(record, "sink"),
 	       *share ? share : "-", hw_record_get(record, "seq"), hw_record_get(record, "lag"),
-	       hw_record_get(record, "dropped"),
+	       hw_record_get(record, "rescans"),
 	       hw_quote(quoted, sizeof(quoted), name, strlen(name)));
 }
 

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The control socket: one command a line in, records out, for `hostwatch status`, `switch`, `sync`.
- *Loop thread only.
+ * Loop thread only.
  *
- *	status			one `share` record for each share, one `receiver` record for each
- *receiver switch SHARE WATCHER	answers when the new watcher has taken over sync SHARE
- *answers with seq=N when the stream tells all that happened before
- *	reload			as SIGHUP, but tells mistakes
+ *	status
+ *		`share` records, each with a `watcher` record for each watcher at work in it;
+ *		`sink` records, each with its `address` and `receiver` records
+ *	switch SHARE WATCHER
+ *		answers when the new watcher has taken over
+ *	sync SHARE
+ *		answers with seq=N when the stream contains everything that happened before
+ *	reload
+ *		like SIGHUP; answers with the mistakes
  *
- * A record is a line: its kind, then TAB and key=value for each field; in values \t, \n and \\ are
- *escaped. The last line of an answer is `ok` (with fields) or `error` with the field text. Then the
- *next command may follow.
+ * A record is a line: its kind, then TAB and key=value for each field; a key may stand several
+ * times; in values \t, \n and \\ are escaped. The last line of an answer is `ok` (with fields) or
+ * `error` with the field text. Then the next command may follow.
  */
 #ifndef HW_CONTROL_H
 #define HW_CONTROL_H

@@ -170,7 +170,12 @@ void hw_core_drain(struct hw_core *core)
 		drain(core, core->drain_timer);
 }
 
-/* ---- for the control socket ---- */
+/* ---- for the control socket and the log ---- */
+
+const char *hw_core_file(const struct hw_core *core)
+{
+	return core->file;
+}
 
 struct hw_share *hw_core_share(const struct hw_core *core, size_t index)
 {

@@ -36,8 +36,11 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors);
 /* Lets every sink send what it holds, at most HW_DRAIN_MAX_NS, then stops the loop. */
 void hw_core_drain(struct hw_core *core);
 
-/* ---- for the control socket ---- */
+/* ---- for the control socket and the log ---- */
 
+const char *hw_core_file(const struct hw_core *core); /* of the configuration */
+/* A line for each share, sink and receiver, at level info. */
+void hw_core_log_state(struct hw_core *core);
 struct hw_share *hw_core_share(const struct hw_core *core, size_t index); /* NULL behind the last */
 struct hw_sink *hw_core_sink(const struct hw_core *core, size_t index); /* NULL behind the last */
 struct hw_share *hw_core_find_share(const struct hw_core *core, const char *name);

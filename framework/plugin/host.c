@@ -223,6 +223,14 @@ static int host_activation_fd(void *ctx, const char *name)
 	return hw_activation_fd(name);
 }
 
+static void host_address(void *ctx, const struct hw_sink_address *address)
+{
+	struct hw_instance *instance = ctx;
+
+	if (instance->sink)
+		hw_sink_address(instance->sink, address);
+}
+
 const struct hw_host hw_host_services = {
 	.struct_size = sizeof(struct hw_host),
 	.abi_major = HW_ABI_MAJOR,
@@ -251,4 +259,5 @@ const struct hw_host hw_host_services = {
 	.snapshot_close = host_snapshot_close,
 	.receiver = host_receiver,
 	.activation_fd = host_activation_fd,
+	.address = host_address,
 };

@@ -71,15 +71,30 @@ void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 
 /* ---- what status shows ---- */
 
+#define HW_WATCHERS_MAX 8u /* of a share */
+
+/* A watcher that runs for a share. */
+struct hw_share_watcher {
+	const char *name; /* borrowed: of the section or the plugin */
+	const char *plugin; /* borrowed */
+	uint64_t directories; /* it looks after */
+	uint64_t watches; /* kernel objects: watches or marks */
+	uint64_t kernel_events; /* records read from the kernel */
+	uint64_t overflows; /* times the kernel lost events */
+};
+
 struct hw_share_status {
 	const char *name, *path; /* borrowed from the share */
 	enum hw_share_state state;
-	const char *backend; /* the name of the first watcher at work; "" before start */
+	const char *backend; /* the name of the root's watcher; "" before start */
+	struct hw_share_watcher watchers[HW_WATCHERS_MAX]; /* at work, best first */
+	size_t watcher_count;
 	const char *why; /* "named in the configuration", or what kept others from it */
 	uint64_t epoch, seq;
 	uint64_t entries, directories;
 	uint64_t armed; /* directories armed so far, while arming */
-	uint64_t watches, kernel_events, overflows;
+	uint64_t watches; /* of all watchers: watches or marks held */
+	uint64_t kernel_events, overflows; /* of all, also of those that were switched away */
 	uint64_t rescans; /* comparisons with the disk after a loss */
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
@@ -96,8 +111,11 @@ struct hw_journal_cursor {
 	uint64_t offset; /* private to journal.c */
 };
 enum hw_share_state hw_share_state(const struct hw_share *share);
+const char *hw_share_state_name(enum hw_share_state state); /* "online" */
 uint64_t hw_share_epoch(const struct hw_share *share);
 uint64_t hw_share_seq(const struct hw_share *share);
+/* The oldest event that the journal holds; when it holds none, the next one. */
+uint64_t hw_share_first_seq(const struct hw_share *share);
 /* Behind event `after`; -ESTALE when the journal does not hold what follows it. */
 int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
 			 struct hw_journal_cursor *cursor);

@@ -19,7 +19,6 @@
 #include "tree.h"
 #include "watcher.h"
 
-#define HW_WATCHERS_MAX 8u
 #define HW_WATCHER_NONE UINT8_MAX
 
 enum hw_watcher_state { HW_WATCHER_ABSENT, HW_WATCHER_IDLE, HW_WATCHER_RUNNING, HW_WATCHER_FAILED };
@@ -161,6 +160,7 @@ struct hw_share {
 	uint32_t listener_count;
 
 	uint64_t rescans;
+	uint64_t past_events, past_overflows; /* read by watchers that have been stopped */
 	hw_share_switch_fn *switched;
 	void *switched_arg;
 	uint8_t old_order[HW_WATCHERS_MAX], old_order_count; /* for a switch that fails */

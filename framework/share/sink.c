@@ -47,8 +47,7 @@ struct hw_sink {
 	uint32_t count;
 	struct hw_cursor *cursors; /* owned */
 	struct hw_snapshot *snapshots; /* owned */
-	hw_receiver_fn *receiver_fn;
-	void *receiver_arg;
+	const struct hw_sink_rows *rows; /* borrowed while status() runs */
 };
 
 /* ---- life ---- */
@@ -355,25 +354,58 @@ void hw_sink_snapshot_close(struct hw_sink *sink, struct hw_snapshot *snapshot)
 
 /* ---- status ---- */
 
-void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
+struct hw_share *hw_sink_share(const struct hw_sink *sink, uint32_t index)
 {
-	uint64_t head = 0;
-
-	if (!sink->receiver_fn)
-		return;
-	for (uint32_t i = 0; i < sink->count; i++)
-		if (strcmp(hw_share_name(sink->served[i].share), receiver->share) == 0)
-			head = hw_share_seq(sink->served[i].share);
-	sink->receiver_fn(sink->receiver_arg, receiver, head);
+	return index < sink->count ? sink->served[index].share : NULL;
 }
 
-void hw_sink_receivers(struct hw_sink *sink, hw_receiver_fn *fn, void *arg)
+static const struct hw_share *find_share(const struct hw_sink *sink, const char *name)
+{
+	for (uint32_t i = 0; i < sink->count; i++)
+		if (strcmp(hw_share_name(sink->served[i].share), name) == 0)
+			return sink->served[i].share;
+	return NULL;
+}
+
+#define HAS_FIELD(p, field)                                                                        \
+	((p)->struct_size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
+
+void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
+{
+	struct hw_sink_receiver_row row = { .name = "", .share = "" };
+	const struct hw_share *share;
+
+	if (!sink->rows || !sink->rows->receiver || !HAS_FIELD(receiver, dropped))
+		return;
+	if (receiver->name)
+		row.name = receiver->name;
+	if (receiver->share)
+		row.share = receiver->share;
+	row.seq = receiver->seq;
+	row.rescans = receiver->dropped;
+	if (HAS_FIELD(receiver, lost))
+		row.lost = receiver->lost;
+	share = find_share(sink, row.share);
+	if (share && hw_share_seq(share) > row.seq)
+		row.lag = hw_share_seq(share) - row.seq;
+	if (share && hw_share_first_seq(share) > row.seq + 1)
+		row.lost += hw_share_first_seq(share) - row.seq - 1;
+	sink->rows->receiver(sink->rows->arg, &row);
+}
+
+void hw_sink_address(struct hw_sink *sink, const struct hw_sink_address *address)
+{
+	if (sink->rows && sink->rows->address && HAS_FIELD(address, state) && address->option &&
+	    address->address && address->state)
+		sink->rows->address(sink->rows->arg, address);
+}
+
+void hw_sink_status(struct hw_sink *sink, const struct hw_sink_rows *rows)
 {
 	struct hw_instance *instance = sink->instance;
 
-	sink->receiver_fn = fn;
-	sink->receiver_arg = arg;
+	sink->rows = rows;
 	if (instance->state == HW_INSTANCE_STARTED && instance->plugin->status)
 		instance->plugin->status(instance->self);
-	sink->receiver_fn = NULL;
+	sink->rows = NULL;
 }

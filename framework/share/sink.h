@@ -16,10 +16,24 @@ int hw_sink_start(struct hw_sink *sink);
 void hw_sink_destroy(struct hw_sink *sink);
 struct hw_instance *hw_sink_instance(struct hw_sink *sink);
 
-/* Rows for status: calls the plugin's status(), and fn for each receiver. `head` is the share's
- * newest sequence number. */
-typedef void hw_receiver_fn(void *arg, const struct hw_receiver *receiver, uint64_t head);
-void hw_sink_receivers(struct hw_sink *sink, hw_receiver_fn *fn, void *arg);
+/* A receiver as status shows it. */
+struct hw_sink_receiver_row {
+	const char *name, *share; /* borrowed; share "" for several */
+	uint64_t seq; /* the last event that was sent to it */
+	uint64_t lag; /* events after that one */
+	uint64_t rescans; /* sent to it because events were gone */
+	uint64_t lost; /* those events, and those of its lag that are gone already */
+};
+/* What status asks a sink for. Strings are valid during the call. */
+struct hw_sink_rows {
+	void (*address)(void *arg, const struct hw_sink_address *address); /* NULL: not wanted */
+	void (*receiver)(void *arg, const struct hw_sink_receiver_row *row); /* the same */
+	void *arg;
+};
+/* Calls the plugin's status(), and these for each address and receiver. */
+void hw_sink_status(struct hw_sink *sink, const struct hw_sink_rows *rows);
+/* The n-th share that it serves, NULL after the last one. */
+struct hw_share *hw_sink_share(const struct hw_sink *sink, uint32_t index);
 
 /* What host.c calls for the services of the same name in plugin.h. */
 uint32_t hw_sink_share_count(struct hw_sink *sink);
@@ -35,5 +49,6 @@ int hw_sink_snapshot_open(struct hw_sink *sink, uint32_t share, struct hw_snapsh
 int hw_sink_snapshot_next(struct hw_sink *sink, struct hw_snapshot *snapshot, struct hw_event *ret);
 void hw_sink_snapshot_close(struct hw_sink *sink, struct hw_snapshot *snapshot);
 void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver);
+void hw_sink_address(struct hw_sink *sink, const struct hw_sink_address *address);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What others may know of a share: its status, its journal, its tree. */
 #include "share_private.h"
+#include "watcher.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,17 @@ enum hw_share_state hw_share_state(const struct hw_share *share)
 	return share->state;
 }
 
+const char *hw_share_state_name(enum hw_share_state state)
+{
+	static const char *const names[] = {
+		[HW_SHARE_ARMING] = "arming",
+		[HW_SHARE_ONLINE] = "online",
+		[HW_SHARE_OFFLINE] = "offline",
+	};
+
+	return names[state];
+}
+
 uint64_t hw_share_epoch(const struct hw_share *share)
 {
 	return share->epoch;
@@ -23,6 +35,11 @@ uint64_t hw_share_epoch(const struct hw_share *share)
 uint64_t hw_share_seq(const struct hw_share *share)
 {
 	return share->journal.next_seq - 1;
+}
+
+uint64_t hw_share_first_seq(const struct hw_share *share)
+{
+	return share->journal.first_seq;
 }
 
 int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
@@ -37,13 +54,21 @@ int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor 
 	return hw_journal_next(&share->journal, cursor, ret);
 }
 
-static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
+static void add_watcher(const struct hw_watcher *watcher, struct hw_share_status *ret)
 {
-	struct hw_watcher_stats stats = { .struct_size = sizeof(stats) };
+	struct hw_watcher_stats stats;
 
-	if (watcher->state != HW_WATCHER_RUNNING || !watcher->plugin->stats)
-		return;
-	watcher->plugin->stats(watcher->instance->self, &stats);
+	hw_watcher_get_stats(watcher, &stats);
+	if (watcher->state == HW_WATCHER_RUNNING)
+		ret->watchers[ret->watcher_count++] = (struct hw_share_watcher){
+			.name = watcher->instance->name,
+			.plugin = watcher->plugin->name,
+			.directories = watcher->directories,
+			.watches = stats.watches,
+			.kernel_events = stats.kernel_events,
+			.overflows = stats.overflows,
+		};
+	ret->armed += watcher->directories;
 	ret->watches += stats.watches;
 	ret->kernel_events += stats.kernel_events;
 	ret->overflows += stats.overflows;
@@ -52,7 +77,6 @@ static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 {
 	uint8_t first = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
-	uint64_t armed = 0;
 
 	*ret = (struct hw_share_status){
 		.name = share->name,
@@ -64,17 +88,16 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.seq = hw_share_seq(share),
 		.entries = share->tree.entries,
 		.directories = share->tree.directories,
+		.kernel_events = share->past_events,
+		.overflows = share->past_overflows,
 		.rescans = share->rescans,
 		.tree_bytes = hw_tree_bytes(&share->tree),
 		/* The rest of the ring was never touched, and takes no memory. */
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head
 									   : share->journal.size,
 	};
-	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		add_watcher(&share->watchers[i], ret);
-		armed += share->watchers[i].directories;
-	}
-	ret->armed = armed;
+	for (uint8_t i = 0; i < share->order_count; i++)
+		add_watcher(&share->watchers[share->order[i]], ret);
 }
 
 /* ---- listeners ---- */

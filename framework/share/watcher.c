@@ -52,8 +52,20 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance)
 	return 0;
 }
 
+void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret)
+{
+	*ret = (struct hw_watcher_stats){ .struct_size = sizeof(*ret) };
+	if (watcher->state == HW_WATCHER_RUNNING && watcher->plugin->stats)
+		watcher->plugin->stats(watcher->instance->self, ret);
+}
+
 static void destroy(struct hw_watcher *watcher)
 {
+	struct hw_watcher_stats stats;
+
+	hw_watcher_get_stats(watcher, &stats);
+	watcher->share->past_events += stats.kernel_events;
+	watcher->share->past_overflows += stats.overflows;
 	hw_instance_destroy(watcher->instance);
 	free(watcher->tops);
 	*watcher = (struct hw_watcher){ .index = watcher->index };

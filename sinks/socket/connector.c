@@ -36,6 +36,7 @@ static void give_up(struct connector *c, int error)
 			"%s: cannot connect: %s%s; trying again", c->address->text, strerror(error),
 			is_vsock ? hw_vsock_hint(error) : "");
 	c->told = true;
+	c->error = error;
 	drop_socket(c);
 	try_later(c);
 }
@@ -59,6 +60,7 @@ static void finish(struct connector *c)
 	}
 	sink->host->log(sink->ctx, HW_LOG_INFO, "connected to %s", c->address->text);
 	c->told = false;
+	c->error = 0;
 	c->since_ns = sink->host->now_ns(sink->ctx);
 }
 
@@ -127,6 +129,13 @@ int hw_connector_start(struct connector *c, struct socket_sink *sink,
 		return sink->host->fail(sink->ctx, r, "%s: %s", address->text, strerror(-r));
 	sink->host->timer_set(sink->ctx, c->timer, 1);
 	return 0;
+}
+
+const char *hw_connector_state(const struct connector *c)
+{
+	if (c->subscriber)
+		return "connected";
+	return c->error ? strerror(c->error) : "not connected";
 }
 
 void hw_connector_lost(struct connector *c)

@@ -25,6 +25,13 @@ static int open_at(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 	return 0;
 }
 
+/* Events after `from` up to `to` are not sent to it. */
+static void count_lost(struct feed *feed, uint64_t from, uint64_t to)
+{
+	if (to > from)
+		feed->lost += to - from;
+}
+
 int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after,
 		   bool filtered)
 {
@@ -43,6 +50,8 @@ int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 	if (r != -ESTALE)
 		return r;
 	feed->owes_rescan = true;
+	if (epoch == sink->shares[feed->share].epoch)
+		count_lost(feed, after, feed->seq);
 	return 0;
 }
 
@@ -92,6 +101,7 @@ static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct 
 
 	event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
 	event.time_ns = now_realtime();
+	count_lost(feed, feed->seq, event.seq);
 	hw_sink_refresh(sink, feed->share); /* what made it fall off may be a new epoch */
 	feed->owes_rescan = false;
 	feed->told = 0;
@@ -216,6 +226,7 @@ void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const cha
 		.share = sink->shares[feed->share].name,
 		.seq = feed->done_seq,
 		.dropped = feed->dropped,
+		.lost = feed->lost,
 	};
 
 	sink->host->receiver(sink->ctx, &receiver);

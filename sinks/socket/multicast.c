@@ -58,6 +58,7 @@ void hw_multicast_pump(struct multicast *m)
 			hw_sink_log_limited(sink, &sink->failures, "%s: events were lost: %s",
 					    m->address->text, strerror(-r));
 			m->feeds[i].owes_rescan = true;
+			m->feeds[i].seq = m->feeds[i].done_seq; /* what was not sent is lost */
 		}
 		if (r != 0)
 			hw_sink_kick(sink);

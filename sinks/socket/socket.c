@@ -190,6 +190,28 @@ static void socket_ready(void *self, uint32_t share)
 	}
 }
 
+static void tell_address(struct socket_sink *sink, const char *option,
+			 const struct hw_address *address, const char *state)
+{
+	struct hw_sink_address row = {
+		.struct_size = sizeof(row),
+		.option = option,
+		.address = address->text,
+		.state = state,
+	};
+
+	sink->host->address(sink->ctx, &row);
+}
+
+static void tell_addresses(struct socket_sink *sink)
+{
+	for (uint32_t i = 0; i < sink->listen_count; i++)
+		tell_address(sink, "listen", &sink->listen_on[i], "");
+	for (uint32_t i = 0; i < sink->connect_count; i++)
+		tell_address(sink, "connect", &sink->connect_to[i],
+			     hw_connector_state(&sink->connectors[i]));
+}
+
 static void tell_multicast(struct socket_sink *sink, const struct multicast *m)
 {
 	for (uint32_t i = 0; m->sink && i < sink->share_count; i++)
@@ -201,6 +223,7 @@ static void socket_status(void *self)
 	struct socket_sink *sink = self;
 	struct subscriber *s;
 
+	tell_addresses(sink);
 	for (uint32_t i = 0; i < sink->listen_count; i++)
 		tell_multicast(sink, &sink->multicasts[i]);
 	LIST_FOREACH(s, &sink->subscribers, link)

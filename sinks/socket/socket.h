@@ -177,11 +177,14 @@ struct connector {
 	uint64_t wait_ns; /* before the next try */
 	uint64_t since_ns; /* when it was connected */
 	bool told; /* that it cannot connect */
+	int error; /* errno of the last attempt, 0: none has failed since it was connected */
 };
 
 int hw_connector_start(struct connector *connector, struct socket_sink *sink,
 		       const struct hw_address *address);
 void hw_connector_stop(struct connector *connector); /* one that is zero is fine */
+/* A few words for status. */
+const char *hw_connector_state(const struct connector *connector);
 /* The subscriber of this connector is gone: tries again after a while. */
 void hw_connector_lost(struct connector *connector);
 
@@ -201,6 +204,7 @@ struct feed {
 	uint64_t done_seq; /* of the last event the socket took */
 	uint64_t told; /* resume: of this event the first half was seen already; 0: none */
 	uint64_t dropped; /* times it was told rescan */
+	uint64_t lost; /* events that were gone then */
 };
 
 /* Where and what. below is borrowed from the receiver. */

@@ -83,7 +83,7 @@ static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
 static bool start_cursor(struct virtiofs *v)
 {
 	struct session *s = &v->session;
-	uint64_t epoch = s->resume_epoch, after = s->resume_seq;
+	uint64_t epoch = s->resume_epoch, after = s->resume_seq, newest = share_info(v).seq;
 	int r;
 
 	if (epoch == 0) {
@@ -95,7 +95,8 @@ static bool start_cursor(struct virtiofs *v)
 	if (r == -ESTALE) {
 		s->owe_rescan = true;
 		s->dropped++;
-		after = 0;
+		if (epoch != s->epoch || after > newest)
+			after = newest; /* how many events it missed is not known */
 		r = v->host->cursor_open(v->ctx, v->share, 0, 0, &s->cursor);
 	}
 	if (r < 0) {
@@ -130,6 +131,8 @@ static void put_rescan(struct virtiofs *v)
 		.path = "",
 	};
 
+	if (rescan.seq > v->session.queued_seq)
+		v->session.lost += rescan.seq - v->session.queued_seq;
 	(void)put_event(v, &rescan); /* the room was looked at, and a rescan always encodes */
 	v->session.owe_rescan = false;
 }

@@ -170,9 +170,20 @@ static void virtiofs_ready(void *self, uint32_t share)
 		(void)hw_session_pump(v); /* the socket's readiness brings the rest */
 }
 
+static const char *describe_state(const struct virtiofs *v)
+{
+	return v->session.live ? "guest connected" : v->link.spent ? "broken" : "no guest";
+}
+
 static void virtiofs_status(void *self)
 {
 	struct virtiofs *v = self;
+	struct hw_sink_address address = {
+		.struct_size = sizeof(address),
+		.option = "channel",
+		.address = v->label,
+		.state = describe_state(v),
+	};
 	char name[sizeof(v->label) + 32];
 	struct hw_receiver receiver = {
 		.struct_size = sizeof(receiver),
@@ -180,8 +191,10 @@ static void virtiofs_status(void *self)
 		.share = v->share_name ? v->share_name : "",
 		.seq = v->session.queued_seq,
 		.dropped = v->session.dropped,
+		.lost = v->session.lost,
 	};
 
+	v->host->address(v->ctx, &address);
 	(void)snprintf(name, sizeof(name), "%s%s", v->label,
 		       v->session.live ? ""
 		       : v->link.spent ? " (broken)"

@@ -55,6 +55,7 @@ struct session {
 	struct hw_cursor *cursor; /* owned; NULL until started */
 	uint64_t queued_seq; /* of the last event in the output buffer or sent */
 	uint64_t dropped; /* rescans that were told because events were gone */
+	uint64_t lost; /* those events, as far as they can be counted */
 };
 
 struct virtiofs {

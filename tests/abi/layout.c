@@ -126,7 +126,15 @@ static void print_sink_structs(void)
 	M(hw_receiver, share);
 	M(hw_receiver, seq);
 	M(hw_receiver, dropped);
+	M(hw_receiver, lost);
 	END(hw_receiver);
+	BEGIN(hw_sink_address);
+	M(hw_sink_address, struct_size);
+	M(hw_sink_address, reserved);
+	M(hw_sink_address, option);
+	M(hw_sink_address, address);
+	M(hw_sink_address, state);
+	END(hw_sink_address);
 }
 
 static void print_host(void)
@@ -159,6 +167,7 @@ static void print_host(void)
 	M(hw_host, snapshot_close);
 	M(hw_host, receiver);
 	M(hw_host, activation_fd);
+	M(hw_host, address);
 	END(hw_host);
 }
 

@@ -41,9 +41,11 @@ struct fixture {
 	struct hw_sink *sink;
 	bool flushed;
 	uint64_t flushed_seq;
-	struct hw_receiver row; /* of the last status: dropped and seq */
+	struct hw_sink_receiver_row row; /* of the last status: its numbers */
 	unsigned rows;
 	char row_name[128];
+	uint64_t lost; /* by all receivers */
+	char addresses[1024]; /* of the last status: "OPTION ADDRESS|STATE", a line each */
 };
 
 static inline uint64_t now_ms(void)
@@ -180,20 +182,33 @@ static inline uint64_t flush_share(struct fixture *f, uint32_t share)
 	return f->flushed_seq;
 }
 
-static inline void note_row(void *arg, const struct hw_receiver *receiver, uint64_t head)
+static inline void note_row(void *arg, const struct hw_sink_receiver_row *row)
 {
 	struct fixture *f = arg;
 
-	(void)head;
 	f->rows++;
-	f->row = *receiver;
-	snprintf(f->row_name, sizeof(f->row_name), "%s", receiver->name);
+	f->row = *row;
+	f->lost += row->lost;
+	snprintf(f->row_name, sizeof(f->row_name), "%s", row->name);
+}
+
+static inline void note_address(void *arg, const struct hw_sink_address *address)
+{
+	struct fixture *f = arg;
+	size_t len = strlen(f->addresses);
+
+	snprintf(f->addresses + len, sizeof(f->addresses) - len, "%s %s|%s\n", address->option,
+		 address->address, address->state);
 }
 
 static inline unsigned count_receivers(struct fixture *f)
 {
+	struct hw_sink_rows rows = { note_address, note_row, f };
+
 	f->rows = 0;
-	hw_sink_receivers(f->sink, note_row, f);
+	f->lost = 0;
+	f->addresses[0] = '\0';
+	hw_sink_status(f->sink, &rows);
 	return f->rows;
 }
 

@@ -327,7 +327,7 @@ static void one_that_does_not_read_falls_off_alone_and_is_told(void **state)
 {
 	struct fixture *f = *state;
 	struct client *slow, *fast;
-	uint64_t seq, last = 0;
+	uint64_t seq, last = 0, lost = 0;
 	unsigned rescans = 0;
 	char *line;
 
@@ -345,19 +345,24 @@ static void one_that_does_not_read_falls_off_alone_and_is_told(void **state)
 			assert_int_equal(json_number(line, "\"seq\":"), last + 1);
 		}
 	}
+	assert_int_equal(count_receivers(f), 2);
+	assert_true(f->lost > 0); /* known before it reads on */
 	for (last = 0; last < hw_share_seq(f->shares[0]); last = seq) {
 		line = expect_line(slow, "\"seq\":");
 		seq = json_number(line, "\"seq\":");
-		if (strstr(line, "\"rescan\""))
+		if (strstr(line, "\"rescan\"")) {
 			rescans++;
-		else
+			lost += seq - last;
+		} else {
 			assert_int_equal(seq, last + 1);
+		}
 		assert_true(seq > last);
 	}
 	assert_true(rescans >= 1);
 	touch(f, "a/again");
 	expect_line(slow, "\"path\":\"again\"");
 	assert_int_equal(count_receivers(f), 2);
+	assert_int_equal(f->lost, lost);
 	close_client(slow);
 	close_client(fast);
 }
@@ -449,6 +454,7 @@ static void a_group_gets_every_event(void **state)
 	assert_int_equal(m.event.seq, 1);
 	assert_int_equal(count_receivers(f), 1);
 	assert_string_equal(f->row_name, "netlink:21");
+	assert_string_equal(f->addresses, "listen netlink:21|\n");
 	(void)close(fd);
 }
 
@@ -465,6 +471,9 @@ static void a_receiver_is_connected_to_until_it_answers(void **state)
 	SINK(f, 1, "format=json", "connect=unix:%s/r");
 	for (int i = 0; i < 5; i++)
 		hw_loop_turn(f->loop, 20);
+	assert_int_equal(count_receivers(f), 0);
+	assert_memory_equal(f->addresses, "connect unix:/", 14);
+	assert_non_null(strstr(f->addresses, "/r|No such file or directory\n"));
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/r", f->dir);
 	assert_int_equal(bind(listening, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(listening, 5), 0);
@@ -475,6 +484,8 @@ static void a_receiver_is_connected_to_until_it_answers(void **state)
 		say(c, "{\"subscribe\":{}}\n");
 		touch(f, i ? "a/1" : "a/2");
 		expect_line(c, "create");
+		assert_int_equal(count_receivers(f), 1);
+		assert_non_null(strstr(f->addresses, "/r|connected\n"));
 		close_client(c); /* and it comes again */
 	}
 	(void)close(listening);

@@ -295,6 +295,7 @@ static void guest_that_falls_off_the_journal_gets_one_rescan(void **state)
 	guest_expect_events(rig, guest, 60001, 60001);
 	rig->plugin->status(rig->self);
 	assert_int_equal(rig->receiver_dropped, 1);
+	assert_int_equal(rig->receiver_lost, 60000 - last);
 	guest_close(guest);
 }
 
@@ -327,12 +328,15 @@ static void status_is_one_row_that_says_who_and_where(void **state)
 	assert_int_equal(rig->receivers, 1);
 	assert_non_null(strstr(rig->receiver, "projects unix-listen:"));
 	assert_non_null(strstr(rig->receiver, "(no guest)"));
+	assert_memory_equal(rig->address, "channel unix-listen:", 20);
+	assert_non_null(strstr(rig->address, "|no guest"));
 	guest = connect_live(rig, 0, 0);
 	rig_append(rig, 4);
 	guest_expect_events(rig, guest, 1, 4);
 	rig->plugin->status(rig->self);
 	assert_int_equal(rig->receivers, 2);
 	assert_null(strstr(rig->receiver, "(no guest)"));
+	assert_non_null(strstr(rig->address, "|guest connected"));
 	assert_int_equal(rig->receiver_seq, 4);
 	assert_int_equal(rig->done, 4);
 	guest_close(guest);

@@ -273,13 +273,14 @@ static void guest_that_stops_reading_is_told_rescan_and_holds_nobody_up(void **s
 	core_stop(&core);
 }
 
-static void keep_row(void *arg, const struct hw_receiver *receiver, uint64_t head)
+static void keep_row(void *arg, const struct hw_sink_receiver_row *row)
 {
 	struct core *core = arg;
 
-	assert_string_equal(receiver->share, "projects");
-	assert_int_equal(head, hw_share_seq(core->share));
-	core->flushed = receiver->seq;
+	assert_string_equal(row->share, "projects");
+	assert_int_equal(row->seq + row->lag, hw_share_seq(core->share));
+	assert_int_equal(row->lost, 0);
+	core->flushed = row->seq;
 }
 
 static void status_shows_how_far_the_guest_is(void **state)
@@ -293,7 +294,7 @@ static void status_shows_how_far_the_guest_is(void **state)
 	write_file(&core, "a", "");
 	while (next_event(&core, guest).kind != HW_CLOSE_WRITE)
 		;
-	hw_sink_receivers(core.sink, keep_row, &core);
+	hw_sink_status(core.sink, &(struct hw_sink_rows){ NULL, keep_row, &core });
 	assert_int_equal(core.flushed, core.seq);
 	guest_close(guest);
 	core_stop(&core);

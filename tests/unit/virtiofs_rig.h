@@ -53,7 +53,8 @@ struct rig {
 	char reason[512];
 	char log[16384];
 	char receiver[256];
-	uint64_t receiver_seq, receiver_dropped;
+	uint64_t receiver_seq, receiver_dropped, receiver_lost;
+	char address[256];
 	size_t receivers;
 	size_t fds_before;
 	unsigned calls, fail_at; /* the fail_at-th service that can fail does; 0: none */
@@ -242,7 +243,16 @@ static inline void rig_receiver(void *ctx, const struct hw_receiver *receiver)
 		       receiver->name);
 	rig->receiver_seq = receiver->seq;
 	rig->receiver_dropped = receiver->dropped;
+	rig->receiver_lost = receiver->lost;
 	rig->receivers++;
+}
+
+static inline void rig_note_address(void *ctx, const struct hw_sink_address *address)
+{
+	struct rig *rig = ctx;
+
+	(void)snprintf(rig->address, sizeof(rig->address), "%s %s|%s", address->option,
+		       address->address, address->state);
 }
 
 static inline int rig_activation_fd(void *ctx, const char *name)
@@ -321,6 +331,7 @@ static inline int rig_setup(void **state)
 		.cursor_close = rig_cursor_close,
 		.receiver = rig_receiver,
 		.activation_fd = rig_activation_fd,
+		.address = rig_note_address,
 	};
 	*state = rig;
 	return 0;

@@ -288,4 +288,5 @@ const struct hw_host hw_guard_host = {
 	.snapshot_close = hw_guard_snapshot_close,
 	.receiver = hw_guard_receiver,
 	.activation_fd = guard_activation_fd,
+	.address = hw_guard_address,
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 /* Of the first release: an older plugin's rows are shorter than this host's. */
+#define ADDRESS_BYTES (offsetof(struct hw_sink_address, state) + sizeof(const char *))
 #define RECEIVER_BYTES (offsetof(struct hw_receiver, dropped) + sizeof(uint64_t))
 
 static uint64_t drawn;
@@ -152,6 +153,16 @@ void hw_guard_receiver(void *ctx, const struct hw_receiver *receiver)
 	if (receiver->struct_size < RECEIVER_BYTES || !receiver->name || !receiver->share)
 		hw_guard_fault("receiver() with a row that is not whole");
 	hw_host_services.receiver(ctx, receiver);
+	hw_frame_resume();
+}
+
+void hw_guard_address(void *ctx, const struct hw_sink_address *address)
+{
+	hw_frame_pause("address");
+	if (address->struct_size < ADDRESS_BYTES || !address->option || !address->address ||
+	    !address->state)
+		hw_guard_fault("address() with a row that is not whole");
+	hw_host_services.address(ctx, address);
 	hw_frame_resume();
 }
 

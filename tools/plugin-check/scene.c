@@ -280,10 +280,17 @@ static bool is_drawn(void *arg)
 	return hw_guard_all_drawn(hw_share_seq(service->scene.share));
 }
 
-static void ignore_row(void *arg, const struct hw_receiver *receiver, uint64_t head)
+static void ignore_receiver(void *arg, const struct hw_sink_receiver_row *row)
 {
-	(void)arg, (void)receiver, (void)head;
+	(void)arg, (void)row;
 }
+
+static void ignore_address(void *arg, const struct hw_sink_address *address)
+{
+	(void)arg, (void)address;
+}
+
+static const struct hw_sink_rows ignored_rows = { ignore_address, ignore_receiver, NULL };
 
 static bool is_drained(void *arg)
 {
@@ -308,7 +315,7 @@ static int serve(struct service *service)
 		printf("a cursor was not drawn to its end, and nobody was slow\n");
 		return -ETIMEDOUT;
 	}
-	hw_sink_receivers(scene->sink, ignore_row, NULL);
+	hw_sink_status(scene->sink, &ignored_rows);
 	if (!hw_scene_turn(scene, HW_DRAIN_MAX_NS, is_drained, service)) {
 		printf("drain() did not end, and nobody was slow\n");
 		return -ETIMEDOUT;

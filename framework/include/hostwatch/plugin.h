@@ -204,6 +204,18 @@ struct hw_receiver {
 	const char *share; /* "" for several */
 	uint64_t seq; /* the last event that was sent to it */
 	uint64_t dropped; /* how often it fell off the journal and was sent rescan */
+	/* Events that were not sent to it because they were gone, as far as their sequence numbers
+	 * are known. The host adds those that are gone and not noticed by the sink yet. */
+	uint64_t lost;
+};
+
+/* One address of a sink, for `hostwatch status`. */
+struct hw_sink_address {
+	uint32_t struct_size;
+	uint32_t reserved; /* 0 */
+	const char *option; /* the option that gave it: "listen" */
+	const char *address; /* printable, as the option has it: "unix:/run/x" */
+	const char *state; /* a few printable words: "no guest"; "" when there is nothing to say */
 };
 
 struct hw_cursor; /* a position in a share's journal; owned by the sink that opened it */
@@ -306,6 +318,8 @@ struct hw_host {
 	 * (sd_listen_fds_with_names(3)). It is borrowed; the plugin must dup(2) it to keep it.
 	 * -ENOENT if there is none. */
 	int (*activation_fd)(void *ctx, const char *name);
+	/* Called from status(): one address where the sink listens, connects or writes. */
+	void (*address)(void *ctx, const struct hw_sink_address *address);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -367,7 +381,7 @@ struct hw_plugin {
 	 * Called at the end of each loop iteration in which that happened, even if the sink has not
 	 * fetched all earlier events. */
 	void (*ready)(void *self, uint32_t share);
-	/* Calls host->receiver() once for each receiver. */
+	/* Calls host->receiver() once for each receiver, host->address() once for each address. */
 	void (*status)(void *self);
 	/* The daemon is stopping. Sends as much as possible without waiting. Returns 1 while unsent
 	 * bytes are left, and 0 when done. */
