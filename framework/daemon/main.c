@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
+static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
 #define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
 
 struct arguments {
@@ -69,13 +69,18 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct daemon *daemon = handle->data;
 	struct hw_errors errors = { 0 };
 
-	if (number != SIGHUP) {
+	switch (number) {
+	case SIGHUP:
+		(void)hw_core_reload(daemon->core, &errors); /* it logs what is wrong */
+		hw_errors_free(&errors);
+		break;
+	case SIGUSR1:
+		hw_core_log_state(daemon->core);
+		break;
+	default:
 		hw_info("stopping on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
 		hw_core_drain(daemon->core);
-		return;
 	}
-	(void)hw_core_reload(daemon->core, &errors); /* it logs what is wrong */
-	hw_errors_free(&errors);
 }
 
 static int watch_signals(struct hw_loop *loop, struct daemon *daemon)
@@ -162,6 +167,7 @@ int main(int argc, char **argv)
 		hw_log_fix_level((enum hw_log_level)arguments.level);
 	(void)signal(SIGPIPE, SIG_IGN); /* peers that leave are errors of send() */
 	(void)signal(SIGIO, SIG_IGN); /* leases that are broken */
+	(void)signal(SIGUSR1, SIG_IGN); /* until the loop takes it */
 	status = hw_loop_create(&loop);
 	if (status < 0)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));

@@ -256,6 +256,31 @@ channel = unix:$PWD/vm"
 	finish "$daemon"
 }
 
+test_sigusr1_logs_the_state() {
+	daemon "" "[sink vm]
+		plugin = virtiofs
+		channel = unix:$PWD/vm"
+	ask sync src >synced
+	tail_of lines
+	next "$out"
+	mkdir share/d
+	next "$out"
+	ask sync src >synced
+	kill -USR1 "$daemon"
+	end=$((SECONDS + DEADLINE))
+	until grep -q 'state: receiver .* of sink vm: ' err; do
+		[ $SECONDS -lt $end ] || fail "no state in the log: $(cat err)"
+	done
+	text=$(cat err)
+	contains "$text" "state: share src: online, path \"$PWD/share\", watched by "
+	contains "$text" ", 2 entries, 2 directories, "
+	contains "$text" "state: sink lines: plugin socket, shares src; listen unix:$PWD/lines"
+	contains "$text" "state: sink messages: plugin socket, shares src; listen unix:$PWD/messages"
+	contains "$text" "state: sink vm: plugin virtiofs, shares src; channel unix:$PWD/vm (no guest)"
+	contains "$text" " of sink lines: share src, seq 1, lag 0, 0 rescans sent, 0 events lost"
+	finish "$daemon"
+}
+
 test_mistakes_of_the_command_line_exit_2() {
 	for arguments in "--conifg x" "-l loud" "conf" "--check=yes" "-c"; do
 		status=0
