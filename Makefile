@@ -51,6 +51,7 @@ unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 core_lib := $(B)/libhostwatch-core.a
+base_lib := $(B)/libhostwatch-base.a
 wire_lib := $(B)/libhostwatch-wire.a
 programs := $(B)/hostwatchd $(B)/hostwatch
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
@@ -78,7 +79,11 @@ $(B)/obj/framework/plugin/loader.o: $(B)/dirs
 CPPFLAGS_tools := $(CPPFLAGS_framework)
 CPPFLAGS_tests := $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
 
+# All rooms; base alone is what the agent in a guest needs.
 $(core_lib): $(call obj,$(core_src))
+	@rm -f $@
+	ar rcs $@ $^
+$(base_lib): $(call obj,$(wildcard framework/base/*.c))
 	@rm -f $@
 	ar rcs $@ $^
 $(wire_lib): $(call obj,$(wire_src))

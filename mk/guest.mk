@@ -2,9 +2,7 @@
 # The agent that runs in a guest. STATIC=1: one file that runs in any guest of this architecture.
 
 guest_program := $(B)/hostwatch-guest
-guest_src := $(wildcard guest/agent/*.c) \
-	$(addprefix framework/base/,args.c args_help.c log.c errors.c inifile.c option.c standard.c suggest.c) \
-	wire/address.c wire/buf.c wire/frame.c wire/json.c wire/json_text.c wire/text.c
+guest_src := $(wildcard guest/agent/*.c)
 sysconfdir ?= /etc
 STATIC ?=
 
@@ -12,8 +10,8 @@ CPPFLAGS_guest := -Iframework/base
 
 $(B)/guest-static: FORCE
 	$(call keep,$(STATIC))
-$(guest_program): $(call obj,$(guest_src)) $(B)/guest-static
-	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o,$^) -linih
+$(guest_program): $(call obj,$(guest_src)) $(base_lib) $(wire_lib) $(B)/guest-static
+	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o %.a,$^) -linih
 
 all: $(guest_program)
 
