@@ -77,7 +77,7 @@ $(B)/obj/framework/plugin/loader.o: $(B)/dirs
 
 # Tools and tests are in-tree users of the core; plugins and sinks see the public headers only.
 CPPFLAGS_tools := $(CPPFLAGS_framework)
-CPPFLAGS_tests := $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
+CPPFLAGS_tests := -Itests/include $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
 
 # All rooms; base alone is what the agent in a guest needs.
 $(core_lib): $(call obj,$(core_src))
