@@ -4,11 +4,6 @@
 
 VM_KERNELS ?= 6.1 6.12
 VM_KERNEL_DIR ?= $(B)/vm/kernels
-KERNEL ?= $(shell uname -r)
-
-#: make kmod       the guest's kernel module, for an installed kernel (KERNEL=RELEASE)
-kmod:
-	$(MAKE) --no-print-directory -C guest/kmod KERNEL=$(KERNEL)
 
 #: make test-vm    install QEMU, boot Debian's kernels (VM_KERNELS="6.1 6.12"), see host changes in the guest
 test-vm:
@@ -24,4 +19,4 @@ test-vm-newest:
 fidelity:
 	cp $(B)/vm/fidelity.md docs/fidelity.md
 
-.PHONY: kmod test-vm test-vm-newest fidelity
+.PHONY: test-vm test-vm-newest fidelity

@@ -90,6 +90,22 @@ test_directories_of_plugins_can_be_chosen() {
 	contains "$(here/bin/hostwatch plugins)" polling
 }
 
+test_dkms_sources_stand_alone() {
+	make -s -C "$tree" dkms DESTDIR="$PWD/root" >said
+	version=$(sed -n 's/^VERSION := //p' "$tree/Makefile")
+	equal "copied the sources to $PWD/root/usr/src/hostwatch-$version" "$(<said)"
+	contains "$(<"root/usr/src/hostwatch-$version/dkms.conf")" "PACKAGE_VERSION=\"$version\""
+	[ "$(id -u)" = 0 ] || return 0
+	status=0
+	make -s -C "$tree" dkms KERNEL=0-none 2>said || status=$?
+	equal 2 $status
+	if command -v dkms >/dev/null; then
+		contains "$(<said)" "make dkms: the headers of Linux 0-none are not installed: apt-get install linux-headers-0-none"
+	else
+		contains "$(<said)" "make dkms: dkms is not installed: apt-get install dkms"
+	fi
+}
+
 # Functions of the library that a header declares.
 functions_of() {
 	sed -nE '/^typedef/d; s/^(static inline )?[a-z].*[ *](hw_[a-z0-9_]+)\(.*/\2/p' "$1"
