@@ -238,6 +238,11 @@ static void no_stats(void *self, struct hw_watcher_stats *ret)
 	(void)self, (void)ret;
 }
 
+static void no_cost(void *self, int dirfd, struct hw_watcher_cost *cost)
+{
+	(void)self, (void)dirfd, (void)cost;
+}
+
 #define FILL(field, fn) (plugin->field = plugin->field ? plugin->field : (fn))
 
 static void fill_callbacks(struct hw_plugin *plugin)
@@ -252,6 +257,7 @@ static void fill_callbacks(struct hw_plugin *plugin)
 	FILL(stats, no_stats);
 	FILL(status, do_nothing);
 	FILL(drain, return_0);
+	FILL(cost, no_cost);
 }
 
 /* ---- loading ---- */

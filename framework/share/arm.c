@@ -300,6 +300,8 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			return r;
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
 		complain(share, watcher, dir, next, reason_of(watcher, r));
+		if (next < share->order_count)
+			share->watchers[share->order[next]].instance->reason[0] = '\0';
 	}
 	/* While another watcher takes over, the one before may have it still, or take it again. */
 	if (old == HW_WATCHER_NONE && !share->scan.rearm)

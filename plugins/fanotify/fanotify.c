@@ -276,14 +276,26 @@ static void note_kind(struct fanotify *self, int kind, int refused)
 				       why ? ": " : "", why ? why : "");
 }
 
-/* In a group of its own: removing a mark from the one at work could remove one that is needed. */
+/* In a group of its own: removing a mark from the one at work could remove one that is needed.
+ * Returns as hw_mark_add(). */
+static int try_mark(struct fanotify *self, int dirfd, int *ret_refused)
+{
+	int group = hw_group_create(self->host, self->ctx, false), rc;
+
+	if (group < 0)
+		return group;
+	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, ret_refused);
+	(void)close(group); /* and its mark */
+	return rc;
+}
+
 static int fanotify_probe(void *arg, int dirfd)
 {
 	struct fanotify *self = arg;
 	const char *remote = self->remote ? NULL : hw_mark_remote(dirfd);
 	union hw_handle_buffer buffer;
 	struct hw_handle handle;
-	int group, refused, rc;
+	int refused, rc;
 
 	if (remote)
 		return self->host->fail(
@@ -296,11 +308,7 @@ static int fanotify_probe(void *arg, int dirfd)
 	rc = get_handle(self, dirfd, &buffer, &handle);
 	if (rc < 0)
 		return rc;
-	group = hw_group_create(self->host, self->ctx, false);
-	if (group < 0)
-		return group;
-	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, &refused);
-	(void)close(group); /* and its mark */
+	rc = try_mark(self, dirfd, &refused);
 	if (rc < 0)
 		return rc;
 	note_kind(self, rc, refused);
@@ -384,6 +392,18 @@ static void fanotify_stats(void *arg, struct hw_watcher_stats *ret)
 	ret->watches = self->filesystem_count + self->dirs.marked;
 	ret->kernel_events = self->kernel_events;
 	ret->overflows = self->overflows;
+}
+
+static void fanotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
+{
+	struct fanotify *self = arg;
+	int refused;
+	bool whole = try_mark(self, dirfd, &refused) == HW_MARK_FILESYSTEM;
+
+	cost->per_filesystem = whole;
+	cost->per_directory = !whole;
+	cost->limit = hw_mark_limit(&cost->limit_name);
+	cost->fdinfo = "fanotify ino:|fanotify sdev:|fanotify mnt_id:";
 }
 
 static int fanotify_open(void *arg, const struct hw_host *host, void *ctx)
@@ -474,4 +494,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.forget_dir = fanotify_forget_dir,
 	.flush = fanotify_flush,
 	.stats = fanotify_stats,
+	.cost = fanotify_cost,
 };

@@ -32,6 +32,10 @@ int hw_handle_get(int dirfd, union hw_handle_buffer *buffer, struct hw_handle *r
 int hw_mark_add(const struct hw_host *host, void *ctx, int group, int dirfd, enum hw_mark_kind kind,
 		int *ret_refused);
 
+/* The limit of marks for all programs of this user, and the sysctl that sets it (static). 0 when it
+ * cannot be read. */
+uint64_t hw_mark_limit(const char **ret_name);
+
 /* Undoes an inode mark. */
 void hw_mark_remove(int group, int dirfd);
 

@@ -365,12 +365,11 @@ static int inotify_probe(void *arg, int dirfd)
 		return self->host->fail(self->ctx, EOPNOTSUPP,
 					"what the kernel changes here is not told");
 	wd = add_watch(self, dirfd);
-	if (wd == -EEXIST)
-		return 0;
-	if (wd < 0)
+	if (wd < 0 && wd != -EEXIST)
 		return hw_remedy_watch(self->host, self->ctx, wd);
-	(void)inotify_rm_watch(self->fd,
-			       wd); /* its IN_IGNORED names a wd that is not in the table */
+	if (wd >= 0) /* its IN_IGNORED names a wd that is not in the table */
+		(void)inotify_rm_watch(self->fd, wd);
+	(void)self->host->fail(self->ctx, 0, "one watch for each directory");
 	return 0;
 }
 
@@ -413,6 +412,15 @@ static void inotify_stats(void *arg, struct hw_watcher_stats *ret)
 	ret->watches = self->watches.count;
 	ret->kernel_events = self->kernel_events;
 	ret->overflows = self->overflows;
+}
+
+static void inotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
+{
+	(void)arg;
+	(void)dirfd;
+	cost->per_directory = 1;
+	cost->limit = hw_remedy_watch_limit(&cost->limit_name);
+	cost->fdinfo = "inotify wd:";
 }
 
 static int inotify_open(void *arg, const struct hw_host *host, void *ctx)
@@ -492,4 +500,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.forget_dir = inotify_forget_dir,
 	.flush = inotify_flush,
 	.stats = inotify_stats,
+	.cost = inotify_cost,
 };

@@ -85,6 +85,14 @@ static const char *read_limit(const struct limit *limit, uint64_t *ret)
 	return own < global ? limit->own : limit->global;
 }
 
+uint64_t hw_remedy_watch_limit(const char **ret_name)
+{
+	uint64_t limit;
+
+	*ret_name = read_limit(&watches_limit, &limit);
+	return limit == UINT64_MAX ? 0 : limit;
+}
+
 static uint64_t more_than(uint64_t value)
 {
 	return value < 64 ? 128 : value * 2;

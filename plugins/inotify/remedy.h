@@ -10,6 +10,10 @@
 int hw_remedy_instance(const struct hw_host *host, void *ctx, int error);
 int hw_remedy_watch(const struct hw_host *host, void *ctx, int error);
 
+/* The limit of watches for all programs of this user, and the sysctl that sets it (static). 0 when
+ * it cannot be read. */
+uint64_t hw_remedy_watch_limit(const char **ret_name);
+
 /* The name of a filesystem that others change without this kernel knowing; NULL for any other, or
  * when not known. */
 const char *hw_remedy_remote(int dirfd);

@@ -54,12 +54,17 @@ static void on_timer(void *arg, struct hw_timer *timer)
 
 /* A scan costs about one CPU while it runs: it may take no more than its share of the time between
  * two starts. */
+static uint64_t fair_period(const struct polling *self, uint64_t pause_ns, uint64_t scan_ns)
+{
+	uint64_t fair = scan_ns / self->budget_percent * 100;
+
+	return pause_ns > fair ? pause_ns : fair;
+}
+
 static uint64_t next_delay(const struct polling *self, uint64_t elapsed_ns)
 {
-	uint64_t period = self->pause_ns, fair = elapsed_ns / self->budget_percent * 100;
+	uint64_t period = fair_period(self, self->pause_ns, elapsed_ns);
 
-	if (period < fair)
-		period = fair;
 	return period > elapsed_ns + SOONEST_NS ? period - elapsed_ns : SOONEST_NS;
 }
 
@@ -143,6 +148,17 @@ static void polling_stats(void *arg, struct hw_watcher_stats *ret)
 	(void)ret; /* zero: the kernel holds nothing and tells nothing */
 }
 
+static void polling_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
+{
+	const struct polling *self = arg;
+	uint64_t idle =
+		self->idle_max_ns > self->interval_ns ? self->idle_max_ns : self->interval_ns;
+
+	(void)dirfd;
+	cost->period_ns = fair_period(self, self->interval_ns, cost->scan_ns);
+	cost->idle_period_ns = fair_period(self, idle, cost->scan_ns);
+}
+
 static int polling_open(void *arg, const struct hw_host *host, void *ctx)
 {
 	struct polling *self = arg;
@@ -203,4 +219,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.flush = polling_flush,
 	.scanned = polling_scanned,
 	.stats = polling_stats,
+	.cost = polling_cost,
 };

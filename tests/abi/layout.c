@@ -108,6 +108,18 @@ static void print_watcher_structs(void)
 	M(hw_scan_result, changes);
 	M(hw_scan_result, elapsed_ns);
 	END(hw_scan_result);
+	BEGIN(hw_watcher_cost);
+	M(hw_watcher_cost, struct_size);
+	M(hw_watcher_cost, reserved);
+	M(hw_watcher_cost, scan_ns);
+	M(hw_watcher_cost, per_filesystem);
+	M(hw_watcher_cost, per_directory);
+	M(hw_watcher_cost, limit);
+	M(hw_watcher_cost, limit_name);
+	M(hw_watcher_cost, fdinfo);
+	M(hw_watcher_cost, period_ns);
+	M(hw_watcher_cost, idle_period_ns);
+	END(hw_watcher_cost);
 }
 
 static void print_sink_structs(void)
@@ -200,6 +212,7 @@ static void print_plugin(void)
 	M(hw_plugin, ready);
 	M(hw_plugin, status);
 	M(hw_plugin, drain);
+	M(hw_plugin, cost);
 	END(hw_plugin);
 }
 

@@ -95,6 +95,7 @@ static void callbacks_that_were_left_out_do_nothing(void **state)
 	plugin->status(NULL);
 	plugin->scanned(NULL, NULL);
 	plugin->stats(NULL, NULL);
+	plugin->cost(NULL, -1, NULL);
 }
 
 static void a_missing_plugin_is_told_with_a_suggestion(void **state)

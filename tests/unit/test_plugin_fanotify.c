@@ -343,6 +343,20 @@ static void a_file_cannot_be_watched(void **state)
 	fixture_end(&f);
 }
 
+static void the_cost_is_that_of_the_marks(void **state)
+{
+	struct hw_watcher_cost cost = { .struct_size = sizeof(cost) };
+	struct fixture f;
+
+	start(&f, state);
+	f.rh->plugin->cost(f.rh->self, f.a, &cost);
+	assert_int_equal(cost.per_filesystem, is_whole(state));
+	assert_int_equal(cost.per_directory, !is_whole(state));
+	assert_true(cost.limit > 0);
+	assert_non_null(strstr(cost.limit_name, "fanotify"));
+	fixture_end(&f);
+}
+
 static void probe_leaves_no_mark(void **state)
 {
 	struct fixture f;
@@ -469,6 +483,7 @@ int main(void)
 		WITH_EACH_MARK(a_directory_reached_twice_is_refused),
 		WITH_EACH_MARK(a_file_cannot_be_watched),
 		WITH_EACH_MARK(probe_leaves_no_mark),
+		WITH_EACH_MARK(the_cost_is_that_of_the_marks),
 		WITH_EACH_MARK(directories_may_be_forgotten_inside_a_hint),
 		WITH_EACH_MARK(two_instances_do_not_know_each_other),
 		WITH_EACH_MARK(many_directories_come_and_go),

@@ -252,6 +252,21 @@ static int run_out_of_watches(const struct fixture *f)
 	return rc ? 3 : 0;
 }
 
+static void the_cost_is_a_watch_for_each_directory(void **state)
+{
+	struct hw_watcher_cost cost = { .struct_size = sizeof(cost) };
+	struct fixture f;
+
+	start(&f, state, long_window);
+	f.rh->plugin->cost(f.rh->self, f.a, &cost);
+	assert_int_equal(cost.per_directory, 1);
+	assert_int_equal(cost.per_filesystem, 0);
+	assert_true(cost.limit > 0);
+	assert_non_null(strstr(cost.limit_name, "inotify"));
+	assert_int_equal(cost.period_ns, 0);
+	fixture_end(&f);
+}
+
 static void running_out_of_watches_names_the_limit(void **state)
 {
 	struct fixture f;
@@ -432,6 +447,7 @@ int main(void)
 		IN_EACH_PLACE(a_directory_reached_twice_is_refused),
 		IN_EACH_PLACE(a_file_cannot_be_watched),
 		IN_EACH_PLACE(probe_leaves_no_watch),
+		IN_EACH_PLACE(the_cost_is_a_watch_for_each_directory),
 		IN_EACH_PLACE(running_out_of_watches_names_the_limit),
 		IN_EACH_PLACE(an_unreadable_directory_is_refused),
 		IN_EACH_PLACE(directories_may_be_forgotten_inside_a_hint),

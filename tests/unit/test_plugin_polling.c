@@ -124,6 +124,23 @@ static void a_long_scan_keeps_to_its_share_of_the_cpu(void **state)
 	rh_destroy(rh);
 }
 
+static void the_cost_is_the_period_that_a_scan_allows(void **state)
+{
+	struct rh *rh = start("1s", "8s", "10");
+	struct hw_watcher_cost cost = { .struct_size = sizeof(cost), .scan_ns = 50 * HW_MS };
+
+	(void)state;
+	rh->plugin->cost(rh->self, -1, &cost);
+	assert_int_equal(cost.period_ns, HW_SEC);
+	assert_int_equal(cost.idle_period_ns, 8 * HW_SEC);
+	assert_int_equal(cost.per_directory, 0);
+	cost.scan_ns = 200 * HW_MS;
+	rh->plugin->cost(rh->self, -1, &cost);
+	assert_int_equal(cost.period_ns, 2 * HW_SEC);
+	assert_int_equal(cost.idle_period_ns, 8 * HW_SEC);
+	rh_destroy(rh);
+}
+
 static void a_barrier_scans_at_once(void **state)
 {
 	struct rh *rh = start("1h", "0s", "10");
@@ -258,6 +275,7 @@ int main(void)
 		cmocka_unit_test(an_idle_tree_is_scanned_less_and_less_often),
 		cmocka_unit_test(without_idle_max_the_interval_stays),
 		cmocka_unit_test(a_long_scan_keeps_to_its_share_of_the_cpu),
+		cmocka_unit_test(the_cost_is_the_period_that_a_scan_allows),
 		cmocka_unit_test(a_barrier_scans_at_once),
 		cmocka_unit_test(a_barrier_during_a_scan_asks_for_another),
 		cmocka_unit_test(a_busy_host_is_asked_again),

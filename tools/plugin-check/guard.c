@@ -319,6 +319,11 @@ static void guard_stats(void *self, struct hw_watcher_stats *ret)
 	CALL("stats()", real.stats(self, ret));
 }
 
+static void guard_cost(void *self, int dirfd, struct hw_watcher_cost *cost)
+{
+	CALL("cost()", real.cost(self, dirfd, cost));
+}
+
 static void guard_ready(void *self, uint32_t share)
 {
 	CALL("ready()", real.ready(self, share));
@@ -351,6 +356,7 @@ const struct hw_plugin *hw_guard_wrap(const struct hw_plugin *plugin)
 	wrapped.flush = guard_flush;
 	wrapped.scanned = guard_scanned;
 	wrapped.stats = guard_stats;
+	wrapped.cost = guard_cost;
 	wrapped.ready = guard_ready;
 	wrapped.status = guard_status;
 	wrapped.drain = guard_drain;

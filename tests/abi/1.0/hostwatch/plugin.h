@@ -178,6 +178,27 @@ struct hw_scan_result {
 	uint64_t elapsed_ns; /* time from the call of scan() to the end of the scan */
 };
 
+/* The cost of watching one filesystem of a share, for `hostwatch explain`. The host sets the fields
+ * of the first group; the others are zero when cost() is called. */
+struct hw_watcher_cost {
+	uint32_t struct_size;
+	uint32_t reserved;
+	uint64_t scan_ns; /* time to examine every entry of the filesystem once */
+	/* Kernel objects (watches, marks) that are needed. */
+	uint64_t per_filesystem;
+	uint64_t per_directory;
+	/* Their limit for all programs of this user and the sysctl(8) that sets it; 0 and NULL: no
+	 * limit, or it is not known. */
+	uint64_t limit;
+	const char *limit_name; /* static */
+	/* The beginnings of the lines that stand for such objects in /proc/PID/fdinfo/FD, separated
+	 * by "|": "inotify wd:"; NULL: they cannot be counted. Static. */
+	const char *fdinfo;
+	/* From the start of one scan to the start of the next; 0: the watcher does not scan. */
+	uint64_t period_ns;
+	uint64_t idle_period_ns; /* after a long time without changes */
+};
+
 /* ---- shares and receivers of a sink -------------------------------------------------------- */
 
 enum hw_share_state {
@@ -386,6 +407,12 @@ struct hw_plugin {
 	/* The daemon is stopping. Sends as much as possible without waiting. Returns 1 while unsent
 	 * bytes are left, and 0 when done. */
 	int (*drain)(void *self);
+
+	/* -- watchers -- */
+	/* Says what watching the filesystem of this directory costs. Called after a probe() of the
+	 * directory that succeeded, possibly several times. Has no side effects. dirfd was opened
+	 * with O_PATH and is borrowed for the call. */
+	void (*cost)(void *self, int dirfd, struct hw_watcher_cost *cost);
 };
 
 #define HW_PLUGIN_HEADER(plugin_kind, T)                                                           \
