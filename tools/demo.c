@@ -5,6 +5,7 @@
 #include "demo_step.h"
 #include "demo_view.h"
 #include "log.h"
+#include "standard.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -49,6 +50,7 @@ const struct hw_command_line tool_demo_line = {
 
 struct demo {
 	struct hw_loop *loop; /* owned */
+	struct hw_io *caught; /* owned: wakes the loop when a signal ends the program */
 	struct hw_loader *loader; /* owned */
 	struct hw_demo_ground ground;
 	struct hw_demo_lane lanes[LANES_MAX]; /* those that work come first */
@@ -61,13 +63,6 @@ struct demo {
 	const char *parent;
 	uint64_t pace_ns;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	interrupted = number;
-}
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -83,9 +78,9 @@ static int turn_for(struct demo *demo, uint64_t wait_ns)
 {
 	uint64_t end = clock_ns(CLOCK_MONOTONIC) + wait_ns, now;
 
-	while (!interrupted && (now = clock_ns(CLOCK_MONOTONIC)) < end)
+	while (!hw_standard_caught() && (now = clock_ns(CLOCK_MONOTONIC)) < end)
 		hw_loop_turn(demo->loop, (unsigned)((end - now) / HW_MS + 1));
-	return interrupted ? -EINTR : 0;
+	return hw_standard_caught() ? -EINTR : 0;
 }
 
 /* Until file times advance: what changes next has another one than what was seen. */
@@ -96,7 +91,7 @@ static int wait_tick(struct demo *demo)
 
 	while (clock_ns(CLOCK_REALTIME_COARSE) == start && clock_ns(CLOCK_MONOTONIC) < deadline)
 		hw_loop_turn(demo->loop, 1);
-	return interrupted ? -EINTR : 0;
+	return hw_standard_caught() ? -EINTR : 0;
 }
 
 static bool all_online(const struct demo *demo)
@@ -120,7 +115,7 @@ static int wait_for(struct demo *demo, bool (*done)(const struct demo *))
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
 
 	while (!done(demo)) {
-		if (interrupted)
+		if (hw_standard_caught())
 			return -EINTR;
 		if (clock_ns(CLOCK_MONOTONIC) > deadline)
 			return -ETIMEDOUT;
@@ -183,7 +178,9 @@ static int run_step(struct demo *demo, size_t step)
 	int r;
 
 	hw_demo_view_heading(&demo->view, step + 1, title, note);
-	r = turn_for(demo, demo->pace_ns);
+	r = hw_standard_flush();
+	if (r == 0)
+		r = turn_for(demo, demo->pace_ns);
 	if (r < 0)
 		return r;
 	r = hw_demo_step_run(&demo->ground, step);
@@ -193,14 +190,14 @@ static int run_step(struct demo *demo, size_t step)
 	}
 	if (r < 0) {
 		hw_error("%s: %s", title, strerror(-r));
-		return r;
+		return -ECANCELED;
 	}
 	r = observe(demo);
 	if (r < 0)
 		return r;
 	hw_demo_view_events(&demo->view);
 	judge(demo, step);
-	return 0;
+	return hw_standard_flush();
 }
 
 static int run_steps(struct demo *demo)
@@ -209,8 +206,6 @@ static int run_steps(struct demo *demo)
 
 	for (size_t i = 0; i < hw_demo_step_count && r == 0; i++)
 		r = run_step(demo, i);
-	if (r < 0 && r != -EINTR)
-		hw_error("the demonstration ends here: %s", strerror(-r));
 	return r;
 }
 
@@ -274,13 +269,13 @@ static int start_lanes(struct demo *demo)
 		}
 		hw_demo_lane_stop(lane);
 		if (r != -ENODEV)
-			return r;
+			return -ECANCELED;
 		demo->absent[demo->absent_count++] = lane->name;
 	}
 	if (demo->lane_count >= 2)
 		return 0;
 	hw_error("fewer than two watchers work here: there is nothing to compare");
-	return -ENODEV;
+	return -ECANCELED;
 }
 
 static int make_ground(struct demo *demo)
@@ -288,11 +283,18 @@ static int make_ground(struct demo *demo)
 	char quoted[300];
 	int r = hw_demo_ground_make(&demo->ground, demo->parent);
 
-	if (r < 0)
-		hw_error("%s: %s",
-			 hw_quote(quoted, sizeof(quoted), demo->parent, strlen(demo->parent)),
-			 strerror(-r));
-	return r;
+	if (r == 0)
+		return 0;
+	hw_error("%s: %s", hw_quote(quoted, sizeof(quoted), demo->parent, strlen(demo->parent)),
+		 strerror(-r));
+	return -ECANCELED;
+}
+
+/* The flag is what counts: hw_standard_caught(). */
+static int on_caught(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	(void)arg, (void)io, (void)events, (void)budget;
+	return 1;
 }
 
 static int make(struct demo *demo)
@@ -301,6 +303,9 @@ static int make(struct demo *demo)
 
 	if (r == 0)
 		r = hw_loop_create(&demo->loop);
+	if (r == 0)
+		r = hw_io_add(demo->loop, hw_standard_caught_fd(), HW_IO_READ, on_caught, NULL,
+			      &demo->caught);
 	if (r == 0)
 		r = hw_loader_create(&demo->loader);
 	if (r == 0)
@@ -319,17 +324,20 @@ static void unmake(struct demo *demo)
 	for (size_t i = 0; i < demo->lane_count; i++)
 		hw_demo_lane_stop(&demo->lanes[i]);
 	hw_loader_destroy(demo->loader);
+	if (demo->caught)
+		hw_io_del(demo->caught);
 	hw_loop_destroy(demo->loop);
 	hw_demo_ground_remove(&demo->ground);
 }
 
+/* -ECANCELED: an error that the log has already. */
 static int run(struct demo *demo)
 {
 	char quoted[300];
 	int r = make(demo);
 
 	if (r < 0)
-		return HW_EXIT_FAILURE;
+		return r;
 	hw_demo_view_init(&demo->view, stdout, demo->lanes, demo->lane_count);
 	printf("%s is watched %zu times at once; after each step every watcher is asked what it "
 	       "saw.\n\n",
@@ -337,7 +345,18 @@ static int run(struct demo *demo)
 	       demo->lane_count);
 	hw_demo_view_names(&demo->view);
 	r = run_steps(demo);
-	return r < 0 ? HW_EXIT_FAILURE : tell_verdict(demo);
+	return r < 0 ? r : tell_verdict(demo);
+}
+
+/* An end by a signal is no failure; the end of the program says why output failed. */
+static int exit_status(int r)
+{
+	if (r >= 0 || hw_standard_caught() || ferror(stdout))
+		return r < 0 ? EXIT_SUCCESS : r;
+	if (r != -ECANCELED)
+		return hw_args_failure(&tool_demo_line, "the demonstration ends here: %s",
+				       strerror(-r));
+	return HW_EXIT_FAILURE;
 }
 
 /* ---- the command line ---- */
@@ -360,17 +379,17 @@ static int parse(struct demo *demo, int argc, char **argv)
 int tool_demo(int argc, char **argv)
 {
 	static struct demo demo; /* large */
-	const struct sigaction action = { .sa_handler = on_signal };
-	int status = parse(&demo, argc, argv);
+	int r, status = parse(&demo, argc, argv);
 
 	if (status >= 0)
 		return status;
-	(void)sigaction(SIGINT, &action, NULL); /* cannot fail: the signals exist */
-	(void)sigaction(SIGTERM, &action, NULL);
+	/* A limit of file sizes is an error of write(), as a full disk is. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	demo.ground.share_fd = -1;
-	status = run(&demo);
+	r = hw_standard_catch();
+	if (r == 0)
+		r = run(&demo);
+	status = exit_status(r);
 	unmake(&demo);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return HW_EXIT_FAILURE;
 	return status;
 }

@@ -90,7 +90,6 @@ void hw_demo_view_heading(const struct hw_demo_view *view, size_t number, const 
 	if (*note)
 		fprintf(view->to, "  %s# %s%s", style(view, FAINT), note, style(view, PLAIN));
 	fputc('\n', view->to);
-	(void)fflush(view->to); /* an error is found at the end */
 }
 
 /* ---- one step's events, each on as many lines as it needs ---- */
@@ -166,7 +165,6 @@ void hw_demo_view_events(const struct hw_demo_view *view)
 	while (places && put_row(view, places))
 		;
 	free(places);
-	(void)fflush(view->to); /* an error is found at the end */
 }
 
 void hw_demo_view_verdict(const struct hw_demo_view *view, enum hw_demo_tone tone, const char *text)

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest_channel.h"
+#include "standard.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define CONNECT_MS 10000
 
 static int parse_port(const char *text, uint32_t *ret)
 {
@@ -60,9 +66,25 @@ int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *
 	return r;
 }
 
+int hw_guest_channel_await(int fd, short events, int timeout_ms)
+{
+	struct pollfd fds[] = {
+		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+		{ .fd = fd, .events = events }, /* ignored when it is negative */
+	};
+	int n;
+
+	do
+		n = poll(fds, 2, timeout_ms);
+	while (n < 0 && errno == EINTR && !hw_standard_caught());
+	if (hw_standard_caught())
+		return -EINTR;
+	return n == 0 ? -ETIMEDOUT : 0;
+}
+
 static int open_socket(const struct guest_channel *channel, struct sockaddr_un *ret_address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -72,24 +94,73 @@ static int open_socket(const struct guest_channel *channel, struct sockaddr_un *
 	return fd;
 }
 
-static int start_listening(struct guest_channel *channel)
+static int open_connected(const struct guest_channel *channel, int *ret_fd)
 {
 	struct sockaddr_un address;
 	int fd = open_socket(channel, &address);
 
 	if (fd < 0)
 		return fd;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0) {
-		int r = -errno;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		int r = -errno; /* -EAGAIN: too many wait there */
 
-		(void)close(fd); /* the error is the one before */
+		(void)close(fd); /* never connected */
 		return r;
 	}
-	channel->listen_fd = fd;
+	*ret_fd = fd;
 	return 0;
 }
 
-/* What a VMM does with the host's first line. */
+/* ---- listening ---- */
+
+/* Makes way for bind(): a socket that nobody listens at goes, everything else stays. */
+static int remove_stale(const struct guest_channel *channel, const char **ret_why)
+{
+	struct stat st;
+	int fd, r;
+
+	if (lstat(channel->path, &st) < 0)
+		return 0; /* mostly absent; bind() reports anything else */
+	if (!S_ISSOCK(st.st_mode)) {
+		*ret_why = "a file that is not a socket has this name";
+		return -EEXIST;
+	}
+	r = open_connected(channel, &fd);
+	if (r == 0)
+		(void)close(fd); /* it was only tried */
+	if (r == 0 || r == -EAGAIN) {
+		*ret_why = "another process listens there";
+		return -EADDRINUSE;
+	}
+	if (r == -ECONNREFUSED && (unlink(channel->path) == 0 || errno == ENOENT))
+		return 0;
+	*ret_why = "a socket is there and cannot be removed";
+	return r == -ECONNREFUSED ? -errno : r;
+}
+
+int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
+{
+	struct sockaddr_un address;
+	int fd, r = remove_stale(channel, ret_why);
+
+	if (r < 0)
+		return r;
+	fd = open_socket(channel, &address);
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    listen(fd, 4) == 0) {
+		channel->listen_fd = fd;
+		/* without it the file stays at the end */
+		channel->file_fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		return 0;
+	}
+	r = fd < 0 ? fd : -errno;
+	*ret_why = strerror(-r);
+	if (fd >= 0)
+		(void)close(fd); /* never listened */
+	return r;
+}
+
+/* A VMM's answer to the host's first line. */
 static int answer_connect(const struct guest_channel *channel, int fd)
 {
 	static const char ok[] = "OK 1073741824\n";
@@ -97,10 +168,11 @@ static int answer_connect(const struct guest_channel *channel, int fd)
 	size_t len = 0;
 
 	while (len < sizeof(line) - 1) {
-		ssize_t n = recv(fd, line + len, 1, 0);
+		int r = hw_guest_channel_await(fd, POLLIN, CONNECT_MS);
+		ssize_t n = r < 0 ? -1 : recv(fd, line + len, 1, 0);
 
 		if (n <= 0)
-			return n < 0 ? -errno : -ECONNRESET;
+			return r < 0 ? r : n < 0 ? -errno : -ECONNRESET;
 		if (line[len++] == '\n')
 			break;
 	}
@@ -111,17 +183,13 @@ static int answer_connect(const struct guest_channel *channel, int fd)
 	return send(fd, ok, sizeof(ok) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(ok) - 1 ? 0 : -EPIPE;
 }
 
-static int wait_for_host(struct guest_channel *channel, int *ret_fd)
+static int wait_for_host(const struct guest_channel *channel, int *ret_fd)
 {
-	int fd, r = 0;
+	int r = hw_guest_channel_await(channel->listen_fd, POLLIN, -1);
+	int fd = r < 0 ? -1 : accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (channel->listen_fd < 0)
-		r = start_listening(channel);
-	if (r < 0)
-		return r;
-	fd = accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return r < 0 ? r : -errno;
 	if (channel->hybrid)
 		r = answer_connect(channel, fd);
 	if (r < 0) {
@@ -134,29 +202,21 @@ static int wait_for_host(struct guest_channel *channel, int *ret_fd)
 
 int hw_guest_channel_open(struct guest_channel *channel, int *ret_fd)
 {
-	struct sockaddr_un address;
-	int fd;
-
-	if (channel->listen)
-		return wait_for_host(channel, ret_fd);
-	fd = open_socket(channel, &address);
-	if (fd < 0)
-		return fd;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		int r = -errno;
-
-		(void)close(fd); /* the error is connect's */
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
+	return channel->listen ? wait_for_host(channel, ret_fd) : open_connected(channel, ret_fd);
 }
 
 void hw_guest_channel_close(struct guest_channel *channel)
 {
+	struct stat ours, there;
+
 	if (channel->listen_fd < 0)
 		return;
 	(void)close(channel->listen_fd); /* nothing to lose */
-	(void)unlink(channel->path); /* the same */
 	channel->listen_fd = -1;
+	if (channel->file_fd < 0)
+		return;
+	if (fstat(channel->file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		(void)unlink(channel->path); /* the next start copes with what is left */
+	(void)close(channel->file_fd); /* O_PATH */
 }

@@ -13,6 +13,8 @@ struct guest_channel {
 	uint32_t port; /* hybrid */
 	char path[108]; /* of the socket; terminated */
 	int listen_fd; /* owned; -1 until somebody listens */
+	int file_fd; /* owned, while listen_fd is open: keeps the inode number of the socket's file
+			from being used again */
 };
 
 /*
@@ -22,10 +24,19 @@ struct guest_channel {
  */
 int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *ret);
 
-/* Waits for the next connection; a blocking socket. -errno: try again later. */
+/* Makes the socket that the host connects to; one that nobody listens at is replaced. -errno, with
+ * the reason in *ret_why (static). */
+int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why);
+
+/* Waits for the next connection; a socket that does not block. -EINTR: hw_standard_caught().
+ * -errno: try again later. */
 int hw_guest_channel_open(struct guest_channel *channel, int *ret_fd);
 
-/* Stops listening and removes the socket's file. */
+/* Waits for `events` of poll(2). 0; -ETIMEDOUT; -EINTR: hw_standard_caught(). A timeout below 0 is
+ * none. */
+int hw_guest_channel_await(int fd, short events, int timeout_ms);
+
+/* Stops listening and removes the socket's file, unless another one has its name. */
 void hw_guest_channel_close(struct guest_channel *channel);
 
 #endif

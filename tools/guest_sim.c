@@ -3,6 +3,7 @@
  * what it is told. */
 #include "guest_channel.h"
 #include "log.h"
+#include "standard.h"
 #include "tool.h"
 #include <hostwatch/frame.h>
 #include <hostwatch/wire.h>
@@ -123,9 +124,10 @@ static int take_event(struct sim *sim, struct hw_event *event)
 		if (same && event->seq <= sim->seq)
 			return 0; /* left over from before a hello */
 		if (!same || event->seq != sim->seq + 1) {
-			fprintf(stderr, "guest-sim: event %" PRIu64 " came after %" PRIu64 "%s\n",
-				event->seq, sim->seq,
-				same ? "" : " of another epoch, without a rescan");
+			(void)hw_args_failure(&tool_guest_sim_line,
+					      "event %" PRIu64 " came after %" PRIu64 "%s",
+					      event->seq, sim->seq,
+					      same ? "" : " of another epoch, without a rescan");
 			return -EPROTO;
 		}
 	}
@@ -153,7 +155,8 @@ static int take_frames(struct sim *sim)
 		if (n == 0)
 			break;
 		if (n < 0) {
-			fprintf(stderr, "guest-sim: bad frame from the host: %s\n", why);
+			(void)hw_args_failure(&tool_guest_sim_line, "bad frame from the host: %s",
+					      why);
 			return -EPROTO;
 		}
 		if (frame.what == HW_FRAME_HELLO)
@@ -187,23 +190,23 @@ static int say_hello(struct sim *sim, int fd)
 	return send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
 }
 
-/* Until the connection ends (-errno), the host misbehaves (-EPROTO) or enough was seen (1). */
+/* Until the connection ends (-errno), the host misbehaves (-EPROTO), a signal ends the program
+ * (-EINTR) or enough was printed (1). */
 static int serve(struct sim *sim, int fd)
 {
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	int r = say_hello(sim, fd);
 
 	sim->len = 0;
-	sim->told_epoch = 0;
 	while (r == 0) {
 		ssize_t n;
 
-		if (fflush(stdout) != 0)
-			return 1; /* nobody is told any more: the end says why */
-		if (poll(&pollfd, 1, sim->told_epoch ? -1 : HELLO_MS) == 0)
-			return -ETIMEDOUT;
+		if (hw_standard_flush() < 0)
+			return 1; /* the end of the program says why */
+		r = hw_guest_channel_await(fd, POLLIN, sim->told_epoch ? -1 : HELLO_MS);
+		if (r < 0)
+			return r;
 		n = recv(fd, sim->bytes + sim->len, sizeof(sim->bytes) - sim->len, 0);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -ECONNRESET;
@@ -221,37 +224,64 @@ static void tell_failure(const struct sim *sim, int error, int *told)
 	if (error == *told)
 		return;
 	*told = error;
-	fprintf(stderr, "guest-sim: %s: cannot %s: %s; trying again\n",
-		hw_quote(quoted, sizeof(quoted), sim->channel.path, strlen(sim->channel.path)),
-		sim->channel.listen ? "listen" : "connect", strerror(-error));
+	(void)hw_args_failure(&tool_guest_sim_line, "%s: cannot %s: %s; trying again",
+			      hw_quote(quoted, sizeof(quoted), sim->channel.path,
+				       strlen(sim->channel.path)),
+			      sim->channel.listen ? "accept a connection" : "connect",
+			      strerror(-error));
+}
+
+static int listen_for_host(struct sim *sim)
+{
+	char quoted[300];
+	const char *why;
+	int r = hw_guest_channel_listen(&sim->channel, &why);
+
+	if (r < 0)
+		(void)hw_args_failure(&tool_guest_sim_line, "%s: cannot listen: %s",
+				      hw_quote(quoted, sizeof(quoted), sim->channel.path,
+					       strlen(sim->channel.path)),
+				      why);
+	return r;
+}
+
+/* One connection, from its beginning to its end, or a failure to make one. */
+static int run_once(struct sim *sim, int *told)
+{
+	int fd = -1;
+	int r = hw_guest_channel_open(&sim->channel, &fd);
+
+	sim->told_epoch = 0;
+	if (r < 0) {
+		if (r != -EINTR)
+			tell_failure(sim, r, told);
+		return r;
+	}
+	r = serve(sim, fd);
+	(void)close(fd); /* everything read was handled */
+	*told = 0;
+	if (r < 0 && r != -EPROTO && r != -EINTR)
+		(void)hw_args_failure(&tool_guest_sim_line, "disconnected: %s", strerror(-r));
+	return r;
 }
 
 static int run(struct sim *sim)
 {
 	int wait_ms = RETRY_MIN_MS, told = 0;
+	int r = sim->channel.listen ? listen_for_host(sim) : 0;
 
+	if (r < 0)
+		return r;
 	for (;;) {
-		int fd = -1;
-		int r = hw_guest_channel_open(&sim->channel, &fd);
-
-		if (r == 0) {
-			r = serve(sim, fd);
-			(void)close(fd); /* everything read was handled */
-		}
-		if (r == 1)
+		r = run_once(sim, &told);
+		if (r == 1 || r == -EINTR)
 			return 0;
-		if (r == -EPROTO || r == -EINVAL || r == -EADDRINUSE)
+		if (r == -EPROTO || r == -EINVAL)
 			return r;
-		if (fd >= 0 && sim->told_epoch != 0)
+		if (sim->told_epoch != 0)
 			wait_ms = RETRY_MIN_MS;
-		(void)fflush(stdout); /* as in serve() */
-		if (fd >= 0) {
-			fprintf(stderr, "guest-sim: disconnected: %s\n", strerror(-r));
-			told = 0;
-		} else {
-			tell_failure(sim, r, &told);
-		}
-		(void)poll(NULL, 0, wait_ms); /* nothing to wait for but time */
+		if (hw_standard_flush() < 0 || hw_guest_channel_await(-1, 0, wait_ms) != -ETIMEDOUT)
+			return 0;
 		wait_ms = 2 * wait_ms < RETRY_MAX_MS ? 2 * wait_ms : RETRY_MAX_MS;
 	}
 }
@@ -371,12 +401,10 @@ int tool_guest_sim(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	sim.line = HW_BUF_GROWING(HW_JSON_EVENT_MAX);
-	r = run(&sim);
-	if (r == -EADDRINUSE)
-		fprintf(stderr, "guest-sim: something is there already where it is to listen\n");
+	r = hw_standard_catch();
+	if (r == 0)
+		r = run(&sim);
 	hw_guest_channel_close(&sim.channel);
 	hw_buf_free(&sim.line);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		r = -EIO;
 	return r == 0 ? 0 : HW_EXIT_FAILURE;
 }

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -31,14 +35,85 @@ void hw_standard_begin(void)
 	allow_descriptors();
 }
 
-int hw_standard_end(int status)
+/* ---- output ---- */
+
+static int output_error; /* errno of the first failure; 0: none that is known */
+
+int hw_standard_flush(void)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	if (output_error == 0)
+		output_error = errno;
+	return output_error ? -output_error : -EIO;
+}
+
+/* Whether stdout is a pipe or socket without a reader. */
+static bool reader_left(void)
+{
+	struct pollfd poll_fd = { .fd = STDOUT_FILENO };
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLERR | POLLHUP));
+}
+
+int hw_standard_end(int status)
+{
+	if (hw_standard_flush() == 0 || hw_standard_caught() || output_error == EPIPE)
 		return status;
-	if (errno == EPIPE)
+	/* printf() itself may have failed, and what for is not known any more. */
+	if (output_error == 0 && reader_left())
 		return status;
 	fprintf(stderr, "%s: standard output: %s\n", program_invocation_short_name,
-		strerror(errno ? errno : EIO));
+		output_error ? strerror(output_error) : "write error");
 	return status ? status : EXIT_FAILURE;
+}
+
+/* ---- signals that end the program ---- */
+
+static volatile sig_atomic_t caught;
+static int caught_fd = -1; /* an eventfd */
+static int null_fd = -1;
+
+/* A write to stdout that blocks returns; a later one, which the signal would not interrupt, goes
+ * nowhere. */
+static void on_signal(int number)
+{
+	const uint64_t one = 1;
+	int error = errno;
+
+	(void)number;
+	caught = 1;
+	(void)dup2(null_fd, STDOUT_FILENO); /* as it is, it may block */
+	if (write(caught_fd, &one, sizeof(one)) < 0)
+		(void)0; /* it is readable already */
+	errno = error;
+}
+
+int hw_standard_catch(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction action = { .sa_handler = on_signal }; /* without SA_RESTART */
+	struct sigaction old;
+
+	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	caught_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (null_fd < 0 || caught_fd < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		(void)sigaction(signals[i], &action, &old); /* cannot fail: the signals exist */
+		if (signals[i] == SIGHUP && old.sa_handler == SIG_IGN)
+			(void)sigaction(SIGHUP, &old, NULL); /* nohup(1) */
+	}
+	return 0;
+}
+
+bool hw_standard_caught(void)
+{
+	return caught;
+}
+
+int hw_standard_caught_fd(void)
+{
+	return caught_fd;
 }

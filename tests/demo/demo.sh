@@ -68,7 +68,7 @@ test_an_interrupt_ends_it_and_nothing_stays_behind() {
 	mkdir tmp
 	TMPDIR=$PWD/tmp start "$B/hostwatch" demo --pace 10s
 	await "$out" 'echo hello'
-	finish "$pid" INT 1
+	finish "$pid" INT 0
 	equal "" "$(ls -A tmp)"
 }
 
