@@ -70,14 +70,15 @@ int hw_guest_channel_await(int fd, short events, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+		{ .fd = STDOUT_FILENO }, /* an error when the reader leaves */
 		{ .fd = fd, .events = events }, /* ignored when it is negative */
 	};
 	int n;
 
 	do
-		n = poll(fds, 2, timeout_ms);
+		n = poll(fds, 3, timeout_ms);
 	while (n < 0 && errno == EINTR && !hw_standard_caught());
-	if (hw_standard_caught())
+	if (hw_standard_caught() || fds[1].revents)
 		return -EINTR;
 	return n == 0 ? -ETIMEDOUT : 0;
 }

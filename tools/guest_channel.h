@@ -28,12 +28,12 @@ int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *
  * the reason in *ret_why (static). */
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why);
 
-/* Waits for the next connection; a socket that does not block. -EINTR: hw_standard_caught().
- * -errno: try again later. */
+/* Waits for the next connection; a socket that does not block. -EINTR as
+ * below. -errno: try again later. */
 int hw_guest_channel_open(struct guest_channel *channel, int *ret_fd);
 
-/* Waits for `events` of poll(2). 0; -ETIMEDOUT; -EINTR: hw_standard_caught(). A timeout below 0 is
- * none. */
+/* Waits for `events` of poll(2). 0; -ETIMEDOUT; -EINTR: hw_standard_caught(), or the reader of
+ * stdout left. A timeout below 0 is none. */
 int hw_guest_channel_await(int fd, short events, int timeout_ms);
 
 /* Stops listening and removes the socket's file, unless another one has its name. */

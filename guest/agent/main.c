@@ -20,6 +20,7 @@
 
 /* At most this long after an event its number is in the state file. */
 #define SAVE_MS 100u
+#define FIXED_FDS 4u /* descriptors that are polled besides those of the links */
 
 struct agent {
 	struct hw_guest_config config;
@@ -32,6 +33,7 @@ struct agent {
 	int save_error; /* that was logged last */
 	int signal_fd; /* owned */
 	int mounts_fd; /* owned; -1 without /proc */
+	bool prints; /* events of some mount go to stdout */
 };
 
 static uint64_t clock_ms(void)
@@ -107,19 +109,20 @@ static void plan_save(struct agent *agent, uint64_t now_ms)
 
 /* ---- the loop ---- */
 
+/* Those that end the program interrupt writes that block: they are not in the descriptor. */
 static int open_signals(void)
 {
 	sigset_t set;
+	int fd, r = hw_standard_catch();
 
-	(void)signal(SIGPIPE, SIG_IGN); /* writes tell */
-	(void)sigemptyset(&set); /* cannot fail, as the next three */
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
+	if (r < 0)
+		return r;
+	(void)signal(SIGPIPE, SIG_IGN); /* readers that leave are errors of write() */
+	(void)sigemptyset(&set); /* cannot fail, as the next one */
 	(void)sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -132,46 +135,45 @@ static int poll_timeout(uint64_t due_ms, uint64_t now_ms)
 	return due_ms - now_ms > 60000 ? 60000 : (int)(due_ms - now_ms);
 }
 
-/* 1 when asked to end. */
-static int take_signal(struct agent *agent)
+static void take_signal(struct agent *agent)
 {
 	struct signalfd_siginfo info;
 
 	if (read(agent->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-		return 0;
-	if (info.ssi_signo != SIGUSR1)
-		return 1;
+		return;
 	for (size_t i = 0; i < agent->count; i++)
 		hw_link_log_status(&agent->links[i]);
-	return 0;
 }
 
 /* 0; 1 when asked to end; -errno. */
 static int run_once(struct agent *agent)
 {
-	struct pollfd fds[HW_GUEST_MOUNTS_MAX + 2] = {
+	struct pollfd fds[HW_GUEST_MOUNTS_MAX + FIXED_FDS] = {
 		{ .fd = agent->signal_fd, .events = POLLIN },
-		/* proc(5): a change of the mounts is told as an error */
+		/* proc(5): a change of the mounts is reported as an error */
 		{ .fd = agent->mounts_fd, .events = POLLPRI },
+		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+		/* an error when the reader leaves */
+		{ .fd = agent->prints ? STDOUT_FILENO : -1 },
 	};
 	uint64_t due_ms = agent->save_ms;
 	int r = 0;
 
 	for (size_t i = 0; i < agent->count; i++) {
-		uint64_t link_ms = hw_link_prepare(&agent->links[i], &fds[i + 2]);
+		uint64_t link_ms = hw_link_prepare(&agent->links[i], &fds[i + FIXED_FDS]);
 
 		due_ms = link_ms < due_ms ? link_ms : due_ms;
 	}
-	if (poll(fds, agent->count + 2, poll_timeout(due_ms, clock_ms())) < 0)
-		return errno == EINTR ? 0 : -errno;
+	if (poll(fds, agent->count + FIXED_FDS, poll_timeout(due_ms, clock_ms())) < 0)
+		return errno == EINTR ? hw_standard_caught() : -errno;
 	if (fds[0].revents)
-		r = take_signal(agent);
+		take_signal(agent);
 	for (size_t i = 0; i < agent->count && fds[1].revents; i++)
 		hw_link_mounts_changed(&agent->links[i], clock_ms());
-	for (size_t i = 0; i < agent->count && r == 0; i++)
-		r = hw_link_turn(&agent->links[i], fds[i + 2].revents, clock_ms());
+	for (size_t i = 0; i < agent->count && r == 0 && !hw_standard_caught(); i++)
+		r = hw_link_turn(&agent->links[i], fds[i + FIXED_FDS].revents, clock_ms());
 	plan_save(agent, clock_ms());
-	return r;
+	return r == 0 && (hw_standard_caught() || fds[3].revents) ? 1 : r;
 }
 
 static int start_links(struct agent *agent)
@@ -208,9 +210,10 @@ static int run(struct agent *agent)
 		(void)close(agent->mounts_fd); /* only read from */
 	if (agent->signal_fd >= 0)
 		(void)close(agent->signal_fd); /* nothing to lose */
-	if (r == -ENOMEM)
-		hw_error("%s", strerror(ENOMEM));
-	return r < 0 ? HW_EXIT_FAILURE : EXIT_SUCCESS;
+	if (r >= 0 || r == -EPIPE)
+		return EXIT_SUCCESS; /* hw_standard_end() reports why output failed */
+	hw_error("%s", strerror(-r));
+	return HW_EXIT_FAILURE;
 }
 
 /* ---- from the command line on ---- */
@@ -266,8 +269,11 @@ static void choose_state(struct agent *agent, const struct hw_arguments *args)
 	if (!state && !args->print)
 		state = agent->config.state;
 	agent->state = state && *state ? state : NULL;
-	for (size_t i = 0; args->print && i < agent->config.count; i++)
-		agent->config.mounts[i].inject = HW_INJECT_PRINT;
+	for (size_t i = 0; i < agent->config.count; i++) {
+		if (args->print)
+			agent->config.mounts[i].inject = HW_INJECT_PRINT;
+		agent->prints |= agent->config.mounts[i].inject == HW_INJECT_PRINT;
+	}
 }
 
 static int act(const struct hw_arguments *args)

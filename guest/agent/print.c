@@ -2,6 +2,7 @@
 /* inject = print: events go to standard output, as `hostwatch guest-sim` prints them. */
 #include "inject.h"
 #include "log.h"
+#include "standard.h"
 
 #include <errno.h>
 #include <hostwatch/wire.h>
@@ -42,7 +43,7 @@ static int open_printer(const struct hw_mount *mount, struct hw_inject **ret,
 
 static int flush(void)
 {
-	return fflush(stdout) != 0 || ferror(stdout) ? -EPIPE : 0;
+	return hw_standard_flush() < 0 ? -EPIPE : 0; /* ends the program, for whatever reason */
 }
 
 static void print_line(struct printer *printer, int r)

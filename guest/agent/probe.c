@@ -125,5 +125,5 @@ int hw_probe(const char *path)
 	module = probe_module(path);
 	touch = probe_touch(path, &info);
 	print_events(module, touch);
-	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+	return 0;
 }

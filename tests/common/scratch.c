@@ -40,21 +40,29 @@ const struct hw_place *hw_scratch_places(unsigned *ret_count)
 	return places;
 }
 
-char *hw_scratch_create(const char *parent)
+char *hw_scratch_try(const char *parent)
 {
-	char *path;
+	char *path, *real = NULL;
+	int error;
 
 	if (asprintf(&path, "%s/hwtest-XXXXXX", parent) < 0)
 		return NULL;
-	if (!mkdtemp(path)) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		free(path);
-		return NULL;
-	}
-	char *real = realpath(path, NULL);
-
+	if (mkdtemp(path))
+		real = realpath(path, NULL);
+	error = errno;
 	free(path);
+	errno = error;
 	return real;
+}
+
+char *hw_scratch_create(const char *parent)
+{
+	char *path = hw_scratch_try(parent);
+
+	if (!path)
+		fprintf(stderr, "%s: no directory can be made there: %s\n", parent,
+			strerror(errno));
+	return path;
 }
 
 /* alphasort() follows the locale; names are bytes. */
@@ -98,7 +106,7 @@ int hw_scratch_remove_at(int dir, const char *name)
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	if (S_ISDIR(st.st_mode)) {
-		if (!(st.st_mode & S_IRWXU) && fchmodat(dir, name, 0700, 0))
+		if ((st.st_mode & S_IRWXU) != S_IRWXU && fchmodat(dir, name, 0700, 0))
 			return -errno;
 		r = remove_below(dir, name);
 	}

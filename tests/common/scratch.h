@@ -19,6 +19,8 @@ const struct hw_place *hw_scratch_places(unsigned *ret_count);
 /* Makes a fresh directory in `parent`. NULL when it fails, with a line on stderr. The string is the
  * caller's. */
 char *hw_scratch_create(const char *parent);
+/* The same without a line: errno says why. */
+char *hw_scratch_try(const char *parent);
 /* Removes all below and the directory itself, whatever the depth; frees the string. */
 void hw_scratch_remove(char *path);
 /* Removes all below name in dir and name itself: siblings in byte order, children before their

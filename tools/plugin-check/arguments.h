@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The command line of the kit: tool_plugin_check_line of tool.h, which `hostwatch` lists as well. */
+/* The command line of the kit: tool_plugin_check_line of tool.h, which `hostwatch` lists as well.
+ */
 #ifndef HW_KIT_ARGUMENTS_H
 #define HW_KIT_ARGUMENTS_H
 

@@ -151,27 +151,34 @@ static char *find_traces(const char *given)
 	return realpath(path, NULL);
 }
 
+static int complain(const char *path, const char *advice)
+{
+	char quoted[256];
+	int error = errno;
+
+	(void)hw_args_failure(&tool_plugin_check_line, "%s: %s%s",
+			      hw_quote(quoted, sizeof(quoted), path, strlen(path)), strerror(error),
+			      advice);
+	return -error;
+}
+
+/* -errno after a line. */
 static int prepare(struct hw_kit *kit, const char *file, const char *traces)
 {
 	const char *parent = getenv("TMPDIR");
-	char quoted[256];
 
 	kit->path = realpath(file, NULL);
-	if (!kit->path) {
-		(void)hw_args_failure(&tool_plugin_check_line, "%s: %s",
-				      hw_quote(quoted, sizeof(quoted), file, strlen(file)),
-				      strerror(errno));
-		return -ENOENT;
-	}
+	if (!kit->path)
+		return complain(file, "");
 	kit->traces = find_traces(traces);
-	if (traces && !kit->traces) {
-		(void)hw_args_failure(&tool_plugin_check_line, "%s: %s",
-				      hw_quote(quoted, sizeof(quoted), traces, strlen(traces)),
-				      strerror(errno));
-		return -ENOENT;
-	}
-	kit->scratch = hw_scratch_create(parent && *parent == '/' ? parent : "/tmp");
-	return kit->scratch && chdir(kit->scratch) == 0 ? 0 : -EIO;
+	if (traces && !kit->traces)
+		return complain(traces, "");
+	if (!parent || !*parent)
+		parent = "/tmp";
+	kit->scratch = hw_scratch_try(parent);
+	if (!kit->scratch || chdir(kit->scratch) < 0)
+		return complain(parent, "; set TMPDIR to a directory that you may write to");
+	return 0;
 }
 
 /* ---- the run ---- */
@@ -203,6 +210,8 @@ static int run(struct hw_kit *kit, const char *file, const char *traces, const c
 	unsigned failed = 1;
 
 	if (prepare(kit, file, traces) == 0) {
+		/* A limit of file sizes is an error of write(), as a full disk is. */
+		(void)signal(SIGXFSZ, SIG_IGN);
 		hw_tap_begin();
 		run_checks(kit, only);
 		failed = hw_tap_end();
@@ -229,6 +238,8 @@ static int check(int argc, char **argv)
 	kit.match = arguments.match;
 	kit.rounds = (unsigned)arguments.rounds;
 	kit.verbose = arguments.verbose;
+	if (hw_standard_catch() < 0)
+		return hw_args_failure(&tool_plugin_check_line, "%s", strerror(errno));
 	return run(&kit, operands.items[0], arguments.traces, arguments.only);
 }
 

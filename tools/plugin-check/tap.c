@@ -2,13 +2,18 @@
 #include "tap.h"
 
 #include "guard.h"
+#include "standard.h"
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,11 +33,19 @@ static void print_result(const char *word, const char *name, const char *reason)
 	if (reason)
 		printf(" # SKIP %s", reason);
 	printf("\n");
-	(void)fflush(stdout); /* a reader that left is seen at the end */
+	(void)hw_standard_flush(); /* is_over() sees it */
+}
+
+/* Nobody wants to know any more. */
+static bool is_over(void)
+{
+	return hw_standard_caught() || ferror(stdout);
 }
 
 void hw_tap_skip(const char *name, const char *reason)
 {
+	if (is_over())
+		return;
 	print_result("ok", name, reason);
 }
 
@@ -103,8 +116,12 @@ static void read_reason(int fd, char reason[LINE_MAX_BYTES])
 
 static void run_child(struct hw_kit *kit, int report, hw_kit_check *check, const void *arg)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	enum hw_kit_verdict verdict;
 
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		(void)signal(signals[i], SIG_DFL); /* the plugin may be in its way */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail: the signal exists */
 	if (dup2(report, STDOUT_FILENO) < 0 || dup2(report, STDERR_FILENO) < 0)
 		_exit(HW_KIT_FAIL);
 	(void)close(report); /* duplicated */
@@ -119,11 +136,29 @@ static void run_child(struct hw_kit *kit, int report, hw_kit_check *check, const
 	exit((int)verdict);
 }
 
+/* Until the process ends, which it is made to by a signal that ends this program. */
+static void await_child(pid_t pid)
+{
+	struct pollfd fds[] = {
+		{ .fd = pidfd_open(pid, 0), .events = POLLIN },
+		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+	};
+
+	if (fds[0].fd < 0)
+		return; /* waitpid() waits as well */
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	if (hw_standard_caught())
+		(void)kill(pid, SIGKILL); /* it may have ended */
+	(void)close(fds[0].fd); /* nothing to lose */
+}
+
 /* How it ended, as its process says or as the kernel does. */
 static enum hw_kit_verdict wait_child(pid_t pid, int report)
 {
 	int status;
 
+	await_child(pid);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return HW_KIT_FAIL;
@@ -146,7 +181,7 @@ static enum hw_kit_verdict wait_child(pid_t pid, int report)
 static enum hw_kit_verdict run_once(struct hw_kit *kit, int report, hw_kit_check *check,
 				    const void *arg)
 {
-	(void)fflush(stdout); /* or the child prints it again */
+	(void)hw_standard_flush(); /* or the child prints it again */
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -161,6 +196,8 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 	char reason[LINE_MAX_BYTES];
 	int report = -1;
 
+	if (is_over())
+		return HW_KIT_FAIL;
 	if (kit->only && fnmatch(kit->only, name, 0) != 0)
 		return HW_KIT_PASS;
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -170,8 +207,13 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 		if (report < 0)
 			break;
 		verdict = run_once(kit, report, check, arg);
-		if (verdict != HW_KIT_SLOW)
+		if (verdict != HW_KIT_SLOW || is_over())
 			break;
+	}
+	if (is_over()) { /* it was not let run to its end */
+		if (report >= 0)
+			(void)close(report); /* memory */
+		return HW_KIT_FAIL;
 	}
 	if (verdict == HW_KIT_SKIP) {
 		read_reason(report, reason);
@@ -184,12 +226,14 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 		print_report(report);
 	else if (report >= 0)
 		(void)close(report); /* memory */
-	(void)fflush(stdout); /* a reader that left is seen at the end */
+	(void)hw_standard_flush(); /* is_over() sees it */
 	return verdict == HW_KIT_SLOW ? HW_KIT_FAIL : verdict;
 }
 
 unsigned hw_tap_end(void)
 {
+	if (is_over())
+		return failed;
 	printf("1..%u\n", number);
 	if (failed)
 		printf("# %u of %u failed\n", failed, number);

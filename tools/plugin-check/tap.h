@@ -15,7 +15,8 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 			       const void *arg);
 /* A check that is not run. */
 void hw_tap_skip(const char *name, const char *reason);
-/* The plan. Returns how many checks failed. */
+/* The plan. Returns how many checks failed. Once a signal ends the program, or the reader of the
+ * report has left, no check runs any more and nothing is printed. */
 unsigned hw_tap_end(void);
 
 #endif
