@@ -46,5 +46,6 @@ endif
 # The pages are compared with what the programs say themselves.
 check-docs: $(programs) $(modules) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)
+	mk/prose
 
 .PHONY: man install-man install-guest-man no-scdoc check-docs
