@@ -228,7 +228,7 @@ static void host_address(void *ctx, const struct hw_sink_address *address)
 	struct hw_instance *instance = ctx;
 
 	if (instance->sink)
-		hw_sink_address(instance->sink, address);
+		instance->sink_services->address(instance->sink, address);
 }
 
 const struct hw_host hw_host_services = {

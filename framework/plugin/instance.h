@@ -34,6 +34,7 @@ struct hw_sink_services {
 			     struct hw_event *ret);
 	void (*snapshot_close)(struct hw_sink *sink, struct hw_snapshot *snapshot);
 	void (*receiver)(struct hw_sink *sink, const struct hw_receiver *receiver);
+	void (*address)(struct hw_sink *sink, const struct hw_sink_address *address);
 };
 
 #define HW_INPUTS_MAX 4u

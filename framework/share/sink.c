@@ -74,6 +74,7 @@ static const struct hw_sink_services services = {
 	.snapshot_next = hw_sink_snapshot_next,
 	.snapshot_close = hw_sink_snapshot_close,
 	.receiver = hw_sink_receiver,
+	.address = hw_sink_address,
 };
 
 int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
