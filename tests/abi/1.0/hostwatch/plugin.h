@@ -191,8 +191,8 @@ struct hw_watcher_cost {
 	 * limit, or it is not known. */
 	uint64_t limit;
 	const char *limit_name; /* static */
-	/* The beginnings of the lines that stand for such objects in /proc/PID/fdinfo/FD, separated
-	 * by "|": "inotify wd:"; NULL: they cannot be counted. Static. */
+	/* The beginnings of the lines in /proc/PID/fdinfo/FD that represent such objects, separated
+	 * by "|" (for example, "inotify wd:"). NULL: they cannot be counted. Static. */
 	const char *fdinfo;
 	/* From the start of one scan to the start of the next; 0: the watcher does not scan. */
 	uint64_t period_ns;
@@ -409,9 +409,9 @@ struct hw_plugin {
 	int (*drain)(void *self);
 
 	/* -- watchers -- */
-	/* Says what watching the filesystem of this directory costs. Called after a probe() of the
-	 * directory that succeeded, possibly several times. Has no side effects. dirfd was opened
-	 * with O_PATH and is borrowed for the call. */
+	/* Reports the cost of watching the filesystem of this directory. Called after probe() has
+	 * succeeded for the directory, possibly several times. Has no side effects. dirfd was
+	 * opened with O_PATH and is borrowed for the call. */
 	void (*cost)(void *self, int dirfd, struct hw_watcher_cost *cost);
 };
 
