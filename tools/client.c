@@ -1,21 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client.h"
 #include "clean.h"
-#include "config.h"
+#include "defaults.h"
+#include "human.h"
 #include "log.h"
-#include "tool.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TIMEOUT_MAX 86400
+#define TEXT_MAX 4096u /* bytes of a message of the daemon's that are shown */
+
+/* A command on its way. */
+struct exchange {
+	const struct hw_command_line *line; /* borrowed, like all of these */
+	const struct hw_client_options *options;
+	const struct hw_request *request;
+	const char *path; /* of the control socket */
+	bool is_default; /* path is the default of this user */
+	char quoted[300]; /* path */
+	struct hw_field *fields; /* owned: room for a record */
+	size_t room;
+};
 
 /* ---- records ---- */
 
@@ -44,78 +56,172 @@ static char *unescape(char *text)
 	return text;
 }
 
+static int add_field(struct exchange *x, struct hw_record *record, char *field)
+{
+	char *value = strchr(field, '=');
+
+	if (!value)
+		return 0;
+	if (record->count == x->room) {
+		size_t room = x->room ? 2 * x->room : 32;
+		struct hw_field *fields = reallocarray(x->fields, room, sizeof(*fields));
+
+		if (!fields)
+			return -ENOMEM;
+		x->fields = fields;
+		x->room = room;
+	}
+	*value++ = '\0';
+	x->fields[record->count++] = (struct hw_field){ field, unescape(value) };
+	return 0;
+}
+
 /* Cuts the line into pieces, in place. */
-static void parse_record(char *line, struct hw_record *record)
+static int parse_record(struct exchange *x, char *line, struct hw_record *ret)
 {
 	char *field;
+	int r = 0;
 
-	*record = (struct hw_record){ .kind = strsep(&line, "\t") };
-	while ((field = strsep(&line, "\t")) && record->count < HW_CLIENT_FIELDS_MAX) {
-		char *value = strchr(field, '=');
+	*ret = (struct hw_record){ .kind = strsep(&line, "\t") };
+	while (r == 0 && (field = strsep(&line, "\t")))
+		r = add_field(x, ret, field);
+	ret->fields = x->fields;
+	return r;
+}
 
-		if (!value)
-			continue;
-		*value++ = '\0';
-		record->fields[record->count].key = field;
-		record->fields[record->count++].value = unescape(value);
+/* ---- the connection ---- */
+
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static int fail_without_daemon(const struct exchange *x, int error)
+{
+	struct stat st;
+
+	if (x->is_default && strcmp(x->path, HW_SYSTEM_CONTROL) != 0 &&
+	    is_socket(HW_SYSTEM_CONTROL))
+		return hw_args_failure(x->line,
+				       "no hostwatchd of yours answers at %s; the system's one has "
+				       "%s: try 'sudo %s'",
+				       x->quoted, HW_SYSTEM_CONTROL, x->line->program);
+	if (stat(x->path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return hw_args_failure(x->line, "%s is not a socket", x->quoted);
+	return hw_args_failure(x->line,
+			       "%s: %s: is hostwatchd running? If its configuration has 'control "
+			       "=', give that path with --socket or in $HOSTWATCH_CONTROL",
+			       x->quoted, strerror(error));
+}
+
+static int fail_to_connect(const struct exchange *x, int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+	case ECONNREFUSED:
+		return fail_without_daemon(x, error);
+	case EACCES:
+	case EPERM:
+		return hw_args_failure(x->line,
+				       "%s: %s: only root and the user of hostwatchd may connect: "
+				       "try 'sudo %s'",
+				       x->quoted, strerror(error), x->line->program);
+	case ENAMETOOLONG:
+		return hw_args_failure(x->line, "%s: a path of a socket has at most 107 bytes",
+				       x->quoted);
+	default:
+		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(error));
 	}
 }
 
-/* ---- talking ---- */
+static int set_timeout(const struct exchange *x, int fd)
+{
+	uint64_t ns = x->options->timeout_ns;
+	struct timeval timeout = {
+		.tv_sec = (time_t)(ns / HW_SEC),
+		.tv_usec = (suseconds_t)(ns % HW_SEC / 1000),
+	};
 
-static int connect_to(const char *path, unsigned timeout_s)
+	if (ns && !timeout.tv_sec && !timeout.tv_usec)
+		timeout.tv_usec = 1; /* 0 would be no limit */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_connection(const struct exchange *x)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval timeout = { .tv_sec = timeout_s };
 	int fd, r;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (strlen(x->path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
+	memcpy(address.sun_path, x->path, strlen(x->path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0)
+	r = set_timeout(x, fd);
+	if (r == 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		r = -errno;
+	if (r == 0)
 		return fd;
-	r = -errno;
 	(void)close(fd); /* nothing was sent */
 	return r;
 }
 
-static int send_command(int fd, const char *const *words, size_t count)
+/* A blocking socket takes these few bytes whole. */
+static int send_command(int fd, const struct hw_request *request)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct iovec pieces[2] = {
-			{ (char *)words[i], strlen(words[i]) },
-			{ (char *)(i + 1 < count ? " " : "\n"), 1 },
-		};
-		struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
+	char text[1024];
+	size_t len = 0;
 
-		/* A blocking socket takes these few bytes whole. */
-		if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
-			return -errno;
-	}
-	return 0;
+	for (size_t i = 0; i < 4 && request->words[i] && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? " " : "",
+					request->words[i]);
+	if (len + 1 >= sizeof(text))
+		return -E2BIG;
+	text[len++] = '\n';
+	return send(fd, text, len, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Returns an exit status, -1 while more is to come. */
-static int take_record(const struct hw_record *record, hw_record_fn *fn, void *arg)
-{
-	char quoted[1024];
-	const char *text = hw_record_get(record, "text");
-	bool is_error = strcmp(record->kind, "error") == 0;
+/* ---- the answer ---- */
 
-	if (is_error || strcmp(record->kind, "mistake") == 0) {
-		fprintf(stderr, "hostwatchd: %s\n", hw_clean(quoted, sizeof(quoted), text));
-		return is_error ? HW_EXIT_FAILURE : -1;
+/* Returns an exit status, -1 while more is to come. */
+static int take_record(const struct exchange *x, const struct hw_record *record)
+{
+	const char *text = hw_record_get(record, "text");
+	char clean[TEXT_MAX];
+
+	if (strcmp(record->kind, "mistake") == 0) {
+		fprintf(stderr, "%s\n", hw_clean(clean, sizeof(clean), text));
+		return -1;
 	}
-	if (fn)
-		fn(arg, record);
+	if (strcmp(record->kind, "error") == 0) {
+		(void)hw_args_failure(x->line, "%s", hw_clean(clean, sizeof(clean), text));
+		return strcmp(hw_record_get(record, "cause"), "configuration") == 0
+			       ? HW_EXIT_CONFIG
+			       : HW_EXIT_FAILURE;
+	}
+	if (x->request->fn)
+		x->request->fn(x->request->arg, record);
 	return strcmp(record->kind, "ok") == 0 ? EXIT_SUCCESS : -1;
 }
 
-static int read_answer(FILE *from, hw_record_fn *fn, void *arg)
+static int fail_to_read(const struct exchange *x, int error)
+{
+	char time[HW_HUMAN_MAX];
+
+	if (error == EAGAIN)
+		return hw_args_failure(x->line, "hostwatchd did not answer within %s",
+				       hw_human_duration(time, x->options->timeout_ns));
+	return hw_args_failure(x->line, "hostwatchd closed the connection before its answer ended");
+}
+
+static int read_answer(struct exchange *x, FILE *from)
 {
 	char *line = NULL;
 	size_t room = 0;
@@ -127,81 +233,75 @@ static int read_answer(FILE *from, hw_record_fn *fn, void *arg)
 
 		errno = 0;
 		len = getline(&line, &room, from);
-
-		if (len <= 0 || (size_t)len > HW_CLIENT_LINE_MAX) {
-			fprintf(stderr, "hostwatch: the daemon's answer %s\n",
-				errno == EAGAIN ? "did not come in time" : "ended early");
-			status = HW_EXIT_FAILURE;
+		if (len <= 0 || (size_t)len > HW_CLIENT_LINE_MAX || line[len - 1] != '\n') {
+			status = fail_to_read(x, errno);
 			break;
 		}
 		line[len - 1] = '\0';
-		parse_record(line, &record);
-		status = take_record(&record, fn, arg);
+		status = parse_record(x, line, &record) < 0
+				 ? hw_args_failure(x->line, "out of memory")
+				 : take_record(x, &record);
 	}
 	free(line);
 	return status;
 }
 
-int hw_client_ask(const char *socket_path, const char *const *words, size_t count,
-		  unsigned timeout_s, hw_record_fn *fn, void *arg)
+static int converse(struct exchange *x)
 {
-	char quoted[256];
-	int fd = connect_to(socket_path, timeout_s), r, status;
+	int fd = open_connection(x), r, status;
 	FILE *from;
 
-	r = fd < 0 ? fd : send_command(fd, words, count);
-	if (r < 0) {
-		fprintf(stderr, "hostwatch: %s: %s%s\n",
-			hw_quote(quoted, sizeof(quoted), socket_path, strlen(socket_path)),
-			strerror(-r),
-			r == -ENOENT || r == -ECONNREFUSED ? " (is hostwatchd running?)"
-			: r == -EACCES ? " (root and the daemon's own user may ask)"
-				       : "");
-		if (fd >= 0)
-			(void)close(fd); /* it failed already */
-		return HW_EXIT_FAILURE;
-	}
-	from = fdopen(fd, "r");
+	if (fd < 0)
+		return fail_to_connect(x, -fd);
+	r = send_command(fd, x->request);
+	from = r < 0 ? NULL : fdopen(fd, "r");
 	if (!from) {
-		(void)close(fd); /* out of memory */
-		return HW_EXIT_FAILURE;
+		(void)close(fd); /* nothing is expected from it */
+		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(r < 0 ? -r : ENOMEM));
 	}
-	status = read_answer(from, fn, arg);
+	status = read_answer(x, from);
 	(void)fclose(from); /* read only */
 	return status;
 }
 
-/* ---- options ---- */
-
-int hw_client_parse(int argc, char **argv, const char *usage, int count,
-		    struct hw_client_options *ret)
+/* Words are sent with spaces between them. */
+static int check_words(const struct exchange *x)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	struct hw_client_options parsed = { .socket_path = HW_CONTROL_DEFAULT, .timeout_s = 60 };
-	int c;
+	char quoted[300];
 
-	while ((c = getopt_long(argc, argv, "s:t:h", options, NULL)) != -1) {
-		char *end = NULL;
-		long seconds = c == 't' ? strtol(optarg, &end, 10) : 0;
+	for (size_t i = 0; i < 4 && x->request->words[i]; i++) {
+		const char *word = x->request->words[i];
 
-		if (c == 's') {
-			parsed.socket_path = optarg;
-		} else if (c == 't' && *optarg && !*end && seconds >= 0 && seconds <= TIMEOUT_MAX) {
-			parsed.timeout_s = (unsigned)seconds;
-		} else {
-			fputs(usage, c == 'h' ? stdout : stderr);
-			return c == 'h' ? EXIT_SUCCESS : HW_EXIT_USAGE;
-		}
+		if (!*word || strpbrk(word, " \t\n"))
+			return hw_args_mistake(x->line, "%s is not a name",
+					       hw_quote(quoted, sizeof(quoted), word,
+							strlen(word)));
 	}
-	if (argc - optind != count) {
-		fputs(usage, stderr);
-		return HW_EXIT_USAGE;
-	}
-	*ret = parsed;
 	return -1;
+}
+
+int hw_client_ask(const struct hw_command_line *line, const struct hw_client_options *options,
+		  const struct hw_request *request)
+{
+	char path[HW_DEFAULT_PATH_MAX];
+	struct exchange x = { .line = line, .options = options, .request = request };
+	int status = check_words(&x);
+
+	if (status >= 0)
+		return status;
+	x.path = options->socket ? options->socket : getenv("HOSTWATCH_CONTROL");
+	if (!x.path || !*x.path) {
+		if (hw_default_control(path) < 0)
+			return hw_args_failure(line,
+					       "where is the control socket? XDG_RUNTIME_DIR is "
+					       "not set: give the path that hostwatchd's "
+					       "configuration has in 'control =' with --socket or "
+					       "in $HOSTWATCH_CONTROL");
+		x.path = path;
+		x.is_default = true;
+	}
+	hw_quote(x.quoted, sizeof(x.quoted), x.path, strlen(x.path));
+	status = converse(&x);
+	free(x.fields);
+	return status;
 }

@@ -1,49 +1,63 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asking the daemon through its control socket: what framework/daemon/control.h describes, from the other
- * side. */
+/* Asks the daemon through its control socket: framework/daemon/control.h describes the protocol. */
 #ifndef HW_TOOL_CLIENT_H
 #define HW_TOOL_CLIENT_H
 
-#include "config.h"
-#include <stddef.h>
+#include "args.h"
+#include <hostwatch/plugin.h>
 
-#define HW_CLIENT_FIELDS_MAX 32u
 #define HW_CLIENT_LINE_MAX (1u << 20) /* bytes of a record */
+#define HW_CLIENT_TIMEOUT_NS (60 * HW_SEC)
+
+struct hw_field {
+	const char *key, *value; /* unescaped */
+};
 
 struct hw_record {
 	const char *kind;
-	struct {
-		const char *key, *value; /* unescaped */
-	} fields[HW_CLIENT_FIELDS_MAX];
+	struct hw_field *fields; /* a key may stand several times */
 	size_t count;
 };
 
-/* The field's value, "" when there is none. */
+/* The first value of this key, "" when there is none. */
 const char *hw_record_get(const struct hw_record *record, const char *key);
 
 /* Called for each record, the last one (`ok`) included. Strings are valid during the call. */
 typedef void hw_record_fn(void *arg, const struct hw_record *record);
 
-/*
- * Sends one command (words joined by spaces) and hands over the answer. Says on stderr what goes
- * wrong, what the daemon calls a mistake included. Returns an exit status. timeout_s: how long to
- * wait for each record, 0 for ever.
- */
-int hw_client_ask(const char *socket_path, const char *const *words, size_t count,
-		  unsigned timeout_s, hw_record_fn *fn, void *arg);
-
-/* Options that all these commands share: --socket, --timeout, --help. */
+/* Options that all these commands share. */
 struct hw_client_options {
-	const char *socket_path;
-	unsigned timeout_s;
+	const char *socket; /* NULL: $HOSTWATCH_CONTROL, else the default of this user */
+	uint64_t timeout_ns; /* for each record; 0: no limit */
 };
-#define HW_CLIENT_USAGE                                                                            \
-	"  -s, --socket PATH      the daemon's control socket (" HW_CONTROL_DEFAULT ")\n"          \
-	"  -t, --timeout SECONDS  how long to wait for the answer (60); 0 waits for ever\n"        \
-	"  -h, --help             this text\n"
-/* Returns -1 to go on, with optind at the arguments of which there must be `count`; else the exit
- * status. */
-int hw_client_parse(int argc, char **argv, const char *usage, int count,
-		    struct hw_client_options *ret);
+#define HW_CLIENT_ARGS(T, field)                                                                   \
+	{ .name = "socket",                                                                        \
+	  .letter = 's',                                                                           \
+	  .type = HW_ARG_TEXT,                                                                     \
+	  .value = "PATH",                                                                         \
+	  .help = "The daemon's control socket. Default: $HOSTWATCH_CONTROL, or else "             \
+		  "/run/hostwatch/control.sock, of an ordinary user "                              \
+		  "$XDG_RUNTIME_DIR/hostwatch/control.sock.",                                      \
+	  .offset = offsetof(T, field.socket),                                                     \
+	  .complete = HW_COMPLETE_FILE },                                                          \
+	{                                                                                          \
+		.name = "timeout", .letter = 't', .type = HW_ARG_DURATION, .value = "TIME",        \
+		.help = "How long to wait for the answer. Default: 60s; 0 waits for ever.",        \
+		.offset = offsetof(T, field.timeout_ns)                                            \
+	}
+
+struct hw_request {
+	const char *words[4]; /* the command and its arguments; NULL ends them */
+	hw_record_fn *fn; /* NULL: only the outcome counts */
+	void *arg;
+};
+
+/*
+ * Sends one command and hands over the records of the answer. Errors are written to stderr in the
+ * form of `line`, `mistake` records as they are. Returns an exit status: HW_EXIT_CONFIG when the
+ * daemon says that the configuration is wrong.
+ */
+int hw_client_ask(const struct hw_command_line *line, const struct hw_client_options *options,
+		  const struct hw_request *request);
 
 #endif

@@ -17,18 +17,6 @@ static const struct hw_command_line tool_explain_line = {
 	.program = "hostwatch explain",
 	.summary = "which watcher each filesystem would get, and why",
 };
-static const struct hw_command_line tool_status_line = {
-	.program = "hostwatch status",
-	.summary = "shares and receivers of the running daemon",
-};
-static const struct hw_command_line tool_switch_line = {
-	.program = "hostwatch switch",
-	.summary = "change the watcher of a running share",
-};
-static const struct hw_command_line tool_sync_line = {
-	.program = "hostwatch sync",
-	.summary = "wait until all earlier changes have been reported",
-};
 static const struct hw_command_line tool_tail_line = {
 	.program = "hostwatch tail",
 	.summary = "print what a socket sink sends",

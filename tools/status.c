@@ -9,15 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"usage: hostwatch status [--socket PATH] [--timeout SECONDS]\n"
-	"\n"
-	"Prints, for each share of the running daemon, its state, the watcher at work and why, "
-	"entries known,\n"
-	"watches held, events told (the newest sequence number), comparisons after a loss, and "
-	"memory; for each\n"
-	"receiver how many events it lags behind and how often it fell off the journal.\n"
-	"\n" HW_CLIENT_USAGE;
+struct settings {
+	struct hw_client_options client;
+};
+
+static const struct hw_arg args[] = {
+	HW_CLIENT_ARGS(struct settings, client),
+};
+
+const struct hw_command_line tool_status_line = {
+	.program = "hostwatch status",
+	.summary = "shares, sinks and receivers of the running daemon",
+	.synopsis = "[OPTION]...",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+};
 
 struct state {
 	bool receivers; /* their heading is printed */
@@ -85,14 +91,13 @@ static void print_record(void *arg, const struct hw_record *record)
 
 int tool_status(int argc, char **argv)
 {
-	static const char *const words[] = { "status" };
-	struct hw_client_options options;
+	struct settings settings = { .client.timeout_ns = HW_CLIENT_TIMEOUT_NS };
 	struct state state = { 0 };
-	int status;
+	struct hw_request request = { .words = { "status" }, .fn = print_record, .arg = &state };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_status_line, argc, argv, &settings, &operands);
 
-	status = hw_client_parse(argc, argv, usage, 0, &options);
 	if (status >= 0)
 		return status;
-	return hw_client_ask(options.socket_path, words, 1, options.timeout_s, print_record,
-			     &state);
+	return hw_client_ask(&tool_status_line, &settings.client, &request);
 }

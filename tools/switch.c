@@ -3,28 +3,44 @@
 #include "client.h"
 #include "tool.h"
 
-#include <getopt.h>
-#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
-static const char usage[] =
-	"usage: hostwatch switch [--socket PATH] [--timeout SECONDS] SHARE WATCHER\n"
-	"\n"
-	"Changes the watcher of a running share: the new one is armed and compared with the old "
-	"one before that\n"
-	"stops, so that receivers notice nothing. WATCHER is a [watcher NAME] of the configuration "
-	"or a plugin.\n"
-	"\n" HW_CLIENT_USAGE;
+struct settings {
+	struct hw_client_options client;
+};
+
+static const struct hw_arg args[] = {
+	HW_CLIENT_ARGS(struct settings, client),
+};
+
+const struct hw_command_line tool_switch_line = {
+	.program = "hostwatch switch",
+	.summary = "change the watcher of a running share",
+	.synopsis = "[OPTION]... SHARE WATCHER[,WATCHER]...",
+	.about = "Changes the watcher of a running share. The new one is armed and compared with "
+		 "the disk before the old one stops: receivers notice nothing. WATCHER is a "
+		 "[watcher NAME] of the configuration, a plugin, or auto; in a list, each "
+		 "directory gets the first one that works there. The choice lasts until the share "
+		 "is started again.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operand = "SHARE WATCHER",
+	.operands_min = 2,
+	.operands_max = 2,
+	.complete = HW_COMPLETE_SHARE,
+};
 
 int tool_switch(int argc, char **argv)
 {
-	struct hw_client_options options;
-	const char *words[3] = { "switch" };
-	int status;
+	struct settings settings = { .client.timeout_ns = HW_CLIENT_TIMEOUT_NS };
+	struct hw_request request = { .words = { "switch" } };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_switch_line, argc, argv, &settings, &operands);
 
-	status = hw_client_parse(argc, argv, usage, 2, &options);
 	if (status >= 0)
 		return status;
-	words[1] = argv[optind];
-	words[2] = argv[optind + 1];
-	return hw_client_ask(options.socket_path, words, 3, options.timeout_s, NULL, NULL);
+	request.words[1] = operands.items[0];
+	request.words[2] = operands.items[1];
+	return hw_client_ask(&tool_switch_line, &settings.client, &request);
 }

@@ -3,16 +3,30 @@
 #include "client.h"
 #include "tool.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] = "usage: hostwatch sync [--socket PATH] [--timeout SECONDS] SHARE\n"
-			    "\n"
-			    "Waits until the share's stream tells everything that happened before, "
-			    "and prints the sequence number of\n"
-			    "the last event and the epoch.\n"
-			    "\n" HW_CLIENT_USAGE;
+struct settings {
+	struct hw_client_options client;
+};
+
+static const struct hw_arg args[] = {
+	HW_CLIENT_ARGS(struct settings, client),
+};
+
+const struct hw_command_line tool_sync_line = {
+	.program = "hostwatch sync",
+	.summary = "wait until all earlier changes have been reported",
+	.synopsis = "[OPTION]... SHARE",
+	.about = "Waits until the stream of the share contains every change that was made before "
+		 "the call. Prints the sequence number of its last event and its epoch.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operand = "SHARE",
+	.operands_min = 1,
+	.operands_max = 1,
+	.complete = HW_COMPLETE_SHARE,
+};
 
 static void print_seq(void *arg, const struct hw_record *record)
 {
@@ -23,13 +37,13 @@ static void print_seq(void *arg, const struct hw_record *record)
 
 int tool_sync(int argc, char **argv)
 {
-	struct hw_client_options options;
-	const char *words[2] = { "sync" };
-	int status;
+	struct settings settings = { .client.timeout_ns = HW_CLIENT_TIMEOUT_NS };
+	struct hw_request request = { .words = { "sync" }, .fn = print_seq };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_sync_line, argc, argv, &settings, &operands);
 
-	status = hw_client_parse(argc, argv, usage, 1, &options);
 	if (status >= 0)
 		return status;
-	words[1] = argv[optind];
-	return hw_client_ask(options.socket_path, words, 2, options.timeout_s, print_seq, NULL);
+	request.words[1] = operands.items[0];
+	return hw_client_ask(&tool_sync_line, &settings.client, &request);
 }

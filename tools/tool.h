@@ -12,6 +12,9 @@ extern const struct hw_command_line tool_guest_sim_line;
 extern const struct hw_command_line tool_new_plugin_line;
 extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */
 extern const struct hw_command_line tool_plugins_line;
+extern const struct hw_command_line tool_status_line;
+extern const struct hw_command_line tool_switch_line;
+extern const struct hw_command_line tool_sync_line;
 
 /* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */
 int tool_check(int argc, char **argv);

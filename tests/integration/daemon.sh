@@ -281,6 +281,44 @@ test_sigusr1_logs_the_state() {
 	finish "$daemon"
 }
 
+# Runs hostwatch with these arguments, which must end with this status; its messages are in $text.
+expect() {
+	local status=0
+	text=$("$B/hostwatch" "${@:2}" 2>&1) || status=$?
+	equal "$1" $status "${*:2}: $text"
+}
+
+test_tools_say_why_they_cannot_ask() {
+	expect 1 status --socket "$PWD/control"
+	contains "$text" "hostwatch status: \"$PWD/control\": No such file or directory: is hostwatchd running?"
+	contains "$text" "\$HOSTWATCH_CONTROL"
+	touch file
+	expect 1 sync --socket file src
+	contains "$text" 'hostwatch sync: "file" is not a socket'
+	expect 1 switch --socket "$PWD/$(printf '%0120d' 0)" src polling
+	contains "$text" 'a path of a socket has at most 107 bytes'
+	expect 2 sync --socket file "a b"
+	contains "$text" 'hostwatch sync: "a b" is not a name'
+	expect 2 switch src
+	contains "$text" 'hostwatch switch: WATCHER is missing'
+	expect 2 status --timeout soon
+	contains "$text" '--timeout: "soon" is not a duration'
+}
+
+test_the_control_socket_is_named_in_the_environment() {
+	daemon
+	export HOSTWATCH_CONTROL=$PWD/control
+	expect 0 sync src
+	expect 1 sync nonesuch
+	equal 'hostwatch sync: there is no share "nonesuch"' "$text"
+	# Frozen, it answers nothing.
+	freeze "$daemon"
+	expect 1 status --timeout 50ms
+	equal 'hostwatch status: hostwatchd did not answer within 50ms' "$text"
+	thaw "$daemon"
+	finish "$daemon"
+}
+
 test_mistakes_of_the_command_line_exit_2() {
 	for arguments in "--conifg x" "-l loud" "conf" "--check=yes" "-c"; do
 		status=0
