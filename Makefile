@@ -56,7 +56,7 @@ wire_lib := $(B)/libhostwatch-wire.a
 programs := $(B)/hostwatchd $(B)/hostwatch
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
 
-#: make            build programs, plugins and sinks into build/ (B=DIR: into DIR)
+#: make                 build programs, plugins and sinks in build/ (B=DIR: in DIR)
 all: $(programs) $(modules)
 
 # A file for each set of words that objects depend on: it changes when they do.

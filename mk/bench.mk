@@ -9,7 +9,7 @@ $(B)/bench/bin/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
 	$(CC) $(LDFLAGS) -o $@ $^
 
 bench-programs: $(bench_programs)
-#: make bench      what watching costs, next to raw readers of the kernel (bench/README); BENCH_ARGS; bench-quick: a minute
+#: make bench           measure the cost of watching (bench/README); BENCH_ARGS; bench-quick takes a minute
 bench: all bench-programs
 	bench/run -B $(B) $(BENCH_ARGS)
 bench-quick: all bench-programs

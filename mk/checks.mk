@@ -8,7 +8,7 @@ fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_programs := $(fuzz_names:%=$(B)/fuzz/%)
 SANITIZE_ALL := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-#: make format-check, cppcheck, shellcheck, structure   the source as it should be
+#: make format-check, cppcheck, shellcheck, structure   check the source code
 format-check:
 	@clang-format --dry-run -Werror $(checked_files)
 format:
@@ -23,19 +23,19 @@ shellcheck:
 structure: all
 	@mk/structure $(B)
 
-#: make werror     gcc and clang, warnings are errors
+#: make werror          build with gcc and clang, with warnings as errors
 werror:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-gcc CC=gcc WERROR=-Werror tests-built bench-programs
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-clang CC=clang WERROR=-Werror tests-built bench-programs
 
-#: make asan       the same tests under AddressSanitizer and UBSan; TEST_ARGS='unit/*' for some
+#: make asan            run all tests under AddressSanitizer and UBSan; TEST_ARGS='unit/*' selects suites
 asan: export SANITIZE := $(SANITIZE_ALL)
 asan: export OPTIMIZE := -O1 -g
 asan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
 	@tests/run -B $(B)-asan -s 40 $(TEST_ARGS)
 
-#: make fuzz-short every fuzz target for FUZZ_SECONDS (15), from its corpus
+#: make fuzz-short      run every fuzz target for FUZZ_SECONDS (15), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS) $(NL_LIBS)

@@ -20,24 +20,24 @@ $(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(conformance_common) $(core_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
 
 # README.md carries the table of what is proved by which trace: it must be the one the traces give.
-#: make conformance  every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" for some
+#: make conformance     run every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" selects traces
 conformance: $(conformance_program) $(modules)
 	@$(conformance_program) --table > $(B)/conformance-table.md
 	@sed -n '/^| | | traces |/,/^$$/p' tests/conformance/README.md | sed '/^$$/d' | \
 		diff -u - $(B)/conformance-table.md || \
 		{ echo "tests/conformance/README.md: the table is old: make conformance-table"; exit 1; }
 	$(conformance_program) $(CONFORMANCE_ARGS)
-#: make conformance-table  rewrite the table in tests/conformance/README.md
+#: make conformance-table   update the table in tests/conformance/README.md
 conformance-table: $(conformance_program)
 	@sed -i '/^| | | traces |/,$$d' tests/conformance/README.md
 	$(conformance_program) --table >> tests/conformance/README.md
-#: make differential  200 random seeds under every watcher
+#: make differential    run random operations under every watcher, with 200 seeds
 differential: $(differential_program) $(modules)
 	$(differential_program) --seeds 200
-#: make fuzz-differential SEEDS=1000 FIRST=1  any seeds
+#: make fuzz-differential SEEDS=1000 FIRST=1   the same with any seeds
 fuzz-differential: $(differential_program) $(modules)
 	$(differential_program) --first $(FIRST) --seeds $(SEEDS)
-#: make stress       recursion race, overflow, stopped program
+#: make stress          test the race of recursion, queue overflows and a stopped program
 stress: $(stress_programs) $(programs) $(modules)
 	@for t in $(stress_programs); do echo "== $$t"; $$t || exit 1; done
 

@@ -42,7 +42,8 @@ no-scdoc:
 	@echo "make: scdoc is not installed, so the man pages are left out; 'make deps' installs it" >&2
 endif
 
-#: make check-docs, man   the manual against the programs; the pages into build/man/
+#: make check-docs      compare the documentation with the programs
+#: make man             build the man pages in build/man/
 # The pages are compared with what the programs say themselves.
 check-docs: $(programs) $(modules) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)

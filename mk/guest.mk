@@ -20,7 +20,7 @@ $(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
 
 guest_docdir ?= $(prefix)/share/doc/hostwatch-guest
 
-#: make install-guest   the agent with its man page, systemd unit and OpenRC script (in the guest)
+#: make install-guest   in a guest: install the agent, its man page, systemd unit and OpenRC script
 install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
 	install -Dm755 $(guest_program) "$(DESTDIR)$(sbindir)/hostwatch-guest"
 	install -Dm644 $(B)/packaging/guest/hostwatch-guest.service "$(DESTDIR)$(unitdir)/hostwatch-guest.service"

@@ -7,7 +7,7 @@ hostile_programs := $(patsubst tests/hostile/%.c,$(B)/tests/hostile-%,$(wildcard
 $(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_common) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson -lutil
-#: make hostile    what bad input does: unreadable directories, mounts, limits, full disks, hostile peers
+#: make hostile         test unreadable directories, mounts, limits, full disks and hostile peers
 hostile: $(hostile_programs) $(programs) $(modules) $(test_plugins)
 	@for t in $(hostile_programs); do echo "== $$t"; $$t || exit 1; done
 

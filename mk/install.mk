@@ -9,11 +9,11 @@ install-programs: $(programs) $(modules)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
 	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
 
-#: make install    programs, plugins, headers, man pages, units; with DESTDIR and prefix (/usr/local); not the guest's agent
+#: make install         install programs, plugins, headers, man pages and units (DESTDIR, prefix); not the guest's agent
 install: install-programs install-sdk install-packaging install-man
 
 # Removes the files that the target $(remove) would install, and directories of our name that are empty then.
-#: make uninstall, uninstall-guest   remove them again
+#: make uninstall, uninstall-guest   remove the installed files
 uninstall: remove = install
 uninstall-guest: remove = install-guest
 uninstall uninstall-guest:

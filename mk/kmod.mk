@@ -3,13 +3,13 @@
 
 KERNEL ?= $(shell uname -r)
 
-#: make kmod       the guest's kernel module, for an installed kernel (KERNEL=RELEASE)
+#: make kmod            build the guest's kernel module for an installed kernel (KERNEL=RELEASE)
 kmod:
 	$(MAKE) --no-print-directory -C guest/kmod KERNEL=$(KERNEL)
-#: make dkms       copy the module's sources to /usr/src, let DKMS build and install it (KERNEL=RELEASE); with DESTDIR: copy only
+#: make dkms            build and install the module with DKMS, from /usr/src (KERNEL=RELEASE); with DESTDIR: only copy its source
 dkms:
 	@mk/dkms install '$(KERNEL)' '$(DESTDIR)'
-#: make dkms-remove   undo `make dkms`
+#: make dkms-remove     undo `make dkms`
 dkms-remove:
 	@mk/dkms remove '$(KERNEL)' '$(DESTDIR)'
 

@@ -16,7 +16,7 @@ $(B)/packaging/%: packaging/%.in FORCE
 		-e 's|@abi@|$(hw_abi)|' -e 's|@version@|$(VERSION)|' $< > $@.part && mv $@.part $@
 
 packaging: $(packaging_files)
-#: make install-packaging   pkg-config file, systemd units, example configurations
+#: make install-packaging   install the pkg-config file, systemd units and example configurations
 install-packaging: packaging
 	install -d $(DESTDIR)$(pkgconfigdir) $(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples
 	install -m644 $(B)/packaging/hostwatch.pc $(DESTDIR)$(pkgconfigdir)

@@ -3,8 +3,8 @@
 
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-#: make run        install what is missing, build, and watch three backends tell one story
-#: make run DIR=/some/dir   ... and watch that directory, until Ctrl-C
+#: make run             install missing packages, build, and show three watchers that report the same events
+#: make run DIR=/some/dir   the same, then watch that directory until Ctrl-C
 run:
 	@mk/deps build
 	@[ -x $(B)/hostwatch ] || echo "building into $(B)/ ..."

@@ -26,7 +26,7 @@ $(B)/examples/%.so: examples/% FORCE
 		HW_CFLAGS='-I$(abspath framework/include)'
 	@cmp -s $(@D)/$*/$*.so $@ || { cp $(@D)/$*/$*.so $@.part && mv $@.part $@; }
 
-#: make plugin-check   the conformance kit on every plugin of this tree (some of the traces; make conformance runs all)
+#: make plugin-check    run the conformance kit on every plugin of this tree (some traces; make conformance runs all)
 kit_quick := --rounds 60 --match '0[0456]*'
 plugin-check: $(kit_program) $(B)/conformance $(modules) $(examples:%=$(B)/examples/%.so)
 	@for p in inotify fanotify polling; do echo "== $$p"; \
@@ -45,7 +45,7 @@ $(B)/tests/kit/%.so: $(B)/obj/tests/kit/%.o
 	$(CC) $(LDFLAGS) -shared -o $@ $^
 tests-built: $(kit_flawed) $(B)/conformance
 
-#: make abi-keep   store the current headers as those of their ABI version (only before its release)
+#: make abi-keep        store the current headers as those of their ABI version (only before its release)
 abi_dir = tests/abi/$(hw_abi)
 abi-keep:
 	@mkdir -p $(abi_dir)/hostwatch $(B)
@@ -53,7 +53,7 @@ abi-keep:
 	$(CC) -std=c11 -I$(abi_dir) -o $(B)/layout tests/abi/layout.c
 	$(B)/layout > $(abi_dir)/layout.txt
 
-#: make install-sdk    headers, libhostwatch-wire.a, conformance kit and its traces
+#: make install-sdk     install headers, libhostwatch-wire.a, the conformance kit and its traces
 install-sdk: $(kit_program) $(wire_lib)
 	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(libdir) $(DESTDIR)$(kitdir)/conformance
 	install -m644 $(wildcard framework/include/hostwatch/*.h) $(DESTDIR)$(includedir)/hostwatch

@@ -16,12 +16,12 @@ ifneq ($(scdoc),)
 tests-built: man
 endif
 
-#: make test       install what tests need, build, run all tests; TEST_ARGS='unit/*' for some
+#: make test            install missing packages, build, and run all tests; TEST_ARGS='unit/*' selects suites
 test:
 	@mk/deps build test
 	@$(MAKE) --no-print-directory -s $(jobs) tests-built
 	@tests/run -B $(B) $(TEST_ARGS)
-#: make test-quick  the same without what takes long
+#: make test-quick      the same without the slow suites
 test-quick:
 	@$(MAKE) --no-print-directory -s $(jobs) tests-built
 	@tests/run -B $(B) -s 10 'unit/*' 'demo/*' 'integration/*' conformance docs

@@ -5,17 +5,17 @@
 VM_KERNELS ?= 6.1 6.12
 VM_KERNEL_DIR ?= $(B)/vm/kernels
 
-#: make test-vm    install QEMU, boot Debian's kernels (VM_KERNELS="6.1 6.12"), see host changes in the guest
+#: make test-vm         install QEMU, boot Debian's kernels (VM_KERNELS="6.1 6.12"), and test events in guests
 test-vm:
 	@mk/deps build vm
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) $(VM_KERNELS)
-#: make test-vm-newest   the same on the newest kernel that Debian has; some minutes more the first time
+#: make test-vm-newest  the same on the newest kernel in Debian; the first run takes some minutes longer
 test-vm-newest:
 	@mk/deps build vm vm-newest
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) newest
-#: make fidelity     docs/fidelity.md as the last `make test-vm` saw it
+#: make fidelity        update docs/fidelity.md from the last `make test-vm`
 fidelity:
 	cp $(B)/vm/fidelity.md docs/fidelity.md
 
