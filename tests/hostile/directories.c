@@ -19,7 +19,7 @@
 /* "closed" belongs to root alone; the program runs as somebody else. */
 static void watch_as_nobody(struct fixture *f)
 {
-	world_need_root();
+	world_need_nobody(f->dir);
 	world_mkdir(world_path(f->root, "closed"));
 	world_write(world_path(f->root, "closed/secret"), "s");
 	world_mkdir(world_path(f->root, "open"));
@@ -108,7 +108,6 @@ static void a_directory_mounted_below_itself_is_not_entered(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "a"));
 	world_mkdir(world_path(f->root, "a/b"));
@@ -129,7 +128,6 @@ static void a_loop_that_is_mounted_while_running_is_not_entered(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "a"));
 	world_mkdir(world_path(f->root, "a/b"));
@@ -146,7 +144,6 @@ static void a_directory_mounted_twice_is_told_at_both_places(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "one"));
 	world_mkdir(world_path(f->root, "one/deep"));
@@ -170,7 +167,6 @@ static void a_mount_that_appears_is_told_and_watched(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "mnt"));
 	world_write(world_path(f->root, "mnt/covered"), "c");
@@ -202,7 +198,6 @@ static void a_mount_that_disappears_uncovers_what_was_below(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "mnt"));
 	world_write(world_path(f->root, "mnt/covered"), "c");
@@ -223,7 +218,6 @@ static void a_bind_mount_is_not_kept_busy(void **state)
 {
 	struct fixture *f = *state;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->root, "one"));
 	world_mkdir(world_path(f->root, "one/deep"));

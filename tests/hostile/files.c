@@ -2,6 +2,8 @@
 /* Configuration files that are broken or mean no good, and plugins nobody should load. */
 #include "support/fixture.h"
 
+#include "tests/common/needs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -324,7 +326,7 @@ static void root_loads_nothing_that_others_may_write(void **state)
 	char *dir = strdup(world_path(f->dir, "plugins"));
 	struct program p;
 
-	world_need_root();
+	world_need_nobody(f->dir);
 	world_mkdir(dir);
 	copy(HW_BUILD_DIR "/plugins/inotify.so", world_path(dir, "inotify.so"));
 	assert_int_equal(chmod(dir, 0777), 0);
@@ -333,7 +335,7 @@ static void root_loads_nothing_that_others_may_write(void **state)
 	assert_int_equal(chmod(world_path(dir, "inotify.so"), 0666), 0);
 	expect_refusal(f, dir, "inotify", "is writable by", use_plugins);
 	assert_int_equal(chmod(world_path(dir, "inotify.so"), 0644), 0);
-	assert_int_equal(chown(world_path(dir, "inotify.so"), NOBODY, NOBODY), 0);
+	assert_int_equal(chown(world_path(dir, "inotify.so"), HW_NOBODY, HW_NOBODY), 0);
 	expect_refusal(f, dir, "inotify", "not loaded as root", use_plugins);
 	assert_int_equal(chown(world_path(dir, "inotify.so"), 0, 0), 0);
 	PROGRAM_START(&p, use_plugins, dir, HOSTWATCH, "watch", "--watcher", "inotify",

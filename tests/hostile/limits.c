@@ -3,8 +3,8 @@
  * so once. */
 #include "support/fixture.h"
 
-#include <fcntl.h>
-#include <sched.h>
+#include "tests/common/needs.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -113,49 +112,12 @@ struct limit {
 	unsigned value;
 };
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		_exit(125);
-	(void)close(fd); /* written */
-}
-
 static void enter_limits(void *arg)
 {
 	const struct limit *limit = arg;
-	char text[64], path[128];
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
 
-	if (unshare(CLONE_NEWUSER))
+	if (hw_enter_user_limit(limit->file, limit->value))
 		_exit(125);
-	write_file("/proc/self/setgroups", "deny");
-	(void)snprintf(text, sizeof(text), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", text);
-	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
-	write_file("/proc/self/gid_map", text);
-	(void)snprintf(path, sizeof(path), "/proc/sys/user/%s", limit->file);
-	(void)snprintf(text, sizeof(text), "%u", limit->value);
-	write_file(path, text);
-}
-
-static void need_limits(struct limit *limit)
-{
-	pid_t pid = fork();
-	int status = 0;
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		enter_limits(limit);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status) {
-		print_message("no user namespace with a %s of its own\n", limit->file);
-		skip();
-	}
 }
 
 /* What the program says about a limit: once, with its value and what helps. */
@@ -174,7 +136,7 @@ static void run_into_limit(struct fixture *f, struct limit *limit)
 {
 	enum { DIRS = 120 };
 
-	need_limits(limit);
+	HW_NEED(hw_lacks_user_limit(limit->file));
 	populate(f, DIRS);
 	fixture_watch(f, enter_limits, limit);
 	change_all(f, DIRS, 0);

@@ -93,7 +93,6 @@ static void fill_the_disk(struct fixture *f, const char *option)
 {
 	char *file;
 
-	world_need_root();
 	world_need_mounts();
 	world_mkdir(world_path(f->dir, "full"));
 	world_mount_tmpfs(world_path(f->dir, "full"), FULL_BYTES);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -22,6 +23,7 @@ int fixture_setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
+	(void)umask(022); /* other users enter what tests make */
 	f->watcher = *state;
 	f->dir = world_scratch();
 	f->root = strdup(world_path(f->dir, "share"));

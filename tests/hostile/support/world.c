@@ -2,11 +2,10 @@
 #include "world.h"
 
 #include "program.h"
+#include "tests/common/needs.h"
 #include "tests/common/scratch.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -23,25 +22,16 @@
 #define PATHS 4u
 #define PATH_ROOM 8192u
 
-void world_need_root(void)
+void world_need_nobody(const char *dir)
 {
-	if (geteuid() == 0)
-		return;
-	print_message("needs root\n");
-	skip();
+	const char *const paths[] = { HOSTWATCH, HW_BUILD_DIR "/plugins/polling.so", dir, NULL };
+
+	HW_NEED(hw_lacks_nobody(paths));
 }
 
 void world_need_mounts(void)
 {
-	static bool done;
-
-	if (done)
-		return;
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
-		print_message("a mount namespace: %s\n", strerror(errno));
-		skip();
-	}
-	done = true;
+	HW_NEED(hw_lacks_mounts());
 }
 
 char *world_scratch(void)
@@ -126,8 +116,7 @@ bool world_write_limit(const char *path, unsigned long value)
 void world_become_nobody(void *arg)
 {
 	(void)arg;
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
+	if (hw_become_nobody())
 		_exit(126);
 	(void)prctl(PR_SET_PDEATHSIG, 9); /* lost with the user */
 }

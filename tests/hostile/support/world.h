@@ -6,11 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NOBODY 65534u
-
-/* Skip the running test, printing why. */
-void world_need_root(void);
-/* A mount namespace of this process's own, once: what it mounts nobody else sees. Skips. */
+/* Skip the running test, and print why, if the machine lacks something. */
+/* "nobody" can run the program and enter `dir`, the directory of the test. */
+void world_need_nobody(const char *dir);
+/* Mounts are possible, and unseen by other processes. */
 void world_need_mounts(void);
 /* Does it work on the filesystem of `dir`? Asked of a plain directory that is made there: what is
  * under test may be why it fails on the share. */
