@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct hw_command_line line = {
+const struct hw_command_line tool_explain_line = {
 	.program = "hostwatch explain",
 	.summary = "which watcher each filesystem would get, and why",
 	.synopsis = "DIR",
@@ -87,7 +87,7 @@ static int run(const char *dir)
 	if (r == 0)
 		r = explain(share);
 	if (r < 0 && r != -ENODEV) /* which was logged with its reasons */
-		(void)hw_args_failure(&line, "%s: %s",
+		(void)hw_args_failure(&tool_explain_line, "%s: %s",
 				      hw_quote(quoted, sizeof(quoted), dir, strlen(dir)),
 				      strerror(-r));
 	hw_share_destroy(share);
@@ -99,7 +99,7 @@ static int run(const char *dir)
 int tool_explain(int argc, char **argv)
 {
 	struct hw_operands operands;
-	int status = hw_args_parse(&line, argc, argv, NULL, &operands);
+	int status = hw_args_parse(&tool_explain_line, argc, argv, NULL, &operands);
 
 	return status >= 0 ? status : run(operands.items[0]);
 }

@@ -5,7 +5,6 @@
 #include "suggest.h"
 #include "tool.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,6 @@
 #define PREFIX "hostwatch " /* of each tool's program */
 #define COMMANDS_MAX 2000u /* bytes of the list of commands */
 
-static const struct hw_command_line tool_explain_line = {
-	.program = "hostwatch explain",
-	.summary = "which watcher each filesystem would get, and why",
-};
 static const struct hw_command_line tool_tail_line = {
 	.program = "hostwatch tail",
 	.summary = "print what a socket sink sends",
@@ -138,6 +133,5 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	hw_standard_begin();
-	(void)signal(SIGPIPE, SIG_IGN); /* readers that leave are errors of write() */
 	return hw_standard_end(run(argc, argv));
 }

@@ -8,6 +8,7 @@
 /* Their command lines: program is "hostwatch NAME". */
 extern const struct hw_command_line tool_check_line;
 extern const struct hw_command_line tool_demo_line;
+extern const struct hw_command_line tool_explain_line;
 extern const struct hw_command_line tool_guest_sim_line;
 extern const struct hw_command_line tool_new_plugin_line;
 extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */

@@ -32,6 +32,7 @@ void hw_standard_begin(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
 			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 	}
+	(void)signal(SIGPIPE, SIG_IGN);
 	allow_descriptors();
 }
 

@@ -117,7 +117,6 @@ static int open_signals(void)
 
 	if (r < 0)
 		return r;
-	(void)signal(SIGPIPE, SIG_IGN); /* readers that leave are errors of write() */
 	(void)sigemptyset(&set); /* cannot fail, as the next one */
 	(void)sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

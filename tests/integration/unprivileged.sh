@@ -12,7 +12,7 @@ stage() {
 	mkdir -p stage/build/tests stage/tests home
 	(
 		cd "$B"
-		cp -Rp hostwatch hostwatchd hostwatch-plugin-check plugins sinks "$OLDPWD/stage/build/"
+		cp -Rp hostwatch hostwatchd hostwatch-guest hostwatch-plugin-check plugins sinks "$OLDPWD/stage/build/"
 		[ ! -d tests/demo ] || cp -Rp tests/demo "$OLDPWD/stage/build/tests/"
 		cp -p tests/run-conformance "$OLDPWD/stage/build/tests/"
 	)
@@ -38,6 +38,10 @@ test_watch() {
 test_commands() {
 	stage
 	as_nobody stage/tests/integration/commands.sh
+}
+test_exits() {
+	stage
+	as_nobody stage/tests/integration/exits.sh
 }
 test_daemon() {
 	stage
