@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch switch SHARE WATCHER */
 #include "client.h"
+#include "human.h"
 #include "tool.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct settings {
@@ -31,10 +33,40 @@ const struct hw_command_line tool_switch_line = {
 	.complete = HW_COMPLETE_SHARE,
 };
 
+/* srv: fanotify -> polling, 12 034 entries compared, no difference */
+static void print_result(void *arg, const struct hw_record *record)
+{
+	uint64_t events = strtoull(hw_record_get(record, "events"), NULL, 10);
+	char entries[HW_HUMAN_MAX], count[HW_HUMAN_MAX];
+
+	if (strcmp(record->kind, "ok") != 0)
+		return;
+	(void)hw_human_digits(entries, strtoull(hw_record_get(record, "entries"), NULL, 10));
+	printf("%s: %s -> %s, %s entries compared, ", (const char *)arg,
+	       hw_record_get(record, "from"), hw_record_get(record, "to"), entries);
+	if (events)
+		printf("%s event%s reported meanwhile\n", hw_human_digits(count, events),
+		       events == 1 ? "" : "s");
+	else
+		printf("no difference\n");
+}
+
+/* "inotify, polling" is one word of the command. */
+static void remove_blanks(char *list)
+{
+	char *out = list;
+
+	for (; *list; list++) {
+		if (*list != ' ' && *list != '\t')
+			*out++ = *list;
+	}
+	*out = '\0';
+}
+
 int tool_switch(int argc, char **argv)
 {
 	struct settings settings = { .client.timeout_ns = HW_CLIENT_TIMEOUT_NS };
-	struct hw_request request = { .words = { "switch" } };
+	struct hw_request request = { .words = { "switch" }, .fn = print_result };
 	struct hw_operands operands;
 	int status = hw_args_parse(&tool_switch_line, argc, argv, &settings, &operands);
 
@@ -42,5 +74,7 @@ int tool_switch(int argc, char **argv)
 		return status;
 	request.words[1] = operands.items[0];
 	request.words[2] = operands.items[1];
+	request.arg = operands.items[0];
+	remove_blanks(operands.items[1]);
 	return hw_client_ask(&tool_switch_line, &settings.client, &request);
 }

@@ -21,6 +21,7 @@ struct peer {
 	struct hw_io *io; /* owned */
 	struct peer *next, *prev;
 	int fd; /* owned */
+	char who[64]; /* "uid 0 (pid 123)" */
 	char in[HW_CONTROL_REQUEST_MAX];
 	size_t in_len;
 	char *out; /* owned: what is not sent yet */
@@ -208,17 +209,28 @@ static void on_flushed(void *arg, struct hw_share *share, uint64_t seq)
 	update_peer(peer);
 }
 
-static void on_switched(void *arg, struct hw_share *share, int error)
+static void on_switched(void *arg, struct hw_share *share, const struct hw_core_switched *switched)
 {
+	const struct hw_switch_result *result = switched->result;
 	struct peer *peer = end_pending(arg);
+	struct hw_answer made;
 
 	(void)share;
 	if (!peer)
 		return;
-	if (error < 0)
-		answer_error(peer, strerror(-error));
-	else
-		queue(peer, "ok\n", 3);
+	hw_answer_begin(&made);
+	if (result->error < 0) {
+		hw_answer_error(&made, result->error == -ECANCELED ? "the share was removed"
+								   : result->reason);
+	} else {
+		hw_answer_record(&made, "ok");
+		hw_answer_text(&made, "from", switched->from);
+		hw_answer_text(&made, "to", switched->to);
+		hw_answer_number(&made, "entries", result->entries);
+		hw_answer_number(&made, "events", result->events);
+		hw_answer_number(&made, "elapsed_ns", result->elapsed_ns);
+	}
+	answer(peer, &made);
 	update_peer(peer);
 }
 
@@ -258,6 +270,9 @@ static void do_sync(struct peer *peer, char *const words[])
 static void do_switch(struct peer *peer, char *const words[])
 {
 	struct hw_share *share = share_or_error(peer, words[1]);
+	struct hw_core_switch request = { .watchers = words[2],
+					  .who = peer->who,
+					  .done = on_switched };
 	struct hw_errors errors = { 0 };
 	struct pending *pending = NULL;
 	int r;
@@ -269,7 +284,9 @@ static void do_switch(struct peer *peer, char *const words[])
 		answer_error(peer, "too many commands are waiting");
 		return;
 	}
-	r = hw_core_switch(peer->control->core, share, words[2], on_switched, pending, &errors);
+	request.share = share;
+	request.arg = pending;
+	r = hw_core_switch(peer->control->core, &request, &errors);
 	if (r < 0) {
 		(void)end_pending(pending);
 		answer_errors(peer, &errors, r);
@@ -319,7 +336,7 @@ static void run_line(struct peer *peer, char *line)
 			return;
 		}
 	}
-	answer_error(peer, "no such command: status, sync SHARE, switch SHARE WATCHER, reload");
+	answer_error(peer, "no such command: status, sync SHARE, switch SHARE WATCHERS, reload");
 }
 
 static void read_commands(struct peer *peer)
@@ -390,6 +407,7 @@ static int add_peer(struct hw_control *control, int fd)
 		return -ENOMEM;
 	peer->control = control;
 	peer->fd = fd;
+	hw_control_name_peer(fd, peer->who, sizeof(peer->who));
 	r = hw_io_add(control->loop, fd, HW_IO_READ, on_peer, peer, &peer->io);
 	if (r < 0) {
 		free(peer);

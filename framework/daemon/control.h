@@ -6,8 +6,10 @@
  *	status
  *		`share` records, each with a `watcher` record for each watcher at work in it;
  *		`sink` records, each with its `address` and `receiver` records
- *	switch SHARE WATCHER
- *		answers when the new watcher has taken over
+ *	switch SHARE WATCHERS
+ *		answers when the new watchers have taken over: from, to, how many entries were
+ *		compared, how many events were reported meanwhile; WATCHERS: auto, or names with
+ *		commas between them
  *	sync SHARE
  *		answers with seq=N when the stream contains everything that happened before
  *	reload

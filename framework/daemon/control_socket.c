@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -116,4 +117,13 @@ int hw_control_accept(int listener)
 		return fd;
 	(void)close(fd); /* nothing was sent */
 	return -EPERM;
+}
+
+void hw_control_name_peer(int fd, char *buf, size_t size)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len); /* a unix socket has them */
+	(void)snprintf(buf, size, "uid %u (pid %d)", peer.uid, peer.pid);
 }

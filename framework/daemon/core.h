@@ -44,9 +44,27 @@ void hw_core_log_state(struct hw_core *core);
 struct hw_share *hw_core_share(const struct hw_core *core, size_t index); /* NULL behind the last */
 struct hw_sink *hw_core_sink(const struct hw_core *core, size_t index); /* NULL behind the last */
 struct hw_share *hw_core_find_share(const struct hw_core *core, const char *name);
-/* hw_share_switch() to a watcher of the configuration, or any plugin of that name. Errors as lines.
- */
-int hw_core_switch(struct hw_core *core, struct hw_share *share, const char *watcher,
-		   hw_share_switch_fn *done, void *arg, struct hw_errors *errors);
+
+#define HW_SWITCH_NAMES_MAX 300u /* bytes of a list of watchers */
+
+struct hw_core_switched {
+	const struct hw_switch_result *result;
+	const char *from, *to; /* the watchers at work before and now: "fanotify, polling" */
+};
+typedef void hw_core_switched_fn(void *arg, struct hw_share *share,
+				 const struct hw_core_switched *switched);
+
+struct hw_core_switch {
+	struct hw_share *share;
+	const char *watchers; /* names separated by commas, of the configuration or of plugins;
+				 "auto" */
+	const char *who; /* for the log: "uid 0" */
+	hw_core_switched_fn *done;
+	void *arg;
+};
+/* hw_share_switch() to watchers by their names. Logs who asked for it, and the outcome. When it
+ * returns 0, done() is called once; otherwise never, and the reasons are added to `errors`. */
+int hw_core_switch(struct hw_core *core, const struct hw_core_switch *request,
+		   struct hw_errors *errors);
 
 #endif

@@ -54,15 +54,33 @@ void hw_share_destroy(struct hw_share *share); /* NULL is fine */
 typedef void hw_share_flush_fn(void *arg, struct hw_share *share, uint64_t seq);
 int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg);
 
-/* Arms `instance` (which hw_share_add_watcher() would take) for the whole share, compares, then
- * stops those before it. Receivers cannot tell. On failure the old ones go on and the reason is in
- * the log. When it returns 0, done(arg, 0 or -errno) is called once: -ENOSPC when the new one could
- * not take all, -ECANCELED when the share is destroyed. Otherwise never, and the instance stays the
- * caller's: -EBUSY while another switch or an arming is under way, -E2BIG, or why it cannot watch.
+/* The outcome of a switch. */
+struct hw_switch_result {
+	int error; /* 0; -ENOSPC: the new watchers cannot watch all of it, the old ones go on;
+		      -ECANCELED: the share is being destroyed */
+	const char *reason; /* of -ENOSPC; "" */
+	uint64_t entries; /* compared with the disk */
+	uint64_t events; /* reported meanwhile: differences, and changes made meanwhile */
+	uint64_t elapsed_ns;
+};
+typedef void hw_share_switch_fn(void *arg, struct hw_share *share,
+				const struct hw_switch_result *result);
+
+struct hw_switch {
+	struct hw_instance *const *instances; /* as hw_share_add_watcher() takes them, best first */
+	size_t count;
+	bool automatic; /* nobody named them: why says so */
+	hw_share_switch_fn *done;
+	void *arg;
+};
+/*
+ * Arms new watchers for the whole share, compares with the disk, then stops the old ones. Receivers
+ * notice nothing. When it returns 0, the instances belong to the share, and done() is called once.
+ * Otherwise it is never called, the instances stay the caller's, and the old watchers go on: -EBUSY
+ * while the share is not online or another switch runs; -E2BIG; or why none of the new ones can
+ * watch the root, with the reason in each instance.
  */
-typedef void hw_share_switch_fn(void *arg, struct hw_share *share, int error);
-int hw_share_switch(struct hw_share *share, struct hw_instance *instance, hw_share_switch_fn *done,
-		    void *arg);
+int hw_share_switch(struct hw_share *share, const struct hw_switch *to);
 
 /* Listeners are told after a turn in which events were appended, or the state or epoch changed. */
 typedef void hw_share_ready_fn(void *arg, struct hw_share *share);

@@ -91,6 +91,18 @@ struct hw_barrier {
 	bool begun;
 };
 
+/* A switch to other watchers. */
+struct hw_switching {
+	hw_share_switch_fn *done; /* NULL: none runs */
+	void *arg;
+	uint8_t old_order[HW_WATCHERS_MAX], old_order_count; /* for a switch that fails */
+	bool old_explicit;
+	unsigned rounds; /* of arming directories that moved while they were to be armed */
+	int error;
+	char reason[600];
+	uint64_t entries, seq, begun_ns; /* counters when it began */
+};
+
 struct hw_listener {
 	hw_share_ready_fn *fn;
 	void *arg;
@@ -161,11 +173,7 @@ struct hw_share {
 
 	uint64_t rescans;
 	uint64_t past_events, past_overflows; /* read by watchers that have been stopped */
-	hw_share_switch_fn *switched;
-	void *switched_arg;
-	uint8_t old_order[HW_WATCHERS_MAX], old_order_count; /* for a switch that fails */
-	unsigned switch_rounds;
-	int switch_error;
+	struct hw_switching switching;
 	char path_a[HW_PATH_MAX + 1], path_b[HW_PATH_MAX + 1]; /* scratch of history.c */
 	char path_c[HW_PATH_MAX + HW_NAME_MAX + 2]; /* of hw_share_is_excluded() */
 };
@@ -196,5 +204,15 @@ void hw_watchers_walked(struct hw_share *share);
 /* The kernel has something for one of them that was not read. */
 bool hw_watchers_have_unread(const struct hw_share *share);
 void hw_watchers_destroy(struct hw_share *share);
+/* Gives an instance a place in the share; NULL when there is none. */
+struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance *instance);
+void hw_watcher_destroy(struct hw_watcher *watcher);
+
+/* switch.c */
+/* At the end of a walk that armed everything anew: ends the switch, or the watchers that a root
+ * which came back no longer needs. False: another walk has begun. */
+bool hw_switch_walked(struct hw_share *share);
+/* Reports that the share is being destroyed. */
+void hw_switch_cancel(struct hw_share *share);
 
 #endif

@@ -26,7 +26,7 @@ static const struct hw_watcher_services services = {
 	.scan = hw_watcher_scan,
 };
 
-static struct hw_watcher *install(struct hw_share *share, struct hw_instance *instance)
+struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance *instance)
 {
 	struct hw_watcher *watcher = free_place(share);
 
@@ -44,7 +44,7 @@ static struct hw_watcher *install(struct hw_share *share, struct hw_instance *in
 
 int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance)
 {
-	struct hw_watcher *watcher = install(share, instance);
+	struct hw_watcher *watcher = hw_watcher_install(share, instance);
 
 	if (!watcher)
 		return -E2BIG;
@@ -59,7 +59,7 @@ void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_st
 		watcher->plugin->stats(watcher->instance->self, ret);
 }
 
-static void destroy(struct hw_watcher *watcher)
+void hw_watcher_destroy(struct hw_watcher *watcher)
 {
 	struct hw_watcher_stats stats;
 
@@ -71,21 +71,12 @@ static void destroy(struct hw_watcher *watcher)
 	*watcher = (struct hw_watcher){ .index = watcher->index };
 }
 
-static void tell_switched(struct hw_share *share, int error)
-{
-	hw_share_switch_fn *done = share->switched;
-
-	share->switched = NULL;
-	if (done)
-		done(share->switched_arg, share, error);
-}
-
 void hw_watchers_destroy(struct hw_share *share)
 {
-	tell_switched(share, -ECANCELED);
+	hw_switch_cancel(share);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
 		if (share->watchers[i].state != HW_WATCHER_ABSENT)
-			destroy(&share->watchers[i]);
+			hw_watcher_destroy(&share->watchers[i]);
 	share->order_count = 0;
 }
 
@@ -183,163 +174,6 @@ static void tell_scanned(struct hw_watcher *watcher)
 		watcher->plugin->scanned(watcher->instance->self, &result);
 }
 
-/* ---- switching ---- */
-
-#define ROUNDS_MAX 8u /* of arming what moved about while it was to be armed */
-
-static bool is_candidate(const struct hw_share *share, uint8_t index)
-{
-	for (uint8_t i = 0; i < share->order_count; i++)
-		if (share->order[i] == index)
-			return true;
-	return false;
-}
-
-/* Gives the place back; the instance is its owner's. */
-static void uninstall(struct hw_watcher *watcher)
-{
-	watcher->instance->watcher = NULL;
-	free(watcher->tops);
-	*watcher = (struct hw_watcher){ .index = watcher->index };
-}
-
-static int try_instance(struct hw_watcher *watcher)
-{
-	struct hw_share *share = watcher->share;
-	int r = hw_arm_start_watcher(watcher);
-
-	if (r == 0)
-		r = hw_instance_probe(watcher->instance, share->disk.root);
-	if (r >= 0) {
-		watcher->instance->reason[0] = '\0'; /* how it watches is no reason for later */
-		return 0;
-	}
-	hw_error("share %s: %s cannot take over: %s", share->name, watcher->instance->name,
-		 *watcher->instance->reason ? watcher->instance->reason : strerror(-r));
-	return r;
-}
-
-/* The new one first; then those that scan, which take what it cannot. */
-static void put_first(struct hw_share *share, const struct hw_watcher *watcher)
-{
-	uint8_t order[HW_WATCHERS_MAX] = { watcher->index }, count = 1;
-
-	for (uint8_t i = 0; i < share->order_count; i++) {
-		const struct hw_watcher *old = &share->watchers[share->order[i]];
-
-		if (old->plugin->flags & HW_PLUGIN_SCANS && old->plugin != watcher->plugin)
-			order[count++] = old->index;
-	}
-	memcpy(share->old_order, share->order, sizeof(share->old_order));
-	share->old_order_count = share->order_count;
-	memcpy(share->order, order, sizeof(share->order));
-	share->order_count = count;
-}
-
-static void put_back(struct hw_share *share)
-{
-	memcpy(share->order, share->old_order, sizeof(share->order));
-	share->order_count = share->old_order_count;
-	(void)hw_arm_choose(share); /* they work here: they did all the time */
-}
-
-int hw_share_switch(struct hw_share *share, struct hw_instance *instance, hw_share_switch_fn *done,
-		    void *arg)
-{
-	struct hw_watcher *watcher;
-	int r;
-
-	if (share->switched || share->state != HW_SHARE_ONLINE || share->scan.rearm)
-		return -EBUSY;
-	watcher = install(share, instance);
-	if (!watcher)
-		return -E2BIG;
-	r = try_instance(watcher);
-	if (r < 0) {
-		uninstall(watcher);
-		return r;
-	}
-	put_first(share, watcher);
-	share->explicit_watcher = true;
-	r = hw_arm_choose(share);
-	if (r < 0) {
-		put_back(share);
-		uninstall(watcher);
-		return r;
-	}
-	share->switched = done;
-	share->switched_arg = arg;
-	share->switch_error = 0;
-	share->switch_rounds = 0;
-	hw_scan_rearm(share);
-	hw_share_kick(share);
-	return 0;
-}
-
-static bool is_left(const struct hw_share *share, uint32_t dir)
-{
-	uint8_t watcher = hw_tree_entry(&share->tree, dir)->watcher;
-
-	return watcher != HW_WATCHER_NONE && !is_candidate(share, watcher);
-}
-
-/* Directories that a watcher which is to go still has: they stood elsewhere when the walk came by,
- * or nobody took them. */
-static uint32_t each_left(struct hw_share *share, void (*fn)(struct hw_share *, uint32_t))
-{
-	uint32_t left = 0;
-
-	for (uint32_t id = HW_ROOT; id < share->tree.used; id++) {
-		if (hw_tree_entry(&share->tree, id)->type != HW_TYPE_DIR || !is_left(share, id))
-			continue;
-		if (fn)
-			fn(share, id);
-		left++;
-	}
-	return left;
-}
-
-/* Below another one it is met on the way. */
-static void arm_again(struct hw_share *share, uint32_t dir)
-{
-	if (dir == HW_ROOT || !is_left(share, hw_tree_entry(&share->tree, dir)->parent))
-		hw_scan_below(share, dir);
-}
-
-static void forget_it(struct hw_share *share, uint32_t dir)
-{
-	hw_arm_forget(share, dir);
-	hw_history_rescan(share, dir);
-}
-
-static void retire(struct hw_share *share)
-{
-	(void)each_left(share, forget_it);
-	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].state != HW_WATCHER_ABSENT && !is_candidate(share, i))
-			destroy(&share->watchers[i]);
-}
-
-/* Has everything found its watcher? False: another walk has begun. */
-static bool is_rearmed(struct hw_share *share)
-{
-	if (!each_left(share, NULL))
-		return true;
-	if (share->switch_rounds++ < ROUNDS_MAX) {
-		(void)each_left(share, arm_again);
-		return false;
-	}
-	if (!share->switched || share->switch_error)
-		return true;
-	hw_error("share %s: the new watcher cannot watch all of it: the old one goes on",
-		 share->name);
-	share->switch_error = -ENOSPC;
-	share->switch_rounds = 0;
-	put_back(share);
-	hw_scan_below(share, HW_ROOT);
-	return false;
-}
-
 /* ---- the end of a walk ---- */
 
 bool hw_watchers_have_unread(const struct hw_share *share)
@@ -359,14 +193,8 @@ bool hw_watchers_have_unread(const struct hw_share *share)
 
 void hw_watchers_walked(struct hw_share *share)
 {
-	if (share->scan.rearm) {
-		if (!is_rearmed(share))
-			return;
-		share->scan.rearm = false;
-		share->switch_rounds = 0;
-		retire(share);
-		tell_switched(share, share->switch_error);
-	}
+	if (share->scan.rearm && !hw_switch_walked(share))
+		return;
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
 		if (share->watchers[i].scan_running)
 			tell_scanned(&share->watchers[i]);

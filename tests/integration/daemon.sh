@@ -177,6 +177,38 @@ test_receivers_notice_no_switch() {
 	finish "$daemon"
 }
 
+test_switch_takes_lists_and_auto_and_says_what_it_did() {
+	mkdir -p share/d
+	touch share/d/{1,2,3}
+	daemon
+	ask switch src polling >text
+	line=$(cat text)
+	[[ $line =~ ^src:\ (.*)\ -\>\ polling,\ 4\ entries\ compared,\ no\ difference$ ]] || fail "$line"
+	first=${BASH_REMATCH[1]}
+	equal "src: polling -> inotify, 4 entries compared, no difference" "$(ask switch src "inotify, polling")"
+	equal "src: inotify -> $first, 4 entries compared, no difference" "$(ask switch src auto)"
+	contains "$(ask status)" "$first"
+	grep -q "share src: uid $(id -u) (pid [0-9]*) asks to switch from $first to polling$" err || fail "$(cat err)"
+	grep -Eq "share src: switched from $first to polling in [0-9.]+(us|ms|s), 4 entries compared, 0 events" err ||
+		fail "$(cat err)"
+	finish "$daemon"
+}
+
+test_switch_says_why_it_did_nothing() {
+	daemon
+	status=0
+	text=$(ask switch src nonesuch 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'hostwatch switch: '
+	contains "$text" nonesuch
+	grep -q 'error: share src: not switched, .* goes on:' err || fail "$(cat err)"
+	text=$(ask switch src polling,polling,polling,polling,polling,polling,polling,polling,polling 2>&1) || :
+	contains "$text" 'hostwatch switch: more than 8 watchers'
+	text=$(ask switch src , 2>&1) || :
+	contains "$text" 'hostwatch switch: no watcher is named'
+	finish "$daemon"
+}
+
 test_a_reload_keeps_the_history() {
 	daemon
 	ask sync src

@@ -214,13 +214,21 @@ static void change(struct writer *writer)
 	}
 }
 
-static void note_switched(void *arg, struct hw_share *share, int error)
+static void note_switched(void *arg, struct hw_share *share, const struct hw_switch_result *result)
 {
 	(void)share;
-	*(int *)arg = error;
+	*(int *)arg = result->error;
 }
 
 #define NOT_YET 1
+
+static int begin_switch(struct hw_share *share, struct hw_instance *instance, int *done)
+{
+	return hw_share_switch(share, &(struct hw_switch){ .instances = &instance,
+							   .count = 1,
+							   .done = note_switched,
+							   .arg = done });
+}
 
 /* Asks for another watcher and goes on changing until it has taken over. */
 static int switch_to(struct side *side, struct writer *writer, const char *watcher)
@@ -228,7 +236,7 @@ static int switch_to(struct side *side, struct writer *writer, const char *watch
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	struct hw_instance *instance = make_watcher(watcher);
 	int done = NOT_YET;
-	int r = hw_share_switch(side->share, instance, note_switched, &done);
+	int r = begin_switch(side->share, instance, &done);
 
 	if (r < 0) {
 		assert_int_equal(done, NOT_YET);
@@ -356,7 +364,7 @@ static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
 		struct hw_instance *instance = make_watcher("inotify");
 		int done = NOT_YET;
 
-		assert_int_equal(hw_share_switch(side.share, instance, note_switched, &done), 0);
+		assert_int_equal(begin_switch(side.share, instance, &done), 0);
 		unsigned turns = 0;
 
 		while (done == NOT_YET) {
@@ -436,8 +444,7 @@ static void a_switch_that_fails_leaves_the_old_watcher(void **state)
 	/* More often than there is room for watchers. */
 	for (unsigned i = 0; i < 20; i++) {
 		instance = make_refusing(&unwilling);
-		assert_int_equal(hw_share_switch(side.share, instance, note_switched, &done),
-				 -ENODEV);
+		assert_int_equal(begin_switch(side.share, instance, &done), -ENODEV);
 		hw_instance_destroy(instance);
 	}
 	assert_int_equal(done, NOT_YET);
@@ -463,7 +470,7 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 	assert_int_equal(begin(&side, path, "inotify"), 0);
 	wait_online(&side);
 	struct hw_instance *instance = make_refusing(&without_room);
-	int r = hw_share_switch(side.share, instance, note_switched, &done);
+	int r = begin_switch(side.share, instance, &done);
 
 	if (r < 0)
 		hw_instance_destroy(instance);
@@ -572,8 +579,7 @@ static void a_share_that_ends_in_a_switch_says_so(void **state)
 	prepare(&writer, path);
 	assert_int_equal(begin(&side, path, "inotify"), 0);
 	wait_online(&side);
-	assert_int_equal(hw_share_switch(side.share, make_watcher("polling"), note_switched, &done),
-			 0);
+	assert_int_equal(begin_switch(side.share, make_watcher("polling"), &done), 0);
 	end(&side);
 	assert_int_equal(done, -ECANCELED);
 	assert_int_equal(close(writer.fd), 0);

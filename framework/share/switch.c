@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Other watchers for a share that runs. */
+#include "arm.h"
+#include "history.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS_MAX 8u /* of arming what moved about while it was to be armed */
+
+static bool is_candidate(const struct hw_share *share, uint8_t index)
+{
+	for (uint8_t i = 0; i < share->order_count; i++)
+		if (share->order[i] == index)
+			return true;
+	return false;
+}
+
+/* ---- the new candidates ---- */
+
+/* Gives the place back; the instance is its owner's. */
+static void uninstall(struct hw_watcher *watcher)
+{
+	watcher->instance->watcher = NULL;
+	free(watcher->tops);
+	*watcher = (struct hw_watcher){ .index = watcher->index };
+}
+
+static void uninstall_all(struct hw_watcher *const *added, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		uninstall(added[i]);
+}
+
+static int install_all(struct hw_share *share, const struct hw_switch *to,
+		       struct hw_watcher *ret_added[HW_WATCHERS_MAX])
+{
+	if (to->count > HW_WATCHERS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < to->count; i++) {
+		ret_added[i] = hw_watcher_install(share, to->instances[i]);
+		if (!ret_added[i]) {
+			uninstall_all(ret_added, i);
+			return -E2BIG;
+		}
+	}
+	return 0;
+}
+
+/* 0 when it can watch the root; else the reason is in its instance. */
+static int try_watcher(struct hw_watcher *watcher)
+{
+	struct hw_instance *instance = watcher->instance;
+	int r = hw_arm_start_watcher(watcher);
+
+	if (r == 0)
+		r = hw_instance_probe(instance, watcher->share->disk.root);
+	if (r < 0 && !*instance->reason)
+		(void)snprintf(instance->reason, sizeof(instance->reason), "%s", strerror(-r));
+	if (r == 0)
+		instance->reason[0] = '\0'; /* how it watches is no reason for later */
+	return r;
+}
+
+/* 0 when one of them can. */
+static int try_all(struct hw_watcher *const *added, size_t count)
+{
+	int r = -ENODEV;
+
+	for (size_t i = 0; i < count && r < 0; i++)
+		r = try_watcher(added[i]);
+	return r;
+}
+
+static bool is_new_plugin(const struct hw_plugin *plugin, struct hw_watcher *const *added,
+			  size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (added[i]->plugin == plugin)
+			return true;
+	return false;
+}
+
+/* The new ones first; then those that scan, which take what the new ones cannot. */
+static void put_first(struct hw_share *share, struct hw_watcher *const *added, size_t added_count)
+{
+	struct hw_switching *s = &share->switching;
+	uint8_t order[HW_WATCHERS_MAX], count = 0;
+
+	for (size_t i = 0; i < added_count; i++)
+		order[count++] = added[i]->index;
+	for (uint8_t i = 0; i < share->order_count; i++) {
+		const struct hw_watcher *old = &share->watchers[share->order[i]];
+
+		if (old->plugin->flags & HW_PLUGIN_SCANS &&
+		    !is_new_plugin(old->plugin, added, added_count))
+			order[count++] = old->index;
+	}
+	memcpy(s->old_order, share->order, sizeof(s->old_order));
+	s->old_order_count = share->order_count;
+	s->old_explicit = share->explicit_watcher;
+	memcpy(share->order, order, sizeof(share->order));
+	share->order_count = count;
+}
+
+static void put_back(struct hw_share *share)
+{
+	const struct hw_switching *s = &share->switching;
+
+	memcpy(share->order, s->old_order, sizeof(share->order));
+	share->order_count = s->old_order_count;
+	share->explicit_watcher = s->old_explicit;
+	(void)hw_arm_choose(share); /* they work here: they did all the time */
+}
+
+static void begin(struct hw_share *share, const struct hw_switch *to)
+{
+	struct hw_switching *s = &share->switching;
+
+	s->done = to->done;
+	s->arg = to->arg;
+	s->error = 0;
+	s->reason[0] = '\0';
+	s->rounds = 0;
+	s->entries = share->scan.entries;
+	s->seq = hw_share_seq(share);
+	s->begun_ns = hw_loop_now_ns(share->loop);
+	hw_scan_rearm(share);
+	hw_share_kick(share);
+}
+
+int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
+{
+	struct hw_watcher *added[HW_WATCHERS_MAX];
+	int r;
+
+	if (share->switching.done || share->state != HW_SHARE_ONLINE || share->scan.rearm)
+		return -EBUSY;
+	r = install_all(share, to, added);
+	if (r < 0)
+		return r;
+	r = try_all(added, to->count);
+	if (r < 0) {
+		uninstall_all(added, to->count);
+		return r;
+	}
+	put_first(share, added, to->count);
+	share->explicit_watcher = !to->automatic;
+	r = hw_arm_choose(share);
+	if (r < 0) {
+		put_back(share);
+		uninstall_all(added, to->count);
+		return r;
+	}
+	begin(share, to);
+	return 0;
+}
+
+/* ---- its end ---- */
+
+static void report(struct hw_share *share, int error)
+{
+	struct hw_switching *s = &share->switching;
+	const struct hw_switch_result result = {
+		.error = error,
+		.reason = s->reason,
+		.entries = share->scan.entries - s->entries,
+		.events = hw_share_seq(share) - s->seq,
+		.elapsed_ns = hw_loop_now_ns(share->loop) - s->begun_ns,
+	};
+	hw_share_switch_fn *done = s->done;
+
+	s->done = NULL;
+	if (done)
+		done(s->arg, share, &result);
+}
+
+void hw_switch_cancel(struct hw_share *share)
+{
+	report(share, -ECANCELED);
+}
+
+static bool is_left(const struct hw_share *share, uint32_t dir)
+{
+	uint8_t watcher = hw_tree_entry(&share->tree, dir)->watcher;
+
+	return watcher != HW_WATCHER_NONE && !is_candidate(share, watcher);
+}
+
+/* Directories that a watcher which is to go still has: they stood elsewhere when the walk came by,
+ * or nobody took them. */
+static uint32_t each_left(struct hw_share *share, void (*fn)(struct hw_share *, uint32_t))
+{
+	uint32_t left = 0;
+
+	for (uint32_t id = HW_ROOT; id < share->tree.used; id++) {
+		if (hw_tree_entry(&share->tree, id)->type != HW_TYPE_DIR || !is_left(share, id))
+			continue;
+		if (fn)
+			fn(share, id);
+		left++;
+	}
+	return left;
+}
+
+/* Below another one it is met on the way. */
+static void arm_again(struct hw_share *share, uint32_t dir)
+{
+	if (dir == HW_ROOT || !is_left(share, hw_tree_entry(&share->tree, dir)->parent))
+		hw_scan_below(share, dir);
+}
+
+static void forget_it(struct hw_share *share, uint32_t dir)
+{
+	hw_arm_forget(share, dir);
+	hw_history_rescan(share, dir);
+}
+
+static void give_up(struct hw_share *share, uint32_t left)
+{
+	struct hw_switching *s = &share->switching;
+	const char *reason = share->watchers[share->order[0]].instance->reason;
+
+	s->error = -ENOSPC;
+	s->rounds = 0;
+	(void)snprintf(s->reason, sizeof(s->reason), "%u of %u directories could not be armed%s%s",
+		       left, share->tree.directories, *reason ? ": " : "", reason);
+	put_back(share);
+	hw_scan_below(share, HW_ROOT);
+}
+
+/* Has everything found its watcher? False: another walk has begun. */
+static bool is_rearmed(struct hw_share *share)
+{
+	struct hw_switching *s = &share->switching;
+	uint32_t left = each_left(share, NULL);
+
+	if (!left)
+		return true;
+	if (s->rounds++ < ROUNDS_MAX) {
+		(void)each_left(share, arm_again);
+		return false;
+	}
+	if (!s->done || s->error)
+		return true;
+	give_up(share, left);
+	return false;
+}
+
+static void retire(struct hw_share *share)
+{
+	(void)each_left(share, forget_it);
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
+		if (share->watchers[i].state != HW_WATCHER_ABSENT && !is_candidate(share, i))
+			hw_watcher_destroy(&share->watchers[i]);
+}
+
+bool hw_switch_walked(struct hw_share *share)
+{
+	if (!is_rearmed(share))
+		return false;
+	share->scan.rearm = false;
+	share->switching.rounds = 0;
+	retire(share);
+	report(share, share->switching.error);
+	return true;
+}
