@@ -32,6 +32,7 @@ static const struct tool {
 	{ &tool_new_plugin_line, tool_new_plugin },
 	{ &tool_plugin_check_line, tool_plugin_check },
 	{ &tool_plugins_line, tool_plugins },
+	{ &tool_reload_line, tool_reload },
 	{ &tool_status_line, tool_status },
 	{ &tool_switch_line, tool_switch },
 	{ &tool_sync_line, tool_sync },

@@ -13,6 +13,7 @@ extern const struct hw_command_line tool_guest_sim_line;
 extern const struct hw_command_line tool_new_plugin_line;
 extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */
 extern const struct hw_command_line tool_plugins_line;
+extern const struct hw_command_line tool_reload_line;
 extern const struct hw_command_line tool_status_line;
 extern const struct hw_command_line tool_switch_line;
 extern const struct hw_command_line tool_sync_line;
@@ -25,6 +26,7 @@ int tool_guest_sim(int argc, char **argv);
 int tool_new_plugin(int argc, char **argv);
 int tool_plugin_check(int argc, char **argv);
 int tool_plugins(int argc, char **argv);
+int tool_reload(int argc, char **argv);
 int tool_status(int argc, char **argv);
 int tool_switch(int argc, char **argv);
 int tool_sync(int argc, char **argv);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "control.h"
+#include "changes.h"
 #include "control_answer.h"
 #include "control_socket.h"
 #include "core.h"
@@ -294,17 +295,56 @@ static void do_switch(struct peer *peer, char *const words[])
 	hw_errors_free(&errors);
 }
 
+static void put_change(void *arg, const struct hw_running *running, const char *change)
+{
+	struct hw_answer *made = arg;
+
+	hw_answer_record(made, "change");
+	hw_answer_text(made, "kind", running->kind);
+	hw_answer_text(made, "name", running->name);
+	hw_answer_text(made, "change", change);
+}
+
+/* Mistakes of the file, or what could not start, and what became of the rest. */
+static void put_failed_reload(struct hw_answer *made, struct hw_core *core,
+			      const struct hw_errors *errors, int error)
+{
+	for (size_t i = 0; i < errors->count; i++) {
+		hw_answer_record(made, "mistake");
+		hw_answer_text(made, "text", errors->lines[i]);
+	}
+	if (errors->count == 0)
+		hw_answer_error(made, strerror(-error));
+	else
+		hw_answer_error(made, hw_core_refused(core)
+					      ? "not reloaded: everything goes on as before"
+					      : "not reloaded: see above");
+	if (hw_core_refused(core))
+		hw_answer_text(made, "cause", "configuration");
+}
+
 static void do_reload(struct peer *peer, char *const words[])
 {
+	struct hw_core *core = peer->control->core;
+	struct hw_roster before = { 0 }, after = { 0 };
 	struct hw_errors errors = { 0 };
-	int r;
+	struct hw_answer made;
+	int r = hw_roster_take(core, &before);
 
 	(void)words;
-	r = hw_core_reload(peer->control->core, &errors);
+	hw_info("%s asks to reload", peer->who);
+	hw_answer_begin(&made);
+	if (r == 0)
+		r = hw_core_reload(core, &errors);
+	if (!hw_core_refused(core) && hw_roster_take(core, &after) == 0)
+		hw_roster_compare(&before, &after, put_change, &made);
 	if (r < 0)
-		answer_errors(peer, &errors, r);
+		put_failed_reload(&made, core, &errors, r);
 	else
-		queue(peer, "ok\n", 3);
+		hw_answer_record(&made, "ok");
+	answer(peer, &made);
+	hw_roster_free(&before);
+	hw_roster_free(&after);
 	hw_errors_free(&errors);
 }
 

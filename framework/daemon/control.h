@@ -13,7 +13,9 @@
  *	sync SHARE
  *		answers with seq=N when the stream contains everything that happened before
  *	reload
- *		like SIGHUP; answers with the mistakes
+ *		like SIGHUP; answers with `change` records of what was started, stopped, restarted
+ *		and kept, or with `mistake` records and an `error` whose cause is "configuration"
+ *		when the file is wrong
  *
  * A record is a line: its kind, then TAB and key=value for each field; a key may stand several
  * times; in values \t, \n and \\ are escaped. The last line of an answer is `ok` (with fields) or

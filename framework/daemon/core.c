@@ -114,6 +114,7 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	core->announced = false; /* READY ends RELOADING, also when nothing changes */
 	core->interrupted = false;
 	r = load(core, errors, &config);
+	core->refused = r < 0 && r != -ENOMEM;
 	if (r == 0) {
 		r = change(core, config, errors);
 		hw_config_free(r < 0 ? config : core->config);
@@ -131,6 +132,11 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	}
 	hw_core_announce(core);
 	return r;
+}
+
+bool hw_core_refused(const struct hw_core *core)
+{
+	return core->refused;
 }
 
 /* ---- stopping ---- */

@@ -32,6 +32,8 @@ int hw_core_start(struct hw_core *core, struct hw_errors *errors);
  * to end first is started again then. plugin_path, control and what needs rights given up take
  * effect at the next start. */
 int hw_core_reload(struct hw_core *core, struct hw_errors *errors);
+/* Of the last reload: were there mistakes in the configuration, so that nothing was tried? */
+bool hw_core_refused(const struct hw_core *core);
 
 /* Lets every sink send what it holds, at most HW_DRAIN_MAX_NS, then stops the loop. */
 void hw_core_drain(struct hw_core *core);

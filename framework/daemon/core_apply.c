@@ -214,6 +214,7 @@ static int add_share(struct hw_core *core, const struct hw_config *config,
 		end_share(core, &share);
 		return r;
 	}
+	share.serial = ++core->serials;
 	core->shares[core->share_count++] = share;
 	return 0;
 }
@@ -273,6 +274,7 @@ static int add_sink(struct hw_core *core, const struct hw_config *config,
 		free(sink.signature);
 		return r;
 	}
+	sink.serial = ++core->serials;
 	core->sinks[core->sink_count++] = sink;
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 struct core_share {
 	struct hw_share *share; /* owned */
+	uint64_t serial; /* of no other share or sink */
 	char *signature; /* owned */
 	bool keep; /* the new configuration describes it as well, or made it */
 	bool fresh; /* made by the hw_core_apply() that runs */
@@ -16,6 +17,7 @@ struct core_share {
 
 struct core_sink {
 	struct hw_sink *sink; /* owned */
+	uint64_t serial; /* of no other share or sink */
 	char *signature; /* owned */
 	bool keep; /* these as of a share */
 	bool fresh;
@@ -34,11 +36,13 @@ struct hw_core {
 	size_t share_count;
 	struct core_sink *sinks; /* owned, in no order */
 	size_t sink_count;
+	uint64_t serials; /* given out */
 	struct hw_timer *drain_timer; /* owned */
 	uint64_t drain_until_ns;
 	bool dropped; /* rights were given up */
 	bool announced; /* the service manager was told ready */
 	bool interrupted; /* the last hw_core_apply() ended something */
+	bool refused; /* the last reload found mistakes in the configuration */
 };
 
 /* Brings what runs to what the configuration says. What is new starts beside what ends, except

@@ -230,6 +230,47 @@ test_a_reload_keeps_the_history() {
 	finish "$daemon"
 }
 
+test_reload_says_what_it_did() {
+	daemon
+	equal "share src: kept
+sink lines: kept
+sink messages: kept" "$(ask reload | sort)"
+	mkdir other
+	sed -i 's/^interval = 50ms$/interval = 60ms/; s/^\[sink messages\]/[sink news]/' conf
+	printf '[share other]\npath = %s\n' "$PWD/other" >>conf
+	equal "share other: started
+share src: restarted
+sink lines: restarted
+sink messages: stopped
+sink news: started" "$(ask reload | sort)"
+	contains "$(cat err)" "hostwatchd: uid $(id -u) (pid "
+	finish "$daemon"
+}
+
+test_reload_prints_mistakes_as_check_does() {
+	daemon
+	printf 'nonsense = 1\n[share nowhere]\npath = %s\n' "$PWD/nowhere" >>conf
+	status=0
+	text=$(ask reload 2>&1) || status=$?
+	equal 78 $status
+	equal "$("$B/hostwatch" check conf 2>&1)
+hostwatch reload: not reloaded: everything goes on as before" "$text"
+	finish "$daemon"
+}
+
+test_a_reload_that_fails_exits_1() {
+	daemon
+	mkdir -p other
+	printf '[share other]\npath = %s\n[sink two]\nplugin = socket\nlisten = unix:%s\n' "$PWD/other" "$PWD/conf" >>conf
+	status=0
+	text=$(ask reload 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" "sink two: unix:$PWD/conf: something that is not a socket is there"
+	contains "$text" "hostwatch reload: not reloaded: see above"
+	contains "$text" "share src: kept"
+	finish "$daemon"
+}
+
 test_a_broken_file_changes_nothing() {
 	daemon
 	ask sync src
