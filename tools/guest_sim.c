@@ -103,16 +103,27 @@ static void print_hello(struct sim *sim, const struct hw_frame_hello *hello)
  * keeps what it knows until the rescan is here: if the connection broke before, it must be told
  * again.
  */
-static void take_hello(struct sim *sim, const struct hw_frame_hello *hello)
+static int take_hello(struct sim *sim, const struct hw_frame_hello *hello)
 {
-	sim->told_epoch = hello->epoch;
+	char told[4 * HW_FRAME_SHARE_MAX + 16], asked[4 * HW_FRAME_SHARE_MAX + 16];
+
 	memcpy(sim->told_share, hello->share, hello->share_len);
 	sim->told_share[hello->share_len] = '\0';
+	if (sim->share && strcmp(sim->share, sim->told_share) != 0) {
+		(void)hw_args_failure(&tool_guest_sim_line, "the host sends share %s, not %s",
+				      hw_quote(told, sizeof(told), sim->told_share,
+					       hello->share_len),
+				      hw_quote(asked, sizeof(asked), sim->share,
+					       strlen(sim->share)));
+		return -EPROTO;
+	}
+	sim->told_epoch = hello->epoch;
 	if (sim->epoch == 0) {
 		sim->epoch = hello->epoch;
 		sim->seq = hello->seq;
 	}
 	print_hello(sim, hello);
+	return 0;
 }
 
 /* Returns 0, 1 when this was the last event to wait for, -EPROTO when the host skipped one. */
@@ -160,7 +171,7 @@ static int take_frames(struct sim *sim)
 			return -EPROTO;
 		}
 		if (frame.what == HW_FRAME_HELLO)
-			take_hello(sim, &frame.hello);
+			r = take_hello(sim, &frame.hello);
 		else
 			r = take_event(sim, &frame.event);
 		at += (size_t)n;

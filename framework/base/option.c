@@ -140,7 +140,8 @@ static bool suggest_choice(const char *choices, const char *value, char buf[CHOI
 static void explain_choice(const struct hw_option *option, const char *value, const char *quoted,
 			   char *why)
 {
-	const char *text = option->type == HW_OPTION_BOOL ? "yes|no" : option->choices;
+	const char *choices = option->type == HW_OPTION_BOOL ? "yes|no" : option->choices;
+	const char *text = choices;
 	char meant[CHOICES_MAX];
 	size_t used = (size_t)snprintf(why, HW_OPTION_TEXT_MAX, "%s is not one of ", quoted);
 
@@ -153,7 +154,7 @@ static void explain_choice(const struct hw_option *option, const char *value, co
 		}
 	}
 	why[used] = '\0';
-	if (option->type == HW_OPTION_ENUM && suggest_choice(option->choices, value, meant))
+	if (suggest_choice(choices, value, meant))
 		(void)snprintf(why + used, HW_OPTION_TEXT_MAX - used, "; did you mean %s?", meant);
 }
 

@@ -5,6 +5,7 @@
 #include "control_socket.h"
 #include "core.h"
 #include "log.h"
+#include "suggest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#define SUGGESTED_MAX 256u /* shares that a name may be a misspelling of */
 #define WORDS_MAX 4u
 
 struct peer {
@@ -235,17 +237,34 @@ static void on_switched(void *arg, struct hw_share *share, const struct hw_core_
 	update_peer(peer);
 }
 
+/* Borrowed from the share; NULL when no name is near. */
+static const char *suggest_share(const struct hw_core *core, const char *name)
+{
+	const char *names[SUGGESTED_MAX];
+	const struct hw_share *share;
+	size_t count = 0;
+
+	while (count < SUGGESTED_MAX && (share = hw_core_share(core, count)))
+		names[count++] = hw_share_name(share);
+	return hw_suggest(name, names, count);
+}
+
 static struct hw_share *share_or_error(struct peer *peer, const char *name)
 {
 	struct hw_share *share = hw_core_find_share(peer->control->core, name);
-	char quoted[100], text[140];
+	char quoted[100], other[100], text[260];
+	const char *meant;
 
-	if (!share) {
-		(void)snprintf(text, sizeof(text), "there is no share %s",
-			       hw_quote(quoted, sizeof(quoted), name, strlen(name)));
-		answer_error(peer, text);
-	}
-	return share;
+	if (share)
+		return share;
+	meant = suggest_share(peer->control->core, name);
+	(void)snprintf(text, sizeof(text), "there is no share %s%s%s%s",
+		       hw_quote(quoted, sizeof(quoted), name, strlen(name)),
+		       meant ? ", did you mean " : "",
+		       meant ? hw_quote(other, sizeof(other), meant, strlen(meant)) : "",
+		       meant ? "?" : "");
+	answer_error(peer, text);
+	return NULL;
 }
 
 static void do_sync(struct peer *peer, char *const words[])

@@ -105,6 +105,7 @@ static HW_PRINTF(4, 5) void drop(struct hw_link *link, uint64_t now_ms, enum hw_
 static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, uint64_t now_ms)
 {
 	const char *share = link->mount->share;
+	char told[120], asked[120];
 
 	if (hello->role != HW_FUSE_HOST) {
 		drop(link, now_ms, HW_LOG_ERROR, "the other end of the channel is a guest too");
@@ -112,8 +113,9 @@ static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, 
 	}
 	if (share &&
 	    (strlen(share) != hello->share_len || memcmp(share, hello->share, hello->share_len))) {
-		drop(link, now_ms, HW_LOG_ERROR,
-		     "the channel carries another share than asked for");
+		drop(link, now_ms, HW_LOG_ERROR, "the host sends share %s, not %s",
+		     hw_quote(told, sizeof(told), hello->share, hello->share_len),
+		     hw_quote(asked, sizeof(asked), share, strlen(share)));
 		return -EPROTO;
 	}
 	link->told_epoch = hello->epoch;

@@ -2,10 +2,12 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define READ_BYTES 16384u
+#define SHARES_TEXT_MAX 200u
 
 /* A request that cannot be granted: the connection ends with the reason. Always -ECONNRESET. */
 static int refuse(struct subscriber *s, int error, const char *text)
@@ -54,6 +56,18 @@ static int keep_below(struct subscriber *s, const struct hw_subscribe *request)
 	return 0;
 }
 
+/* With the names of those that there are, as far as there is room. */
+static int refuse_share(struct subscriber *s)
+{
+	char text[SHARES_TEXT_MAX] = "no such share; this sink sends";
+	size_t len = strlen(text);
+
+	for (uint32_t i = 0; i < s->feed_count && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? ", " : " ",
+					s->sink->shares[i].name);
+	return refuse(s, ENOENT, text);
+}
+
 /* -ECONNRESET when it was refused. */
 static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *request)
 {
@@ -67,7 +81,7 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 	if (r < 0)
 		return refuse(s, EINVAL, error);
 	if (request->share && !keep_share(s, request->share))
-		return refuse(s, ENOENT, "no such share");
+		return refuse_share(s);
 	if (request->resume && s->feed_count != 1)
 		return refuse(s, EINVAL, "epoch and after need a share");
 	r = keep_below(s, request);

@@ -76,7 +76,7 @@ static void another_share_is_refused(void **state)
 	host_read(fd, asked, sizeof(asked));
 	assert_memory_equal(asked + HW_FRAME_HELLO_BYTES, "other", 5);
 	host_hello(fd, EPOCH_A, 0);
-	child_expect(&agent, "another share");
+	child_expect(&agent, "the host sends share ");
 	host_expect_close(fd);
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
