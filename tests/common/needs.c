@@ -248,10 +248,7 @@ const char *hw_lacks_mounts(void)
 		state = r ? IMPOSSIBLE : PRIVATE;
 	}
 	errno = error;
-	return state == PRIVATE
-		       ? NULL
-		       : lacks("nothing can be mounted in a mount namespace of the test's own",
-			       " (CAP_SYS_ADMIN)");
+	return state == PRIVATE ? NULL : lacks("filesystems cannot be mounted", " (CAP_SYS_ADMIN)");
 }
 
 static bool write_text(const char *path, const char *text)

@@ -3,6 +3,7 @@
 
 #include "ops.h"
 
+#include "tests/common/needs.h"
 #include "tests/common/scratch.h"
 
 #include <errno.h>
@@ -155,8 +156,34 @@ static void compare_with_share(struct run *run)
 	hw_model_destroy(tree);
 }
 
+/* NULL, or the reason why this run is not possible here. */
+static const char *lacks(const struct run *run)
+{
+	const struct hw_trace *trace = run->trace;
+	bool polls = !strcmp(run->backend, "polling");
+	unsigned needs = trace->needs | (polls ? trace->polling_needs : 0);
+	const char *reason = NULL;
+
+	if (needs & HW_TRACE_CHOWN)
+		reason = hw_lacks_chown(run->world.base);
+	if (!reason && needs & HW_TRACE_MKNOD)
+		reason = hw_lacks_mknod(run->world.base);
+	if (!reason && needs & HW_TRACE_MOUNT)
+		reason = hw_lacks_mounts();
+	if (!reason && needs & HW_TRACE_HANDLES)
+		reason = hw_lacks_handles(run->world.base);
+	return reason;
+}
+
 static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t settle_ns)
 {
+	const char *reason = lacks(run);
+
+	if (reason) {
+		fprintf(run->report, "%s\n", reason);
+		run->verdict = HW_SKIP;
+		return false;
+	}
 	const struct hw_rig_config config = {
 		.backend = run->backend,
 		.plugin = plugin,

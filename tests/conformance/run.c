@@ -4,18 +4,17 @@
 #include "check.h"
 #include "host.h"
 
+#include "tests/common/needs.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <glob.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -38,7 +37,6 @@ struct suite {
 	struct test *tests; /* owned */
 	struct CMUnitTest *units; /* owned, and their names */
 	size_t count;
-	bool private_mounts; /* mounts made here are seen by nobody else */
 };
 
 static struct suite suite;
@@ -53,14 +51,6 @@ static void print_lines(const char *text)
 	}
 }
 
-/* Bursts run under polling as well. */
-static bool needs_root(const struct test *test)
-{
-	bool polls = !test->backend || !strcmp(test->backend, "polling");
-
-	return test->trace->requires_root || (test->trace->polling_requires_root && polls);
-}
-
 static void check_trace(void **state)
 {
 	const struct test *test = *state;
@@ -69,10 +59,6 @@ static void check_trace(void **state)
 	char *text = NULL;
 	size_t size;
 
-	if (needs_root(test) && (geteuid() || !suite.private_mounts)) {
-		print_message("skipped: needs root\n");
-		skip();
-	}
 	FILE *report = open_memstream(&text, &size);
 	assert_non_null(report);
 	if (test->mode == STEPS)
@@ -307,8 +293,8 @@ int main(int argc, char **argv)
 	}
 	if (load_traces(dir) || build_suite())
 		return 1;
-	suite.private_mounts =
-		!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	(void)hw_lacks_mounts(); /* before there are threads, which would stay in the old namespace
+				  */
 	if (what == 'T')
 		failed = print_table();
 	for (size_t i = 0; what == 'l' && i < suite.count; i++)

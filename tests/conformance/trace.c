@@ -186,12 +186,30 @@ static void read_settle(struct parser *p, const char *text)
 
 static void read_requires(struct parser *p, const char *text)
 {
-	if (!strcmp(text, "root"))
-		p->trace->requires_root = true;
-	else if (!strcmp(text, "root-for-polling"))
-		p->trace->polling_requires_root = true;
-	else
-		complain(p, "what can be required: root, root-for-polling");
+	static const struct {
+		const char *name;
+		unsigned need;
+	} names[] = {
+		{ "chown", HW_TRACE_CHOWN },
+		{ "mknod", HW_TRACE_MKNOD },
+		{ "mount", HW_TRACE_MOUNT },
+		{ "handles", HW_TRACE_HANDLES },
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		size_t len = strlen(names[i].name);
+
+		if (strncmp(text, names[i].name, len))
+			continue;
+		if (!text[len])
+			p->trace->needs |= names[i].need;
+		else if (!strcmp(text + len, "-for-polling"))
+			p->trace->polling_needs |= names[i].need;
+		else
+			continue;
+		return;
+	}
+	complain(p, "requires takes chown, mknod, mount or handles, and -for-polling after it");
 }
 
 static void read_no_burst(struct parser *p, const char *text)

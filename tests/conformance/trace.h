@@ -53,6 +53,14 @@ struct hw_proof {
 	char *name; /* owned */
 };
 
+/* What "requires" lines name: operations that the test must be allowed to do. */
+enum hw_trace_need {
+	HW_TRACE_CHOWN = 1, /* "chown": give files to other users */
+	HW_TRACE_MKNOD = 2, /* "mknod": make device nodes */
+	HW_TRACE_MOUNT = 4, /* "mount": mount filesystems */
+	HW_TRACE_HANDLES = 8, /* "handles": open file handles */
+};
+
 struct hw_trace {
 	char *name; /* owned: the file's, without .trace */
 	char *path; /* owned */
@@ -61,8 +69,8 @@ struct hw_trace {
 	char **excludes; /* owned, each owned */
 	size_t exclude_count;
 	uint64_t settle_ns; /* of the step run; 0: off */
-	bool requires_root;
-	bool polling_requires_root;
+	unsigned needs; /* enum hw_trace_need */
+	unsigned polling_needs; /* under polling only */
 	struct hw_ops setup;
 	struct hw_step *steps;
 	size_t step_count;
