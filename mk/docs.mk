@@ -42,11 +42,12 @@ no-scdoc:
 	@echo "make: scdoc is not installed, so the man pages are left out; 'make deps' installs it" >&2
 endif
 
-#: make check-docs      compare the documentation with the programs
+#: make check-docs      compare the documentation with the programs, and run every command that it shows
 #: make man             build the man pages in build/man/
 # The pages are compared with what the programs say themselves.
-check-docs: $(programs) $(modules) $(B)/docs/options.tsv $(if $(scdoc),man)
+check-docs: all $(wire_lib) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)
+	docs/commands $(B)
 	mk/prose
 
 .PHONY: man install-man install-guest-man no-scdoc check-docs
