@@ -167,7 +167,7 @@ test_receivers_notice_no_switch() {
 	n=0
 	for watcher in polling inotify fanotify polling; do
 		ask switch src "$watcher" || { [ "$watcher" = fanotify ] && continue; }
-		contains "$(ask status)" " $watcher "
+		ask status | grep -q " $watcher\$" || fail "$(ask status)"
 		mkdir share/$((++n))
 		ask sync src >synced
 		next "$out"

@@ -10,6 +10,7 @@
 #include "tempdir.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -251,6 +252,31 @@ static void hangup_reads_the_file_again(void **state)
 	assert_non_null(strstr(fixture->output, "\"soon\" is not a duration"));
 }
 
+/* By a parser that accepts nothing else. */
+static void status_is_one_json_object(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *name = NULL, *watcher = NULL;
+	int output, entries = -1;
+	json_t *json;
+	pid_t pid;
+
+	configure(fixture, "");
+	pid = start_daemon(fixture, &output);
+	assert_int_equal(RUN(fixture, TOOL, "status", "--json", "-s", fixture->ctl), 0);
+	json = json_loads(fixture->output, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json, "{s:[{s:s,s:i,s:[{s:s}]}]}", "shares", "name", &name,
+				     "entries", &entries, "watchers", "name", &watcher),
+			 0);
+	assert_string_equal(name, "one");
+	assert_int_equal(entries, 1);
+	assert_string_equal(watcher, "null");
+	json_decref(json);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(finish(fixture, pid, output), 0);
+}
+
 static void commands_reach_the_daemon(void **state)
 {
 	struct fixture *fixture = *state;
@@ -266,7 +292,7 @@ static void commands_reach_the_daemon(void **state)
 	assert_non_null(strstr(fixture->output, "no watcher \"othr\""));
 	assert_int_equal(RUN(fixture, TOOL, "sync", "-s", fixture->ctl, "nonesuch"), 1);
 	assert_int_equal(RUN(fixture, TOOL, "status", "-s", fixture->ctl), 0);
-	assert_non_null(strstr(fixture->output, " other "));
+	assert_non_null(strstr(fixture->output, " other\n"));
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(finish(fixture, pid, output), 0);
 	assert_int_equal(RUN(fixture, TOOL, "status", "-s", fixture->ctl), 1);
@@ -344,6 +370,7 @@ int main(int argc, char **argv)
 		DAEMON_TEST(a_sound_file_passes_in_silence),
 		DAEMON_TEST(signals_stop_it_with_success),
 		DAEMON_TEST(hangup_reads_the_file_again),
+		DAEMON_TEST(status_is_one_json_object),
 		DAEMON_TEST(commands_reach_the_daemon),
 		DAEMON_TEST(rights_that_no_plugin_needs_are_given_up),
 		DAEMON_TEST(plugins_are_listed_with_their_options),

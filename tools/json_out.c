@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json_out.h"
+
+#include <hostwatch/wire.h>
+#include <inttypes.h>
+#include <string.h>
+
+static void put_string(FILE *to, const char *text)
+{
+	size_t len = strlen(text);
+
+	fputc('"', to);
+	for (size_t i = 0; i < len;) {
+		unsigned n = hw_utf8_char(text + i, len - i);
+		unsigned char c = (unsigned char)text[i];
+
+		if (n == 0)
+			fputs("\\ufffd", to);
+		else if (c < 0x20 || c == 0x7f)
+			fprintf(to, "\\u%04x", c);
+		else if (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0) /* C1 */
+			fprintf(to, "\\u%04x", (unsigned char)text[i + 1]);
+		else if (c == '"' || c == '\\')
+			fprintf(to, "\\%c", c);
+		else
+			fwrite(text + i, 1, n, to);
+		i += n ? n : 1;
+	}
+	fputc('"', to);
+}
+
+/* What stands before a value. */
+static void begin(struct hw_json_out *out, const char *key)
+{
+	if (out->follows)
+		fputc(',', out->to);
+	out->follows = true;
+	if (!key)
+		return;
+	put_string(out->to, key);
+	fputc(':', out->to);
+}
+
+void hw_json_open(struct hw_json_out *out, const char *key, char bracket)
+{
+	begin(out, key);
+	fputc(bracket, out->to);
+	out->follows = false;
+}
+
+void hw_json_close(struct hw_json_out *out, char bracket)
+{
+	fputc(bracket, out->to);
+	out->follows = true;
+}
+
+void hw_json_text(struct hw_json_out *out, const char *key, const char *text)
+{
+	begin(out, key);
+	put_string(out->to, text);
+}
+
+void hw_json_number(struct hw_json_out *out, const char *key, uint64_t number)
+{
+	begin(out, key);
+	fprintf(out->to, "%" PRIu64, number);
+}
+
+void hw_json_bool(struct hw_json_out *out, const char *key, bool value)
+{
+	begin(out, key);
+	fputs(value ? "true" : "false", out->to);
+}
