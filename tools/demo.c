@@ -164,12 +164,11 @@ static void judge(struct demo *demo, size_t step)
 	demo->blind += same && blind;
 	demo->different += !same;
 	if (!same)
-		hw_demo_view_verdict(&demo->view, HW_DEMO_BAD, "    ^ not the same");
+		hw_demo_view_remark(&demo->view, HW_DEMO_BAD, "^ not the same");
 	else if (blind)
-		hw_demo_view_verdict(
-			&demo->view, HW_DEMO_NOTE,
-			"    ^ gone, or elsewhere? scanning can tell only with file handles "
-			"and CAP_DAC_READ_SEARCH");
+		hw_demo_view_remark(&demo->view, HW_DEMO_NOTE,
+				    "^ deleted, or moved out? a scan can tell only with file "
+				    "handles and CAP_DAC_READ_SEARCH");
 }
 
 static int run_step(struct demo *demo, size_t step)
@@ -185,7 +184,8 @@ static int run_step(struct demo *demo, size_t step)
 		return r;
 	r = hw_demo_step_run(&demo->ground, step);
 	if (r == -EOPNOTSUPP) {
-		fputs("    left out: this filesystem cannot do it\n", stdout);
+		hw_demo_view_remark(&demo->view, HW_DEMO_NOTE,
+				    "left out: this filesystem cannot do it");
 		return 0;
 	}
 	if (r < 0) {
@@ -221,7 +221,7 @@ static void put_names(const struct demo *demo, FILE *to)
 			demo->lanes[i].name);
 }
 
-static int tell_verdict(const struct demo *demo)
+static int show_verdict(struct demo *demo)
 {
 	bool good = !demo->different && demo->shown;
 	char *text = NULL;
@@ -229,26 +229,38 @@ static int tell_verdict(const struct demo *demo)
 	FILE *to = open_memstream(&text, &size);
 
 	if (!to)
-		return HW_EXIT_FAILURE;
+		return -ENOMEM;
 	put_names(demo, to);
 	if (good)
-		fprintf(to, " told the same: %zu steps, %zu events, identical one by one.",
-			demo->shown, demo->events);
+		fprintf(to, " reported the same %zu events in %zu steps.", demo->events,
+			demo->shown);
 	else
-		fprintf(to, " did NOT tell the same: %zu steps differ, %zu do not.",
+		fprintf(to, " did NOT report the same events: %zu steps differ, %zu do not.",
 			demo->different, demo->shown);
 	if (fclose(to) == 0) {
 		putchar('\n');
-		hw_demo_view_verdict(&demo->view, good ? HW_DEMO_GOOD : HW_DEMO_BAD, text);
+		hw_demo_view_text(&demo->view, good ? HW_DEMO_GOOD : HW_DEMO_BAD, text);
 	}
 	free(text);
-	if (good && demo->blind)
-		printf("In %zu more steps something left, which scanning here cannot tell from a "
-		       "deletion.\n",
-		       demo->blind);
-	for (size_t i = 0; i < demo->absent_count; i++)
-		printf("%s was not compared: it does not work here.\n", demo->absent[i]);
 	return good ? EXIT_SUCCESS : HW_EXIT_FAILURE;
+}
+
+static void show_limits(struct demo *demo)
+{
+	char text[200];
+
+	if (!demo->different && demo->shown && demo->blind) {
+		(void)snprintf(text, sizeof(text),
+			       "In %zu more steps something left the share, which a scan cannot "
+			       "tell from a deletion here.",
+			       demo->blind);
+		hw_demo_view_text(&demo->view, HW_DEMO_PLAIN, text);
+	}
+	for (size_t i = 0; i < demo->absent_count; i++) {
+		(void)snprintf(text, sizeof(text), "%s was not compared: it does not work here.",
+			       demo->absent[i]);
+		hw_demo_view_text(&demo->view, HW_DEMO_PLAIN, text);
+	}
 }
 
 /* ---- making and ending ---- */
@@ -330,22 +342,44 @@ static void unmake(struct demo *demo)
 	hw_demo_ground_remove(&demo->ground);
 }
 
+static int show_beginning(struct demo *demo)
+{
+	const char *share = demo->ground.share;
+	size_t size = 4 * strlen(share) + 3; /* each byte as \xHH, quotes */
+	char *quoted = malloc(size), *text = NULL;
+
+	if (quoted && asprintf(&text,
+			       "%zu watchers watch %s. After each step, each of them reports what "
+			       "it saw.",
+			       demo->lane_count, hw_quote(quoted, size, share, strlen(share))) < 0)
+		text = NULL;
+	free(quoted);
+	if (!text)
+		return -ENOMEM;
+	hw_demo_view_text(&demo->view, HW_DEMO_PLAIN, text);
+	free(text);
+	if (demo->view.width)
+		putchar('\n');
+	hw_demo_view_names(&demo->view);
+	return 0;
+}
+
 /* -ECANCELED: an error that the log has already. */
 static int run(struct demo *demo)
 {
-	char quoted[300];
 	int r = make(demo);
 
 	if (r < 0)
 		return r;
 	hw_demo_view_init(&demo->view, stdout, demo->lanes, demo->lane_count);
-	printf("%s is watched %zu times at once; after each step every watcher is asked what it "
-	       "saw.\n\n",
-	       hw_quote(quoted, sizeof(quoted), demo->ground.share, strlen(demo->ground.share)),
-	       demo->lane_count);
-	hw_demo_view_names(&demo->view);
-	r = run_steps(demo);
-	return r < 0 ? r : tell_verdict(demo);
+	r = show_beginning(demo);
+	if (r == 0)
+		r = run_steps(demo);
+	if (r < 0)
+		return r;
+	r = show_verdict(demo);
+	show_limits(demo);
+	return r;
 }
 
 /* An end by a signal is no failure; the end of the program says why output failed. */

@@ -2,6 +2,7 @@
 #include "demo_lane.h"
 #include "log.h"
 #include "option.h"
+#include <hostwatch/wire.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,6 +125,7 @@ static char *text_of(const struct hw_event *event)
 
 	if (!to)
 		return NULL;
+	fprintf(to, "%s ", hw_kind_name(event->kind));
 	if (event->kind == HW_MOVE) {
 		put_path(to, event->from, event->from_len, event->type);
 		fputs(" -> ", to);

@@ -12,7 +12,7 @@
  * be the next one. */
 struct hw_demo_event {
 	uint8_t kind;
-	char *text; /* owned: "docs/ -> papers/", "notes.txt" */
+	char *text; /* owned: "move docs/ -> papers/", "create notes.txt"; begins with the kind */
 };
 
 struct hw_demo_lane {

@@ -15,10 +15,10 @@ can_open_handles() {
 	[ "$(id -u)" = 0 ] && grep -q '^CapEff:.*[4567cdef].$' /proc/self/status
 }
 
-test_three_watchers_tell_the_same() {
+test_three_watchers_report_the_same() {
 	demo
 	equal 0 $status "$text"
-	contains "$text" "fanotify, inotify and polling told the same: "
+	contains "$text" "fanotify, inotify and polling reported the same "
 	[[ $text != *"not the same"* ]]
 	[[ $text != *"not compared"* ]]
 }
@@ -27,10 +27,10 @@ test_every_step_is_identical_where_handles_can_be_opened() {
 	can_open_handles || skip "opening file handles needs CAP_DAC_READ_SEARCH"
 	demo
 	equal 0 $status "$text"
-	[[ $text != *"which scanning here cannot tell"* ]] || skip "no file handles in $PWD"
+	[[ $text != *"which a scan cannot tell"* ]] || skip "no file handles in $PWD"
 	steps=$(grep -c '^ *[0-9][0-9]*  \$ ' text)
 	left_out=$(grep -c 'left out' text) || :
-	contains "$text" "told the same: $((steps - left_out)) steps"
+	contains "$text" " events in $((steps - left_out)) steps."
 }
 
 test_without_a_filesystem_mark_it_says_so() {
@@ -40,7 +40,7 @@ test_without_a_filesystem_mark_it_says_so() {
 	contains "$(cat err)" "each directory gets a mark"
 }
 
-test_a_watcher_that_tells_another_story_is_found_out() {
+test_a_watcher_that_reports_other_events_is_found_out() {
 	[ -e "$B/tests/demo/deaf.so" ] || skip "deaf.so is not built"
 	mkdir -p tmp plugins
 	cp "$B/tests/demo/deaf.so" plugins/inotify.so
@@ -48,7 +48,7 @@ test_a_watcher_that_tells_another_story_is_found_out() {
 	text=$(HOSTWATCH_PLUGIN_PATH=$PWD/plugins TMPDIR=$PWD/tmp "$B/hostwatch" demo 2>err) || status=$?
 	equal 1 $status "$text"
 	contains "$text" "not the same"
-	contains "$text" "did NOT tell the same"
+	contains "$text" "did NOT report the same events"
 }
 
 test_a_watcher_that_is_broken_is_an_error() {
@@ -75,6 +75,58 @@ test_an_interrupt_ends_it_and_nothing_stays_behind() {
 test_a_pipe_gets_no_colours() {
 	demo
 	[[ $text != *$'\e'* ]] || fail "an escape byte"
+}
+
+widest() {
+	awk '{ if (length($0) > most) most = length($0) } END { print most }' "$1"
+}
+
+# Without line breaks and indentation.
+joined() {
+	sed 's/ \\$//' "$1" | tr -s ' \n' ' '
+}
+
+# Every step and every event is there, however narrow it is.
+test_no_line_is_wider_than_the_terminal() {
+	COLUMNS=150 demo
+	cp text wide
+	[ "$(widest wide)" -lt 150 ]
+	for columns in 40 60 80 132; do
+		COLUMNS=$columns demo
+		equal 0 $status "$text"
+		[ "$(widest text)" -le $columns ] || fail "$(widest text) columns of $columns"
+		grep -c '^ *[0-9]*  [$] ' text >steps
+		equal "$(grep -c '^ *[0-9]*  [$] ' wide)" "$(cat steps)"
+		[ $columns -le 60 ] || continue # lanes are side by side
+		all=$(joined text)
+		# The first column of the wide one, and the commands.
+		sed -nE '/^ *[0-9]+  [$] /{s///; s/  # .*//; p}; s/^    ([a-z_]+ [^ ]+( -> [^ ]+)?( \([a-z]+\))?)( .*)?$/\1/p' wide >words
+		while read -r words; do
+			contains "$all" "$words"
+		done <words
+	done
+}
+
+test_the_width_of_a_terminal_is_found_out() {
+	command -v script >/dev/null || skip "no script(1)"
+	mkdir tmp
+	for columns in 40 80; do
+		TMPDIR=$PWD/tmp TERM=dumb COLUMNS='' timeout $DEADLINE script -qec \
+			"stty cols $columns && exec $B/hostwatch demo --pace 0" /dev/null </dev/null | tr -d '\r' >text
+		contains "$(joined text)" "reported the same"
+		[ "$(widest text)" -le $columns ] || fail "$(widest text) columns of $columns"
+		[ "$(widest text)" -gt $((columns / 2)) ] || fail "$(widest text) columns of $columns"
+	done
+}
+
+# One that hears nothing, in few columns.
+test_differences_are_seen_on_a_narrow_terminal() {
+	[ -e "$B/tests/demo/deaf.so" ] || skip "deaf.so is not built"
+	mkdir -p tmp plugins
+	cp "$B/tests/demo/deaf.so" plugins/inotify.so
+	text=$(COLUMNS=40 HOSTWATCH_PLUGIN_PATH=$PWD/plugins TMPDIR=$PWD/tmp "$B/hostwatch" demo 2>err) || :
+	contains "$text" $'    inotify:\n      no event\n    ^ not the same'
+	contains "$text" $'    fanotify, polling:\n      create notes.txt'
 }
 
 test_it_is_quick_on_a_pipe() {
