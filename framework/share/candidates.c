@@ -2,6 +2,7 @@
 #include "candidates.h"
 
 #include "auto.h"
+#include "errors.h"
 #include "log.h"
 #include "option.h"
 
@@ -43,6 +44,27 @@ static int add_all(const struct adding *to)
 
 	for (size_t i = 0; i < hw_auto_watcher_count && r == 0; i++)
 		r = add_one(to, hw_auto_watchers[i]);
+	return r;
+}
+
+int hw_candidates_load(struct hw_loader *loader, const char *list, struct hw_errors *errors)
+{
+	const struct hw_module *module;
+	char *copy = strdup(list), *rest = NULL;
+	int r = copy ? 0 : -ENOMEM;
+	bool any = false;
+
+	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name && r == 0;
+	     name = strtok_r(NULL, ", ", &rest)) {
+		any = true;
+		if (strcmp(name, "auto") != 0)
+			r = hw_loader_load(loader, HW_PLUGIN_WATCHER, name, errors, &module);
+	}
+	if (r == 0 && !any) {
+		hw_errors_add(errors, "no name is given");
+		r = -ENOENT;
+	}
+	free(copy);
 	return r;
 }
 

@@ -16,4 +16,9 @@
 int hw_candidates_add(struct hw_share *share, struct hw_loop *loop, struct hw_loader *loader,
 		      const char *list, const char *interval);
 
+/* Loads the watchers of such a list, so that a mistake in it is found before anything starts. The
+ * text of the mistake is added to `errors`. -ENOENT: a name is unknown, or there is none; else as
+ * hw_loader_load(). */
+int hw_candidates_load(struct hw_loader *loader, const char *list, struct hw_errors *errors);
+
 #endif
