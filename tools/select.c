@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "select.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- patterns ---- */
+
+static int add_text(struct hw_words *words, const char *text)
+{
+	const char **items = reallocarray(words->items, words->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	items[words->count++] = text;
+	words->items = items;
+	return 0;
+}
+
+/* The pattern of a line, in place; NULL when there is none. Syntax: gitignore(5). */
+static char *pattern_of(char *line, size_t len)
+{
+	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+		len--;
+	while (len && line[len - 1] == ' ' && !(len > 1 && line[len - 2] == '\\'))
+		len--;
+	line[len] = '\0';
+	return len && *line != '#' ? line : NULL;
+}
+
+static int mistake_in_file(const char *file, unsigned number, const char *text, const char *reason)
+{
+	char quoted[300];
+
+	fprintf(stderr, "%s:%u: %s: %s\n", file, number,
+		hw_quote(quoted, sizeof(quoted), text, strlen(text)), reason);
+	return HW_EXIT_CONFIG;
+}
+
+/* Why this is not a pattern, NULL when it is one. */
+static const char *mistake_of(const char *pattern)
+{
+	struct hw_filter filter;
+	const char *reason = NULL;
+	size_t bad;
+	int r = hw_filter_init(&filter, &pattern, 1, &bad, &reason);
+
+	hw_filter_free(&filter);
+	if (r == -ENOMEM)
+		return "out of memory";
+	return r < 0 ? reason : NULL;
+}
+
+static int take_line(struct hw_select *select, const char *file, unsigned number, char *line,
+		     size_t len)
+{
+	const char *reason = NULL;
+	char *pattern, *copy;
+
+	if (memchr(line, '\0', len))
+		return mistake_in_file(file, number, line, "contains a NUL byte");
+	pattern = pattern_of(line, len);
+	if (!pattern)
+		return -1;
+	reason = mistake_of(pattern);
+	if (select->texts.count == HW_FILTER_PATTERNS_MAX)
+		reason = "there are more than 4096 patterns";
+	if (reason)
+		return mistake_in_file(file, number, pattern, reason);
+	copy = strdup(pattern);
+	if (copy && add_text(&select->texts, copy) == 0)
+		return -1;
+	free(copy);
+	fprintf(stderr, "%s: out of memory\n", file);
+	return HW_EXIT_FAILURE;
+}
+
+/* All mistakes of the file are printed. */
+static int take_lines(struct hw_select *select, const char *file, FILE *from)
+{
+	char *line = NULL;
+	size_t size = 0;
+	unsigned number = 0;
+	int status = -1;
+	ssize_t len;
+
+	while (status != HW_EXIT_FAILURE && (len = getline(&line, &size, from)) >= 0) {
+		int r = take_line(select, file, ++number, line, (size_t)len);
+
+		status = r >= 0 ? r : status;
+	}
+	free(line);
+	return status;
+}
+
+static int read_file(struct hw_select *select, const struct hw_command_line *line, const char *file)
+{
+	FILE *from = fopen(file, "re");
+	char quoted[300];
+	int status, error = errno;
+
+	hw_quote(quoted, sizeof(quoted), file, strlen(file));
+	if (!from)
+		return hw_args_failure(line, "--exclude-from: %s: %s", quoted, strerror(error));
+	errno = 0;
+	status = take_lines(select, hw_quote_is_needless(file, strlen(file)) ? file : quoted, from);
+	if (status < 0 && ferror(from))
+		status = hw_args_failure(line, "--exclude-from: %s: %s", quoted,
+					 strerror(errno ? errno : EIO));
+	(void)fclose(from); /* it was only read */
+	return status;
+}
+
+static int check_options(const struct hw_select *select, const struct hw_command_line *line)
+{
+	char quoted[300];
+
+	for (size_t i = 0; i < select->excludes.count; i++) {
+		const char *pattern = select->excludes.items[i], *reason = mistake_of(pattern);
+
+		if (reason)
+			return hw_args_mistake(line, "--exclude: %s: %s",
+					       hw_quote(quoted, sizeof(quoted), pattern,
+							strlen(pattern)),
+					       reason);
+	}
+	if (select->texts.count + select->excludes.count > HW_FILTER_PATTERNS_MAX)
+		return hw_args_mistake(line, "--exclude: there are more than %u patterns",
+				       HW_FILTER_PATTERNS_MAX);
+	return -1;
+}
+
+static int make_filter(struct hw_select *select, const struct hw_command_line *line)
+{
+	size_t from_files = select->texts.count, count = from_files + select->excludes.count, bad;
+	const char *reason = NULL;
+
+	if (!count)
+		return -1;
+	select->patterns = calloc(count, sizeof(*select->patterns));
+	if (!select->patterns)
+		return hw_args_failure(line, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		select->patterns[i] = i < from_files ? select->texts.items[i]
+						     : select->excludes.items[i - from_files];
+	select->pattern_count = count;
+	if (hw_filter_init(&select->filter, select->patterns, count, &bad, &reason) < 0)
+		return hw_args_failure(line, "out of memory"); /* each was checked */
+	return -1;
+}
+
+int hw_select_prepare(struct hw_select *select, const struct hw_command_line *line)
+{
+	int status = -1;
+
+	for (size_t i = 0; status < 0 && i < select->exclude_files.count; i++)
+		status = read_file(select, line, select->exclude_files.items[i]);
+	if (status < 0)
+		status = check_options(select, line);
+	return status < 0 ? make_filter(select, line) : status;
+}
+
+void hw_select_free(struct hw_select *select)
+{
+	for (size_t i = 0; i < select->texts.count; i++)
+		free((char *)select->texts.items[i]); /* made by strdup() */
+	hw_words_free(&select->texts);
+	hw_words_free(&select->excludes);
+	hw_words_free(&select->exclude_files);
+	free(select->patterns);
+	select->patterns = NULL;
+	hw_filter_free(&select->filter);
+}
+
+/* ---- events ---- */
+
+bool hw_select_wants(const struct hw_select *select, unsigned kind)
+{
+	return !select->kinds || kind == HW_RESCAN ||
+	       (kind > 0 && select->kinds & UINT32_C(1) << (kind - 1));
+}
+
+/* Whether the entry, or a directory above it, is excluded. */
+static bool is_excluded(const struct hw_select *select, const char *path, size_t len, bool is_dir)
+{
+	const struct hw_filter *filter = &select->filter;
+	const char *end = path + len;
+
+	if (!len || !filter->count)
+		return false; /* the root is always there */
+	for (const char *at = path; (at = memchr(at, '/', (size_t)(end - at))); at++) {
+		if (hw_filter_matches(filter, path, (size_t)(at - path), true))
+			return true;
+	}
+	return hw_filter_matches(filter, path, len, is_dir);
+}
+
+static void become_rescan(struct hw_event *event, const char *path, uint32_t len)
+{
+	event->kind = HW_RESCAN;
+	event->type = HW_TYPE_NONE;
+	event->flags = 0;
+	event->from = NULL;
+	event->from_len = 0;
+	event->path = path;
+	event->path_len = len;
+}
+
+static int hide_from(struct hw_event ret[HW_SELECT_MAX])
+{
+	bool exchange = ret[0].flags & HW_FLAG_EXCHANGE;
+
+	ret[0].from = NULL;
+	ret[0].from_len = 0;
+	if (exchange)
+		ret[0].flags = HW_FLAG_REPLACED;
+	if (ret[0].type != HW_TYPE_DIR)
+		return 1;
+	ret[1] = ret[0];
+	become_rescan(&ret[1], ret[0].path, ret[0].path_len);
+	return 2;
+}
+
+static int hide_to(struct hw_event *event)
+{
+	if (event->flags & HW_FLAG_EXCHANGE) {
+		/* The type of the entry that is at `from` now is not known. */
+		become_rescan(event, event->from, event->from_len);
+		return 1;
+	}
+	event->path = NULL;
+	event->path_len = 0;
+	event->flags = 0;
+	return 1;
+}
+
+static int apply_to_move(const struct hw_select *select, struct hw_event ret[HW_SELECT_MAX])
+{
+	bool is_dir = ret[0].type == HW_TYPE_DIR;
+	bool from = ret[0].from && !is_excluded(select, ret[0].from, ret[0].from_len, is_dir);
+	bool to = ret[0].path && !is_excluded(select, ret[0].path, ret[0].path_len, is_dir);
+
+	if (!from && !to)
+		return 0;
+	if (to && !from && ret[0].from)
+		return hide_from(ret);
+	if (from && !to && ret[0].path)
+		return hide_to(&ret[0]);
+	return 1;
+}
+
+int hw_select_apply(const struct hw_select *select, const struct hw_event *event,
+		    struct hw_event ret[HW_SELECT_MAX])
+{
+	ret[0] = *event;
+	if (!select->filter.count)
+		return 1;
+	if (event->kind == HW_MOVE)
+		return apply_to_move(select, ret);
+	/* A rescan is about a directory. */
+	return is_excluded(select, event->path, event->path_len,
+			   event->kind == HW_RESCAN || event->type == HW_TYPE_DIR)
+		       ? 0
+		       : 1;
+}
