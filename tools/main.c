@@ -16,10 +16,6 @@ static const struct hw_command_line tool_tail_line = {
 	.program = "hostwatch tail",
 	.summary = "print what a socket sink sends",
 };
-static const struct hw_command_line tool_watch_line = {
-	.program = "hostwatch watch",
-	.summary = "print what happens in a directory, without a daemon",
-};
 
 static const struct tool {
 	const struct hw_command_line *line;

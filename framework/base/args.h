@@ -14,6 +14,7 @@
 /* Exit statuses of every program, besides 0. */
 #define HW_EXIT_FAILURE 1 /* something failed while it ran */
 #define HW_EXIT_USAGE 2 /* the command line is wrong */
+#define HW_EXIT_IDLE 3 /* hostwatch watch: nothing happened for --exit-after-idle */
 #define HW_EXIT_CONFIG 78 /* the configuration is wrong: EX_CONFIG of sysexits.h(3head) */
 
 #define HW_ARGS_MAX 40u /* options of one program */

@@ -83,7 +83,7 @@ thaw() {
 
 # An event's line without what differs from run to run.
 stripped() {
-	sed -E 's/"time":[0-9]+,//; s/"epoch":"[0-9a-f]+"/"epoch":"E"/; s/"version":"[^"]*"/"version":"V"/'
+	sed -E 's/"time":[0-9]+,//; s/"epoch":"[0-9a-f]+"/"epoch":"E"/g; s/"version":"[^"]*"/"version":"V"/'
 }
 
 run_one() {

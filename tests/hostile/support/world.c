@@ -130,7 +130,7 @@ bool world_has_watcher(const char *name, const char *dir)
 	world_mkdir(plain);
 	PROGRAM_START(&p, NULL, NULL, HOSTWATCH, "watch", "--exit-after-idle", "1ms", "--watcher",
 		      name, plain);
-	bool has = program_end(&p, 0) == 0 && strstr(p.err.bytes, name) &&
+	bool has = program_end(&p, 0) == 3 && strstr(p.err.bytes, name) &&
 		   strstr(p.err.bytes, "named by the user");
 
 	if (!has)

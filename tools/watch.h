@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The parts of `hostwatch watch`: its command line and life (watch.c), what it watches
+ * (watch_share.c), what it prints (watch_print.c). */
+#ifndef HW_WATCH_H
+#define HW_WATCH_H
+
+#include "loader.h"
+#include "output.h"
+#include "place.h"
+#include "select.h"
+#include "share.h"
+
+#include <stdio.h>
+
+struct watch;
+
+/* One directory. */
+struct watched {
+	struct watch *watch; /* borrowed: the owner */
+	const struct hw_place *place; /* borrowed */
+	struct hw_share *share; /* owned */
+	struct hw_journal_cursor cursor;
+	char name[32]; /* of the share */
+};
+
+struct watch_settings {
+	const char *watchers; /* borrowed from argv */
+	uint64_t interval_ns, settle_ns, idle_ns; /* 0: not given */
+	struct hw_select select;
+	bool json;
+};
+
+struct watch {
+	struct watch_settings settings;
+	const struct hw_command_line *line; /* static */
+	struct hw_places places;
+	struct watched *shares; /* owned: one for each place */
+	struct hw_loop *loop;
+	struct hw_loader *loader;
+	struct hw_output output;
+	struct hw_timer *idle, *progress; /* owned */
+	uv_signal_t signals[2];
+	uint64_t printed; /* events */
+	bool online; /* all shares have been */
+	int status; /* to exit with */
+	/* watch_print.c */
+	FILE *text; /* owned: where a line for people is written before it goes to the output */
+	char *text_bytes; /* owned: its memory */
+	size_t text_size;
+	struct hw_buf path, from; /* scratch: paths as they are shown */
+	bool colour, progress_shown;
+};
+
+/* Ends the loop; the program exits with this status. */
+void hw_watch_stop(struct watch *w, int status);
+
+/* Makes the shares and starts them; ready() is called as hw_share_listen() says, with the struct
+ * watched. 0, or an exit status after a line on stderr. */
+int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready);
+void hw_watch_stop_shares(struct watch *w);
+
+int hw_watch_print_init(struct watch *w); /* 0, or an exit status after a line on stderr */
+void hw_watch_print_free(struct watch *w);
+/* Appends the event to the output. -errno: it has no room. */
+int hw_watch_print_event(struct watch *w, const struct watched *watched,
+			 const struct hw_event *event);
+/* All shares are online: lines on stderr about them, and hello. */
+void hw_watch_print_hello(struct watch *w);
+void hw_watch_print_progress(struct watch *w);
+
+#endif

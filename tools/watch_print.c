@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+#include "print.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_MAX (HW_PATH_MAX + 65536u) /* a path of an event below a directory's */
+
+int hw_watch_print_init(struct watch *w)
+{
+	w->colour = !w->settings.json && hw_print_in_colour(stdout);
+	w->path = HW_BUF_GROWING(SHOWN_MAX);
+	w->from = HW_BUF_GROWING(SHOWN_MAX);
+	w->text = open_memstream(&w->text_bytes, &w->text_size);
+	return w->text ? 0 : hw_args_failure(w->line, "out of memory");
+}
+
+void hw_watch_print_free(struct watch *w)
+{
+	if (w->text)
+		(void)fclose(w->text); /* memory */
+	free(w->text_bytes);
+	hw_buf_free(&w->path);
+	hw_buf_free(&w->from);
+}
+
+static int show(const struct hw_place *place, struct hw_buf *buf, const char **path, uint32_t *len)
+{
+	int r;
+
+	if (!*path)
+		return 0;
+	buf->len = 0;
+	r = hw_place_show(place, buf, *path, *len);
+	*path = buf->data;
+	*len = (uint32_t)buf->len;
+	return r;
+}
+
+static int print_line(struct watch *w, const struct watched *watched, const struct hw_event *event)
+{
+	struct hw_event shown = *event;
+	int r = show(watched->place, &w->path, &shown.path, &shown.path_len);
+
+	if (r == 0)
+		r = show(watched->place, &w->from, &shown.from, &shown.from_len);
+	if (r < 0)
+		return r;
+	rewind(w->text);
+	hw_print_event(w->text, &shown, NULL, w->colour);
+	if (fflush(w->text) != 0)
+		return -ENOMEM;
+	return hw_buf_append(&w->output.buf, w->text_bytes, (size_t)ftell(w->text));
+}
+
+int hw_watch_print_event(struct watch *w, const struct watched *watched,
+			 const struct hw_event *event)
+{
+	if (w->settings.json)
+		return hw_json_put_event(&w->output.buf, watched->name, event);
+	return print_line(w, watched, event);
+}
+
+/* ---- at the start ---- */
+
+static void print_watcher(struct watch *w, const struct watched *watched)
+{
+	struct hw_share_status status;
+	const char *dir = watched->place->dir;
+	char quoted[300];
+
+	hw_share_get_status(watched->share, &status);
+	fprintf(stderr, "%shostwatch: %s watches %s (%s), %lu entr%s in %lu director%s\n",
+		w->progress_shown ? "\r\033[K" : "", status.backend,
+		hw_quote(quoted, sizeof(quoted), dir, strlen(dir)), status.why,
+		(unsigned long)status.entries, status.entries == 1 ? "y" : "ies",
+		(unsigned long)status.directories, status.directories == 1 ? "y" : "ies");
+	w->progress_shown = false;
+}
+
+static int put_hello(struct watch *w)
+{
+	size_t count = w->places.count;
+	struct hw_share_info *infos = calloc(count, sizeof(*infos));
+	int r;
+
+	if (!infos)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct hw_share *share = w->shares[i].share;
+
+		infos[i] = (struct hw_share_info){
+			.struct_size = sizeof(infos[i]),
+			.state = hw_share_state(share),
+			.name = w->shares[i].name,
+			.epoch = hw_share_epoch(share),
+			.seq = hw_share_seq(share),
+		};
+	}
+	r = hw_json_put_hello(&w->output.buf, HW_VERSION, infos, (uint32_t)count);
+	free(infos);
+	return r;
+}
+
+void hw_watch_print_hello(struct watch *w)
+{
+	for (size_t i = 0; i < w->places.count; i++)
+		print_watcher(w, &w->shares[i]);
+	if (w->settings.json && put_hello(w) < 0)
+		hw_watch_stop(w, hw_args_failure(w->line, "out of memory"));
+	hw_output_flush(&w->output);
+}
+
+void hw_watch_print_progress(struct watch *w)
+{
+	unsigned long armed = 0, entries = 0;
+
+	for (size_t i = 0; i < w->places.count; i++) {
+		struct hw_share_status status;
+
+		hw_share_get_status(w->shares[i].share, &status);
+		armed += status.armed;
+		entries += status.entries;
+	}
+	fprintf(stderr, "\r\033[Khostwatch: arming: %lu directories, %lu entries", armed, entries);
+	w->progress_shown = true;
+}
