@@ -410,6 +410,15 @@ static int parse(struct demo *demo, int argc, char **argv)
 	return -1;
 }
 
+/* Messages also fit the terminal. */
+static void log_line(const char *line)
+{
+	struct hw_demo_view view;
+
+	hw_demo_view_init(&view, stderr, NULL, 0);
+	hw_demo_view_text(&view, HW_DEMO_PLAIN, line);
+}
+
 int tool_demo(int argc, char **argv)
 {
 	static struct demo demo; /* large */
@@ -420,6 +429,7 @@ int tool_demo(int argc, char **argv)
 	/* A limit of file sizes is an error of write(), as a full disk is. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	demo.ground.share_fd = -1;
+	hw_log_set_fn(log_line);
 	r = hw_standard_catch();
 	if (r == 0)
 		r = run(&demo);

@@ -99,7 +99,6 @@ static int run(const char *path, const char *name)
 		return status;
 	if (hw_loader_add_path(loader, path) == 0 && hw_loader_add_defaults(loader, NULL) == 0)
 		status = name ? show(loader, name, &errors) : list(loader, &errors);
-	(void)fflush(stdout); /* the end of the program sees an error */
 	for (size_t i = 0; i < errors.count; i++)
 		(void)hw_args_failure(&tool_plugins_line, "%s", errors.lines[i]);
 	if (errors.total)

@@ -2,6 +2,7 @@
 #include "args.h"
 #include "log.h"
 #include "option.h"
+#include "standard.h"
 #include "suggest.h"
 
 #include <getopt.h>
@@ -37,7 +38,7 @@ void hw_words_free(struct hw_words *words)
 
 static void complain(const struct hw_command_line *line, const char *format, va_list ap)
 {
-	(void)fflush(stdout);
+	(void)hw_standard_flush(); /* hw_standard_end() reports an error */
 	fprintf(stderr, "%s: ", line->program);
 	vfprintf(stderr, format, ap);
 	fputc('\n', stderr);

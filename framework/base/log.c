@@ -16,6 +16,7 @@ enum journal_mode { JOURNAL_UNKNOWN, JOURNAL_OFF, JOURNAL_ON };
 
 static enum hw_log_level log_level = HW_LOG_INFO;
 static bool level_is_fixed;
+static void (*log_fn)(const char *line);
 static enum journal_mode journal_mode = JOURNAL_UNKNOWN;
 
 static const struct {
@@ -43,6 +44,11 @@ void hw_log_fix_level(enum hw_log_level level)
 void hw_log_set_journal(bool on)
 {
 	journal_mode = on ? JOURNAL_ON : JOURNAL_OFF;
+}
+
+void hw_log_set_fn(void (*fn)(const char *line))
+{
+	log_fn = fn;
 }
 
 /* JOURNAL_STREAM is inherited by children whose stderr went elsewhere: compare, as systemd.exec(5)
@@ -95,8 +101,11 @@ void hw_logv(enum hw_log_level level, const char *format, va_list ap)
 		used += (size_t)n;
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
-	line[used++] = '\n';
-	write_line(line, used);
+	line[used] = log_fn ? '\0' : '\n';
+	if (log_fn)
+		log_fn(line);
+	else
+		write_line(line, used + 1);
 	errno = saved_errno;
 }
 

@@ -18,6 +18,9 @@ void hw_log_fix_level(enum hw_log_level level);
  * stderr. */
 void hw_log_set_journal(bool on);
 
+/* Called with each line, without a newline, instead of writing it to stderr. NULL: stderr again. */
+void hw_log_set_fn(void (*fn)(const char *line));
+
 /* One line, no newline at its end. Text from outside goes through hw_quote() first. */
 void hw_log(enum hw_log_level level, const char *format, ...) HW_PRINTF(2, 3);
 void hw_logv(enum hw_log_level level, const char *format, va_list ap) HW_PRINTF(2, 0);

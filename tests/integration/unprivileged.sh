@@ -18,6 +18,7 @@ stage() {
 	)
 	cp -Rp "$tree/tests/integration" "$tree/tests/demo" "$tree/tests/conformance" stage/tests/
 	cp -Rp "$tree/examples" stage/
+	ln -s ../tests/conformance stage/build/conformance
 	chmod -R a+rX stage
 	chown $NOBODY home
 }
@@ -59,7 +60,7 @@ test_status_of_another_users_daemon_says_who_may_ask() {
 	status=0
 	text=$(as_nobody stage/build/hostwatch status --socket "$PWD/ctl" 2>&1) || status=$?
 	equal 1 $status
-	contains "$text" "root and the daemon's own user may ask"
+	contains "$text" "only root and the user of hostwatchd may connect"
 }
 
 # The program looks for plugins where it was built.
