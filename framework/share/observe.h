@@ -40,6 +40,7 @@ struct hw_item {
 	bool holds; /* a new directory that something was moved into */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* in the tree before, 0 */
+	uint32_t waiter; /* item whose new name is the old name of this one's source: plan.c */
 	uint32_t source; /* of what appeared: the entry that moved here, 0 */
 	hw_token source_token; /* of a directory */
 	uint8_t arrival; /* enum hw_arrival of what appeared without a source */

@@ -47,6 +47,7 @@ struct hw_stat {
 #define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
 #define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
 #define HW_MARK_SOURCE 0x4u /* its new name was found */
+#define HW_MARK_HOLDS 0x8u /* a directory with something in it that is still to move out */
 
 /* 80 bytes: a million of them are held. Times, size and ino are as of the last look. */
 struct hw_entry {

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers of which the smallest comes out first. Zeroed before use, ended with hw_heap_free(). */
+#ifndef HW_HEAP_H
+#define HW_HEAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hw_heap {
+	uint32_t *items; /* owned */
+	uint32_t count, room;
+};
+
+int hw_heap_push(struct hw_heap *heap, uint32_t number); /* 0 or -ENOMEM */
+/* The smallest number; false when there is none. */
+bool hw_heap_pop(struct hw_heap *heap, uint32_t *ret);
+void hw_heap_free(struct hw_heap *heap);
+
+#endif
