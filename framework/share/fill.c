@@ -44,9 +44,9 @@ enum hw_arrival hw_fill_arrival(struct hw_share *share, const struct hw_stat *st
 uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat)
 {
 	struct hw_stat there;
-	uint32_t id = 0;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
-	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
+	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
 		struct hw_entry *e = entry_of(share, id);
 
 		if (id == HW_ROOT || e->renamed & HW_MARK_SOURCE || !hw_tree_is_same(e, stat))
@@ -164,7 +164,8 @@ void hw_fill_tell_modified(struct hw_share *share)
 
 	share->modified = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < ids.count; i++)
-		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE)
+		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE &&
+		    !hw_history_was_modified(share, ids.ids[i]))
 			hw_history_modify(share, ids.ids[i]);
 	hw_ids_free(&ids);
 }

@@ -231,9 +231,9 @@ static void note_inode(struct context *c)
 {
 	uint64_t ino = ino_of(c->hint);
 	uint16_t fs = entry_of(c->share, c->dir)->fs;
-	uint32_t id = 0;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
-	while (ino && (id = hw_tree_same_inode(&c->share->tree, fs, ino, id)))
+	while (ino && left-- && (id = hw_tree_same_inode(&c->share->tree, fs, ino, id)))
 		hw_hint_unsure(c->share, id);
 }
 
@@ -292,14 +292,14 @@ static bool is_attrib(const struct hw_entry *e, const struct hw_stat *stat)
 /* The entry, or the name, has moved on; so have hints that are still to come. */
 static void note_unsure(struct context *c)
 {
-	uint32_t id = 0;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 	const struct hw_entry *e = entry_of(c->share, c->id);
 
 	doubt(c);
 	hw_hint_unsure(c->share, c->id);
 	if (e->type == HW_TYPE_DIR || e->nlink < 2)
 		return;
-	while ((id = hw_tree_same_inode(&c->share->tree, e->fs, e->ino, id)))
+	while (left-- && (id = hw_tree_same_inode(&c->share->tree, e->fs, e->ino, id)))
 		hw_hint_unsure(c->share, id);
 }
 

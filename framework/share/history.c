@@ -70,6 +70,8 @@ static void remember(struct hw_share *share, uint32_t id, enum hw_kind kind, uin
 
 	e->last_kind = (uint8_t)kind;
 	e->last_seq = (uint32_t)seq;
+	if (e->nlink > 1 && kind != HW_MODIFY && kind != HW_DELETE)
+		share->modified_inode.ino = 0;
 }
 
 /* An event about one entry at its place. */
@@ -114,11 +116,11 @@ void hw_history_stale(struct hw_share *share, uint32_t id)
 void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_stat *stat,
 			 bool told)
 {
-	uint32_t id = 0;
+	uint32_t id = 0, left = told ? UINT32_MAX : HW_LINKS_EXAMINED;
 
 	if (stat->nlink < 2 || stat->type == HW_TYPE_DIR)
 		return;
-	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
+	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
 		struct hw_entry *e = entry_of(share, id);
 
 		if (id == self || !hw_tree_is_same(e, stat))
@@ -191,12 +193,13 @@ static void lose_name(struct hw_share *share, uint32_t id)
 static void drop_entry(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
-	uint32_t sibling = 0;
+	uint32_t sibling = 0, left = HW_LINKS_EXAMINED;
 
 	if (e->type == HW_TYPE_DIR) {
 		hw_arm_forget(share, id);
 	} else if (e->nlink > 1) {
-		while ((sibling = hw_tree_same_inode(&share->tree, e->fs, e->ino, sibling)))
+		while (left-- &&
+		       (sibling = hw_tree_same_inode(&share->tree, e->fs, e->ino, sibling)))
 			if (sibling != id)
 				lose_name(share, sibling);
 	}
@@ -481,10 +484,29 @@ static void each_name(struct hw_share *share, uint32_t id, void (*fn)(struct hw_
 	free(ids);
 }
 
+/* Many writes and many names: the names are walked once in a turn. */
+static bool names_are_modified(const struct hw_share *share, const struct hw_entry *e)
+{
+	return e->nlink > 1 && share->modified_inode.ino == e->ino &&
+	       share->modified_inode.fs == e->fs &&
+	       share->modified_inode.turn == share->turn_first_seq;
+}
+
 void hw_history_modify(struct hw_share *share, uint32_t id)
 {
-	if (entry_of(share, id)->type == HW_TYPE_FILE)
-		each_name(share, id, modify_one);
+	const struct hw_entry *e = entry_of(share, id);
+
+	if (e->type != HW_TYPE_FILE || names_are_modified(share, e))
+		return;
+	each_name(share, id, modify_one);
+	share->modified_inode.ino = e->nlink > 1 && !share->silent ? e->ino : 0;
+	share->modified_inode.fs = e->fs;
+	share->modified_inode.turn = share->turn_first_seq;
+}
+
+bool hw_history_was_modified(struct hw_share *share, uint32_t id)
+{
+	return is_repetition(share, id, HW_MODIFY);
 }
 
 void hw_history_attrib(struct hw_share *share, uint32_t id)

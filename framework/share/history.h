@@ -9,6 +9,10 @@
 
 #include "share_private.h"
 
+/* Names of one inode that are examined for one change. Others decide how many names a file has; of
+ * more than these, some rely on the next comparison. */
+#define HW_LINKS_EXAMINED 16u
+
 enum hw_arrival {
 	HW_ARRIVED_NEW, /* create; a file is finished by a later close_write */
 	HW_ARRIVED_LINK, /* create of one more name for old data */
@@ -33,6 +37,8 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b);
 /* Told for every name of the file in the share. */
 void hw_history_modify(struct hw_share *share, uint32_t id);
+/* Is modify the last event about this entry, reported in this turn? */
+bool hw_history_was_modified(struct hw_share *share, uint32_t id);
 void hw_history_attrib(struct hw_share *share, uint32_t id);
 /* close_write for this name alone, if anything changed since the last one. */
 void hw_history_close(struct hw_share *share, uint32_t id);

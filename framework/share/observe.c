@@ -201,21 +201,65 @@ static bool has_appeared(const struct hw_item *item)
 	return item->finding == HW_FOUND_APPEARED || item->finding == HW_FOUND_REPLACED;
 }
 
-/* An entry of this inode whose name is gone and not yet taken as a source. */
+static int compare_inodes(const struct hw_entry *x, uint16_t fs, uint64_t ino)
+{
+	if (x->fs != fs)
+		return x->fs < fs ? -1 : 1;
+	return (x->ino > ino) - (x->ino < ino);
+}
+
+static int compare_gone(const void *a, const void *b, void *arg)
+{
+	const struct hw_tree *tree = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct hw_entry *e = hw_tree_entry(tree, y);
+	int c = compare_inodes(hw_tree_entry(tree, x), e->fs, e->ino);
+
+	return c ? c : hw_tree_compare(tree, x, y);
+}
+
+static void collect_gone(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		uint32_t id = o->items[i].entry;
+
+		if (id && entry_of(o, id)->flags & HW_ENTRY_GONE)
+			(void)hw_ids_add(&o->gone, id); /* without memory: delete and create */
+	}
+	if (o->gone.count)
+		qsort_r(o->gone.ids, o->gone.count, sizeof(*o->gone.ids), compare_gone,
+			&o->share->tree);
+}
+
+static uint32_t first_gone(const struct hw_observation *o, const struct hw_stat *stat)
+{
+	uint32_t low = 0, high = o->gone.count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (compare_inodes(entry_of(o, o->gone.ids[middle]), stat->fs, stat->ino) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* An entry of this inode whose name is gone and not yet taken as a source: the first by path. */
 static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat)
 {
-	struct hw_share *share = o->share;
-	uint32_t id = 0, best = 0;
+	uint32_t i = first_gone(o, stat);
 
-	while ((id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
-		struct hw_entry *e = entry_of(o, id);
+	for (; i < o->gone.count; i++) {
+		struct hw_entry *e = entry_of(o, o->gone.ids[i]);
 
-		if (!(e->flags & HW_ENTRY_GONE) || !hw_tree_is_same(e, stat))
-			continue;
-		if (!best || hw_tree_compare(&share->tree, id, best) < 0)
-			best = id;
+		if (compare_inodes(e, stat->fs, stat->ino) != 0)
+			return 0;
+		if (e->flags & HW_ENTRY_GONE && hw_tree_is_same(e, stat))
+			return o->gone.ids[i];
 	}
-	return best;
+	return 0;
 }
 
 /* The kernel may know better than a birth time that something was not made here. */
@@ -253,12 +297,9 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 
 static bool is_any_gone(const struct hw_observation *o)
 {
-	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
-
-		if (item->entry && entry_of(o, item->entry)->flags & HW_ENTRY_GONE)
+	for (uint32_t i = 0; i < o->gone.count; i++)
+		if (entry_of(o, o->gone.ids[i])->flags & HW_ENTRY_GONE)
 			return true;
-	}
 	return false;
 }
 
@@ -337,19 +378,25 @@ static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
 	ids->count = kept;
 }
 
-/* All names of a file with several are told, so all of them are compared before any is updated. */
+/* A change is reported for all names of a file, so all of them are compared before any is updated.
+ */
 static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
 		       struct hw_item *item)
 {
 	uint32_t *ids, id = item->source ? item->source : item->entry;
 	unsigned kind = change_of(o, id, &item->stat, item->what);
-	int count = kind ? hw_history_names(o->share, id, &ids) : 0;
+	uint8_t bit = kind == HW_MODIFY ? HW_MARK_MODIFY : HW_MARK_ATTRIB;
+	int count;
 
-	item->told = count > 0;
-
-	for (int i = 0; i < count; i++)
+	item->told = kind != 0;
+	if (!kind || entry_of(o, id)->renamed & bit)
+		return;
+	count = hw_history_names(o->share, id, &ids);
+	for (int i = 0; i < count; i++) {
 		(void)hw_ids_add(kind == HW_MODIFY ? modified : attrib,
 				 ids[i]); /* without memory: the next change */
+		mark(o, ids[i], bit);
+	}
 	if (count > 0)
 		free(ids);
 }
@@ -363,13 +410,47 @@ static bool is_kept(const struct hw_observation *o, const struct hw_item *item)
 	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
 }
 
+/* Marks all names of an inode; returns false when they were marked before. */
+static bool mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
+{
+	struct hw_tree *tree = &o->share->tree;
+	const struct hw_entry *e = entry_of(o, id);
+	uint32_t other = 0;
+
+	if (e->nlink < 2 || e->type == HW_TYPE_DIR)
+		return true;
+	if (e->renamed & bit)
+		return false;
+	while ((other = hw_tree_same_inode(tree, e->fs, e->ino, other)))
+		mark(o, other, bit);
+	return true;
+}
+
+static void unmark(struct hw_observation *o, uint8_t bit)
+{
+	for (uint32_t i = 0; i < o->renamed.count; i++)
+		entry_of(o, o->renamed.ids[i])->renamed &= (uint8_t)~bit;
+}
+
 static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
 		     void (*tell)(struct hw_share *, uint32_t))
 {
 	sort_ids(o, ids);
 	for (uint32_t i = 0; i < ids->count; i++)
-		tell(o->share, ids->ids[i]);
+		if (mark_names(o, ids->ids[i], HW_MARK_REPORTED))
+			tell(o->share, ids->ids[i]);
+	unmark(o, HW_MARK_REPORTED);
 	hw_ids_free(ids);
+}
+
+static void update(struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id = item->source ? item->source : item->entry;
+	bool first = mark_names(o, id, HW_MARK_UPDATED);
+
+	hw_tree_update(&o->share->tree, id, &item->stat);
+	if (first)
+		hw_history_siblings(o->share, id, &item->stat, item->told);
 }
 
 static void tell_changes(struct hw_observation *o)
@@ -380,16 +461,9 @@ static void tell_changes(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++)
 		if (is_kept(o, &o->items[i]))
 			add_change(o, &modified, &attrib, &o->items[i]);
-	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
-
-		if (!is_kept(o, item))
-			continue;
-		uint32_t id = item->source ? item->source : item->entry;
-
-		hw_tree_update(&o->share->tree, id, &item->stat);
-		hw_history_siblings(o->share, id, &item->stat, item->told);
-	}
+	for (uint32_t i = 0; i < o->count; i++)
+		if (is_kept(o, &o->items[i]))
+			update(o, &o->items[i]);
 	tell_ids(o, &modified, hw_history_modify);
 	tell_ids(o, &attrib, hw_history_attrib);
 }
@@ -454,6 +528,7 @@ static bool run(struct hw_observation *o)
 	hw_observation_sort(o);
 	look_at_all(o);
 	classify(o);
+	collect_gone(o);
 	for (uint32_t i = 0; i < o->count; i++)
 		if (has_appeared(&o->items[i]))
 			find_source(o, &o->items[i]);
@@ -518,6 +593,7 @@ static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 	share->observing = false;
 	free(o->items);
 	hw_ids_free(&o->renamed);
+	hw_ids_free(&o->gone);
 	if (!done) {
 		share->spare_suspects = share->suspects;
 		share->suspects = suspects;

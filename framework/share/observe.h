@@ -55,6 +55,12 @@ struct hw_observation {
 	bool at_rest; /* only if the hints are all read */
 	uint32_t moves; /* items with a source that are not told yet */
 	struct hw_ids renamed; /* entries with a mark */
+	struct hw_ids gone; /* entries whose name is gone, by inode and path */
+	struct {
+		uint64_t ino;
+		uint32_t names;
+		uint16_t fs;
+	} counted; /* names that the tree has of one inode, the last that was asked for */
 };
 
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);

@@ -173,18 +173,30 @@ static bool holds_a_source(const struct hw_observation *o, uint32_t id)
 	return e->type == HW_TYPE_DIR && e->renamed & HW_MARK_HOLDS;
 }
 
+static uint32_t count_names(struct hw_observation *o, const struct hw_entry *e)
+{
+	uint32_t id = 0;
+
+	if (o->counted.names && o->counted.ino == e->ino && o->counted.fs == e->fs)
+		return o->counted.names;
+	o->counted.names = 0;
+	while ((id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
+		o->counted.names++;
+	o->counted.ino = e->ino;
+	o->counted.fs = e->fs;
+	return o->counted.names;
+}
+
 /* As many as it had, or as there are names of it in the share: one that was made meanwhile is among
  * these, while the count is that of the last look. With fewer this name was removed. */
-static uint16_t links_if_left(const struct hw_observation *o, const struct hw_entry *e)
+static uint16_t links_if_left(struct hw_observation *o, const struct hw_entry *e)
 {
-	uint32_t names = 0, id = 0;
+	uint32_t names = count_names(o, e);
 
-	while ((id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
-		names++;
 	return names > e->nlink ? (uint16_t)names : e->nlink;
 }
 
-static bool is_elsewhere(const struct hw_observation *o, uint32_t id)
+static bool is_elsewhere(struct hw_observation *o, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(o, id);
 
@@ -201,6 +213,7 @@ static bool try_leave(struct hw_observation *o, struct hw_item *item)
 	 */
 	if (!(item->what & HW_HINT_GONE) && (o->share->scan.rearm || !is_elsewhere(o, item->entry)))
 		return false;
+	o->counted.names = 0;
 	hw_history_leave(o->share, item->entry);
 	item->entry = 0;
 	return true;

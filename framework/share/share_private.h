@@ -148,6 +148,10 @@ struct hw_share {
 	int64_t turn_ns; /* the same clock at the end of the last turn */
 	uint64_t turn_first_seq; /* the first number of this turn */
 	uint64_t told_seq; /* what listeners were told */
+	struct {
+		uint64_t ino, turn;
+		uint16_t fs;
+	} modified_inode; /* modify is the last event of this turn about each of its names */
 	uint32_t fill_budget; /* entries that may still be listed at once in this turn */
 	uint32_t fill_depth;
 	uint32_t attrib_dir; /* the last hint told the attributes of this directory by its name */

@@ -48,6 +48,11 @@ struct hw_stat {
 #define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
 #define HW_MARK_SOURCE 0x4u /* its new name was found */
 #define HW_MARK_HOLDS 0x8u /* a directory with something in it that is still to move out */
+#define HW_MARK_MODIFY                                                                             \
+	0x10u /* in the list of modified entries, with the other names of its inode */
+#define HW_MARK_ATTRIB 0x20u /* the same of changed attributes */
+#define HW_MARK_UPDATED 0x40u /* has the state of its inode that another name showed */
+#define HW_MARK_REPORTED 0x80u /* its change was reported for all names of its inode */
 
 /* 80 bytes: a million of them are held. Times, size and ino are as of the last look. */
 struct hw_entry {

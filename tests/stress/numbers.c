@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers that others choose, names of one inode and renames in a row, cost in proportion: twice as
+ * many take no more than three times the processor. */
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FEW 4000u
+#define MANY (2 * FEW)
+#define SLACK_NS (100 * HW_MS) /* costs that do not grow, and other programs' use of the caches */
+#define TRIES 3u
+#define SETTLE_NS (20 * HW_MS)
+
+static char name_a[PATH_MAX], name_b[PATH_MAX];
+
+static const char *path(char *buf, const char *root, const char *prefix, unsigned number)
+{
+	(void)snprintf(buf, PATH_MAX, "%s/%s%06u", root, prefix, number);
+	return buf;
+}
+
+static void make_file(const char *at)
+{
+	int fd = open(at, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+}
+
+static void make_files(const char *root, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		make_file(path(name_a, root, "f", i));
+}
+
+static void make_dirs(const char *root, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(mkdir(path(name_a, root, "f", i), 0700), 0);
+}
+
+static void make_links(const char *root, unsigned count)
+{
+	make_file(path(name_a, root, "f", 0));
+	for (unsigned i = 1; i < count; i++)
+		assert_int_equal(link(name_a, path(name_b, root, "f", i)), 0);
+}
+
+static void nothing(const char *root, unsigned count)
+{
+	(void)root;
+	(void)count;
+}
+
+static void links_in_a_new_dir(const char *root, unsigned count)
+{
+	char dir[PATH_MAX];
+
+	(void)snprintf(dir, sizeof(dir), "%s/new", root);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	make_links(dir, count);
+}
+
+static void unlink_all(const char *root, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(unlink(path(name_a, root, "f", i)), 0);
+}
+
+static void write_and_unlink_half(const char *root, unsigned count)
+{
+	int fd = open(path(name_a, root, "f", 0), O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	for (unsigned i = 1; i < count; i += 2) {
+		assert_int_equal(write(fd, "x", 1), 1);
+		assert_int_equal(unlink(path(name_a, root, "f", i)), 0);
+	}
+	close(fd);
+}
+
+static void move(const char *root, const char *from, unsigned i, const char *to, unsigned j)
+{
+	assert_int_equal(rename(path(name_a, root, from, i), path(name_b, root, to, j)), 0);
+}
+
+/* f1 -> f0, f2 -> f1 ... f0 -> the last */
+static void ring(const char *root, unsigned count)
+{
+	move(root, "f", 0, "t", 0);
+	for (unsigned i = 1; i < count; i++)
+		move(root, "f", i, "f", i - 1);
+	move(root, "t", 0, "f", count - 1);
+}
+
+static void ring_backwards(const char *root, unsigned count)
+{
+	move(root, "f", count - 1, "t", 0);
+	for (unsigned i = count - 1; i > 0; i--)
+		move(root, "f", i - 1, "f", i);
+	move(root, "t", 0, "f", 0);
+}
+
+static void chain(const char *root, unsigned count)
+{
+	for (unsigned i = count; i > 0; i--)
+		move(root, "f", i - 1, "f", i);
+}
+
+static void swap_pairs(const char *root, unsigned count)
+{
+	for (unsigned i = 0; i + 1 < count; i += 2) {
+		move(root, "f", i, "t", 0);
+		move(root, "f", i + 1, "f", i);
+		move(root, "t", 0, "f", i + 1);
+	}
+}
+
+static const struct workload {
+	const char *name;
+	void (*before)(const char *root, unsigned count);
+	void (*during)(const char *root, unsigned count);
+} workloads[] = {
+	{ "links", nothing, make_links },
+	{ "links in a new directory", nothing, links_in_a_new_dir },
+	{ "unlinked", make_links, unlink_all },
+	{ "written and half unlinked", make_links, write_and_unlink_half },
+	{ "ring", make_files, ring },
+	{ "ring backwards", make_files, ring_backwards },
+	{ "chain", make_files, chain },
+	{ "swapped pairs", make_files, swap_pairs },
+	{ "ring of directories", make_dirs, ring },
+	{ "swapped pairs of directories", make_dirs, swap_pairs },
+};
+
+static uint64_t processor_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The stream is a history that ends at what is on disk. */
+static void check_stream(struct hw_rig *rig, struct hw_model *model, const char *root)
+{
+	struct hw_model *truth;
+	struct hw_event event;
+	char why[160] = "";
+	int r;
+
+	while ((r = hw_rig_next(rig, &event)) > 0)
+		if (hw_model_apply(model, &event, why, sizeof(why)))
+			fail_msg("%s", why);
+	assert_int_equal(r, 0);
+	assert_int_equal(hw_model_create(&truth), 0);
+	assert_int_equal(hw_model_load(truth, root), 0);
+	assert_int_equal(hw_model_compare(model, truth, stdout), 0);
+	hw_model_destroy(truth);
+}
+
+/* The processor that one workload costs the share. -EOPNOTSUPP: the watcher cannot work here. */
+static int cost(const struct workload *workload, struct hw_rig_config config, unsigned count,
+		uint64_t *ret_ns)
+{
+	unsigned places;
+	const struct hw_place *place = hw_scratch_places(&places);
+	char *root = hw_scratch_create(place[places - 1].path);
+	struct hw_model *model;
+	struct hw_rig *rig;
+	const char *why = "";
+
+	assert_non_null(root);
+	config.root = root;
+	workload->before(root, count);
+	int r = hw_rig_start(&config, &rig, &why);
+
+	if (r == -EOPNOTSUPP) {
+		print_message("%s: %s\n", config.backend, why);
+		hw_scratch_remove(root);
+		return r;
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(hw_model_create(&model), 0);
+	assert_int_equal(hw_rig_snapshot(rig, model), 0);
+	workload->during(root, count);
+	uint64_t begun = processor_ns();
+
+	assert_int_equal(hw_rig_flush(rig), 0);
+	*ret_ns = processor_ns() - begun;
+	check_stream(rig, model, root);
+	hw_rig_stop(rig);
+	hw_model_destroy(model);
+	hw_scratch_remove(root);
+	return 0;
+}
+
+/* Other programs can make a run dearer, never cheaper. */
+static bool is_in_proportion(const struct workload *workload, const struct hw_rig_config *config,
+			     int *ret)
+{
+	uint64_t few, many;
+
+	*ret = cost(workload, *config, FEW, &few);
+	if (*ret == 0)
+		*ret = cost(workload, *config, MANY, &many);
+	if (*ret < 0)
+		return false;
+	print_message("%s: %u: %u ms, %u: %u ms\n", workload->name, FEW, (unsigned)(few / HW_MS),
+		      MANY, (unsigned)(many / HW_MS));
+	return many <= 3 * few + SLACK_NS;
+}
+
+static void check_workloads(const char *backend, uint64_t settle_ns)
+{
+	const struct hw_rig_config config = { .backend = backend, .settle_ns = settle_ns };
+
+	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
+		bool good = false;
+		int r = 0;
+
+		for (unsigned try = 0; try < TRIES && !good && r == 0; try++)
+			good = is_in_proportion(&workloads[i], &config, &r);
+		if (r == -EOPNOTSUPP)
+			skip();
+		if (!good)
+			fail_msg("%s under %s: twice as many cost more than three times as much",
+				 workloads[i].name, backend);
+	}
+}
+
+static void numbers_cost_in_proportion(void **state)
+{
+	check_workloads(*state, 0);
+}
+
+static void numbers_cost_in_proportion_under_settle(void **state)
+{
+	check_workloads(*state, SETTLE_NS);
+}
+
+#define TESTS_OF(backend)                                                                          \
+	{ "numbers/" backend, numbers_cost_in_proportion, NULL, NULL,                              \
+	  (void *)(uintptr_t)(backend) },                                                          \
+	{                                                                                          \
+		"numbers/settle/" backend, numbers_cost_in_proportion_under_settle, NULL, NULL,    \
+			(void *)(uintptr_t)(backend)                                               \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TESTS_OF("inotify"),
+		TESTS_OF("fanotify"),
+		TESTS_OF("polling"),
+	};
+
+	return cmocka_run_group_tests_name("numbers", tests, NULL, NULL);
+}
