@@ -57,7 +57,7 @@ static int collect(struct hw_observation *o, struct hw_suspects *suspects)
 
 /* ---- looking ---- */
 
-static void mark(struct hw_observation *o, uint32_t id, uint8_t bit)
+void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit)
 {
 	/* Without memory: a needless attrib, a change told by the next scan. */
 	if (!entry_of(o, id)->renamed && hw_ids_add(&o->renamed, id) < 0)
@@ -67,7 +67,7 @@ static void mark(struct hw_observation *o, uint32_t id, uint8_t bit)
 
 void hw_observation_renamed(struct hw_observation *o, uint32_t id)
 {
-	mark(o, id, HW_MARK_RENAMED);
+	hw_observation_mark(o, id, HW_MARK_RENAMED);
 }
 
 /*
@@ -103,7 +103,7 @@ static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
 		return false;
 	}
 	hw_disk_put_dir(&share->disk, id, fd);
-	mark(o, id, HW_MARK_PINNED);
+	hw_observation_mark(o, id, HW_MARK_PINNED);
 	return true;
 }
 
@@ -289,7 +289,7 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 	}
 	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */
 	item->source = id;
-	mark(o, id, HW_MARK_SOURCE);
+	hw_observation_mark(o, id, HW_MARK_SOURCE);
 	o->moves++;
 	if (item->stat.type == HW_TYPE_DIR)
 		item->source_token = hw_tree_token(&o->share->tree, id);
@@ -347,127 +347,6 @@ void hw_observation_sort(struct hw_observation *o)
 		qsort_r(o->items, o->count, sizeof(*o->items), compare_items, &o->share->tree);
 }
 
-/* ---- data and attributes ---- */
-
-/* What is to be told of one entry that is the same inode as before. */
-static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_stat *stat,
-			  uint8_t what)
-{
-	struct hw_entry *e = entry_of(o, id);
-
-	if (e->type == HW_TYPE_FILE && what & HW_HINT_MODIFIED)
-		return HW_MODIFY;
-	return hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
-}
-
-static int compare_ids(const void *a, const void *b, void *tree)
-{
-	return hw_tree_compare(tree, *(const uint32_t *)a, *(const uint32_t *)b);
-}
-
-static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
-{
-	uint32_t kept = 0;
-
-	if (!ids->count)
-		return;
-	qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &o->share->tree);
-	for (uint32_t i = 0; i < ids->count; i++)
-		if (!kept || ids->ids[kept - 1] != ids->ids[i])
-			ids->ids[kept++] = ids->ids[i];
-	ids->count = kept;
-}
-
-/* A change is reported for all names of a file, so all of them are compared before any is updated.
- */
-static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
-		       struct hw_item *item)
-{
-	uint32_t *ids, id = item->source ? item->source : item->entry;
-	unsigned kind = change_of(o, id, &item->stat, item->what);
-	uint8_t bit = kind == HW_MODIFY ? HW_MARK_MODIFY : HW_MARK_ATTRIB;
-	int count;
-
-	item->told = kind != 0;
-	if (!kind || entry_of(o, id)->renamed & bit)
-		return;
-	count = hw_history_names(o->share, id, &ids);
-	for (int i = 0; i < count; i++) {
-		(void)hw_ids_add(kind == HW_MODIFY ? modified : attrib,
-				 ids[i]); /* without memory: the next change */
-		mark(o, ids[i], bit);
-	}
-	if (count > 0)
-		free(ids);
-}
-
-/* What went with a directory that had to be deleted is no longer there. */
-static bool is_kept(const struct hw_observation *o, const struct hw_item *item)
-{
-	const struct hw_entry *e = entry_of(o, item->source ? item->source : item->entry);
-
-	return (item->finding == HW_FOUND_CHANGED || (item->source && item->done)) &&
-	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
-}
-
-/* Marks all names of an inode; returns false when they were marked before. */
-static bool mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
-{
-	struct hw_tree *tree = &o->share->tree;
-	const struct hw_entry *e = entry_of(o, id);
-	uint32_t other = 0;
-
-	if (e->nlink < 2 || e->type == HW_TYPE_DIR)
-		return true;
-	if (e->renamed & bit)
-		return false;
-	while ((other = hw_tree_same_inode(tree, e->fs, e->ino, other)))
-		mark(o, other, bit);
-	return true;
-}
-
-static void unmark(struct hw_observation *o, uint8_t bit)
-{
-	for (uint32_t i = 0; i < o->renamed.count; i++)
-		entry_of(o, o->renamed.ids[i])->renamed &= (uint8_t)~bit;
-}
-
-static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
-		     void (*tell)(struct hw_share *, uint32_t))
-{
-	sort_ids(o, ids);
-	for (uint32_t i = 0; i < ids->count; i++)
-		if (mark_names(o, ids->ids[i], HW_MARK_REPORTED))
-			tell(o->share, ids->ids[i]);
-	unmark(o, HW_MARK_REPORTED);
-	hw_ids_free(ids);
-}
-
-static void update(struct hw_observation *o, const struct hw_item *item)
-{
-	uint32_t id = item->source ? item->source : item->entry;
-	bool first = mark_names(o, id, HW_MARK_UPDATED);
-
-	hw_tree_update(&o->share->tree, id, &item->stat);
-	if (first)
-		hw_history_siblings(o->share, id, &item->stat, item->told);
-}
-
-static void tell_changes(struct hw_observation *o)
-{
-	struct hw_ids modified = o->share->modified, attrib = { 0 };
-
-	o->share->modified = (struct hw_ids){ 0 };
-	for (uint32_t i = 0; i < o->count; i++)
-		if (is_kept(o, &o->items[i]))
-			add_change(o, &modified, &attrib, &o->items[i]);
-	for (uint32_t i = 0; i < o->count; i++)
-		if (is_kept(o, &o->items[i]))
-			update(o, &o->items[i]);
-	tell_ids(o, &modified, hw_history_modify);
-	tell_ids(o, &attrib, hw_history_attrib);
-}
-
 /* ---- the observation ---- */
 
 static void give_up(struct hw_observation *o)
@@ -483,7 +362,7 @@ static void fill_unlisted(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++) {
 		const struct hw_item *item = &o->items[i];
 
-		if (!is_kept(o, item) || item->stat.type != HW_TYPE_DIR)
+		if (!hw_observation_is_kept(o, item) || item->stat.type != HW_TYPE_DIR)
 			continue;
 		uint32_t id = item->source ? item->source : item->entry;
 		const struct hw_entry *e = entry_of(o, id);
@@ -539,7 +418,7 @@ static bool run(struct hw_observation *o)
 	}
 	hw_plan_names(o);
 	fill_unlisted(o);
-	tell_changes(o);
+	hw_observation_tell_changes(o);
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
 	hw_observation_tell_closes(o);

@@ -64,11 +64,17 @@ struct hw_observation {
 };
 
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);
+/* Sets a HW_MARK_* that lasts until the observation ends. */
+void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit);
+/* The entry of this item is there still, as the inode that was found. */
+bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item);
 
 /* By path, as the tree has the directories now. */
 void hw_observation_sort(struct hw_observation *o);
 /* plan.c: tells the moves, deletes and creates of the items, in order. */
 void hw_plan_names(struct hw_observation *o);
+/* observe_changes.c: reports modify and attrib. */
+void hw_observation_tell_changes(struct hw_observation *o);
 /* observe_close.c */
 void hw_observation_tell_closes(struct hw_observation *o);
 

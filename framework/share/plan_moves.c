@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include "scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NO_ITEM UINT32_MAX
+
+static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
+{
+	return hw_tree_entry(&o->share->tree, id);
+}
+
+/* rename(2) replaces a file by a file, an empty directory by a directory. */
+static bool can_replace(const struct hw_observation *o, uint32_t old, uint8_t type)
+{
+	const struct hw_entry *e = entry_of(o, old);
+
+	if (!(e->flags & HW_ENTRY_GONE))
+		return false;
+	if (e->type != HW_TYPE_DIR)
+		return type != HW_TYPE_DIR;
+	return type == HW_TYPE_DIR && !e->dir.first_child;
+}
+
+/* ---- moves ---- */
+
+/* A walk may have passed the place where the directory is now: what is in it is compared there. */
+static void compare_moved(struct hw_observation *o, uint32_t id)
+{
+	if (o->since_ns && entry_of(o, id)->type == HW_TYPE_DIR)
+		hw_scan_below(o->share, id);
+}
+
+bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item)
+{
+	const struct hw_entry *e = entry_of(o, item->source);
+
+	if (e->type != item->stat.type || e->ino != item->stat.ino || e->fs != item->stat.fs ||
+	    (item->source_token &&
+	     hw_tree_by_token(&o->share->tree, item->source_token) != item->source)) {
+		item->source = 0;
+		item->arrival = HW_ARRIVED_NEW;
+		o->moves--;
+		return false;
+	}
+	return true;
+}
+
+/* Returns whether the item needs no further try. *ret_holder: the entry at its new name that is in
+ * the way, or 0. */
+static bool try_move(struct hw_observation *o, struct hw_item *item, uint32_t *ret_holder)
+{
+	uint32_t old;
+
+	if (!hw_plan_source_is_valid(o, item))
+		return true; /* reported among the creates */
+	if (!hw_plan_is_alive_dir(o, item) ||
+	    hw_tree_is_below(&o->share->tree, (uint32_t)item->dir, item->source))
+		return false;
+	old = hw_plan_at_name(o, item);
+	if (old == item->source) {
+		item->done = true;
+		o->moves--;
+		return true;
+	}
+	if (old && !can_replace(o, old, item->stat.type)) {
+		*ret_holder = old;
+		return false;
+	}
+	hw_history_move(o->share, item->source, (uint32_t)item->dir, item->name, item->len,
+			&item->stat);
+	hw_observation_renamed(o, item->source);
+	compare_moved(o, item->source);
+	item->done = true;
+	o->moves--;
+	return true;
+}
+
+static bool try_move_in(struct hw_observation *o, struct hw_item *item, uint32_t *ret_holder)
+{
+	uint32_t old = hw_plan_is_alive_dir(o, item) ? hw_plan_at_name(o, item) : 0, id;
+
+	if (!hw_plan_is_alive_dir(o, item))
+		return false;
+	if (old && !can_replace(o, old, item->stat.type)) {
+		*ret_holder = old;
+		return false;
+	}
+	if (old)
+		id = hw_history_replace(o->share, old, &item->stat);
+	else
+		id = hw_history_create(o->share, (uint32_t)item->dir, item->name, item->len,
+				       &item->stat, HW_ARRIVED_MOVED_IN);
+	item->entry = id;
+	item->done = true;
+	return true;
+}
+
+/* ---- which move is next ---- */
+
+static int compare_sources(const void *a, const void *b)
+{
+	const struct hw_plan_source *x = a, *y = b;
+
+	return (x->entry > y->entry) - (x->entry < y->entry);
+}
+
+/* The pending move of this entry. */
+static uint32_t item_of_source(const struct hw_plan *plan, uint32_t entry)
+{
+	struct hw_plan_source key = { .entry = entry };
+	const struct hw_plan_source *found = NULL;
+
+	if (plan->source_count)
+		found = bsearch(&key, plan->sources, plan->source_count, sizeof(key),
+				compare_sources);
+	if (!found || !hw_plan_is_move(&plan->o->items[found->item]) ||
+	    plan->o->items[found->item].source != entry)
+		return NO_ITEM;
+	return found->item;
+}
+
+int hw_plan_init(struct hw_plan *plan, struct hw_observation *o)
+{
+	*plan = (struct hw_plan){ .o = o };
+	plan->sources = malloc((o->moves ? o->moves : 1) * sizeof(*plan->sources));
+	if (!plan->sources)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+
+		item->waiter = NO_ITEM;
+		if (!hw_plan_is_move(item) && !hw_plan_is_move_in(item))
+			continue;
+		plan->pending++;
+		if (hw_heap_push(&plan->now, i) < 0)
+			return -ENOMEM;
+		if (hw_plan_is_move(item))
+			plan->sources[plan->source_count++] =
+				(struct hw_plan_source){ item->source, i };
+	}
+	qsort(plan->sources, plan->source_count, sizeof(*plan->sources), compare_sources);
+	return 0;
+}
+
+void hw_plan_free(struct hw_plan *plan)
+{
+	free(plan->sources);
+	hw_heap_free(&plan->now);
+	hw_heap_free(&plan->next);
+	hw_ids_free(&plan->parked);
+}
+
+/* A round tries items in the order of paths: one that lies behind waits for the next round. */
+static int try_again(struct hw_plan *plan, uint32_t item, uint32_t current)
+{
+	if (item == NO_ITEM)
+		return 0;
+	return hw_heap_push(item > current ? &plan->now : &plan->next, item);
+}
+
+/* The source of this item has left its old name, or never will. */
+static int wake_waiter(struct hw_plan *plan, uint32_t i)
+{
+	uint32_t waiter = plan->o->items[i].waiter;
+
+	plan->o->items[i].waiter = NO_ITEM;
+	return try_again(plan, waiter, i);
+}
+
+void hw_plan_stir(struct hw_plan *plan)
+{
+	const struct hw_observation *o = plan->o;
+
+	plan->stirred = true;
+	while (plan->first < o->count && !hw_plan_is_move(&o->items[plan->first]) &&
+	       !hw_plan_is_move_in(&o->items[plan->first]))
+		plan->first++;
+	plan->cycle = plan->first;
+}
+
+static int wait_for(struct hw_plan *plan, uint32_t i, uint32_t holder)
+{
+	uint32_t first = holder ? item_of_source(plan, holder) : NO_ITEM;
+
+	if (first == NO_ITEM || first == i)
+		return hw_ids_add(&plan->parked, i);
+	plan->o->items[first].waiter = i; /* the only one: two items never share a name */
+	return 0;
+}
+
+static int try_item(struct hw_plan *plan, uint32_t i)
+{
+	struct hw_observation *o = plan->o;
+	struct hw_item *item = &o->items[i];
+	bool move = hw_plan_is_move(item), gone;
+	uint32_t holder = 0, source = item->source;
+
+	if (!move && !hw_plan_is_move_in(item))
+		return 0; /* done meanwhile */
+	uint32_t parent = move ? entry_of(o, source)->parent : 0;
+
+	gone = move ? try_move(o, item, &holder) : try_move_in(o, item, &holder);
+	if (!gone)
+		return wait_for(plan, i, holder);
+	plan->pending--;
+	if (item->stat.type == HW_TYPE_DIR ||
+	    (parent && entry_of(o, parent)->flags & HW_ENTRY_GONE))
+		hw_plan_stir(plan);
+	return wake_waiter(plan, i);
+}
+
+int hw_plan_run_moves(struct hw_plan *plan)
+{
+	uint32_t i;
+	int r = 0;
+
+	do {
+		while (r == 0 && plan->stirred && plan->parked.count)
+			r = hw_heap_push(&plan->next, plan->parked.ids[--plan->parked.count]);
+		plan->stirred = false;
+		while (r == 0 && (plan->now.count || plan->next.count)) {
+			if (!plan->now.count) {
+				struct hw_heap empty = plan->now;
+
+				plan->now = plan->next;
+				plan->next = empty;
+			}
+			while (r == 0 && hw_heap_pop(&plan->now, &i))
+				r = try_item(plan, i);
+		}
+	} while (r == 0 && plan->stirred && plan->parked.count);
+	return r;
+}
+
+static bool can_exchange(const struct hw_observation *o, const struct hw_item *item, uint32_t other)
+{
+	return other && !(entry_of(o, other)->flags & HW_ENTRY_GONE) &&
+	       !hw_tree_is_below(&o->share->tree, other, item->source) &&
+	       !hw_tree_is_below(&o->share->tree, item->source, other);
+}
+
+/* The moves of both entries, and the one that waited for item's old name, look again. */
+static int exchange(struct hw_plan *plan, uint32_t i, uint32_t other)
+{
+	struct hw_observation *o = plan->o;
+	struct hw_item *item = &o->items[i];
+	uint32_t partner = item_of_source(plan, other);
+	int r;
+
+	hw_history_exchange(o->share, item->source, other);
+	hw_observation_renamed(o, item->source);
+	hw_observation_renamed(o, other);
+	compare_moved(o, item->source);
+	compare_moved(o, other);
+	item->done = true;
+	o->moves--;
+	plan->pending--;
+	if (item->stat.type == HW_TYPE_DIR || entry_of(o, other)->type == HW_TYPE_DIR)
+		hw_plan_stir(plan);
+	r = wake_waiter(plan, i);
+	if (r == 0 && partner != NO_ITEM)
+		r = try_again(plan, partner, i);
+	return r;
+}
+
+int hw_plan_break_cycle(struct hw_plan *plan)
+{
+	struct hw_observation *o = plan->o;
+
+	for (; plan->cycle < o->count; plan->cycle++) {
+		struct hw_item *item = &o->items[plan->cycle];
+		uint32_t other;
+
+		if (!hw_plan_is_move(item) || !hw_plan_is_alive_dir(o, item))
+			continue;
+		other = hw_plan_at_name(o, item);
+		if (!can_exchange(o, item, other))
+			continue;
+		int r = exchange(plan, plan->cycle, other);
+
+		return r < 0 ? r : 1;
+	}
+	return 0;
+}
