@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tail.h"
+#include "address_arg.h"
 #include "log.h"
 #include "option.h"
 #include "print.h"
@@ -112,7 +113,7 @@ static const char *check_options(struct tail *t, bool after, int argc, char **ar
 
 	if (optind + 1 != argc)
 		return "give one address";
-	if (hw_address_parse(argv[optind], strlen(argv[optind]), &t->address, &error) < 0)
+	if (hw_address_arg(argv[optind], &t->address, &error) < 0)
 		return error;
 	if (t->address.transport == HW_TRANSPORT_FD)
 		return "fd: is for servers";

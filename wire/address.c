@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <hostwatch/address.h>
 #include <hostwatch/wire.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,6 +147,27 @@ static int parse_rest(char *rest, struct hw_address *a, const char **ret_error)
 		return *rest ? 0 : refuse(ret_error, "fd: needs the name of a descriptor");
 	}
 	return -EINVAL;
+}
+
+int hw_address_expand(const char *text, size_t len, const char *dir, char *buf, size_t size)
+{
+	static const char *const prefixes[] = { "unix:", "unix-listen:", "hybrid-vsock:" };
+	int n;
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t prefix = strlen(prefixes[i]);
+
+		if (len <= prefix || memcmp(text, prefixes[i], prefix) != 0)
+			continue;
+		if (text[prefix] == '/' || text[prefix] == ':')
+			return 0; /* absolute, or there is none */
+		if (!dir)
+			return 1;
+		n = snprintf(buf, size, "%s%s/%.*s", prefixes[i], dir, (int)(len - prefix),
+			     text + prefix);
+		return n < (int)size ? 1 : -ENAMETOOLONG;
+	}
+	return 0;
 }
 
 int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const char **ret_error)

@@ -63,7 +63,7 @@ int hw_default_make_runtime_dir(const char *path)
 {
 	struct stat st;
 
-	if (mkdir(path, 0700) == 0)
+	if (mkdir(path, geteuid() == 0 ? 0755 : 0700) == 0)
 		return 0;
 	if (errno != EEXIST)
 		return -errno;

@@ -25,7 +25,8 @@ int hw_default_control(char buf[HW_DEFAULT_PATH_MAX]);
  */
 int hw_default_config(char buf[HW_DEFAULT_PATH_MAX]);
 
-/* Makes the directory of sockets with mode 0700 unless it exists. -EACCES and the like; -EPERM for
+/* Makes the directory of sockets unless it exists; that of root with mode 0755, since sockets in it
+ * have modes of their own, that of another user with 0700. -EACCES and the like; -EPERM for
  * one that another user could change. */
 int hw_default_make_runtime_dir(const char *path);
 

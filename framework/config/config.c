@@ -12,10 +12,11 @@ static const struct hw_option *const global_options[] = {
 	&(const struct hw_option)HW_OPT_STRING("plugin_path", struct hw_config, plugin_path, NULL,
 					       "Directories with plugins, separated by colons, "
 					       "searched before the installed ones"),
-	&(const struct hw_option)HW_OPT_STRING("control", struct hw_config, control,
-					       HW_CONTROL_DEFAULT,
-					       "Path of the socket for hostwatch status, switch "
-					       "and sync; empty for none"),
+	&(const struct hw_option)HW_OPT_STRING("control", struct hw_config, control, NULL,
+					       "Path of the socket for hostwatch status, switch, "
+					       "sync and reload; empty for none; a relative one "
+					       "is below /run/hostwatch, of an ordinary user "
+					       "$XDG_RUNTIME_DIR/hostwatch. Default: control.sock"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
 					     "error|warning|info|debug",
 					     "Messages above this level are dropped"),

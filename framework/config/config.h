@@ -10,9 +10,6 @@
 #include "option.h"
 #include <stdbool.h>
 
-#define HW_CONFIG_DEFAULT "/etc/hostwatch/hostwatch.conf"
-#define HW_CONTROL_DEFAULT "/run/hostwatch/control.sock"
-
 #define HW_CONFIG_WATCHERS_MAX 8u /* of one share */
 #define HW_CONFIG_EXCLUDES_MAX 4096u
 
@@ -54,7 +51,7 @@ struct hw_config_share {
 struct hw_config {
 	/* written by the option table */
 	const char *plugin_path; /* NULL: none */
-	const char *control; /* "": no control socket */
+	const char *control; /* path; NULL: the default of this user; "": none */
 	uint32_t log_level; /* enum hw_log_level */
 
 	char *file; /* owned */

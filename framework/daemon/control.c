@@ -44,8 +44,7 @@ struct pending {
 struct hw_control {
 	struct hw_loop *loop; /* borrowed */
 	struct hw_core *core; /* borrowed: the owner */
-	char *path; /* owned */
-	int fd; /* owned: listens */
+	struct hw_control_socket socket; /* owned */
 	struct hw_io *io; /* owned */
 	struct peer *peers; /* owned list */
 	unsigned peer_count;
@@ -483,7 +482,7 @@ static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	int fd, r;
 
 	(void)io, (void)events, (void)budget;
-	fd = hw_control_accept(control->fd);
+	fd = hw_control_accept(control->socket.fd);
 	if (fd < 0)
 		return 0;
 	r = add_peer(control, fd);
@@ -506,14 +505,10 @@ int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *pa
 		return -ENOMEM;
 	control->loop = loop;
 	control->core = core;
-	control->fd = hw_control_listen(path, errors);
-	r = control->fd < 0 ? control->fd : 0;
-	if (r == 0) {
-		control->path = strdup(path);
-		r = control->path ? hw_io_add(loop, control->fd, HW_IO_READ, on_listener, control,
-					      &control->io)
-				  : -ENOMEM;
-	}
+	r = hw_control_listen(&control->socket, path, errors);
+	if (r == 0)
+		r = hw_io_add(loop, control->socket.fd, HW_IO_READ, on_listener, control,
+			      &control->io);
 	if (r < 0) {
 		hw_control_destroy(control);
 		return r;
@@ -556,10 +551,6 @@ void hw_control_destroy(struct hw_control *control)
 		end_peer(peer);
 	}
 	hw_io_del(control->io);
-	if (control->fd >= 0)
-		(void)close(control->fd); /* nothing is buffered in it */
-	if (control->path)
-		(void)unlink(control->path); /* the next daemon replaces it all the same */
-	free(control->path);
+	hw_control_close(&control->socket);
 	free(control);
 }

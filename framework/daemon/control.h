@@ -37,9 +37,8 @@ struct hw_core;
 struct hw_share;
 
 /*
- * Listens at `path` with mode 0600; peers of another user than root and this process's are turned
- * away. Makes the last directory of the path when it is missing, replaces a socket that nobody
- * listens on. What is wrong is added to `errors`. -EADDRINUSE and the like, -ENOMEM.
+ * Listens at `path`, as hw_control_listen() takes it, with mode 0600; peers of another user than
+ * root and this process's are turned away. The same errors; -ENOMEM.
  */
 int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
 		      struct hw_errors *errors, struct hw_control **ret);

@@ -13,7 +13,27 @@
 
 #define BACKLOG 8
 
-static int make_parent(const char *path)
+/* ---- its path ---- */
+
+/* Where it is, and whether it is in the directory of the daemon's sockets. -ENAMETOOLONG; -ENOENT:
+ * nobody knows where that directory is. */
+static int find_path(const char *configured, char path[HW_DEFAULT_PATH_MAX], bool *ret_in_dir)
+{
+	char dir[HW_DEFAULT_PATH_MAX];
+	int n, r;
+
+	*ret_in_dir = !configured || configured[0] != '/';
+	if (!configured)
+		return hw_default_control(path);
+	r = *ret_in_dir ? hw_default_runtime_dir(dir) : 0;
+	if (r < 0)
+		return r;
+	n = snprintf(path, HW_DEFAULT_PATH_MAX, "%s%s%s", *ret_in_dir ? dir : "",
+		     *ret_in_dir ? "/" : "", configured);
+	return n < (int)HW_DEFAULT_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int make_parent(const char *path, bool in_dir)
 {
 	const char *slash = strrchr(path, '/');
 	char *parent;
@@ -24,7 +44,9 @@ static int make_parent(const char *path)
 	parent = strndup(path, (size_t)(slash - path));
 	if (!parent)
 		return -ENOMEM;
-	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+	if (in_dir)
+		r = hw_default_make_runtime_dir(parent);
+	else if (mkdir(parent, 0755) < 0 && errno != EEXIST)
 		r = -errno;
 	free(parent);
 	return r;
@@ -32,7 +54,7 @@ static int make_parent(const char *path)
 
 /* A socket that a dead daemon left behind is removed; one with a daemon behind it, or anything
  * else, is not. */
-static int clear_path(const struct sockaddr_un *address)
+static int clear_path(const struct sockaddr_un *address, const char *quoted)
 {
 	struct stat st;
 	int fd, r = 0;
@@ -40,7 +62,7 @@ static int clear_path(const struct sockaddr_un *address)
 	if (lstat(address->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -50,58 +72,123 @@ static int clear_path(const struct sockaddr_un *address)
 		r = -errno;
 	else if (unlink(address->sun_path) < 0)
 		r = -errno;
+	else
+		hw_info("control socket %s: replaces one that a dead hostwatchd left", quoted);
 	(void)close(fd); /* nothing was sent */
 	return r;
 }
 
-static int bind_and_listen(int fd, const struct sockaddr_un *address)
+/* ---- listening ---- */
+
+static int bind_and_listen(struct hw_control_socket *s, const struct sockaddr_un *address)
 {
 	mode_t mask = umask(0177); /* no moment in which others may connect */
-	int r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	int r = bind(s->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	struct stat st;
 
 	(void)umask(mask);
-	if (r == 0 && listen(fd, BACKLOG) < 0)
+	if (r == 0 && lstat(address->sun_path, &st) == 0) {
+		s->dev = st.st_dev;
+		s->ino = st.st_ino;
+	}
+	if (r == 0 && listen(s->fd, BACKLOG) < 0)
 		r = -errno;
 	return r;
 }
 
-static int open_at(const char *path)
+static int open_at(struct hw_control_socket *s, const char *quoted, bool in_dir)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, r;
+	int r;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (strlen(s->path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
-	r = make_parent(path);
+	memcpy(address.sun_path, s->path, strlen(s->path));
+	r = make_parent(s->path, in_dir);
 	if (r == 0)
-		r = clear_path(&address);
+		r = clear_path(&address, quoted);
 	if (r < 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
 		return -errno;
-	r = bind_and_listen(fd, &address);
-	if (r < 0) {
-		(void)close(fd); /* nothing was sent */
-		return r;
-	}
-	return fd;
+	return bind_and_listen(s, &address);
 }
 
-int hw_control_listen(const char *path, struct hw_errors *errors)
+/* ---- errors ---- */
+
+static const struct {
+	int error;
+	const char *text; /* NULL: strerror() */
+	const char *remedy;
+} remedies[] = {
+	{ EACCES, NULL,
+	  "run hostwatchd as root, or name another path with control = in [hostwatch]" },
+	{ EROFS, NULL, "name another path with control = in [hostwatch]" },
+	{ EPERM, "other users can change its directory", "name another path with control =" },
+	{ ENOENT, "its directory does not exist", "make it, or name another path with control =" },
+	{ ENOTDIR, NULL, "name another path with control = in [hostwatch]" },
+	{ EISDIR, "a directory is there", "name another path with control = in [hostwatch]" },
+	{ EEXIST, "something that is not a socket is there",
+	  "remove it, or name another path with control = in [hostwatch]" },
+	{ ENAMETOOLONG, "the path of a socket has at most 107 bytes",
+	  "name a shorter one with control = in [hostwatch]" },
+	{ EADDRINUSE, "another hostwatchd listens there",
+	  "end it, or give this one another path with control = in [hostwatch]" },
+};
+
+/* What would be the same at the next attempt is a matter of the configuration. */
+static int report(struct hw_errors *errors, const char *quoted, int error)
 {
-	char quoted[256];
-	int r = open_at(path);
-
-	if (r < 0)
-		hw_errors_add(errors, "control socket %s: %s",
-			      hw_quote(quoted, sizeof(quoted), path, strlen(path)),
-			      r == -EADDRINUSE ? "another hostwatchd listens there"
-			      : r == -EEXIST   ? "is there and no socket"
-					       : strerror(-r));
-	return r;
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
+		if (remedies[i].error != -error)
+			continue;
+		hw_errors_add(errors, "control socket %s: %s: %s", quoted,
+			      remedies[i].text ? remedies[i].text : strerror(-error),
+			      remedies[i].remedy);
+		return error == -EADDRINUSE ? error : -EINVAL;
+	}
+	hw_errors_add(errors, "control socket %s: %s", quoted, strerror(-error));
+	return error;
 }
+
+int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_errors *errors)
+{
+	char quoted[300];
+	bool in_dir;
+	int r;
+
+	*s = (struct hw_control_socket){ .fd = -1 };
+	r = find_path(path, s->path, &in_dir);
+	if (r == -ENOENT) {
+		hw_errors_add(errors, "control socket: XDG_RUNTIME_DIR is not set: name an "
+				      "absolute path with control = in [hostwatch], and in "
+				      "$HOSTWATCH_CONTROL for hostwatch status and the like");
+		return -EINVAL;
+	}
+	hw_quote(quoted, sizeof(quoted), *s->path ? s->path : path,
+		 strlen(*s->path ? s->path : path));
+	if (r == 0)
+		r = open_at(s, quoted, in_dir);
+	if (r == 0)
+		return 0;
+	hw_control_close(s);
+	return report(errors, quoted, r);
+}
+
+void hw_control_close(struct hw_control_socket *s)
+{
+	struct stat st;
+
+	if (s->fd >= 0)
+		(void)close(s->fd); /* nothing is buffered in it */
+	if (s->ino && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+		(void)unlink(s->path); /* the next daemon replaces it all the same */
+	s->fd = -1;
+	s->ino = 0;
+}
+
+/* ---- peers ---- */
 
 int hw_control_accept(int listener)
 {

@@ -71,7 +71,7 @@ int hw_core_start(struct hw_core *core, struct hw_errors *errors)
 	if (r < 0)
 		return r;
 	hw_log_set_level((enum hw_log_level)core->config->log_level);
-	if (*core->config->control) {
+	if (!core->config->control || *core->config->control) {
 		r = hw_control_create(core->loop, core, core->config->control, errors,
 				      &core->control);
 		if (r < 0)

@@ -3,6 +3,7 @@
 #include "args.h"
 #include "config.h"
 #include "core.h"
+#include "defaults.h"
 #include "log.h"
 #include "standard.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
 #define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
@@ -32,7 +34,8 @@ static const struct hw_arg args[] = {
 	  .letter = 'c',
 	  .type = HW_ARG_TEXT,
 	  .value = "FILE",
-	  .help = "The configuration. Default: " HW_CONFIG_DEFAULT ".",
+	  .help = "The configuration. Default: " HW_SYSTEM_CONFIG ", of an ordinary user "
+		  "$XDG_CONFIG_HOME/hostwatch/hostwatch.conf.",
 	  .offset = offsetof(struct arguments, file),
 	  .complete = HW_COMPLETE_FILE },
 	{ .name = "check",
@@ -152,9 +155,32 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	return exit_status(r);
 }
 
+/* The default configuration unless the command line names one. -1, or an exit status. */
+static int find_file(struct arguments *arguments, char path[HW_DEFAULT_PATH_MAX])
+{
+	char quoted[300];
+
+	if (arguments->file)
+		return -1;
+	if (hw_default_config(path) < 0) {
+		(void)hw_args_failure(&line, "which configuration? Neither XDG_CONFIG_HOME nor "
+					     "HOME is set: name one with -c FILE");
+		return HW_EXIT_CONFIG;
+	}
+	arguments->file = path;
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return -1;
+	(void)hw_args_failure(&line,
+			      "%s: there is no such file: write one, as hostwatch.conf(5) "
+			      "describes, or name another with -c FILE",
+			      hw_quote(quoted, sizeof(quoted), path, strlen(path)));
+	return HW_EXIT_CONFIG;
+}
+
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { .file = HW_CONFIG_DEFAULT, .level = LEVEL_OF_FILE };
+	struct arguments arguments = { .level = LEVEL_OF_FILE };
+	char path[HW_DEFAULT_PATH_MAX];
 	struct hw_operands operands;
 	struct hw_loop *loop;
 	int status;
@@ -165,6 +191,9 @@ int main(int argc, char **argv)
 		return hw_standard_end(status);
 	if (arguments.level != LEVEL_OF_FILE)
 		hw_log_fix_level((enum hw_log_level)arguments.level);
+	status = find_file(&arguments, path);
+	if (status >= 0)
+		return status;
 	(void)signal(SIGPIPE, SIG_IGN); /* peers that leave are errors of send() */
 	(void)signal(SIGIO, SIG_IGN); /* leases that are broken */
 	(void)signal(SIGUSR1, SIG_IGN); /* until the loop takes it */

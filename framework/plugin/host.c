@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host.h"
 #include "activation.h"
+#include "defaults.h"
 #include "errors.h"
 #include "instance.h"
 #include "log.h"
@@ -231,6 +232,19 @@ static void host_address(void *ctx, const struct hw_sink_address *address)
 		instance->sink_services->address(instance->sink, address);
 }
 
+static int host_runtime_dir(void *ctx, uint32_t make, const char **ret)
+{
+	static char path[HW_DEFAULT_PATH_MAX];
+	int r = hw_default_runtime_dir(path);
+
+	(void)ctx;
+	if (r == 0 && make)
+		r = hw_default_make_runtime_dir(path);
+	if (r == 0)
+		*ret = path;
+	return r;
+}
+
 const struct hw_host hw_host_services = {
 	.struct_size = sizeof(struct hw_host),
 	.abi_major = HW_ABI_MAJOR,
@@ -260,4 +274,5 @@ const struct hw_host hw_host_services = {
 	.receiver = host_receiver,
 	.activation_fd = host_activation_fd,
 	.address = host_address,
+	.runtime_dir = host_runtime_dir,
 };

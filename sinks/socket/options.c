@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,29 @@ static void note(int *result, int r)
 		*result = r;
 }
 
+/* A relative path is below the directory of the daemon's sockets. */
+static int parse_address(struct socket_sink *sink, const char *value, size_t len,
+			 struct hw_address *ret, const char **ret_error)
+{
+	char expanded[2 * HW_ADDRESS_TEXT_MAX];
+	const char *dir;
+	int r;
+
+	if (hw_address_expand(value, len, NULL, NULL, 0) == 0)
+		return hw_address_parse(value, len, ret, ret_error);
+	*ret_error = "a relative path needs XDG_RUNTIME_DIR, which is not set";
+	if (sink->host->runtime_dir(sink->ctx, 0, &dir) < 0)
+		return -ENOENT;
+	*ret_error = "unix: the path is longer than 107 bytes";
+	if (hw_address_expand(value, len, dir, expanded, sizeof(expanded)) < 0)
+		return -ENAMETOOLONG;
+	sink->in_runtime_dir = true;
+	r = hw_address_parse(expanded, strlen(expanded), ret, ret_error);
+	if (r == 0)
+		(void)snprintf(ret->text, sizeof(ret->text), "%.*s", (int)len, value);
+	return r;
+}
+
 static int parse_addresses(struct socket_sink *sink, const char *key, const char *list,
 			   struct hw_address **ret, uint32_t *ret_count)
 {
@@ -57,7 +81,7 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 	if (!*ret)
 		return -ENOMEM;
 	while (next_value(&list, &value, &len)) {
-		if (hw_address_parse(value, len, &(*ret)[n], &error) == 0)
+		if (parse_address(sink, value, len, &(*ret)[n], &error) == 0)
 			n++;
 		else
 			note(&r, sink->host->fail(sink->ctx, EINVAL, "%s = %.*s: %s", key, (int)len,

@@ -119,6 +119,18 @@ static int start_address(struct socket_sink *sink, uint32_t i)
 	return hw_listener_start(&sink->listeners[i], sink, address);
 }
 
+/* Where relative paths lead. */
+static int make_runtime_dir(struct socket_sink *sink)
+{
+	const char *dir;
+	int r = sink->host->runtime_dir(sink->ctx, 1, &dir);
+
+	return r < 0 ? sink->host->fail(sink->ctx, r,
+					"the directory of relative paths cannot be used: %s",
+					r == -EPERM ? "other users can change it" : strerror(-r))
+		     : 0;
+}
+
 static int socket_start(void *self)
 {
 	struct socket_sink *sink = self;
@@ -126,6 +138,8 @@ static int socket_start(void *self)
 
 	if (r == 0)
 		r = sink->host->timer_add(sink->ctx, on_kick, sink, &sink->kick);
+	if (r == 0 && sink->in_runtime_dir)
+		r = make_runtime_dir(sink);
 	for (uint32_t i = 0; r == 0 && i < sink->listen_count; i++)
 		r = start_address(sink, i);
 	for (uint32_t i = 0; r == 0 && i < sink->connect_count; i++)
@@ -190,9 +204,11 @@ static void socket_ready(void *self, uint32_t share)
 	}
 }
 
+/* The address as it is used: a relative path was completed. */
 static void tell_address(struct socket_sink *sink, const char *option,
 			 const struct hw_address *address, const char *state)
 {
+	char text[HW_ADDRESS_TEXT_MAX + 1];
 	struct hw_sink_address row = {
 		.struct_size = sizeof(row),
 		.option = option,
@@ -200,6 +216,10 @@ static void tell_address(struct socket_sink *sink, const char *option,
 		.state = state,
 	};
 
+	if (address->transport == HW_TRANSPORT_UNIX) {
+		(void)snprintf(text, sizeof(text), "unix:%s", address->to.un.sun_path);
+		row.address = text;
+	}
 	sink->host->address(sink->ctx, &row);
 }
 

@@ -60,6 +60,7 @@ struct socket_sink {
 	/* what open() made of them */
 	struct hw_address *listen_on, *connect_to; /* owned */
 	uint32_t listen_count, connect_count;
+	bool in_runtime_dir; /* some paths were relative */
 	uid_t *uids; /* owned */
 	uint32_t uid_count; /* 0: any */
 	mode_t socket_mode;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The plugin's table: options, lifecycle, status. */
 #include "virtiofs.h"
+#include <hostwatch/address.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,16 +47,50 @@ static const struct hw_option *const options[] = {
 	&option_code,  &option_send_buffer, &option_hello_timeout,
 };
 
-static void make_label(struct virtiofs *v)
+/* The channel with a printable path, for messages. */
+static void make_label(struct virtiofs *v, const char *channel)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(v->label) - 1 && v->channel_option[i]; i++) {
-		char c = v->channel_option[i];
+	for (i = 0; i < sizeof(v->label) - 1 && channel[i]; i++) {
+		char c = channel[i];
 
 		v->label[i] = c >= 0x20 && c < 0x7f ? c : '?';
 	}
 	v->label[i] = '\0';
+}
+
+/* A relative path is below the directory of the daemon's sockets. */
+static int parse_channel(struct virtiofs *v, const char **ret_why)
+{
+	const char *text = v->channel_option, *dir;
+	char expanded[sizeof(v->label) + 256];
+	size_t len = strlen(text);
+
+	if (hw_address_expand(text, len, NULL, NULL, 0) == 0)
+		return hw_channel_parse(text, v->listen_option != 0, &v->channel, ret_why);
+	*ret_why = "a relative path needs XDG_RUNTIME_DIR, which is not set";
+	if (v->host->runtime_dir(v->ctx, 0, &dir) < 0)
+		return -ENOENT;
+	*ret_why = "the socket's path must have 1 to 107 bytes";
+	if (hw_address_expand(text, len, dir, expanded, sizeof(expanded)) < 0)
+		return -ENAMETOOLONG;
+	v->in_runtime_dir = true;
+	if (hw_channel_parse(expanded, v->listen_option != 0, &v->channel, ret_why) < 0)
+		return -EINVAL;
+	make_label(v, expanded);
+	return 0;
+}
+
+static int make_runtime_dir(struct virtiofs *v)
+{
+	const char *dir;
+	int r = v->host->runtime_dir(v->ctx, 1, &dir);
+
+	return r < 0 ? v->host->fail(v->ctx, r,
+				     "the directory of relative paths cannot be used: %s",
+				     r == -EPERM ? "other users can change it" : strerror(-r))
+		     : 0;
 }
 
 static int parse_mode(const char *text, mode_t *ret)
@@ -120,10 +155,10 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->link.fd = -1;
 	v->link.listen_fd = -1;
 	v->opened = true;
-	make_label(v);
+	make_label(v, v->channel_option);
 	/* fail() once for each mistake: all are told */
 	r = host->share_count(ctx) ? find_share(v) : 0; /* none yet: start() looks */
-	if (hw_channel_parse(v->channel_option, v->listen_option != 0, &v->channel, &why) < 0)
+	if (parse_channel(v, &why) < 0)
 		r = host->fail(ctx, EINVAL, "channel = %s: %s", v->label, why);
 	else if (v->channel.kind == CHANNEL_FUSE)
 		r = refuse_fuse(v);
@@ -141,6 +176,8 @@ static int virtiofs_start(void *self)
 		return r;
 	if (strlen(v->share_name) > HW_FRAME_SHARE_MAX)
 		return v->host->fail(v->ctx, ENAMETOOLONG, "the share's name is above 255 bytes");
+	if (v->in_runtime_dir && (r = make_runtime_dir(v)) < 0)
+		return r;
 	if (hw_output_init(&v->output, v->send_buffer_bytes) < 0)
 		return v->host->fail(v->ctx, ENOMEM, "no memory for send_buffer");
 	return hw_link_start(v);

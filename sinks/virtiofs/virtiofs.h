@@ -71,6 +71,7 @@ struct virtiofs {
 	uint64_t hello_timeout_ns;
 
 	bool opened;
+	bool in_runtime_dir; /* the channel's path was relative */
 	mode_t mode;
 	uint32_t share; /* its index */
 	const char *share_name; /* borrowed from the host until close() */

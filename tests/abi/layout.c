@@ -180,6 +180,7 @@ static void print_host(void)
 	M(hw_host, receiver);
 	M(hw_host, activation_fd);
 	M(hw_host, address);
+	M(hw_host, runtime_dir);
 	END(hw_host);
 }
 

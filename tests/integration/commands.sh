@@ -44,7 +44,7 @@ test_check_tells_what_plugins_find_with_its_lines() {
 		plugin = socket
 		mode = 0999
 		listen = unix:$PWD/s
-		listen = unix:relative
+		listen = unix:
 		listen = tcp:0.0.0.0:99
 		allow_uid = 0
 		allow_uid = root
@@ -88,7 +88,7 @@ test_check_tells_what_plugins_find_in_sections_with_mistakes() {
 		mode = 0999
 		mode = 0600
 		max_subscribers = none
-		listen = unix:relative
+		listen = unix:
 		lisen = unix:$PWD/s
 		[sink one]
 		plugin = virtiofs

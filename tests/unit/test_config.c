@@ -96,7 +96,7 @@ static void a_share_needs_no_more_than_a_path(void **state)
 	assert_int_equal(share->settle_ns, 0);
 	assert_int_equal(share->journal_bytes, 16u << 20);
 	assert_int_equal(share->watcher_count, 1);
-	assert_string_equal(fixture->config->control, HW_CONTROL_DEFAULT);
+	assert_null(fixture->config->control); /* the default of the user */
 	assert_int_equal(fixture->config->log_level, HW_LOG_INFO);
 }
 

@@ -163,7 +163,8 @@ static void help_and_version_are_printed(void **state)
 	}
 	assert_int_equal(RUN(fixture, TOOL, "stauts"), 2);
 	assert_string_equal(fixture->output,
-			    "hostwatch: \"stauts\": no such command, did you mean status?\n");
+			    "hostwatch: \"stauts\": no such command, did you mean status?\n"
+			    "Try 'hostwatch --help'.\n");
 }
 
 static void every_command_has_help(void **state)

@@ -247,6 +247,13 @@ static inline void rig_receiver(void *ctx, const struct hw_receiver *receiver)
 	rig->receivers++;
 }
 
+static inline int rig_runtime_dir(void *ctx, uint32_t make, const char **ret)
+{
+	(void)ctx, (void)make;
+	*ret = "/nonexistent";
+	return 0;
+}
+
 static inline void rig_note_address(void *ctx, const struct hw_sink_address *address)
 {
 	struct rig *rig = ctx;
@@ -332,6 +339,7 @@ static inline int rig_setup(void **state)
 		.receiver = rig_receiver,
 		.activation_fd = rig_activation_fd,
 		.address = rig_note_address,
+		.runtime_dir = rig_runtime_dir,
 	};
 	*state = rig;
 	return 0;

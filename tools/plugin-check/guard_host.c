@@ -260,6 +260,14 @@ static int guard_activation_fd(void *ctx, const char *name)
 	return fd;
 }
 
+static int guard_runtime_dir(void *ctx, uint32_t make, const char **ret)
+{
+	hw_frame_pause("runtime_dir");
+	int r = hw_host_services.runtime_dir(ctx, make, ret);
+	hw_frame_resume();
+	return r;
+}
+
 const struct hw_host hw_guard_host = {
 	.struct_size = sizeof(struct hw_host),
 	.abi_major = HW_ABI_MAJOR,
@@ -289,4 +297,5 @@ const struct hw_host hw_guard_host = {
 	.receiver = hw_guard_receiver,
 	.activation_fd = guard_activation_fd,
 	.address = hw_guard_address,
+	.runtime_dir = guard_runtime_dir,
 };

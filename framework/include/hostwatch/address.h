@@ -52,6 +52,13 @@ struct hw_address {
  */
 int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const char **ret_error);
 
+/*
+ * Puts `dir` before the path of an address "unix:PATH", "unix-listen:PATH" or
+ * "hybrid-vsock:PATH:PORT" whose path is relative. Returns 1 if buf has the new address, 0 if the
+ * address needs none, -ENAMETOOLONG. dir NULL: only tells.
+ */
+int hw_address_expand(const char *text, size_t len, const char *dir, char *buf, size_t size);
+
 /* Returns the part after "fd:". */
 const char *hw_address_fd_name(const struct hw_address *address);
 

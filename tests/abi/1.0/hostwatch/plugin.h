@@ -341,6 +341,12 @@ struct hw_host {
 	int (*activation_fd)(void *ctx, const char *name);
 	/* Called from status(): one address where the sink listens, connects or writes. */
 	void (*address)(void *ctx, const struct hw_sink_address *address);
+	/* Finds the directory of the daemon's sockets, which relative paths of sockets are below:
+	 * /run/hostwatch of root, $XDG_RUNTIME_DIR/hostwatch of another user. make != 0: makes it
+	 * unless it exists; open() must not ask for that. -ENOENT: XDG_RUNTIME_DIR is not set;
+	 * -EPERM: other users can change the directory; or why it cannot be made. The path is
+	 * valid until close(). */
+	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
