@@ -25,6 +25,8 @@ CPPFLAGS += -D_GNU_SOURCE -Iframework/include -DHW_VERSION='"$(VERSION)"'
 CFLAGS += -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -fstack-protector-strong
 LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now
 DEPFLAGS = -MMD -MP
+# No binary contains the path of the sources. $(B)/flags has this unexpanded: a copy of the tree needs no rebuild.
+MAPFLAGS = -ffile-prefix-map=$(CURDIR)=.
 
 # What pkg-config says is kept; goals that begin with installing packages ask for it in a make of their own.
 PKGS := libuv inih libnl-3.0 libcap-ng libxxhash
@@ -62,13 +64,13 @@ all: $(programs) $(modules)
 # A file for each set of words that objects depend on: it changes when they do.
 keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
 $(B)/flags: FORCE
-	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS))
+	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS) $(value MAPFLAGS))
 $(B)/dirs: FORCE
 	$(call keep,$(plugindir) $(sinkdir))
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CPPFLAGS_$(firstword $(subst /, ,$*))) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CPPFLAGS_$(firstword $(subst /, ,$*))) $(CFLAGS) $(MAPFLAGS) $(DEPFLAGS) -c -o $@ $<
 
 # The only object that knows where things are installed.
 CPPFLAGS_framework := $(rooms:%=-Iframework/%)

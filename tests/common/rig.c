@@ -36,7 +36,7 @@ static const struct hw_plugin *load(const char *name)
 {
 	char path[4096];
 
-	(void)snprintf(path, sizeof(path), "%s/plugins/%s.so", HW_BUILD_DIR, name);
+	(void)snprintf(path, sizeof(path), "%s/plugins/%s.so", hw_build_dir(), name);
 	void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays: other rigs use it */
 	const struct hw_plugin *plugin = so ? dlsym(so, HW_PLUGIN_SYMBOL) : NULL;
 

@@ -24,16 +24,40 @@ static bool lies_on(const char *path, long magic)
 	return !access(path, W_OK | X_OK) && !statfs(path, &fs) && fs.f_type == magic;
 }
 
+static void cut_last(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash)
+		slash[slash == path] = '\0';
+}
+
+const char *hw_build_dir(void)
+{
+	static char dir[4096];
+	const char *last;
+
+	if (*dir)
+		return dir;
+	if (readlink("/proc/self/exe", dir, sizeof(dir) - 1) < 0)
+		return strcpy(dir, ".");
+	cut_last(dir);
+	last = strrchr(dir, '/');
+	if (last && strcmp(last, "/tests") == 0)
+		cut_last(dir);
+	return dir;
+}
+
 const struct hw_place *hw_scratch_places(unsigned *ret_count)
 {
-	static const char *const disks[] = { "/tmp", "/var/tmp", HW_BUILD_DIR, "." };
+	const char *const disks[] = { "/tmp", "/var/tmp", hw_build_dir(), "." };
 	unsigned count = 0;
 
 	for (unsigned i = 0; !count && i < sizeof(disks) / sizeof(*disks); i++)
 		if (lies_on(disks[i], EXT4_SUPER_MAGIC))
 			places[count++] = (struct hw_place){ "ext4", disks[i] };
 	if (!count)
-		places[count++] = (struct hw_place){ "disk", HW_BUILD_DIR };
+		places[count++] = (struct hw_place){ "disk", hw_build_dir() };
 	if (lies_on("/dev/shm", TMPFS_MAGIC))
 		places[count++] = (struct hw_place){ "tmpfs", "/dev/shm" };
 	*ret_count = count;

@@ -6,13 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The build directory, or the directory of an installed kit: where the program is, without
+ * "/tests". An installed program must not contain the path that it was built in. Static. */
+const char *hw_build_dir(void);
+
 /* A place to test on. */
 struct hw_place {
 	const char *name; /* of the filesystem: "ext4" */
 	const char *path; /* an existing directory on it */
 };
 
-/* ext4 (the first directory that lies on one, else whatever HW_BUILD_DIR lies on) and tmpfs. The
+/* ext4 (the first directory that lies on one, else that of hw_build_dir()) and tmpfs. The
  * array is static. */
 const struct hw_place *hw_scratch_places(unsigned *ret_count);
 
