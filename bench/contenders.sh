@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 
 pid='' helper_pid='' ready_ns=0
-poller_window=2500 # so long without output means that a poller has told everything
+poller_window=2500 # a poller without output for this time has reported everything
 interval=200ms # of the polling watcher, except where a test sets its own
 
 # contender NAME DIR: sets `command`, and `ready_in` (out or err) and `ready_text`: what it prints once armed.
@@ -121,7 +121,7 @@ cpu_now() {
 }
 
 # Waits until the contender has nothing left to do. A poller is never idle: for it only its output counts. A peer
-# that needs longer is cut short, and what it has not told by then counts as lost.
+# that needs longer is cut short, and events that it has not reported at that point count as lost.
 await_rest() {
 	local how=rest window=250 patience=120000
 	case $1 in

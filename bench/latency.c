@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Reads what a watcher prints, takes the time at which each line could be read, and matches the
- * numbered names in it with what the load generator did: how many of them were told, and how late.
- * Knows no output format: a name is a letter and eight digits, wherever it stands. The "time" of a
- * JSON line, where there is one, splits the delay into what passed before the watcher saw the
+ * numbered names in it with what the load generator did: how many of them were reported, and how
+ * late. Knows no output format: a name is a letter and eight digits, wherever it stands. The "time"
+ * of a JSON line, where there is one, splits the delay into what passed before the watcher saw the
  * change and after.
  */
 #include "common.h"
@@ -29,7 +29,7 @@ struct matcher {
 	const char *must; /* borrowed: only lines that contain it count; NULL: all */
 	uint64_t count;
 	struct seen *seen; /* owned, count many */
-	uint64_t told, lines, repeats;
+	uint64_t reported, lines, repeats;
 };
 
 static uint64_t time_of(const char *line)
@@ -69,7 +69,7 @@ static void take_line(struct matcher *matcher, const char *line, uint64_t now)
 			matcher->repeats++;
 			continue;
 		}
-		matcher->told++;
+		matcher->reported++;
 		matcher->seen[number].arrival_ns = now;
 		matcher->seen[number].observed_ns = time_of(line);
 	}
@@ -190,8 +190,8 @@ int main(int argc, char **argv)
 		bench_die(ENOMEM, "matcher");
 	bench_catch_stop();
 	read_all(&matcher);
-	(void)printf("told %llu of %llu lines %llu repeats %llu\n",
-		     (unsigned long long)matcher.told, (unsigned long long)matcher.count,
+	(void)printf("reported %llu of %llu lines %llu repeats %llu\n",
+		     (unsigned long long)matcher.reported, (unsigned long long)matcher.count,
 		     (unsigned long long)matcher.lines, (unsigned long long)matcher.repeats);
 	if (log)
 		match_log(&matcher, log);

@@ -114,8 +114,8 @@ int main(int argc, char **argv)
 			optind = argc + 1;
 	}
 	if (optind + 1 != argc)
-		bench_die(0, "usage: raw_inotify [-l] [-p] [-w MICROSECONDS] DIR: look at files; "
-			     "print; nap between reads");
+		bench_die(0, "usage: raw_inotify [-l] [-p] [-w MICROSECONDS] DIR: examine files; "
+			     "print; sleep between reads");
 	bench_catch_stop();
 	(void)signal(SIGIO, SIG_IGN); /* of leases */
 	reader.fd = inotify_init1(IN_CLOEXEC);

@@ -27,8 +27,8 @@ function ratio(test, who, metric, against, b) {
 	b = get(test, against, metric)
 	return cell(b > 0 && has(test, who, metric), b > 0 ? get(test, who, metric) / b : 0, "%.2f")
 }
-function told(test, who) {
-	return cell(has(test, who, "told"), 100 * get(test, who, "told") / (get(test, who, "changes") + 1e-9), "%.2f")
+function reported(test, who) {
+	return cell(has(test, who, "reported"), 100 * get(test, who, "reported") / (get(test, who, "changes") + 1e-9), "%.2f")
 }
 function us_each(test, who, metric, n) {
 	return cell(n > 0 && has(test, who, metric), n > 0 ? get(test, who, metric) / n / 1000 : 0, "%.2f")
@@ -39,30 +39,30 @@ function kernel_events(test, who) {
 
 function drain(who) {
 	if (!has("drain", who, "cpu_ns")) return
-	printf "  %-20s %10d %10s %10s %8s %9.1f %8s\n", who, kernel_events("drain", who),
+	printf "  %-20s %10d %10s %10s %8s %9.1f %10s\n", who, kernel_events("drain", who),
 		us_each("drain", who, "cpu_ns", who ~ /polling/ ? 0 : kernel_events("drain", who)),
 		us_each("drain", who, "cpu_ns", get("drain", who, "changes")),
 		ratio("drain", who, "cpu_ns", base("drain", who)), get("drain", who, "wall_ns") / 1e6,
-		told("drain", who)
+		reported("drain", who)
 }
 function storm(who) {
 	if (!has("storm", who, "writer_ns")) return
-	printf "  %-20s %10s %8s %12s %10s %9s %9s\n", who,
+	printf "  %-20s %10s %8s %12s %10s %10s %9s\n", who,
 		us_each("storm", who, "cpu_ns", get("storm", who, "changes")),
 		ratio("storm", who, "cpu_ns", base("storm", who)),
 		us_each("storm", who, "writer_ns", get("storm", who, "changes")),
-		ratio("storm", who, "writer_ns", "unwatched"), told("storm", who),
+		ratio("storm", who, "writer_ns", "unwatched"), reported("storm", who),
 		cell(has("storm", who, "overflows"), get("storm", who, "overflows"), "%d")
 }
 function fill(who) {
-	if (!has("fill", who, "told")) return
-	printf "  %-20s %10d %10s\n", who, get("fill", who, "changes"), told("fill", who)
+	if (!has("fill", who, "reported")) return
+	printf "  %-20s %10d %10s\n", who, get("fill", who, "changes"), reported("fill", who)
 }
 function latency(who) {
-	if (!has("latency", who, "told")) return
-	printf "  %-20s %10s %10s %10s %12s %8s\n", who, us_each("latency", who, "line_p50_ns", 1),
+	if (!has("latency", who, "reported")) return
+	printf "  %-20s %10s %10s %10s %12s %10s\n", who, us_each("latency", who, "line_p50_ns", 1),
 		us_each("latency", who, "line_p99_ns", 1), us_each("latency", who, "line_max_ns", 1),
-		us_each("latency", who, "observed_p50_ns", 1), told("latency", who)
+		us_each("latency", who, "observed_p50_ns", 1), reported("latency", who)
 }
 function arm(who) {
 	if (!has("arm", who, "wall_ns")) return
@@ -88,20 +88,20 @@ function counters(who, i) {
 
 function title(test, i, line) {
 	if (test == "drain") {
-		print "Drain: files created and written while the reader stood still; CPU until all is told"
-		return sprintf("  %-20s %10s %10s %10s %8s %9s %8s", "", "k.events", "us/event", "us/file", "x raw", "wall ms", "told %")
+		print "Drain: files created and written while the reader was stopped; CPU until all events are reported"
+		return sprintf("  %-20s %10s %10s %10s %8s %9s %10s", "", "k.events", "us/event", "us/file", "x raw", "wall ms", "reported %")
 	}
 	if (test == "storm") {
 		print "Storm: create, write, close, delete at full speed; CPU of the reader, time of the writer"
-		return sprintf("  %-20s %10s %8s %12s %10s %9s %9s", "", "us/file", "x raw", "writer us", "x unwatch", "told %", "overflow")
+		return sprintf("  %-20s %10s %8s %12s %10s %10s %9s", "", "us/file", "x raw", "writer us", "x unwatch", "reported %", "overflow")
 	}
 	if (test == "fill") {
 		print "Fill: five nested directories with a file in each, at full speed"
-		return sprintf("  %-20s %10s %10s", "", "files", "told %")
+		return sprintf("  %-20s %10s %10s", "", "files", "reported %")
 	}
 	if (test == "latency") {
 		print "Latency: system call to readable line, one change in 2 ms, us"
-		return sprintf("  %-20s %10s %10s %10s %12s %8s", "", "p50", "p99", "max", "p50 observed", "told %")
+		return sprintf("  %-20s %10s %10s %10s %12s %10s", "", "p50", "p99", "max", "p50 observed", "reported %")
 	}
 	if (test == "arm") {
 		print "Arm: a large tree, warm, until ready; memory in MB, B/entry over the same program on an empty directory"

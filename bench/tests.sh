@@ -8,23 +8,23 @@ fresh_dir() {
 }
 
 # hostwatch must tell every one of them; what others lose is only shown.
-check_told() {
-	local contender=$1 told=$2 of=$3
+check_reported() {
+	local contender=$1 reported=$2 of=$3
 	[[ $contender = hostwatch-* ]] || return 0
-	[ "$told" = "$of" ] || fail "$filesystem $test $contender: told $told of $of"
+	[ "$reported" = "$of" ] || fail "$filesystem $test $contender: reported $reported of $of"
 }
 
-count_told() {
+count_reported() {
 	"$bin/latency" -n "$1" <"$scratch/out" | tr '\n' ' '
 }
 
-# await_told NAME CHANGES: rest, and of a poller that it told all of them: on a busy machine it may take longer to
-# look than it is silent otherwise. What is missing after twenty rests is lost.
-await_told() {
+# await_reported NAME CHANGES: waits until the contender is idle; a poller must also have reported all changes. On a busy machine it may take longer to
+# scan than it is silent otherwise. Changes that are missing after twenty tries are lost.
+await_reported() {
 	local tries=20
 	await_rest "$1"
 	while [[ $1 = hostwatch-polling && $((tries--)) -gt 0 ]]; do
-		[ "$(value told "$(count_told "$2")")" -lt "$2" ] || return 0
+		[ "$(value reported "$(count_reported "$2")")" -lt "$2" ] || return 0
 		await_rest "$1"
 	done
 }
@@ -44,7 +44,7 @@ prints() {
 before_drain() { :; }
 after_drain() { fresh_dir; }
 test_drain() {
-	local cpu began told
+	local cpu began reported
 	fresh_dir
 	"$bin/load" -p -s 16 create "$work/dir" >/dev/null
 	start_contender "$1" "$work/dir" || return
@@ -54,15 +54,15 @@ test_drain() {
 	cpu=$(cpu_now)
 	began=$("$bin/meter" now)
 	kill -CONT "$pid"
-	await_told "$1" "$drained"
+	await_reported "$1" "$drained"
 	stop_contender
 	record drain "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$drained" \
 		wall_ns $(($(value active_until_ns "$rest") - began))
 	record_raw "$1"
 	prints "$1" || return
-	told=$(count_told "$drained")
-	record drain "$1" told "$(value told "$told")" lines "$(value lines "$told")"
-	check_told "$1" "$(value told "$told")" "$drained"
+	reported=$(count_reported "$drained")
+	record drain "$1" reported "$(value reported "$reported")" lines "$(value lines "$reported")"
+	check_reported "$1" "$(value reported "$reported")" "$drained"
 }
 
 # ---- storm: full speed; only a poller may miss files that are gone at once ----
@@ -75,7 +75,7 @@ before_storm() {
 }
 after_storm() { fresh_dir; }
 test_storm() {
-	local cpu made told
+	local cpu made reported
 	[[ $quick = 1 && $1 = *-polling ]] && return
 	fresh_dir
 	"$bin/load" -p -s 16 storm "$work/dir" >/dev/null
@@ -89,33 +89,33 @@ test_storm() {
 		writer_ns "$(value ns "$made")"
 	record_raw "$1"
 	prints "$1" || return
-	told=$(count_told "$stormed")
-	record storm "$1" told "$(value told "$told")" lines "$(value lines "$told")"
-	[ "$1" = hostwatch-polling ] || check_told "$1" "$(value told "$told")" "$stormed"
+	reported=$(count_reported "$stormed")
+	record storm "$1" reported "$(value reported "$reported")" lines "$(value lines "$reported")"
+	[ "$1" = hostwatch-polling ] || check_reported "$1" "$(value reported "$reported")" "$stormed"
 }
 
 # ---- fill: directories made and filled before any watcher can have armed them ----
 before_fill() { :; }
 after_fill() { fresh_dir; }
 test_fill() {
-	local told chains=$((stormed / 50 + 20))
+	local reported chains=$((stormed / 50 + 20))
 	prints "$1" || return
 	fresh_dir
 	start_contender "$1" "$work/dir" || return
 	"$bin/load" -n $chains fill "$work/dir" >/dev/null
-	await_told "$1" $((5 * chains))
+	await_reported "$1" $((5 * chains))
 	stop_contender
-	told=$(count_told $((5 * chains)))
-	record fill "$1" changes $((5 * chains)) told "$(value told "$told")" lines "$(value lines "$told")" \
-		repeats "$(value repeats "$told")"
-	check_told "$1" "$(value told "$told")" $((5 * chains))
+	reported=$(count_reported $((5 * chains)))
+	record fill "$1" changes $((5 * chains)) reported "$(value reported "$reported")" lines "$(value lines "$reported")" \
+		repeats "$(value repeats "$reported")"
+	check_reported "$1" "$(value reported "$reported")" $((5 * chains))
 }
 
 # ---- latency: from just before the system call until the line can be read from a pipe ----
 before_latency() { :; }
 after_latency() { fresh_dir; }
 test_latency() {
-	local reader told key
+	local reader reported key
 	prints "$1" || return
 	fresh_dir
 	rm -f "$scratch/pipe" "$scratch/latency"
@@ -131,12 +131,12 @@ test_latency() {
 		stop_contender
 	fi
 	wait $reader
-	told=$(tr '\n' ' ' <"$scratch/latency")
-	record latency "$1" changes "$timed" told "$(value told "$told")"
+	reported=$(tr '\n' ' ' <"$scratch/latency")
+	record latency "$1" changes "$timed" reported "$(value reported "$reported")"
 	for key in line_p50_ns line_p99_ns line_max_ns observed_p50_ns; do
-		[[ $told = *$key* ]] && record latency "$1" "$key" "$(value "$key" "$told")"
+		[[ $reported = *$key* ]] && record latency "$1" "$key" "$(value "$key" "$reported")"
 	done
-	check_told "$1" "$(value told "$told")" "$timed"
+	check_reported "$1" "$(value reported "$reported")" "$timed"
 }
 
 # ---- arm: time and memory until a large tree is watched; poll: one pass over it ----

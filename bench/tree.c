@@ -75,7 +75,7 @@ static void build(const char *root, uint64_t files, uint64_t directories)
 
 static const char usage[] = "usage: tree [-f FILES] [-d DIRECTORIES] DIR\n"
 			    "       tree -w|-W DIR\n"
-			    "-w lists every directory, -W looks at every entry as well\n";
+			    "-w lists every directory, -W also examines every entry\n";
 
 int main(int argc, char **argv)
 {

@@ -48,6 +48,6 @@ endif
 check-docs: all $(wire_lib) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/check $(B)
 	docs/commands $(B)
-	mk/prose
+	mk/prose $(B)
 
 .PHONY: man install-man install-guest-man no-scdoc check-docs
