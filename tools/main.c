@@ -25,6 +25,7 @@ static const struct tool {
 	{ &tool_demo_line, tool_demo },
 	{ &tool_explain_line, tool_explain },
 	{ &tool_guest_sim_line, tool_guest_sim },
+	{ &tool_metrics_line, tool_metrics },
 	{ &tool_new_plugin_line, tool_new_plugin },
 	{ &tool_plugin_check_line, tool_plugin_check },
 	{ &tool_plugins_line, tool_plugins },

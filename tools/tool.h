@@ -10,6 +10,7 @@ extern const struct hw_command_line tool_check_line;
 extern const struct hw_command_line tool_demo_line;
 extern const struct hw_command_line tool_explain_line;
 extern const struct hw_command_line tool_guest_sim_line;
+extern const struct hw_command_line tool_metrics_line;
 extern const struct hw_command_line tool_new_plugin_line;
 extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */
 extern const struct hw_command_line tool_plugins_line;
@@ -24,6 +25,7 @@ int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
 int tool_explain(int argc, char **argv);
 int tool_guest_sim(int argc, char **argv);
+int tool_metrics(int argc, char **argv);
 int tool_new_plugin(int argc, char **argv);
 int tool_plugin_check(int argc, char **argv);
 int tool_plugins(int argc, char **argv);

@@ -160,6 +160,93 @@ test_a_receiver_that_does_not_read_shows_its_loss() {
 	finish "$daemon"
 }
 
+# The rules of the text format of OpenMetrics 1.0 that concern such a text: each family once, with its type before
+# its samples; samples of a counter end in _total; a unit is the last word of its family; no sample twice; EOF last.
+check_openmetrics() {
+	awk '
+		function bad(why) { print "line " NR ": " why ": " $0; failed = 1; exit }
+		ended { bad("after the end") }
+		/^# EOF$/ { ended = 1; next }
+		/^# (TYPE|UNIT|HELP) / {
+			if ($3 !~ /^[a-zA-Z_:][a-zA-Z0-9_:]*$/) bad("no name")
+			if ($3 != family) {
+				if ($3 in seen) bad("family in two places")
+				family = $3
+				seen[family] = 1
+				type = "unknown"
+				sampled = 0
+			}
+			if (sampled) bad("after a sample")
+			if ($2 == "TYPE") { if ($4 !~ /^(counter|gauge|info)$/) bad("no type"); type = $4 }
+			if ($2 == "UNIT" && substr(family, length(family) - length($4)) != "_" $4) bad("not its last word")
+			if ($2 == "HELP" && $0 ~ /["\\]/) bad("needs escapes")
+			next
+		}
+		/^#/ { bad("no such comment") }
+		!/^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[n"\\])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[n"\\])*")*\})? [0-9]+$/ {
+			bad("not a sample")
+		}
+		{
+			name = $0
+			sub(/[{ ].*/, "", name)
+			suffix = type == "counter" ? "_total" : type == "info" ? "_info" : ""
+			if (name != family suffix) bad("not of family " family)
+			series = $0
+			sub(/ [0-9]+$/, "", series)
+			if (series in sample) bad("twice")
+			sample[series] = 1
+			sampled = 1
+		}
+		END { if (!failed && !ended) { print "no end"; failed = 1 } exit failed }
+	' "$1" || fail "$(cat "$1")"
+}
+
+test_the_check_of_openmetrics_finds_mistakes() {
+	good='# TYPE a counter\n# HELP a Text.\na_total{l="x\\\\\\"\\n"} 1\n# EOF\n'
+	# shellcheck disable=SC2059 # they are formats
+	printf "$good" >text
+	check_openmetrics text
+	for edit in '$d' 's/a_total/a/' 's/counter/countr/' 's/ 1$/ one/' '1{p;d};2h;3{p;x;p;x}' '3p' '$a more 1' 's/x/x"/' \
+		'2a # UNIT a seconds'; do
+		sed -e "$edit" text >wrong
+		! cmp -s text wrong || fail "$edit changes nothing"
+		! (check_openmetrics wrong) >/dev/null || fail "$edit is not found"
+	done
+}
+
+test_metrics_are_openmetrics() {
+	daemon
+	start "$B/hostwatch" tail "unix:$PWD/lines"
+	start "$B/hostwatch" tail "unix:$PWD/lines"
+	touch share/4
+	"$B/hostwatch" sync src >synced
+	"$B/hostwatch" metrics >text
+	check_openmetrics text
+	contains "$(cat text)" 'hostwatch_share_online{share="src"} 1'
+	contains "$(cat text)" 'hostwatch_share_entries{share="src"} 5'
+	grep -Eq '^hostwatch_share_events_total\{share="src"\} [1-9]' text || fail "$(cat text)"
+	contains "$(cat text)" 'hostwatch_watcher_watches{share="src",watcher="polling",plugin="polling"} 0'
+	contains "$(cat text)" 'hostwatch_sink_receivers{sink="vm",plugin="virtiofs"} 1'
+	equal "# EOF" "$(tail -n 1 text)"
+	finish "$daemon"
+}
+
+# One program that is connected twice is two receivers of one name; a name may have any byte.
+test_metrics_of_receivers_with_one_name_differ() {
+	command -v perl >/dev/null || skip "perl is not installed"
+	daemon
+	start perl -MIO::Socket::UNIX -e '$| = 1; @s = map { IO::Socket::UNIX->new($ARGV[0]) or die } 1, 2;
+		for (@s) { $line = <$_>; } print "connected\n"; sleep' "$PWD/lines"
+	await "$out" connected
+	end=$((SECONDS + DEADLINE))
+	until "$B/hostwatch" metrics >text && [ "$(grep -c '^hostwatch_receiver_lag_events{sink="lines",share="src"' text)" = 2 ]; do
+		[ $SECONDS -lt $end ] || fail "$(cat text)"
+	done
+	check_openmetrics text
+	contains "$(cat text)" ' #2"} '
+	finish "$daemon"
+}
+
 test_watch_prints_blocks_and_ends_with_0_on_a_signal() {
 	daemon
 	for signal in INT TERM; do
