@@ -55,7 +55,7 @@ int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const
 /*
  * Puts `dir` before the path of an address "unix:PATH", "unix-listen:PATH" or
  * "hybrid-vsock:PATH:PORT" whose path is relative. Returns 1 if buf has the new address, 0 if the
- * address needs none, -ENAMETOOLONG. dir NULL: only tells.
+ * address needs none, -ENAMETOOLONG. If dir is NULL, buf is not written.
  */
 int hw_address_expand(const char *text, size_t len, const char *dir, char *buf, size_t size);
 
