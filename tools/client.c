@@ -4,6 +4,7 @@
 #include "defaults.h"
 #include "human.h"
 #include "log.h"
+#include "standard.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -118,6 +119,8 @@ static int fail_without_daemon(const struct exchange *x, int error)
 
 static int fail_to_connect(const struct exchange *x, int error)
 {
+	if (hw_standard_caught())
+		return HW_EXIT_FAILURE;
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
@@ -215,6 +218,8 @@ static int fail_to_read(const struct exchange *x, int error)
 {
 	char time[HW_HUMAN_MAX];
 
+	if (hw_standard_caught())
+		return HW_EXIT_FAILURE; /* it was asked to end: nobody waits for the reason */
 	if (error == EAGAIN)
 		return hw_args_failure(x->line, "hostwatchd did not answer within %s",
 				       hw_human_duration(time, x->options->timeout_ns));

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch status */
+#include "standard.h"
 #include "status_fetch.h"
 #include "terminal.h"
 #include "tool.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -123,49 +121,30 @@ static int print_once(const struct settings *settings, bool terminal, bool first
 
 /* ---- again and again ---- */
 
-static void end_at_once(int signal)
+/* Does a signal come, or the reader of a pipe leave, within the time? */
+static bool is_asked_to_end(uint64_t wait_ns)
 {
-	(void)signal;
-	_exit(EXIT_SUCCESS);
-}
-
-/* Does the reader of a pipe leave within the time? */
-static bool reader_leaves(uint64_t wait_ns)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO };
+	struct pollfd fds[] = {
+		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+		{ .fd = STDOUT_FILENO }, /* an error when the reader leaves */
+	};
 	struct timespec wait = { (time_t)(wait_ns / HW_SEC), (long)(wait_ns % HW_SEC) };
 
-	return ppoll(&out, 1, &wait, NULL) > 0;
-}
-
-/* -1 to go on, else an exit status. */
-static int flush_output(void)
-{
-	int status = EXIT_SUCCESS;
-
-	if (fflush(stdout) == 0)
-		return -1;
-	if (errno != EPIPE) /* else the reader has left */
-		status = hw_args_failure(&tool_status_line, "standard output: %s", strerror(errno));
-	__fpurge(stdout);
-	clearerr(stdout); /* it has been reported */
-	return status;
+	return ppoll(fds, 2, &wait, NULL) != 0;
 }
 
 static int watch(const struct settings *settings)
 {
-	struct sigaction action = { .sa_handler = end_at_once };
 	bool terminal = isatty(STDOUT_FILENO);
-	int status = -1;
+	int status = -1, r = hw_standard_catch();
 
-	(void)sigaction(SIGINT, &action, NULL); /* valid arguments cannot fail */
-	(void)sigaction(SIGTERM, &action, NULL);
+	if (r < 0)
+		return hw_args_failure(&tool_status_line, "%s", strerror(-r));
 	for (bool first = true; status < 0; first = false) {
 		status = print_once(settings, terminal, first);
-		if (status < 0)
-			status = flush_output();
-		if (status < 0 && reader_leaves(settings->watch_ns))
-			status = EXIT_SUCCESS;
+		if (hw_standard_caught() || (status < 0 && (hw_standard_flush() < 0 ||
+							    is_asked_to_end(settings->watch_ns))))
+			status = EXIT_SUCCESS; /* hw_standard_end() reports what was not written */
 	}
 	return status;
 }

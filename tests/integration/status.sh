@@ -258,6 +258,19 @@ test_watch_prints_blocks_and_ends_with_0_on_a_signal() {
 	finish "$daemon"
 }
 
+# Also while the daemon does not answer.
+test_watch_ends_with_0_on_a_signal_while_it_waits_for_the_answer() {
+	daemon
+	start "$B/hostwatch" status --watch 50ms
+	watcher=$pid
+	await "$out" '^SHARE '
+	freeze "$daemon"
+	finish "$watcher" INT
+	equal "" "$(grep 'hostwatch status' err || :)"
+	thaw "$daemon"
+	finish "$daemon"
+}
+
 test_watch_prints_json_lines() {
 	daemon
 	start "$B/hostwatch" status --json --watch 50ms
