@@ -16,11 +16,14 @@ void hw_roster_free(struct hw_roster *roster)
 
 static int add(struct hw_roster *roster, const char *kind, const char *name, uint64_t serial)
 {
-	char *copy = strdup(name);
+	struct hw_running *item = &roster->items[roster->count];
 
-	if (!copy)
+	item->kind = kind;
+	item->serial = serial;
+	item->name = strdup(name);
+	if (!item->name)
 		return -ENOMEM;
-	roster->items[roster->count++] = (struct hw_running){ kind, copy, serial };
+	roster->count++;
 	return 0;
 }
 

@@ -17,7 +17,7 @@ stage() {
 		cp -Rp "$B"/{hostwatch,hostwatchd,plugins,sinks} bin/
 		chmod -R a+rX bin
 		chown -R $NOBODY run config share
-		as=(setpriv --reuid $NOBODY --regid $NOBODY --clear-groups --inh-caps=-all)
+		as=(setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups --inh-caps=-all)
 	fi
 	chmod 700 run
 	as+=(env -u HOSTWATCH_CONTROL -u RUNTIME_DIRECTORY "XDG_RUNTIME_DIR=$PWD/run" "XDG_CONFIG_HOME=$PWD/config")
@@ -36,7 +36,7 @@ stage() {
 }
 
 daemon() {
-	start "${as[@]}" "$bin/hostwatchd" "$@"
+	start "${as[@]}" "$bin/hostwatchd"
 	daemon=$pid
 	local end=$((SECONDS + DEADLINE))
 	until grep -q 'hostwatchd: ready: ' err 2>/dev/null; do
