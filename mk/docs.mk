@@ -12,7 +12,7 @@ $(B)/docs/options: $(call obj,docs/options.c) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 $(B)/docs/options.tsv: $(B)/docs/options $(modules)
-	$(B)/docs/options $(abspath $(modules)) > $@.part
+	$(B)/docs/options $(foreach m,$(modules),"$(abspath $(m))") > $@.part
 	@mv $@.part $@
 $(B)/man/%.scd: docs/man/%.scd docs/expand.awk $(B)/docs/options.tsv
 	@mkdir -p $(@D)

@@ -18,7 +18,7 @@ uninstall: remove = install
 uninstall-guest: remove = install-guest
 uninstall uninstall-guest:
 	@rm -rf $(B)/installed
-	@$(MAKE) --no-print-directory -s $(remove) DESTDIR=$(abspath $(B)/installed)
+	@$(MAKE) --no-print-directory -s $(remove) DESTDIR=$(B)/installed
 	@cd $(B)/installed && find . ! -type d | while IFS= read -r f; do rm -f "$(abspath $(DESTDIR)/)/$$f"; done
 	@cd $(B)/installed && find . -depth -type d -path '*hostwatch*' | while IFS= read -r d; do \
 		[ ! -d "$(abspath $(DESTDIR)/)/$$d" ] || rmdir --ignore-fail-on-non-empty "$(abspath $(DESTDIR)/)/$$d"; done

@@ -12,7 +12,7 @@ $(kit_program): $(call obj,$(kit_src)) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 # The kit looks for its traces beside itself, built or installed.
 $(B)/conformance:
-	@ln -sfn $(abspath tests/conformance) $@
+	@ln -sfn "$(abspath tests/conformance)" $@
 all: $(kit_program) $(B)/conformance
 
 $(B)/obj/tools/plugin_check.o: CPPFLAGS_tools := $(CPPFLAGS_framework) -DHW_KITDIR='"$(kitdir)"'
@@ -23,7 +23,7 @@ $(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(
 $(B)/examples/%.so: examples/% FORCE
 	@mkdir -p $(@D)/$* && cp -Rp $</. $(@D)/$*
 	@$(MAKE) --no-print-directory -C $(@D)/$* CC='$(CC)' CFLAGS='$(OPTIMIZE) $(WARNINGS) -Werror' \
-		HW_CFLAGS='-I$(abspath framework/include)'
+		HW_CFLAGS='-I"$(abspath framework/include)"'
 	@cmp -s $(@D)/$*/$*.so $@ || { cp $(@D)/$*/$*.so $@.part && mv $@.part $@; }
 
 #: make plugin-check    run the conformance kit on every plugin of this tree (some traces; make conformance runs all)
