@@ -19,11 +19,12 @@ with_struct() {
 }
 
 released() {
-	find "$tree/tests/abi" -mindepth 1 -maxdepth 1 -type d
+	find "$tree/tests/abi" -mindepth 1 -maxdepth 1 -type d -printf '%f\n'
 }
 
 test_kept_layouts_are_those_of_the_kept_headers() {
-	for release in $(released); do
+	for version in $(released); do
+		release=$tree/tests/abi/$version
 		layout "$release" kept >text
 		diff "$release/layout.txt" text
 	done
@@ -32,7 +33,8 @@ test_kept_layouts_are_those_of_the_kept_headers() {
 test_todays_layout_has_every_released_member() {
 	layout "$tree/framework/include" today >text
 	with_struct text | sort >today.txt
-	for release in $(released); do
+	for version in $(released); do
+		release=$tree/tests/abi/$version
 		with_struct "$release/layout.txt" | sort >kept.txt
 		equal "" "$(comm -23 kept.txt today.txt)" "changed since $(basename "$release")"
 	done
@@ -48,11 +50,12 @@ test_the_newest_release_is_this_abi() {
 }
 
 test_plugins_of_released_headers_pass_the_kit() {
-	for release in $(released); do
+	for version in $(released); do
+		release=$tree/tests/abi/$version
 		for name in watcher-minimal sink-minimal; do
 			mkdir -p "$name"
 			cp "$tree/examples/$name"/{Makefile,"$name.c"} "$name"
-			make -s -B -C "$name" CC="$CC" CFLAGS=-O1 HW_CFLAGS="-I $release"
+			make -s -B -C "$name" CC="$CC" CFLAGS=-O1 HW_CFLAGS="-I '$release'"
 		done
 		"$B/hostwatch-plugin-check" --rounds 10 --match '00*' watcher-minimal/watcher-minimal.so
 		"$B/hostwatch-plugin-check" --rounds 10 sink-minimal/sink-minimal.so path=events.txt

@@ -6,8 +6,11 @@ set -uo pipefail
 # Absolute: tests change the directory.
 B=$(realpath "${B:-build}")
 tree=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+# For make in $tree: the path of the tree may contain blanks, which make cannot handle in names of targets.
+make_B=${B#"$tree/"}
 export B tree
-unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET
+unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET CDPATH
+umask 022 # whatever the caller has: some tests make files for other users
 
 DEADLINE=60 # seconds for whatever should happen soon; the machine may stall
 

@@ -9,7 +9,7 @@ command -v "${CC:=cc}" >/dev/null || CC=gcc
 # Installs below ./root; tells make and pkg-config about it. Nothing is built anew: prefix stays what it is.
 install_tree() {
 	command -v pkg-config >/dev/null || skip "no pkg-config"
-	make -s -C "$tree" B="$B" DESTDIR="$PWD/root" install-sdk install-packaging
+	make -s -C "$tree" B="$make_B" DESTDIR="$PWD/root" install-sdk install-packaging
 	bin=$(find root -name hostwatch-plugin-check)
 	prefix=${bin%/lib/*}
 	install -D "$B/hostwatch" "$prefix/bin/hostwatch"
@@ -47,7 +47,7 @@ test_a_new_sink_builds_and_passes_the_kit() {
 test_a_new_plugin_compiles_without_warnings() {
 	for kind in watcher sink; do
 		"$B/hostwatch" new-plugin $kind "my-$kind"
-		make -s -C "my-$kind" CC="$CC" HW_CFLAGS="-I $tree/framework/include" CFLAGS="-O2 -Wall -Wextra -Wshadow \
+		make -s -C "my-$kind" CC="$CC" HW_CFLAGS="-I '$tree/framework/include'" CFLAGS="-O2 -Wall -Wextra -Wshadow \
 			-Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Werror"
 	done
 }
@@ -55,7 +55,7 @@ test_a_new_plugin_compiles_without_warnings() {
 test_names_that_are_keywords_compile() {
 	for name in int sink watcher 9p a-b; do
 		"$B/hostwatch" new-plugin sink $name
-		make -s -C $name CC="$CC" HW_CFLAGS="-I $tree/framework/include"
+		make -s -C $name CC="$CC" HW_CFLAGS="-I '$tree/framework/include'"
 	done
 }
 
