@@ -156,8 +156,8 @@ static void compare_with_share(struct run *run)
 	hw_model_destroy(tree);
 }
 
-/* NULL, or the reason why this run is not possible here. */
-static const char *lacks(const struct run *run)
+/* NULL, or the reason why this run is not possible below `parent`. */
+static const char *lacks(const struct run *run, const char *parent)
 {
 	const struct hw_trace *trace = run->trace;
 	bool polls = !strcmp(run->backend, "polling");
@@ -165,25 +165,36 @@ static const char *lacks(const struct run *run)
 	const char *reason = NULL;
 
 	if (needs & HW_TRACE_CHOWN)
-		reason = hw_lacks_chown(run->world.base);
+		reason = hw_lacks_chown(parent);
 	if (!reason && needs & HW_TRACE_MKNOD)
-		reason = hw_lacks_mknod(run->world.base);
+		reason = hw_lacks_mknod(parent);
 	if (!reason && needs & HW_TRACE_MOUNT)
 		reason = hw_lacks_mounts();
 	if (!reason && needs & HW_TRACE_HANDLES)
-		reason = hw_lacks_handles(run->world.base);
+		reason = hw_lacks_handles(parent);
 	return reason;
 }
 
-static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t settle_ns)
+/* Probes first: mounts may move this process into another namespace, in which directories that are
+ * open already cannot be mounted on. */
+static bool prepare(struct run *run, const char *parent)
 {
-	const char *reason = lacks(run);
+	const char *reason = lacks(run, parent);
 
 	if (reason) {
 		fprintf(run->report, "%s\n", reason);
 		run->verdict = HW_SKIP;
 		return false;
 	}
+	int r = hw_world_create(&run->world, parent);
+
+	if (r)
+		fail(run, 0, parent, r);
+	return r == 0;
+}
+
+static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t settle_ns)
+{
 	const struct hw_rig_config config = {
 		.backend = run->backend,
 		.plugin = plugin,
@@ -229,12 +240,9 @@ static unsigned line_of(const struct hw_step *step)
 enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend,
 			       const struct hw_rig_plugin *plugin, const char *parent, FILE *report)
 {
-	struct run run = { .trace = trace, .backend = backend, .report = report };
-	int r = hw_world_create(&run.world, parent);
+	struct run run = { .trace = trace, .backend = backend, .report = report, .world.fd = -1 };
 
-	if (r)
-		fail(&run, 0, parent, r);
-	else if (start(&run, plugin, trace->settle_ns))
+	if (prepare(&run, parent) && start(&run, plugin, trace->settle_ns))
 		for (size_t i = 0; i < trace->step_count; i++) {
 			const struct hw_step *step = &trace->steps[i];
 
@@ -254,11 +262,8 @@ enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend
 static void burst(struct run *run, const char *parent, bool turning)
 {
 	const struct hw_trace *trace = run->trace;
-	int r = hw_world_create(&run->world, parent);
 
-	if (r)
-		fail(run, 0, parent, r);
-	else if (start(run, NULL, BURST_SETTLE_NS)) {
+	if (prepare(run, parent) && start(run, NULL, BURST_SETTLE_NS)) {
 		for (size_t i = 0; i < trace->step_count; i++) {
 			run_ops(run, &trace->steps[i].ops);
 			if (turning)
@@ -288,7 +293,8 @@ enum hw_verdict hw_check_burst(const struct hw_trace *trace, const char *parent,
 	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
 		struct run run = { .trace = trace,
 				   .backend = hw_rig_backends[i],
-				   .report = report };
+				   .report = report,
+				   .world.fd = -1 };
 
 		burst(&run, parent, turning);
 		if (run.verdict == HW_PASS && trace->has_burst)

@@ -8,17 +8,6 @@ command -v "${CC:=cc}" >/dev/null || CC=gcc
 
 # In a copy of the build: another prefix is built into a program.
 build() {
-	local part
-	case $PWD in *[[:blank:]]*) skip "make cannot build below $PWD, whose path has a blank" ;; esac
-	mkdir build
-	for part in "$B"/*; do
-		case ${part##*/} in
-		test-logs | ci-logs | vm | fresh) ;; # not built, and large
-		*) cp -Rp "$part" build ;;
-		esac
-	done
-}
-build() {
 	if [ ! -d build ]; then
 		case $PWD in *[[:blank:]]*) skip "make cannot build below $PWD, whose path has a blank" ;; esac
 		mkdir build
