@@ -53,17 +53,20 @@ static void print_filesystem(const struct hw_survey_filesystem *fs)
 		print_candidate(&fs->candidates[i], i == fs->first);
 }
 
+/* Returns an exit status. */
 static int explain(struct hw_share *share)
 {
+	struct hw_share_status status;
 	struct hw_survey survey;
 	int r = hw_survey_share(share, &survey);
 
+	hw_share_get_status(share, &status);
 	if (r < 0)
-		return r;
+		return hw_args_failure(&tool_explain_line, "%s", status.why);
 	for (size_t i = 0; i < survey.count; i++)
 		print_filesystem(&survey.filesystems[i]);
 	hw_survey_free(&survey);
-	return 0;
+	return EXIT_SUCCESS;
 }
 
 static int run(const char *dir)
@@ -72,8 +75,7 @@ static int run(const char *dir)
 	struct hw_loader *loader = NULL;
 	struct hw_loop *loop = NULL;
 	struct hw_share *share = NULL;
-	char quoted[512];
-	int r;
+	int r, status = HW_EXIT_FAILURE;
 
 	r = hw_loop_create(&loop);
 	if (r == 0)
@@ -85,15 +87,13 @@ static int run(const char *dir)
 	if (r == 0)
 		r = hw_candidates_add(share, loop, loader, "auto", NULL);
 	if (r == 0)
-		r = explain(share);
-	if (r < 0 && r != -ENODEV) /* which was logged with its reasons */
-		(void)hw_args_failure(&tool_explain_line, "%s: %s",
-				      hw_quote(quoted, sizeof(quoted), dir, strlen(dir)),
-				      strerror(-r));
+		status = explain(share);
+	else
+		(void)hw_args_failure(&tool_explain_line, "%s", strerror(-r));
 	hw_share_destroy(share);
 	hw_loader_destroy(loader);
 	hw_loop_destroy(loop);
-	return r < 0 ? HW_EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }
 
 int tool_explain(int argc, char **argv)

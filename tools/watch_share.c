@@ -66,8 +66,7 @@ static int add_watchers(struct watched *watched)
 static int start_share(struct watched *watched, hw_share_ready_fn *ready)
 {
 	const struct watch *w = watched->watch;
-	const char *dir = watched->place->dir;
-	char quoted[300];
+	struct hw_share_status status;
 	int r = create_share(watched);
 
 	if (r == 0)
@@ -77,11 +76,8 @@ static int start_share(struct watched *watched, hw_share_ready_fn *ready)
 	if (r < 0)
 		return hw_args_failure(w->line, "cannot start: %s", strerror(-r));
 	r = hw_share_start(watched->share);
-	if (r < 0 && r != -ENODEV) /* the reasons were logged */
-		(void)hw_args_failure(w->line, "%s: %s",
-				      hw_quote(quoted, sizeof(quoted), dir, strlen(dir)),
-				      strerror(-r));
-	return r < 0 ? HW_EXIT_FAILURE : 0;
+	hw_share_get_status(watched->share, &status);
+	return r < 0 ? hw_args_failure(w->line, "%s", status.why) : 0;
 }
 
 static int check_counts(const struct watch *w)

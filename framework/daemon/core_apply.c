@@ -312,10 +312,11 @@ static int start_sink(struct core_sink *sink, struct hw_errors *errors)
 static int start_share(struct core_share *share, struct hw_errors *errors)
 {
 	int r = hw_share_start(share->share);
+	struct hw_share_status status;
 
+	hw_share_get_status(share->share, &status);
 	if (r < 0)
-		hw_errors_add(errors, "share %s: %s", hw_share_name(share->share),
-			      r == -ENODEV ? "no watcher can watch it" : strerror(-r));
+		hw_errors_add(errors, "share %s: %s", status.name, status.why);
 	share->started = r == 0;
 	return r;
 }
@@ -365,7 +366,7 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 		keep |= config->sinks[i].module->plugin.capabilities;
 	r = hw_capabilities_keep(keep);
 	if (r < 0) {
-		hw_errors_add(errors, "rights could not be given up: %s", strerror(-r));
+		hw_errors_add(errors, "cannot drop capabilities: %s", strerror(-r));
 		return r;
 	}
 	core->dropped = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "arm.h"
 
+#include "access.h"
 #include "hint.h"
 #include "history.h"
 
@@ -44,8 +45,8 @@ uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refu
 
 		if (r == 0)
 			break;
-		hw_debug("share %s: %s cannot watch here: %s", share->name, watcher->instance->name,
-			 reason_of(watcher, r));
+		hw_debug("share %s: %s cannot watch a filesystem: %s", share->name,
+			 watcher->instance->name, reason_of(watcher, r));
 		if (refused)
 			refused(arg, watcher, reason_of(watcher, r));
 	}
@@ -85,45 +86,25 @@ static uint8_t rank(const struct hw_share *share, uint8_t index)
 
 int hw_arm_choose(struct hw_share *share)
 {
-	char quoted[300];
+	char quoted[200], reasons[sizeof(share->why)];
 
 	share->why[0] = '\0';
 	uint8_t first = choose(share, share->disk.root, add_why);
 
 	if (first == HW_WATCHER_NONE) {
-		hw_error("share %s: no watcher works for %s: %s", share->name,
+		memcpy(reasons, share->why, sizeof(reasons));
+		snprintf(share->why, sizeof(share->why), "no watcher can watch %s: %s",
 			 hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)),
-			 share->why);
+			 reasons);
 		return -ENODEV;
 	}
 	if (!share->why[0])
 		snprintf(share->why, sizeof(share->why), "%s",
-			 share->explicit_watcher ? "named by the user"
-						 : "the best that works here");
+			 share->explicit_watcher ? "as requested" : "best available");
 	share->disk.generations |= share->watchers[first].plugin->flags & HW_PLUGIN_SCANS;
 	for (uint32_t i = 0; i < share->disk.filesystem_count; i++)
 		share->disk.filesystems[i].watcher = HW_WATCHER_NONE;
 	return 0;
-}
-
-/* `next`: rank of the one that takes over. */
-static void complain(struct hw_share *share, struct hw_watcher *watcher, uint32_t dir, uint8_t next,
-		     const char *reason)
-{
-	char quoted[300];
-	size_t len = 0;
-	const char *path =
-		hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
-
-	if (watcher->complained)
-		return;
-	watcher->complained = true;
-	bool last = next >= share->order_count;
-
-	hw_warning("share %s: %s cannot watch %s: %s; %s%s", share->name, watcher->instance->name,
-		   hw_quote(quoted, sizeof(quoted), path ? path : "", len), reason,
-		   last ? "nobody watches it" : share->watchers[share->order[next]].instance->name,
-		   last ? "" : " takes over there");
 }
 
 /* The rank to begin with: what the filesystem allows and, below a directory that was given up, what
@@ -199,7 +180,7 @@ void hw_arm_note_top(struct hw_share *share, uint32_t dir)
 	if (watcher->top_count == watcher->top_room) {
 		hw_arm_compact_tops(watcher);
 		if (watcher->top_count >= watcher->top_room / 2 && grow_tops(watcher) < 0) {
-			hw_error("share %s: out of memory: receivers are told to rescan",
+			hw_error("share %s: out of memory; sending receivers a rescan",
 				 share->name);
 			hw_history_rescan(share, dir);
 			return;
@@ -273,9 +254,8 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 {
 	struct hw_entry *e = hw_tree_entry(&share->tree, dir);
 	hw_token token = hw_tree_token(&share->tree, dir);
-	uint8_t old = e->watcher;
-
-	uint8_t next;
+	struct hw_access_refusals refusals = { .len = 0 };
+	uint8_t old = e->watcher, next;
 
 	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i = next) {
 		struct hw_watcher *watcher = &share->watchers[share->order[i]];
@@ -292,6 +272,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			e->watcher = watcher->index;
 			watcher->directories++;
 			hw_arm_note_top(share, dir);
+			hw_access_log_refusals(&refusals, share, watcher);
 			return 0;
 		}
 		if (r == -EEXIST && is_left_over(share, dir))
@@ -299,10 +280,13 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 		if (r == -ENOENT)
 			return r;
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
-		complain(share, watcher, dir, next, reason_of(watcher, r));
+		/* That it cannot be read was logged. */
+		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))
+			hw_access_refused(&refusals, watcher, dir, r);
 		if (next < share->order_count)
 			share->watchers[share->order[next]].instance->reason[0] = '\0';
 	}
+	hw_access_log_refusals(&refusals, share, NULL);
 	/* While another watcher takes over, the one before may have it still, or take it again. */
 	if (old == HW_WATCHER_NONE && !share->scan.rearm)
 		hw_history_rescan(share, dir);

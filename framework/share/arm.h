@@ -6,8 +6,8 @@
 
 #include "share_private.h"
 
-/* Gives a directory of the tree to a watcher. dirfd: open on it, borrowed. 0; -ENOENT when it is
- * gone by now; -ENODEV when no watcher takes it (logged). `anew`: from the first candidate, else
+/* Gives a directory of the tree to a watcher. dirfd: open on it, borrowed. 0; -ENOENT when it no
+ * longer exists; -ENODEV when no watcher takes it (logged). `anew`: from the first candidate, else
  * from the one its parent has. */
 int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew);
 /* The directory leaves the tree, or the root is gone: its watcher and the open descriptors forget
@@ -23,7 +23,8 @@ int hw_arm_start_watcher(struct hw_watcher *watcher);
 typedef void hw_arm_refused_fn(void *arg, const struct hw_watcher *watcher, const char *reason);
 uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,
 		    void *arg);
-/* Picks the watcher of the root's filesystem and writes share->why. -ENODEV when there is none. */
+/* Picks the watcher of the root's filesystem and writes share->why; -ENODEV when there is none,
+ * with the reasons there. */
 int hw_arm_choose(struct hw_share *share);
 /* If this directory is the top of a subtree of its watcher, scans of the watcher begin there. Call
  * it after a move. */

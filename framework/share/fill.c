@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fill.h"
 
+#include "access.h"
 #include "arm.h"
 #include "hint.h"
 #include "scan.h"
@@ -188,49 +189,42 @@ static bool is_loop(struct hw_share *share, uint32_t dir)
 	return false;
 }
 
-static void log_dir(struct hw_share *share, uint32_t dir, const char *text, int error)
+static void log_loop(struct hw_share *share, uint32_t dir)
 {
-	char quoted[300];
-	size_t len = 0;
-	const char *path =
-		hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
+	struct hw_entry *e = entry_of(share, dir);
+	char quoted[600];
 
-	hw_warning("share %s: %s: %s%s%s", share->name,
-		   hw_quote(quoted, sizeof(quoted), path ? path : "", len), text, error ? ": " : "",
-		   error ? strerror(-error) : "");
+	if (!(e->flags & HW_ENTRY_LOOP))
+		hw_warning("share %s: not entering %s: it is a bind mount of a directory above it",
+			   share->name, hw_access_path(share, dir, quoted, sizeof(quoted)));
+	e->flags |= HW_ENTRY_LOOP;
 }
 
-/* Open for reading, armed; -errno when it cannot be listed, which was logged unless it is gone. */
+/* Open for reading, armed; -errno when it cannot be read, which was logged unless it is gone. */
 int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 {
 	int path_fd = hw_disk_dir(&share->disk, dir);
 
-	if (path_fd < 0)
+	if (path_fd < 0) {
+		hw_access_failed(share, dir, path_fd);
 		return path_fd == -ESTALE ? -ENOENT : path_fd;
+	}
 	if (dir != HW_ROOT && is_loop(share, dir)) {
-		if (!(entry_of(share, dir)->flags & HW_ENTRY_LOOP))
-			log_dir(share, dir, "is a directory above itself (bind mount): not entered",
-				0);
-		entry_of(share, dir)->flags |= HW_ENTRY_LOOP;
+		log_loop(share, dir);
 		return -ELOOP;
 	}
-	int r = hw_arm_dir(share, dir, path_fd, anew);
-
-	if (r < 0)
-		return r;
 	int fd = hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
 
-	if (fd >= 0) {
-		entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LOCKED;
-		return fd;
-	}
-	r = fd;
-	if (r == -ENOENT || hw_disk_is_short(r))
-		return r;
-	if (!(entry_of(share, dir)->flags & HW_ENTRY_LOCKED))
-		log_dir(share, dir, "cannot be listed, so what is in it is not known", r);
-	entry_of(share, dir)->flags |= HW_ENTRY_LOCKED;
-	return r;
+	if (fd >= 0)
+		hw_access_gained(share, dir);
+	else
+		hw_access_failed(share, dir, fd);
+	/* Also when it cannot be read: a watcher that scans tries again. */
+	int r = hw_arm_dir(share, dir, path_fd, anew);
+
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
 }
 
 static int64_t birth_of(int fd)
@@ -254,7 +248,10 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, int error)
 
 void hw_fill_cut_short(struct hw_share *share, uint32_t dir, int error)
 {
-	log_dir(share, dir, "could not be read to its end", error);
+	char quoted[600];
+
+	hw_warning("share %s: cannot read all of %s: %s; sending receivers a rescan", share->name,
+		   hw_access_path(share, dir, quoted, sizeof(quoted)), strerror(-error));
 	hw_history_rescan(share, dir);
 	share->lost_while_arming |= share->silent && error == -ENOMEM;
 }

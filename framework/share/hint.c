@@ -2,6 +2,7 @@
 /* What a watcher tells about a name, held against the tree and the disk: the events of one change,
  * at once. */
 #include "hint.h"
+#include "access.h"
 #include "arm.h"
 #include "fill.h"
 #include "history.h"
@@ -338,6 +339,8 @@ static void attributes(struct context *c)
 	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &c->stat);
 	bool told = is_attrib(e, &c->stat);
 
+	if (e->type == HW_TYPE_DIR && e->attr != c->stat.attr)
+		hw_access_changed(c->share, c->id);
 	hw_tree_update(&c->share->tree, c->id, &c->stat);
 	hw_history_siblings(c->share, c->id, &c->stat, true);
 	if (data)
@@ -396,6 +399,8 @@ static void self_attrib(struct hw_share *share)
 		return;
 	bool told = is_attrib_of_dir(e, &stat);
 
+	if (e->attr != stat.attr)
+		hw_access_changed(share, HW_ROOT);
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
 	if (told && !share->silent)
 		hw_history_attrib(share, HW_ROOT);

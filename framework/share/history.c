@@ -99,7 +99,7 @@ static bool is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind
 
 static void out_of_memory(struct hw_share *share)
 {
-	hw_error("share %s: out of memory for its tree: receivers are told to rescan", share->name);
+	hw_error("share %s: out of memory; sending receivers a rescan", share->name);
 	hw_history_rescan(share, HW_ROOT);
 }
 

@@ -351,7 +351,7 @@ void hw_observation_sort(struct hw_observation *o)
 
 static void give_up(struct hw_observation *o)
 {
-	hw_error("share %s: out of memory: receivers are told to rescan", o->share->name);
+	hw_error("share %s: out of memory; sending receivers a rescan", o->share->name);
 	hw_history_rescan(o->share, HW_ROOT);
 }
 
@@ -441,7 +441,8 @@ static void check_doubts(struct hw_share *share)
 	hw_suspects_clear(&share->suspects);
 	share->unsure.count = 0;
 	share->doubt_rounds = 0;
-	hw_debug("share %s: doubts do not end: comparing with the disk", share->name);
+	hw_debug("share %s: names still unverified after %u rounds; scanning", share->name,
+		 DOUBT_ROUNDS_MAX);
 	hw_scan_lost(share, HW_ROOT);
 }
 

@@ -2,6 +2,8 @@
 /* Data and attributes of the entries that an observation found to be the same inode as before. */
 #include "observe.h"
 
+#include "access.h"
+
 #include <stdlib.h>
 
 static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
@@ -108,6 +110,8 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 	uint32_t id = item->source ? item->source : item->entry;
 	bool first = mark_names(o, id, HW_MARK_UPDATED);
 
+	if (entry_of(o, id)->type == HW_TYPE_DIR && entry_of(o, id)->attr != item->stat.attr)
+		hw_access_changed(o->share, id);
 	hw_tree_update(&o->share->tree, id, &item->stat);
 	if (first)
 		hw_history_siblings(o->share, id, &item->stat, item->told);

@@ -77,7 +77,7 @@ static void push(struct hw_share *share, uint32_t id, uint64_t due_ns)
 	struct hw_quiet *quiet = &share->quiet;
 
 	if (make_room(share) < 0) {
-		hw_error("share %s: out of memory: a close_write is missing", share->name);
+		hw_error("share %s: out of memory; a close_write event is lost", share->name);
 		return;
 	}
 	quiet->ring[(quiet->head + quiet->count++) & (quiet->room - 1)] =

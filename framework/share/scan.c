@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scan.h"
 
+#include "access.h"
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
@@ -79,7 +80,7 @@ static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kin
 	struct hw_job *job = take_job(share);
 
 	if (!job) {
-		hw_error("share %s: out of memory: receivers are told to rescan", share->name);
+		hw_error("share %s: out of memory; sending receivers a rescan", share->name);
 		hw_history_rescan(share, dir);
 		if (fd >= 0)
 			close(fd);
@@ -352,6 +353,8 @@ static int open_known(struct hw_share *share, uint32_t dir)
 /* The descriptor to list, or -errno. */
 static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
+	bool locked;
+
 	if (job->fd >= 0 && job->kind == JOB_COMPARE)
 		share->scan.opened--;
 	if (!dir)
@@ -360,18 +363,26 @@ static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	if (job->fd >= 0)
 		return job->fd;
-	if (job->kind == JOB_FILL || share->scan.rearm ||
+	/* One that could not be read may be watched by the first watcher now. */
+	locked = entry_of(share, dir)->flags & HW_ENTRY_LOCKED;
+	if (job->kind == JOB_FILL || share->scan.rearm || locked ||
 	    entry_of(share, dir)->watcher == HW_WATCHER_NONE)
-		return hw_fill_open(share, dir, share->scan.rearm);
+		return hw_fill_open(share, dir, share->scan.rearm || locked);
 	return open_known(share, dir);
 }
 
 static void failed(struct hw_share *share, const struct hw_job *job, uint32_t dir, int error)
 {
+	char quoted[600];
+
 	if (dir && hw_disk_is_short(error)) {
-		hw_error("share %s: %s: receivers are told to rescan", share->name,
+		hw_error("share %s: cannot open directory %s: %s; sending receivers a rescan; "
+			 "raise the limit of open files (ulimit -n)",
+			 share->name, hw_access_path(share, dir, quoted, sizeof(quoted)),
 			 strerror(-error));
 		hw_history_rescan(share, dir);
+	} else if (dir) {
+		hw_access_failed(share, dir, error);
 	}
 	if (job->kind == JOB_FILL && dir)
 		hw_fill_failed(share, dir, error);

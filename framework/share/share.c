@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The life of a share: start, turns, settling, its root, its end. */
+#include "access.h"
 #include "arm.h"
 #include "barrier.h"
 #include "fill.h"
@@ -229,8 +230,8 @@ static void go_offline(struct hw_share *share)
 {
 	char quoted[300];
 
-	hw_warning("share %s: %s is gone: waiting for it to come back", share->name,
-		   hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
+	hw_warning("share %s: %s was deleted, moved or unmounted; waiting for it to reappear",
+		   share->name, hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	hw_settle_now(share);
 	hw_history_rescan(share, HW_ROOT);
 	forget_all(share, HW_ROOT);
@@ -297,15 +298,32 @@ static void begin_mounts(struct hw_share *share)
 
 /* ---- a root that comes back ---- */
 
+/* Once: it is tried again every interval. */
+static void log_root_error(struct hw_share *share, int error)
+{
+	char text[600];
+
+	if (error == share->root_error || error == -ENOENT)
+		return;
+	share->root_error = error;
+	hw_access_explain_root(share, error, text, sizeof(text));
+	hw_warning("share %s: %s", share->name, text);
+}
+
 static void come_back(struct hw_share *share)
 {
 	struct hw_stat stat;
 	char quoted[300];
+	int r = hw_disk_open_root(&share->disk, share->path);
 
-	if (hw_disk_open_root(&share->disk, share->path) < 0 ||
-	    hw_disk_stat_fd(&share->disk, share->disk.root, &stat) < 0)
+	if (r == 0)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	if (r < 0) {
+		log_root_error(share, r);
 		return;
-	hw_info("share %s: %s is back", share->name,
+	}
+	share->root_error = 0;
+	hw_info("share %s: %s has reappeared; scanning it", share->name,
 		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	begin_mounts(share);
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
@@ -402,7 +420,7 @@ static int init_filter(struct hw_share *share, const struct hw_share_config *con
 			       &reason);
 
 	if (r == -EINVAL)
-		hw_error("share %s: exclude = %s: %s", config->name,
+		hw_error("share %s: exclude: %s: %s", config->name,
 			 hw_quote(quoted, sizeof(quoted), config->excludes[bad],
 				  strlen(config->excludes[bad])),
 			 reason);
@@ -470,7 +488,10 @@ int hw_share_open(struct hw_share *share)
 {
 	int r = hw_disk_open_root(&share->disk, share->path);
 
-	return r == 0 ? hw_arm_choose(share) : r;
+	if (r == 0)
+		return hw_arm_choose(share);
+	hw_access_explain_root(share, r, share->why, sizeof(share->why));
+	return r;
 }
 
 int hw_share_start(struct hw_share *share)
@@ -487,10 +508,8 @@ int hw_share_start(struct hw_share *share)
 	share->begun_ns = hw_now_coarse_ns();
 	hw_timer_set(share->root_timer, share->interval_ns);
 	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
-	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE) {
-		hw_error("share %s: nobody can watch its root: see the warning above", share->name);
+	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE)
 		return -ENODEV;
-	}
 	hw_share_kick(share);
 	return 0;
 }

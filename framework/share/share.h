@@ -42,7 +42,8 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance);
 
 /* Starts to watch and to arm. Returns once the root is open; arming goes on in the loop until the
  * state is ONLINE. -ENOENT, -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it
- * (reasons logged). */
+ * : the
+ * status then says why, with the path and a remedy. */
 int hw_share_start(struct hw_share *share);
 void hw_share_destroy(struct hw_share *share); /* NULL is fine */
 

@@ -29,7 +29,8 @@ struct hw_watcher {
 	const struct hw_plugin *plugin; /* borrowed */
 	uint8_t index;
 	enum hw_watcher_state state;
-	bool complained; /* the reason why it gave a directory up was logged */
+	uint64_t complaints; /* a bit for each error, below 64, that was logged when it refused a
+				directory */
 	uint64_t directories; /* it watches */
 	hw_token *tops; /* owned: the tops of its subtrees, with some that are gone */
 	uint32_t top_count, top_room;
@@ -117,7 +118,7 @@ struct hw_share {
 	enum hw_share_state state;
 	bool silent; /* changes go into the tree and not into the journal */
 	uint64_t epoch;
-	char why[512];
+	char why[1024];
 
 	struct hw_tree tree;
 	struct hw_disk disk;
@@ -140,6 +141,7 @@ struct hw_share {
 	int64_t arrived_since_ns; /* the same of what is said to have arrived */
 	bool walking; /* directories are being listed */
 	bool lost_while_arming;
+	int root_error; /* why a root that reappeared cannot be opened, as it was logged */
 	int64_t begun_ns; /* CLOCK_REALTIME_COARSE when it started */
 	struct hw_timer *kick_timer; /* owned */
 	int64_t since_ns; /* same clock: what was born before was found by the last observation */

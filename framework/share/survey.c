@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "survey.h"
 
+#include "access.h"
 #include "arm.h"
 #include "mounts.h"
 
@@ -104,10 +105,13 @@ int hw_survey_share(struct hw_share *share, struct hw_survey *ret)
 
 	*ret = (struct hw_survey){ 0 };
 	r = hw_share_open(share);
-	if (r == 0)
-		r = hw_mounts_walk(share->path, on_mount, &s);
 	if (r < 0)
+		return r;
+	r = hw_mounts_walk(share->path, on_mount, &s);
+	if (r < 0) {
+		hw_access_explain_root(share, r, share->why, sizeof(share->why));
 		hw_survey_free(ret);
+	}
 	return r;
 }
 

@@ -33,7 +33,8 @@ struct hw_survey {
 /*
  * Surveys a share that was not started. Watchers are started for it, so they take the kernel
  * objects that a start would take, but for watches and marks. As hw_share_start(): -ENOENT,
- * -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it (reasons logged). -ENOMEM.
+ * -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it; the status says why.
+ * -ENOMEM.
  */
 int hw_survey_share(struct hw_share *share, struct hw_survey *ret);
 void hw_survey_free(struct hw_survey *survey);

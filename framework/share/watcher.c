@@ -115,7 +115,7 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 		share->lost_while_arming = true;
 		return;
 	}
-	hw_info("share %s: %s lost events: comparing with the disk", share->name,
+	hw_info("share %s: %s lost events; scanning for changes", share->name,
 		watcher->instance->name);
 	if (dir)
 		hw_scan_lost(share, dir);

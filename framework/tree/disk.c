@@ -274,6 +274,16 @@ int hw_disk_open_root(struct hw_disk *disk, const char *path)
 		close(fd);
 		return -error;
 	}
+	/* Reading its names is not enough: names below it are looked up. */
+	int path_fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (path_fd < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	close(path_fd);
 	hw_disk_close_root(disk);
 	disk->root = fd;
 	disk->root_dev = st.st_dev;

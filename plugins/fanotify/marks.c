@@ -130,18 +130,18 @@ int hw_group_create(const struct hw_host *host, void *ctx, bool unlimited_queue)
 	case EINVAL:
 		return host->fail(ctx, EINVAL,
 				  "this kernel does not report both ends of a rename; "
-				  "Linux 5.17 does");
+				  "fanotify needs Linux 5.17");
 	case ENOSYS:
 		return host->fail(ctx, ENOSYS, "this kernel is built without fanotify");
 	case EPERM:
 		return host->fail(ctx, EPERM, "%s needs CAP_SYS_ADMIN",
-				  unlimited_queue ? "unlimited_queue" : "fanotify here");
+				  unlimited_queue ? "unlimited_queue = yes" : "fanotify");
 	case EMFILE:
 		name = read_limit(&groups_limit, &groups);
 		return host->fail(ctx, EMFILE,
-				  "no more fanotify groups: %s is %" PRIu64
-				  " (raise it: sysctl %s=%" PRIu64
-				  "), or this process has all of its files open (ulimit -n)",
+				  "fanotify group limit reached; raise %s, now %" PRIu64
+				  " (sysctl %s=%" PRIu64
+				  "), or the limit of open files (ulimit -n)",
 				  name, groups, name, more_than(groups));
 	default:
 		return host->fail(ctx, errno, "fanotify_init: %s", strerror(errno));
@@ -180,12 +180,12 @@ const char *hw_mark_refusal(int error)
 	case -EPERM:
 		return "a filesystem mark needs CAP_SYS_ADMIN";
 	case -ENODEV:
-		return "this filesystem has no id, so it cannot be marked as a whole";
+		return "this filesystem has no ID, so that no mark can cover all of it";
 	case -EXDEV:
-		return "a subvolume cannot be marked as a whole";
+		return "no mark can cover all of a subvolume";
 	case -EOPNOTSUPP:
-		return "this filesystem has no file handles that can be opened, so it cannot be "
-		       "marked as a whole";
+		return "this filesystem's file handles cannot be opened, so that no mark can cover "
+		       "all of it";
 	default:
 		return NULL;
 	}
@@ -211,13 +211,13 @@ static int explain_mark(const struct hw_host *host, void *ctx, int error)
 	case ENOSPC:
 		name = read_limit(&marks_limit, &marks);
 		return host->fail(ctx, error,
-				  "no more fanotify marks: %s is %" PRIu64
-				  " for all programs of this user; raise it: sysctl %s=%" PRIu64,
+				  "fanotify mark limit reached; raise %s, now %" PRIu64
+				  " for all programs of this user (sysctl %s=%" PRIu64 ")",
 				  name, marks, name, more_than(marks));
 	case EACCES:
-		return host->fail(ctx, error, "a mark needs permission to read the directory");
+		return host->fail(ctx, error, "a mark needs read permission on the directory");
 	case ENOENT:
-		return host->fail(ctx, error, "the directory is gone");
+		return host->fail(ctx, error, "the directory no longer exists");
 	default:
 		return host->fail(ctx, error, "fanotify_mark: %s", strerror(-error));
 	}

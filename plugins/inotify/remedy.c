@@ -108,9 +108,9 @@ int hw_remedy_instance(const struct hw_host *host, void *ctx, int error)
 		return host->fail(ctx, error, "inotify_init1: %s", strerror(-error));
 	(void)getrlimit(RLIMIT_NOFILE, &files); /* cannot fail with these arguments */
 	return host->fail(ctx, error,
-			  "no more inotify instances: %s is %" PRIu64
-			  " (raise it: sysctl %s=%" PRIu64
-			  "), or this process has all of its %ju files open (ulimit -n)",
+			  "inotify instance limit reached; raise %s, now %" PRIu64
+			  " (sysctl %s=%" PRIu64
+			  "), or the limit of open files, now %ju (ulimit -n)",
 			  name, instances, name, more_than(instances), (uintmax_t)files.rlim_cur);
 }
 
@@ -123,16 +123,18 @@ int hw_remedy_watch(const struct hw_host *host, void *ctx, int error)
 	case ENOSPC:
 		name = read_limit(&watches_limit, &watches);
 		return host->fail(ctx, error,
-				  "no more inotify watches: %s is %" PRIu64
-				  " for all programs of this user; raise it: sysctl %s=%" PRIu64,
+				  "inotify watch limit reached; raise %s, now %" PRIu64
+				  " for all programs of this user (sysctl %s=%" PRIu64 ")",
 				  name, watches, name, more_than(watches));
 	case EACCES:
-		return host->fail(ctx, error, "a watch needs permission to read the directory");
+		return host->fail(ctx, error, "a watch needs read permission on the directory");
 	case EEXIST:
-		return host->fail(ctx, error,
-				  "this directory is watched already under another path");
+		return host->fail(
+			ctx, error,
+			"the directory is already watched under another path (bind mount)");
 	case ENOENT:
-		return host->fail(ctx, error, "the directory is gone, or /proc is not mounted");
+		return host->fail(ctx, error,
+				  "the directory no longer exists, or /proc is not mounted");
 	default:
 		return host->fail(ctx, error, "inotify_add_watch: %s", strerror(-error));
 	}

@@ -45,10 +45,9 @@ static void an_unreadable_directory_is_named_once_and_the_rest_is_watched(void *
 		world_write(world_path(f->root, "open/%u", i), "x");
 		fixture_expect_event(f, HW_CLOSE_WRITE, world_path(".", "open/%u", i) + 2);
 	}
-	/* Once by each: who cannot watch it, and that it cannot be listed. */
-	unsigned said = program_count(&f->program.err, "\"closed\"");
+	unsigned said = program_count(&f->program.err, "/closed\"");
 
-	if (said < 1 || said > 2)
+	if (said != 1)
 		fail_msg("\"closed\" is named %u times: %s", said, f->program.err.bytes);
 	assert_int_equal(fixture_end(f), 0);
 }
@@ -120,7 +119,7 @@ static void a_directory_mounted_below_itself_is_not_entered(void **state)
 	/* All that was told lies outside the loop. */
 	assert_int_equal(hw_model_entries(f->replay.told), 3);
 	assert_true(strstr(f->program.err.bytes, "\"a/b\"") != NULL);
-	assert_int_equal(program_count(&f->program.err, "not entered"), 1);
+	assert_int_equal(program_count(&f->program.err, "not entering"), 1);
 	assert_int_equal(fixture_end(f), 0);
 }
 
@@ -133,7 +132,7 @@ static void a_loop_that_is_mounted_while_running_is_not_entered(void **state)
 	world_mkdir(world_path(f->root, "a/b"));
 	fixture_watch(f, NULL, NULL);
 	world_bind(f->root, world_path(f->root, "a/b"));
-	program_await(&f->program, &f->program.err, "not entered");
+	program_await(&f->program, &f->program.err, "not entering");
 	world_write(world_path(f->root, "a/file"), "x");
 	fixture_expect_event(f, HW_CLOSE_WRITE, "a/file");
 	assert_int_equal(hw_model_entries(f->replay.told), 3);

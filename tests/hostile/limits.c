@@ -152,7 +152,7 @@ static void what_exceeds_inotify_watches_is_polled(void **state)
 
 	f->watcher = "inotify";
 	run_into_limit(f, &limit);
-	expect_told(f, "no more inotify watches", limit.value, "sysctl");
+	expect_told(f, "inotify watch limit reached", limit.value, "sysctl");
 	/* Where it could watch it still does. */
 	assert_non_null(strstr(f->program.err.bytes, "inotify watches \""));
 	assert_int_equal(fixture_end(f), 0);
@@ -165,7 +165,7 @@ static void without_inotify_instances_all_is_polled(void **state)
 
 	f->watcher = "inotify";
 	run_into_limit(f, &limit);
-	expect_told(f, "no more inotify instances", limit.value, "sysctl");
+	expect_told(f, "inotify instance limit reached", limit.value, "sysctl");
 	assert_non_null(strstr(f->program.err.bytes, "polling watches \""));
 	assert_int_equal(fixture_end(f), 0);
 }
@@ -188,7 +188,7 @@ static void what_exceeds_fanotify_marks_is_polled(void **state)
 
 	f->watcher = "fanotify";
 	run_into_limit(f, &limit);
-	expect_told(f, "no more fanotify marks", limit.value, "sysctl");
+	expect_told(f, "fanotify mark limit reached", limit.value, "sysctl");
 	assert_int_equal(fixture_end(f), 0);
 }
 
@@ -199,7 +199,7 @@ static void without_fanotify_groups_all_is_polled(void **state)
 
 	f->watcher = "fanotify";
 	run_into_limit(f, &limit);
-	expect_told(f, "no more fanotify groups", limit.value, "sysctl");
+	expect_told(f, "fanotify group limit reached", limit.value, "sysctl");
 	assert_int_equal(fixture_end(f), 0);
 }
 

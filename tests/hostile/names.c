@@ -240,9 +240,9 @@ static void messages_quote_the_names_they_are_about(void **state)
 	f->started = true;
 	program_await(&f->program, &f->program.err, " watches ");
 	assert_int_equal(rename(evil, world_path(f->dir, "away")), 0);
-	program_await(&f->program, &f->program.err, "is gone");
+	program_await(&f->program, &f->program.err, "waiting for it to reappear");
 	assert_int_equal(rename(world_path(f->dir, "away"), evil), 0);
-	program_await(&f->program, &f->program.err, "is back");
+	program_await(&f->program, &f->program.err, "has reappeared");
 	assert_int_equal(program_end(&f->program, SIGTERM), 0);
 	expect_clean(&f->program.err);
 	expect_clean(&f->program.out);
@@ -262,7 +262,7 @@ static void messages_quote_the_names_they_are_about(void **state)
 	program_await(&f->program, &f->program.err, "ready: ");
 	world_write(conf, "nonsense\x1b[31m");
 	assert_int_equal(kill(f->program.pid, SIGHUP), 0);
-	program_await(&f->program, &f->program.err, "not reloaded");
+	program_await(&f->program, &f->program.err, "cannot reload");
 	assert_int_equal(program_end(&f->program, SIGTERM), 0);
 	expect_clean(&f->program.err);
 	f->started = false;

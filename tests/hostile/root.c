@@ -154,7 +154,8 @@ static void a_root_that_is_deleted_and_made_again_is_told(void **state)
 	for (unsigned round = 0; round < 3; round++) {
 		assert_int_equal(hw_scratch_remove_at(AT_FDCWD, f->root), 0);
 		fixture_expect_event(f, HW_RESCAN, "");
-		program_await_count(&f->program, &f->program.err, "is gone", round + 1);
+		program_await_count(&f->program, &f->program.err, "waiting for it to reappear",
+				    round + 1);
 		world_mkdir(f->root);
 		populate(f, 10 + round, 30);
 		fixture_expect_equal(f);

@@ -136,7 +136,7 @@ static int queue_unprivileged(const struct fixture *f)
 		return 77;
 	if (rh_open(rh) || rh->plugin->start(rh->self) != -EPERM)
 		return 1;
-	if (!strstr(rh->reason, "unlimited_queue needs CAP_SYS_ADMIN"))
+	if (!strstr(rh->reason, "unlimited_queue = yes needs CAP_SYS_ADMIN"))
 		return 2;
 	rh->started = true;
 	rh_destroy(rh);
@@ -152,7 +152,7 @@ static int run_out_of_marks(const struct fixture *f)
 	rh = rh_start("fanotify", NULL, 0);
 	if (watch(rh, ROOT, f->root) || watch(rh, A, f->a))
 		return 1;
-	if (watch(rh, B, f->b) != -ENOSPC || !strstr(rh->reason, "user.max_fanotify_marks is 2"))
+	if (watch(rh, B, f->b) != -ENOSPC || !strstr(rh->reason, "user.max_fanotify_marks, now 2"))
 		return 2;
 	if (watch(rh, B, f->b) != -ENOSPC)
 		return 3;

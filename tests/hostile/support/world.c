@@ -131,7 +131,7 @@ bool world_has_watcher(const char *name, const char *dir)
 	PROGRAM_START(&p, NULL, NULL, HOSTWATCH, "watch", "--exit-after-idle", "1ms", "--watcher",
 		      name, plain);
 	bool has = program_end(&p, 0) == 3 && strstr(p.err.bytes, name) &&
-		   strstr(p.err.bytes, "named by the user");
+		   strstr(p.err.bytes, "as requested");
 
 	if (!has)
 		print_message("%s: %s", name, p.err.bytes);
