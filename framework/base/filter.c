@@ -153,11 +153,11 @@ static bool has_open_set(const char *p, const char *end)
 static const char *complaint(const char *text, size_t len)
 {
 	if (!len)
-		return "it is empty";
+		return "the pattern is empty";
 	if (len > HW_FILTER_PATTERN_MAX)
-		return "it is longer than 4096 bytes";
+		return "the pattern is longer than 4096 bytes";
 	if (has_open_set(text, text + len))
-		return "\"[\" has no \"]\": the byte itself is written \"\\[\"";
+		return "\"[\" without \"]\"; a literal bracket is written \"\\[\"";
 	return NULL;
 }
 

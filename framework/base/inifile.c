@@ -16,6 +16,7 @@
 struct parser {
 	FILE *file;
 	const char *name;
+	char text[QUOTED_MAX]; /* the line, quoted, when a setting is expected of it */
 	struct hw_errors *errors;
 	struct hw_ini *ini;
 	unsigned line;
@@ -31,6 +32,14 @@ static void mistake(struct parser *parser, const char *text)
 {
 	hw_errors_add(parser->errors, "%s:%u: %s", parser->name, parser->line, text);
 	parser->bad = true;
+}
+
+static void expected_pair(struct parser *parser)
+{
+	char text[QUOTED_MAX + 40];
+
+	(void)snprintf(text, sizeof(text), "expected KEY = VALUE, got %s", parser->text);
+	mistake(parser, text);
 }
 
 /* ---- sections ---- */
@@ -83,12 +92,12 @@ static void begin_section(struct parser *parser, const char *text)
 	parser->in_section = true;
 	parser->skip = true;
 	if (kind_len == 0 || *end != ']' || !is_line_end(end + 1)) {
-		mistake(parser, "a section is written [kind] or [kind name], "
-				"names of letters, digits, '.', '_' and '-'");
+		mistake(parser, "malformed section header; expected [KIND] or [KIND NAME], with "
+				"letters, digits, '.', '_' and '-' in the name");
 		return;
 	}
 	if (kind_len > HW_INI_NAME_MAX || name_len > HW_INI_NAME_MAX) {
-		mistake(parser, "a section's name has at most 64 characters");
+		mistake(parser, "section name longer than 64 characters");
 		return;
 	}
 	if (parser->ini->count == HW_INI_SECTIONS_MAX) {
@@ -104,7 +113,7 @@ static void begin_section(struct parser *parser, const char *text)
 static void end_line(struct parser *parser)
 {
 	if (parser->expects_pair)
-		mistake(parser, "expected key = value");
+		expected_pair(parser);
 	parser->expects_pair = false;
 }
 
@@ -134,11 +143,16 @@ static ssize_t get_line(struct parser *parser, char *line, size_t room, bool *re
 static void look_at_line(struct parser *parser, const char *line)
 {
 	const char *text = skip_space(line);
+	size_t len = strlen(text);
 
-	if (*text == '[')
+	if (*text == '[') {
 		begin_section(parser, text + 1);
-	else
-		parser->expects_pair = !is_line_end(text);
+		return;
+	}
+	parser->expects_pair = !is_line_end(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		len--;
+	hw_quote(parser->text, sizeof(parser->text), text, len);
 }
 
 /* The reader of ini_parse_stream(): the contract of fgets(). */
@@ -159,7 +173,8 @@ static char *read_line(char *str, int num, void *stream)
 		return NULL;
 	parser->line++;
 	if ((size_t)len > room || has_nul) {
-		mistake(parser, has_nul ? "has a NUL byte" : "the line is too long");
+		mistake(parser,
+			has_nul ? "line contains a NUL byte" : "line longer than 4096 bytes");
 		len = 0; /* an empty line, so that the rest is checked too */
 	}
 	str[len] = '\0';
@@ -206,9 +221,9 @@ static int handle_pair(void *user, const char *ini_section, const char *key, con
 	if (parser->error < 0)
 		return 1;
 	if (*key == '\0' || !value)
-		mistake(parser, "expected key = value");
+		expected_pair(parser);
 	else if (!parser->in_section)
-		mistake(parser, "stands before the first section");
+		mistake(parser, "setting before the first section header");
 	else if (!parser->skip)
 		parser->error =
 			add_setting(&ini->sections[ini->count - 1], key, value, parser->line);
@@ -234,9 +249,9 @@ int hw_ini_read(FILE *file, const char *name, struct hw_errors *errors, struct h
 	if (r == -2)
 		parser.error = -ENOMEM;
 	if (parser.error == -EFBIG)
-		mistake(&parser, "the file is larger than 1 MiB");
+		mistake(&parser, "file is larger than 1 MiB");
 	else if (parser.error < 0)
-		hw_errors_add(errors, "%s: %s", parser.name, strerror(-parser.error));
+		hw_errors_add(errors, "cannot read %s: %s", parser.name, strerror(-parser.error));
 	if (parser.error < 0 && parser.error != -EFBIG)
 		return parser.error;
 	return parser.bad ? -EINVAL : 0;

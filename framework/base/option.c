@@ -288,15 +288,15 @@ static const char *option_fault(const struct hw_option *option, size_t instance_
 	size_t width;
 
 	if (option->type == 0 || option->type >= TYPE_END)
-		return "has a type that this host does not know";
+		return "has an unknown type";
 	width = types[option->type].width;
 	if (option->offset % width != 0 || option->offset > instance_size ||
 	    instance_size - option->offset < width)
-		return "lies outside the instance or is misaligned";
+		return "has an offset that is misaligned or outside the instance";
 	if ((option->flags & ~(HW_OPTION_REQUIRED | HW_OPTION_SHARE)) || option->reserved)
-		return "has flags that this host does not know";
+		return "has unknown flags";
 	if ((option->flags & HW_OPTION_SHARE) && option->type != HW_OPTION_STRING)
-		return "names a share and is not a string";
+		return "names a share but is not a string";
 	if (!option->help)
 		return "has no help";
 	if (option->type == HW_OPTION_ENUM && (!option->choices || !*option->choices))
@@ -304,7 +304,7 @@ static const char *option_fault(const struct hw_option *option, size_t instance_
 	if (option->min > option->max)
 		return "has an empty range";
 	if ((option->flags & HW_OPTION_REQUIRED) && option->value)
-		return "is required and has a default";
+		return "is required but has a default";
 	if (option->value && hw_option_parse(option, option->value, &ignored, why) < 0)
 		return "has a default that it does not accept";
 	return NULL;
@@ -314,7 +314,8 @@ int hw_option_check_table(const struct hw_option_table *table, size_t instance_s
 			  char why[HW_OPTION_TEXT_MAX])
 {
 	if (table->count > OPTION_COUNT_MAX || (table->count && !table->options)) {
-		(void)snprintf(why, HW_OPTION_TEXT_MAX, "it has %zu options", table->count);
+		(void)snprintf(why, HW_OPTION_TEXT_MAX, "invalid option table of %zu options",
+			       table->count);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < table->count; i++) {
@@ -323,14 +324,13 @@ int hw_option_check_table(const struct hw_option_table *table, size_t instance_s
 		const char *fault;
 
 		if (!option || !key_is_sound(option->key)) {
-			(void)snprintf(why, HW_OPTION_TEXT_MAX, "option %zu has no sound key", i);
+			(void)snprintf(why, HW_OPTION_TEXT_MAX, "option %zu has no valid key", i);
 			return -EINVAL;
 		}
-		fault = hw_option_find(&before, option->key) ? "stands twice"
+		fault = hw_option_find(&before, option->key) ? "is defined twice"
 							     : option_fault(option, instance_size);
 		if (fault) {
-			(void)snprintf(why, HW_OPTION_TEXT_MAX, "its option %s %s", option->key,
-				       fault);
+			(void)snprintf(why, HW_OPTION_TEXT_MAX, "option %s %s", option->key, fault);
 			return -EINVAL;
 		}
 	}
@@ -392,11 +392,11 @@ static void apply_setting(struct apply *apply, const struct hw_option *option,
 	uint64_t number = 0;
 
 	if (further && option->type != HW_OPTION_LIST) {
-		tell(apply, setting, option->key, "given twice");
+		tell(apply, setting, option->key, "set more than once");
 		return;
 	}
 	if ((option->flags & HW_OPTION_REQUIRED) && !*setting->value) {
-		tell(apply, setting, option->key, "is empty");
+		tell(apply, setting, option->key, "must not be empty");
 		return;
 	}
 	if (hw_option_parse(option, setting->value, &number, why) < 0)
@@ -423,7 +423,7 @@ static void apply_option(struct apply *apply, const struct hw_option *option)
 	if (option->value)
 		apply_setting(apply, option, &by_default, false);
 	else if (option->flags & HW_OPTION_REQUIRED)
-		tell(apply, NULL, option->key, "must be given");
+		tell(apply, NULL, option->key, "required, but not set");
 }
 
 static void tell_unknown(struct apply *apply)

@@ -10,16 +10,17 @@
 
 static const struct hw_option *const global_options[] = {
 	&(const struct hw_option)HW_OPT_STRING("plugin_path", struct hw_config, plugin_path, NULL,
-					       "Directories with plugins, separated by colons, "
-					       "searched before the installed ones"),
+					       "Plugin directories, separated by colons, searched "
+					       "before the installed ones"),
 	&(const struct hw_option)HW_OPT_STRING("control", struct hw_config, control, NULL,
-					       "Path of the socket for hostwatch status, switch, "
-					       "sync and reload; empty for none; a relative one "
-					       "is below /run/hostwatch, of an ordinary user "
-					       "$XDG_RUNTIME_DIR/hostwatch. Default: control.sock"),
+					       "Path of the control socket, for hostwatch status, "
+					       "switch, sync and reload; empty for none. A "
+					       "relative path is below /run/hostwatch, or below "
+					       "$XDG_RUNTIME_DIR/hostwatch for an ordinary user. "
+					       "Default: control.sock"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
 					     "error|warning|info|debug",
-					     "Messages above this level are dropped"),
+					     "Most verbose level that is logged"),
 };
 const struct hw_option_table hw_config_global_options = {
 	global_options,
@@ -122,19 +123,24 @@ static bool check_section(struct hw_config_checker *checker, size_t index)
 		const char *meant = hw_suggest(section->kind, kinds, KIND_END);
 
 		hw_config_mistake(checker, section->line, "unknown section [%s]%s%s%s",
-				  section->kind, meant ? ", did you mean [" : "",
-				  meant ? meant : "", meant ? "]?" : "");
+				  section->kind, meant ? ", did you mean [" : "; expected ",
+				  meant ? meant
+					: "[hostwatch], [share NAME], [watcher NAME] or "
+					  "[sink NAME]",
+				  meant ? "]?" : "");
 		return false;
 	}
 	if (kind == KIND_GLOBAL ? *section->name : !*section->name) {
 		hw_config_mistake(checker, section->line,
-				  kind == KIND_GLOBAL ? "[%s] takes no name" : "[%s] needs a name",
-				  section->kind);
+				  kind == KIND_GLOBAL ? "section [%s] takes no name"
+						      : "section [%s] needs a name: [%s NAME]",
+				  section->kind, section->kind);
 		return false;
 	}
 	first = find_before(ini, index);
 	if (first) {
-		hw_config_mistake(checker, section->line, "[%s%s%s] stands in line %u already",
+		hw_config_mistake(checker, section->line,
+				  "duplicate section [%s%s%s], first defined on line %u",
 				  section->kind, *section->name ? " " : "", section->name,
 				  first->line);
 		return false;
@@ -224,7 +230,7 @@ static int check(struct hw_config_checker *checker)
 	if (r == 0 && checker->error == 0 && checker->rehearsal)
 		r = checker->rehearsal->run(checker->rehearsal->arg, config, checker->errors);
 	if (r == 0 && config->share_count == 0 && checker->errors->total == 0)
-		hw_config_mistake(checker, 1, "no [share NAME]: there is nothing to watch");
+		hw_config_mistake(checker, 1, "no [share NAME] section: there is nothing to watch");
 	return r < 0 ? r : checker->error;
 }
 
@@ -249,7 +255,7 @@ int hw_config_load(const char *file, const struct hw_config_rehearsal *rehearsal
 	stream = config->file ? fopen(file, "re") : NULL;
 	if (!stream) {
 		r = config->file ? -errno : -ENOMEM;
-		hw_errors_add(errors, "%s: %s",
+		hw_errors_add(errors, "cannot open %s: %s",
 			      hw_quote(quoted, sizeof(quoted), file, strlen(file)), strerror(-r));
 		hw_config_free(config);
 		return r;

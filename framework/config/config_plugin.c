@@ -68,10 +68,10 @@ static void check_our_keys(struct hw_config_checker *checker, const struct hw_in
 		if (!is_our_key(key, kind))
 			continue;
 		if (!*section->settings[i].value)
-			hw_config_mistake(checker, section->lines[i], "[%s] %s: is empty",
+			hw_config_mistake(checker, section->lines[i], "[%s] %s: must not be empty",
 					  checker->section, key);
 		if (hw_config_line_of(section, key) != section->lines[i])
-			hw_config_mistake(checker, section->lines[i], "[%s] %s: given twice",
+			hw_config_mistake(checker, section->lines[i], "[%s] %s: set more than once",
 					  checker->section, key);
 	}
 }

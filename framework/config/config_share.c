@@ -23,23 +23,25 @@ static const struct hw_option required_path = {
 };
 static const struct hw_option *const share_options[] = {
 	&required_path,
-	&(const struct hw_option)HW_OPT_STRING("watcher", struct hw_config_share, watcher, "auto",
-					       "auto, or watchers separated by commas, best first"),
+	&(const struct hw_option)
+		HW_OPT_STRING("watcher", struct hw_config_share, watcher, "auto",
+			      "auto, or watchers separated by commas, the preferred one first"),
 	&(const struct hw_option)HW_OPT_DURATION(
 		"interval", struct hw_config_share, interval_ns, "1s", 10 * HW_MS, HOUR,
-		"Quiet time after which a file counts as closed where no close is reported, "
-		"and how often polling looks"),
+		"Polling interval, and how long a file must be idle before close_write is sent "
+		"where the kernel does not report the close"),
 	&(const struct hw_option)HW_OPT_DURATION(
 		"settle", struct hw_config_share, settle_ns, "0ms", 0, HOUR,
-		"Hold events for this long and tell their net effect; 0ms tells them at once"),
+		"Hold events until nothing changed for this long and send their net effect; 0ms "
+		"sends them at once"),
 	&(const struct hw_option)HW_OPT_DURATION(
 		"settle_max", struct hw_config_share, settle_max_ns, "0ms", 0, 24 * HOUR,
-		"Longest hold under steady change; 0ms means ten times settle"),
+		"Longest time events are held under steady change; 0ms means ten times settle"),
 	&(const struct hw_option)HW_OPT_LIST("exclude", struct hw_config_share, exclude,
-					     "Pattern of names to leave out, as in .gitignore"),
-	&(const struct hw_option)HW_OPT_SIZE("journal", struct hw_config_share, journal_bytes,
-					     "16M", HW_JOURNAL_MIN, UINT64_C(4) << 30,
-					     "Memory for events that slow receivers have not read"),
+					     "Pattern of names to exclude, as in .gitignore"),
+	&(const struct hw_option)HW_OPT_SIZE(
+		"journal", struct hw_config_share, journal_bytes, "16M", HW_JOURNAL_MIN,
+		UINT64_C(4) << 30, "Memory for events that slow receivers have not read yet"),
 };
 const struct hw_option_table hw_config_share_options = {
 	share_options,
@@ -56,13 +58,15 @@ static void add_watcher(struct hw_config_checker *checker, struct hw_config_shar
 	for (size_t i = 0; i < share->watcher_count; i++) {
 		if (share->watchers[i] == index) {
 			hw_config_mistake(checker, share->watcher_line,
-					  "[%s] watcher: %s stands twice", checker->section, name);
+					  "[%s] watcher: %s is listed twice", checker->section,
+					  name);
 			return;
 		}
 	}
 	if (share->watcher_count == HW_CONFIG_WATCHERS_MAX)
-		hw_config_mistake(checker, share->watcher_line, "[%s] watcher: more than %u",
-				  checker->section, HW_CONFIG_WATCHERS_MAX);
+		hw_config_mistake(checker, share->watcher_line,
+				  "[%s] watcher: more than %u watchers", checker->section,
+				  HW_CONFIG_WATCHERS_MAX);
 	else
 		share->watchers[share->watcher_count++] = index;
 }
@@ -96,7 +100,8 @@ static void read_watchers(struct hw_config_checker *checker, struct hw_config_sh
 	if (share->watcher_count == 0 && checker->errors->total == told)
 		hw_config_mistake(checker, share->watcher_line, "[%s] watcher: %s",
 				  checker->section,
-				  share->automatic ? "no watcher plugin is installed" : "is empty");
+				  share->automatic ? "no watcher plugin is installed"
+						   : "must not be empty");
 }
 
 static void check_path(struct hw_config_checker *checker, const struct hw_config_share *share)
@@ -106,11 +111,12 @@ static void check_path(struct hw_config_checker *checker, const struct hw_config
 
 	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
 	if (share->path[0] != '/')
-		hw_config_mistake(checker, share->path_line, "[%s] path: %s is not absolute",
-				  checker->section, quoted);
+		hw_config_mistake(checker, share->path_line,
+				  "[%s] path: %s is not an absolute path", checker->section,
+				  quoted);
 	else if (stat(share->path, &st) < 0)
-		hw_config_mistake(checker, share->path_line, "[%s] path: %s: %s", checker->section,
-				  quoted, strerror(errno));
+		hw_config_mistake(checker, share->path_line, "[%s] path: cannot access %s: %s",
+				  checker->section, quoted, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
 		hw_config_mistake(checker, share->path_line, "[%s] path: %s is not a directory",
 				  checker->section, quoted);
@@ -131,7 +137,7 @@ static void check_interval(struct hw_config_checker *checker, struct hw_config_s
 
 		if (option && hw_option_parse(option, share->interval, &ignored, why) < 0)
 			hw_config_mistake(checker, share->interval_line,
-					  "[%s] interval: for %s, %s", checker->section,
+					  "[%s] interval: watcher %s: %s", checker->section,
 					  watcher->name, why);
 	}
 	if (checker->errors->total > told)
@@ -293,5 +299,6 @@ void hw_config_read_share(struct hw_config_checker *checker, const struct hw_ini
 	check_interval(checker, share);
 	if (share->settle_max_ns && share->settle_max_ns < share->settle_ns)
 		hw_config_mistake(checker, share->settle_max_line,
-				  "[%s] settle_max: is shorter than settle", checker->section);
+				  "[%s] settle_max: must not be shorter than settle",
+				  checker->section);
 }

@@ -89,7 +89,7 @@ static void go_back(struct hw_core *core)
 
 	hw_core_restore(core, &errors);
 	if (errors.total) {
-		hw_error("some of the old configuration does not start again either:");
+		hw_error("cannot restore all of the previous configuration:");
 		hw_errors_log(&errors);
 	}
 	hw_errors_free(&errors);
@@ -121,14 +121,14 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 		core->config = r < 0 ? core->config : config;
 	}
 	if (r < 0) {
-		hw_error("%s: not reloaded, %s:",
+		hw_error("cannot reload %s; the previous configuration %s:",
 			 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)),
-			 core->interrupted ? "what was ended for it is started again"
-					   : "what ran goes on");
+			 core->interrupted ? "was restarted" : "stays in effect");
 		hw_errors_log(errors);
 	} else {
 		hw_log_set_level((enum hw_log_level)core->config->log_level);
-		hw_info("reloaded: %zu shares, %zu sinks", core->share_count, core->sink_count);
+		hw_info("configuration reloaded: %zu shares, %zu sinks", core->share_count,
+			core->sink_count);
 	}
 	hw_core_announce(core);
 	return r;

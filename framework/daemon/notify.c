@@ -44,7 +44,8 @@ static void notify(const char *state)
 	int r = send_state(state);
 
 	if (r < 0)
-		hw_warning("service manager not told %s: %s", state, strerror(-r));
+		hw_warning("cannot send %.*s to the service manager: %s", (int)strcspn(state, "\n"),
+			   state, strerror(-r));
 }
 
 void hw_notify_ready(void)

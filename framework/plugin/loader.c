@@ -151,7 +151,7 @@ static int load_path(struct hw_loader *loader, const char *path, struct hw_error
 		return 0;
 	}
 	if (loader->module_count == HW_LOADER_MODULES_MAX) {
-		hw_errors_add(errors, "more than %u plugins", HW_LOADER_MODULES_MAX);
+		hw_errors_add(errors, "more than %u plugins are loaded", HW_LOADER_MODULES_MAX);
 		return -E2BIG;
 	}
 	r = hw_module_load(path, errors, &module);
@@ -179,7 +179,7 @@ static int load_named(struct hw_loader *loader, const char *dir, const char *nam
 	}
 	r = load_path(loader, path, errors, &module);
 	if (r == 0 && strcmp(module->plugin.name, name) != 0) {
-		hw_errors_add(errors, "%s: calls itself %s: rename the file",
+		hw_errors_add(errors, "%s: the name in the plugin is %s; rename the file to match",
 			      hw_quote(quoted, sizeof(quoted), path, strlen(path)),
 			      module->plugin.name);
 		r = -EINVAL;
@@ -223,11 +223,11 @@ static int tell_missing(struct hw_loader *loader, uint32_t kind, const char *nam
 						  strlen(loader->dirs[i])));
 	hw_quote(quoted, sizeof(quoted), name, strlen(name));
 	if (meant)
-		hw_errors_add(errors, "no %s %s, did you mean \"%s\"?", kind_word(kind), quoted,
-			      meant);
+		hw_errors_add(errors, "no %s named %s, did you mean \"%s\"?", kind_word(kind),
+			      quoted, meant);
 	else
-		hw_errors_add(errors, "no %s %s in %s", kind_word(kind), quoted,
-			      *dirs ? dirs : "any directory");
+		hw_errors_add(errors, "no %s named %s in %s", kind_word(kind), quoted,
+			      *dirs ? dirs : "the plugin directories");
 	return -ENOENT;
 }
 
@@ -238,7 +238,7 @@ static int check_kind(const struct hw_module *module, uint32_t kind, const char 
 
 	if (!kind || module->plugin.kind == kind)
 		return 0;
-	hw_errors_add(errors, "%s is a %s, not a %s",
+	hw_errors_add(errors, "plugin %s is a %s, not a %s",
 		      hw_quote(quoted, sizeof(quoted), name, strlen(name)),
 		      hw_plugin_kind_name(module->plugin.kind), hw_plugin_kind_name(kind));
 	return -EINVAL;

@@ -52,13 +52,15 @@ static int check_owner(const char *path, struct hw_errors *errors)
 	if (stat(path, &st) < 0)
 		return refuse(errors, path, -errno, "%s", strerror(errno));
 	if (st.st_uid != 0)
-		return refuse(errors, path, -EPERM,
-			      "belongs to uid %u, not loaded as root: `chown root` it",
-			      (unsigned)st.st_uid);
+		return refuse(
+			errors, path, -EPERM,
+			"owned by uid %u; root loads only plugins that root owns (chown root)",
+			(unsigned)st.st_uid);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(errors, path, -EPERM,
-			      "is writable by %s, not loaded as root: `chmod go-w` it",
-			      st.st_mode & S_IWOTH ? "everybody" : "its group");
+			      "writable by %s; root loads only plugins that nobody else can write "
+			      "(chmod go-w)",
+			      st.st_mode & S_IWOTH ? "everyone" : "its group");
 	return 0;
 }
 
@@ -124,9 +126,9 @@ static int check_file(const char *path, struct hw_errors *errors)
 	if (fstat(fd, &st) < 0)
 		r = refuse(errors, path, -errno, "%s", strerror(errno));
 	else if (!S_ISREG(st.st_mode))
-		r = refuse(errors, path, -ENOEXEC, "is not a file");
+		r = refuse(errors, path, -ENOEXEC, "not a regular file");
 	else if (check_segments(fd, (uint64_t)st.st_size) < 0)
-		r = refuse(errors, path, -ENOEXEC, "is not a shared object, or is truncated");
+		r = refuse(errors, path, -ENOEXEC, "not a shared object, or truncated");
 	else
 		r = 0;
 	(void)close(fd); /* read only */
@@ -158,22 +160,22 @@ static int check_stamp(const struct hw_plugin *plugin, size_t symbol_size, const
 	const size_t known = sizeof(*plugin);
 
 	if (symbol_size < offsetof(struct hw_plugin, kind) || plugin->magic != HW_PLUGIN_MAGIC)
-		return refuse(errors, path, -ENOEXEC, "its %s is not a plugin header",
+		return refuse(errors, path, -ENOEXEC, "symbol %s is not a plugin header",
 			      HW_PLUGIN_SYMBOL);
 	if (plugin->abi_major != HW_ABI_MAJOR)
 		return refuse(errors, path, -ENOEXEC,
-			      "is built for plugin ABI %u, this is %u: rebuild it",
+			      "built for plugin ABI %u, but this is ABI %u; rebuild the plugin",
 			      plugin->abi_major, HW_ABI_MAJOR);
 	if (plugin->struct_size < PLUGIN_SIZE_MIN || plugin->struct_size > PLUGIN_SIZE_MAX ||
 	    plugin->struct_size > symbol_size)
-		return refuse(errors, path, -ENOEXEC,
-			      "its header claims %u bytes, which is not possible",
+		return refuse(errors, path, -ENOEXEC, "invalid header size of %u bytes",
 			      plugin->struct_size);
 	if (plugin->struct_size > known &&
 	    !is_zero((const char *)plugin + known, plugin->struct_size - known))
-		return refuse(errors, path, -ENOEXEC,
-			      "is built for a newer ABI (%u.%u, this is %u.%u): update hostwatch",
-			      plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
+		return refuse(
+			errors, path, -ENOEXEC,
+			"built for the newer ABI %u.%u, but this is ABI %u.%u; update hostwatch",
+			plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
 	return 0;
 }
 
@@ -183,21 +185,21 @@ static int check_header(const struct hw_plugin *plugin, const char *path, struct
 	char why[HW_OPTION_TEXT_MAX];
 
 	if (plugin->kind != HW_PLUGIN_WATCHER && plugin->kind != HW_PLUGIN_SINK)
-		return refuse(errors, path, -EINVAL, "is of a kind that this host does not know");
+		return refuse(errors, path, -EINVAL, "neither a watcher nor a sink");
 	if (plugin->flags & ~(HW_PLUGIN_ORDERED | HW_PLUGIN_SCANS))
-		return refuse(errors, path, -EINVAL, "has flags that this host does not know");
+		return refuse(errors, path, -EINVAL, "unknown flags in the header");
 	if (!name_is_sound(plugin->name))
-		return refuse(errors, path, -EINVAL, "has no sound name ([a-z0-9-], 1 to 31)");
+		return refuse(errors, path, -EINVAL,
+			      "invalid plugin name; expected 1 to 31 of [a-z0-9-]");
 	if (!plugin->version || !plugin->summary)
-		return refuse(errors, path, -EINVAL, "has no version or no summary");
+		return refuse(errors, path, -EINVAL, "no version or no summary in the header");
 	if (plugin->instance_size == 0 || plugin->instance_size > INSTANCE_SIZE_MAX)
-		return refuse(errors, path, -EINVAL, "its instance has %u bytes (1 to %u)",
+		return refuse(errors, path, -EINVAL, "instance_size is %u; expected 1 to %u",
 			      plugin->instance_size, INSTANCE_SIZE_MAX);
 	if (plugin->kind == HW_PLUGIN_WATCHER && (!plugin->watch_dir || !plugin->forget_dir))
-		return refuse(errors, path, -EINVAL,
-			      "is a watcher without watch_dir or forget_dir");
+		return refuse(errors, path, -EINVAL, "a watcher needs watch_dir and forget_dir");
 	if (plugin->kind == HW_PLUGIN_SINK && !plugin->ready)
-		return refuse(errors, path, -EINVAL, "is a sink without ready");
+		return refuse(errors, path, -EINVAL, "a sink needs ready");
 	if (hw_option_check_table(&table, plugin->instance_size, why) < 0)
 		return refuse(errors, path, -EINVAL, "%s", why);
 	return 0;
@@ -275,11 +277,10 @@ static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_plu
 		return refuse(errors, path, -ENOEXEC, "%s", dlerror());
 	plugin = dlsym(handle, HW_PLUGIN_SYMBOL);
 	if (!plugin)
-		return refuse(errors, path, -ENOEXEC, "is no plugin: it has no symbol %s",
+		return refuse(errors, path, -ENOEXEC, "not a hostwatch plugin: no symbol %s",
 			      HW_PLUGIN_SYMBOL);
 	if (!dladdr1(plugin, &info, &extra, RTLD_DL_SYMENT) || !extra)
-		return refuse(errors, path, -ENOEXEC, "its symbol %s has no size",
-			      HW_PLUGIN_SYMBOL);
+		return refuse(errors, path, -ENOEXEC, "symbol %s has no size", HW_PLUGIN_SYMBOL);
 	symbol = extra;
 	r = check_stamp(plugin, symbol->st_size, path, errors);
 	if (r < 0)

@@ -442,7 +442,7 @@ test_the_log_level_of_the_command_line_holds() {
 	configure
 	log_at_level debug
 	equal 2 "$(grep -c 'debug: reading the configuration' err)"
-	equal 1 "$(grep -c 'hostwatchd: reloaded: ' err)"
+	equal 1 "$(grep -c 'hostwatchd: configuration reloaded: ' err)"
 }
 
 test_mistakes_keep_it_from_starting() {

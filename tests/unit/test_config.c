@@ -185,14 +185,15 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 	       "address = a\n"
 	       "adress = b\n"
 	       "shares = one, three\n",
-	       "1: stands before the first section",
+	       "1: setting before the first section header",
 	       "3: [hostwatch] log_level: \"loud\" is not one of error, warning, info, debug",
-	       "4: [share one] path: must be given",
+	       "4: [share one] path: required, but not set",
 	       "5: [share one] unknown key \"pahth\", did you mean \"path\"?",
 	       "9: [share two] interval: \"soon\" is not a duration (like 50ms, 1s or 2m)",
-	       "10: expected key = value", "11: [share two] stands in line 7 already",
+	       "10: expected KEY = VALUE, got \"no equals sign\"",
+	       "11: duplicate section [share two], first defined on line 7",
 	       "13: unknown section [shares], did you mean [share]?",
-	       "15: [sink s] address: must be given",
+	       "15: [sink s] address: required, but not set",
 	       "20: [sink t] unknown key \"adress\", did you mean \"address\"?",
 	       "21: [sink t] shares: there is no share \"three\"; the shares are: one, two");
 }
@@ -211,29 +212,30 @@ static void sections_are_written_one_way(void **state)
 	       "[share ok] # with a comment\n"
 	       "path = /tmp\n"
 	       "watcher = null\n",
-	       "1: [hostwatch] takes no name", "2: [share] needs a name",
-	       "3: a section is written [kind] or [kind name], names of letters, digits, '.', '_' "
-	       "and '-'",
-	       "5: a section is written [kind] or [kind name], names of letters, digits, '.', '_' "
-	       "and '-'",
-	       "6: a section is written [kind] or [kind name], names of letters, digits, '.', '_' "
-	       "and '-'",
-	       "7: a section is written [kind] or [kind name], names of letters, digits, '.', '_' "
-	       "and '-'",
-	       "8: a section is written [kind] or [kind name], names of letters, digits, '.', '_' "
-	       "and '-'");
+	       "1: section [hostwatch] takes no name",
+	       "2: section [share] needs a name: [share NAME]",
+	       "3: malformed section header; expected [KIND] or [KIND NAME], with letters, digits, "
+	       "'.', '_' and '-' in the name",
+	       "5: malformed section header; expected [KIND] or [KIND NAME], with letters, digits, "
+	       "'.', '_' and '-' in the name",
+	       "6: malformed section header; expected [KIND] or [KIND NAME], with letters, digits, "
+	       "'.', '_' and '-' in the name",
+	       "7: malformed section header; expected [KIND] or [KIND NAME], with letters, digits, "
+	       "'.', '_' and '-' in the name",
+	       "8: malformed section header; expected [KIND] or [KIND NAME], with letters, digits, "
+	       "'.', '_' and '-' in the name");
 }
 
 static void an_empty_section_is_seen(void **state)
 {
-	REFUSE(*state, "[share a]\n[sink b]\n", "1: [share a] path: must be given",
-	       "2: [sink b] no sink \"b\" in \"" PLUGINS "\"");
+	REFUSE(*state, "[share a]\n[sink b]\n", "1: [share a] path: required, but not set",
+	       "2: [sink b] no sink named \"b\" in \"" PLUGINS "\"");
 }
 
 static void an_empty_file_watches_nothing(void **state)
 {
-	REFUSE(*state, "", "1: no [share NAME]: there is nothing to watch");
-	REFUSE(*state, "\n\n# nothing\n", "1: no [share NAME]: there is nothing to watch");
+	REFUSE(*state, "", "1: no [share NAME] section: there is nothing to watch");
+	REFUSE(*state, "\n\n# nothing\n", "1: no [share NAME] section: there is nothing to watch");
 }
 
 static void paths_must_be_directories(void **state)
@@ -243,10 +245,10 @@ static void paths_must_be_directories(void **state)
 	       "[share b]\nwatcher = null\npath = /nonexistent\n"
 	       "[share c]\nwatcher = null\npath = /etc/passwd\n"
 	       "[share d]\nwatcher = null\npath =\n",
-	       "3: [share a] path: \"tmp\" is not absolute",
-	       "6: [share b] path: \"/nonexistent\": No such file or directory",
+	       "3: [share a] path: \"tmp\" is not an absolute path",
+	       "6: [share b] path: cannot access \"/nonexistent\": No such file or directory",
 	       "9: [share c] path: \"/etc/passwd\" is not a directory",
-	       "12: [share d] path: is empty");
+	       "12: [share d] path: must not be empty");
 }
 
 static void watchers_must_exist_and_accept_their_options(void **state)
@@ -260,12 +262,12 @@ static void watchers_must_exist_and_accept_their_options(void **state)
 	       "[share u]\npath = /tmp\nwatcher = ,\n"
 	       "[share v]\npath = /tmp\nwatcher = null\ninterval = 50ms\n",
 	       "3: [watcher a] refuse: \"perhaps\" is not one of yes, no",
-	       "5: [watcher b] \"nowhere\" is a sink, not a watcher",
-	       "7: [watcher c] no watcher \"nul\", did you mean \"null\"?",
-	       "10: [share s] watcher: null stands twice",
-	       "13: [share t] no watcher \"nonesuch\" in \"" PLUGINS "\"",
-	       "16: [share u] watcher: is empty",
-	       "20: [share v] interval: for null, \"50ms\" is out of range (100ms to 1m)");
+	       "5: [watcher b] plugin \"nowhere\" is a sink, not a watcher",
+	       "7: [watcher c] no watcher named \"nul\", did you mean \"null\"?",
+	       "10: [share s] watcher: null is listed twice",
+	       "13: [share t] no watcher named \"nonesuch\" in \"" PLUGINS "\"",
+	       "16: [share u] watcher: must not be empty",
+	       "20: [share v] interval: watcher null: \"50ms\" is out of range (100ms to 1m)");
 }
 
 static void a_share_hands_its_interval_to_its_watcher(void **state)
@@ -296,7 +298,7 @@ static void a_share_hands_its_interval_to_its_watcher(void **state)
 static void bad_patterns_are_told_with_their_own_line(void **state)
 {
 	REFUSE(*state, "[share a]\npath = /tmp\nwatcher = null\nexclude = fine\nexclude =\n",
-	       "5: [share a] exclude: \"\": it is empty");
+	       "5: [share a] exclude: \"\": the pattern is empty");
 }
 
 /* ---- hostile files ---- */
@@ -333,7 +335,7 @@ static void lines_may_have_4096_bytes(void **state)
 	fixture->config = NULL;
 	assert_int_equal(load_with_line(fixture, HW_INI_LINE_MAX + 1), -EINVAL);
 	assert_int_equal(fixture->errors.count, 1);
-	assert_non_null(strstr(fixture->errors.lines[0], ":1: the line is too long"));
+	assert_non_null(strstr(fixture->errors.lines[0], ":1: line longer than 4096 bytes"));
 }
 
 static void long_values_arrive_whole(void **state)
@@ -364,7 +366,7 @@ static void section_names_may_have_64_bytes(void **state)
 	fixture->config = NULL;
 	free(text);
 	assert_true(asprintf(&text, "[share %s]\npath = /tmp\n", name) > 0);
-	REFUSE(fixture, text, "1: a section's name has at most 64 characters");
+	REFUSE(fixture, text, "1: section name longer than 64 characters");
 	free(text);
 	free(name);
 }
@@ -389,10 +391,11 @@ static void nul_bytes_and_terminal_escapes_are_harmless(void **state)
 
 	assert_int_equal(load_bytes(fixture, text, sizeof(text) - 1), -EINVAL);
 	assert_int_equal(fixture->errors.count, 3);
-	assert_non_null(strstr(fixture->errors.lines[0], ":4: has a NUL byte"));
+	assert_non_null(strstr(fixture->errors.lines[0], ":4: line contains a NUL byte"));
 	assert_non_null(strstr(fixture->errors.lines[1], ":5: "));
 	assert_null(strchr(fixture->errors.lines[1], '\033'));
-	assert_non_null(strstr(fixture->errors.lines[2], ":6: expected key = value"));
+	assert_non_null(
+		strstr(fixture->errors.lines[2], ":6: expected KEY = VALUE, got \"= value\""));
 }
 
 static void a_thousand_mistakes_are_enough(void **state)
@@ -416,11 +419,11 @@ static void files_that_cannot_be_read_are_told(void **state)
 					&fixture->config),
 			 -ENOENT);
 	assert_string_equal(fixture->errors.lines[0],
-			    "\"/nonexistent\": No such file or directory");
+			    "cannot open \"/nonexistent\": No such file or directory");
 	assert_int_equal(hw_config_load("/tmp", NULL, fixture->loader, &fixture->errors,
 					&fixture->config),
 			 -EISDIR);
-	assert_string_equal(fixture->errors.lines[1], "/tmp: Is a directory");
+	assert_string_equal(fixture->errors.lines[1], "cannot read /tmp: Is a directory");
 }
 
 #define CONFIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

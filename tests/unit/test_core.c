@@ -659,7 +659,7 @@ static void sync_and_switch_answer_when_done(void **state)
 	assert_non_null(strstr(ask_line(fixture, "status\n"), "\tbackend=other\t"));
 	assert_true(hw_share_epoch(share(fixture, "a")) == epoch);
 	assert_string_equal(ask_line(fixture, "switch a nul\n"),
-			    "error\ttext=no watcher \"nul\", did you mean \"null\"?\n");
+			    "error\ttext=no watcher named \"nul\", did you mean \"null\"?\n");
 }
 
 static void long_commands_are_refused(void **state)

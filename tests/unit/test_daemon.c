@@ -290,7 +290,7 @@ static void commands_reach_the_daemon(void **state)
 	assert_int_equal(strncmp(fixture->output, "0 ", 2), 0);
 	assert_int_equal(RUN(fixture, TOOL, "switch", "-s", fixture->ctl, "one", "other"), 0);
 	assert_int_equal(RUN(fixture, TOOL, "switch", "-s", fixture->ctl, "one", "othr"), 1);
-	assert_non_null(strstr(fixture->output, "no watcher \"othr\""));
+	assert_non_null(strstr(fixture->output, "no watcher named \"othr\""));
 	assert_int_equal(RUN(fixture, TOOL, "sync", "-s", fixture->ctl, "nonesuch"), 1);
 	assert_int_equal(RUN(fixture, TOOL, "status", "-s", fixture->ctl), 0);
 	assert_non_null(strstr(fixture->output, " other\n"));

@@ -102,7 +102,7 @@ static void a_missing_plugin_is_told_with_a_suggestion(void **state)
 {
 	struct fixture *fixture = *state;
 
-	refused(fixture, HW_PLUGIN_WATCHER, "null", -ENOENT, "in any directory");
+	refused(fixture, HW_PLUGIN_WATCHER, "null", -ENOENT, "in the plugin directories");
 	assert_int_equal(hw_loader_add_path(fixture->loader, PLUGINS), 0);
 	refused(fixture, HW_PLUGIN_WATCHER, "nul", -ENOENT, "did you mean \"null\"?");
 	refused(fixture, HW_PLUGIN_WATCHER, "../null", -ENOENT, "No such file");
@@ -119,16 +119,17 @@ static void plugins_that_are_unsound_are_refused(void **state)
 		int error;
 		const char *expected;
 	} cases[] = {
-		{ PLUGINS "/broken_major.so", -ENOEXEC, "built for plugin ABI 2, this is 1" },
+		{ PLUGINS "/broken_major.so", -ENOEXEC,
+		  "built for plugin ABI 2, but this is ABI 1" },
 		{ PLUGINS "/broken_magic.so", -ENOEXEC, "is not a plugin header" },
-		{ PLUGINS "/broken_short.so", -ENOEXEC, "claims 64 bytes" },
-		{ PLUGINS "/broken_long.so", -ENOEXEC, "claims 4096 bytes" },
-		{ PLUGINS "/broken_newer.so", -ENOEXEC, "built for a newer ABI" },
-		{ PLUGINS "/broken_name.so", -EINVAL, "no sound name" },
-		{ PLUGINS "/broken_option.so", -EINVAL, "option outside lies outside" },
-		{ PLUGINS "/nothing.so", -ENOEXEC, "has no symbol hw_plugin_1" },
+		{ PLUGINS "/broken_short.so", -ENOEXEC, "invalid header size of 64 bytes" },
+		{ PLUGINS "/broken_long.so", -ENOEXEC, "invalid header size of 4096 bytes" },
+		{ PLUGINS "/broken_newer.so", -ENOEXEC, "built for the newer ABI" },
+		{ PLUGINS "/broken_name.so", -EINVAL, "invalid plugin name" },
+		{ PLUGINS "/broken_option.so", -EINVAL, "option outside has an offset that is" },
+		{ PLUGINS "/nothing.so", -ENOEXEC, "no symbol hw_plugin_1" },
 		{ PLUGINS "/absent.so", -ENOENT, "No such file" },
-		{ PLUGINS, -ENOEXEC, "is not a file" },
+		{ PLUGINS, -ENOEXEC, "not a regular file" },
 		{ "/etc/passwd", -ENOEXEC, "not a shared object" },
 	};
 	struct fixture *fixture = *state;
@@ -152,7 +153,7 @@ static void a_file_must_be_called_like_its_plugin(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(hw_loader_add_path(fixture->loader, PLUGINS), 0);
-	refused(fixture, 0, "misnamed", -EINVAL, "calls itself broken");
+	refused(fixture, 0, "misnamed", -EINVAL, "the name in the plugin is broken");
 }
 
 static void truncated_objects_are_refused_at_every_length(void **state)
@@ -205,21 +206,21 @@ static void root_refuses_what_others_may_write(void **state)
 	assert_int_equal(hw_loader_add_path(fixture->loader, fixture->dir), 0);
 
 	assert_int_equal(chmod(fixture->dir, 0777), 0);
-	refused(fixture, 0, "null", -EPERM, "is writable by everybody");
+	refused(fixture, 0, "null", -EPERM, "writable by everyone");
 	assert_int_equal(chmod(fixture->dir, 01777), 0);
 	refused(fixture, 0, path, -EPERM, fixture->dir);
 	assert_int_equal(chmod(fixture->dir, 0775), 0);
-	refused(fixture, 0, "null", -EPERM, "is writable by its group");
+	refused(fixture, 0, "null", -EPERM, "writable by its group");
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
 
 	assert_int_equal(chmod(path, 0666), 0);
-	refused(fixture, 0, "null", -EPERM, "`chmod go-w` it");
+	refused(fixture, 0, "null", -EPERM, "(chmod go-w)");
 	assert_int_equal(chmod(path, 0644), 0);
 	assert_int_equal(chown(path, 65534, 65534), 0);
-	refused(fixture, 0, "null", -EPERM, "belongs to uid 65534");
+	refused(fixture, 0, "null", -EPERM, "owned by uid 65534");
 	assert_int_equal(chown(path, 0, 0), 0);
 	assert_int_equal(chown(fixture->dir, 65534, 0), 0);
-	refused(fixture, 0, "null", -EPERM, "belongs to uid 65534");
+	refused(fixture, 0, "null", -EPERM, "owned by uid 65534");
 	assert_int_equal(chown(fixture->dir, 0, 0), 0);
 	assert_string_equal(load(fixture, 0, "null")->plugin.name, "null");
 }
@@ -237,7 +238,7 @@ static void root_looks_at_both_ends_of_a_link(void **state)
 	assert_int_equal(chmod(open_dir, 0777), 0);
 	assert_int_equal(symlink(target, tempdir_path(fixture->dir, "null.so")), 0);
 	assert_int_equal(hw_loader_add_path(fixture->loader, fixture->dir), 0);
-	refused(fixture, 0, "null", -EPERM, "open\": is writable by everybody");
+	refused(fixture, 0, "null", -EPERM, "open\": writable by everyone");
 }
 
 #define LOADER_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

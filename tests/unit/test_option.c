@@ -213,7 +213,7 @@ static void every_mistake_is_told_at_once(void **state)
 	assert_string_equal(errors.lines[0], "unknown key \"nmuber\", did you mean \"number\"?");
 	assert_string_equal(errors.lines[1], "unknown key \"zzzzzzzz\"");
 	assert_string_equal(errors.lines[2], "number: \"x\" is not a number (like 100)");
-	assert_string_equal(errors.lines[3], "text: given twice");
+	assert_string_equal(errors.lines[3], "text: set more than once");
 	assert_string_equal(errors.lines[4], "list: \"a\\nb\" contains a newline");
 	assert_null(fields.text);
 	hw_errors_free(&errors);
@@ -231,8 +231,8 @@ static void required_options_must_be_given(void **state)
 	(void)state;
 	assert_int_equal(apply(&required, &fields, NULL, 0, &errors, &strings), -EINVAL);
 	assert_int_equal(apply(&required, &fields, &empty, 1, &errors, &strings), -EINVAL);
-	assert_string_equal(errors.lines[0], "needed: must be given");
-	assert_string_equal(errors.lines[1], "needed: is empty");
+	assert_string_equal(errors.lines[0], "needed: required, but not set");
+	assert_string_equal(errors.lines[1], "needed: must not be empty");
 	assert_int_equal(apply(&required, &fields, &given, 1, &errors, &strings), 0);
 	assert_string_equal(fields.needed, "v");
 	free(strings);
@@ -264,7 +264,7 @@ static void unsound_tables_are_refused(void **state)
 	option.offset = number.offset + 4;
 	check_bad(option, "misaligned");
 	option = number, option.key = "Number";
-	check_bad(option, "no sound key");
+	check_bad(option, "no valid key");
 	option = number, option.key = "flag";
 	check_bad(option, "twice");
 	option = number, option.type = 99;
