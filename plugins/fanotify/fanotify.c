@@ -186,7 +186,7 @@ static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
 		if (hw_record_parse(self->buffer + self->head, self->tail - self->head, &record) <
 		    0) {
 			self->host->log(self->ctx, HW_LOG_ERROR,
-					"fanotify: unreadable event, comparing with the disk");
+					"malformed record from the kernel; scanning for changes");
 			self->head = self->tail;
 			self->host->lost(self->ctx, HW_NO_DIR);
 			return handled;
@@ -218,7 +218,9 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 	if (self->head == self->tail) {
 		rc = fill(self);
 		if (rc < 0) {
-			self->host->log(self->ctx, HW_LOG_ERROR, "fanotify: read: %s",
+			self->host->log(self->ctx, HW_LOG_ERROR,
+					"cannot read events: %s; later changes will not be "
+					"reported",
 					strerror(-rc));
 			self->host->io_set(self->ctx, self->io, 0);
 			self->host->lost(self->ctx, HW_NO_DIR);
@@ -249,7 +251,8 @@ static int fanotify_flush(void *arg)
 		rc = fill(self);
 		(void)handle_buffer(self, UINT32_MAX); /* all there is */
 	} while (rc > 0 && self->kernel_events < until);
-	return rc < 0 ? self->host->fail(self->ctx, rc, "read: %s", strerror(-rc)) : 0;
+	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
+		      : 0;
 }
 
 static int get_handle(struct fanotify *self, int dirfd, union hw_handle_buffer *buffer,
@@ -272,8 +275,8 @@ static void note_kind(struct fanotify *self, int kind, int refused)
 	if (kind == HW_MARK_FILESYSTEM)
 		(void)self->host->fail(self->ctx, 0, "one mark for the whole filesystem");
 	else
-		(void)self->host->fail(self->ctx, 0, "a mark for each directory%s%s",
-				       why ? ": " : "", why ? why : "");
+		(void)self->host->fail(self->ctx, 0, "one mark per directory%s%s", why ? ": " : "",
+				       why ? why : "");
 }
 
 /* In a group of its own: removing a mark from the one at work could remove one that is needed.
@@ -298,13 +301,14 @@ static int fanotify_probe(void *arg, int dirfd)
 	int refused, rc;
 
 	if (remote)
-		return self->host->fail(
-			self->ctx, EOPNOTSUPP,
-			"%s: changes made by other machines or behind a FUSE server are not told",
-			remote);
+		return self->host->fail(self->ctx, EOPNOTSUPP,
+					"%s: the kernel does not report changes made by other "
+					"machines or by the FUSE "
+					"server",
+					remote);
 	if (hw_mark_is_kernel_made(dirfd))
 		return self->host->fail(self->ctx, EOPNOTSUPP,
-					"what the kernel changes here is not told");
+					"the kernel does not report its own changes here");
 	rc = get_handle(self, dirfd, &buffer, &handle);
 	if (rc < 0)
 		return rc;
@@ -340,7 +344,7 @@ static int add_mark(struct fanotify *self, int dirfd)
 		count_filesystem(self, dirfd);
 	if (kind >= 0 && refused && !self->refusal_told) {
 		self->refusal_told = true;
-		self->host->log(self->ctx, HW_LOG_INFO, "each directory gets a mark: %s",
+		self->host->log(self->ctx, HW_LOG_INFO, "using one mark per directory: %s",
 				hw_mark_refusal(refused));
 	}
 	return kind;
@@ -361,8 +365,9 @@ static int fanotify_watch_dir(void *arg, hw_token dir, int dirfd)
 		return rc;
 	key = hw_handles_key(&self->dirs, &handle);
 	if (hw_handles_token(&self->dirs, key) != HW_NO_DIR)
-		return self->host->fail(self->ctx, EEXIST,
-					"this directory is watched already under another path");
+		return self->host->fail(
+			self->ctx, EEXIST,
+			"the directory is already watched under another path (bind mount)");
 	kind = add_mark(self, dirfd);
 	if (kind < 0)
 		return kind;
@@ -370,7 +375,7 @@ static int fanotify_watch_dir(void *arg, hw_token dir, int dirfd)
 	if (rc < 0 && kind == HW_MARK_INODE)
 		hw_mark_remove(self->group, dirfd);
 	if (rc < 0)
-		return self->host->fail(self->ctx, rc, "cannot remember directory %u: %s",
+		return self->host->fail(self->ctx, rc, "cannot record directory %u: %s",
 					self->dirs.count + 1, strerror(-rc));
 	return 0;
 }
@@ -456,19 +461,19 @@ static void fanotify_stop(void *arg)
 
 static const struct hw_option option_mark = HW_OPT_ENUM(
 	"mark", struct fanotify, mark, "auto", "auto|filesystem|inode",
-	"One mark for the whole filesystem (needs CAP_SYS_ADMIN), one for each directory, or "
-	"the first of these that works");
+	"One mark for the whole filesystem (needs CAP_SYS_ADMIN), or one per directory; auto "
+	"takes the first that works");
 static const struct hw_option option_unlimited_queue =
 	HW_OPT_BOOL("unlimited_queue", struct fanotify, unlimited_queue, "no",
-		    "Let the kernel queue any number of events, in its own memory (needs "
+		    "No limit on the events that the kernel queues in its memory (needs "
 		    "CAP_SYS_ADMIN)");
 static const struct hw_option option_ignore_self =
 	HW_OPT_BOOL("ignore_self", struct fanotify, ignore_self, "no",
-		    "Drop what this process did itself (only seen as root)");
+		    "Ignore changes made by hostwatch itself (works as root only)");
 static const struct hw_option option_remote =
 	HW_OPT_BOOL("remote", struct fanotify, remote, "no",
-		    "Watch network and FUSE filesystems too, though only changes made through this "
-		    "host's mount are told");
+		    "Also watch network and FUSE filesystems, where only changes made through this "
+		    "host's mount are reported");
 static const struct hw_option *const options[] = {
 	&option_mark,
 	&option_unlimited_queue,
@@ -482,8 +487,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.capabilities = UINT64_C(1) << CAP_SYS_ADMIN,
 	.name = "fanotify",
 	.version = HW_VERSION,
-	.summary =
-		"one fanotify mark for a filesystem, or one for each directory without privilege",
+	.summary = "one fanotify mark per filesystem, or one per directory without privilege",
 	.options = options,
 	.open = fanotify_open,
 	.start = fanotify_start,

@@ -229,7 +229,7 @@ static enum progress handle_half(struct inotify *self, uint64_t position, bool f
 static void give_up_queue(struct inotify *self)
 {
 	self->host->log(self->ctx, HW_LOG_ERROR,
-			"inotify: unreadable record, comparing with the disk");
+			"malformed record from the kernel; scanning for changes");
 	hw_queue_drop(&self->queue, hw_queue_tail(&self->queue));
 	self->host->lost(self->ctx, HW_NO_DIR);
 }
@@ -269,7 +269,9 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 
 static void give_up_reading(struct inotify *self, int error)
 {
-	self->host->log(self->ctx, HW_LOG_ERROR, "inotify: read: %s", strerror(-error));
+	self->host->log(self->ctx, HW_LOG_ERROR,
+			"cannot read events: %s; later changes will not be reported",
+			strerror(-error));
 	self->host->io_set(self->ctx, self->io, 0);
 	self->host->lost(self->ctx, HW_NO_DIR);
 }
@@ -334,7 +336,8 @@ static int inotify_flush(void *arg)
 		queued -= rc > 0 ? rc : 0;
 	} while (rc > 0);
 	(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
-	return rc < 0 ? self->host->fail(self->ctx, rc, "read: %s", strerror(-rc)) : 0;
+	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
+		      : 0;
 }
 
 static int add_watch(struct inotify *self, int dirfd)
@@ -357,13 +360,13 @@ static int inotify_probe(void *arg, int dirfd)
 
 		if (name)
 			return self->host->fail(self->ctx, -EOPNOTSUPP,
-						"%s: changes made by other machines or behind a "
-						"FUSE server are not told",
+						"%s: the kernel does not report changes made by "
+						"other machines or by the FUSE server",
 						name);
 	}
 	if (hw_remedy_is_kernel_made(dirfd))
 		return self->host->fail(self->ctx, EOPNOTSUPP,
-					"what the kernel changes here is not told");
+					"the kernel does not report its own changes here");
 	wd = add_watch(self, dirfd);
 	if (wd < 0 && wd != -EEXIST)
 		return hw_remedy_watch(self->host, self->ctx, wd);
@@ -381,14 +384,14 @@ static int inotify_watch_dir(void *arg, hw_token dir, int dirfd)
 	if (dir == HW_NO_DIR)
 		return -EINVAL;
 	if (hw_watches_wd(&self->watches, dir))
-		return self->host->fail(self->ctx, -EEXIST, "this directory is watched already");
+		return self->host->fail(self->ctx, -EEXIST, "the directory is already watched");
 	wd = add_watch(self, dirfd);
 	if (wd < 0)
 		return hw_remedy_watch(self->host, self->ctx, wd);
 	rc = hw_watches_add(&self->watches, wd, dir);
 	if (rc < 0) {
 		(void)inotify_rm_watch(self->fd, wd); /* undoes what this call did */
-		return self->host->fail(self->ctx, rc, "no memory for a table of %u watches",
+		return self->host->fail(self->ctx, rc, "out of memory for %u watches",
 					self->watches.count + 1);
 	}
 	return 0;
@@ -475,12 +478,12 @@ static void inotify_stop(void *arg)
 
 static const struct hw_option option_join_window =
 	HW_OPT_DURATION("join_window", struct inotify, join_window_ns, "50ms", 0, HW_SEC,
-			"How long the first half of a rename waits for the second while the "
-			"kernel's queue is empty");
+			"How long to wait for the second half of a rename when the kernel's queue "
+			"is empty");
 static const struct hw_option option_remote =
 	HW_OPT_BOOL("remote", struct inotify, remote, "no",
-		    "Watch network and FUSE filesystems too, though only changes made through this "
-		    "host's mount are told");
+		    "Also watch network and FUSE filesystems, where only changes made through this "
+		    "host's mount are reported");
 static const struct hw_option *const options[] = { &option_join_window, &option_remote };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
@@ -489,7 +492,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.name = "inotify",
 	.version = HW_VERSION,
-	.summary = "one inotify watch for each directory; needs no privilege",
+	.summary = "one inotify watch per directory; needs no privilege",
 	.options = options,
 	.open = inotify_open,
 	.start = inotify_start,

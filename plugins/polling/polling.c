@@ -97,8 +97,8 @@ static int polling_probe(void *arg, int dirfd)
 	if (fstatfs(dirfd, &st) == 0 && (st.f_type == PROC_SUPER_MAGIC || st.f_type == SYSFS_MAGIC))
 		(void)self->host->fail(
 			self->ctx, 0,
-			"only names that come and go: sizes and times of the kernel's "
-			"files say nothing of their contents");
+			"creations and deletions only: sizes and times of the files here do "
+			"not reflect their contents");
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int polling_open(void *arg, const struct hw_host *host, void *ctx)
 	self->host = host;
 	self->ctx = ctx;
 	if (self->idle_max_ns && self->idle_max_ns < self->interval_ns)
-		return host->fail(ctx, EINVAL, "idle_max is shorter than interval");
+		return host->fail(ctx, EINVAL, "idle_max: must not be shorter than interval");
 	return 0;
 }
 
@@ -191,13 +191,13 @@ static void polling_stop(void *arg)
 
 static const struct hw_option option_interval =
 	HW_OPT_DURATION("interval", struct polling, interval_ns, "1s", 10 * HW_MS, 3600 * HW_SEC,
-			"From the start of one comparison with the disk to the start of the next");
-static const struct hw_option option_idle_max = HW_OPT_DURATION(
-	"idle_max", struct polling, idle_max_ns, "0s", 0, 3600 * HW_SEC,
-	"While nothing changes the interval doubles up to this; 0s: it stays the same");
+			"Time from the start of one scan to the start of the next");
+static const struct hw_option option_idle_max =
+	HW_OPT_DURATION("idle_max", struct polling, idle_max_ns, "0s", 0, 3600 * HW_SEC,
+			"Longest interval: it doubles while nothing changes; 0s keeps it constant");
 static const struct hw_option option_budget = HW_OPT_NUMBER(
 	"budget", struct polling, budget_percent, "10", 1, 100,
-	"Percent of one CPU that scanning may take: large trees are scanned less often");
+	"Percentage of one CPU that scans may use; large trees are scanned less often");
 static const struct hw_option *const options[] = { &option_interval, &option_idle_max,
 						   &option_budget };
 
@@ -207,7 +207,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.name = "polling",
 	.version = HW_VERSION,
-	.summary = "compares with the disk at intervals; works on every filesystem",
+	.summary = "scans the share at intervals; works on every filesystem",
 	.options = options,
 	.open = polling_open,
 	.start = polling_start,

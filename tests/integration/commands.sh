@@ -101,9 +101,9 @@ test_check_tells_what_plugins_find_in_sections_with_mistakes() {
 	text=$("$B/hostwatch" check conf 2>&1) || status=$?
 	equal 78 $status
 	equal "2 3 7 11 12 13 14 15 16 20 21 22" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
-	contains "$text" "conf:3: [watcher polling] idle_max is shorter than interval"
+	contains "$text" "conf:3: [watcher polling] idle_max: must not be shorter than interval"
 	contains "$text" "conf:12: [sink events] mode: needs octal permissions"
-	contains "$text" "conf:13: [sink events] mode: given twice"
+	contains "$text" "conf:13: [sink events] mode: set more than once"
 	contains "$text" "conf:22: [sink one] channel = bogus:"
 }
 
@@ -234,9 +234,9 @@ test_explain_takes_no_kernel_watcher_for_the_kernels_own_files() {
 		case $type in proc | sysfs) ;; *) skip "$dir is $type" ;; esac
 		text=$("$B/hostwatch" explain "$dir" | sed -n '1,4s/^ *//p')
 		equal "\"$dir\" \"$type\": polling
-fanotify  no: what the kernel changes here is not told
-inotify   no: what the kernel changes here is not told
-polling   only names that come and go: sizes and times of the kernel's files say nothing of their contents" "$text"
+fanotify  no: the kernel does not report its own changes here
+inotify   no: the kernel does not report its own changes here
+polling   creations and deletions only: sizes and times of the files here do not reflect their contents" "$text"
 	done
 }
 
