@@ -37,7 +37,7 @@ test_without_a_filesystem_mark_it_says_so() {
 	[ "$(id -u)" != 0 ] || skip "root may mark filesystems"
 	demo
 	equal 0 $status "$text"
-	contains "$(cat err)" "each directory gets a mark"
+	contains "$(cat err)" "one mark per directory"
 }
 
 test_a_watcher_that_reports_other_events_is_found_out() {

@@ -247,11 +247,11 @@ test_explain_tells_which_marks_fanotify_would_use() {
 	esac
 	if [ "$(id -u)" = 0 ]; then
 		case $text in
-		"  fanotify  one mark for the whole filesystem" | "  fanotify  a mark for each directory: "*) ;;
+		"  fanotify  one mark for the whole filesystem" | "  fanotify  one mark per directory: "*) ;;
 		*) fail "$text" ;;
 		esac
 	else
-		equal "  fanotify  a mark for each directory: a filesystem mark needs CAP_SYS_ADMIN" "$text"
+		equal "  fanotify  one mark per directory: a filesystem mark needs CAP_SYS_ADMIN" "$text"
 	fi
 }
 

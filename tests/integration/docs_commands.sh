@@ -60,7 +60,7 @@ test_a_good_page_passes() {
 		```
 		<!-- check: output -->
 		```
-		"nonesuch": No such file or directory
+		cannot open "nonesuch": No such file or directory
 		```
 		```json
 		{"a":1}

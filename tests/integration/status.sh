@@ -54,7 +54,7 @@ test_it_shows_sinks_without_receivers() {
 	daemon
 	text=$("$B/hostwatch" status)
 	grep -Eq "^src +online +0 +4 +1 +0 +[0-9.]+[BKM] +0B +polling$" <<<"$text" || fail "$text"
-	grep -Eq "^  $PWD/share, epoch [0-9a-f]{16}; named by the user$" <<<"$text" || fail "$text"
+	grep -Eq "^  $PWD/share, epoch [0-9a-f]{16}; as requested$" <<<"$text" || fail "$text"
 	grep -Eq "^polling +src +1 +0 +0 +0$" <<<"$text" || fail "$text"
 	grep -Eq "^lines +socket +src,$long +listen unix:$PWD/lines$" <<<"$text" || fail "$text"
 	grep -Eq "^ +connect unix:$PWD/nobody +(No such file or directory|not connected)$" <<<"$text" || fail "$text"

@@ -188,11 +188,11 @@ test_mistakes_name_the_option_and_the_remedy() {
 	mkdir share
 	refuses 2 'hostwatch watch: DIR is missing'
 	refuses 2 'hostwatch watch: --settle: "soon" is not a duration (like 50ms, 1s or 2m)' --settle soon share
-	refuses 2 'hostwatch watch: --watcher: no watcher "inotfy", did you mean "inotify"?' -w inotfy share
+	refuses 2 'hostwatch watch: --watcher: no watcher named "inotfy", did you mean "inotify"?' -w inotfy share
 	refuses 2 'hostwatch watch: --watcher: no name is given' -w , share
 	refuses 2 'hostwatch watch: --events: "creat" is not one of create, delete,' -E modify,creat share
 	refuses 2 'did you mean create?' -E modify,creat share
-	refuses 2 'hostwatch watch: --exclude: "[a": "[" has no "]"' -x '[a' share
+	refuses 2 'hostwatch watch: --exclude: "[a": "[" without "]"' -x '[a' share
 	refuses 2 'hostwatch watch: --count: "0" is out of range' -n 0 share
 	refuses 2 "Try 'hostwatch watch --help'." --nonesuch share
 }
@@ -336,8 +336,8 @@ test_patterns_may_stand_in_a_file() {
 test_mistakes_in_a_file_of_patterns_have_its_lines() {
 	mkdir share
 	printf '*.o\n[a\n\n[b\n' >patterns
-	refuses 78 'patterns:2: "[a": "[" has no "]"' --exclude-from patterns share
-	refuses 78 'patterns:4: "[b": "[" has no "]"' --exclude-from patterns share
+	refuses 78 'patterns:2: "[a": "[" without "]"' --exclude-from patterns share
+	refuses 78 'patterns:4: "[b": "[" without "]"' --exclude-from patterns share
 	printf 'a\0b\n' >patterns
 	refuses 78 'patterns:1: "a": contains a NUL byte' --exclude-from patterns share
 	seq 4097 >patterns
