@@ -48,6 +48,14 @@ test_daemon() {
 	stage
 	as_nobody stage/tests/integration/daemon.sh
 }
+test_status() {
+	stage
+	as_nobody stage/tests/integration/status.sh
+}
+test_user() {
+	stage
+	as_nobody stage/tests/integration/user.sh
+}
 
 test_status_of_another_users_daemon_says_who_may_ask() {
 	stage
