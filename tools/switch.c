@@ -37,15 +37,16 @@ const struct hw_command_line tool_switch_line = {
 static void print_result(void *arg, const struct hw_record *record)
 {
 	uint64_t events = strtoull(hw_record_get(record, "events"), NULL, 10);
-	char entries[HW_HUMAN_MAX], count[HW_HUMAN_MAX];
+	uint64_t entries = strtoull(hw_record_get(record, "entries"), NULL, 10);
+	char text[HW_HUMAN_MAX];
 
 	if (strcmp(record->kind, "ok") != 0)
 		return;
-	(void)hw_human_digits(entries, strtoull(hw_record_get(record, "entries"), NULL, 10));
-	printf("%s: %s -> %s, %s entries compared, ", (const char *)arg,
-	       hw_record_get(record, "from"), hw_record_get(record, "to"), entries);
+	printf("%s: %s -> %s, %s %s compared, ", (const char *)arg, hw_record_get(record, "from"),
+	       hw_record_get(record, "to"), hw_human_digits(text, entries),
+	       entries == 1 ? "entry" : "entries");
 	if (events)
-		printf("%s event%s reported meanwhile\n", hw_human_digits(count, events),
+		printf("%s event%s reported meanwhile\n", hw_human_digits(text, events),
 		       events == 1 ? "" : "s");
 	else
 		printf("no difference\n");
