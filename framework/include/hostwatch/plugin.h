@@ -341,11 +341,11 @@ struct hw_host {
 	int (*activation_fd)(void *ctx, const char *name);
 	/* Called from status(): one address where the sink listens, connects or writes. */
 	void (*address)(void *ctx, const struct hw_sink_address *address);
-	/* Finds the directory of the daemon's sockets, which relative paths of sockets are below:
-	 * /run/hostwatch of root, $XDG_RUNTIME_DIR/hostwatch of another user. make != 0: makes it
-	 * unless it exists; open() must not ask for that. -ENOENT: XDG_RUNTIME_DIR is not set;
-	 * -EPERM: other users can change the directory; or why it cannot be made. The path is
-	 * valid until close(). */
+	/* Returns the directory for sockets, to which relative paths of sockets refer:
+	 * /run/hostwatch for root, $XDG_RUNTIME_DIR/hostwatch for other users. If `make` is not 0,
+	 * the directory is created if it does not exist; open() must pass 0. The path is valid
+	 * until close(). -ENOENT if XDG_RUNTIME_DIR is not set, -EPERM if other users can change
+	 * the directory, or the error of creating it. */
 	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
 };
 
