@@ -118,6 +118,6 @@ run_tests() {
 		esac
 	done
 	echo "1..$number"
-	rm -rf "$base"
+	rm -rf --one-file-system "$base" # never into what a test has mounted
 	exit $worst
 }
