@@ -52,7 +52,7 @@ static int parse_unix(const char *path, struct hw_address *a, const char **ret_e
 	size_t len = strlen(path);
 
 	if (path[0] != '/')
-		return refuse(ret_error, "unix: needs an absolute path");
+		return refuse(ret_error, "unix: expected an absolute path");
 	if (len >= sizeof(a->to.un.sun_path))
 		return refuse(ret_error, "unix: the path is longer than 107 bytes");
 	a->to.un.sun_family = AF_UNIX;
@@ -89,10 +89,10 @@ static int parse_tcp(char *rest, struct hw_address *a, const char **ret_error)
 	uint64_t port;
 
 	if (!colon || parse_number(colon + 1, UINT16_MAX, &port) < 0)
-		return refuse(ret_error, "tcp: needs ADDR:PORT with a port of 0 to 65535");
+		return refuse(ret_error, "tcp: expected ADDR:PORT with a port from 0 to 65535");
 	*colon = '\0';
 	if (parse_ip(rest, (uint16_t)port, a) < 0)
-		return refuse(ret_error, "tcp: needs a numeric address, [ADDRESS] for IPv6");
+		return refuse(ret_error, "tcp: expected a numeric address, [ADDRESS] for IPv6");
 	return 0;
 }
 
@@ -102,10 +102,10 @@ static int parse_vsock(char *rest, struct hw_address *a, const char **ret_error)
 	uint64_t cid = UINT32_MAX, port; /* VMADDR_CID_ANY */
 
 	if (!colon || parse_number(colon + 1, UINT32_MAX - 1, &port) < 0)
-		return refuse(ret_error, "vsock: needs CID:PORT");
+		return refuse(ret_error, "vsock: expected CID:PORT");
 	*colon = '\0';
 	if (strcmp(rest, "any") != 0 && parse_number(rest, UINT32_MAX - 1, &cid) < 0)
-		return refuse(ret_error, "vsock: the CID is a number or \"any\"");
+		return refuse(ret_error, "vsock: the CID must be a number or \"any\"");
 	a->to.vm.svm_family = AF_VSOCK;
 	a->to.vm.svm_cid = (unsigned)cid;
 	a->to.vm.svm_port = (unsigned)port;
@@ -118,7 +118,7 @@ static int parse_netlink(const char *rest, struct hw_address *a, const char **re
 	uint64_t group;
 
 	if (parse_number(rest, GROUP_MAX, &group) < 0 || group == 0)
-		return refuse(ret_error, "netlink: the group is a number of 1 to 32");
+		return refuse(ret_error, "netlink: the group must be a number from 1 to 32");
 	a->group = (unsigned)group;
 	return 0;
 }
@@ -144,7 +144,7 @@ static int parse_rest(char *rest, struct hw_address *a, const char **ret_error)
 	case HW_TRANSPORT_NETLINK:
 		return parse_netlink(rest, a, ret_error);
 	case HW_TRANSPORT_FD:
-		return *rest ? 0 : refuse(ret_error, "fd: needs the name of a descriptor");
+		return *rest ? 0 : refuse(ret_error, "fd: expected the name of a descriptor");
 	}
 	return -EINVAL;
 }
@@ -178,7 +178,7 @@ int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const
 	if (len > HW_ADDRESS_TEXT_MAX)
 		return refuse(ret_error, "the address is longer than 127 bytes");
 	if (!is_printable(text, len))
-		return refuse(ret_error, "the address has a byte that cannot be printed");
+		return refuse(ret_error, "the address contains an unprintable byte");
 	memcpy(a.text, text, len);
 	memcpy(copy, a.text, sizeof(copy));
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
@@ -192,7 +192,7 @@ int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const
 		*ret = a;
 		return 0;
 	}
-	return refuse(ret_error, "an address begins with unix:, tcp:, vsock:, netlink: or fd:");
+	return refuse(ret_error, "an address must begin with unix:, tcp:, vsock:, netlink: or fd:");
 }
 
 const char *hw_address_fd_name(const struct hw_address *address)
@@ -218,12 +218,11 @@ const char *hw_vsock_hint(int error)
 {
 	switch (error) {
 	case EAFNOSUPPORT:
-		return " (this kernel has no vsock)";
+		return " (this kernel does not support vsock)";
 	case EADDRNOTAVAIL:
 	case ENODEV:
-		return " (no vsock transport here has this CID: a host needs the module "
-		       "vhost_vsock, "
-		       "CID 1 needs vsock_loopback)";
+		return " (no vsock transport for this CID; load the module vhost_vsock on a host, "
+		       "or vsock_loopback for CID 1)";
 	default:
 		return "";
 	}

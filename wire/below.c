@@ -142,7 +142,7 @@ int hw_subscribe_check(const struct hw_subscribe *subscribe, const char **ret_er
 	if (subscribe->below && !hw_below_valid(subscribe->below, subscribe->below_len))
 		error = "below must be a relative path without empty, \".\" or \"..\" components";
 	else if (subscribe->resume && subscribe->snapshot)
-		error = "a subscription either resumes after an event or begins with a snapshot";
+		error = "after and snapshot exclude each other";
 	else if (subscribe->resume && !subscribe->epoch)
 		error = "epoch must not be 0";
 	if (!error)

@@ -79,13 +79,13 @@ static const char *check_flags(const struct hw_event *e)
 	if (e->flags & ~HW_FLAG_ALL)
 		return "unknown flag";
 	if (e->flags == HW_FLAG_ALL)
-		return "replaced and exchange at once";
+		return "both replaced and exchange are set";
 	if (e->flags != 0 && e->kind != HW_MOVE)
-		return "flags on something that is not a move";
+		return "flags on an event that is not a move";
 	if ((e->flags & HW_FLAG_REPLACED) && e->path_len == 0)
-		return "a move out of the share that replaced something";
+		return "replaced is set on a move out of the share";
 	if ((e->flags & HW_FLAG_EXCHANGE) && (e->path_len == 0 || e->from_len == 0))
-		return "an exchange with one side";
+		return "exchange with only one path";
 	return NULL;
 }
 
@@ -98,16 +98,16 @@ static const char *check_paths(const struct hw_event *e)
 {
 	if (e->kind == HW_MOVE) {
 		if (e->from_len == 0 && e->path_len == 0)
-			return "a move with neither side";
+			return "move with neither path";
 	} else if (e->from_len != 0) {
-		return "from on something that is not a move";
+		return "from on an event that is not a move";
 	} else if (e->path_len == 0 && !root_allowed(e)) {
 		return "missing path";
 	}
 	if (e->from_len != 0 && !hw_path_valid(e->from, e->from_len))
-		return "bad from path";
+		return "invalid from path";
 	if (e->path_len != 0 && !hw_path_valid(e->path, e->path_len))
-		return "bad path";
+		return "invalid path";
 	return NULL;
 }
 
@@ -119,9 +119,9 @@ static const char *check_event(const struct hw_event *e)
 	if (e->type >= HW_TYPE_END)
 		return "unknown type";
 	if ((e->kind == HW_RESCAN) != (e->type == HW_TYPE_NONE))
-		return e->kind == HW_RESCAN ? "a rescan with a type" : "missing type";
+		return e->kind == HW_RESCAN ? "rescan with a type" : "missing type";
 	if (e->seq == 0 && e->kind != HW_RESCAN)
-		return "sequence number 0";
+		return "sequence number is 0";
 	if (e->path_len > HW_PATH_MAX || e->from_len > HW_PATH_MAX)
 		return "path too long";
 	return check_flags(e);
@@ -266,7 +266,7 @@ static const char *read_event(const unsigned char *p, uint32_t frame_len, struct
 	if (get64(p + AT(hw_fuse_fsnotify_out, reserved)) != 0)
 		return "reserved is not 0";
 	if ((uint64_t)frame_len != (uint64_t)HW_FRAME_EVENT_BYTES + e->from_len + e->path_len)
-		return "lengths do not add up";
+		return "inconsistent lengths";
 	return check_event(e);
 }
 
@@ -282,7 +282,7 @@ static const char *read_hello(const unsigned char *p, uint32_t frame_len, struct
 	if (get64(p + AT(hw_fuse_hello, reserved)) != 0)
 		return "reserved is not 0";
 	if ((uint64_t)frame_len != (uint64_t)HW_FRAME_HELLO_BYTES + h->share_len)
-		return "lengths do not add up";
+		return "inconsistent lengths";
 	return check_hello(h);
 }
 

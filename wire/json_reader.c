@@ -57,12 +57,12 @@ static int read_hex4(struct hw_json_reader *r)
 	int code = 0;
 
 	if (r->end - r->at < 4)
-		return hw_json_fail(r, "bad escape in a string");
+		return hw_json_fail(r, "invalid escape in a string");
 	for (int i = 0; i < 4; i++) {
 		int digit = hw_json_hex_value(*r->at++);
 
 		if (digit < 0)
-			return hw_json_fail(r, "bad escape in a string");
+			return hw_json_fail(r, "invalid escape in a string");
 		code = code << 4 | digit;
 	}
 	return code;
@@ -75,11 +75,11 @@ static int read_code_point(struct hw_json_reader *r)
 	if (code < 0 || code < 0xd800 || code > 0xdfff)
 		return code;
 	if (code > 0xdbff || r->end - r->at < 2 || r->at[0] != '\\' || r->at[1] != 'u')
-		return hw_json_fail(r, "half a surrogate pair in a string");
+		return hw_json_fail(r, "unpaired surrogate in a string");
 	r->at += 2;
 	low = read_hex4(r);
 	if (low < 0xdc00 || low > 0xdfff)
-		return hw_json_fail(r, "half a surrogate pair in a string");
+		return hw_json_fail(r, "unpaired surrogate in a string");
 	return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 }
 
@@ -112,7 +112,7 @@ static int read_escape(struct hw_json_reader *r, char **out)
 	int code;
 
 	if (r->at >= r->end)
-		return hw_json_fail(r, "a string without end");
+		return hw_json_fail(r, "unterminated string");
 	if (*r->at == 'u') {
 		r->at++;
 		code = read_code_point(r);
@@ -125,7 +125,7 @@ static int read_escape(struct hw_json_reader *r, char **out)
 	}
 	known = *r->at ? strchr(from, *r->at) : NULL;
 	if (!known)
-		return hw_json_fail(r, "bad escape in a string");
+		return hw_json_fail(r, "invalid escape in a string");
 	*(*out)++ = to[known - from];
 	r->at++;
 	return 0;
@@ -137,16 +137,16 @@ int hw_json_read_string(struct hw_json_reader *r, char **ret, size_t *ret_len)
 {
 	char *start, *out;
 
-	if (hw_json_expect(r, '"', "a string was expected") < 0)
+	if (hw_json_expect(r, '"', "expected a string") < 0)
 		return -EINVAL;
 	start = out = r->at;
 	while (r->at < r->end && *r->at != '"') {
 		unsigned n = hw_utf8_char(r->at, (size_t)(r->end - r->at));
 
 		if (!n)
-			return hw_json_fail(r, "a string is not UTF-8");
+			return hw_json_fail(r, "string is not valid UTF-8");
 		if (n == 1 && (unsigned char)*r->at < 0x20)
-			return hw_json_fail(r, "a bare control character in a string");
+			return hw_json_fail(r, "unescaped control character in a string");
 		if (*r->at == '\\') {
 			r->at++;
 			if (read_escape(r, &out) < 0)
@@ -158,7 +158,7 @@ int hw_json_read_string(struct hw_json_reader *r, char **ret, size_t *ret_len)
 		r->at += n;
 	}
 	if (r->at >= r->end)
-		return hw_json_fail(r, "a string without end");
+		return hw_json_fail(r, "unterminated string");
 	r->at++;
 	*out = '\0';
 	*ret = start;
@@ -180,10 +180,10 @@ static int read_number(struct hw_json_reader *r, uint64_t *ret)
 
 		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
 		    __builtin_add_overflow(value, digit, &value))
-			return hw_json_fail(r, "a number is too large");
+			return hw_json_fail(r, "number is too large");
 	}
 	if (r->at == start || (*start == '0' && r->at - start > 1))
-		return hw_json_fail(r, "a whole number was expected");
+		return hw_json_fail(r, "expected an integer");
 	*ret = value;
 	return 0;
 }
@@ -201,7 +201,7 @@ static int read_bool(struct hw_json_reader *r, uint64_t *ret)
 		*ret = 0;
 		return 0;
 	}
-	return hw_json_fail(r, "true or false was expected");
+	return hw_json_fail(r, "expected true or false");
 }
 
 static int read_value(struct hw_json_reader *r, struct hw_json_field *field)
@@ -236,11 +236,11 @@ static int read_member(struct hw_json_reader *r, struct hw_json_field *fields, s
 		return -EINVAL;
 	field = find_field(fields, count, key, len);
 	if (!field)
-		return hw_json_fail(r, "an unknown key");
+		return hw_json_fail(r, "unknown key");
 	if (field->present)
-		return hw_json_fail(r, "a key stands twice");
+		return hw_json_fail(r, "duplicate key");
 	field->present = true;
-	if (hw_json_expect(r, ':', "a colon was expected") < 0)
+	if (hw_json_expect(r, ':', "expected a colon") < 0)
 		return -EINVAL;
 	return read_value(r, field);
 }
@@ -248,7 +248,7 @@ static int read_member(struct hw_json_reader *r, struct hw_json_field *fields, s
 /* An object of known keys, each at most once, in any order. */
 int hw_json_read_object(struct hw_json_reader *r, struct hw_json_field *fields, size_t count)
 {
-	if (hw_json_expect(r, '{', "an object was expected") < 0)
+	if (hw_json_expect(r, '{', "expected an object") < 0)
 		return -EINVAL;
 	if (accept_char(r, '}'))
 		return 0;
@@ -256,11 +256,11 @@ int hw_json_read_object(struct hw_json_reader *r, struct hw_json_field *fields, 
 		if (read_member(r, fields, count) < 0)
 			return -EINVAL;
 	} while (accept_char(r, ','));
-	return hw_json_expect(r, '}', "a comma or the end of an object was expected");
+	return hw_json_expect(r, '}', "expected a comma or the end of the object");
 }
 
 int hw_json_read_end(struct hw_json_reader *r)
 {
 	skip_space(r);
-	return r->at == r->end ? 0 : hw_json_fail(r, "something stands behind the object");
+	return r->at == r->end ? 0 : hw_json_fail(r, "unexpected text after the object");
 }

@@ -39,7 +39,7 @@ static int read_subscribe(struct hw_json_reader *r, struct hw_subscribe *ret)
 	if (hw_json_read_object(r, f, COUNT(f)) < 0)
 		return -EINVAL;
 	if (f[EPOCH].present != f[AFTER].present)
-		return hw_json_fail(r, "epoch and after go together");
+		return hw_json_fail(r, "epoch and after require each other");
 	if (f[EPOCH].present && read_epoch(r, &f[EPOCH], &ret->epoch) < 0)
 		return -EINVAL;
 	if (f[BELOW].len > HW_PATH_MAX)
@@ -66,13 +66,13 @@ int hw_json_parse_subscribe(char *line, size_t len, struct hw_subscribe *ret,
 		*ret_error = "the request is too long";
 		return -EMSGSIZE;
 	}
-	if (hw_json_expect(&r, '{', "a request is one JSON object on one line") == 0 &&
+	if (hw_json_expect(&r, '{', "a request must be one JSON object on one line") == 0 &&
 	    hw_json_read_string(&r, &key, &key_len) == 0) {
 		if (key_len != 9 || memcmp(key, "subscribe", 9) != 0)
 			error = hw_json_fail(&r, "the only request is {\"subscribe\":{...}}");
-		else if (hw_json_expect(&r, ':', "a colon was expected") == 0 &&
+		else if (hw_json_expect(&r, ':', "expected a colon") == 0 &&
 			 read_subscribe(&r, &subscribe) == 0 &&
-			 hw_json_expect(&r, '}', "the end of the request was expected") == 0)
+			 hw_json_expect(&r, '}', "expected the end of the request") == 0)
 			error = hw_json_read_end(&r);
 	}
 	if (error == 0)
