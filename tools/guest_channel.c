@@ -130,7 +130,7 @@ static int remove_stale(const struct guest_channel *channel, const char **ret_wh
 	if (r == 0)
 		(void)close(fd); /* it was only tried */
 	if (r == 0 || r == -EAGAIN) {
-		*ret_why = "another process listens there";
+		*ret_why = "another process is listening there";
 		return -EADDRINUSE;
 	}
 	if (r == -ECONNREFUSED && (unlink(channel->path) == 0 || errno == ENOENT))

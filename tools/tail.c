@@ -197,7 +197,7 @@ static const char *explain(const struct hw_address *address, int error)
 	if (address->transport == HW_TRANSPORT_NETLINK && error == EPERM)
 		return "joining a netlink group needs CAP_NET_ADMIN";
 	if (address->transport == HW_TRANSPORT_VSOCK && error == EAFNOSUPPORT)
-		return "this kernel has no vsock";
+		return "this kernel does not support vsock";
 	return strerror(error);
 }
 

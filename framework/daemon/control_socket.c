@@ -129,7 +129,7 @@ static const struct {
 	{ ENOENT, "its directory does not exist", "make it, or name another path with control =" },
 	{ ENOTDIR, NULL, "name another path with control = in [hostwatch]" },
 	{ EISDIR, "a directory is there", "name another path with control = in [hostwatch]" },
-	{ EEXIST, "something that is not a socket is there",
+	{ EEXIST, "the path exists and is not a socket",
 	  "remove it, or name another path with control = in [hostwatch]" },
 	{ ENAMETOOLONG, "the path of a socket has at most 107 bytes",
 	  "name a shorter one with control = in [hostwatch]" },

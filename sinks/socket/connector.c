@@ -33,7 +33,7 @@ static void give_up(struct connector *c, int error)
 	bool is_vsock = c->address->transport == HW_TRANSPORT_VSOCK;
 
 	sink->host->log(sink->ctx, c->told ? HW_LOG_DEBUG : HW_LOG_WARNING,
-			"%s: cannot connect: %s%s; trying again", c->address->text, strerror(error),
+			"cannot connect to %s: %s%s; retrying", c->address->text, strerror(error),
 			is_vsock ? hw_vsock_hint(error) : "");
 	c->told = true;
 	c->error = error;
@@ -118,8 +118,8 @@ int hw_connector_start(struct connector *c, struct socket_sink *sink,
 	};
 	fd = socket(address->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 && errno == EAFNOSUPPORT)
-		return sink->host->fail(sink->ctx, EAFNOSUPPORT, "%s: this kernel has no %s",
-					address->text,
+		return sink->host->fail(sink->ctx, EAFNOSUPPORT,
+					"%s: this kernel does not support %s", address->text,
 					address->transport == HW_TRANSPORT_VSOCK ? "vsock"
 										 : "such sockets");
 	if (fd >= 0)
@@ -145,7 +145,7 @@ void hw_connector_lost(struct connector *c)
 	c->subscriber = NULL;
 	if (sink->host->now_ns(sink->ctx) - c->since_ns > STABLE_NS)
 		c->wait_ns = WAIT_FIRST_NS;
-	sink->host->log(sink->ctx, HW_LOG_INFO, "%s: the connection ended; trying again",
+	sink->host->log(sink->ctx, HW_LOG_INFO, "connection to %s closed; reconnecting",
 			c->address->text);
 	try_later(c);
 }

@@ -20,7 +20,7 @@ static void turn_away(struct socket_sink *sink, int fd, int error, const char *t
 	char name[PEER_NAME_MAX];
 
 	hw_peer_name(fd, name);
-	hw_sink_log_limited(sink, &sink->refusals, "%s: refused: %s", name, text);
+	hw_sink_log_limited(sink, &sink->refusals, "refused %s: %s", name, text);
 	buf->len = 0;
 	if (sink->stream->put_error(sink, buf, error, text) == 0)
 		(void)send(fd, buf->data, buf->len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -50,11 +50,11 @@ static void admit(struct socket_sink *sink, int fd)
 	int r;
 
 	if (!hw_peer_allowed(sink, fd)) {
-		turn_away(sink, fd, EPERM, "this user is not allowed");
+		turn_away(sink, fd, EPERM, "user not permitted (allow_uid)");
 		return;
 	}
 	if (sink->accepted >= sink->max_subscribers) {
-		turn_away(sink, fd, EUSERS, "too many subscribers");
+		turn_away(sink, fd, EUSERS, "too many subscribers (max_subscribers)");
 		return;
 	}
 	set_tcp(fd);
@@ -73,7 +73,8 @@ static void pause_accept(struct listener *l, int error)
 	l->pause_ns = l->pause_ns ? l->pause_ns * 2 : PAUSE_FIRST_NS;
 	if (l->pause_ns > PAUSE_MAX_NS)
 		l->pause_ns = PAUSE_MAX_NS;
-	hw_sink_log_limited(sink, &sink->failures, "%s: cannot accept: %s; trying again in %u ms",
+	hw_sink_log_limited(sink, &sink->failures,
+			    "%s: cannot accept connections: %s; retrying in %u ms",
 			    l->address->text, strerror(error), (unsigned)(l->pause_ns / HW_MS));
 	sink->host->io_set(sink->ctx, l->io, 0);
 	sink->host->timer_set(sink->ctx, l->pause, l->pause_ns);
@@ -120,8 +121,8 @@ static int fail_listen(struct listener *l, int error)
 
 	if (l->address->transport == HW_TRANSPORT_VSOCK)
 		hint = hw_vsock_hint(error);
-	return l->sink->host->fail(l->sink->ctx, error, "%s: cannot listen: %s%s", l->address->text,
-				   strerror(error), hint);
+	return l->sink->host->fail(l->sink->ctx, error, "cannot listen on %s: %s%s",
+				   l->address->text, strerror(error), hint);
 }
 
 static int open_inet_or_vsock(struct listener *l)
@@ -154,12 +155,12 @@ static const char *find_fault(const struct socket_sink *sink, int fd)
 	socklen_t size = sizeof(listens);
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-		return "it is not a socket";
+		return "the descriptor is not a socket";
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
-		return "it is not a listening stream socket";
+		return "the descriptor is not a listening stream socket";
 	if (!sink->allow_remote && hw_sockaddr_is_remote((struct sockaddr *)&addr))
-		return "it can be reached from other machines; set allow_remote = yes to permit "
-		       "this";
+		return "the socket can be reached from other machines; set allow_remote = yes to "
+		       "permit this";
 	if (sink->uid_count && addr.ss_family != AF_UNIX)
 		return "allow_uid needs a unix socket";
 	return NULL;
@@ -174,7 +175,8 @@ static int open_activated(struct listener *l)
 
 	if (passed < 0)
 		return sink->host->fail(sink->ctx, passed,
-					"%s: the service manager passed no descriptor of this name",
+					"%s: the service manager passed no descriptor with this "
+					"name (FileDescriptorName= in the socket unit)",
 					l->address->text);
 	fault = find_fault(sink, passed);
 	if (fault)
@@ -214,7 +216,7 @@ int hw_listener_start(struct listener *l, struct socket_sink *sink,
 		r = sink->host->io_add(sink->ctx, l->fd, HW_IO_READ, on_connection, l, &l->io);
 	if (r < 0)
 		return fail_listen(l, -r);
-	sink->host->log(sink->ctx, HW_LOG_INFO, "listens on %s", address->text);
+	sink->host->log(sink->ctx, HW_LOG_INFO, "listening on %s", address->text);
 	return 0;
 }
 

@@ -55,7 +55,8 @@ void hw_multicast_pump(struct multicast *m)
 		int r = pump_feed(m, &m->feeds[i]);
 
 		if (r < 0) {
-			hw_sink_log_limited(sink, &sink->failures, "%s: events were lost: %s",
+			hw_sink_log_limited(sink, &sink->failures,
+					    "%s: events lost: %s; sending a rescan",
 					    m->address->text, strerror(-r));
 			m->feeds[i].owes_rescan = true;
 			m->feeds[i].seq = m->feeds[i].done_seq; /* what was not sent is lost */
@@ -110,7 +111,7 @@ int hw_multicast_start(struct multicast *m, struct socket_sink *sink,
 		return sink->host->fail(sink->ctx, r, "%s: %s", address->text, strerror(-r));
 	(void)send_datagram(m, buf); /* nobody need listen yet */
 	hw_multicast_pump(m);
-	sink->host->log(sink->ctx, HW_LOG_INFO, "sends to %s", address->text);
+	sink->host->log(sink->ctx, HW_LOG_INFO, "sending to %s", address->text);
 	return 0;
 }
 

@@ -101,17 +101,17 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 		error = "not a loopback address; set allow_remote = yes to permit this";
 	else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
 		 a->transport != HW_TRANSPORT_FD)
-		error = "allow_uid can be checked on unix sockets only; use another sink for this";
+		error = "allow_uid works for unix sockets only; use another sink for this address";
 	else if (connect &&
 		 (a->transport == HW_TRANSPORT_NETLINK || a->transport == HW_TRANSPORT_FD))
-		error = "netlink: and fd: are for listen only";
+		error = "netlink: and fd: can be used in listen only";
 	else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK)
-		error = "a netlink group carries netlink messages only; set format = netlink";
+		error = "a netlink group needs format = netlink";
 	else if (connect && a->transport == HW_TRANSPORT_VSOCK &&
 		 a->to.vm.svm_cid == VMADDR_CID_ANY)
-		error = "the CID \"any\" is for listen only";
+		error = "the CID \"any\" can be used in listen only";
 	else if (connect && a->transport == HW_TRANSPORT_TCP && !a->to.in.sin_port)
-		error = "port 0 is for listen only"; /* at the same place for IPv6 */
+		error = "port 0 can be used in listen only"; /* at the same place for IPv6 */
 	return error ? sink->host->fail(sink->ctx, EINVAL, "%s = %s: %s", key, a->text, error) : 0;
 }
 
@@ -120,8 +120,7 @@ static int check_addresses(struct socket_sink *sink)
 	int r = 0;
 
 	if (!count_values(sink->listen) && !count_values(sink->connect))
-		return sink->host->fail(sink->ctx, EINVAL,
-					"give at least one address to listen on or connect to");
+		return sink->host->fail(sink->ctx, EINVAL, "no address: set listen or connect");
 	for (uint32_t i = 0; i < sink->listen_count; i++)
 		note(&r, check_address(sink, "listen", &sink->listen_on[i]));
 	for (uint32_t i = 0; i < sink->connect_count; i++)
@@ -155,7 +154,7 @@ static int parse_mode(struct socket_sink *sink)
 
 	if (parse_digits(sink->mode, strlen(sink->mode), 8, 0777, &mode) < 0)
 		return sink->host->fail(sink->ctx, EINVAL,
-					"mode: needs octal permissions of 0 to 0777, as in 0660");
+					"mode: not an octal number from 0 to 0777, such as 0660");
 	sink->socket_mode = (mode_t)mode;
 	return 0;
 }
@@ -189,7 +188,7 @@ static int parse_group(struct socket_sink *sink)
 		return 0;
 	}
 	if (find_group(sink->group, &sink->socket_group) < 0)
-		return sink->host->fail(sink->ctx, EINVAL, "group = %s: there is no such group",
+		return sink->host->fail(sink->ctx, EINVAL, "group = %s: no such group",
 					sink->group);
 	return 0;
 }
@@ -203,7 +202,8 @@ static int parse_uids(struct socket_sink *sink)
 	int r = 0;
 
 	if (count > UIDS_MAX)
-		return sink->host->fail(sink->ctx, EINVAL, "allow_uid: more than %u", UIDS_MAX);
+		return sink->host->fail(sink->ctx, EINVAL, "allow_uid: more than %u users",
+					UIDS_MAX);
 	sink->uids = calloc(count ? count : 1, sizeof(*sink->uids));
 	if (!sink->uids)
 		return -ENOMEM;
@@ -212,7 +212,7 @@ static int parse_uids(struct socket_sink *sink)
 			sink->uids[sink->uid_count++] = (uid_t)uid;
 		else
 			note(&r, sink->host->fail(sink->ctx, EINVAL,
-						  "allow_uid = %.*s: needs the number of a user",
+						  "allow_uid = %.*s: not a numeric user ID",
 						  (int)len, value));
 	}
 	return r;
@@ -230,8 +230,9 @@ int hw_options_parse(struct socket_sink *sink)
 	note(&r, parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
 				 &sink->connect_count));
 	if (sink->handshake_timeout_ns < sink->hello_wait_ns)
-		note(&r, sink->host->fail(sink->ctx, EINVAL,
-					  "handshake_timeout: is shorter than hello_wait"));
+		note(&r,
+		     sink->host->fail(sink->ctx, EINVAL,
+				      "handshake_timeout: must not be shorter than hello_wait"));
 	if (r != -ENOMEM)
 		note(&r, check_addresses(sink));
 	return r;

@@ -76,14 +76,15 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 
 	if (s->phase != PHASE_HELLO)
 		return refuse(s, EALREADY,
-			      s->asked ? "events flow already: the request comes first"
-				       : "events flow already: the request came too late");
+			      s->asked
+				      ? "a subscription exists already: only one request is allowed"
+				      : "the request came too late: events are already being sent");
 	if (r < 0)
 		return refuse(s, EINVAL, error);
 	if (request->share && !keep_share(s, request->share))
 		return refuse_share(s);
 	if (request->resume && s->feed_count != 1)
-		return refuse(s, EINVAL, "epoch and after need a share");
+		return refuse(s, EINVAL, "epoch and after require a share");
 	r = keep_below(s, request);
 	if (r == 0 && request->resume)
 		r = hw_feed_resume(s->sink, &s->feeds[0], request->epoch, request->after, s->below);
@@ -104,7 +105,7 @@ static int answer(struct subscriber *s, const struct request *request)
 
 	if (request->what == REQUEST_PING)
 		return sink->stream->put_pong(sink, &s->out, request->text);
-	return sink->stream->put_error(sink, &s->out, EOPNOTSUPP, "unknown type of message");
+	return sink->stream->put_error(sink, &s->out, EOPNOTSUPP, "unknown message type");
 }
 
 static int handle(struct subscriber *s, const struct request *request)
@@ -133,7 +134,7 @@ static void drop_input(struct subscriber *s, size_t len)
 /* Every finished request, until an answer has to wait. -ECONNRESET when the subscriber is gone. */
 static int handle_requests(struct subscriber *s)
 {
-	const char *error = "the request is malformed";
+	const char *error = "malformed request";
 	struct request request;
 	int len, r;
 

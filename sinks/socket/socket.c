@@ -23,7 +23,7 @@ void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, cons
 	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
 	va_end(ap);
 	if (limit->left_out)
-		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s (and %llu lines like it before)",
+		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s (%llu similar messages suppressed)",
 				text, (unsigned long long)limit->left_out);
 	else
 		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s", text);
@@ -126,7 +126,7 @@ static int make_runtime_dir(struct socket_sink *sink)
 	int r = sink->host->runtime_dir(sink->ctx, 1, &dir);
 
 	return r < 0 ? sink->host->fail(sink->ctx, r,
-					"the directory of relative paths cannot be used: %s",
+					"cannot use the directory for relative paths: %s",
 					r == -EPERM ? "other users can change it" : strerror(-r))
 		     : 0;
 }
@@ -267,41 +267,41 @@ static int socket_drain(void *self)
 
 static const struct hw_option format_option =
 	HW_OPT_ENUM("format", struct socket_sink, format, "json", "json|netlink",
-		    "How events are written: one JSON object a line, or netlink messages");
+		    "Format of the events: one JSON object per line, or netlink messages");
 static const struct hw_option listen_option =
 	HW_OPT_LIST("listen", struct socket_sink, listen,
-		    "Where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT, fd:NAME, "
-		    "or the group events are multicast to: netlink:GROUP");
+		    "Address where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT "
+		    "or fd:NAME; or the group that events are multicast to: netlink:GROUP");
 static const struct hw_option connect_option =
 	HW_OPT_LIST("connect", struct socket_sink, connect,
-		    "A receiver to connect to, again and again until it answers: unix:PATH, "
-		    "tcp:ADDR:PORT, vsock:CID:PORT");
+		    "Address of a receiver to connect to, retried until it answers: unix:PATH, "
+		    "tcp:ADDR:PORT or vsock:CID:PORT");
 static const struct hw_option mode_option = HW_OPT_STRING("mode", struct socket_sink, mode, "0600",
-							  "Permissions of unix sockets, octal");
+							  "Permissions of unix sockets, in octal");
 static const struct hw_option group_option =
 	HW_OPT_STRING("group", struct socket_sink, group, NULL,
-		      "Group of unix sockets, a name or a number");
+		      "Group of unix sockets, by name or number");
 static const struct hw_option allow_uid_option =
 	HW_OPT_LIST("allow_uid", struct socket_sink, allow_uid,
-		    "The number of a user who may subscribe; without any, whoever can open the "
-		    "socket may");
+		    "User ID that may subscribe; if not set, any user who can open the socket may");
 static const struct hw_option allow_remote_option =
 	HW_OPT_BOOL("allow_remote", struct socket_sink, allow_remote, "no",
-		    "Whether tcp addresses other than loopback are permitted");
+		    "Permit tcp addresses other than loopback");
 static const struct hw_option max_subscribers_option =
 	HW_OPT_NUMBER("max_subscribers", struct socket_sink, max_subscribers, "1024", 1,
-		      SUBSCRIBERS_MAX, "How many may be connected; more are refused");
+		      SUBSCRIBERS_MAX,
+		      "Maximum number of subscribers; further connections are refused");
 static const struct hw_option send_buffer_option =
 	HW_OPT_SIZE("send_buffer", struct socket_sink, send_buffer, "64K", 4096, 64 << 20,
-		    "Bytes that are encoded ahead for a subscriber and wait until it reads");
+		    "Bytes encoded ahead for a subscriber that has not read them yet");
 static const struct hw_option hello_wait_option =
 	HW_OPT_DURATION("hello_wait", struct socket_sink, hello_wait_ns, "200ms", HW_MS,
 			10 * HW_SEC,
-			"How long a subscriber may take to send a request before events flow");
+			"How long to wait for a subscriber's request before sending events");
 static const struct hw_option handshake_timeout_option =
 	HW_OPT_DURATION("handshake_timeout", struct socket_sink, handshake_timeout_ns, "5s",
 			100 * HW_MS, 60 * HW_SEC,
-			"How long it may take to finish a request that it began");
+			"How long a subscriber may take to complete a request");
 
 static const struct hw_option *const options[] = {
 	&format_option,      &listen_option,     &connect_option,           &mode_option,
@@ -313,7 +313,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	HW_PLUGIN_HEADER(HW_PLUGIN_SINK, struct socket_sink),
 	.name = "socket",
 	.version = HW_VERSION,
-	.summary = "tells events to programs over unix, TCP, vsock and netlink sockets",
+	.summary = "sends events to programs over unix, TCP, vsock and netlink sockets",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.open = socket_open,

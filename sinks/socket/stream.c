@@ -102,11 +102,11 @@ static const char *explain_frame(int error)
 {
 	switch (error) {
 	case -EPROTO:
-		return "the peer has another byte order";
+		return "the peer uses another byte order";
 	case -EMSGSIZE:
-		return "the message is too long for a request";
+		return "message too long for a request";
 	default:
-		return "the message is malformed";
+		return "malformed message";
 	}
 }
 

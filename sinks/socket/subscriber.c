@@ -33,7 +33,7 @@ void hw_subscriber_destroy(struct subscriber *s)
 	struct socket_sink *sink = s->sink;
 	struct connector *connector = s->connector;
 
-	sink->host->log(sink->ctx, HW_LOG_DEBUG, "%s: closed", s->name);
+	sink->host->log(sink->ctx, HW_LOG_DEBUG, "connection of %s closed", s->name);
 	LIST_REMOVE(s, link);
 	sink->host->io_del(sink->ctx, s->io);
 	hw_sink_drop_timer(sink, s->timer);
@@ -178,7 +178,7 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 	if (r == 0 && s->phase == PHASE_LIVE)
 		r = pump_events(s, bytes);
 	if (r == -ENOMEM || r == -ENOBUFS || r == -EINVAL)
-		hw_sink_log_limited(s->sink, &s->sink->failures, "%s: dropped: %s", s->name,
+		hw_sink_log_limited(s->sink, &s->sink->failures, "disconnected %s: %s", s->name,
 				    strerror(-r));
 	if (r < 0 || (s->phase == PHASE_CLOSING && !s->out.len)) {
 		(void)shutdown(s->fd,
@@ -205,7 +205,7 @@ void hw_subscriber_refuse(struct subscriber *s, int error, const char *text)
 	struct socket_sink *sink = s->sink;
 	struct hw_buf *buf = &sink->scratch;
 
-	hw_sink_log_limited(sink, &sink->refusals, "%s: refused: %s", s->name, text);
+	hw_sink_log_limited(sink, &sink->refusals, "refused %s: %s", s->name, text);
 	s->phase = PHASE_CLOSING;
 	sink->host->timer_set(sink->ctx, s->timer, CLOSING_NS);
 	discard_input(s);
@@ -275,10 +275,10 @@ static void on_timer(void *self, struct hw_timer *timer)
 		s->waited = true;
 		sink->host->timer_set(sink->ctx, timer, rest);
 	} else if (s->phase == PHASE_HELLO) {
-		hw_subscriber_refuse(s, ETIMEDOUT, "the request was not finished in time");
+		hw_subscriber_refuse(s, ETIMEDOUT, "request not completed in time");
 	} else {
-		hw_sink_log_limited(sink, &sink->failures, "%s: dropped: it does not read",
-				    s->name);
+		hw_sink_log_limited(sink, &sink->failures,
+				    "disconnected %s: it does not read its events", s->name);
 		hw_subscriber_destroy(s);
 	}
 }

@@ -31,17 +31,15 @@ static int remove_stale(struct socket_sink *sink, const struct hw_address *addre
 		return 0; /* mostly absent; anything else bind() finds out */
 	if (!S_ISSOCK(st.st_mode))
 		return sink->host->fail(sink->ctx, EEXIST,
-					"%s: something that is not a socket is there",
-					address->text);
+					"%s: the path exists and is not a socket", address->text);
 	if (is_answered(address, &error))
-		return sink->host->fail(sink->ctx, EADDRINUSE, "%s: another process listens there",
-					address->text);
+		return sink->host->fail(sink->ctx, EADDRINUSE,
+					"%s: another process is listening there", address->text);
 	if (error != ECONNREFUSED)
-		return sink->host->fail(sink->ctx, error,
-					"%s: cannot tell whether it is in use: %s", address->text,
-					strerror(error));
+		return sink->host->fail(sink->ctx, error, "cannot check whether %s is in use: %s",
+					address->text, strerror(error));
 	if (unlink(path) < 0 && errno != ENOENT)
-		return sink->host->fail(sink->ctx, errno, "%s: cannot remove the stale socket: %s",
+		return sink->host->fail(sink->ctx, errno, "cannot remove the stale socket %s: %s",
 					address->text, strerror(errno));
 	return 0;
 }
@@ -102,7 +100,7 @@ int hw_unix_listen(struct socket_sink *sink, const struct hw_address *address, i
 		return r;
 	fd = bind_socket(address);
 	if (fd < 0)
-		return sink->host->fail(sink->ctx, fd, "%s: cannot listen: %s", address->text,
+		return sink->host->fail(sink->ctx, fd, "cannot listen on %s: %s", address->text,
 					strerror(-fd));
 	r = finish_file(sink, address, ret_dev, ret_ino);
 	if (r == 0 && listen(fd, SOMAXCONN) < 0)
@@ -113,7 +111,8 @@ int hw_unix_listen(struct socket_sink *sink, const struct hw_address *address, i
 	}
 	(void)close(fd); /* never listened */
 	(void)unlink(address->to.un.sun_path); /* ours: bind() made it */
-	return sink->host->fail(sink->ctx, r, "%s: cannot listen: %s", address->text, strerror(-r));
+	return sink->host->fail(sink->ctx, r, "cannot listen on %s: %s", address->text,
+				strerror(-r));
 }
 
 void hw_unix_unlink(const struct hw_address *address, dev_t dev, ino_t ino)

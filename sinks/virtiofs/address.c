@@ -61,9 +61,9 @@ static int parse_vsock(const char *rest, struct channel *ret, const char **ret_w
 	memcpy(cid, rest, (size_t)(colon - rest));
 	ret->cid = CHANNEL_CID_ANY;
 	if (strcmp(cid, "any") != 0 && !parse_u32(cid, &ret->cid))
-		return bad_address("the CID must be a number, or any", ret_why);
+		return bad_address("the CID must be a number or \"any\"", ret_why);
 	if (ret->cid == CHANNEL_CID_ANY && !ret->listen)
-		return bad_address("the CID any needs listen = yes", ret_why);
+		return bad_address("the CID \"any\" needs listen = yes", ret_why);
 	if (!parse_u32(colon + 1, &ret->port))
 		return bad_address("the port must be a number", ret_why);
 	return 0;
@@ -84,7 +84,8 @@ static int parse_hybrid(const char *rest, struct channel *ret, const char **ret_
 	if (!ret->listen)
 		return 0;
 	if (len == 0 || len + 1 + strlen(colon + 1) >= sizeof(ret->path))
-		return bad_address("the path with _PORT behind it is above 107 bytes", ret_why);
+		return bad_address("the path with _PORT appended is longer than 107 bytes",
+				   ret_why);
 	ret->path[len] = '_';
 	strcpy(ret->path + len + 1, colon + 1);
 	return 0;

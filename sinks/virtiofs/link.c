@@ -38,7 +38,7 @@ static void enter_connected(struct virtiofs *v)
 	}
 	v->link.state = LINK_HANDSHAKE;
 	if (hw_handshake_ask(v->link.fd, v->channel.port) < 0)
-		hw_link_drop(v, false, "the VMM does not take the request");
+		hw_link_drop(v, false, "cannot send the CONNECT request to the VMM");
 }
 
 /* Takes over fd. */
@@ -54,7 +54,7 @@ static void adopt_fd(struct virtiofs *v, int fd, bool connecting)
 	r = v->host->io_add(v->ctx, fd, connecting ? HW_IO_WRITE : HW_IO_READ, link_ready, v,
 			    &link->io);
 	if (r < 0) {
-		hw_link_drop(v, false, "cannot watch the channel: %s", strerror(-r));
+		hw_link_drop(v, false, "cannot poll the channel: %s", strerror(-r));
 		return;
 	}
 	v->host->timer_set(v->ctx, link->timer, CONNECT_NS);
@@ -91,13 +91,13 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0) {
-		v->host->log(v->ctx, HW_LOG_DEBUG, "%s: a connection was not taken: %s", v->label,
+		v->host->log(v->ctx, HW_LOG_DEBUG, "%s: connection rejected: %s", v->label,
 			     strerror(-r));
 		return 1;
 	}
 	/* the newest is the guest: an older one may be a connection that its side forgot */
 	if (v->link.state != LINK_DOWN)
-		hw_link_drop(v, true, "a new connection takes over");
+		hw_link_drop(v, true, "replaced by a new connection");
 	adopt_fd(v, fd, false);
 	return 1;
 }
@@ -164,7 +164,7 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
 		link->spent = true;
 		v->host->timer_set(v->ctx, link->timer, 0);
 		v->host->log(v->ctx, HW_LOG_ERROR,
-			     "%s: the descriptor cannot be opened again; restart the service",
+			     "%s: a passed descriptor cannot be reopened; restart the service",
 			     v->label);
 	} else if (link->listen_fd >= 0 && calm) {
 		v->host->timer_set(v->ctx, link->timer, 0);
@@ -188,10 +188,10 @@ static void link_timer(void *self, struct hw_timer *timer)
 			(void)begin_connect(v); /* a failure sets the next wait */
 		break;
 	case LINK_CONNECTING:
-		hw_link_drop(v, false, "cannot connect: no answer");
+		hw_link_drop(v, false, "cannot connect: timed out");
 		break;
 	case LINK_HANDSHAKE:
-		hw_link_drop(v, false, "the VMM does not answer");
+		hw_link_drop(v, false, "no answer from the VMM");
 		break;
 	case LINK_UP:
 		hw_link_drop(v, false, "no hello from the guest");
@@ -206,7 +206,7 @@ void hw_link_live(struct virtiofs *v)
 	v->link.live_ns = v->host->now_ns(v->ctx);
 	v->link.said[0] = '\0';
 	v->host->timer_set(v->ctx, v->link.timer, 0);
-	v->host->log(v->ctx, HW_LOG_INFO, "%s: the guest is connected", v->label);
+	v->host->log(v->ctx, HW_LOG_INFO, "%s: guest connected", v->label);
 }
 
 void hw_link_want_write(struct virtiofs *v, bool on)
@@ -221,7 +221,7 @@ static void take_handshake(struct virtiofs *v)
 	int n = hw_handshake_answer(link->input, link->input_len);
 
 	if (n < 0)
-		hw_link_drop(v, false, "the VMM does not answer with OK");
+		hw_link_drop(v, false, "the VMM rejected the CONNECT request");
 	if (n <= 0)
 		return;
 	memmove(link->input, link->input + n, link->input_len - (size_t)n);
@@ -301,7 +301,8 @@ static int start_fd(struct virtiofs *v)
 
 	if (given < 0)
 		return v->host->fail(v->ctx, given,
-				     "%s: the service manager passed no descriptor of this name",
+				     "%s: the service manager passed no descriptor with this name "
+				     "(FileDescriptorName= in the socket unit)",
 				     v->label);
 	fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
@@ -326,9 +327,9 @@ static int start_listening(struct virtiofs *v)
 	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd);
 
 	if (r == -EADDRINUSE)
-		return v->host->fail(v->ctx, r, "%s: something else is there already", v->label);
+		return v->host->fail(v->ctx, r, "%s: the address is already in use", v->label);
 	if (r < 0)
-		return v->host->fail(v->ctx, r, "%s: cannot listen: %s%s", v->label, strerror(-r),
+		return v->host->fail(v->ctx, r, "cannot listen on %s: %s%s", v->label, strerror(-r),
 				     vsock_hint(v, r));
 	return 0;
 }
@@ -336,7 +337,7 @@ static int start_listening(struct virtiofs *v)
 static int start_connecting(struct virtiofs *v)
 {
 	if (begin_connect(v) == -EAFNOSUPPORT)
-		return v->host->fail(v->ctx, EAFNOSUPPORT, "%s: cannot connect: %s%s", v->label,
+		return v->host->fail(v->ctx, EAFNOSUPPORT, "cannot connect to %s: %s%s", v->label,
 				     strerror(EAFNOSUPPORT), vsock_hint(v, -EAFNOSUPPORT));
 	return 0;
 }

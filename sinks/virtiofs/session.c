@@ -100,7 +100,7 @@ static bool start_cursor(struct virtiofs *v)
 		r = v->host->cursor_open(v->ctx, v->share, 0, 0, &s->cursor);
 	}
 	if (r < 0) {
-		hw_link_drop(v, false, "no cursor: %s", strerror(-r));
+		hw_link_drop(v, false, "cannot read the journal: %s", strerror(-r));
 		return false;
 	}
 	s->queued_seq = after;
@@ -157,13 +157,13 @@ static bool fill_events(struct virtiofs *v)
 		if (r > 0 && put_event(v, &event))
 			continue;
 		if (r < 0 && r != -ESTALE) {
-			hw_link_drop(v, false, "no events: %s", strerror(-r));
+			hw_link_drop(v, false, "cannot read events: %s", strerror(-r));
 			return false;
 		}
 		if (r > 0)
 			v->host->log(v->ctx, HW_LOG_WARNING,
-				     "%s: event %" PRIu64 " cannot be told, a rescan is", v->label,
-				     event.seq);
+				     "%s: cannot encode event %" PRIu64 "; sending a rescan",
+				     v->label, event.seq);
 		s->owe_rescan = true;
 		s->dropped++;
 	}
@@ -214,7 +214,7 @@ bool hw_session_pump(struct virtiofs *v)
 			v->host->cursor_done(v->ctx, v->session.cursor, v->session.queued_seq);
 	}
 	if (r < 0) {
-		hw_link_drop(v, true, "the guest is gone: %s", strerror(-r));
+		hw_link_drop(v, true, "connection to the guest lost: %s", strerror(-r));
 		return false;
 	}
 	hw_link_want_write(v, r > 0 || more);
@@ -245,8 +245,8 @@ static void take_hello(struct virtiofs *v, const struct hw_frame_hello *hello)
 		hw_link_live(v);
 	s->live = true;
 	v->host->log(v->ctx, HW_LOG_DEBUG,
-		     "%s: the guest has seen epoch %016" PRIx64 " up to %" PRIu64, v->label,
-		     hello->epoch, hello->seq);
+		     "%s: the guest resumes after event %" PRIu64 " of epoch %016" PRIx64, v->label,
+		     hello->seq, hello->epoch);
 }
 
 static const char *refuse_hello(const struct virtiofs *v, const struct hw_frame *frame)
@@ -254,9 +254,9 @@ static const char *refuse_hello(const struct virtiofs *v, const struct hw_frame 
 	const struct hw_frame_hello *hello = &frame->hello;
 
 	if (frame->what != HW_FRAME_HELLO)
-		return "an event, which only the host sends";
+		return "an event frame, which only a host may send";
 	if (hello->role != HW_FUSE_GUEST)
-		return "the hello of a host: two hosts share the channel";
+		return "the hello of another host: two hosts use this channel";
 	if (hello->share_len != 0 && (hello->share_len != strlen(v->share_name) ||
 				      memcmp(hello->share, v->share_name, hello->share_len) != 0))
 		return "a hello that asks for another share";
@@ -278,7 +278,7 @@ int hw_session_input(struct virtiofs *v)
 		if (n > 0)
 			why = refuse_hello(v, &frame);
 		else if (n == 0 && link->input_len - at > HW_FRAME_HELLO_MAX)
-			why = "an event, which only the host sends";
+			why = "an event frame, which only a host may send";
 		if (why) {
 			hw_link_drop(v, false, "bad frame from the guest: %s", why);
 			return count + 1;

@@ -11,34 +11,34 @@
 
 static const struct hw_option option_share = {
 	.key = "share",
-	.help = "the share to carry; needed when the sink serves several",
+	.help = "Share whose events are sent; required if the sink serves several",
 	.type = HW_OPTION_STRING,
 	.offset = HW_FIELD(T, share_option, const char *),
 	.flags = HW_OPTION_SHARE,
 };
 static struct hw_option const option_channel = {
 	.key = "channel",
-	.help = "Where the guest is: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "
+	.help = "Address of the guest: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "
 		"hybrid-vsock:PATH:PORT or fd:NAME",
 	.type = HW_OPTION_STRING,
 	.offset = HW_FIELD(T, channel_option, const char *),
 	.flags = HW_OPTION_REQUIRED,
 };
-static const struct hw_option option_listen =
-	HW_OPT_BOOL("listen", T, listen_option, "no",
-		    "the guest's side connects: wait for it at the channel's address");
+static const struct hw_option option_listen = HW_OPT_BOOL(
+	"listen", T, listen_option, "no",
+	"Wait for the guest to connect to the address of channel, instead of connecting to it");
 static const struct hw_option option_mode =
 	HW_OPT_STRING("mode", T, mode_option, "0600",
-		      "octal permissions of the socket file that is listened on");
+		      "Permissions of the socket, in octal, when the sink listens");
 static const struct hw_option option_code =
 	HW_OPT_NUMBER("notify_code", T, notify_code, "26743", HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
 		      "FUSE notify code of event frames; hello frames use the next one");
 static const struct hw_option option_send_buffer =
 	HW_OPT_SIZE("send_buffer", T, send_buffer_bytes, "256K", 192 * 1024, 64 * 1024 * 1024,
-		    "bytes that may wait for a slow guest; the rest waits in the journal");
-static const struct hw_option option_hello_timeout = HW_OPT_DURATION(
-	"hello_timeout", T, hello_timeout_ns, "30s", 0, 3600 * HW_SEC,
-	"drop a connection on which no hello comes for this long; 0s waits forever");
+		    "Bytes buffered for a slow guest; further events stay in the journal");
+static const struct hw_option option_hello_timeout =
+	HW_OPT_DURATION("hello_timeout", T, hello_timeout_ns, "30s", 0, 3600 * HW_SEC,
+			"How long to wait for the hello of a guest; 0s waits forever");
 _Static_assert(HW_FUSE_NOTIFY_FSNOTIFY == 26743, "the default of notify_code");
 _Static_assert(HW_FUSE_FRAME_MAX + HW_FRAME_HELLO_MAX < 192 * 1024, "any frame fits the buffer");
 
@@ -87,8 +87,7 @@ static int make_runtime_dir(struct virtiofs *v)
 	const char *dir;
 	int r = v->host->runtime_dir(v->ctx, 1, &dir);
 
-	return r < 0 ? v->host->fail(v->ctx, r,
-				     "the directory of relative paths cannot be used: %s",
+	return r < 0 ? v->host->fail(v->ctx, r, "cannot use the directory for relative paths: %s",
 				     r == -EPERM ? "other users can change it" : strerror(-r))
 		     : 0;
 }
@@ -118,8 +117,8 @@ static int refuse_fuse(struct virtiofs *v)
 {
 	return v->host->fail(
 		v->ctx, EOPNOTSUPP,
-		"%s: a FUSE session is notified by node ids, which only its server knows: "
-		"let the server take frames from a unix: channel and notify by itself",
+		"%s: FUSE notifications name inodes by node IDs, which only the FUSE server knows; "
+		"let the server receive frames on a unix: channel and notify by itself",
 		v->label);
 }
 
@@ -128,7 +127,8 @@ static int find_share(struct virtiofs *v)
 	uint32_t count = v->host->share_count(v->ctx);
 
 	if (!v->share_option && count != 1)
-		return v->host->fail(v->ctx, EINVAL, "share: is needed, %u are served", count);
+		return v->host->fail(v->ctx, EINVAL,
+				     "share: required, since the sink serves %u shares", count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct hw_share_info info = { .struct_size = sizeof(info) };
 
@@ -140,7 +140,7 @@ static int find_share(struct virtiofs *v)
 		v->share_name = info.name;
 		return 0;
 	}
-	return v->host->fail(v->ctx, ENOENT, "share = %s: this sink serves no such share",
+	return v->host->fail(v->ctx, ENOENT, "share = %s: this sink does not serve that share",
 			     v->share_option);
 }
 
@@ -163,7 +163,7 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	else if (v->channel.kind == CHANNEL_FUSE)
 		r = refuse_fuse(v);
 	if (parse_mode(v->mode_option, &v->mode) < 0)
-		r = host->fail(ctx, EINVAL, "mode: must be octal, 0 to 0777");
+		r = host->fail(ctx, EINVAL, "mode: not an octal number from 0 to 0777");
 	return r;
 }
 
@@ -175,11 +175,12 @@ static int virtiofs_start(void *self)
 	if (r < 0)
 		return r;
 	if (strlen(v->share_name) > HW_FRAME_SHARE_MAX)
-		return v->host->fail(v->ctx, ENAMETOOLONG, "the share's name is above 255 bytes");
+		return v->host->fail(v->ctx, ENAMETOOLONG,
+				     "the name of the share is longer than 255 bytes");
 	if (v->in_runtime_dir && (r = make_runtime_dir(v)) < 0)
 		return r;
 	if (hw_output_init(&v->output, v->send_buffer_bytes) < 0)
-		return v->host->fail(v->ctx, ENOMEM, "no memory for send_buffer");
+		return v->host->fail(v->ctx, ENOMEM, "out of memory for send_buffer");
 	return hw_link_start(v);
 }
 
@@ -253,7 +254,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	HW_PLUGIN_HEADER(HW_PLUGIN_SINK, T),
 	.name = "virtiofs",
 	.version = HW_VERSION,
-	.summary = "carries the events of one share to one guest as FUSE notification frames",
+	.summary = "sends the events of one share to one guest as FUSE notification frames",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.open = virtiofs_open,

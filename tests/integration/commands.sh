@@ -62,7 +62,7 @@ test_check_tells_what_plugins_find_with_its_lines() {
 	text=$("$B/hostwatch" check conf 2>&1) || status=$?
 	equal 78 $status
 	equal "2 7 9 10 12 13 17 18 20 21" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
-	contains "$text" "conf:7: [sink events] mode: needs octal permissions"
+	contains "$text" "conf:7: [sink events] mode: not an octal number"
 	contains "$text" "conf:17: [sink one] share: there is no share "
 	# The daemon says the same.
 	status=0
@@ -102,7 +102,7 @@ test_check_tells_what_plugins_find_in_sections_with_mistakes() {
 	equal 78 $status
 	equal "2 3 7 11 12 13 14 15 16 20 21 22" "$(sed -n 's/^conf:\([0-9]*\): .*/\1/p' <<<"$text" | xargs)"
 	contains "$text" "conf:3: [watcher polling] idle_max: must not be shorter than interval"
-	contains "$text" "conf:12: [sink events] mode: needs octal permissions"
+	contains "$text" "conf:12: [sink events] mode: not an octal number"
 	contains "$text" "conf:13: [sink events] mode: set more than once"
 	contains "$text" "conf:22: [sink one] channel = bogus:"
 }

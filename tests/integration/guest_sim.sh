@@ -48,7 +48,7 @@ test_it_starts_again_after_it_was_killed() {
 test_a_socket_in_use_is_left_alone() {
 	listen
 	inode=$(stat -c %i s)
-	refused "another process listens there"
+	refused "another process is listening there"
 	equal "$inode" "$(stat -c %i s)"
 	finish "$pid"
 }

@@ -135,7 +135,7 @@ test_a_control_path_that_cannot_be_used_is_named_with_the_remedy() {
 	contains "$text" "\"$PWD/share\": a directory is there: name another path with control = "
 	sed -i "2c control = $PWD/$conf" $conf
 	expect 78 hostwatchd
-	contains "$text" "something that is not a socket is there: remove it, or "
+	contains "$text" "the path exists and is not a socket: remove it, or "
 	sed -i "2c control = $PWD/run/$(printf '%0110d' 0)" $conf
 	expect 78 hostwatchd
 	contains "$text" "the path of a socket has at most 107 bytes: name a shorter one with control = "

@@ -732,7 +732,7 @@ static void a_dead_daemons_socket_is_replaced_and_a_file_is_not(void **state)
 	tempdir_write(fixture->dir, "ctl", "x", 1);
 	configure(fixture, two_shares);
 	assert_int_equal(hw_core_start(fixture->core, &fixture->errors), -EINVAL);
-	assert_non_null(strstr(fixture->errors.lines[0], "something that is not a socket"));
+	assert_non_null(strstr(fixture->errors.lines[0], "exists and is not a socket"));
 	assert_int_equal(unlink(address.sun_path), 0);
 	hw_core_destroy(fixture->core);
 	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &fixture->core), 0);

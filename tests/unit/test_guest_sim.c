@@ -156,7 +156,7 @@ static void guest_listens_for_the_host(void **state)
 	SIM_START(rig, &sim, "--listen", "--exit-after", "1", "unix:%s/s");
 	assert_int_equal(RIG_START(rig, "channel=unix:%s/s"), 0);
 	sim_expect(rig, &sim, "hello");
-	RIG_UNTIL(rig, strstr(rig->log, "the guest is connected"));
+	RIG_UNTIL(rig, strstr(rig->log, "guest connected"));
 	rig_append(rig, 1);
 	assert_int_equal(sim_status(rig, &sim), 0);
 }
@@ -169,7 +169,7 @@ static void guest_plays_the_vmm_of_a_hybrid_channel(void **state)
 	require_program();
 	SIM_START(rig, &sim, "--listen", "--exit-after", "1", "hybrid-vsock:%s/v:77");
 	assert_int_equal(RIG_START(rig, "channel=hybrid-vsock:%s/v:77"), 0);
-	RIG_UNTIL(rig, strstr(rig->log, "the guest is connected"));
+	RIG_UNTIL(rig, strstr(rig->log, "guest connected"));
 	rig_append(rig, 1);
 	assert_int_equal(sim_status(rig, &sim), 0);
 	assert_non_null(strstr(sim.text, "1 create file"));
@@ -183,7 +183,7 @@ static void guest_connects_through_a_hybrid_channel(void **state)
 	require_program();
 	assert_int_equal(RIG_START(rig, "channel=hybrid-vsock:%s/v:77", "listen=yes"), 0);
 	SIM_START(rig, &sim, "hybrid-vsock:%s/v:77");
-	RIG_UNTIL(rig, strstr(rig->log, "the guest is connected"));
+	RIG_UNTIL(rig, strstr(rig->log, "guest connected"));
 	rig_append(rig, 1);
 	sim_expect(rig, &sim, "1 create file");
 	sim_end(rig, &sim);

@@ -131,7 +131,7 @@ static void a_request_after_hello_wait_is_refused_as_too_late(void **state)
 	expect_line(c, "told-to-all");
 	expect_line(c, "close_write");
 	say(c, "{\"subscribe\":{\"below\":\"b\"}}\n");
-	expect_line(c, "{\"error\":\"events flow already: the request came too late\"}");
+	expect_line(c, "{\"error\":\"the request came too late: events are already being sent\"}");
 	expect_end(c);
 	close_client(c);
 }

@@ -41,10 +41,10 @@ static void a_bad_request_gets_the_reason_and_the_end(void **state)
 		{ "hello\n", "one JSON object" },
 		{ "{\"subscribe\":{\"share\":\"nope\"}}\n", "no such share" },
 		{ "{\"subscribe\":{\"below\":\"../x\"}}\n", "relative path" },
-		{ "{\"subscribe\":{\"epoch\":\"1\",\"after\":1}}\n", "need a share" },
+		{ "{\"subscribe\":{\"epoch\":\"1\",\"after\":1}}\n", "require a share" },
 		{ "{\"subscribe\":{\"x\":1}}\n", "unknown key" },
 		{ "\n", "one JSON object" },
-		{ "{\"subscribe\":{}}\n{\"subscribe\":{}}\n", "events flow already" },
+		{ "{\"subscribe\":{}}\n{\"subscribe\":{}}\n", "only one request is allowed" },
 	};
 	struct fixture *f = *state;
 
@@ -72,7 +72,7 @@ static void half_a_request_is_not_waited_for_long(void **state)
 	c = connect_client(f);
 	say(c, "{\"subscribe\":");
 	expect_line(c, "hello");
-	expect_line(c, "not finished in time");
+	expect_line(c, "not completed in time");
 	expect_end(c);
 	close_client(c);
 }
@@ -252,7 +252,7 @@ static void one_more_than_the_limit_is_refused_and_served_later(void **state)
 	c = connect_client(f);
 	expect_line(a, "hello");
 	expect_line(b, "hello");
-	expect_line(c, "{\"error\":\"too many subscribers\"}");
+	expect_line(c, "{\"error\":\"too many subscribers (max_subscribers)\"}");
 	expect_end(c);
 	close_client(c);
 	close_client(a);
@@ -387,7 +387,7 @@ static void another_user_is_refused(void **state)
 
 	SINK(f, 1, JSON, "allow_uid=4294967294");
 	c = connect_client(f);
-	expect_line(c, "not allowed");
+	expect_line(c, "user not permitted");
 	expect_end(c);
 	close_client(c);
 	stop_sink(f);
@@ -427,7 +427,7 @@ static void only_a_stale_socket_is_replaced(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(start_sink(f, 1, reason, settings), -EADDRINUSE);
-	assert_non_null(strstr(reason, "another process listens"));
+	assert_non_null(strstr(reason, "another process is listening"));
 	stop_sink(f);
 	(void)close(fd);
 	assert_int_equal(access(tempdir_path(f->dir, "s"), F_OK), 0);
@@ -441,9 +441,9 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		const char *settings[4];
 		const char *reason;
 	} rows[] = {
-		{ { NULL }, "at least one address" },
+		{ { NULL }, "no address: set listen or connect" },
 		{ { "listen=unix:" }, "absolute path" },
-		{ { "listen=smtp:x" }, "begins with" },
+		{ { "listen=smtp:x" }, "must begin with" },
 		{ { "listen=unix:/tmp/a\033[31m" }, "cannot be printed" },
 		{ { "listen=tcp:0.0.0.0:7000" }, "allow_remote" },
 		{ { "listen=tcp:[::]:7000" }, "allow_remote" },
@@ -455,8 +455,8 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=netlink:33" }, "1 to 32" },
 		{ { "listen=netlink:0" }, "1 to 32" },
 		{ { "listen=netlink:1" }, "set format = netlink" },
-		{ { "connect=netlink:1" }, "listen only" },
-		{ { "connect=fd:x" }, "listen only" },
+		{ { "connect=netlink:1" }, "in listen only" },
+		{ { "connect=fd:x" }, "in listen only" },
 		{ { "listen=fd:nosuch" }, "no descriptor of this name" },
 		{ { "listen=tcp:127.0.0.1:0", "allow_uid=0" }, "unix sockets only" },
 		{ { "listen=unix:%s/s", "mode=rw" }, "octal" },
@@ -487,7 +487,7 @@ static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 	int r = start_sink(f, 1, reason, settings);
 
 	if (r < 0) {
-		assert_non_null(strstr(reason, "vsock:any:61234: cannot listen"));
+		assert_non_null(strstr(reason, "cannot listen on vsock:any:61234"));
 		if (r == -EAFNOSUPPORT)
 			assert_non_null(strstr(reason, "no vsock"));
 		print_message("vsock: %s\n", reason);
@@ -503,7 +503,7 @@ static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void
 	char reason[512];
 
 	assert_true(start_sink(f, 1, reason, settings) < 0);
-	assert_non_null(strstr(reason, "vsock:77:61234: cannot listen: "));
+	assert_non_null(strstr(reason, "cannot listen on vsock:77:61234: "));
 	assert_true(strstr(reason, "no vsock)") || strstr(reason, "vhost_vsock"));
 	stop_sink(f);
 }

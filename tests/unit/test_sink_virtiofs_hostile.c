@@ -122,9 +122,9 @@ static void bad_frames_end_the_connection_with_the_reason(void **state)
 	buf[16] = 2;
 	expect_refusal(rig, buf, len, "bad frame from the guest: unknown version");
 	len = (size_t)hw_frame_encode_event(buf, sizeof(buf), CODE, &event);
-	expect_refusal(rig, buf, len, "an event, which only the host sends");
+	expect_refusal(rig, buf, len, "an event frame, which only a host may send");
 	len = (size_t)hw_frame_encode_hello(buf, sizeof(buf), CODE, &host);
-	expect_refusal(rig, buf, len, "two hosts share the channel");
+	expect_refusal(rig, buf, len, "two hosts use this channel");
 	len = (size_t)hw_frame_encode_hello(buf, sizeof(buf), CODE, &other);
 	expect_refusal(rig, buf, len, "asks for another share");
 }
@@ -144,7 +144,7 @@ static void start_of_an_endless_event_is_refused(void **state)
 	event.path_len = sizeof(path);
 	len = hw_frame_encode_event(buf, sizeof(buf), CODE, &event);
 	assert_true(len > 2000);
-	expect_refusal(rig, buf, 400, "an event, which only the host sends");
+	expect_refusal(rig, buf, 400, "an event frame, which only a host may send");
 }
 
 static void guest_that_asks_for_the_share_by_name_is_served(void **state)

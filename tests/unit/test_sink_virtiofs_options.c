@@ -23,9 +23,9 @@ static const struct refusal refusals[] = {
 	{ "channel=hybrid-vsock::1", "listen=no", "1 to 107 bytes" },
 	{ "channel=hybrid-vsock::1", "listen=yes", "1 to 107 bytes" },
 	{ "channel=fd:", "listen=no", "1 to 107 bytes" },
-	{ "channel=fuse:server", "listen=no", "node ids, which only its server knows" },
-	{ "channel=unix:\x1b[2J\xff", "mode=8", "mode: must be octal" },
-	{ "channel=unix:/tmp/s", "mode=1777", "mode: must be octal" },
+	{ "channel=fuse:server", "listen=no", "node IDs, which only the FUSE server knows" },
+	{ "channel=unix:\x1b[2J\xff", "mode=8", "mode: not an octal number" },
+	{ "channel=unix:/tmp/s", "mode=1777", "mode: not an octal number" },
 	{ "channel=\x1b[2J", "listen=no", "channel = ?[2J:" },
 };
 
@@ -57,7 +57,7 @@ static void socket_path_has_at_most_107_bytes(void **state)
 	memset(text + 22, 'x', 105);
 	strcpy(text + 21 + 106, ":1");
 	assert_true(RIG_START(rig, text, "listen=yes") < 0);
-	assert_non_null(strstr(rig->reason, "with _PORT behind it"));
+	assert_non_null(strstr(rig->reason, "with _PORT appended"));
 	assert_int_equal(RIG_START(rig, text), 0);
 }
 
@@ -74,7 +74,7 @@ static void share_is_found_by_name_or_when_it_is_the_only_one(void **state)
 	assert_int_equal(RIG_START(rig, "channel=unix:%s/s", "share=other"), 0);
 	rig_stop(rig);
 	assert_int_equal(RIG_START(rig, "channel=unix:%s/s"), -EINVAL);
-	assert_non_null(strstr(rig->reason, "2 are served"));
+	assert_non_null(strstr(rig->reason, "serves 2 shares"));
 	rig->share_count = 0;
 	assert_int_equal(RIG_START(rig, "channel=unix:%s/s"), -EINVAL);
 }
