@@ -25,7 +25,8 @@ static int parse_virtio(const char *name, struct channel *ret, const char **ret_
 	size_t len = strlen(name);
 
 	if (len == 0 || len > CHANNEL_PORT_NAME_MAX || name[0] == '.' || strchr(name, '/'))
-		return refuse("virtio: needs the name of a port, like org.hostwatch.0", ret_error);
+		return refuse("virtio: expected the name of a port, such as org.hostwatch.0",
+			      ret_error);
 	ret->is_virtio = true;
 	memcpy(ret->port, name, len + 1);
 	return 0;
@@ -52,7 +53,7 @@ static int parse_connect(const char *text, struct channel *ret, const char **ret
 		return r;
 	if (ret->address.transport == HW_TRANSPORT_VSOCK &&
 	    ret->address.to.vm.svm_cid == VMADDR_CID_ANY)
-		return refuse("vsock: the host's CID is a number, mostly 2", ret_error);
+		return refuse("vsock: the CID of the host must be a number, usually 2", ret_error);
 	return 0;
 }
 

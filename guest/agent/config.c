@@ -15,10 +15,10 @@
 static const struct hw_option *const guest_options[] = {
 	&(const struct hw_option)
 		HW_OPT_STRING("state", struct hw_guest_config, state, HW_GUEST_STATE,
-			      "File that keeps what was seen last; empty for none"),
+			      "File that stores the last event of each mount; empty for none"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_guest_config, log_level, "info",
 					     "error|warning|info|debug",
-					     "Messages above this level are dropped"),
+					     "Most verbose level that is logged"),
 };
 static const struct hw_option_table guest_table = {
 	guest_options,
@@ -27,16 +27,17 @@ static const struct hw_option_table guest_table = {
 
 static const struct hw_option *const mount_options[] = {
 	&(const struct hw_option)HW_OPT_STRING("path", struct hw_mount, path, NULL,
-					       "Where the share is mounted"),
+					       "Path where the share is mounted"),
 	&(const struct hw_option)HW_OPT_STRING("share", struct hw_mount, share, NULL,
 					       "Name of the share on the host"),
 	&(const struct hw_option)HW_OPT_STRING("channel", struct hw_mount, channel_text, NULL,
-					       "Where the host is reached"),
+					       "Channel to the host"),
 	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
-					     "module|touch|print", "How programs here are told"),
-	&(const struct hw_option)HW_OPT_NUMBER("notify_code", struct hw_mount, notify_code, "26743",
-					       HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
-					       "Code of the frames, as notify_code on the host"),
+					     "module|touch|print",
+					     "How events are delivered to programs in the guest"),
+	&(const struct hw_option)HW_OPT_NUMBER(
+		"notify_code", struct hw_mount, notify_code, "26743", HW_FRAME_CODE_MIN,
+		HW_FRAME_CODE_MAX, "Notify code of the frames; must equal notify_code on the host"),
 };
 static const struct hw_option_table mount_table = {
 	mount_options,
@@ -80,11 +81,13 @@ static unsigned line_of(const struct hw_ini_section *section, const char *key)
 
 /* ---- one mount ---- */
 
+static const char required[] = "required, but not set";
+
 static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 {
 	if (!mount->path)
-		return any_path || mount->inject == HW_INJECT_PRINT ? NULL : "path is missing";
-	return mount->path[0] == '/' ? NULL : "path must be absolute";
+		return any_path || mount->inject == HW_INJECT_PRINT ? NULL : required;
+	return mount->path[0] == '/' ? NULL : "must be an absolute path";
 }
 
 /* What is wrong with it, and the key at fault; NULL when nothing is. */
@@ -98,10 +101,10 @@ static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const c
 		return why;
 	*ret_key = "share";
 	if (mount->share && strlen(mount->share) > HW_FRAME_SHARE_MAX)
-		return "share has at most 255 bytes";
+		return "longer than 255 bytes";
 	*ret_key = "channel";
 	if (!mount->channel_text)
-		return "channel is missing";
+		return required;
 	return hw_channel_parse(mount->channel_text, &mount->channel, &why) < 0 ? why : NULL;
 }
 
@@ -109,9 +112,12 @@ static void check_mount(struct reader *reader, struct hw_mount *mount)
 {
 	const char *key;
 	const char *why = fault_of_mount(mount, reader->any_path, &key);
+	char text[QUOTED_MAX];
 
-	if (why)
-		mistake(reader, line_of(reader->section, key), why);
+	if (!why)
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s", key, why);
+	mistake(reader, line_of(reader->section, key), text);
 }
 
 static void apply(struct reader *reader, const struct hw_option_table *table, void *self,
@@ -124,11 +130,19 @@ static void apply(struct reader *reader, const struct hw_option_table *table, vo
 		reader->error = r;
 }
 
-static bool name_taken(const struct hw_guest_config *config, const char *name)
+/* False if an earlier section is the same one, which is a mistake. */
+static bool is_first(struct reader *reader)
 {
-	for (size_t i = 0; i < config->count; i++)
-		if (strcmp(config->mounts[i].name, name) == 0)
-			return true;
+	const struct hw_ini_section *section = reader->section, *first = reader->ini->sections;
+	char text[QUOTED_MAX];
+
+	while (strcmp(first->kind, section->kind) != 0 || strcmp(first->name, section->name) != 0)
+		first++;
+	if (first == section)
+		return true;
+	(void)snprintf(text, sizeof(text), "duplicate section [%s%s%s], first defined on line %u",
+		       section->kind, *section->name ? " " : "", section->name, first->line);
+	mistake(reader, section->line, text);
 	return false;
 }
 
@@ -140,13 +154,11 @@ static void read_mount(struct reader *reader)
 	int before = reader->error;
 
 	if (*section->name == '\0') {
-		mistake(reader, section->line, "a mount has a name: [mount NAME]");
+		mistake(reader, section->line, "section [mount] needs a name: [mount NAME]");
 		return;
 	}
-	if (name_taken(config, section->name)) {
-		mistake(reader, section->line, "a mount of this name stands above");
+	if (!is_first(reader))
 		return;
-	}
 	if (config->count == HW_GUEST_MOUNTS_MAX) {
 		mistake(reader, section->line, "more than 64 mounts");
 		return;
@@ -173,16 +185,14 @@ static void unknown_section(struct reader *reader)
 	static const char *const kinds[] = { "guest", "mount" };
 	const char *kind = reader->section->kind;
 	const char *meant = hw_suggest(kind, kinds, 2);
-	char quoted[QUOTED_MAX], text[QUOTED_MAX + 80];
+	char text[QUOTED_MAX];
 
-	hw_quote(quoted, sizeof(quoted), kind, strlen(kind));
 	if (meant)
-		(void)snprintf(text, sizeof(text), "no section is called %s; did you mean [%s]?",
-			       quoted, meant);
+		(void)snprintf(text, sizeof(text), "unknown section [%s], did you mean [%s]?", kind,
+			       meant);
 	else
 		(void)snprintf(text, sizeof(text),
-			       "no section is called %s; there are [guest] and [mount NAME]",
-			       quoted);
+			       "unknown section [%s]; expected [guest] or [mount NAME]", kind);
 	mistake(reader, reader->section->line, text);
 }
 
@@ -194,9 +204,9 @@ static void read_section(struct reader *reader)
 		read_mount(reader);
 	} else if (strcmp(section->kind, "guest") != 0) {
 		unknown_section(reader);
-	} else if (*section->name != '\0' || reader->guest_seen) {
-		mistake(reader, section->line, "[guest] has no name and stands once");
-	} else {
+	} else if (*section->name != '\0') {
+		mistake(reader, section->line, "section [guest] takes no name");
+	} else if (is_first(reader)) {
 		reader->guest_seen = true;
 		apply(reader, &guest_table, reader->config,
 		      &reader->config->strings[HW_GUEST_MOUNTS_MAX]);
@@ -234,7 +244,8 @@ int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_
 	if (!reader.guest_seen && reader.error != -ENOMEM && set_defaults(ret) < 0)
 		reader.error = -ENOMEM;
 	if (r == 0 && reader.error == 0 && ret->count == 0) {
-		hw_errors_add(errors, "%s: has no [mount NAME]", reader.file);
+		hw_errors_add(errors, "%s: no [mount NAME] section: there is nothing to do",
+			      reader.file);
 		r = -EINVAL;
 	}
 	hw_ini_free(&ini);

@@ -108,7 +108,7 @@ static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, 
 	char told[120], asked[120];
 
 	if (hello->role != HW_FUSE_HOST) {
-		drop(link, now_ms, HW_LOG_ERROR, "the other end of the channel is a guest too");
+		drop(link, now_ms, HW_LOG_ERROR, "the other end of the channel is also a guest");
 		return -EPROTO;
 	}
 	if (share &&
@@ -141,7 +141,7 @@ static int inject(struct hw_link *link, const void *bytes, size_t len, const str
 	int r = link->inject->ops->event(link->inject, &told);
 
 	if (r == -ENODEV) {
-		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		drop(link, now_ms, HW_LOG_WARNING, "the mount was unmounted; waiting for it");
 		close_inject(link);
 	}
 	return r;
@@ -170,12 +170,13 @@ static int take_gap(struct hw_link *link, const struct hw_event *event, uint64_t
 	link->gap_seq = after;
 	if (link->gaps < GAPS_MAX) {
 		drop(link, now_ms, HW_LOG_WARNING,
-		     "event %" PRIu64 " came after %" PRIu64 "%s: asking again", event->seq, after,
+		     "events missing between %" PRIu64 " and %" PRIu64 "%s; asking the host again",
+		     after, event->seq,
 		     link->seen->epoch == link->told_epoch ? "" : " of another epoch");
 		return -EPROTO;
 	}
-	hw_warning("[mount %s] the host leaves out what follows event %" PRIu64
-		   ": everything may have changed",
+	hw_warning("[mount %s] the host does not send the events after %" PRIu64
+		   "; delivering a rescan",
 		   link->mount->name, after);
 	link->gaps = 0;
 	r = inject_rescan(link, event->seq - 1, now_ms);
@@ -218,7 +219,7 @@ static int flush(struct hw_link *link, uint64_t now_ms)
 	if (link->inject && link->inject->ops->flush)
 		r = link->inject->ops->flush(link->inject);
 	if (r == -ENODEV) {
-		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		drop(link, now_ms, HW_LOG_WARNING, "the mount was unmounted; waiting for it");
 		close_inject(link);
 	}
 	return r;
@@ -244,7 +245,7 @@ static int take_complete(struct hw_link *link, uint64_t now_ms)
 			break;
 		if (n > 0 && frame.what == HW_FRAME_EVENT && link->told_epoch == 0) {
 			n = -EPROTO;
-			why = "an event before hello";
+			why = "an event before the hello";
 		}
 		if (n < 0) {
 			drop(link, now_ms, HW_LOG_ERROR, "bad frame from the host: %s", why);
@@ -303,7 +304,8 @@ static void accept_host(struct hw_link *link, uint64_t now_ms)
 
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			drop(link, now_ms, HW_LOG_WARNING, "cannot accept: %s", strerror(errno));
+			drop(link, now_ms, HW_LOG_WARNING, "cannot accept the connection: %s",
+			     strerror(errno));
 		return;
 	}
 	link->fd = fd;
@@ -319,7 +321,7 @@ static void open_channel(struct hw_link *link, uint64_t now_ms)
 	if (channel->listen) {
 		fd = link->listen_fd < 0 ? hw_channel_listen(channel) : link->listen_fd;
 		if (fd < 0) {
-			drop(link, now_ms, HW_LOG_WARNING, "cannot listen at %s: %s",
+			drop(link, now_ms, HW_LOG_WARNING, "cannot listen on %s: %s",
 			     link->mount->channel_text, strerror(-fd));
 			return;
 		}
@@ -364,7 +366,7 @@ void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms)
 	if (!link->inject) {
 		link->due_ms = now_ms;
 	} else if (link->inject->ops->is_there && !link->inject->ops->is_there(link->inject)) {
-		drop(link, now_ms, HW_LOG_WARNING, "the mount is gone; waiting for it");
+		drop(link, now_ms, HW_LOG_WARNING, "the mount was unmounted; waiting for it");
 		close_inject(link);
 	}
 }
@@ -433,7 +435,7 @@ static int receive(struct hw_link *link, uint64_t now_ms)
 	if (n <= 0)
 		/* a port whose other end nobody has open reads as ended */
 		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s",
-		     n < 0 ? strerror(errno) : "the host is not there");
+		     n < 0 ? strerror(errno) : "no host at the other end");
 	return 0;
 }
 
@@ -459,7 +461,7 @@ static int talk(struct hw_link *link, short revents, uint64_t now_ms)
 	if (revents & (POLLIN | POLLHUP | POLLERR))
 		return receive(link, now_ms);
 	if (link->told_epoch == 0 && now_ms >= link->due_ms)
-		drop(link, now_ms, HW_LOG_WARNING, "the host says nothing");
+		drop(link, now_ms, HW_LOG_WARNING, "no hello from the host");
 	return 0;
 }
 
@@ -476,7 +478,7 @@ int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms)
 		if (revents)
 			finish_connect(link, now_ms);
 		else if (now_ms >= link->due_ms)
-			drop(link, now_ms, HW_LOG_INFO, "waiting for the host at %s: no answer",
+			drop(link, now_ms, HW_LOG_INFO, "waiting for the host at %s: timed out",
 			     link->mount->channel_text);
 		break;
 	case HW_LINK_UP:

@@ -30,15 +30,16 @@ static const struct {
 	int error;
 	const char *remedy;
 } remedies[] = {
-	{ ENOENT, "the module is not loaded: install it (DKMS package hostwatch-dkms, or make -C "
-		  "guest/kmod) and run modprobe hostwatch; or use inject = touch" },
-	{ ENXIO, "the module is not loaded: modprobe hostwatch" },
+	{ ENOENT, "the kernel module is not loaded; install it (package hostwatch-dkms, or make -C "
+		  "guest/kmod) and run modprobe hostwatch, or use inject = touch" },
+	{ ENXIO, "the kernel module is not loaded; run modprobe hostwatch" },
 	{ EACCES, "needs root" },
 	{ EPERM, "needs CAP_SYS_ADMIN" },
-	{ ENOTTY, HW_GUEST_DEVICE " is not of this module: another version is loaded" },
+	{ ENOTTY, HW_GUEST_DEVICE
+	  " does not belong to this version of the module; unload it and run modprobe hostwatch" },
 	{ EINVAL, "the path is not the root of a mount" },
-	{ EOPNOTSUPP, "not a filesystem that is changed from elsewhere" },
-	{ EBUSY, "the descriptor is bound already" },
+	{ EOPNOTSUPP, "the filesystem is not one that another machine can change" },
+	{ EBUSY, "the descriptor is already bound" },
 };
 
 static const char *remedy_of(int error)
@@ -124,7 +125,7 @@ static size_t frame_len(const struct module *module, size_t at)
 static size_t pass_refused(struct module *module, size_t at, int error)
 {
 	if (error != module->said)
-		hw_warning("[mount %s] the module did not take an event: %s", module->mount->name,
+		hw_warning("[mount %s] the kernel module refused an event: %s", module->mount->name,
 			   strerror(error));
 	module->said = error;
 	return at + frame_len(module, at);

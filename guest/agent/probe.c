@@ -52,11 +52,11 @@ static void print_mount(const char *path, const struct hw_mountinfo *info)
 	struct utsname uts;
 
 	printf("mount       %s%s\n", quote_text(quoted, sizeof(quoted), path),
-	       info->is_root ? "" : " (nothing is mounted just there)");
+	       info->is_root ? "" : " (not a mount point)");
 	printf("filesystem  %s", quote_text(quoted, sizeof(quoted), info->type));
 	printf(" from %s, %s%s\n", quote_text(quoted, sizeof(quoted), info->source),
 	       info->read_only ? "read-only" : "writable",
-	       is_remote(info->type) ? "" : "; not one that is changed from elsewhere");
+	       is_remote(info->type) ? "" : "; not a filesystem that another machine can change");
 	if (uname(&uts) == 0)
 		printf("kernel      %s %s\n", uts.sysname, uts.release);
 }
@@ -98,16 +98,17 @@ static bool probe_touch(const char *path, const struct hw_mountinfo *info)
 
 static void print_events(bool module, bool touch)
 {
-	printf("\nWhat programs here are told with inject = %s:\n", module  ? "module"
-								    : touch ? "touch"
-									    : "print (nothing)");
+	printf("\nEvents that programs here receive with inject = %s:\n",
+	       module  ? "module"
+	       : touch ? "touch"
+		       : "print (nothing)");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *told = module ? rows[i].module : touch ? rows[i].touch : NULL;
 
 		printf("  %-11s %s\n", rows[i].event, told ? told : "nothing");
 	}
 	if (!module)
-		printf("The module tells all of them: modprobe hostwatch\n");
+		printf("The kernel module delivers all of them: modprobe hostwatch\n");
 }
 
 int hw_probe(const char *path)

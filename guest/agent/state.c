@@ -104,7 +104,7 @@ int hw_state_read(const char *path, struct hw_position *positions, size_t count)
 	if (n >= 0 && (strlen(text) != (size_t)n || !read_lines(text, positions, count))) {
 		for (size_t i = 0; i < count; i++)
 			positions[i].epoch = positions[i].seq = 0;
-		hw_warning("%s is no state of ours: beginning anew",
+		hw_warning("%s is not a state file of hostwatch-guest; starting without it",
 			   hw_quote(quoted, sizeof(quoted), path, strlen(path)));
 	}
 	free(text);

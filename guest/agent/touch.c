@@ -209,7 +209,7 @@ static int imitate(struct hw_inject *inject, const struct hw_told *told)
 	if (r == -ENODEV)
 		return r;
 	if (r != touch->said)
-		hw_warning("[mount %s] event %llu was not told: %s", touch->mount->name,
+		hw_warning("[mount %s] cannot deliver event %llu: %s", touch->mount->name,
 			   (unsigned long long)event->seq, strerror(-r));
 	touch->said = r;
 	return 0;
@@ -229,8 +229,8 @@ static int check_root(const struct hw_mount *mount, struct hw_mountinfo *ret,
 	if (!ret->read_only)
 		return 0;
 	(void)snprintf(why, HW_INJECT_WHY_MAX,
-		       "inject = touch needs a mount that can be written, and this one is "
-		       "read-only: use inject = module");
+		       "inject = touch requires a writable mount, and this one is read-only; use "
+		       "inject = module");
 	return -EROFS;
 }
 
@@ -251,11 +251,8 @@ static int open_touch(const struct hw_mount *mount, struct hw_inject **ret,
 	touch->inject.ops = &hw_inject_touch;
 	touch->mount = mount;
 	touch->info = info;
-	hw_info("[mount %s] inject = touch: programs here are told IN_MODIFY of files that were "
-		"written or renamed; create, delete, both sides of a rename, attrib, close_write, "
-		"everything about directories, and what was lost are not told. The module "
-		"hostwatch "
-		"tells all of it",
+	hw_info("[mount %s] inject = touch: programs receive only IN_MODIFY, for files that were "
+		"written or renamed; all other events need the kernel module",
 		mount->name);
 	*ret = &touch->inject;
 	return 0;

@@ -14,7 +14,7 @@
 #include <linux/uio.h>
 
 static const char *const counter_names[HW_COUNTERS] = {
-	[HW_TAKEN] = "taken",     [HW_REFUSED] = "refused",   [HW_TOLD] = "told",
+	[HW_TAKEN] = "taken",     [HW_REFUSED] = "refused",   [HW_TOLD] = "delivered",
 	[HW_OWN] = "own",         [HW_IDLE] = "idle",         [HW_MISSED] = "missed",
 	[HW_LOOKUPS] = "lookups", [HW_GETATTRS] = "getattrs",
 };
@@ -257,6 +257,6 @@ static struct miscdevice device = {
 };
 
 module_misc_device(device);
-MODULE_DESCRIPTION("fsnotify events for what happened on the host of a shared file system");
+MODULE_DESCRIPTION("Delivers fsnotify events for changes made on the host of a shared file system");
 MODULE_VERSION(HW_VERSION);
 MODULE_LICENSE("GPL");

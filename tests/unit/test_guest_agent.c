@@ -179,7 +179,7 @@ static void garbage_in_the_state_file_is_told_and_counts_for_nothing(void **stat
 		start_printing(rig, &agent);
 		(void)close(host_accept(rig, 0, 0));
 		assert_int_equal(child_end(&agent, SIGTERM), 0);
-		assert_non_null(strstr(agent.text, "is no state of ours"));
+		assert_non_null(strstr(agent.text, "is not a state file of hostwatch-guest"));
 	}
 }
 
@@ -203,7 +203,8 @@ static void a_missing_event_is_asked_for(void **state)
 	host_event(fd, HW_CREATE, 2, "b");
 	host_event(fd, HW_CREATE, 3, "c");
 	child_expect(&agent, "2 create file \"b\"\n3 create file \"c\"\n");
-	assert_non_null(strstr(agent.text, "event 3 came after 1: asking again"));
+	assert_non_null(
+		strstr(agent.text, "events missing between 1 and 3; asking the host again"));
 	(void)close(fd);
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
@@ -303,7 +304,7 @@ static const struct {
 	{ "flags", 22, 1 },
 	{ "a from", 24, 1 },
 	{ "a path of another length", 28, 200 },
-	{ "sequence number 0", 32, 0 },
+	{ "sequence number is 0", 32, 0 },
 	{ "reserved", 79, 1 },
 	{ "a path with NUL", 80, 0 },
 	{ "a path that begins with a slash", 80, '/' },
@@ -354,9 +355,9 @@ static void what_is_no_hello_ends_the_connection(void **state)
 	assert_true(n > 0);
 	host_write(fd, buf, (size_t)n);
 	host_expect_close(fd);
-	child_expect(&agent, "an event before hello");
+	child_expect(&agent, "an event before the hello");
 	child_expect(&agent, "bad frame from the host: length out of range");
-	child_expect(&agent, "a guest too");
+	child_expect(&agent, "is also a guest");
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 	assert_null(strstr(agent.text, "create"));
 }
@@ -493,7 +494,7 @@ static void configurations_without_a_mount_and_without_a_file_are_refused(void *
 	rig_write(rig, "%s/g.conf", "[guest]\nlog_level = info\n");
 	AGENT(rig, &agent, "--check", "--config", "%s/g.conf");
 	assert_int_equal(child_status(&agent), 78);
-	assert_non_null(strstr(agent.text, "has no [mount NAME]"));
+	assert_non_null(strstr(agent.text, "no [mount NAME] section"));
 	AGENT(rig, &agent, "--config", "%s/none.conf");
 	assert_int_equal(child_status(&agent), 78);
 	assert_non_null(strstr(agent.text, "cannot open"));
@@ -546,9 +547,9 @@ static void a_wrong_command_line_names_the_mistake(void **state)
 		{ { PROGRAM, "--check", "--channel", "virtio:x" },
 		  "--check reads a configuration" },
 		{ { PROGRAM, "--channel", "bogus:x", "--mount", "/mnt" }, "--channel: expected " },
-		{ { PROGRAM, "--channel", "virtio:x" }, "--mount: path is missing" },
+		{ { PROGRAM, "--channel", "virtio:x" }, "--mount: required, but not set" },
 		{ { PROGRAM, "--channel", "virtio:x", "--mount", "mnt" },
-		  "--mount: path must be absolute" },
+		  "--mount: must be an absolute path" },
 		{ { PROGRAM, "--channel", "virtio:x", "--print", "--inject", "touch" },
 		  "--print and --inject exclude each other" },
 		{ { PROGRAM, "--probe", "/mnt", "--print" }, "--probe goes with no other option" },

@@ -238,7 +238,7 @@ static void an_overlong_path_is_told_and_survived(void **state)
 	host_event(scene.host, HW_MODIFY, 2, path);
 	barrier(&scene, 3);
 	scene_end(&scene);
-	assert_int_equal(child_count(&scene.agent, "was not told: File name too long"), 1);
+	assert_int_equal(child_count(&scene.agent, ": File name too long"), 1);
 }
 
 static void a_mount_that_comes_later_is_waited_for(void **state)
@@ -259,7 +259,7 @@ static void a_mount_that_comes_later_is_waited_for(void **state)
 	/* and goes again: the event is told when it is back */
 	assert_int_equal(rmdir(path), 0);
 	host_event(fd, HW_MODIFY, 1, "a");
-	child_expect(&agent, "the mount is gone");
+	child_expect(&agent, "the mount was unmounted");
 	(void)close(fd);
 	assert_int_equal(mkdir(path, 0755), 0);
 	(void)close(host_accept(rig, EPOCH_A, 0));
@@ -280,7 +280,7 @@ static void touch_needs_a_mount_that_can_be_written(void **state)
 	AGENT(rig, &agent, "--inject", "touch", "--mount", "%s/s", "--state", "", "--channel",
 	      "unix:%s/ch");
 	assert_int_equal(child_status(&agent), 1);
-	assert_non_null(strstr(agent.text, "read-only: use inject = module"));
+	assert_non_null(strstr(agent.text, "read-only; use inject = module"));
 	AGENT(rig, &agent, "--probe", "%s/s");
 	assert_int_equal(child_status(&agent), 0);
 	assert_int_equal(umount(path), 0);
@@ -307,7 +307,7 @@ static void an_unmount_is_seen_at_once(void **state)
 	host_hello(fd, EPOCH_A, 4);
 	child_expect(&agent, "connected");
 	assert_int_equal(umount(path), 0); /* it is not busy */
-	child_expect(&agent, "the mount is gone");
+	child_expect(&agent, "the mount was unmounted");
 	(void)close(fd);
 	(void)close(host_accept(rig, EPOCH_A, 4)); /* the directory below is taken instead */
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
@@ -364,7 +364,7 @@ static void without_the_module_the_remedy_is_told(void **state)
 	AGENT(*state, &agent, "--mount", "%s", "--state", "", "--channel", "unix:%s/ch");
 	assert_int_equal(child_status(&agent), 1);
 	assert_non_null(strstr(agent.text, "cannot open /dev/hostwatch"));
-	assert_non_null(strstr(agent.text, "modprobe hostwatch; or use inject = touch"));
+	assert_non_null(strstr(agent.text, "modprobe hostwatch, or use inject = touch"));
 }
 
 static void probe_says_what_will_be_told(void **state)

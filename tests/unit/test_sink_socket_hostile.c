@@ -444,7 +444,7 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { NULL }, "no address: set listen or connect" },
 		{ { "listen=unix:" }, "absolute path" },
 		{ { "listen=smtp:x" }, "must begin with" },
-		{ { "listen=unix:/tmp/a\033[31m" }, "cannot be printed" },
+		{ { "listen=unix:/tmp/a\033[31m" }, "unprintable byte" },
 		{ { "listen=tcp:0.0.0.0:7000" }, "allow_remote" },
 		{ { "listen=tcp:[::]:7000" }, "allow_remote" },
 		{ { "connect=tcp:192.0.2.1:7000" }, "allow_remote" },

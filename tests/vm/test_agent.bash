@@ -44,9 +44,9 @@ test_probe_tells_what_programs_get() {
 	agent_probe /mnt 'mount +"/mnt"' 'filesystem +"virtiofs" from "share0", writable' 'module +yes' 'touch +yes, .*' 'create +IN_CREATE.*' &&
 		agent_probe /probed 'filesystem +"virtiofs" from "share0", read-only' 'module +yes' 'touch +no: the mount is read-only' \
 			'delete +IN_DELETE.*' &&
-		agent_probe /tmp 'filesystem +"tmpfs" from "tmp", writable; not one that is changed from elsewhere' \
-			'module +no: cannot bind the mount: not a filesystem that is changed from elsewhere' &&
-		agent_probe "/mnt/$name" 'mount +.*nothing is mounted just there.*' 'module +no: cannot bind the mount: the path is not the root of a mount' &&
+		agent_probe /tmp 'filesystem +"tmpfs" from "tmp", writable; not a filesystem that another machine can change' \
+			'module +no: cannot bind the mount: the filesystem is not one that another machine can change' &&
+		agent_probe "/mnt/$name" 'mount +.*not a mount point.*' 'module +no: cannot bind the mount: the path is not the root of a mount' &&
 		vm_run 'umount /probed'
 }
 
@@ -55,8 +55,8 @@ test_without_the_module_files_are_touched() {
 	echo text >"$dir/file"
 	vm_run 'killall hostwatch-guest; wait; rmmod hostwatch' || return 1
 	vm_forget
-	agent_probe /mnt 'module +no: .*the module is not loaded.*' 'modify +IN_MODIFY, FAN_MODIFY' 'create +nothing' || return 1
-	vm_run "hostwatch-guest 2>&1 </dev/null | mark agent" && vm_wait '^agent .*error: .*the module is not loaded' || return 1
+	agent_probe /mnt 'module +no: .*the kernel module is not loaded.*' 'modify +IN_MODIFY, FAN_MODIFY' 'create +nothing' || return 1
+	vm_run "hostwatch-guest 2>&1 </dev/null | mark agent" && vm_wait '^agent .*error: .*the kernel module is not loaded' || return 1
 	vm_run "hostwatch-guest --inject touch --mount /mnt --state '' --channel virtio:org.hostwatch.0 2>&1 </dev/null | mark agent &" &&
 		vm_wait '^agent .*\] connected, at event' && guest_watch A "$events" "/mnt/$name/" || return 1
 	echo more >>"$dir/file"

@@ -73,7 +73,7 @@ test_mount_can_go_while_it_is_bound() {
 		echo "    $vm_output"
 		return 1
 	}
-	vm_wait 'agent .*the mount is gone; waiting for it' || return 1
+	vm_wait 'agent .*the mount was unmounted; waiting for it' || return 1
 	: >"$dir/while-away"
 	vm_run "mount -t virtiofs share0 /mnt" || return 1
 	vm_wait '^agent .*\] connected, at event' || return 1
