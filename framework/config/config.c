@@ -14,8 +14,8 @@ static const struct hw_option *const global_options[] = {
 					       "before the installed ones"),
 	&(const struct hw_option)HW_OPT_STRING("control", struct hw_config, control, NULL,
 					       "Path of the control socket, for hostwatch status, "
-					       "switch, sync and reload; empty for none. A "
-					       "relative path is below /run/hostwatch, or below "
+					       "switch, sync, reload and metrics; empty for none. "
+					       "A relative path is below /run/hostwatch, or below "
 					       "$XDG_RUNTIME_DIR/hostwatch for an ordinary user. "
 					       "Default: control.sock"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
