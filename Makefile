@@ -35,7 +35,7 @@ ifneq ($(filter-out $(self_reliant),$(or $(MAKECMDGOALS),all)),)
 include $(B)/pkg.mk
 endif
 $(B)/pkg.mk: Makefile
-	@pkg-config --print-errors --exists $(PKGS) || { echo "libraries are missing: make deps" >&2; exit 1; }
+	@pkg-config --print-errors --exists $(PKGS) || { echo "libraries are missing; run: make deps" >&2; exit 1; }
 	@mkdir -p $(B)
 	@{ echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))"; \
 	echo "CORE_LIBS := $$(pkg-config --libs libuv inih libcap-ng libxxhash) -ldl -lpthread"; \

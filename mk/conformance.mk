@@ -25,7 +25,7 @@ conformance: $(conformance_program) $(modules)
 	@$(conformance_program) --table > $(B)/conformance-table.md
 	@sed -n '/^| | | traces |/,/^$$/p' tests/conformance/README.md | sed '/^$$/d' | \
 		diff -u - $(B)/conformance-table.md || \
-		{ echo "tests/conformance/README.md: the table is old: make conformance-table"; exit 1; }
+		{ echo "tests/conformance/README.md: the table is out of date; run: make conformance-table"; exit 1; }
 	$(conformance_program) $(CONFORMANCE_ARGS)
 #: make conformance-table   update the table in tests/conformance/README.md
 conformance-table: $(conformance_program)
