@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `make install`, into DESTDIR and prefix; other fragments install what they build.
 
+# install-completions and install-guest-completions use these, if they exist.
+bashcompletiondir ?= $(prefix)/share/bash-completion/completions
+zshcompletiondir ?= $(prefix)/share/zsh/site-functions
+
 # The same as are built, and each into its place.
 install-programs: $(programs) $(modules)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(plugindir) $(DESTDIR)$(sinkdir)
