@@ -114,7 +114,7 @@ $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
 -include $(wildcard mk/*.mk)
 
 # --- tests --------------------------------------------------------------------------------------------
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $(core_lib) $(wire_lib)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/common/needs.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson
 unit: $(unit_tests:%=$(B)/tests/%) $(modules)

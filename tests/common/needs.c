@@ -133,6 +133,19 @@ static void leave_scratch(int fd, const char *path)
 	errno = error;
 }
 
+const char *hw_lacks_scratch(const char *dir)
+{
+	char path[4096];
+	int fd = enter_scratch(dir, path, sizeof(path));
+
+	if (fd < 0) {
+		(void)snprintf(path, sizeof(path), "nothing can be made in %s", dir);
+		return lacks(path, "");
+	}
+	leave_scratch(fd, path);
+	return NULL;
+}
+
 const char *hw_lacks_chown(const char *dir)
 {
 	char path[4096];

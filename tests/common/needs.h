@@ -5,7 +5,7 @@
 #ifndef HW_TESTS_NEEDS_H
 #define HW_TESTS_NEEDS_H
 
-#include <sys/types.h>
+#include <linux/capability.h> /* CAP_SYS_ADMIN, for callers */
 
 #define HW_NOBODY 65534u
 
@@ -25,6 +25,8 @@ const char *hw_lacks_nobody(const char *const *paths);
 /* Gives up every right of root: for the child. 0, -errno. */
 int hw_become_nobody(void);
 
+/* A directory can be made in `dir`, to test in. */
+const char *hw_lacks_scratch(const char *dir);
 /* A file in `dir` can be given to another user; a device node can be made there; a file handle of
  * it can be opened. */
 const char *hw_lacks_chown(const char *dir);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tempdir.h"
+#include "tests/common/needs.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -323,10 +324,7 @@ static void rights_that_no_plugin_needs_are_given_up(void **state)
 	int output;
 	pid_t pid;
 
-	if (geteuid() != 0) {
-		print_message("only root has rights to give up\n");
-		skip();
-	}
+	HW_NEED(geteuid() ? "only root has rights to give up" : NULL);
 	configure(fixture, "");
 	pid = start_daemon(fixture, &output);
 	assert_true((effective_capabilities(pid) & ~most) == 0);

@@ -8,6 +8,7 @@
 
 #include "loader.h"
 #include "tempdir.h"
+#include "tests/common/needs.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -189,10 +190,7 @@ static void listing_goes_on_behind_a_bad_plugin(void **state)
 
 static void need_root(void)
 {
-	if (geteuid() != 0) {
-		print_message("only root refuses plugins of others\n");
-		skip();
-	}
+	HW_NEED(geteuid() ? "only root refuses plugins of other users" : hw_lacks_chown("/tmp"));
 }
 
 static void root_refuses_what_others_may_write(void **state)

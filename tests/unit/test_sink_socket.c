@@ -16,7 +16,7 @@ static void a_json_subscriber_is_greeted_and_told_each_change(void **state)
 	struct fixture *f = *state;
 	struct client *c;
 	uint64_t epoch = hw_share_epoch(f->shares[0]);
-	char part[64];
+	char part[64], moved[512];
 
 	SINK(f, 1, JSON);
 	c = connect_client(f);
@@ -28,9 +28,10 @@ static void a_json_subscriber_is_greeted_and_told_each_change(void **state)
 	expect_line(c, "{\"seq\":1,\"time\":");
 	expect_line(c, "\"event\":\"close_write\",\"type\":\"file\",\"path\":\"x\xef\xbf\xbd\","
 		       "\"path_b64\":\"eP8=\"}");
-	assert_int_equal(rename(tempdir_path(f->dir, "a/x\xff"), "/tmp/hostwatch-moved"), 0);
+	snprintf(moved, sizeof(moved), "%s", tempdir_path(f->dir, "moved"));
+	assert_int_equal(rename(tempdir_path(f->dir, "a/x\xff"), moved), 0);
 	expect_line(c, "\"event\":\"move\",\"type\":\"file\",\"from\":\"x");
-	assert_int_equal(unlink("/tmp/hostwatch-moved"), 0);
+	assert_int_equal(unlink(moved), 0);
 	close_client(c);
 }
 

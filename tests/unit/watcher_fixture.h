@@ -9,6 +9,8 @@
 
 #include "recording_host.h"
 
+#include "tests/common/needs.h"
+
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
@@ -41,6 +43,7 @@ static int fixture_mkdir(int dir, const char *name)
 
 static RH_UNUSED void fixture_make(struct fixture *f, const char *place)
 {
+	HW_NEED(hw_lacks_scratch(place));
 	memset(f, 0, sizeof(*f));
 	snprintf(f->path, sizeof(f->path), "%s/hw-XXXXXX", place);
 	assert_non_null(mkdtemp(f->path));
@@ -136,6 +139,21 @@ static RH_UNUSED int in_child(int (*fn)(const struct fixture *f), const struct f
 	return WEXITSTATUS(status);
 }
 
+/* In a child: no rights of root. An ordinary user has none. */
+static RH_UNUSED int drop_rights(void)
+{
+	return geteuid() == 0 ? hw_become_nobody() : 0;
+}
+
+/* NULL, or the reason why drop_rights() does not work, or leads where the fixture is out of reach.
+ */
+static RH_UNUSED const char *fixture_lacks_drop(const struct fixture *f)
+{
+	const char *const paths[] = { f->path, NULL };
+
+	return geteuid() == 0 ? hw_lacks_nobody(paths) : NULL;
+}
+
 static RH_UNUSED unsigned open_files(void)
 {
 	unsigned count = 0;
@@ -153,8 +171,7 @@ static RH_UNUSED int fixture_bind(const struct fixture *f)
 
 	snprintf(from, sizeof(from), "%s/root/a", f->path);
 	snprintf(to, sizeof(to), "%s/outside", f->path);
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount(from, to, NULL, MS_BIND, NULL))
+	if (hw_lacks_mounts() || mount(from, to, NULL, MS_BIND, NULL))
 		return -1;
 	return open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
