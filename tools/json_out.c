@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json_out.h"
+#include "../wire/json_text.h"
 
 #include <hostwatch/wire.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put_string(FILE *to, const char *text)
@@ -57,13 +59,39 @@ void hw_json_close(struct hw_json_out *out, char bracket)
 void hw_json_text(struct hw_json_out *out, const char *key, const char *text)
 {
 	begin(out, key);
-	put_string(out->to, text);
+	if (text)
+		put_string(out->to, text);
+	else
+		fputs("null", out->to);
+}
+
+void hw_json_path(struct hw_json_out *out, const char *key, const char *path)
+{
+	size_t len = strlen(path);
+	struct hw_json_text measured = hw_json_measure(path, len);
+	char name[64], *coded = NULL;
+
+	hw_json_text(out, key, path);
+	if (!measured.valid)
+		coded = malloc(hw_json_base64_size(len) + 1);
+	if (!coded)
+		return;
+	*hw_json_write_base64(coded, path, len) = '\0';
+	(void)snprintf(name, sizeof(name), "%s_b64", key);
+	hw_json_text(out, name, coded);
+	free(coded);
 }
 
 void hw_json_number(struct hw_json_out *out, const char *key, uint64_t number)
 {
 	begin(out, key);
 	fprintf(out->to, "%" PRIu64, number);
+}
+
+void hw_json_decimal(struct hw_json_out *out, const char *key, double number)
+{
+	begin(out, key);
+	fprintf(out->to, "%.3f", number);
 }
 
 void hw_json_bool(struct hw_json_out *out, const char *key, bool value)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,19 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 	}
 	*ret = share;
 	return 0;
+}
+
+uint64_t hw_build_capabilities(const struct hw_config *config)
+{
+	/* Directories that others made unreadable belong to the share too; leases on the files of
+	 * others. */
+	uint64_t keep = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_LEASE;
+
+	for (size_t i = 0; i < config->watcher_count; i++)
+		keep |= config->watchers[i].module->plugin.capabilities;
+	for (size_t i = 0; i < config->sink_count; i++)
+		keep |= config->sinks[i].module->plugin.capabilities;
+	return keep;
 }
 
 int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described,

@@ -16,6 +16,8 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 int hw_build_watcher(struct hw_loop *loop, const struct hw_config_share *share,
 		     const struct hw_config_plugin *watcher, struct hw_errors *errors,
 		     struct hw_instance **ret);
+/* The capabilities (1 << CAP_*) that a daemon with this configuration keeps. */
+uint64_t hw_build_capabilities(const struct hw_config *config);
 /* A sink that serves these shares. */
 int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described,
 		  struct hw_share *const *shares, size_t count, struct hw_errors *errors,

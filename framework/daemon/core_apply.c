@@ -8,7 +8,6 @@
 #include "notify.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -353,18 +352,11 @@ static int start_shares(struct hw_core *core, bool waiting, struct hw_errors *er
 static int drop_rights(struct hw_core *core, const struct hw_config *config,
 		       struct hw_errors *errors)
 {
-	/* Directories that others made unreadable belong to the share too; leases on the files of
-	 * others. */
-	uint64_t keep = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_LEASE;
 	int r;
 
 	if (core->dropped)
 		return 0;
-	for (size_t i = 0; i < config->watcher_count; i++)
-		keep |= config->watchers[i].module->plugin.capabilities;
-	for (size_t i = 0; i < config->sink_count; i++)
-		keep |= config->sinks[i].module->plugin.capabilities;
-	r = hw_capabilities_keep(keep);
+	r = hw_capabilities_keep(hw_build_capabilities(config));
 	if (r < 0) {
 		hw_errors_add(errors, "cannot drop capabilities: %s", strerror(-r));
 		return r;

@@ -1,118 +1,407 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "survey.h"
-
 #include "access.h"
 #include "arm.h"
-#include "mounts.h"
+#include "survey_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-struct surveying {
-	struct hw_share *share;
-	struct hw_survey *survey;
-	struct hw_survey_filesystem *filesystem; /* of the decisions under way */
-	bool no_memory;
-};
+#define VISIT_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
 
-static char *copy_of(struct surveying *s, const char *text)
+static char *copy_of(struct hw_surveying *s, const char *text, size_t len)
 {
-	char *copy = strdup(text);
+	char *copy = strndup(text, len);
 
-	s->no_memory |= !copy;
+	if (!copy)
+		s->error = -ENOMEM;
 	return copy;
 }
 
-static void add_candidate(struct surveying *s, const struct hw_watcher *watcher, bool works,
-			  const char *text)
+void hw_survey_add_path(struct hw_surveying *s, struct hw_survey_paths *paths, const char *path,
+			size_t len)
 {
-	struct hw_survey_filesystem *fs = s->filesystem;
+	if (paths->count < HW_SURVEY_PATHS_MAX)
+		paths->paths[paths->count] = copy_of(s, path, len);
+	paths->count++;
+}
 
-	fs->candidates[fs->count++] = (struct hw_survey_candidate){
+/* ---- excludes ---- */
+
+/* One that is anchored looks at the whole path, and only then at more than the name. */
+bool hw_survey_is_excluded(const struct hw_surveying *s, const char *path, size_t len, bool is_dir)
+{
+	const struct hw_filter *filter = &s->share->filter;
+	const char *slash = memrchr(path, '/', len), *name = slash ? slash + 1 : path;
+
+	if (!filter->count)
+		return false;
+	if (filter->anchored)
+		return hw_filter_matches(filter, path, len, is_dir);
+	return hw_filter_matches(filter, name, len - (size_t)(name - path), is_dir);
+}
+
+/* Itself or a directory above it. */
+static bool is_below_excluded(const struct hw_surveying *s, const char *path, bool is_dir)
+{
+	for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+		if (hw_survey_is_excluded(s, path, (size_t)(slash - path), true))
+			return true;
+	return hw_survey_is_excluded(s, path, strlen(path), is_dir);
+}
+
+/* ---- directories ---- */
+
+int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
+		   struct hw_survey_visit *ret)
+{
+	int root = s->share->disk.root, fd;
+	struct statx stx;
+
+	*ret = (struct hw_survey_visit){ .path = path, .len = len, .fd = -1 };
+	if (len)
+		fd = hw_open_beneath(root, path, len, O_PATH | O_DIRECTORY);
+	else /* looking up "." asks for more rights than the share needs */
+		fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return len ? fd : -errno;
+	if (statx(fd, "", AT_EMPTY_PATH, VISIT_MASK, &stx) < 0) {
+		int error = errno;
+
+		(void)close(fd); /* O_PATH */
+		return -error;
+	}
+	ret->fd = fd;
+	ret->mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
+	ret->ino = stx.stx_ino;
+	ret->dev = hw_statx_dev(&stx);
+	return 0;
+}
+
+/* ---- candidates of a filesystem ---- */
+
+struct trying {
+	struct hw_surveying *s;
+	struct hw_survey_filesystem *fs;
+};
+
+static struct hw_survey_candidate *add_candidate(const struct trying *trying,
+						 const struct hw_watcher *watcher, const char *text)
+{
+	struct hw_survey_candidate *candidate = &trying->fs->candidates[trying->fs->count++];
+
+	*candidate = (struct hw_survey_candidate){
 		.name = watcher->instance->name,
-		.works = works,
-		.text = copy_of(s, text),
+		.scans = watcher->plugin->flags & HW_PLUGIN_SCANS,
+		.text = copy_of(trying->s, text, strlen(text)),
+		.cost = { .struct_size = sizeof(candidate->cost) },
 	};
+	return candidate;
 }
 
 static void refused(void *arg, const struct hw_watcher *watcher, const char *reason)
 {
-	add_candidate(arg, watcher, false, reason);
+	(void)add_candidate(arg, watcher, reason);
 }
 
-/* Each candidate in turn, by the decision that the share itself makes. */
-static void try_candidates(struct surveying *s, int dirfd)
+static void accepted(const struct trying *trying, const struct hw_watcher *watcher, int dirfd)
 {
-	struct hw_survey_filesystem *fs = s->filesystem;
+	struct hw_survey_candidate *candidate =
+		add_candidate(trying, watcher, watcher->instance->reason);
+
+	candidate->works = true;
+	watcher->plugin->cost(watcher->instance->self, dirfd, &candidate->cost);
+	candidate->quota = hw_quotas_get(trying->s->how->quotas, &candidate->cost);
+}
+
+/* Each in turn, by the decision that the share itself makes. Their places are their ranks. */
+static void try_candidates(struct hw_surveying *s, struct hw_survey_filesystem *fs, int dirfd)
+{
+	struct trying trying = { s, fs };
 	struct hw_share *share = s->share;
 	uint8_t rank = 0;
 
 	fs->first = share->order_count;
-	while ((rank = hw_arm_next(share, rank, dirfd, refused, s)) < share->order_count) {
-		const struct hw_watcher *watcher = &share->watchers[share->order[rank++]];
-
+	while ((rank = hw_arm_next(share, rank, dirfd, refused, &trying)) < share->order_count) {
 		if (fs->first == share->order_count)
-			fs->first = fs->count;
-		add_candidate(s, watcher, true, watcher->instance->reason);
+			fs->first = rank;
+		accepted(&trying, &share->watchers[share->order[rank]], dirfd);
+		rank++;
+	}
+	if (fs->first < fs->count && fs->candidates[fs->first].quota)
+		(void)hw_quota_claim(
+			fs->candidates[fs->first].quota,
+			fs->candidates[fs->first].cost.per_filesystem); /* fits: tried */
+}
+
+/* A share decides once for a filesystem, at however many places it is. */
+static void copy_candidates(struct hw_surveying *s, struct hw_survey_filesystem *fs,
+			    const struct hw_survey_filesystem *from)
+{
+	fs->first = from->first;
+	for (; fs->count < from->count; fs->count++) {
+		struct hw_survey_candidate *to = &fs->candidates[fs->count];
+
+		*to = from->candidates[fs->count];
+		to->text = to->text ? copy_of(s, to->text, strlen(to->text)) : NULL;
+		to->wanted = to->directories = 0;
 	}
 }
 
-static int add_filesystem(struct surveying *s, const char *path, const char *type)
+/* ---- filesystems ---- */
+
+static const char *type_of(const struct hw_surveying *s, uint64_t mount)
+{
+	for (size_t i = 0; i < s->mount_count && mount; i++)
+		if (s->mounts[i].id == mount)
+			return s->mounts[i].type;
+	return "unknown";
+}
+
+static char *absolute(struct hw_surveying *s, const struct hw_survey_visit *visit)
+{
+	const char *root = strcmp(s->survey->root, "/") == 0 ? "" : s->survey->root;
+	char *path = NULL;
+
+	if (!visit->len)
+		return copy_of(s, s->survey->root, strlen(s->survey->root));
+	if (asprintf(&path, "%s/%.*s", root, (int)visit->len, visit->path) < 0) {
+		s->error = -ENOMEM;
+		return NULL;
+	}
+	return path;
+}
+
+static int add_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit)
 {
 	struct hw_survey *survey = s->survey;
+	int index = hw_disk_filesystem(&s->share->disk, visit->dev, -1);
 	struct hw_survey_filesystem *list =
 		reallocarray(survey->filesystems, survey->count + 1, sizeof(*list));
+	const char *type = type_of(s, visit->mount);
+	const struct hw_survey_filesystem *same = NULL;
+
+	if (list)
+		survey->filesystems = list;
+	if (!list || index < 0)
+		return list ? index : -ENOMEM;
+	for (size_t i = 0; i < survey->count && !same; i++)
+		if (list[i].index == index)
+			same = &list[i];
+	list += survey->count++;
+	*list = (struct hw_survey_filesystem){
+		.path = absolute(s, visit),
+		.type = copy_of(s, type, strlen(type)),
+		.mount = visit->mount,
+		.index = index,
+	};
+	if (same)
+		copy_candidates(s, list, same);
+	else
+		try_candidates(s, list, visit->fd);
+	return (int)survey->count - 1;
+}
+
+int hw_survey_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit)
+{
+	int index = hw_disk_filesystem(&s->share->disk, visit->dev, -1);
+
+	for (size_t i = 0; i < s->survey->count; i++)
+		if (s->survey->filesystems[i].index == index &&
+		    s->survey->filesystems[i].mount == visit->mount)
+			return (int)i;
+	return add_filesystem(s, visit);
+}
+
+/* ---- who gets a directory ---- */
+
+/* Can it be opened as the share opens it? */
+static bool is_ordinary(const struct hw_survey_visit *visit)
+{
+	return faccessat(visit->fd, ".", R_OK, AT_EACCESS) == 0;
+}
+
+static bool claim(struct hw_survey_candidate *candidate)
+{
+	uint64_t watches = candidate->cost.per_directory;
+
+	return !watches || !candidate->quota || hw_quota_claim(candidate->quota, watches);
+}
+
+uint8_t hw_survey_take(struct hw_surveying *s, size_t index, uint8_t above,
+		       const struct hw_survey_visit *visit, bool again)
+{
+	struct hw_survey_filesystem *fs = &s->survey->filesystems[index];
+	bool ordinary = is_ordinary(visit), fell = above > fs->first;
+	uint8_t from = fell ? above : (uint8_t)fs->first, rank;
+
+	if (!ordinary)
+		from = hw_arm_next(s->share, from, visit->fd, NULL, NULL);
+	for (rank = (uint8_t)fs->first; rank < fs->count; rank++) {
+		struct hw_survey_candidate *candidate = &fs->candidates[rank];
+
+		/* A directory that is watched at another place can only be scanned here. */
+		if (!candidate->works || (again && !candidate->scans))
+			continue;
+		/* Below a directory that another one got for want of watches. */
+		candidate->wanted += rank >= from || (fell && ordinary);
+		if (rank < from || !claim(candidate))
+			continue;
+		candidate->directories++;
+		return rank;
+	}
+	fs->unwatched++;
+	return rank;
+}
+
+uint64_t hw_survey_lacking(const struct hw_survey_candidate *candidate)
+{
+	return candidate->quota ? candidate->wanted - candidate->directories : 0;
+}
+
+/* ---- mounts ---- */
+
+static int add_mount(void *arg, uint64_t id, const char *path, const char *type)
+{
+	struct hw_surveying *s = arg;
+	size_t root = s->survey->root ? strlen(s->survey->root) : 0;
+	struct hw_survey_mount *list = reallocarray(s->mounts, s->mount_count + 1, sizeof(*list));
+	struct stat st = { 0 };
 
 	if (!list)
 		return -ENOMEM;
-	survey->filesystems = list;
-	s->filesystem = &list[survey->count++];
-	*s->filesystem = (struct hw_survey_filesystem){
-		.path = copy_of(s, path),
-		.type = copy_of(s, type),
+	s->mounts = list;
+	if (!s->survey->root) { /* the first is the root itself */
+		s->survey->root = copy_of(s, path, strlen(path));
+		root = strlen(path);
+	}
+	path += root;
+	path += *path == '/';
+	(void)fstatat(s->share->disk.root, *path ? path : ".", &st,
+		      AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW); /* else it is no file */
+	list[s->mount_count++] = (struct hw_survey_mount){
+		.id = id,
+		.path = copy_of(s, path, strlen(path)),
+		.type = copy_of(s, type, strlen(type)),
+		.is_file = st.st_mode && !S_ISDIR(st.st_mode),
+		.dev = st.st_dev,
 	};
-	return 0;
+	return s->error;
 }
 
-static int on_mount(void *arg, uint64_t id, const char *path, const char *type)
+static void find_repeated(struct hw_surveying *s)
 {
-	struct surveying *s = arg;
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
-
-	(void)id;
-	if (fd < 0 &&
-	    errno == ENOTDIR) /* a file mounted there is part of the directory around it */
-		return 0;
-	r = fd < 0 ? -errno : 0;
-	if (add_filesystem(s, path, type) < 0)
-		s->no_memory = true;
-	else if (fd < 0)
-		s->filesystem->error = r;
-	else
-		try_candidates(s, fd);
-	if (fd >= 0)
-		(void)close(fd); /* O_PATH */
-	return s->no_memory ? -ENOMEM : 0;
+	for (size_t i = 0; i < s->mount_count; i++)
+		for (size_t j = 0; j < s->mount_count; j++)
+			if (i != j && s->mounts[i].dev == s->mounts[j].dev)
+				s->mounts[i].repeated = true;
 }
 
-int hw_survey_share(struct hw_share *share, struct hw_survey *ret)
+static void note_files(struct hw_surveying *s)
 {
-	struct surveying s = { .share = share, .survey = ret };
+	for (size_t i = 0; i < s->mount_count; i++) {
+		const struct hw_survey_mount *mount = &s->mounts[i];
+
+		if (mount->is_file && !is_below_excluded(s, mount->path, false))
+			hw_survey_add_path(s, &s->survey->files, mount->path, strlen(mount->path));
+	}
+}
+
+/* Without counting: the places where filesystems are mounted, each as if it were one directory. */
+static void visit_mounts(struct hw_surveying *s)
+{
+	for (size_t i = 0; i < s->mount_count && s->error == 0; i++) {
+		const struct hw_survey_mount *mount = &s->mounts[i];
+		struct hw_survey_visit visit;
+		int fs;
+
+		if (mount->is_file || (*mount->path && is_below_excluded(s, mount->path, true)))
+			continue;
+		if (hw_survey_open(s, mount->path, strlen(mount->path), &visit) < 0) {
+			hw_survey_add_path(s, &s->survey->unreadable, mount->path,
+					   strlen(mount->path));
+			continue;
+		}
+		fs = hw_survey_filesystem(s, &visit);
+		(void)close(visit.fd); /* O_PATH */
+		if (fs < 0)
+			s->error = fs;
+	}
+}
+
+static void free_mounts(struct hw_surveying *s)
+{
+	for (size_t i = 0; i < s->mount_count; i++) {
+		free(s->mounts[i].path);
+		free(s->mounts[i].type);
+	}
+	free(s->mounts);
+}
+
+/* ---- costs ---- */
+
+/* Once more, now that it is known how long a scan takes. */
+static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs)
+{
+	size_t root = strlen(s->survey->root);
+	const char *path = strlen(fs->path) > root ? fs->path + root : "";
+	struct hw_survey_visit visit;
+
+	path += *path == '/';
+	if (hw_survey_open(s, path, strlen(path), &visit) < 0)
+		return; /* it is gone by now */
+	for (size_t i = 0; i < fs->count; i++) {
+		struct hw_survey_candidate *candidate = &fs->candidates[i];
+		const struct hw_watcher *watcher = &s->share->watchers[s->share->order[i]];
+		uint64_t part = candidate->directories ? candidate->directories : fs->directories;
+
+		if (!candidate->works || !candidate->scans)
+			continue;
+		if (fs->directories)
+			candidate->cost.scan_ns = (uint64_t)((double)fs->scan_ns * (double)part /
+							     (double)fs->directories);
+		watcher->plugin->cost(watcher->instance->self, visit.fd, &candidate->cost);
+	}
+	(void)close(visit.fd); /* O_PATH */
+}
+
+/* ---- the whole ---- */
+
+int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, struct hw_survey *ret)
+{
+	struct hw_surveying s = { .share = share, .how = how, .survey = ret };
 	int r;
 
 	*ret = (struct hw_survey){ 0 };
 	r = hw_share_open(share);
 	if (r < 0)
 		return r;
-	r = hw_mounts_walk(share->path, on_mount, &s);
-	if (r < 0) {
-		hw_access_explain_root(share, r, share->why, sizeof(share->why));
-		hw_survey_free(ret);
+	r = hw_mounts_walk(share->path, add_mount, &s);
+	if (r == 0) {
+		find_repeated(&s);
+		note_files(&s);
+		if (how->count)
+			hw_survey_walk(&s);
+		else
+			visit_mounts(&s);
+		for (size_t i = 0; i < ret->count && s.error == 0; i++)
+			update_costs(&s, &ret->filesystems[i]);
+		r = s.error;
 	}
+	free_mounts(&s);
+	if (r < 0)
+		hw_access_explain_root(share, r, share->why, sizeof(share->why));
 	return r;
+}
+
+static void free_paths(struct hw_survey_paths *paths)
+{
+	for (size_t i = 0; i < HW_SURVEY_PATHS_MAX; i++)
+		free(paths->paths[i]);
 }
 
 void hw_survey_free(struct hw_survey *survey)
@@ -126,5 +415,9 @@ void hw_survey_free(struct hw_survey *survey)
 		free(fs->type);
 	}
 	free(survey->filesystems);
+	free_paths(&survey->unreadable);
+	free_paths(&survey->files);
+	free_paths(&survey->loops);
+	free(survey->root);
 	*survey = (struct hw_survey){ 0 };
 }

@@ -1,42 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What would watch a share, without watching it: each filesystem in it, the candidates in the order
- * tried, and why each would or would not do. The decisions are those of arm.h, so a survey never
- * names a watcher that the share would not get. Loop thread only.
+ * tried, why each would or would not do, and what it would cost. The decisions are those of arm.h,
+ * so a survey never names a watcher that the share would not get. Loop thread only.
  */
 #ifndef HW_SURVEY_H
 #define HW_SURVEY_H
 
+#include "quota.h"
 #include "share.h"
 
 #define HW_SURVEY_CANDIDATES_MAX 8u /* as many as a share may have */
+#define HW_SURVEY_PATHS_MAX 8u /* paths kept of those with one property */
 
+/* One candidate on one filesystem. */
 struct hw_survey_candidate {
 	const char *name; /* borrowed from the share */
-	bool works; /* on this filesystem */
+	bool works;
+	bool scans; /* HW_PLUGIN_SCANS */
 	char *text; /* owned: why not, or how it would watch; "" */
+	/* The rest is zero unless it works. */
+	struct hw_watcher_cost cost;
+	struct hw_quota *quota; /* borrowed from the quotas; NULL: none */
+	uint64_t wanted; /* directories that would get it if the limit were high enough */
+	uint64_t directories; /* directories that get it */
 };
 
+/* One mounted filesystem: also the same one again at another place. */
 struct hw_survey_filesystem {
-	char *path, *type; /* owned; where it is mounted, or the root of the share */
-	int error; /* -errno of opening it; 0 */
+	char *path, *type; /* owned; path is absolute */
+	uint64_t mount; /* its number; 0: not known */
+	int index; /* of the filesystem in the share */
 	struct hw_survey_candidate candidates[HW_SURVEY_CANDIDATES_MAX]; /* in the order tried */
 	size_t count;
-	size_t first; /* the candidate that would get it; `count`: none */
+	size_t first; /* the candidate that comes first; `count`: none works */
+	uint64_t directories, entries; /* counted */
+	uint64_t unwatched; /* directories that no candidate takes */
+	uint64_t again; /* directories that the share also has at another place */
+	uint64_t scan_ns, cpu_ns; /* to examine all of it once, estimated; 0: not measured */
+};
+
+/* Paths relative to the root of the share, with one property. */
+struct hw_survey_paths {
+	char *paths[HW_SURVEY_PATHS_MAX]; /* owned: the first ones */
+	uint64_t count;
 };
 
 struct hw_survey {
+	char *root; /* owned: of the share, without symbolic links */
 	struct hw_survey_filesystem *filesystems; /* owned; the root's is the first */
 	size_t count;
+	struct hw_survey_paths unreadable; /* directories; what is in them is not known */
+	struct hw_survey_paths files; /* a file is mounted here */
+	struct hw_survey_paths loops; /* a directory above is mounted here: not entered */
+	uint64_t directories, entries; /* counted so far */
+	bool counted; /* counting was asked for and ended */
+};
+
+struct hw_survey_how {
+	struct hw_quotas *quotas; /* what surveys before this one claimed is not there any more */
+	bool count; /* visits every directory; without it only where filesystems are mounted */
+	/* Called before each directory; false ends the survey early. NULL: not called. */
+	bool (*step)(void *arg, const struct hw_survey *survey);
+	void *arg;
 };
 
 /*
  * Surveys a share that was not started. Watchers are started for it, so they take the kernel
- * objects that a start would take, but for watches and marks. As hw_share_start(): -ENOENT,
- * -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it; the status says why.
- * -ENOMEM.
+ * objects of a start, but for watches and marks. As hw_share_start(): -ENOENT, -ENOTDIR, -EACCES
+ * about the root; -ENODEV when no watcher can watch it. -ENOMEM. The status of the share then says
+ * why. *ret must be freed in any case. Memory grows with the directories that wait to be visited.
  */
-int hw_survey_share(struct hw_share *share, struct hw_survey *ret);
+int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, struct hw_survey *ret);
 void hw_survey_free(struct hw_survey *survey);
+
+/* Directories that do not get this candidate because of its limit. */
+uint64_t hw_survey_lacking(const struct hw_survey_candidate *candidate);
 
 #endif

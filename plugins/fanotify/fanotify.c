@@ -407,6 +407,7 @@ static void fanotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
 
 	cost->per_filesystem = whole;
 	cost->per_directory = !whole;
+	cost->objects = "marks";
 	cost->limit = hw_mark_limit(&cost->limit_name);
 	cost->fdinfo = "fanotify ino:|fanotify sdev:|fanotify mnt_id:";
 }

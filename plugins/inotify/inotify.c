@@ -372,7 +372,7 @@ static int inotify_probe(void *arg, int dirfd)
 		return hw_remedy_watch(self->host, self->ctx, wd);
 	if (wd >= 0) /* its IN_IGNORED names a wd that is not in the table */
 		(void)inotify_rm_watch(self->fd, wd);
-	(void)self->host->fail(self->ctx, 0, "one watch for each directory");
+	(void)self->host->fail(self->ctx, 0, "one watch per directory");
 	return 0;
 }
 
@@ -422,6 +422,7 @@ static void inotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
 	(void)arg;
 	(void)dirfd;
 	cost->per_directory = 1;
+	cost->objects = "watches";
 	cost->limit = hw_remedy_watch_limit(&cost->limit_name);
 	cost->fdinfo = "inotify wd:";
 }

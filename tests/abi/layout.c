@@ -114,6 +114,7 @@ static void print_watcher_structs(void)
 	M(hw_watcher_cost, scan_ns);
 	M(hw_watcher_cost, per_filesystem);
 	M(hw_watcher_cost, per_directory);
+	M(hw_watcher_cost, objects);
 	M(hw_watcher_cost, limit);
 	M(hw_watcher_cost, limit_name);
 	M(hw_watcher_cost, fdinfo);

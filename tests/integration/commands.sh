@@ -222,39 +222,6 @@ test_plugins_lists_what_is_built() {
 	contains "$("$B/hostwatch" plugins polling)" interval
 }
 
-test_explain_chooses_a_watcher_for_each_filesystem() {
-	text=$("$B/hostwatch" explain .)
-	contains "$text" polling
-}
-
-# The kernel tells no watcher what it changes in these: only a comparison finds anything.
-test_explain_takes_no_kernel_watcher_for_the_kernels_own_files() {
-	for dir in /proc /sys; do
-		type=$(stat -f -c %T "$dir")
-		case $type in proc | sysfs) ;; *) skip "$dir is $type" ;; esac
-		text=$("$B/hostwatch" explain "$dir" | sed -n '1,4s/^ *//p')
-		equal "\"$dir\" \"$type\": polling
-fanotify  no: the kernel does not report its own changes here
-inotify   no: the kernel does not report its own changes here
-polling   creations and deletions only: sizes and times of the files here do not reflect their contents" "$text"
-	done
-}
-
-test_explain_tells_which_marks_fanotify_would_use() {
-	text=$("$B/hostwatch" explain "$PWD" | sed -n '2p')
-	case $text in
-	"  fanotify  no: "*) skip "${text#*no: }" ;;
-	esac
-	if [ "$(id -u)" = 0 ]; then
-		case $text in
-		"  fanotify  one mark for the whole filesystem" | "  fanotify  one mark per directory: "*) ;;
-		*) fail "$text" ;;
-		esac
-	else
-		equal "  fanotify  one mark per directory: a filesystem mark needs CAP_SYS_ADMIN" "$text"
-	fi
-}
-
 test_an_unknown_command_gets_a_suggestion() {
 	status=0
 	text=$("$B/hostwatch" wach 2>&1) || status=$?

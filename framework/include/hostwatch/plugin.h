@@ -184,9 +184,10 @@ struct hw_watcher_cost {
 	uint32_t struct_size;
 	uint32_t reserved;
 	uint64_t scan_ns; /* time to examine every entry of the filesystem once */
-	/* Kernel objects (watches, marks) that are needed. */
+	/* Kernel objects that are needed. */
 	uint64_t per_filesystem;
 	uint64_t per_directory;
+	const char *objects; /* their name in the plural: "watches"; NULL: needs none. Static */
 	/* Their limit for all programs of this user and the sysctl(8) that sets it; 0 and NULL: no
 	 * limit, or it is not known. */
 	uint64_t limit;

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How long a scan takes: a sample of directories that the walk has just visited, so that the kernel
+ * has them in memory as it has those that are scanned every second, goes through the thread pool as
+ * the directories of a scan do.
+ */
+#include "list.h"
+#include "survey_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define IN_FLIGHT 4u /* as scan.c */
+
+struct measuring {
+	struct hw_surveying *s;
+	const struct hw_survey_sample *sample;
+	size_t next; /* of the sample */
+	uint64_t entries, directories;
+};
+
+struct job {
+	uv_work_t work; /* first: libuv hands it back */
+	struct measuring *m;
+	int fd; /* owned */
+	struct hw_listing listing;
+};
+
+void hw_survey_sample_add(struct hw_surveying *s, struct hw_survey_sample *sample,
+			  const struct hw_survey_visit *visit)
+{
+	if (sample->offered++ % sample->stride)
+		return;
+	if (sample->count == HW_SURVEY_SAMPLE_MAX) {
+		sample->count = 0;
+		for (size_t i = 0; i < HW_SURVEY_SAMPLE_MAX; i++) {
+			if (i % 2)
+				free(sample->paths[i]);
+			else
+				sample->paths[sample->count++] = sample->paths[i];
+		}
+		sample->stride *= 2;
+	}
+	sample->paths[sample->count] = strndup(visit->path, visit->len);
+	if (sample->paths[sample->count])
+		sample->count++;
+	else
+		s->error = -ENOMEM;
+}
+
+void hw_survey_sample_free(struct hw_survey_sample *sample)
+{
+	for (size_t i = 0; i < sample->count; i++)
+		free(sample->paths[i]);
+	sample->count = 0;
+}
+
+/* ---- measuring ---- */
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void list_in_thread(uv_work_t *work)
+{
+	struct job *job = (struct job *)(void *)work;
+
+	hw_list_read(job->fd, HW_LIST_MAX, false, &job->listing);
+}
+
+static void listed(uv_work_t *work, int status);
+
+/* Begins with the next directory of the sample; those that are gone are left out. */
+static void launch(uv_loop_t *loop, struct job *job)
+{
+	struct measuring *m = job->m;
+	struct hw_survey_visit visit;
+
+	while (m->next < m->sample->count) {
+		const char *path = m->sample->paths[m->next++];
+
+		if (hw_survey_open(m->s, path, strlen(path), &visit) < 0)
+			continue;
+		job->fd = openat(visit.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)close(visit.fd); /* O_PATH */
+		if (job->fd < 0)
+			continue;
+		if (uv_queue_work(loop, &job->work, list_in_thread, listed) == 0)
+			return;
+		(void)close(job->fd); /* read only */
+	}
+}
+
+static void listed(uv_work_t *work, int status)
+{
+	struct job *job = (struct job *)(void *)work;
+
+	(void)status; /* it is never cancelled */
+	(void)close(job->fd); /* read only */
+	job->m->entries += job->listing.count;
+	job->m->directories++;
+	launch(work->loop, job);
+}
+
+static uint64_t scaled(uint64_t ns, uint64_t whole, uint64_t part)
+{
+	return (uint64_t)((double)ns * (double)whole / (double)part);
+}
+
+void hw_survey_sample_measure(struct hw_surveying *s, const struct hw_survey_sample *sample,
+			      struct hw_survey_filesystem *fs)
+{
+	struct measuring m = { .s = s, .sample = sample };
+	struct job jobs[IN_FLIGHT] = { 0 };
+	uint64_t ns, cpu_ns, part;
+	uv_loop_t loop;
+
+	if (uv_loop_init(&loop) < 0)
+		return; /* not measured */
+	ns = clock_ns(CLOCK_MONOTONIC);
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	for (size_t i = 0; i < IN_FLIGHT; i++) {
+		jobs[i].m = &m;
+		launch(&loop, &jobs[i]);
+	}
+	(void)uv_run(&loop, UV_RUN_DEFAULT); /* until nothing is left */
+	part = m.entries + m.directories;
+	if (part) {
+		uint64_t whole = fs->entries + fs->directories;
+
+		fs->scan_ns = scaled(clock_ns(CLOCK_MONOTONIC) - ns, whole, part);
+		fs->cpu_ns = scaled(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns, whole, part);
+	}
+	(void)uv_loop_close(&loop); /* it is empty */
+	for (size_t i = 0; i < IN_FLIGHT; i++)
+		hw_list_free(&jobs[i].listing);
+}
