@@ -32,7 +32,7 @@ equal() {
 
 contains() {
 	case $1 in
-	*"$2"*) return ;;
+	*"$2"*) return 0 ;;
 	esac
 	printf '%s\n' "$1"
 	fail "no such text: $2"

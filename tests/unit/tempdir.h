@@ -12,9 +12,10 @@
 
 static inline char *tempdir_create(void)
 {
-	char *path = strdup("/tmp/hostwatch-test-XXXXXX");
+	const char *parent = getenv("TMPDIR");
+	char *path = NULL;
 
-	assert_non_null(path);
+	assert_true(asprintf(&path, "%s/hostwatch-test-XXXXXX", parent ? parent : "/tmp") > 0);
 	assert_non_null(mkdtemp(path));
 	return path;
 }
