@@ -106,8 +106,8 @@ static int fail_without_daemon(const struct exchange *x, int error)
 	if (x->is_default && strcmp(x->path, HW_SYSTEM_CONTROL) != 0 &&
 	    is_socket(HW_SYSTEM_CONTROL))
 		return hw_args_failure(x->line,
-				       "no hostwatchd of yours answers at %s; the system's one has "
-				       "%s: try 'sudo %s'",
+				       "no hostwatchd of this user answers at %s; the system's one "
+				       "listens on %s: try 'sudo %s'",
 				       x->quoted, HW_SYSTEM_CONTROL, x->line->program);
 	if (stat(x->path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return hw_args_failure(x->line, "%s is not a socket", x->quoted);
@@ -133,7 +133,7 @@ static int fail_to_connect(const struct exchange *x, int error)
 				       "try 'sudo %s'",
 				       x->quoted, strerror(error), x->line->program);
 	case ENAMETOOLONG:
-		return hw_args_failure(x->line, "%s: a path of a socket has at most 107 bytes",
+		return hw_args_failure(x->line, "%s: the path of a socket has at most 107 bytes",
 				       x->quoted);
 	default:
 		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(error));
@@ -278,7 +278,7 @@ static int check_words(const struct exchange *x)
 		const char *word = x->request->words[i];
 
 		if (!*word || strpbrk(word, " \t\n"))
-			return hw_args_mistake(x->line, "%s is not a name",
+			return hw_args_mistake(x->line, "%s is not a valid name",
 					       hw_quote(quoted, sizeof(quoted), word,
 							strlen(word)));
 	}
@@ -297,11 +297,10 @@ int hw_client_ask(const struct hw_command_line *line, const struct hw_client_opt
 	x.path = options->socket ? options->socket : getenv("HOSTWATCH_CONTROL");
 	if (!x.path || !*x.path) {
 		if (hw_default_control(path) < 0)
-			return hw_args_failure(line,
-					       "where is the control socket? XDG_RUNTIME_DIR is "
-					       "not set: give the path that hostwatchd's "
-					       "configuration has in 'control =' with --socket or "
-					       "in $HOSTWATCH_CONTROL");
+			return hw_args_failure(
+				line, "cannot find the control socket: XDG_RUNTIME_DIR is not set; "
+				      "give the path that 'control =' sets in hostwatchd's "
+				      "configuration with --socket or in $HOSTWATCH_CONTROL");
 		x.path = path;
 		x.is_default = true;
 	}

@@ -185,7 +185,7 @@ static int run_step(struct demo *demo, size_t step)
 	r = hw_demo_step_run(&demo->ground, step);
 	if (r == -EOPNOTSUPP) {
 		hw_demo_view_remark(&demo->view, HW_DEMO_NOTE,
-				    "left out: this filesystem cannot do it");
+				    "skipped: this filesystem does not support it");
 		return 0;
 	}
 	if (r < 0) {
@@ -388,8 +388,7 @@ static int exit_status(int r)
 	if (r >= 0 || hw_standard_caught() || ferror(stdout))
 		return r < 0 ? EXIT_SUCCESS : r;
 	if (r != -ECANCELED)
-		return hw_args_failure(&tool_demo_line, "the demonstration ends here: %s",
-				       strerror(-r));
+		return hw_args_failure(&tool_demo_line, "demonstration aborted: %s", strerror(-r));
 	return HW_EXIT_FAILURE;
 }
 

@@ -253,7 +253,7 @@ void hw_demo_ground_remove(struct hw_demo_ground *ground)
 	if (ground->share_fd >= 0)
 		(void)close(ground->share_fd); /* nothing was written */
 	if (ground->path && op_remove(AT_FDCWD, ground->path, NULL) < 0)
-		fprintf(stderr, "hostwatch demo: %s: not removed: %s\n", ground->path,
+		fprintf(stderr, "hostwatch demo: cannot remove %s: %s\n", ground->path,
 			strerror(errno));
 	free(ground->share);
 	free(ground->path);

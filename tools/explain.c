@@ -71,9 +71,9 @@ const struct hw_command_line tool_explain_line = {
 	.synopsis = "[OPTION]... DIR...\n-c FILE [OPTION]... [SHARE]",
 	.about = "Prints, for each filesystem in the directories or in the shares of FILE, which "
 		 "watcher 'hostwatch watch' or the daemon would use there, how, what that costs, "
-		 "and why it would not use the others. The rights and limits of the user who runs "
-		 "the command decide. DIR may also be a file. SIGINT ends the counting of a large "
-		 "directory; what was counted so far is printed.",
+		 "and why it would not use the others. The result depends on the privileges and "
+		 "limits of the user who runs the command. DIR may also be a file. SIGINT ends the "
+		 "counting of a large directory; what was counted so far is printed.",
 	.args = args,
 	.arg_count = sizeof(args) / sizeof(args[0]),
 	.operand = "DIR",

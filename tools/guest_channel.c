@@ -123,7 +123,7 @@ static int remove_stale(const struct guest_channel *channel, const char **ret_wh
 	if (lstat(channel->path, &st) < 0)
 		return 0; /* mostly absent; bind() reports anything else */
 	if (!S_ISSOCK(st.st_mode)) {
-		*ret_why = "a file that is not a socket has this name";
+		*ret_why = "the path exists and is not a socket";
 		return -EEXIST;
 	}
 	r = open_connected(channel, &fd);
@@ -135,7 +135,7 @@ static int remove_stale(const struct guest_channel *channel, const char **ret_wh
 	}
 	if (r == -ECONNREFUSED && (unlink(channel->path) == 0 || errno == ENOENT))
 		return 0;
-	*ret_why = "a socket is there and cannot be removed";
+	*ret_why = "the stale socket cannot be removed";
 	return r == -ECONNREFUSED ? -errno : r;
 }
 

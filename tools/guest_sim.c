@@ -136,8 +136,9 @@ static int take_event(struct sim *sim, struct hw_event *event)
 			return 0; /* left over from before a hello */
 		if (!same || event->seq != sim->seq + 1) {
 			(void)hw_args_failure(&tool_guest_sim_line,
-					      "event %" PRIu64 " came after %" PRIu64 "%s",
-					      event->seq, sim->seq,
+					      "events missing between %" PRIu64 " and %" PRIu64
+					      "%s",
+					      sim->seq, event->seq,
 					      same ? "" : " of another epoch, without a rescan");
 			return -EPROTO;
 		}
@@ -310,27 +311,27 @@ struct settings {
 static const struct hw_arg args[] = {
 	{ .name = "listen",
 	  .type = HW_ARG_FLAG,
-	  .help = "Wait for the host to connect; of a hybrid-vsock channel: play the VMM.",
+	  .help = "Wait for the host to connect; for a hybrid-vsock channel, act as the VMM.",
 	  FIELD(listen) },
 	{ .name = "epoch",
 	  .type = HW_ARG_TEXT,
 	  .value = "HEX",
-	  .help = "The history seen last, with --seq.",
+	  .help = "Resume in this epoch; requires --seq.",
 	  FIELD(epoch) },
 	{ .name = "seq",
 	  .type = HW_ARG_NUMBER,
 	  .value = "N",
-	  .help = "The number of the last event seen, with --epoch.",
+	  .help = "Resume after this event of --epoch.",
 	  FIELD(seq) },
 	{ .name = "share",
 	  .type = HW_ARG_TEXT,
 	  .value = "NAME",
-	  .help = "Ask for this share.",
+	  .help = "Request this share.",
 	  FIELD(share) },
 	{ .name = "code",
 	  .type = HW_ARG_NUMBER,
 	  .value = "N",
-	  .help = "Notify code, as the sink's notify_code.",
+	  .help = "Notify code; must equal notify_code of the sink.",
 	  FIELD(code),
 	  .min = HW_FRAME_CODE_MIN,
 	  .max = HW_FRAME_CODE_MAX },
@@ -338,16 +339,17 @@ static const struct hw_arg args[] = {
 	{ .name = "exit-after",
 	  .type = HW_ARG_NUMBER,
 	  .value = "N",
-	  .help = "End after N events.",
+	  .help = "Exit after N events.",
 	  FIELD(exit_after),
 	  .min = 1 },
 };
 
 const struct hw_command_line tool_guest_sim_line = {
 	.program = "hostwatch guest-sim",
-	.summary = "play the guest of a virtiofs sink and print its events",
+	.summary = "act as the guest of a virtiofs sink and print its events",
 	.synopsis = "[OPTION]... CHANNEL",
-	.about = "Plays the guest of a virtiofs sink and prints the events it receives. CHANNEL is "
+	.about = "Acts as the guest of a virtiofs sink and prints the events it receives. CHANNEL "
+		 "is "
 		 "unix:PATH or hybrid-vsock:PATH:PORT.",
 	.args = args,
 	.arg_count = sizeof(args) / sizeof(args[0]),
@@ -380,7 +382,7 @@ static int take_settings(struct sim *sim, const struct settings *settings, const
 	if (settings->seq != 0 && sim->epoch == 0)
 		return hw_args_mistake(&tool_guest_sim_line, "--seq needs --epoch");
 	if (settings->share && strlen(settings->share) > HW_FRAME_SHARE_MAX)
-		return hw_args_mistake(&tool_guest_sim_line, "--share: a name has at most %u bytes",
+		return hw_args_mistake(&tool_guest_sim_line, "--share: longer than %u bytes",
 				       HW_FRAME_SHARE_MAX);
 	if (hw_guest_channel_parse(channel, settings->listen, &sim->channel) < 0)
 		return hw_args_mistake(&tool_guest_sim_line,

@@ -18,9 +18,9 @@
 
 const struct hw_command_line tool_new_plugin_line = {
 	.program = "hostwatch new-plugin",
-	.summary = "begin a watcher or sink of your own",
+	.summary = "create the sources of a new watcher or sink",
 	.synopsis = "watcher|sink NAME",
-	.about = "Makes a directory NAME with the smallest plugin of this kind: a source file, a "
+	.about = "Creates a directory NAME with a minimal plugin of this kind: a source file, a "
 		 "Makefile that builds it outside of hostwatch's source tree, and a README. The "
 		 "plugin works, and passes the conformance kit (hostwatch plugin-check).",
 	.operand = "watcher|sink NAME",
@@ -118,8 +118,8 @@ static int make_plugin(const char *kind, const char *name)
 		return refuse_kind(kind);
 	if (!is_sound(name))
 		return hw_args_mistake(&tool_new_plugin_line,
-				       "%s is not a name for a plugin: a-z, 0-9 and -, at most %u "
-				       "characters, the first is not -",
+				       "%s is not a valid plugin name: expected at most %u of a-z, "
+				       "0-9 and -, not beginning with -",
 				       hw_quote(quoted, sizeof(quoted), name, strlen(name)),
 				       NAME_MAX_BYTES);
 	r = write_all(skeleton, name);

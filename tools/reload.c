@@ -16,9 +16,9 @@ static const struct hw_arg args[] = {
 
 const struct hw_command_line tool_reload_line = {
 	.program = "hostwatch reload",
-	.summary = "let the daemon read its configuration again",
+	.summary = "make the daemon read its configuration again",
 	.synopsis = "[OPTION]...",
-	.about = "Lets the running daemon read its configuration again, like SIGHUP, and prints "
+	.about = "Makes the running daemon read its configuration again, like SIGHUP, and prints "
 		 "which shares and sinks were started, stopped, restarted and kept. Mistakes are "
 		 "printed as FILE:LINE: text, like those of hostwatch check; the exit status is "
 		 "then 78, and nothing has changed.",

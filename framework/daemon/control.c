@@ -334,9 +334,10 @@ static void put_failed_reload(struct hw_answer *made, struct hw_core *core,
 	if (errors->count == 0)
 		hw_answer_error(made, strerror(-error));
 	else
-		hw_answer_error(made, hw_core_refused(core)
-					      ? "not reloaded: everything goes on as before"
-					      : "not reloaded: see above");
+		hw_answer_error(made,
+				hw_core_refused(core)
+					? "not reloaded: the previous configuration stays in effect"
+					: "not reloaded: see above");
 	if (hw_core_refused(core))
 		hw_answer_text(made, "cause", "configuration");
 }
@@ -350,7 +351,7 @@ static void do_reload(struct peer *peer, char *const words[])
 	int r = hw_roster_take(core, &before);
 
 	(void)words;
-	hw_info("%s asks to reload", peer->who);
+	hw_info("reload requested by %s", peer->who);
 	hw_answer_begin(&made);
 	if (r == 0)
 		r = hw_core_reload(core, &errors);
@@ -394,7 +395,9 @@ static void run_line(struct peer *peer, char *line)
 			return;
 		}
 	}
-	answer_error(peer, "no such command: status, sync SHARE, switch SHARE WATCHERS, reload");
+	answer_error(
+		peer,
+		"no such command; expected status, sync SHARE, switch SHARE WATCHERS or reload");
 }
 
 static void read_commands(struct peer *peer)
@@ -487,7 +490,7 @@ static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t b
 		return 0;
 	r = add_peer(control, fd);
 	if (r < 0) {
-		hw_warning("control socket: a peer was turned away: %s", strerror(-r));
+		hw_warning("control socket: connection rejected: %s", strerror(-r));
 		(void)close(fd); /* nothing was sent */
 	}
 	return 1;

@@ -73,7 +73,9 @@ static int clear_path(const struct sockaddr_un *address, const char *quoted)
 	else if (unlink(address->sun_path) < 0)
 		r = -errno;
 	else
-		hw_info("control socket %s: replaces one that a dead hostwatchd left", quoted);
+		hw_info("control socket %s: replacing the stale socket of a hostwatchd that no "
+			"longer runs",
+			quoted);
 	(void)close(fd); /* nothing was sent */
 	return r;
 }
@@ -126,15 +128,16 @@ static const struct {
 	  "run hostwatchd as root, or name another path with control = in [hostwatch]" },
 	{ EROFS, NULL, "name another path with control = in [hostwatch]" },
 	{ EPERM, "other users can change its directory", "name another path with control =" },
-	{ ENOENT, "its directory does not exist", "make it, or name another path with control =" },
+	{ ENOENT, "its directory does not exist",
+	  "create it, or name another path with control =" },
 	{ ENOTDIR, NULL, "name another path with control = in [hostwatch]" },
-	{ EISDIR, "a directory is there", "name another path with control = in [hostwatch]" },
+	{ EISDIR, "the path is a directory", "name another path with control = in [hostwatch]" },
 	{ EEXIST, "the path exists and is not a socket",
 	  "remove it, or name another path with control = in [hostwatch]" },
 	{ ENAMETOOLONG, "the path of a socket has at most 107 bytes",
 	  "name a shorter one with control = in [hostwatch]" },
-	{ EADDRINUSE, "another hostwatchd listens there",
-	  "end it, or give this one another path with control = in [hostwatch]" },
+	{ EADDRINUSE, "another hostwatchd is listening there",
+	  "stop it, or name another path with control = in [hostwatch]" },
 };
 
 /* What would be the same at the next attempt is a matter of the configuration. */
@@ -161,9 +164,10 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 	*s = (struct hw_control_socket){ .fd = -1 };
 	r = find_path(path, s->path, &in_dir);
 	if (r == -ENOENT) {
-		hw_errors_add(errors, "control socket: XDG_RUNTIME_DIR is not set: name an "
-				      "absolute path with control = in [hostwatch], and in "
-				      "$HOSTWATCH_CONTROL for hostwatch status and the like");
+		hw_errors_add(errors,
+			      "control socket: XDG_RUNTIME_DIR is not set: name an "
+			      "absolute path with control = in [hostwatch], and in "
+			      "$HOSTWATCH_CONTROL for hostwatch status and the other commands");
 		return -EINVAL;
 	}
 	hw_quote(quoted, sizeof(quoted), *s->path ? s->path : path,

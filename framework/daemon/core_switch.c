@@ -142,14 +142,15 @@ static void add_reasons(const struct change *change, struct hw_errors *errors)
 static int refuse(struct change *change, struct hw_errors *errors, int error)
 {
 	if (error == -EBUSY)
-		hw_errors_add(errors, "it is being armed, or another switch is running; try again");
+		hw_errors_add(errors,
+			      "the share is being armed, or another switch is running; try again");
 	else if (error == -E2BIG && errors->total == 0)
-		hw_errors_add(errors, "it has no room for so many watchers");
+		hw_errors_add(errors, "too many watchers for one share");
 	else
 		add_reasons(change, errors);
 	if (errors->total == 0)
 		hw_errors_add(errors, "%s", strerror(-error));
-	hw_error("share %s: not switched, %s goes on:", change->share, change->from);
+	hw_error("share %s: cannot switch; %s stays in use:", change->share, change->from);
 	hw_errors_log(errors);
 	free_change(change);
 	return error;
@@ -169,10 +170,10 @@ static void on_switched(void *arg, struct hw_share *share, const struct hw_switc
 			" entries compared, %" PRIu64 " events reported meanwhile",
 			change->share, change->from, to, took, result->entries, result->events);
 	else if (result->error == -ECANCELED)
-		hw_info("share %s: the switch from %s is canceled, the share ends", change->share,
+		hw_info("share %s: switch from %s canceled: the share was removed", change->share,
 			change->from);
 	else
-		hw_error("share %s: not switched, failed after %s, %s goes on: %s", change->share,
+		hw_error("share %s: switch failed after %s; %s stays in use: %s", change->share,
 			 took, to, result->reason);
 	change->done(change->arg, share, &switched);
 	change->count = 0; /* the share has them */
@@ -193,7 +194,7 @@ int hw_core_switch(struct hw_core *core, const struct hw_core_switch *request,
 	change->arg = request->arg;
 	(void)snprintf(change->share, sizeof(change->share), "%s", hw_share_name(request->share));
 	name_watchers(request->share, change->from);
-	hw_info("share %s: %s asks to switch from %s to %s", change->share, request->who,
+	hw_info("share %s: switch requested by %s, from %s to %s", change->share, request->who,
 		change->from, request->watchers);
 	r = strcmp(request->watchers, "auto") == 0 ? add_automatic(change)
 						   : add_listed(change, request->watchers, errors);

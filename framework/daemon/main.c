@@ -163,8 +163,8 @@ static int find_file(struct arguments *arguments, char path[HW_DEFAULT_PATH_MAX]
 	if (arguments->file)
 		return -1;
 	if (hw_default_config(path) < 0) {
-		(void)hw_args_failure(&line, "which configuration? Neither XDG_CONFIG_HOME nor "
-					     "HOME is set: name one with -c FILE");
+		(void)hw_args_failure(&line, "no configuration: neither XDG_CONFIG_HOME nor HOME "
+					     "is set; name one with -c FILE");
 		return HW_EXIT_CONFIG;
 	}
 	arguments->file = path;

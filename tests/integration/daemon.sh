@@ -188,7 +188,7 @@ test_switch_takes_lists_and_auto_and_says_what_it_did() {
 	equal "src: polling -> inotify, 4 entries compared, no difference" "$(ask switch src "inotify, polling")"
 	equal "src: inotify -> $first, 4 entries compared, no difference" "$(ask switch src auto)"
 	contains "$(ask status)" "$first"
-	grep -q "share src: uid $(id -u) (pid [0-9]*) asks to switch from $first to polling$" err || fail "$(cat err)"
+	grep -q "share src: switch requested by uid $(id -u) (pid [0-9]*), from $first to polling$" err || fail "$(cat err)"
 	grep -Eq "share src: switched from $first to polling in [0-9.]+(us|ms|s), 4 entries compared, 0 events" err ||
 		fail "$(cat err)"
 	finish "$daemon"
@@ -201,7 +201,7 @@ test_switch_says_why_it_did_nothing() {
 	equal 1 $status
 	contains "$text" 'hostwatch switch: '
 	contains "$text" nonesuch
-	grep -q 'error: share src: not switched, .* goes on:' err || fail "$(cat err)"
+	grep -q 'error: share src: cannot switch; .* stays in use:' err || fail "$(cat err)"
 	text=$(ask switch src polling,polling,polling,polling,polling,polling,polling,polling,polling 2>&1) || :
 	contains "$text" 'hostwatch switch: more than 8 watchers'
 	text=$(ask switch src , 2>&1) || :
@@ -243,7 +243,7 @@ share src: restarted
 sink lines: restarted
 sink messages: stopped
 sink news: started" "$(ask reload | sort)"
-	contains "$(cat err)" "hostwatchd: uid $(id -u) (pid "
+	contains "$(cat err)" "hostwatchd: reload requested by uid $(id -u) (pid "
 	finish "$daemon"
 }
 
@@ -254,7 +254,7 @@ test_reload_prints_mistakes_as_check_does() {
 	text=$(ask reload 2>&1) || status=$?
 	equal 78 $status
 	equal "$("$B/hostwatch" check conf 2>&1)
-hostwatch reload: not reloaded: everything goes on as before" "$text"
+hostwatch reload: not reloaded: the previous configuration stays in effect" "$text"
 	finish "$daemon"
 }
 
@@ -369,9 +369,9 @@ test_tools_say_why_they_cannot_ask() {
 	expect 1 sync --socket file src
 	contains "$text" 'hostwatch sync: "file" is not a socket'
 	expect 1 switch --socket "$PWD/$(printf '%0120d' 0)" src polling
-	contains "$text" 'a path of a socket has at most 107 bytes'
+	contains "$text" 'the path of a socket has at most 107 bytes'
 	expect 2 sync --socket file "a b"
-	contains "$text" 'hostwatch sync: "a b" is not a name'
+	contains "$text" 'hostwatch sync: "a b" is not a valid name'
 	expect 2 switch src
 	contains "$text" 'hostwatch switch: WATCHER is missing'
 	expect 2 status --timeout soon

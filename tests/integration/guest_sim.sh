@@ -55,14 +55,14 @@ test_a_socket_in_use_is_left_alone() {
 
 test_a_file_is_left_alone() {
 	echo mine >s
-	refused "a file that is not a socket has this name"
+	refused "the path exists and is not a socket"
 	equal mine "$(cat s)"
 	rm s
 	ln -s nowhere s
-	refused "a file that is not a socket has this name"
+	refused "the path exists and is not a socket"
 	rm s
 	mkdir s
-	refused "a file that is not a socket has this name"
+	refused "the path exists and is not a socket"
 }
 
 test_a_socket_that_took_its_name_is_left_alone() {

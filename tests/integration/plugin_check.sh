@@ -46,11 +46,11 @@ test_a_second_exported_symbol_is_found() {
 }
 
 test_leaks_are_found() {
-	finds watcher leaks_fd '20 rounds leave nothing behind' 'descriptors more'
+	finds watcher leaks_fd '20 rounds leak nothing' 'descriptors more'
 	finds watcher keeps_timer 'order: open, start, stop, close' 'a timer (timer_del)'
-	finds sink keeps_cursor '20 rounds leave nothing behind' 'a cursor (cursor_close)'
+	finds sink keeps_cursor '20 rounds leak nothing' 'a cursor (cursor_close)'
 	! is_sanitized || return 0
-	finds watcher leaks_memory '20 rounds leave nothing behind' 'blocks of memory more'
+	finds watcher leaks_memory '20 rounds leak nothing' 'blocks of memory more'
 	finds watcher leaks_when_it_fails 'failure of every service of the host' 'blocks of memory are left'
 	finds watcher never_checks_malloc 'failure of every allocation' 'crashed'
 }
@@ -73,7 +73,7 @@ test_events_that_are_missing_are_found() {
 }
 
 test_a_name_that_is_none_is_found() {
-	finds watcher bad_hint 'trace 001*' 'hint() with a name that is none'
+	finds watcher bad_hint 'trace 001*' 'hint() with an invalid name'
 }
 
 test_state_outside_of_an_instance_is_found() {
@@ -82,9 +82,9 @@ test_state_outside_of_an_instance_is_found() {
 }
 
 test_sinks_that_do_not_draw_are_found() {
-	finds sink stops_drawing '100,000 events' 'cursors were not drawn to their end'
-	finds sink runs_ahead '100,000 events' 'cursor_done() of an event that was not drawn'
-	finds sink never_drained '20 rounds leave nothing behind' 'drain() did not end'
+	finds sink stops_drawing '100,000 events' 'cursors were not read to their end'
+	finds sink runs_ahead '100,000 events' 'cursor_done() of an event that was not read'
+	finds sink never_drained '20 rounds leak nothing' 'drain() did not end'
 }
 
 test_sinks_that_grow_are_found() {

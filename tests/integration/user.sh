@@ -89,7 +89,7 @@ test_without_xdg_runtime_dir_the_remedy_is_named() {
 	contains "$text" 'control = in [hostwatch]'
 	contains "$text" "\$HOSTWATCH_CONTROL"
 	expect 1 hostwatch status
-	contains "$text" "hostwatch status: where is the control socket? XDG_RUNTIME_DIR is not set: "
+	contains "$text" "hostwatch status: cannot find the control socket: XDG_RUNTIME_DIR is not set; "
 	contains "$text" "'control ='"
 	contains "$text" "\$HOSTWATCH_CONTROL"
 	# Named, it works.
@@ -129,10 +129,10 @@ test_a_control_path_that_cannot_be_used_is_named_with_the_remedy() {
 	contains "$text" "control socket \"$PWD/closed/ctl\": Permission denied: run hostwatchd as root, or name another path with control = in [hostwatch]"
 	sed -i "2c control = $PWD/a/b/ctl" $conf
 	expect 78 hostwatchd
-	contains "$text" "\"$PWD/a/b/ctl\": its directory does not exist: make it, or "
+	contains "$text" "\"$PWD/a/b/ctl\": its directory does not exist: create it, or "
 	sed -i "2c control = $PWD/share" $conf
 	expect 78 hostwatchd
-	contains "$text" "\"$PWD/share\": a directory is there: name another path with control = "
+	contains "$text" "\"$PWD/share\": the path is a directory: name another path with control = "
 	sed -i "2c control = $PWD/$conf" $conf
 	expect 78 hostwatchd
 	contains "$text" "the path exists and is not a socket: remove it, or "
@@ -148,7 +148,7 @@ test_a_second_daemon_is_told_of_the_first() {
 	sed -i '/^\[sink/,$d' second
 	chmod 644 second
 	expect 1 hostwatchd -c second
-	contains "$text" "control socket \"$PWD/run/hostwatch/control.sock\": another hostwatchd listens there: "
+	contains "$text" "control socket \"$PWD/run/hostwatch/control.sock\": another hostwatchd is listening there: "
 	contains "$text" "control = in [hostwatch]"
 	# It has taken nothing away.
 	expect 0 hostwatch status
@@ -163,7 +163,7 @@ test_the_socket_of_a_dead_daemon_is_replaced() {
 	[ -S run/hostwatch/control.sock ] || fail "nothing is left"
 	: >err
 	daemon
-	contains "$(cat err)" "control socket \"$PWD/run/hostwatch/control.sock\": replaces one that a dead hostwatchd left"
+	contains "$(cat err)" "control socket \"$PWD/run/hostwatch/control.sock\": replacing the stale socket of a hostwatchd that no longer runs"
 	finish "$daemon"
 }
 
@@ -198,8 +198,8 @@ test_a_user_without_a_daemon_hears_of_the_systems() {
 	unshare -m true 2>/dev/null || skip "mount namespaces cannot be made here"
 	unshare -m bash inside "${as[@]}" || fail "$(cat err)"
 	contains "$(cat root)" "src"
-	contains "$(cat user)" "hostwatch status: no hostwatchd of yours answers at \"$PWD/run/hostwatch/control.sock\"; "
-	contains "$(cat user)" "the system's one has /run/hostwatch/control.sock: try 'sudo hostwatch status'"
+	contains "$(cat user)" "hostwatch status: no hostwatchd of this user answers at \"$PWD/run/hostwatch/control.sock\"; "
+	contains "$(cat user)" "the system's one listens on /run/hostwatch/control.sock: try 'sudo hostwatch status'"
 	contains "$(cat user)" "exit 1"
 }
 

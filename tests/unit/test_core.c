@@ -629,16 +629,18 @@ static void several_commands_are_answered_in_order(void **state)
 
 	start(fixture, two_shares);
 	wait_online(fixture);
-	assert_string_equal(
-		ask_line(fixture, "reload\nsync nonesuch\nnonsense\n\nswitch a\n"),
-		"change\tkind=share\tname=a\tchange=kept\n"
-		"change\tkind=share\tname=b\tchange=kept\n"
-		"change\tkind=sink\tname=s\tchange=kept\n"
-		"ok\n"
-		"error\ttext=there is no share \"nonesuch\"\n"
-		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHERS, reload\n"
-		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHERS, reload\n"
-		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHERS, reload\n");
+	assert_string_equal(ask_line(fixture, "reload\nsync nonesuch\nnonsense\n\nswitch a\n"),
+			    "change\tkind=share\tname=a\tchange=kept\n"
+			    "change\tkind=share\tname=b\tchange=kept\n"
+			    "change\tkind=sink\tname=s\tchange=kept\n"
+			    "ok\n"
+			    "error\ttext=there is no share \"nonesuch\"\n"
+			    "error\ttext=no such command; expected status, sync SHARE, switch "
+			    "SHARE WATCHERS or reload\n"
+			    "error\ttext=no such command; expected status, sync SHARE, switch "
+			    "SHARE WATCHERS or reload\n"
+			    "error\ttext=no such command; expected status, sync SHARE, switch "
+			    "SHARE WATCHERS or reload\n");
 }
 
 static void sync_and_switch_answer_when_done(void **state)
@@ -670,9 +672,9 @@ static void long_commands_are_refused(void **state)
 	start(fixture, two_shares);
 	memset(line, 'x', sizeof(line));
 	line[HW_CONTROL_REQUEST_MAX - 1] = '\n';
-	assert_string_equal(
-		ask(fixture, line, HW_CONTROL_REQUEST_MAX),
-		"error\ttext=no such command: status, sync SHARE, switch SHARE WATCHERS, reload\n");
+	assert_string_equal(ask(fixture, line, HW_CONTROL_REQUEST_MAX),
+			    "error\ttext=no such command; expected status, sync SHARE, switch "
+			    "SHARE WATCHERS or reload\n");
 	line[HW_CONTROL_REQUEST_MAX - 1] = 'x';
 	assert_string_equal(ask(fixture, line, sizeof(line)),
 			    "error\ttext=the command is too long\n");
@@ -717,7 +719,7 @@ static void the_socket_is_the_owners(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &second), 0);
 	assert_int_equal(hw_core_start(second, &fixture->errors), -EADDRINUSE);
-	assert_non_null(strstr(fixture->errors.lines[0], "another hostwatchd listens there"));
+	assert_non_null(strstr(fixture->errors.lines[0], "another hostwatchd is listening there"));
 	hw_core_destroy(second);
 	assert_int_equal(stat(tempdir_path(fixture->dir, "ctl"), &st), 0);
 }

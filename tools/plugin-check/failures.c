@@ -63,11 +63,11 @@ static enum hw_kit_verdict check_every(struct hw_kit *kit, const void *arg)
 		int r = hw_scene_run(kit);
 
 		if (r > 0) {
-			printf("it does not start here\n");
+			printf("the plugin does not start here\n");
 			return HW_KIT_SKIP;
 		}
 		if (r < 0)
-			return hw_kit_fail("it fails when nothing else does");
+			return hw_kit_fail("the plugin fails although nothing was made to fail");
 	}
 	for (uint64_t n = 1; n <= PLACES_MAX; n++) {
 		failed += check_one(kit, failure, n) != HW_KIT_PASS;

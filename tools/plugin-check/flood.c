@@ -66,20 +66,21 @@ static enum hw_kit_verdict run_flood(struct flood *flood)
 
 	flood->fds = hw_scene_fds();
 	if (hw_scene_feed(&flood->scene, EVENTS, hw_receivers_act, receivers) < 0)
-		return hw_kit_fail("the share stands still");
+		return hw_kit_fail("the share makes no progress");
 	/* Nobody holds up those who read: they get all of it. */
 	if (receivers->manner == HW_READS && !draw_all(flood))
-		return hw_kit_fail("cursors were not drawn to their end, and nobody was slow");
+		return hw_kit_fail(
+			"cursors were not read to their end although no receiver was slow");
 	size_t after = mallinfo2().uordblks;
 	if (after > before + GROWTH_MAX_BYTES)
-		return hw_kit_fail("%zu MiB more in use than before: something grows without limit",
+		return hw_kit_fail("memory grew by %zu MiB: something grows without limit",
 				   (after - before) >> 20);
-	printf("drawn: %llu, received: %llu bytes, memory: %lld KiB more\n",
+	printf("read: %llu events, received: %llu bytes, memory: %lld KiB more\n",
 	       (unsigned long long)hw_guard_drawn(), (unsigned long long)receivers->received,
 	       ((long long)after - (long long)before) / 1024);
 	hw_receivers_fini(receivers);
 	if (!hw_scene_turn(&flood->scene, 10 * HW_SEC, is_alone, flood))
-		return hw_kit_fail("%u descriptors are left of receivers that are gone",
+		return hw_kit_fail("%u descriptors of disconnected receivers are left open",
 				   hw_scene_fds() - flood->fds);
 	return HW_KIT_PASS;
 }
@@ -92,14 +93,14 @@ static enum hw_kit_verdict check_load(struct hw_kit *kit, const void *arg)
 
 	hw_receivers_init(&flood.receivers, kit, load->manner, load->count);
 	if (load->manner != HW_READS && !flood.receivers.path) {
-		printf("no setting names a unix: address that it listens at\n");
+		printf("no setting names a unix: address to listen on\n");
 		return HW_KIT_SKIP;
 	}
 	if (hw_scene_init(&flood.scene, kit, NULL) == 0) {
 		if (hw_sink_start(flood.scene.sink) == 0) {
 			verdict = run_flood(&flood);
 		} else {
-			printf("it does not start here: %s\n",
+			printf("the plugin does not start here: %s\n",
 			       hw_sink_instance(flood.scene.sink)->reason);
 			verdict = HW_KIT_SKIP;
 		}

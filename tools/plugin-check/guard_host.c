@@ -77,7 +77,7 @@ static int guard_fail(void *ctx, int error, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
 	va_end(ap);
 	if ((!error && !hw_frame_is("probe()")) || error > 4095 || error < -4095)
-		hw_guard_fault("fail() with %d, which is no errno", error);
+		hw_guard_fault("fail() with %d, which is not an errno", error);
 	int r = hw_host_services.fail(ctx, error, "%s", text);
 	hw_frame_resume();
 	return r;
@@ -143,7 +143,7 @@ static void guard_io_del(void *ctx, struct hw_io *io)
 	hw_frame_pause("io_del");
 	held = io ? hw_held_find(HW_HELD_IO, io) : NULL;
 	if (io && !held)
-		hw_guard_fault("io_del() of what is not there");
+		hw_guard_fault("io_del() of an unknown descriptor");
 	else
 		hw_host_services.io_del(ctx, io);
 	hw_held_drop(held);
@@ -194,7 +194,7 @@ static void guard_timer_del(void *ctx, struct hw_timer *timer)
 	hw_frame_pause("timer_del");
 	held = timer ? hw_held_find(HW_HELD_TIMER, timer) : NULL;
 	if (timer && !held)
-		hw_guard_fault("timer_del() of what is not there");
+		hw_guard_fault("timer_del() of an unknown timer");
 	else
 		hw_host_services.timer_del(ctx, timer);
 	hw_held_drop(held);
@@ -218,12 +218,13 @@ static void check_hint(const struct hw_hint *hint)
 	if (!hint->what || hint->what & ~WHAT_ALL || (hint->what & HW_HINT_MOVED && !moved))
 		hw_guard_fault("hint() of %#x", hint->what);
 	if (hint->type > HW_TYPE_DIR)
-		hw_guard_fault("hint() with type %u: file stands for all that is no directory",
-			       hint->type);
+		hw_guard_fault(
+			"hint() with type %u: use HW_TYPE_FILE for everything but directories",
+			hint->type);
 	if (!gone && hint->dir && !name_is_sound(hint->name, hint->name_len))
-		hw_guard_fault("hint() with a name that is none");
+		hw_guard_fault("hint() with an invalid name");
 	if (moved && hint->to_dir && !name_is_sound(hint->to_name, hint->to_name_len))
-		hw_guard_fault("hint() with a new name that is none");
+		hw_guard_fault("hint() with an invalid new name");
 	if (!hint->dir && (!moved || !hint->to_dir))
 		hw_guard_fault("hint() without a directory");
 }

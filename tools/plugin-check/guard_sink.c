@@ -65,7 +65,7 @@ int hw_guard_cursor_next(void *ctx, struct hw_cursor *cursor, struct hw_event *r
 	hw_frame_pause("cursor_next");
 	held = hw_held_find(HW_HELD_CURSOR, cursor);
 	if (!held)
-		hw_guard_fault("cursor_next() of what is not open");
+		hw_guard_fault("cursor_next() of a cursor that is not open");
 	else if (!hw_guard_fails("cursor_next"))
 		r = hw_host_services.cursor_next(ctx, cursor, ret);
 	if (r == 1) {
@@ -83,7 +83,7 @@ void hw_guard_cursor_done(void *ctx, struct hw_cursor *cursor, uint64_t seq)
 	hw_frame_pause("cursor_done");
 	held = hw_held_find(HW_HELD_CURSOR, cursor);
 	if (!held || seq > held->seq)
-		hw_guard_fault("cursor_done() of an event that was not drawn");
+		hw_guard_fault("cursor_done() of an event that was not read");
 	else
 		hw_host_services.cursor_done(ctx, cursor, seq);
 	hw_frame_resume();
@@ -99,7 +99,7 @@ uint64_t hw_guard_cursor_seek(void *ctx, struct hw_cursor *cursor)
 	if (held)
 		held->seq = seq = hw_host_services.cursor_seek(ctx, cursor);
 	else
-		hw_guard_fault("cursor_seek() of what is not open");
+		hw_guard_fault("cursor_seek() of a cursor that is not open");
 	hw_frame_resume();
 	return seq;
 }
@@ -111,7 +111,7 @@ void hw_guard_cursor_close(void *ctx, struct hw_cursor *cursor)
 	hw_frame_pause("cursor_close");
 	held = cursor ? hw_held_find(HW_HELD_CURSOR, cursor) : NULL;
 	if (cursor && !held)
-		hw_guard_fault("cursor_close() of what is not open");
+		hw_guard_fault("cursor_close() of a cursor that is not open");
 	else
 		hw_host_services.cursor_close(ctx, cursor);
 	hw_held_drop(held);
@@ -151,7 +151,7 @@ void hw_guard_receiver(void *ctx, const struct hw_receiver *receiver)
 {
 	hw_frame_pause("receiver");
 	if (receiver->struct_size < RECEIVER_BYTES || !receiver->name || !receiver->share)
-		hw_guard_fault("receiver() with a row that is not whole");
+		hw_guard_fault("receiver() with an incomplete row");
 	hw_host_services.receiver(ctx, receiver);
 	hw_frame_resume();
 }
@@ -161,7 +161,7 @@ void hw_guard_address(void *ctx, const struct hw_sink_address *address)
 	hw_frame_pause("address");
 	if (address->struct_size < ADDRESS_BYTES || !address->option || !address->address ||
 	    !address->state)
-		hw_guard_fault("address() with a row that is not whole");
+		hw_guard_fault("address() with an incomplete row");
 	hw_host_services.address(ctx, address);
 	hw_frame_resume();
 }

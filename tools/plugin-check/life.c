@@ -21,7 +21,7 @@ struct order {
 };
 
 static const struct order orders[] = {
-	{ "close, of an instance that was never opened", { CLOSE } },
+	{ "close without open", { CLOSE } },
 	{ "stop, close", { STOP, CLOSE } },
 	{ "open, close", { OPEN, CLOSE } },
 	{ "open, stop, close", { OPEN, STOP, CLOSE } },
@@ -70,10 +70,10 @@ static enum hw_kit_verdict check_order(struct hw_kit *kit, const void *arg)
 	take_order(instance, arg);
 	hw_instance_destroy(instance);
 	if (hw_scene_fds() > before)
-		return hw_kit_fail("it left %u descriptors open", hw_scene_fds() - before);
+		return hw_kit_fail("%u descriptors were left open", hw_scene_fds() - before);
 	hw_loop_destroy(loop);
 	if (hw_alloc_live() != live)
-		return hw_kit_fail("it left %lld blocks of memory",
+		return hw_kit_fail("%lld blocks of memory were not freed",
 				   (long long)(hw_alloc_live() - live));
 	return HW_KIT_PASS;
 }
@@ -117,7 +117,7 @@ static enum hw_kit_verdict check_rounds(struct hw_kit *kit, const void *arg)
 		int r = hw_scene_run(kit);
 
 		if (r > 0) {
-			printf("it does not start here\n");
+			printf("the plugin does not start here\n");
 			return HW_KIT_SKIP;
 		}
 		if (r < 0)
@@ -143,6 +143,6 @@ void hw_check_life(struct hw_kit *kit)
 		(void)hw_tap_run(kit, name, check_order, &orders[i]);
 	}
 	(void)hw_tap_run(kit, "two instances at once", check_two, NULL);
-	(void)snprintf(name, sizeof(name), "%u rounds leave nothing behind", kit->rounds);
+	(void)snprintf(name, sizeof(name), "%u rounds leak nothing", kit->rounds);
 	(void)hw_tap_run(kit, name, check_rounds, NULL);
 }

@@ -123,7 +123,7 @@ static enum hw_kit_verdict check_settings(struct hw_kit *kit, const void *arg)
 		return HW_KIT_FAIL;
 	instance = hw_kit_instance(kit, loop, NULL);
 	if (!instance)
-		return hw_kit_fail("give KEY=VALUE after the file's name");
+		return hw_kit_fail("give KEY=VALUE after FILE");
 	r = hw_instance_open(instance);
 	if (r < 0)
 		printf("open() refuses them: %s\n", instance->reason);

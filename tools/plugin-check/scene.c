@@ -78,7 +78,7 @@ static int replay(struct hw_rig *rig, struct hw_model *model)
 	while ((r = hw_rig_next(rig, &event)) > 0) {
 		r = hw_model_apply(model, &event, why, sizeof(why));
 		if (r < 0) {
-			printf("not a consistent history: %s\n", why);
+			printf("inconsistent events: %s\n", why);
 			return r;
 		}
 	}
@@ -94,7 +94,7 @@ static int compare(const struct hw_model *told)
 		return r;
 	r = hw_model_load(truth, "w");
 	if (r == 0 && hw_model_compare(told, truth, stdout)) {
-		printf("what was told is not what is on disk\n");
+		printf("the reported events do not match the disk\n");
 		r = -EPROTO;
 	}
 	hw_model_destroy(truth);
@@ -308,16 +308,16 @@ static int serve(struct service *service)
 	/* Where something fails on purpose nobody may be heard, or not for long. */
 	(void)hw_scene_turn(scene, HEARD_NS, is_heard, service);
 	if (hw_scene_feed(scene, SCENE_EVENTS, hw_receivers_act, &service->receivers) < 0) {
-		printf("the share stands still\n");
+		printf("the share makes no progress\n");
 		return -ETIMEDOUT;
 	}
 	if (!hw_scene_turn(scene, DEADLINE_NS, is_drawn, service)) {
-		printf("a cursor was not drawn to its end, and nobody was slow\n");
+		printf("a cursor was not read to its end although no receiver was slow\n");
 		return -ETIMEDOUT;
 	}
 	hw_sink_status(scene->sink, &ignored_rows);
 	if (!hw_scene_turn(scene, HW_DRAIN_MAX_NS, is_drained, service)) {
-		printf("drain() did not end, and nobody was slow\n");
+		printf("drain() did not end although no receiver was slow\n");
 		return -ETIMEDOUT;
 	}
 	return 0;
