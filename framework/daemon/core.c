@@ -127,8 +127,9 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 		hw_errors_log(errors);
 	} else {
 		hw_log_set_level((enum hw_log_level)core->config->log_level);
-		hw_info("configuration reloaded: %zu shares, %zu sinks", core->share_count,
-			core->sink_count);
+		hw_info("configuration reloaded: %zu share%s, %zu sink%s", core->share_count,
+			core->share_count == 1 ? "" : "s", core->sink_count,
+			core->sink_count == 1 ? "" : "s");
 	}
 	hw_core_announce(core);
 	return r;

@@ -8,6 +8,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 void hw_core_announce(struct hw_core *core)
 {
 	size_t online = 0;
+	char text[100];
 
 	for (size_t i = 0; i < core->share_count; i++) {
 		enum hw_share_state state = hw_share_state(core->shares[i].share);
@@ -27,11 +29,12 @@ void hw_core_announce(struct hw_core *core)
 	if (core->announced)
 		return;
 	core->announced = true;
-	hw_notify_status("%zu of %zu shares online, %zu sinks", online, core->share_count,
-			 core->sink_count);
+	(void)snprintf(text, sizeof(text), "%zu of %zu share%s online, %zu sink%s", online,
+		       core->share_count, core->share_count == 1 ? "" : "s", core->sink_count,
+		       core->sink_count == 1 ? "" : "s"); /* it fits */
+	hw_notify_status("%s", text);
 	hw_notify_ready();
-	hw_info("ready: %zu of %zu shares online, %zu sinks", online, core->share_count,
-		core->sink_count);
+	hw_info("ready: %s", text);
 }
 
 static void on_share(void *arg, struct hw_share *share)

@@ -156,7 +156,7 @@ static void ready_is_told_when_all_shares_are_online(void **state)
 	start(fixture, two_shares);
 	assert_null(strstr(notified(fixture), "READY"));
 	wait_online(fixture);
-	assert_string_equal(notified(fixture), "STATUS=2 of 2 shares online, 1 sinks\nREADY=1\n");
+	assert_string_equal(notified(fixture), "STATUS=2 of 2 shares online, 1 sink\nREADY=1\n");
 }
 
 static void a_reload_without_changes_restarts_nothing(void **state)
