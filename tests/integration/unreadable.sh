@@ -131,7 +131,6 @@ locked_at_run_time() {
 	equal "$(unreadable dir)" "$(problems)"
 	# Another loss of access is logged again.
 	act chmod 000 share/dir
-	await_log "$(printf 'cannot read.*')"
 	until [ "$(problems | wc -l)" = 2 ]; do barrier "again$((again++))"; done
 	finish "$pid"
 }
@@ -169,12 +168,10 @@ test_an_unreadable_root_is_one_error_of_the_daemon() {
 }
 
 vanished() {
-	local i
 	act mkdir -p share/a share/b
 	watch --watcher "$1" "$PWD/share"
-	for i in {1..50}; do
-		act bash -c 'mkdir -p share/x/y/z && touch share/x/y/z/f && rm -r share/x'
-	done
+	# shellcheck disable=SC2016 # the inner shell counts
+	act bash -c 'for ((i = 0; i < 50; i++)); do mkdir -p share/x/y/z && touch share/x/y/z/f && rm -r share/x; done'
 	barrier end
 	equal "" "$(problems)"
 	# Of the root it is one line, however long it is away.
