@@ -13,12 +13,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+static struct rlimit first_limit; /* of descriptors; zero: it was not changed */
+static bool pipes_ignored; /* SIGPIPE was */
+
 /* Directories, subscribers: the soft limit is one of select(2), which is not used. */
 static void allow_descriptors(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		first_limit = limit;
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer will do */
 	}
@@ -32,8 +36,16 @@ void hw_standard_begin(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
 			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 	}
-	(void)signal(SIGPIPE, SIG_IGN);
+	pipes_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
 	allow_descriptors();
+}
+
+void hw_standard_restore(void)
+{
+	if (!pipes_ignored)
+		(void)signal(SIGPIPE, SIG_DFL);
+	if (first_limit.rlim_max)
+		(void)setrlimit(RLIMIT_NOFILE, &first_limit); /* lowering the soft limit works */
 }
 
 /* ---- output ---- */

@@ -9,6 +9,9 @@
  * written into: what takes their place fails when it is used. As many descriptors as the hard limit
  * allows are made usable. SIGPIPE is ignored: a reader that left is an error of write(). */
 void hw_standard_begin(void);
+/* In a child, before exec(): puts back the limit of descriptors and the action of SIGPIPE that
+ * hw_standard_begin() found. Async-signal-safe. */
+void hw_standard_restore(void);
 /* Last in main(): what stdout still holds is written. The exit status to end with: `status`, or 1
  * with a line on stderr when it could not be written. A reader that left is no failure, and neither
  * is output that was cut short by a signal of hw_standard_catch(). */
