@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "family.h"
+
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define QUEUE_BYTES (8 << 20)
+#define MESSAGE_BYTES 1024u
+#define ALIVE 1u
+#define ENDED 2u
+
+struct request {
+	struct nlmsghdr header;
+	struct cn_msg message;
+	enum proc_cn_mcast_op op;
+} __attribute__((packed));
+
+/* ---- members ---- */
+
+bool hw_family_has(const struct hw_family *family, pid_t pid)
+{
+	return pid > 0 && hw_hashes_find(&family->members, (uint64_t)pid);
+}
+
+static void add_member(struct hw_family *family, pid_t pid)
+{
+	struct hw_hash *slot = hw_hashes_get(&family->members, (uint64_t)pid);
+
+	if (!slot) {
+		family->lost = true;
+		return;
+	}
+	family->alive += slot->value.number != ALIVE;
+	slot->value.number = ALIVE;
+}
+
+static void end_member(struct hw_family *family, pid_t pid)
+{
+	struct hw_hash *slot = hw_hashes_find(&family->members, (uint64_t)pid);
+
+	if (!slot || slot->value.number != ALIVE)
+		return;
+	slot->value.number = ENDED;
+	family->alive--;
+}
+
+static void take_event(struct hw_family *family, const struct proc_event *event)
+{
+	pid_t parent, child;
+
+	switch (event->what) {
+	case PROC_EVENT_FORK:
+		parent = event->event_data.fork.parent_tgid;
+		child = event->event_data.fork.child_tgid;
+		/* Another thread of a process is no process. */
+		if (child == event->event_data.fork.child_pid &&
+		    (parent == getpid() || hw_family_has(family, parent)))
+			add_member(family, child);
+		break;
+	case PROC_EVENT_EXIT:
+		if (event->event_data.exit.process_pid == event->event_data.exit.process_tgid)
+			end_member(family, event->event_data.exit.process_tgid);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the socket ---- */
+
+static int send_request(int fd, enum proc_cn_mcast_op op)
+{
+	struct request request = {
+		.header = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE },
+		.message = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) },
+		.op = op,
+	};
+
+	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+/* The event in a message of the kernel. False: it is something else. */
+static bool parse(const char *bytes, size_t len, struct proc_event *ret)
+{
+	size_t before = NLMSG_HDRLEN + sizeof(struct cn_msg);
+	struct cn_msg message;
+
+	if (len < before)
+		return false;
+	memcpy(&message, bytes + NLMSG_HDRLEN, sizeof(message));
+	if (message.id.idx != CN_IDX_PROC || message.id.val != CN_VAL_PROC)
+		return false;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, bytes + before, len - before < sizeof(*ret) ? len - before : sizeof(*ret));
+	return true;
+}
+
+/* 1 and an event, 0: there is none, -errno. */
+static int receive(int fd, struct proc_event *ret)
+{
+	char bytes[MESSAGE_BYTES];
+	struct sockaddr_nl from;
+	socklen_t from_len = sizeof(from);
+	ssize_t n;
+
+	do {
+		n = recvfrom(fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&from,
+			     &from_len);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (from.nl_pid != 0 || !parse(bytes, (size_t)n, ret))
+		ret->what = PROC_EVENT_NONE; /* not from the kernel */
+	return 1;
+}
+
+void hw_family_read(struct hw_family *family)
+{
+	struct proc_event event;
+	int r;
+
+	while ((r = receive(family->fd, &event)) != 0) {
+		if (r > 0)
+			take_event(family, &event);
+		else if (r == -ENOBUFS)
+			family->lost = true;
+		else
+			break;
+	}
+}
+
+static int on_readable(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	(void)io;
+	(void)events;
+	hw_family_read(self);
+	return (int)budget; /* it rests: nobody waits for this */
+}
+
+/* The kernel answers at once, or says nothing to those that it does not serve. */
+static int try_to_listen(int fd)
+{
+	struct proc_event event;
+	int r = send_request(fd, PROC_CN_MCAST_LISTEN);
+
+	if (r == 0)
+		r = receive(fd, &event);
+	if (r == 0)
+		return -EPERM;
+	(void)send_request(fd, PROC_CN_MCAST_IGNORE); /* it took the other */
+	return r < 0 ? r : 0;
+}
+
+static int open_socket(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
+	int size = QUEUE_BYTES, r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		r = -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)); /* or less */
+	if (r == 0)
+		r = try_to_listen(fd);
+	if (r == 0)
+		return fd;
+	(void)close(fd);
+	return r;
+}
+
+/* ---- life ---- */
+
+int hw_family_init(struct hw_family *family, struct hw_loop *loop)
+{
+	int r;
+
+	*family = (struct hw_family){ .fd = open_socket() };
+	if (family->fd < 0)
+		return family->fd;
+	r = hw_io_add(loop, family->fd, HW_IO_READ, on_readable, family, &family->io);
+	if (r < 0) {
+		(void)close(family->fd);
+		family->fd = -1;
+	}
+	return r;
+}
+
+void hw_family_free(struct hw_family *family)
+{
+	if (family->fd < 0)
+		return;
+	hw_io_del(family->io);
+	(void)close(family->fd);
+	family->fd = -1;
+	hw_hashes_free(&family->members);
+}
+
+static void forget(struct hw_family *family)
+{
+	hw_family_read(family);
+	hw_hashes_free(&family->members);
+	family->alive = 0;
+	family->lost = false;
+}
+
+void hw_family_begin(struct hw_family *family)
+{
+	forget(family);
+	family->lost = send_request(family->fd, PROC_CN_MCAST_LISTEN) < 0;
+}
+
+void hw_family_end(struct hw_family *family)
+{
+	(void)send_request(family->fd, PROC_CN_MCAST_IGNORE); /* else it is woken for nothing */
+	forget(family);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which names a command writes, found out from when they change. For changes of which the kernel
+ * does not say who made them:
+ *
+ *   - a name that appears while the command runs is written by it;
+ *   - any other name is, once it has changed in HW_OUTPUTS_RUNS runs and never between them.
+ *
+ * Changes of other names during a run are made by somebody else.
+ */
+#ifndef HW_OUTPUTS_H
+#define HW_OUTPUTS_H
+
+#include "hashes.h"
+
+#include <stdbool.h>
+
+#define HW_OUTPUTS_RUNS 3u
+#define HW_OUTPUTS_MAX (1u << 20) /* names remembered; then all are forgotten */
+
+/* Zeroed by the caller. */
+struct hw_outputs {
+	struct hw_hashes names;
+	uint32_t run; /* the number of the current one */
+};
+
+void hw_outputs_free(struct hw_outputs *outputs);
+/* A run begins. */
+void hw_outputs_begin(struct hw_outputs *outputs);
+/* The name changed during this run. Whether the command wrote it. `appeared`: it was absent. */
+bool hw_outputs_changed(struct hw_outputs *outputs, const char *name, bool appeared);
+/* The name changed while the command did not run. */
+void hw_outputs_changed_outside(struct hw_outputs *outputs, const char *name);
+
+#endif
