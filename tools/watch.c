@@ -2,6 +2,7 @@
 /* hostwatch watch: directories, without a daemon and a configuration. */
 #include "watch.h"
 #include "tool.h"
+#include "watch_run.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define COMMAND_SETTLE_NS (50 * HW_MS)
+#define KILL_AFTER_NS (5 * HW_SEC)
 #define PROGRESS_NS (200 * HW_MS)
 #define TIME_MAX (24 * 3600 * HW_SEC)
 
@@ -31,13 +34,14 @@ static const struct hw_arg args[] = {
 	  .type = HW_ARG_FLAG,
 	  .help = "Print JSON lines. The first, hello, is printed when everything is watched.",
 	  .offset = FIELD(json) },
-	HW_SELECT_ARGS(struct watch_settings, select, "End after COUNT events."),
+	HW_SELECT_ARGS(struct watch_settings, select,
+		       "End after COUNT events, or with a command after COUNT runs."),
 	{ .name = "settle",
 	  .letter = 's',
 	  .type = HW_ARG_DURATION,
 	  .value = "TIME",
 	  .help = "Hold events back until nothing has changed for TIME, then print their net "
-		  "effect. Off by default.",
+		  "effect. Off by default; 50ms with a command.",
 	  .offset = FIELD(settle_ns),
 	  .min = HW_MS,
 	  .max = TIME_MAX },
@@ -54,18 +58,44 @@ static const struct hw_arg args[] = {
 	  .letter = 'e',
 	  .type = HW_ARG_DURATION,
 	  .value = "TIME",
-	  .help = "End with exit status 3 when no event was printed for TIME.",
+	  .help = "End with exit status 3 when no event was printed, and no command ran, for TIME.",
 	  .offset = FIELD(idle_ns),
 	  .min = HW_MS,
 	  .max = TIME_MAX },
+	{ .name = "restart",
+	  .letter = 'r',
+	  .type = HW_ARG_FLAG,
+	  .help = "Stop the command that runs and start it anew, instead of waiting for its end.",
+	  .offset = FIELD(restart) },
+	{ .name = "kill-after",
+	  .letter = 'k',
+	  .type = HW_ARG_DURATION,
+	  .value = "TIME",
+	  .help = "Send SIGKILL to a command that has not ended TIME after SIGTERM (5s).",
+	  .offset = FIELD(kill_after_ns),
+	  .min = HW_MS,
+	  .max = TIME_MAX },
+	{ .name = "initial",
+	  .type = HW_ARG_FLAG,
+	  .help = "Run the command once at the start, too.",
+	  .offset = FIELD(initial) },
+	{ .name = "verbose",
+	  .letter = 'v',
+	  .type = HW_ARG_FLAG,
+	  .help = "Print the events even if there is a command.",
+	  .offset = FIELD(verbose) },
 };
 
 const struct hw_command_line tool_watch_line = {
 	.program = "hostwatch watch",
 	.summary = "print the events of directories, without a daemon",
-	.synopsis = "[OPTION]... DIR...",
-	.about = "Prints each change in the directories and everything below them, until it is "
-		 "interrupted. DIR may also be a file.",
+	.synopsis = "[OPTION]... DIR...\n[OPTION]... DIR... -- COMMAND [ARGUMENT]...",
+	.about =
+		"Prints each change in the directories and everything below them, until it is "
+		"interrupted. DIR may also be a file.\n\n"
+		"With a COMMAND, runs it after each burst of changes instead: {} in it becomes the "
+		"names that changed, $HOSTWATCH_EVENTS_FILE has the events. It does not run again "
+		"for changes that it makes itself.",
 	.footer = "TIME is a number with a unit (500us, 50ms, 1s, 2m); without a unit it is in "
 		  "seconds.",
 	.args = args,
@@ -74,6 +104,7 @@ const struct hw_command_line tool_watch_line = {
 	.operands_min = 1,
 	.operands_max = UINT_MAX,
 	.complete = HW_COMPLETE_FILE,
+	.takes_command = true,
 };
 
 /* ---- events ---- */
@@ -88,29 +119,31 @@ static bool is_wanted(const struct watch *w, const struct watched *watched,
 		      const struct hw_event *event)
 {
 	/* The directory of files that are watched is not one of them. */
-	if (watched->place->is_file && event->kind != HW_RESCAN && event->path && !event->path_len)
+	if (watched->target->is_file && event->kind != HW_RESCAN && event->path && !event->path_len)
 		return false;
 	return hw_select_wants(&w->settings.select, event->kind);
 }
 
-/* 1 for an event that was printed or is not wanted, 0: it has no room. */
+static bool is_done(const struct watch *w)
+{
+	return !w->runner && w->settings.select.count && w->printed >= w->settings.select.count;
+}
+
+/* 1 for an event that was taken or is not wanted, 0: it has no room. */
 static int take_event(struct watch *w, struct watched *watched, const struct hw_event *event)
 {
 	if (!is_wanted(w, watched, event))
 		return 1;
-	if (hw_watch_print_event(w, watched, event) < 0)
+	if (hw_watch_prints(w) && hw_watch_print_event(w, watched, event) < 0)
 		return 0;
 	w->printed++;
-	if (w->settings.idle_ns)
+	if (w->runner)
+		hw_runner_take(w->runner, watched, event);
+	else if (w->settings.idle_ns)
 		hw_timer_set(w->idle, w->settings.idle_ns);
-	if (w->printed == w->settings.select.count)
+	if (is_done(w))
 		hw_watch_stop(w, EXIT_SUCCESS);
 	return 1;
-}
-
-static bool is_done(const struct watch *w)
-{
-	return w->settings.select.count && w->printed >= w->settings.select.count;
 }
 
 /* Standard output was too slow for longer than the journal holds. */
@@ -148,37 +181,51 @@ static void read_journal(struct watch *w, struct watched *watched)
 	}
 }
 
-static void check_output(struct watch *w)
+/* As hw_watch_stop(), but ends the command first. */
+static void finish(struct watch *w, int status, int number)
 {
-	int error = -w->output.error;
-
-	if (!error)
-		return;
-	if (error == EPIPE)
-		hw_watch_stop(w, EXIT_SUCCESS);
-	else
-		hw_watch_stop(w, hw_args_failure(w->line, "standard output: %s", strerror(error)));
+	w->status = status;
+	if (!w->runner || !hw_runner_end(w->runner, number))
+		hw_watch_stop(w, status);
 }
 
-static void pull(void *arg)
+static void check_output(struct watch *w)
 {
-	struct watch *w = arg;
+	int error = -w->output.error, status = EXIT_SUCCESS;
+
+	if (!error || w->output_failed)
+		return;
+	w->output_failed = true;
+	if (error != EPIPE)
+		status = hw_args_failure(w->line, "standard output: %s", strerror(error));
+	finish(w, status, SIGTERM);
+}
+
+void hw_watch_pull(struct watch *w)
+{
 	bool again = w->online;
 
 	/* Once more where a flush made room again. */
 	while (again && !w->output.error) {
-		for (size_t i = 0; i < w->places.count; i++)
+		for (size_t i = 0; i < w->targets.count; i++)
 			read_journal(w, &w->shares[i]);
 		again = hw_output_is_full(&w->output) && !is_done(w);
 		hw_output_flush(&w->output);
 		again = again && !hw_output_is_full(&w->output);
 	}
 	check_output(w);
+	if (w->online && w->runner)
+		hw_runner_advance(w->runner);
+}
+
+static void on_drained(void *arg)
+{
+	hw_watch_pull(arg);
 }
 
 static bool all_online(const struct watch *w)
 {
-	for (size_t i = 0; i < w->places.count; i++) {
+	for (size_t i = 0; i < w->targets.count; i++) {
 		if (!w->shares[i].share || hw_share_state(w->shares[i].share) != HW_SHARE_ONLINE)
 			return false;
 	}
@@ -189,7 +236,7 @@ static void begin(struct watch *w)
 {
 	w->online = true;
 	hw_timer_set(w->progress, 0);
-	for (size_t i = 0; i < w->places.count; i++) {
+	for (size_t i = 0; i < w->targets.count; i++) {
 		struct watched *watched = &w->shares[i];
 
 		(void)hw_share_cursor_init(watched->share, hw_share_seq(watched->share),
@@ -198,6 +245,8 @@ static void begin(struct watch *w)
 	hw_watch_print_hello(w);
 	if (w->settings.idle_ns)
 		hw_timer_set(w->idle, w->settings.idle_ns);
+	if (w->runner)
+		hw_runner_begin(w->runner);
 }
 
 static void on_ready(void *arg, struct hw_share *share)
@@ -208,7 +257,7 @@ static void on_ready(void *arg, struct hw_share *share)
 	(void)share;
 	if (!w->online && all_online(w))
 		begin(w);
-	pull(w);
+	hw_watch_pull(w);
 }
 
 /* ---- timers and signals ---- */
@@ -227,22 +276,24 @@ static void progress_fired(void *arg, struct hw_timer *timer)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	(void)number;
-	hw_watch_stop(handle->data, EXIT_SUCCESS);
+	finish(handle->data, EXIT_SUCCESS, number);
 }
 
 static int watch_signals(struct watch *w)
 {
-	static const int numbers[] = { SIGINT, SIGTERM };
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction hangup;
 	int r = 0;
 
-	for (size_t i = 0; i < 2 && r == 0; i++) {
+	(void)sigaction(SIGHUP, NULL, &hangup); /* valid arguments cannot fail */
+	for (size_t i = 0; i < 3 && r == 0; i++) {
+		if (numbers[i] == SIGHUP && hangup.sa_handler == SIG_IGN)
+			continue; /* nohup(1) */
 		r = uv_signal_init(hw_loop_uv(w->loop), &w->signals[i]);
 		w->signals[i].data = w;
 		if (r == 0)
 			r = uv_signal_start(&w->signals[i], on_signal, numbers[i]);
 	}
-	(void)signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write(2) */
 	return r;
 }
 
@@ -261,6 +312,13 @@ static int make_loop(struct watch *w)
 	return r == 0 ? 0 : hw_args_failure(w->line, "cannot start: %s", strerror(-r));
 }
 
+static int make_runner(struct watch *w)
+{
+	w->runner = calloc(1, sizeof(*w->runner));
+	return w->runner ? hw_runner_init(w->runner, w, w->command, w->operands)
+			 : hw_args_failure(w->line, "out of memory");
+}
+
 /* 0, or an exit status. */
 static int start(struct watch *w)
 {
@@ -268,10 +326,12 @@ static int start(struct watch *w)
 
 	if (status)
 		return status;
-	r = hw_output_init(&w->output, w->loop, pull, w);
+	r = hw_output_init(&w->output, w->loop, on_drained, w);
 	if (r < 0)
 		return hw_args_failure(w->line, "standard output: %s", strerror(-r));
 	status = hw_watch_print_init(w);
+	if (!status && w->command)
+		status = make_runner(w);
 	if (!status)
 		status = hw_watch_start_shares(w, on_ready);
 	if (!status && isatty(STDERR_FILENO))
@@ -283,11 +343,53 @@ static void end(struct watch *w)
 {
 	if (w->output.loop)
 		hw_output_free(&w->output);
+	if (w->runner)
+		hw_runner_stop(w->runner);
 	hw_watch_stop_shares(w);
+	if (w->runner)
+		hw_runner_free(w->runner);
 	hw_watch_print_free(w);
 	hw_timer_del(w->idle);
 	hw_timer_del(w->progress);
 	hw_loop_destroy(w->loop);
+	free(w->runner);
+}
+
+/* Options that mean nothing without a command, and what is different with one. */
+static int check_command(struct watch *w)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} options[] = {
+		{ w->settings.restart, "restart" },
+		{ w->settings.kill_after_ns, "kill-after" },
+		{ w->settings.initial, "initial" },
+		{ w->settings.verbose, "verbose" },
+	};
+
+	for (size_t i = 0; !w->command && i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i].given)
+			return hw_args_mistake(w->line, "--%s needs a command: DIR... -- COMMAND",
+					       options[i].name);
+	}
+	if (w->command && !w->settings.settle_ns)
+		w->settings.settle_ns = COMMAND_SETTLE_NS;
+	if (!w->settings.kill_after_ns)
+		w->settings.kill_after_ns = KILL_AFTER_NS;
+	return -1;
+}
+
+static int copy_operands(struct watch *w, const struct hw_operands *operands)
+{
+	size_t count = (size_t)operands->count;
+
+	w->command = operands->command;
+	w->operands = calloc(count + 1, sizeof(*w->operands));
+	if (!w->operands)
+		return hw_args_failure(w->line, "out of memory");
+	memcpy(w->operands, operands->items, count * sizeof(*w->operands));
+	return -1;
 }
 
 /* -1 to go on, else an exit status. */
@@ -297,10 +399,14 @@ static int prepare(struct watch *w, int argc, char **argv)
 	int status = hw_args_parse(&tool_watch_line, argc, argv, &w->settings, &operands);
 
 	if (status < 0)
+		status = copy_operands(w, &operands);
+	if (status < 0)
+		status = check_command(w);
+	if (status < 0)
 		status = hw_select_prepare(&w->settings.select, &tool_watch_line);
 	if (status < 0)
-		status = hw_places_find(&w->places, &tool_watch_line, operands.items,
-					operands.count);
+		status = hw_targets_find(&w->targets, &tool_watch_line, operands.items,
+					 operands.count);
 	return status;
 }
 
@@ -316,7 +422,8 @@ int tool_watch(int argc, char **argv)
 		end(&w);
 		status = w.status;
 	}
-	hw_places_free(&w.places);
+	hw_targets_free(&w.targets);
 	hw_select_free(&w.settings.select);
+	free(w.operands);
 	return status;
 }

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of `hostwatch watch`: its command line and life (watch.c), what it watches
- * (watch_share.c), what it prints (watch_print.c). */
+ * (watch_share.c), what it prints (watch_print.c), the command that it runs (watch_run.c). */
 #ifndef HW_WATCH_H
 #define HW_WATCH_H
 
 #include "loader.h"
 #include "output.h"
-#include "place.h"
 #include "select.h"
 #include "share.h"
+#include "target.h"
 
 #include <stdio.h>
 
+struct runner;
 struct watch;
 
 /* One directory. */
 struct watched {
 	struct watch *watch; /* borrowed: the owner */
-	const struct hw_place *place; /* borrowed */
+	const struct hw_target *target; /* borrowed */
 	struct hw_share *share; /* owned */
 	struct hw_journal_cursor cursor;
 	char name[32]; /* of the share */
@@ -28,20 +29,27 @@ struct watch_settings {
 	uint64_t interval_ns, settle_ns, idle_ns; /* 0: not given */
 	struct hw_select select;
 	bool json;
+	/* with a command */
+	bool restart, initial, verbose;
+	uint64_t kill_after_ns;
 };
 
 struct watch {
 	struct watch_settings settings;
 	const struct hw_command_line *line; /* static */
-	struct hw_places places;
-	struct watched *shares; /* owned: one for each place */
+	struct hw_targets targets;
+	struct watched *shares; /* owned: one for each target */
 	struct hw_loop *loop;
 	struct hw_loader *loader;
 	struct hw_output output;
 	struct hw_timer *idle, *progress; /* owned */
-	uv_signal_t signals[2];
+	uv_signal_t signals[3];
+	char **operands; /* owned array; ends with NULL */
+	char **command; /* borrowed from argv; NULL: none */
+	struct runner *runner; /* owned; NULL: there is no command */
 	uint64_t printed; /* events */
 	bool online; /* all shares have been */
+	bool output_failed;
 	int status; /* to exit with */
 	/* watch_print.c */
 	FILE *text; /* owned: where a line for people is written before it goes to the output */
@@ -53,12 +61,19 @@ struct watch {
 
 /* Ends the loop; the program exits with this status. */
 void hw_watch_stop(struct watch *w, int status);
+/* Takes all events that are in the journals. */
+void hw_watch_pull(struct watch *w);
 
 /* Makes the shares and starts them; ready() is called as hw_share_listen() says, with the struct
  * watched. 0, or an exit status after a line on stderr. */
 int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready);
 void hw_watch_stop_shares(struct watch *w);
 
+/* Whether events are printed, rather than kept for a command. */
+static inline bool hw_watch_prints(const struct watch *w)
+{
+	return !w->runner || w->settings.verbose;
+}
 int hw_watch_print_init(struct watch *w); /* 0, or an exit status after a line on stderr */
 void hw_watch_print_free(struct watch *w);
 /* Appends the event to the output. -errno: it has no room. */

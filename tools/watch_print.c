@@ -27,14 +27,15 @@ void hw_watch_print_free(struct watch *w)
 	hw_buf_free(&w->from);
 }
 
-static int show(const struct hw_place *place, struct hw_buf *buf, const char **path, uint32_t *len)
+static int show(const struct hw_target *target, struct hw_buf *buf, const char **path,
+		uint32_t *len)
 {
 	int r;
 
 	if (!*path)
 		return 0;
 	buf->len = 0;
-	r = hw_place_show(place, buf, *path, *len);
+	r = hw_target_show(target, buf, *path, *len);
 	*path = buf->data;
 	*len = (uint32_t)buf->len;
 	return r;
@@ -43,10 +44,10 @@ static int show(const struct hw_place *place, struct hw_buf *buf, const char **p
 static int print_line(struct watch *w, const struct watched *watched, const struct hw_event *event)
 {
 	struct hw_event shown = *event;
-	int r = show(watched->place, &w->path, &shown.path, &shown.path_len);
+	int r = show(watched->target, &w->path, &shown.path, &shown.path_len);
 
 	if (r == 0)
-		r = show(watched->place, &w->from, &shown.from, &shown.from_len);
+		r = show(watched->target, &w->from, &shown.from, &shown.from_len);
 	if (r < 0)
 		return r;
 	rewind(w->text);
@@ -69,7 +70,7 @@ int hw_watch_print_event(struct watch *w, const struct watched *watched,
 static void print_watcher(struct watch *w, const struct watched *watched)
 {
 	struct hw_share_status status;
-	const char *dir = watched->place->dir;
+	const char *dir = watched->target->dir;
 	char quoted[300];
 
 	hw_share_get_status(watched->share, &status);
@@ -83,7 +84,7 @@ static void print_watcher(struct watch *w, const struct watched *watched)
 
 static int put_hello(struct watch *w)
 {
-	size_t count = w->places.count;
+	size_t count = w->targets.count;
 	struct hw_share_info *infos = calloc(count, sizeof(*infos));
 	int r;
 
@@ -107,9 +108,9 @@ static int put_hello(struct watch *w)
 
 void hw_watch_print_hello(struct watch *w)
 {
-	for (size_t i = 0; i < w->places.count; i++)
+	for (size_t i = 0; i < w->targets.count; i++)
 		print_watcher(w, &w->shares[i]);
-	if (w->settings.json && put_hello(w) < 0)
+	if (w->settings.json && hw_watch_prints(w) && put_hello(w) < 0)
 		hw_watch_stop(w, hw_args_failure(w->line, "out of memory"));
 	hw_output_flush(&w->output);
 }
@@ -118,7 +119,7 @@ void hw_watch_print_progress(struct watch *w)
 {
 	unsigned long armed = 0, entries = 0;
 
-	for (size_t i = 0; i < w->places.count; i++) {
+	for (size_t i = 0; i < w->targets.count; i++) {
 		struct hw_share_status status;
 
 		hw_share_get_status(w->shares[i].share, &status);

@@ -34,15 +34,15 @@ static int create_share(struct watched *watched)
 	struct watch *w = watched->watch;
 	struct hw_share_config config = {
 		.name = watched->name,
-		.path = watched->place->dir,
+		.path = watched->target->dir,
 		.interval_ns = w->settings.interval_ns,
 		.settle_ns = w->settings.settle_ns,
 		.journal_bytes = JOURNAL_BYTES,
 		.explicit_watcher = strcmp(w->settings.watchers, "auto") != 0,
 	};
 	const char **excludes =
-		hw_place_excludes(watched->place, w->settings.select.patterns,
-				  w->settings.select.pattern_count, &config.exclude_count);
+		hw_target_excludes(watched->target, w->settings.select.patterns,
+				   w->settings.select.pattern_count, &config.exclude_count);
 	int r = -ENOMEM;
 
 	config.excludes = excludes;
@@ -84,8 +84,8 @@ static int check_counts(const struct watch *w)
 {
 	size_t patterns = w->settings.select.pattern_count;
 
-	for (size_t i = 0; i < w->places.count; i++) {
-		size_t files = w->places.items[i].files.count;
+	for (size_t i = 0; i < w->targets.count; i++) {
+		size_t files = w->targets.items[i].files.count;
 
 		if (files && files + patterns + 1 > HW_FILTER_PATTERNS_MAX)
 			return hw_args_mistake(w->line,
@@ -98,7 +98,7 @@ static int check_counts(const struct watch *w)
 
 int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready)
 {
-	size_t count = w->places.count;
+	size_t count = w->targets.count;
 	int status = check_counts(w);
 
 	if (status)
@@ -112,7 +112,7 @@ int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready)
 		struct watched *watched = &w->shares[i];
 
 		watched->watch = w;
-		watched->place = &w->places.items[i];
+		watched->target = &w->targets.items[i];
 		(void)snprintf(watched->name, sizeof(watched->name),
 			       count > 1 ? "watch-%zu" : "watch", i + 1);
 		status = start_share(watched, ready);
@@ -122,7 +122,7 @@ int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready)
 
 void hw_watch_stop_shares(struct watch *w)
 {
-	for (size_t i = 0; w->shares && i < w->places.count; i++)
+	for (size_t i = 0; w->shares && i < w->targets.count; i++)
 		hw_share_destroy(w->shares[i].share);
 	free(w->shares);
 	hw_loader_destroy(w->loader);

@@ -36,6 +36,10 @@ test_watch() {
 	stage
 	as_nobody stage/tests/integration/watch.sh
 }
+test_watch_command() {
+	stage
+	as_nobody stage/tests/integration/watch_command.sh
+}
 test_commands() {
 	stage
 	as_nobody stage/tests/integration/commands.sh
