@@ -2,8 +2,8 @@
 /* hostwatch explain: its command line, directories, progress. */
 #include "explain.h"
 #include "candidates.h"
-#include "place.h"
 #include "standard.h"
+#include "target.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -149,14 +149,14 @@ int hw_explain_survey(struct hw_explaining *e, struct hw_explained *explained)
 
 /* ---- directories ---- */
 
-static int create_share(struct hw_explaining *e, const struct hw_place *place,
+static int create_share(struct hw_explaining *e, const struct hw_target *target,
 			struct hw_share **ret)
 {
 	const struct hw_explain_settings *settings = &e->settings;
-	struct hw_share_config config = { .name = "explain", .path = place->dir };
+	struct hw_share_config config = { .name = "explain", .path = target->dir };
 	const char **excludes =
-		hw_place_excludes(place, settings->select.patterns, settings->select.pattern_count,
-				  &config.exclude_count);
+		hw_target_excludes(target, settings->select.patterns,
+				   settings->select.pattern_count, &config.exclude_count);
 	const char *watchers = settings->watchers ? settings->watchers : "auto";
 	char interval[32];
 	int r;
@@ -187,18 +187,18 @@ static int check_watchers(const struct hw_explaining *e)
 	return status;
 }
 
-static int explain_place(struct hw_explaining *e, const struct hw_place *place)
+static int explain_target(struct hw_explaining *e, const struct hw_target *target)
 {
-	struct hw_explained *explained = hw_explain_add(e, NULL, place->given);
+	struct hw_explained *explained = hw_explain_add(e, NULL, target->given);
 	int status;
 
 	if (!explained)
 		return hw_args_failure(&tool_explain_line, "out of memory");
-	status = create_share(e, place, &explained->share);
+	status = create_share(e, target, &explained->share);
 	return status ? status : hw_explain_survey(e, explained);
 }
 
-static int explain_places(struct hw_explaining *e, const struct hw_places *places)
+static int explain_targets(struct hw_explaining *e, const struct hw_targets *targets)
 {
 	int status = EXIT_SUCCESS;
 
@@ -207,8 +207,8 @@ static int explain_places(struct hw_explaining *e, const struct hw_places *place
 	status = check_watchers(e);
 	if (status)
 		return status;
-	for (size_t i = 0; i < places->count && !hw_standard_caught(); i++)
-		if (explain_place(e, &places->items[i]))
+	for (size_t i = 0; i < targets->count && !hw_standard_caught(); i++)
+		if (explain_target(e, &targets->items[i]))
 			status = HW_EXIT_FAILURE;
 	return status;
 }
@@ -230,19 +230,19 @@ static void print(const struct hw_explaining *e)
 
 static int run(struct hw_explaining *e, const struct hw_operands *operands)
 {
-	struct hw_places places = { 0 };
+	struct hw_targets targets = { 0 };
 	int status = -1;
 
 	if (!e->settings.config)
-		status = hw_places_find(&places, &tool_explain_line, operands->items,
-					operands->count);
+		status = hw_targets_find(&targets, &tool_explain_line, operands->items,
+					 operands->count);
 	if (status < 0 && (hw_standard_catch() < 0 || hw_loop_create(&e->loop) < 0 ||
 			   hw_loader_create(&e->loader) < 0))
 		status = hw_args_failure(&tool_explain_line, "cannot start");
 	if (status < 0 && e->settings.config)
 		status = hw_explain_config(e, operands->count ? operands->items[0] : NULL);
 	else if (status < 0)
-		status = explain_places(e, &places);
+		status = explain_targets(e, &targets);
 	if (e->count)
 		print(e);
 	for (size_t i = 0; i < e->count; i++) {
@@ -254,7 +254,7 @@ static int run(struct hw_explaining *e, const struct hw_operands *operands)
 	hw_config_free(e->config);
 	hw_loader_destroy(e->loader);
 	hw_loop_destroy(e->loop);
-	hw_places_free(&places);
+	hw_targets_free(&targets);
 	return status;
 }
 
