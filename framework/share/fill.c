@@ -4,6 +4,7 @@
 #include "access.h"
 #include "arm.h"
 #include "hint.h"
+#include "quiet.h"
 #include "scan.h"
 
 #include <errno.h>
@@ -103,12 +104,14 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 {
 	struct hw_entry *e = entry_of(share, id);
 
-	if (e->type == HW_TYPE_DIR)
+	if (e->type == HW_TYPE_DIR) {
 		hw_fill_dir(share, id,
 			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
-	else if (how == HW_ARRIVED_NEW && e->type == HW_TYPE_FILE && e->size && !share->silent)
-		(void)hw_ids_add(&share->modified,
-				 id); /* the close_write that follows tells as much */
+	} else if (how == HW_ARRIVED_NEW && e->type == HW_TYPE_FILE && !share->silent) {
+		if (share->observing && e->size) /* reported with the rest of the observation */
+			(void)hw_ids_add(&share->modified, id);
+		hw_quiet_found(share, id);
+	}
 }
 
 static void apply_one(struct hw_share *share, const struct arriving *a,

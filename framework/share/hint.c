@@ -141,10 +141,10 @@ static void create_present(struct context *c)
 				  how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how);
 	if (!c->id)
 		return;
+	/* The content of a file is reported by the hints of the writes, or before its close_write.
+	 */
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
-	else if (c->stat.size && how != HW_ARRIVED_LINK)
-		hw_history_modify(c->share, c->id);
 }
 
 /* A phantom turns out to be there after all, or there again. */
@@ -385,7 +385,7 @@ static void one_name(struct context *c)
 	if (what & HW_HINT_ATTRIB)
 		attributes(c);
 	if (what & HW_HINT_CLOSE_WRITE && c->id)
-		hw_quiet_closed_as_seen(c->share, c->id, is_same(c) ? &c->stat : NULL);
+		hw_quiet_closed(c->share, c->id, is_same(c) ? &c->stat : NULL);
 	if (both && c->id && !c->present)
 		hw_history_delete(c->share, c->id);
 }

@@ -5,6 +5,7 @@
 #include "fill.h"
 #include "hint.h"
 #include "history.h"
+#include "quiet.h"
 #include "scan.h"
 
 #include <string.h>
@@ -120,8 +121,9 @@ static void appeared(struct hw_share *share, struct place *to)
 		hw_history_create(share, to->dir, to->name, to->len, &to->stat, HW_ARRIVED_NEW);
 
 	fill_arrived(share, id, HW_ARRIVED_NEW);
-	if (id && to->stat.type == HW_TYPE_FILE && to->stat.size)
-		hw_history_modify(share, id);
+	/* Made in a directory that was not watched yet: its close may not be reported. */
+	if (id && to->stat.type == HW_TYPE_FILE)
+		hw_quiet_found(share, id);
 }
 
 /* ---- inside ---- */

@@ -145,7 +145,10 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 
 static void begin_data(struct hw_share *share, uint32_t id)
 {
-	entry_of(share, id)->flags |= HW_ENTRY_DIRTY | HW_ENTRY_NEW;
+	struct hw_entry *e = entry_of(share, id);
+
+	e->flags &= (uint8_t)~HW_ENTRY_MODIFIED;
+	e->flags |= HW_ENTRY_DIRTY | HW_ENTRY_NEW;
 	hw_quiet_add(share, id);
 }
 
@@ -452,7 +455,7 @@ static void modify_one(struct hw_share *share, uint32_t id)
 		return;
 	if (!is_repetition(share, id, HW_MODIFY))
 		tell_entry(share, id, HW_MODIFY);
-	e->flags |= HW_ENTRY_DIRTY;
+	e->flags |= HW_ENTRY_DIRTY | HW_ENTRY_MODIFIED;
 	hw_quiet_add(share, id);
 }
 
@@ -520,8 +523,14 @@ void hw_history_close(struct hw_share *share, uint32_t id)
 
 	if (!(e->flags & HW_ENTRY_DIRTY))
 		return;
-	e->flags &= (uint8_t) ~(HW_ENTRY_DIRTY | HW_ENTRY_NEW);
+	e->flags &= (uint8_t) ~(HW_ENTRY_DIRTY | HW_ENTRY_NEW | HW_ENTRY_MODIFIED);
 	tell_entry(share, id, HW_CLOSE_WRITE);
+}
+
+bool hw_history_is_unannounced(const struct hw_entry *entry)
+{
+	return entry->type == HW_TYPE_FILE && entry->size && entry->flags & HW_ENTRY_NEW &&
+	       !(entry->flags & HW_ENTRY_MODIFIED);
 }
 
 bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat)

@@ -50,6 +50,8 @@ void hw_history_rescan(struct hw_share *share, uint32_t dir);
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed);
 /* All names of this inode in path order; the count or -ENOMEM. The caller frees the array. */
 int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids);
+/* A new file has content, and no modify was reported. */
+bool hw_history_is_unannounced(const struct hw_entry *entry);
 /* Is it a change of data? */
 bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat);
 /* The names of this inode other than `self`. told: what changed was told for all of them. Else they

@@ -21,13 +21,16 @@ static uint32_t file_of(const struct hw_observation *o, const struct hw_item *it
 struct closed {
 	uint32_t id;
 	const struct hw_stat *seen; /* of the item, NULL: of another inode */
+	bool guess; /* the hint named another file */
 };
 
 static int compare_closed(const void *a, const void *b, void *tree)
 {
 	const struct closed *x = a, *y = b;
 
-	return hw_tree_compare(tree, x->id, y->id);
+	int c = hw_tree_compare(tree, x->id, y->id);
+
+	return c ? c : x->guess - y->guess;
 }
 
 static struct closed closed_item(const struct hw_observation *o, const struct hw_item *item,
@@ -38,9 +41,9 @@ static struct closed closed_item(const struct hw_observation *o, const struct hw
 	return (struct closed){ .id = id, .seen = same ? &item->stat : NULL };
 }
 
-/* Closes that the kernel told while the changes waited. One told by a name that is gone was of a
- * file that was renamed since, as every editor does it: those are looked at as well. Returns how
- * many; `closed` has room for two of each item. */
+/* Closes that were reported while the changes waited. A close reported under a name that is gone
+ * belongs to a file that was renamed since, as every editor does it: renamed files are tried.
+ * Returns how many; `closed` has room for two of each item. */
 static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
 {
 	bool renamed = false;
@@ -60,9 +63,17 @@ static uint32_t find_closed(const struct hw_observation *o, struct closed *close
 		uint32_t id = o->items[i].what & HW_HINT_MOVED ? file_of(o, &o->items[i]) : 0;
 
 		if (id && entry_of(o, id)->flags & HW_ENTRY_DIRTY)
-			closed[count++] = closed_item(o, &o->items[i], id);
+			closed[count++] = (struct closed){ .id = id, .guess = true };
 	}
 	return count;
+}
+
+static void report(struct hw_share *share, const struct closed *closed)
+{
+	if (closed->guess)
+		hw_quiet_try(share, closed->id);
+	else
+		hw_quiet_closed(share, closed->id, closed->seen);
 }
 
 void hw_observation_tell_closes(struct hw_observation *o)
@@ -77,6 +88,6 @@ void hw_observation_tell_closes(struct hw_observation *o)
 		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);
 	for (uint32_t i = 0; i < count; i++)
 		if (!i || closed[i].id != closed[i - 1].id)
-			hw_quiet_closed_as_seen(o->share, closed[i].id, closed[i].seen);
+			report(o->share, &closed[i]);
 	free(closed);
 }

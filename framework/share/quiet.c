@@ -125,30 +125,26 @@ static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat 
 }
 
 /*
- * 1: finished, told. 0: a writer has it. Where leases cannot tell, whoever asks is taken at its
- * word: the kernel told a close, or the interval is over. `seen`: what the disk has, or NULL.
+ * 1: finished. 0: a writer has it. Where leases cannot tell, the interval decides. Reports modify,
+ * but no close_write.
  */
-static int check(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+static int examine(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
-	struct hw_stat stat = seen ? *seen : (struct hw_stat){ 0 };
+	struct hw_stat stat = { 0 };
 	int r = hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				  e->name_len, &stat);
 
 	if (r < 0 && r != -ENOENT &&
-	    (seen || hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
-				  e->name_len, &stat) == 0))
+	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			 &stat) == 0)
 		r = 1;
-	if (r == -ENOENT) { /* gone, which is told soon; or its name is another file's now */
-		hw_history_close(share, id);
-		return 1;
-	}
+	/* -ENOENT: gone, which is reported soon; or its name is another file's now. */
 	if (r >= 0 && hw_tree_is_same(e, &stat))
 		take_over(share, id, &stat);
-	if (r == 0)
-		return 0;
-	hw_history_close(share, id);
-	return 1;
+	if (r != 0 && hw_history_is_unannounced(e))
+		hw_history_modify(share, id);
+	return r != 0;
 }
 
 static int compare_ids(const void *a, const void *b, void *tree)
@@ -156,19 +152,49 @@ static int compare_ids(const void *a, const void *b, void *tree)
 	return hw_tree_compare(tree, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
-/* All that are finished at one moment are one observation: in path order. */
-static void check_all(struct hw_share *share, struct hw_ids *ids)
+static void sort_ids(struct hw_share *share, struct hw_ids *ids)
 {
 	if (ids->count)
 		qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &share->tree);
+}
+
+/* No writer has the inode, so it is finished under all its names. */
+static void close_names(struct hw_share *share, uint32_t id)
+{
+	uint32_t *ids;
+	int count;
+
+	if (entry_of(share, id)->nlink < 2) {
+		hw_history_close(share, id);
+		return;
+	}
+	count = hw_history_names(share, id, &ids);
+	for (int i = 0; i < count; i++)
+		hw_history_close(share, ids[i]);
+	if (count >= 0)
+		free(ids);
+}
+
+/* All that are finished at one moment are one observation: modify, then close_write, in path order.
+ */
+static void check_all(struct hw_share *share, struct hw_ids *ids)
+{
+	uint32_t kept = 0, last = 0;
+
+	sort_ids(share, ids);
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];
 
-		if (i && id == ids->ids[i - 1])
+		if (id == last)
 			continue;
-		if (check(share, id, NULL) == 0)
+		last = id;
+		if (examine(share, id))
+			ids->ids[kept++] = id;
+		else
 			hw_quiet_add(share, id);
 	}
+	for (uint32_t i = 0; i < kept; i++)
+		close_names(share, ids->ids[i]);
 	hw_ids_free(ids);
 }
 
@@ -242,46 +268,168 @@ void hw_quiet_flush(struct hw_share *share)
 	check_all(share, &due);
 }
 
-static void closed_one(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+/* Was the file changed by what no hint announces, a mapping or native AIO? Then it is modified now.
+ */
+static void report_silent_change(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	struct hw_entry *e = entry_of(share, id);
 	struct hw_stat stat;
 
-	if (share->silent)
+	/* A file whose data the tree does not know yet was reported as modified in this turn. */
+	if (e->flags & (HW_ENTRY_PHANTOM | HW_ENTRY_STALE))
 		return;
-	if (!(e->flags & HW_ENTRY_DIRTY)) {
-		/* Opened for writing and closed: nothing happened unless its time says so. */
-		if (e->flags & HW_ENTRY_PHANTOM ||
-		    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
-				 e->name_len, &stat) < 0 ||
-		    !hw_tree_is_same(e, &stat) || hw_history_compare(e, &stat, true) != HW_MODIFY)
-			return;
-		hw_history_modify(share, id);
-	}
-	(void)check(share, id, seen);
+	if (seen)
+		stat = *seen;
+	else if (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			      &stat) < 0 ||
+		 !hw_tree_is_same(e, &stat))
+		return;
+	if (hw_history_compare(e, &stat, true) != HW_MODIFY)
+		return;
+	hw_history_modify(share, id);
+	hw_tree_update(&share->tree, id, &stat);
 }
 
-void hw_quiet_closed(struct hw_share *share, uint32_t id)
+/* A new file that was closed without a modify may have content all the same. */
+static bool needs_look(const struct hw_entry *e)
 {
-	hw_quiet_closed_as_seen(share, id, NULL);
+	return e->flags & HW_ENTRY_NEW && !(e->flags & (HW_ENTRY_MODIFIED | HW_ENTRY_PHANTOM)) &&
+	       !e->size;
 }
 
-void hw_quiet_closed_as_seen(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+static void look(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat stat;
+
+	if (seen)
+		stat = *seen;
+	else if (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			      &stat) < 0)
+		return;
+	if (hw_tree_is_same(e, &stat))
+		hw_tree_update(&share->tree, id, &stat);
+}
+
+/* What changed without a hint is reported before the close. */
+static void announce(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (needs_look(e))
+		look(share, id, seen);
+	if (hw_history_is_unannounced(e))
+		hw_history_modify(share, id);
+	else if (!(e->flags & HW_ENTRY_DIRTY))
+		report_silent_change(share, id, seen);
+}
+
+/* The data is as it was seen: any later change has a later hint. A change of mode or owner is not
+ * adopted, since its hint has yet to report it, unless it belongs to the create. */
+static void adopt(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
+{
+	const struct hw_entry *e = entry_of(share, id);
+	struct hw_stat now;
+
+	if (!seen || !hw_tree_is_same(e, seen))
+		return;
+	now = *seen;
+	if (!(e->flags & HW_ENTRY_NEW))
+		now.attr = e->attr;
+	hw_tree_update(&share->tree, id, &now);
+}
+
+/* The hint of the close is the close: the kernel queues it before it lets go of the file, so a
+ * lease may still be refused. */
+void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	uint32_t *ids;
 	int count;
 
-	if (entry_of(share, id)->type != HW_TYPE_FILE)
+	if (share->silent || entry_of(share, id)->type != HW_TYPE_FILE)
 		return;
 	if (entry_of(share, id)->nlink < 2) {
-		closed_one(share, id, seen);
+		announce(share, id, seen);
+		adopt(share, id, seen);
+		hw_history_close(share, id);
 		return;
 	}
 	count = hw_history_names(share, id, &ids);
 	for (int i = 0; i < count; i++)
-		closed_one(share, ids[i], NULL);
+		announce(share, ids[i], NULL);
+	for (int i = 0; i < count; i++)
+		hw_history_close(share, ids[i]);
 	if (count >= 0)
 		free(ids);
+}
+
+void hw_quiet_found(struct hw_share *share, uint32_t id)
+{
+	uint8_t watcher = entry_of(share, entry_of(share, id)->parent)->watcher;
+
+	/* Nobody reports closes there: those of one scan are reported together. */
+	if (watcher == HW_WATCHER_NONE || share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
+		return;
+	(void)hw_ids_add(&share->quiet.found, id); /* without memory: after the interval */
+}
+
+/* 1: finished, as far as a lease can tell. */
+static bool is_finished(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat stat;
+
+	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			      &stat) <= 0 ||
+	    !hw_tree_is_same(e, &stat))
+		return false;
+	hw_tree_update(&share->tree, id, &stat);
+	return true;
+}
+
+/* Those that no writer has open stay in the list. */
+static void keep_finished(struct hw_share *share, struct hw_ids *ids)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		uint32_t id = ids->ids[i];
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_DIRTY &&
+		    e->flags & HW_ENTRY_NEW && is_finished(share, id))
+			ids->ids[kept++] = id;
+	}
+	ids->count = kept;
+}
+
+void hw_quiet_try_found(struct hw_share *share)
+{
+	struct hw_ids ids = share->quiet.found;
+
+	if (!ids.count || share->walking || share->state != HW_SHARE_ONLINE)
+		return;
+	share->quiet.found = (struct hw_ids){ 0 };
+	keep_finished(share, &ids);
+	/* Hints of the writes and closes that were seen may be unread: they decide first. */
+	if (ids.count && hw_watchers_have_unread(share)) {
+		share->quiet.found = ids;
+		return;
+	}
+	sort_ids(share, &ids);
+	for (uint32_t i = 0; i < ids.count; i++)
+		if (hw_history_is_unannounced(entry_of(share, ids.ids[i])))
+			hw_history_modify(share, ids.ids[i]);
+	for (uint32_t i = 0; i < ids.count; i++)
+		close_names(share, ids.ids[i]);
+	hw_ids_free(&ids);
+}
+
+void hw_quiet_try(struct hw_share *share, uint32_t id)
+{
+	/* A file that is open is examined again after the interval. */
+	if (!share->silent && entry_of(share, id)->flags & HW_ENTRY_DIRTY && examine(share, id))
+		close_names(share, id);
 }
 
 int hw_quiet_init(struct hw_share *share)
@@ -294,5 +442,6 @@ void hw_quiet_free(struct hw_share *share)
 	if (share->quiet.timer)
 		hw_timer_del(share->quiet.timer);
 	free(share->quiet.ring);
+	hw_ids_free(&share->quiet.found);
 	share->quiet = (struct hw_quiet){ 0 };
 }

@@ -13,11 +13,17 @@ int hw_quiet_init(struct hw_share *share);
 void hw_quiet_free(struct hw_share *share);
 /* The file became DIRTY: check it after the interval. */
 void hw_quiet_add(struct hw_share *share, uint32_t id);
-/* The kernel told a close after writing. */
-void hw_quiet_closed(struct hw_share *share, uint32_t id);
-/* The same, of a file that was looked at after the hint of the close was read: what it became since
- * is told by hints that are still to come. `seen`: this very inode, or NULL. */
-void hw_quiet_closed_as_seen(struct hw_share *share, uint32_t id, const struct hw_stat *seen);
+/* A watcher reported that a writer closed the file: close_write, if it changed since the last one.
+ * `seen`: this inode as it was examined after the hint was read, or NULL. */
+void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen);
+/* Some file was closed, perhaps this one: close_write, if a lease shows that no writer has it. */
+void hw_quiet_try(struct hw_share *share, uint32_t id);
+/* A listing found a new file, which may have been closed before its directory was watched: tried at
+ * the end of the turn. */
+void hw_quiet_found(struct hw_share *share, uint32_t id);
+/* At the end of a turn. The files that were found: modify and close_write of those that no writer
+ * has open, unless hints that are unread may report the same. */
+void hw_quiet_try_found(struct hw_share *share);
 /* Checks every file that waits, now. */
 void hw_quiet_flush(struct hw_share *share);
 

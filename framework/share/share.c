@@ -172,6 +172,7 @@ static void turn(void *arg)
 		share->doubted_ns = share->doubted_polls = 0;
 	audit(share);
 	refresh(share);
+	hw_quiet_try_found(share);
 	hw_disk_release_foreign(&share->disk);
 	hw_barrier_advance(share);
 	tell_listeners(share);

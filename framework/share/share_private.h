@@ -75,6 +75,7 @@ struct hw_quiet {
 	struct hw_quiet_item *ring; /* owned, a power of two */
 	uint32_t room, head, count;
 	struct hw_timer *timer; /* owned */
+	struct hw_ids found; /* by listings, to be tried at the end of the turn */
 };
 
 /* A move onto a taken name, until it is known whether it is half of an exchange. */

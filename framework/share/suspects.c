@@ -32,6 +32,9 @@ static void merge(struct hw_suspect *into, const struct hw_suspect *newer)
 {
 	if (into->inode && newer->inode && into->inode != newer->inode)
 		into->what &= (uint8_t)~HW_HINTS_OF_DATA;
+	/* Written again after it was closed: another close follows. */
+	if (newer->what & HW_HINT_MODIFIED)
+		into->what &= (uint8_t)~HW_HINT_CLOSE_WRITE;
 	into->what |= newer->what;
 	into->order = newer->order;
 	if (newer->inode)
