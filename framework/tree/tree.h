@@ -43,8 +43,9 @@ struct hw_stat {
 #define HW_ENTRY_SEEN 0x20u /* mark of a listing in progress */
 #define HW_ENTRY_GONE 0x40u /* mark of an observation in progress */
 #define HW_ENTRY_LISTED 0x80u /* of a directory: its children are known */
-#define HW_ENTRY_MODIFIED 0x80u /* of a file, never listed: modify was reported since its create   \
-				 */
+#define HW_ENTRY_MODIFIED                                                                          \
+	0x80u /* of a file, never listed: modify was reported since its create                     \
+	       */
 
 #define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
 #define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
