@@ -5,6 +5,7 @@
 #include "loop.h"
 #include "tool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,10 @@ const struct hw_command_line tool_check_line = {
 	.summary = "find every mistake in a configuration",
 	.synopsis = "FILE",
 	.about = "Reads a configuration, loads the plugins it names and lets them check their "
-		 "options. Prints every mistake as FILE:LINE: text and exits 78; prints nothing "
-		 "and exits 0 when the configuration has none. Starts nothing.",
+		 "options. Prints every mistake as FILE:LINE: text and exits 78. If there is none, "
+		 "it prints as FILE:LINE: warning: text where a share cannot be watched as "
+		 "described, with the rights and limits of the user who runs the command, and "
+		 "exits 0, or 1 if a share cannot be watched at all. Watches nothing.",
 	.operand = "FILE",
 	.operands_min = 1,
 	.operands_max = 1,
@@ -24,7 +27,7 @@ const struct hw_command_line tool_check_line = {
 
 static int check(const char *file)
 {
-	struct hw_errors errors = { 0 };
+	struct hw_errors errors = { 0 }, warnings = { 0 };
 	struct hw_loop *loop = NULL;
 	struct hw_core *core = NULL;
 	int r;
@@ -33,13 +36,17 @@ static int check(const char *file)
 	if (r == 0)
 		r = hw_core_create(loop, file, &core);
 	if (r == 0)
-		r = hw_core_check(core, &errors);
+		r = hw_core_check(core, &errors, &warnings);
 	hw_errors_print(&errors, stderr);
-	if (r < 0 && errors.total == 0)
+	hw_errors_print(&warnings, stderr);
+	if (r < 0 && errors.total + warnings.total == 0)
 		(void)hw_args_failure(&tool_check_line, "%s", strerror(-r));
 	hw_errors_free(&errors);
+	hw_errors_free(&warnings);
 	hw_core_destroy(core);
 	hw_loop_destroy(loop);
+	if (r == -ENODEV)
+		return HW_EXIT_FAILURE; /* no mistake, but it would not start */
 	return r < 0 ? HW_EXIT_CONFIG : EXIT_SUCCESS;
 }
 

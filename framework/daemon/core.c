@@ -3,6 +3,7 @@
 #include "build.h"
 #include "control.h"
 #include "core_private.h"
+#include "foresee.h"
 #include "log.h"
 #include "notify.h"
 
@@ -54,13 +55,16 @@ static int load(struct hw_core *core, struct hw_errors *errors, struct hw_config
 	return hw_config_load(core->file, &rehearsal, core->loader, errors, ret);
 }
 
-int hw_core_check(struct hw_core *core, struct hw_errors *errors)
+int hw_core_check(struct hw_core *core, struct hw_errors *errors, struct hw_errors *warnings)
 {
 	struct hw_config *config;
 	int r = load(core, errors, &config);
 
-	if (r == 0)
-		hw_config_free(config);
+	if (r < 0)
+		return r;
+	if (warnings)
+		r = hw_foresee(core->loop, config, warnings);
+	hw_config_free(config);
 	return r;
 }
 

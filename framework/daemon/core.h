@@ -18,9 +18,11 @@ int hw_core_create(struct hw_loop *loop, const char *file, struct hw_core **ret)
 /* Stops sinks, then shares, then frees. NULL is fine. */
 void hw_core_destroy(struct hw_core *core);
 
-/* Reads the configuration and calls every plugin's open(), no more: `hostwatch check`. -EINVAL with
- * mistakes in `errors`; -ENOENT and the like; -ENOMEM. */
-int hw_core_check(struct hw_core *core, struct hw_errors *errors);
+/* For `hostwatch check`: reads the configuration and calls every plugin's open(). -EINVAL with
+ * mistakes in `errors`; -ENOENT and the like; -ENOMEM. Without mistakes, hw_foresee() adds what
+ * will go wrong to `warnings` (NULL: not wanted); -ENODEV: a share cannot start. Watches nothing.
+ */
+int hw_core_check(struct hw_core *core, struct hw_errors *errors, struct hw_errors *warnings);
 
 /* Reads the configuration and starts what it describes. Rights that no plugin needs are given up.
  * The service manager is told ready when every share is online. On failure nothing runs; errors as

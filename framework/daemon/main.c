@@ -131,6 +131,19 @@ static int serve(struct hw_loop *loop, struct hw_core *core, struct hw_errors *e
 	return r;
 }
 
+static int check(struct hw_core *core, struct hw_errors *errors)
+{
+	struct hw_errors warnings = { 0 };
+	int r = hw_core_check(core, errors, &warnings);
+
+	hw_errors_print(errors, stderr);
+	hw_errors_print(&warnings, stderr);
+	if (r < 0 && errors->total + warnings.total == 0)
+		hw_error("%s", strerror(-r));
+	hw_errors_free(&warnings);
+	return r;
+}
+
 static int run(struct hw_loop *loop, const struct arguments *arguments)
 {
 	struct hw_errors errors = { 0 };
@@ -140,16 +153,14 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	r = hw_core_create(loop, arguments->file, &core);
 	if (r < 0)
 		return EXIT_FAILURE;
-	if (arguments->check)
-		r = hw_core_check(core, &errors);
-	else
+	if (arguments->check) {
+		r = check(core, &errors);
+	} else {
 		r = serve(loop, core, &errors);
-	if (arguments->check)
-		hw_errors_print(&errors, stderr);
-	else
 		hw_errors_log(&errors);
-	if (r < 0 && errors.total == 0)
-		hw_error("%s", strerror(-r));
+		if (r < 0 && errors.total == 0)
+			hw_error("%s", strerror(-r));
+	}
 	hw_errors_free(&errors);
 	hw_core_destroy(core);
 	return exit_status(r);

@@ -444,6 +444,67 @@ test_explain_agrees_with_the_daemon() {
 	finish "$pid"
 }
 
+# ---- check warns of the same ----
+
+check_in_namespace() {
+	make_tree
+	cat >conf <<-EOF
+		[share one]
+		path = $PWD/tree
+		watcher = inotify, polling
+		[share two]
+		path = /proc/sys
+		watcher = inotify, slow
+		[watcher slow]
+		plugin = polling
+	EOF
+	equal "conf:6: warning: [share two] watcher: inotify cannot watch \"/proc/sys\" (proc)" \
+		"$("$B/hostwatch" check conf 2>&1 | sed 's/: the kernel.*//')"
+	echo 20 >/proc/sys/user/max_inotify_watches
+	text=$("$B/hostwatch" check conf 2>&1)
+	contains "$text" "conf:3: warning: [share one] watcher: inotify has too few watches for \"$PWD/tree\":"
+	contains "$text" "user.max_inotify_watches is 20"
+	equal "$text" "$("$B/hostwatchd" --check -c conf 2>&1)"
+	# Both shares together.
+	sed -i "s,/proc/sys,$PWD/tree/1," conf
+	echo 33 >/proc/sys/user/max_inotify_watches
+	contains "$("$B/hostwatch" check conf 2>&1)" "conf:6: warning: [share two] watcher: inotify has too few watches"
+	echo 34 >/proc/sys/user/max_inotify_watches
+	equal "" "$("$B/hostwatch" check conf 2>&1)"
+}
+
+test_check_warns_of_what_explain_finds() {
+	in_namespace check_in_namespace
+}
+
+test_check_fails_when_a_share_cannot_be_watched() {
+	mkdir dir
+	printf '[share a]\npath = %s\n[share b]\npath = /proc/sys\nwatcher = inotify\n' "$PWD/dir" >conf
+	for check in "$B/hostwatch check conf" "$B/hostwatchd --check -c conf"; do
+		status=0
+		text=$($check 2>&1) || status=$?
+		equal 1 $status
+		contains "$text" 'conf:5: [share b] watcher: no watcher can watch "/proc/sys": inotify: '
+	done
+	# The daemon says the same.
+	status=0
+	text=$(timeout $DEADLINE "$B/hostwatchd" -c conf 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'share b: no watcher can watch "/proc/sys": inotify: '
+}
+
+test_check_warns_of_a_directory_that_it_may_not_read() {
+	stage
+	mkdir shut
+	chmod 700 shut
+	printf '[share a]\npath = %s\n' "$PWD/shut" >conf
+	equal "" "$("$B/hostwatch" check conf 2>&1)"
+	status=0
+	text=$($as_nobody "$staged" check conf 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" "conf:2: [share a] path: cannot read directory \"$PWD/shut\": Permission denied"
+}
+
 # ---- the output ----
 
 test_lines_of_explain_fit_80_columns() {

@@ -561,7 +561,7 @@ static void check_calls_open_and_tells_the_line(void **state)
 
 	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
 			   "[sink s]\nplugin = nowhere\naddress = x\nfail = open\n");
-	assert_int_equal(hw_core_check(fixture->core, &fixture->errors), -EINVAL);
+	assert_int_equal(hw_core_check(fixture->core, &fixture->errors, NULL), -EINVAL);
 	(void)snprintf(expected, sizeof(expected), "%s:10: [sink s] fail = open", fixture->file);
 	assert_string_equal(fixture->errors.lines[0], expected);
 	assert_int_equal(access(tempdir_path(fixture->dir, "ctl"), F_OK), -1);
