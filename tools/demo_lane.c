@@ -47,12 +47,17 @@ int hw_demo_lane_start(struct hw_demo_lane *lane, struct hw_loop *loop, struct h
 		.journal_bytes = JOURNAL_BYTES,
 		.explicit_watcher = true,
 	};
+	struct hw_share_status status;
 	int r = hw_share_create(loop, &config, &lane->share);
 
 	if (r == 0)
 		r = add_watcher(lane, loop, loader);
-	if (r == 0)
-		r = hw_share_start(lane->share);
+	if (r < 0)
+		return r;
+	r = hw_share_start(lane->share);
+	hw_share_get_status(lane->share, &status);
+	if (r < 0)
+		hw_error("share %s: %s", status.name, status.why);
 	return r < 0 ? r : hw_share_cursor_init(lane->share, 0, &lane->cursor);
 }
 
