@@ -2,7 +2,9 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -90,32 +92,55 @@ static bool is_stale(const struct channel *channel, const union address *address
 	return stale;
 }
 
-static int bind_unix(const struct channel *channel, int fd, const union address *address,
-		     socklen_t len, mode_t mode)
+/* Through a descriptor of the file itself, so that no file that takes its name meanwhile is
+ * changed. */
+static int open_file(const struct channel *channel, mode_t mode, int *ret_file_fd)
 {
+	int fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	char link[40];
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	r = fstat(fd, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
+	if (r == 0 && chmod(link, mode) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)close(fd); /* O_PATH */
+	else
+		*ret_file_fd = fd;
+	return r;
+}
+
+static int bind_unix(const struct channel *channel, int fd, mode_t mode, int *ret_file_fd)
+{
+	union address address;
+	socklen_t len = fill_address(channel, &address);
+
 	/* bind() gives the file the mode of the socket less the umask, so that it is never open
 	 * wider than asked for */
 	if (fchmod(fd, mode) < 0)
 		return -errno;
-	if (bind(fd, &address->any, len) < 0) {
+	if (bind(fd, &address.any, len) < 0) {
 		if (errno != EADDRINUSE)
 			return -errno;
-		if (!is_stale(channel, address, len))
+		if (!is_stale(channel, &address, len))
 			return -EADDRINUSE;
 		if (unlink(channel->path) < 0 && errno != ENOENT)
 			return -errno;
-		if (bind(fd, &address->any, len) < 0)
+		if (bind(fd, &address.any, len) < 0)
 			return -errno;
 	}
-	/* what the umask took away */
-	return chmod(channel->path, mode) < 0 ? -errno : 0;
+	return open_file(channel, mode, ret_file_fd);
 }
 
-int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd)
+int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd, int *ret_file_fd)
 {
 	union address address;
 	socklen_t len = fill_address(channel, &address);
-	int fd = open_socket(&address);
+	int file_fd = -1, fd = open_socket(&address);
 	int r;
 
 	if (fd < 0)
@@ -123,14 +148,16 @@ int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd)
 	if (channel->kind == CHANNEL_VSOCK)
 		r = bind(fd, &address.any, len) < 0 ? -errno : 0;
 	else
-		r = bind_unix(channel, fd, &address, len, mode);
+		r = bind_unix(channel, fd, mode, &file_fd);
 	if (r == 0 && listen(fd, LISTEN_BACKLOG) < 0)
 		r = -errno;
 	if (r < 0) {
+		hw_channel_unlink(channel, file_fd);
 		(void)close(fd); /* the error is the one before */
 		return r;
 	}
 	*ret_fd = fd;
+	*ret_file_fd = file_fd;
 	return 0;
 }
 
@@ -152,11 +179,14 @@ int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd)
 	return 0;
 }
 
-void hw_channel_unlink(const struct channel *channel)
+void hw_channel_unlink(const struct channel *channel, int file_fd)
 {
-	union address address;
-	socklen_t len = fill_address(channel, &address);
+	struct stat ours, there;
 
-	if (channel->kind != CHANNEL_VSOCK && is_stale(channel, &address, len))
+	if (file_fd < 0)
+		return;
+	if (fstat(file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
 		(void)unlink(channel->path); /* the next start copes with what is left */
+	(void)close(file_fd); /* O_PATH: the inode number was not used again */
 }

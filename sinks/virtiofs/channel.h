@@ -41,15 +41,16 @@ int hw_channel_connect(const struct channel *channel, int *ret_fd);
 int hw_channel_connected(int fd);
 
 /* Listens. A socket file that nobody listens on any more is replaced; -EADDRINUSE when somebody
- * does, or when something else than a socket is there. `mode` is that of the socket file. */
-int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd);
+ * does, or when something else than a socket is there. `mode` is that of the socket file, which
+ * *ret_file_fd keeps open (O_PATH; -1: there is no file). */
+int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd, int *ret_file_fd);
 
 /* The next connection, -EAGAIN when there is none, -EPERM when it came from another CID than the
  * channel's (and was closed). */
 int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd);
 
-/* Removes the file of a socket that listened here and is closed, unless somebody else listens there
- * by now. */
-void hw_channel_unlink(const struct channel *channel);
+/* Removes the file of a socket that listened here, unless another file has its name, and closes
+ * file_fd. */
+void hw_channel_unlink(const struct channel *channel, int file_fd);
 
 #endif

@@ -324,7 +324,7 @@ static int start_fd(struct virtiofs *v)
 
 static int start_listening(struct virtiofs *v)
 {
-	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd);
+	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd, &v->link.file_fd);
 
 	if (r == -EADDRINUSE)
 		return v->host->fail(v->ctx, r, "%s: the address is already in use", v->label);
@@ -377,6 +377,6 @@ void hw_link_stop(struct virtiofs *v)
 	if (listened)
 		(void)close(link->listen_fd); /* nothing to lose */
 	link->listen_fd = -1;
-	if (listened && v->channel.kind != CHANNEL_FD)
-		hw_channel_unlink(&v->channel);
+	hw_channel_unlink(&v->channel, link->file_fd);
+	link->file_fd = -1;
 }

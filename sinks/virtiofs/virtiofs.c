@@ -154,6 +154,7 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->ctx = ctx;
 	v->link.fd = -1;
 	v->link.listen_fd = -1;
+	v->link.file_fd = -1;
 	v->opened = true;
 	make_label(v, v->channel_option);
 	/* fail() once for each mistake: all are told */

@@ -31,6 +31,7 @@ struct link {
 	enum link_state state;
 	int fd; /* owned; -1 while DOWN */
 	int listen_fd; /* owned; -1 where we connect */
+	int file_fd; /* owned: of the socket file, -1 while there is none */
 	bool is_socket; /* else something that the service manager handed over */
 	bool spent; /* the descriptor of fd:NAME broke, and cannot be opened again */
 	struct hw_io *io; /* owned */
