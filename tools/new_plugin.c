@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define NAME_MAX_BYTES 31u
+#define FILE_NAME_MAX (NAME_MAX_BYTES + 3)
 
 const struct hw_command_line tool_new_plugin_line = {
 	.program = "hostwatch new-plugin",
@@ -34,6 +35,18 @@ static bool is_sound(const char *name)
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
 	return len > 0 && len <= NAME_MAX_BYTES && !name[len] && name[0] != '-';
+}
+
+/* Names of the plugins that come with hostwatch, and the word for "choose a watcher". */
+static bool is_taken(const char *name)
+{
+	static const char *const words[] = { "auto",    "fanotify", "inotify",
+					     "polling", "socket",   "virtiofs" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], name) == 0)
+			return true;
+	return false;
 }
 
 static const struct hw_skeleton *find_skeleton(const char *kind)
@@ -59,15 +72,21 @@ static void write_text(FILE *to, const struct hw_skeleton_file *file, const char
 	(void)fwrite(at, 1, (size_t)(file->end - at), to);
 }
 
+static const char *name_file(const struct hw_skeleton_file *file, const char *name,
+			     char buf[FILE_NAME_MAX])
+{
+	(void)snprintf(buf, FILE_NAME_MAX, "%s.c", name);
+	return file->name ? file->name : buf;
+}
+
 static int write_file(int dir, const struct hw_skeleton *skeleton,
 		      const struct hw_skeleton_file *file, const char *name)
 {
-	char path[NAME_MAX_BYTES + 3];
+	char path[FILE_NAME_MAX];
 	FILE *to;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s.c", name);
-	fd = openat(dir, file->name ? file->name : path,
+	fd = openat(dir, name_file(file, name, path),
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;
@@ -82,6 +101,16 @@ static int write_file(int dir, const struct hw_skeleton *skeleton,
 	return fclose(to) || failed ? -errno : 0;
 }
 
+/* Removes what a failure has left incomplete. */
+static void remove_all(int dir, const struct hw_skeleton *skeleton, const char *name)
+{
+	char path[FILE_NAME_MAX];
+
+	for (size_t i = 0; i < skeleton->count; i++)
+		(void)unlinkat(dir, name_file(&skeleton->files[i], name, path), 0);
+	(void)rmdir(name); /* fails if another process has put a file there */
+}
+
 static int write_all(const struct hw_skeleton *skeleton, const char *name)
 {
 	int dir, r = 0;
@@ -89,10 +118,15 @@ static int write_all(const struct hw_skeleton *skeleton, const char *name)
 	if (mkdir(name, 0777) < 0)
 		return -errno;
 	dir = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
+	if (dir < 0) {
+		r = -errno;
+		(void)rmdir(name); /* it is empty */
+		return r;
+	}
 	for (size_t i = 0; r == 0 && i < skeleton->count; i++)
 		r = write_file(dir, skeleton, &skeleton->files[i], name);
+	if (r < 0)
+		remove_all(dir, skeleton, name);
 	(void)close(dir); /* read only */
 	return r;
 }
@@ -122,9 +156,15 @@ static int make_plugin(const char *kind, const char *name)
 				       "0-9 and -, not beginning with -",
 				       hw_quote(quoted, sizeof(quoted), name, strlen(name)),
 				       NAME_MAX_BYTES);
+	if (is_taken(name))
+		return hw_args_mistake(&tool_new_plugin_line,
+				       "%s has a meaning in hostwatch already: choose another name",
+				       name);
 	r = write_all(skeleton, name);
 	if (r < 0)
-		return hw_args_failure(&tool_new_plugin_line, "%s: %s", name, strerror(-r));
+		return hw_args_failure(&tool_new_plugin_line,
+				       "the directory %s cannot be made: %s%s", name, strerror(-r),
+				       r == -EEXIST ? "; choose another name" : "");
 	printf("%s/%s.c is the %s: `make -C %s check` builds and checks it\n", name, name, kind,
 	       name);
 	return EXIT_SUCCESS;

@@ -4,6 +4,8 @@
 #include "option.h"
 #include "tool.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,14 +81,20 @@ static int list(struct hw_loader *loader, struct hw_errors *errors)
 	return HW_EXIT_FAILURE;
 }
 
+/* No plugin has a name with a dot: "mine.so" is a file in the current directory. */
 static int show(struct hw_loader *loader, const char *name, struct hw_errors *errors)
 {
-	const struct hw_module *module;
+	const struct hw_module *module = NULL;
+	bool is_file = strchr(name, '.') && !strchr(name, '/');
+	char *path = NULL;
+	int r = is_file && asprintf(&path, "./%s", name) < 0 ? -ENOMEM : 0;
 
-	if (hw_loader_load(loader, 0, name, errors, &module) < 0)
-		return HW_EXIT_FAILURE;
-	print_plugin(module);
-	return EXIT_SUCCESS;
+	if (r == 0)
+		r = hw_loader_load(loader, 0, path ? path : name, errors, &module);
+	if (r == 0)
+		print_plugin(module);
+	free(path);
+	return r < 0 ? HW_EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int run(const char *path, const char *name)

@@ -217,6 +217,13 @@ static int tell_missing(struct hw_loader *loader, uint32_t kind, const char *nam
 			known[count++] = loader->modules[i]->plugin.name;
 	}
 	meant = hw_suggest(name, known, count);
+	if (strchr(name, '.') && access(name, F_OK) == 0) {
+		/* never a path by itself: the current directory may be of another user */
+		hw_quote(quoted, sizeof(quoted), name, strlen(name));
+		hw_errors_add(errors, "no %s %s; a path has a slash, did you mean \"./%.*s?",
+			      kind_word(kind), quoted, (int)(strlen(quoted) - 1), quoted + 1);
+		return -ENOENT;
+	}
 	for (size_t i = 0; i < loader->dir_count && used < sizeof(dirs); i++)
 		used += (size_t)snprintf(dirs + used, sizeof(dirs) - used, "%s%s", i ? ", " : "",
 					 hw_quote(quoted, sizeof(quoted), loader->dirs[i],

@@ -19,7 +19,8 @@ static const struct hw_arg args[] = {
 	  .letter = 'm',
 	  .type = HW_ARG_TEXT,
 	  .value = "GLOB",
-	  .help = "Only traces with such a name.",
+	  .help = "Only traces with such a name. none: no trace, and no comparison of events "
+		  "with the disk; for a watcher whose events come from elsewhere.",
 	  FIELD(match) },
 	{ .name = "only",
 	  .letter = 'o',

@@ -22,6 +22,7 @@ struct hw_kit {
 	const char *path; /* owned: of the .so, absolute */
 	const char *traces; /* owned: directory of traces, absolute; NULL: none were found */
 	const char *match; /* borrowed: glob of the traces to run; NULL: all */
+	bool elsewhere; /* --match none: a watcher that does not see changes of the kit's files */
 	const char *only; /* borrowed: glob of the checks to run; NULL: all */
 	unsigned rounds;
 	bool verbose;

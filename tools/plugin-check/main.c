@@ -16,9 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROUNDS 200u
+#define SOCKET_DIR_MAX 102u /* bytes of a directory, so that DIR/sock fits into sun_path */
 
 enum hw_kit_verdict hw_kit_fail(const char *format, ...)
 {
@@ -127,6 +129,10 @@ static enum hw_kit_verdict check_settings(struct hw_kit *kit, const void *arg)
 	r = hw_instance_open(instance);
 	if (r < 0)
 		printf("open() refuses them: %s\n", instance->reason);
+	if (r < 0 && strlen(kit->scratch) > SOCKET_DIR_MAX)
+		printf("the kit runs in %s, which is too long for the address of a socket: set "
+		       "TMPDIR to a shorter path\n",
+		       kit->scratch);
 	hw_instance_destroy(instance);
 	hw_loop_destroy(loop);
 	return r < 0 ? HW_KIT_FAIL : HW_KIT_PASS;
@@ -169,7 +175,7 @@ static int prepare(struct hw_kit *kit, const char *file, const char *traces)
 
 	kit->path = realpath(file, NULL);
 	if (!kit->path)
-		return complain(file, "");
+		return complain(file, strchr(file, '/') ? "" : "; FILE is the path of a plugin");
 	kit->traces = find_traces(traces);
 	if (traces && !kit->traces)
 		return complain(traces, "");
@@ -212,6 +218,7 @@ static int run(struct hw_kit *kit, const char *file, const char *traces, const c
 	if (prepare(kit, file, traces) == 0) {
 		/* A limit of file sizes is an error of write(), as a full disk is. */
 		(void)signal(SIGXFSZ, SIG_IGN);
+		(void)umask(022); /* the traces expect files of these modes */
 		hw_tap_begin();
 		run_checks(kit, only);
 		failed = hw_tap_end();
@@ -236,6 +243,7 @@ static int check(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	kit.match = arguments.match;
+	kit.elsewhere = kit.match && strcmp(kit.match, "none") == 0;
 	kit.rounds = (unsigned)arguments.rounds;
 	kit.verbose = arguments.verbose;
 	if (hw_standard_catch() < 0)

@@ -29,6 +29,16 @@ static const void *at(const struct image *image, uint64_t offset, uint64_t size)
 	return offset <= image->size && size <= image->size - offset ? image->bytes + offset : NULL;
 }
 
+/* Whether it was built for the processor of this program, whose own header the linker shows. */
+static bool is_for_this_machine(const ElfW(Ehdr) * header)
+{
+	extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+	return header->e_ident[EI_CLASS] == __ehdr_start.e_ident[EI_CLASS] &&
+	       header->e_ident[EI_DATA] == __ehdr_start.e_ident[EI_DATA] &&
+	       header->e_machine == __ehdr_start.e_machine;
+}
+
 /* The table of dynamic symbols and its strings. */
 struct table {
 	struct image symbols, strings;
@@ -57,9 +67,10 @@ static int find_table(const struct image *image, struct table *ret)
 	const ElfW(Ehdr) *header = at(image, 0, sizeof(*header));
 	const ElfW(Shdr) * section;
 
-	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    header->e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
 		return -ENOEXEC;
+	if (!is_for_this_machine(header))
+		return -EXDEV;
 	for (uint64_t i = 0; i < header->e_shnum; i++) {
 		section = section_at(image, header, i);
 		if (!section)
@@ -166,8 +177,9 @@ static enum hw_kit_verdict check_symbols(struct hw_kit *kit, const void *arg)
 		return hw_kit_fail("it cannot be read: %s", strerror(-r));
 	r = find_table(&image, &table);
 	if (r < 0)
-		return hw_kit_fail(r == -ENOENT ? "it has no dynamic symbols"
-						: "it is not a shared object of this machine");
+		return hw_kit_fail(r == -ENOENT  ? "it has no dynamic symbols"
+				   : r == -EXDEV ? "it was built for another processor"
+						 : "it is not a shared object");
 	return judge_table(&table);
 }
 
