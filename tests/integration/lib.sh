@@ -38,6 +38,17 @@ contains() {
 	fail "no such text: $2"
 }
 
+# Runs a command as a user without rights, if it is not one already.
+as_user() {
+	if [ "$(id -u)" != 0 ]; then
+		"$@"
+	elif command -v setpriv >/dev/null; then
+		setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"
+	else
+		skip "no setpriv"
+	fi
+}
+
 # Starts a program whose output can be read with next and await. Sets $out and $pid; err goes to ./err.
 start() {
 	exec {out}< <(exec "$@" 2>>err)

@@ -43,6 +43,69 @@ test_a_new_sink_builds_and_passes_the_kit() {
 	[ -n "$(find root -path '*/sinks/lines.so')" ] || fail "not installed"
 }
 
+# Without pkg-config's path, with the narrowest umask: the Makefile finds the prefix by the program.
+test_an_ordinary_user_builds_and_passes_the_kit() {
+	install_tree
+	unset PKG_CONFIG_PATH TMPDIR
+	chmod -R a+rX root
+	mkdir home
+	chmod 777 home
+	cd home
+	for kind in watcher sink; do
+		as_user sh -c 'umask 077 && PATH=$1:$PATH && hostwatch new-plugin "$2" "my-$2" && cd "my-$2" &&
+			make -s && make -s check KIT_OPTIONS="--rounds 20"' - "${hostwatch%/*}" $kind >report 2>&1 || {
+			cat report
+			fail "the kit"
+		}
+		! grep -v '^ok\|^#\|^1\.\.\|^TAP\|^hostwatch plugin-check\|^my-' report || fail "more than the report"
+	done
+}
+
+test_the_plugins_that_come_with_it_pass_for_an_ordinary_user() {
+	install_tree
+	chmod -R a+rX root
+	mkdir home
+	chmod 777 home
+	for plugin in plugins/inotify plugins/fanotify plugins/polling sinks/socket sinks/virtiofs; do
+		install -Dm644 "$B/$plugin.so" "root/$plugin.so"
+		TMPDIR=$PWD/home as_user "$hostwatch" plugin-check --rounds 20 "root/$plugin.so" >report 2>&1 || {
+			cat report
+			fail "$plugin"
+		}
+		# Whatever is skipped is so for want of rights.
+		! grep '# SKIP' report | grep -v 'CAP_' || fail "$plugin"
+		equal "" "$(ls -A home)"
+	done
+}
+
+test_a_failure_leaves_no_directory() {
+	mkdir shut
+	chmod 755 shut
+	cd shut
+	if [ "$(id -u)" = 0 ]; then
+		cp "$B/hostwatch" ..
+		status=0
+		text=$(as_user ../hostwatch new-plugin watcher clock 2>&1) || status=$?
+		equal 1 $status
+		contains "$text" 'hostwatch new-plugin: the directory clock cannot be made: Permission denied'
+	fi
+	# Files of 512 bytes are the limit.
+	status=0
+	text=$(trap '' XFSZ && ulimit -f 1 && "$B/hostwatch" new-plugin watcher clock 2>&1) || status=$?
+	equal 1 $status "$text"
+	contains "$text" 'File too large'
+	equal "" "$(ls -A)"
+}
+
+test_names_with_a_meaning_are_refused() {
+	for name in auto polling inotify fanotify socket virtiofs; do
+		status=0
+		text=$("$B/hostwatch" new-plugin watcher $name 2>&1) || status=$?
+		equal 2 $status
+		contains "$text" "$name has a meaning in hostwatch already"
+	done
+}
+
 # Every warning that this tree is built with.
 test_a_new_plugin_compiles_without_warnings() {
 	for kind in watcher sink; do

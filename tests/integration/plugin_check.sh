@@ -115,6 +115,91 @@ test_files_that_are_no_plugins_end_the_run() {
 	done
 }
 
+test_a_plugin_for_another_processor_is_named() {
+	for patch in 18:'\xff' 4:'\x01' 5:'\x02'; do # machine, class, byte order
+		cp "$B/plugins/polling.so" other
+		printf '%b' "${patch#*:}" | dd of=other bs=1 seek="${patch%%:*}" conv=notrunc status=none
+		status=0
+		report=$("$kit" other) || status=$?
+		equal 1 $status
+		contains "$report" 'it was built for another processor'
+	done
+}
+
+test_a_file_that_cannot_be_read_ends_the_run() {
+	cp "$kit" "$B/plugins/polling.so" .
+	chmod 0 polling.so
+	mkdir tmp
+	chmod 777 tmp
+	status=0
+	report=$(TMPDIR=$PWD/tmp as_user ./hostwatch-plugin-check polling.so) || status=$?
+	equal 1 $status
+	contains "$report" 'it cannot be read: Permission denied'
+}
+
+# One that hears nothing of what the kit does: the kit looks at its life cycle alone.
+test_a_watcher_whose_events_come_from_elsewhere_is_checked() {
+	for checks in '20 rounds*' 'failure*'; do
+		status=0
+		report=$("$kit" --rounds 20 --match none --only "$checks" "$B/tests/kit/flawed_watcher.so" flaw=deaf) || status=$?
+		contains "$report" ' - traces # SKIP left out by --match none'
+		[[ $report =~ $'\n'ok\ [0-9]+\ -\ $checks ]] || {
+			echo "$report"
+			fail "$checks"
+		}
+	done
+	for pair in leaks_fd='20 rounds*' blocks='20 rounds*' crashes='order: stop, close'; do
+		flaw=${pair%%=*}
+		status=0
+		report=$("$kit" --rounds 20 --match none --only "${pair#*=}" "$B/tests/kit/flawed_watcher.so" "flaw=$flaw") ||
+			status=$?
+		[[ $report =~ not\ ok\ [0-9]+\ -\ ${pair#*=} ]] || {
+			echo "$report"
+			fail "$flaw is not found"
+		}
+	done
+}
+
+test_a_path_without_a_slash_is_a_path() {
+	cp "$B/plugins/polling.so" mine.so
+	"$kit" --only nothing mine.so >report
+	contains "$("$B/hostwatch" plugins mine.so)" 'polling: '
+	status=0
+	text=$("$kit" polling 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" '"polling": No such file or directory; FILE is the path of a plugin'
+	status=0
+	text=$("$B/hostwatch" watch --watcher mine.so . 2>&1) || status=$?
+	contains "$text" 'did you mean "./mine.so"?'
+}
+
+test_a_directory_that_cannot_be_used_is_named() {
+	status=0
+	text=$(TMPDIR=$PWD/nonesuch "$kit" "$B/plugins/polling.so" 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'nonesuch": No such file or directory; set TMPDIR to a directory that you may write to'
+	mkdir shut long
+	chmod 555 shut
+	cp "$kit" "$B/plugins/polling.so" .
+	status=0
+	text=$(TMPDIR=$PWD/shut as_user ./hostwatch-plugin-check polling.so 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'shut": Permission denied; set TMPDIR to '
+	long=$(printf 'x%.0s' {1..100})
+	mkdir "long/$long"
+	status=0
+	text=$(TMPDIR=$PWD/long/$long "$kit" "$B/sinks/socket.so" 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'too long for the address of a socket: set TMPDIR to a shorter path'
+}
+
+test_the_umask_does_not_matter() {
+	(umask 077 && "$kit" --rounds 2 --match '13[57]*' "$B/plugins/polling.so") >report || {
+		cat report
+		fail "the kit"
+	}
+}
+
 # Every offset in the file is bytes from outside.
 test_damaged_files_crash_nothing() {
 	for at in 40 58 60 62; do
