@@ -74,11 +74,12 @@ void hw_demo_lane_stop(struct hw_demo_lane *lane)
 	lane->share = NULL;
 }
 
-static void note_flushed(void *arg, struct hw_share *share, uint64_t seq)
+static void note_flushed(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	struct hw_demo_lane *lane = arg;
 
 	(void)share;
+	(void)error; /* the share lives */
 	(void)seq;
 	lane->flushed = true;
 }

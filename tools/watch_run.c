@@ -221,7 +221,7 @@ static void say_status(const struct runner *runner, int status)
 }
 
 /* Waits until everything that has happened is in the journals. */
-static void flushed(void *arg, struct hw_share *share, uint64_t seq);
+static void flushed(void *arg, struct hw_share *share, int error, uint64_t seq);
 static void flush(struct runner *runner)
 {
 	struct watch *w = runner->watch;
@@ -234,7 +234,7 @@ static void flush(struct runner *runner)
 		if (hw_share_flush(w->shares[i].share, flushed, runner) < 0)
 			runner->flushes--; /* out of memory: a run may be needless then */
 	}
-	flushed(runner, NULL, 0);
+	flushed(runner, NULL, 0, 0);
 }
 
 static void end_run(struct runner *runner, int status)
@@ -347,11 +347,12 @@ static void all_flushed(struct runner *runner)
 	}
 }
 
-static void flushed(void *arg, struct hw_share *share, uint64_t seq)
+static void flushed(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	struct runner *runner = arg;
 
 	(void)share;
+	(void)error; /* the end of the program ends the wait as well */
 	(void)seq;
 	if (--runner->flushes == 0 && runner->state != RUNNER_OVER)
 		all_flushed(runner);

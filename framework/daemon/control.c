@@ -197,7 +197,7 @@ static struct peer *end_pending(struct pending *pending)
 	return peer;
 }
 
-static void on_flushed(void *arg, struct hw_share *share, uint64_t seq)
+static void on_flushed(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	struct peer *peer = end_pending(arg);
 	char line[128];
@@ -205,6 +205,11 @@ static void on_flushed(void *arg, struct hw_share *share, uint64_t seq)
 
 	if (!peer)
 		return;
+	if (error) {
+		answer_error(peer, "the share was removed");
+		update_peer(peer);
+		return;
+	}
 	len = snprintf(line, sizeof(line), "ok\tseq=%" PRIu64 "\tepoch=%016" PRIx64 "\n", seq,
 		       hw_share_epoch(share));
 	queue(peer, line, (size_t)len);

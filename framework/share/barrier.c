@@ -67,12 +67,12 @@ static bool tell_all(struct hw_share *share)
 	return true;
 }
 
-static void finish(struct hw_share *share)
+static void finish(struct hw_share *share, int error)
 {
 	struct hw_barrier *barrier = share->barriers;
 
 	share->barriers = barrier->next;
-	barrier->done(barrier->arg, share, hw_share_seq(share));
+	barrier->done(barrier->arg, share, error, hw_share_seq(share));
 	free(barrier);
 }
 
@@ -88,12 +88,12 @@ void hw_barrier_advance(struct hw_share *share)
 		    (share->walking || !hw_scan_is_idle(share) ||
 		     !is_scanned(share, share->barriers) || !tell_all(share)))
 			return;
-		finish(share);
+		finish(share, 0);
 	}
 }
 
 void hw_barrier_free(struct hw_share *share)
 {
 	while (share->barriers)
-		finish(share);
+		finish(share, -ECANCELED);
 }

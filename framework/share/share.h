@@ -51,8 +51,9 @@ void hw_share_destroy(struct hw_share *share); /* NULL is fine */
  * every file whose close_write waits for the quiet interval is tried at once, scans run. done() is
  * called on the loop when the stream tells all that happened before the call. Several may run.
  * -ENOMEM. No callback of this header may destroy the share. Those that still wait when it is
- * destroyed are called then, and may not begin another. */
-typedef void hw_share_flush_fn(void *arg, struct hw_share *share, uint64_t seq);
+ * destroyed are called then with the error -ECANCELED, and may not begin another. Else error is 0.
+ */
+typedef void hw_share_flush_fn(void *arg, struct hw_share *share, int error, uint64_t seq);
 int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg);
 
 /* The outcome of a switch. */

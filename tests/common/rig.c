@@ -162,11 +162,12 @@ void hw_rig_stop(struct hw_rig *rig)
 	free(rig);
 }
 
-static void note_flushed(void *arg, struct hw_share *share, uint64_t seq)
+static void note_flushed(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	bool *flushed = arg;
 
 	(void)share;
+	(void)error; /* it waits no more */
 	(void)seq;
 	*flushed = true;
 }

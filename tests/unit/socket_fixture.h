@@ -164,11 +164,12 @@ static inline void stop_sink(struct fixture *f)
 	f->sink = NULL;
 }
 
-static inline void note_flush(void *arg, struct hw_share *share, uint64_t seq)
+static inline void note_flush(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	struct fixture *f = arg;
 
 	(void)share;
+	assert_int_equal(error, 0);
 	f->flushed = true;
 	f->flushed_seq = seq;
 }

@@ -109,9 +109,10 @@ static void replay(struct side *side)
 	assert_int_equal(r, 0);
 }
 
-static void note(void *arg, struct hw_share *share, uint64_t seq)
+static void note(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	(void)share;
+	(void)error; /* it waits no more */
 	(void)seq;
 	*(bool *)arg = true;
 }
@@ -586,6 +587,31 @@ static void a_share_that_ends_in_a_switch_says_so(void **state)
 	hw_scratch_remove(path);
 }
 
+static void note_error(void *arg, struct hw_share *share, int error, uint64_t seq)
+{
+	(void)share;
+	(void)seq;
+	*(int *)arg = error;
+}
+
+/* A reload that removes the share must not look as if all had been reported. */
+static void a_share_that_ends_before_a_barrier_says_so(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	struct side side;
+	int first = NOT_YET, second = NOT_YET;
+
+	assert_non_null(path);
+	assert_int_equal(begin(&side, path, "polling"), 0);
+	wait_online(&side);
+	assert_int_equal(hw_share_flush(side.share, note_error, &first), 0);
+	assert_int_equal(hw_share_flush(side.share, note_error, &second), 0);
+	end(&side);
+	assert_int_equal(first, -ECANCELED);
+	assert_int_equal(second, -ECANCELED);
+	hw_scratch_remove(path);
+}
+
 static void a_share_that_nobody_can_watch_does_not_start(void **state)
 {
 	char *path = hw_scratch_create(*state);
@@ -778,6 +804,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_switch_to_one_without_room_leaves_the_old_watcher,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_share_that_ends_in_a_switch_says_so, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_share_that_ends_before_a_barrier_says_so, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_share_that_nobody_can_watch_does_not_start, setup,
 						teardown),

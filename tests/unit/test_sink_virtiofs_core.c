@@ -109,11 +109,12 @@ static void write_files(struct core *core, unsigned first, unsigned count)
 	}
 }
 
-static void note_flush(void *arg, struct hw_share *share, uint64_t seq)
+static void note_flush(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	struct core *core = arg;
 
 	(void)share;
+	assert_int_equal(error, 0);
 	core->is_flushed = true;
 	core->flushed = seq;
 }
