@@ -26,7 +26,7 @@ CFLAGS += -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(SANITIZE) -fPIC -fvisibil
 LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now
 DEPFLAGS = -MMD -MP
 # No binary contains the path of the sources. $(B)/flags has this unexpanded: a copy of the tree needs no rebuild.
-MAPFLAGS = -ffile-prefix-map=$(CURDIR)=.
+MAPFLAGS = '-ffile-prefix-map=$(CURDIR)=.'
 
 # What pkg-config says is kept; goals that begin with installing packages ask for it in a make of their own.
 PKGS := libuv inih libnl-3.0 libcap-ng libxxhash

@@ -6,8 +6,10 @@ set -uo pipefail
 # Absolute: tests change the directory.
 B=$(realpath "${B:-build}")
 tree=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-# For make in $tree: the path of the tree may contain blanks, which make cannot handle in names of targets.
-make_B=${B#"$tree/"}
+# The path of the tree may contain blanks, which make cannot handle in the names of targets.
+make() {
+	B=${B#"$tree/"} command make "$@"
+}
 export B tree
 unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET CDPATH
 umask 022 # whatever the caller has: some tests make files for other users

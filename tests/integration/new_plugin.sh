@@ -9,7 +9,7 @@ command -v "${CC:=cc}" >/dev/null || CC=gcc
 # Installs below ./root; tells make and pkg-config about it. Nothing is built anew: prefix stays what it is.
 install_tree() {
 	command -v pkg-config >/dev/null || skip "no pkg-config"
-	make -s -C "$tree" B="$make_B" DESTDIR="$PWD/root" install-sdk install-packaging
+	make -s -C "$tree" DESTDIR="$PWD/root" install-sdk install-packaging
 	bin=$(find root -name hostwatch-plugin-check)
 	prefix=${bin%/lib/*}
 	install -D "$B/hostwatch" "$prefix/bin/hostwatch"
