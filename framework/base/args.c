@@ -36,7 +36,8 @@ void hw_words_free(struct hw_words *words)
 
 /* ---- errors ---- */
 
-static void complain(const struct hw_command_line *line, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void complain(const struct hw_command_line *line,
+							   const char *format, va_list ap)
 {
 	(void)hw_standard_flush(); /* hw_standard_end() reports an error */
 	fprintf(stderr, "%s: ", line->program);
