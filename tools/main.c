@@ -12,11 +12,6 @@
 #define PREFIX "hostwatch " /* of each tool's program */
 #define COMMANDS_MAX 2000u /* bytes of the list of commands */
 
-static const struct hw_command_line tool_tail_line = {
-	.program = "hostwatch tail",
-	.summary = "print what a socket sink sends",
-};
-
 static const struct tool {
 	const struct hw_command_line *line;
 	int (*run)(int argc, char **argv);

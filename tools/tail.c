@@ -2,385 +2,263 @@
 #include "tail.h"
 #include "address_arg.h"
 #include "log.h"
-#include "option.h"
 #include "print.h"
+#include "standard.h"
 #include "tool.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <linux/netlink.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define READ_BYTES 65536u
-#define TAIL_TIMEOUT_NS (10 * HW_SEC)
-
-static const char help[] =
-	"usage: hostwatch tail [OPTION]... ADDRESS\n"
-	"\n"
-	"Shows the events that a hostwatchd tells on a socket. ADDRESS is unix:PATH, "
-	"tcp:ADDR:PORT,\n"
-	"vsock:CID:PORT or netlink:GROUP (1 to 32; needs CAP_NET_ADMIN). The format is found out.\n"
-	"\n"
-	"  --share NAME          only this share\n"
-	"  --below DIR           only events at or below this directory of the share\n"
-	"  --snapshot            first the tree as it is, as create events\n"
-	"  --after SEQ           resume behind this event of --epoch; needs --share unless there\n"
-	"  --epoch HEX             is only one\n"
-	"  --json                JSON lines, as hostwatch-protocol(7) describes them\n"
-	"  --timeout TIME        how long to wait for the server's hello (10s); 0 waits for ever\n"
-	"  -h, --help            this text\n";
+#define OUTPUT_BYTES 65536u
+#define TIMEOUT_NS (10 * HW_SEC)
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
 
 /* ---- the command line ---- */
 
-static int usage(const char *text)
-{
-	fprintf(stderr, "hostwatch tail: %s: see hostwatch tail --help\n", text);
-	return HW_EXIT_USAGE;
-}
+#define FIELD(name) offsetof(struct tail, name)
 
-static int parse_number(const char *text, int base, uint64_t *ret)
+static const struct hw_arg args[] = {
+	{ .name = "share",
+	  .type = HW_ARG_TEXT,
+	  .value = "NAME",
+	  .help = "Show only this share.",
+	  .offset = FIELD(share),
+	  .complete = HW_COMPLETE_SHARE },
+	{ .name = "below",
+	  .type = HW_ARG_TEXT,
+	  .value = "DIR",
+	  .help = "Show only events at or below this directory of the share.",
+	  .offset = FIELD(below) },
+	HW_SELECT_ARGS(struct tail, select, "End after COUNT events."),
+	{ .name = "snapshot",
+	  .type = HW_ARG_FLAG,
+	  .help = "First show the current tree, as create events.",
+	  .offset = FIELD(snapshot) },
+	{ .name = "after",
+	  .type = HW_ARG_NUMBER,
+	  .value = "SEQ",
+	  .help = "Resume after this event of --epoch. Needs --share if the server has several "
+		  "shares.",
+	  .offset = FIELD(after),
+	  .max = UINT64_MAX - 1 },
+	{ .name = "epoch",
+	  .type = HW_ARG_TEXT,
+	  .value = "HEX",
+	  .help = "The history that --after belongs to.",
+	  .offset = FIELD(epoch) },
+	{ .name = "retry",
+	  .letter = 'r',
+	  .type = HW_ARG_FLAG,
+	  .help = "Connect again when the connection fails, and continue after the last event.",
+	  .offset = FIELD(retry) },
+	{ .name = "timeout",
+	  .letter = 't',
+	  .type = HW_ARG_DURATION,
+	  .value = "TIME",
+	  .help = "How long to wait for the hello of the server (10s); 0 waits forever.",
+	  .offset = FIELD(timeout_ns),
+	  .max = 24 * 3600 * HW_SEC },
+	{ .name = "json",
+	  .letter = 'j',
+	  .type = HW_ARG_FLAG,
+	  .help = "Print JSON lines, whichever format the server sends.",
+	  .offset = FIELD(json) },
+};
+
+const struct hw_command_line tool_tail_line = {
+	.program = "hostwatch tail",
+	.summary = "print the events of a socket sink",
+	.synopsis = "[OPTION]... ADDRESS",
+	.about = "Prints the events that a socket sink of hostwatchd sends, until it is "
+		 "interrupted. "
+		 "ADDRESS is unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT or netlink:GROUP (1 to 32; "
+		 "needs CAP_NET_ADMIN). The format is detected.",
+	.footer = "TIME is a number with a unit (500us, 50ms, 1s, 2m); without a unit it is in "
+		  "seconds.",
+	.args = args,
+	.arg_count = sizeof(args) / sizeof(args[0]),
+	.operand = "ADDRESS",
+	.operands_min = 1,
+	.operands_max = 1,
+	.complete = HW_COMPLETE_ADDRESS,
+};
+
+static int parse_epoch(const char *text, uint64_t *ret)
 {
 	char *end;
 
 	errno = 0;
-	*ret = strtoull(text, &end, base);
-	return errno || end == text || *end || strpbrk(text, "-+ \t") ? -EINVAL : 0;
+	*ret = strtoull(text, &end, 16);
+	return errno || end == text || *end || strpbrk(text, "-+ \tx") ? -EINVAL : 0;
 }
 
-static int parse_timeout(const char *text, uint64_t *ret)
+static void take_below(struct tail *t)
 {
-	static const struct hw_option option = { .key = "timeout",
-						 .type = HW_OPTION_DURATION,
-						 .max = UINT64_MAX / 2 };
-	char why[HW_OPTION_TEXT_MAX];
+	size_t len = t->below ? strlen(t->below) : 0;
 
-	return hw_option_parse(&option, text, ret, why);
-}
-
-static void take_below(struct tail *t, const char *below)
-{
-	size_t len = strlen(below);
-
-	while (len && below[len - 1] == '/')
+	while (len && t->below[len - 1] == '/')
 		len--; /* as shells complete it */
-	t->subscribe.below = below;
+	t->subscribe.below = t->below;
 	t->subscribe.below_len = (uint32_t)len;
 }
 
-static const char *take_option(struct tail *t, int option, bool *after)
-{
-	switch (option) {
-	case 's':
-		t->subscribe.share = optarg;
-		return NULL;
-	case 'j':
-		t->json = true;
-		return NULL;
-	case 'b':
-		take_below(t, optarg);
-		return NULL;
-	case 'n':
-		t->subscribe.snapshot = true;
-		return NULL;
-	case 'a':
-		*after = true;
-		return parse_number(optarg, 10, &t->subscribe.after) < 0
-			       ? "--after needs a sequence number"
-			       : NULL;
-	case 'e':
-		t->subscribe.resume = true;
-		return parse_number(optarg, 16, &t->subscribe.epoch) < 0
-			       ? "--epoch needs up to 16 hexadecimal digits"
-			       : NULL;
-	case 't':
-		return parse_timeout(optarg, &t->timeout_ns) < 0
-			       ? "--timeout needs a duration (like 50ms, 1s or 2m)"
-			       : NULL;
-	default:
-		return "bad option";
-	}
-}
-
-static const char *check_options(struct tail *t, bool after, int argc, char **argv)
+/* -1, or an exit status. */
+static int check_address(struct tail *t, const char *text)
 {
 	const char *error = NULL;
+	char quoted[300];
 
-	if (optind + 1 != argc)
-		return "give one address";
-	if (hw_address_arg(argv[optind], &t->address, &error) < 0)
-		return error;
-	if (t->address.transport == HW_TRANSPORT_FD)
-		return "fd: is for servers";
-	if (after != t->subscribe.resume)
-		return "--after and --epoch go together";
-	if (t->subscribe.share && strlen(t->subscribe.share) > 255)
-		return "no share has such a long name";
-	if (t->address.transport == HW_TRANSPORT_NETLINK &&
-	    (t->subscribe.snapshot || t->subscribe.resume))
-		return "a netlink group has neither snapshots nor resume";
-	return hw_subscribe_check(&t->subscribe, &error) < 0 ? error : NULL;
-}
-
-/* -1, or the exit status. */
-static int parse_command(struct tail *t, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "share", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "below", required_argument, NULL, 'b' },
-		{ "snapshot", no_argument, NULL, 'n' },
-		{ "after", required_argument, NULL, 'a' },
-		{ "epoch", required_argument, NULL, 'e' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	const char *error = NULL;
-	bool after = false;
-	int option;
-
-	while (!error && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return 0;
-		}
-		error = take_option(t, option, &after);
+	if (hw_address_arg(text, &t->address, &error) == 0 &&
+	    t->address.transport == HW_TRANSPORT_FD)
+		error = "fd: is for servers";
+	if (!error && t->address.transport == HW_TRANSPORT_NETLINK) {
+		if (t->snapshot || t->subscribe.resume)
+			error = "a netlink group has neither snapshots nor resume";
+		else if (t->retry)
+			error = "a netlink group has no connection that could fail";
 	}
 	if (!error)
-		error = check_options(t, after, argc, argv);
-	return error ? usage(error) : -1;
+		return -1;
+	return hw_args_mistake(&tool_tail_line, "%s: %s",
+			       hw_quote(quoted, sizeof(quoted), text, strlen(text)), error);
 }
 
-/* ---- the connection ---- */
-
-static int join_group(unsigned group)
+static int check_options(struct tail *t)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1u << (group - 1) };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK);
-	int size = 8 << 20;
+	struct hw_subscribe *s = &t->subscribe;
+	const char *error = NULL;
 
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		int error = errno;
-
-		(void)close(fd); /* nothing was read from it */
-		return -error;
-	}
-	/* Bursts wait here; without the privilege as much as is allowed. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	return fd;
+	s->share = t->share;
+	s->snapshot = t->snapshot;
+	s->resume = t->epoch != NULL;
+	take_below(t);
+	if (t->epoch && parse_epoch(t->epoch, &s->epoch) < 0)
+		return hw_args_mistake(&tool_tail_line,
+				       "--epoch needs up to 16 hexadecimal digits");
+	if (!t->epoch != (t->after == UINT64_MAX))
+		return hw_args_mistake(&tool_tail_line, "--after and --epoch go together");
+	s->after = t->epoch ? t->after : 0;
+	if (s->share && strlen(s->share) > TAIL_NAME_MAX)
+		return hw_args_mistake(&tool_tail_line, "--share: no share has such a long name");
+	if (hw_subscribe_check(s, &error) < 0)
+		return hw_args_mistake(&tool_tail_line, "%s", error);
+	return hw_select_prepare(&t->select, &tool_tail_line);
 }
 
-static int connect_stream(const struct hw_address *address)
+/* ---- life ---- */
+
+/* Whether another connection may succeed. What is wrong with the first one is the command line's
+ * fault, or that of its address, unless nobody is there. */
+static bool may_retry(const struct tail *t, int error)
 {
-	int fd = socket(address->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, &address->to.any, address->len) == 0)
-		return fd;
-	error = errno;
-	(void)close(fd); /* it was never connected */
-	return -error;
+	if (!t->retry || error == -EPIPE || error == -ENOMEM || hw_standard_caught())
+		return false;
+	return t->connections > 1 || (error != TAIL_REFUSED && error != -EPROTO &&
+				      error != -EBADMSG && error != -EMSGSIZE);
 }
 
-static const char *explain(const struct hw_address *address, int error)
+/* Until then, or until a signal. */
+static void rest(int milliseconds)
 {
-	if (address->transport == HW_TRANSPORT_NETLINK && error == EPERM)
-		return "joining a netlink group needs CAP_NET_ADMIN";
-	if (address->transport == HW_TRANSPORT_VSOCK && error == EAFNOSUPPORT)
-		return "this kernel does not support vsock";
-	return strerror(error);
+	struct pollfd fd = { .fd = hw_standard_caught_fd(), .events = POLLIN };
+
+	(void)poll(&fd, 1, milliseconds); /* EINTR: a signal was caught */
 }
 
-static int open_connection(struct tail *t)
+static int connect_and_follow(struct tail *t, bool quiet)
 {
-	bool group = t->address.transport == HW_TRANSPORT_NETLINK;
+	int r = hw_tail_open(t, quiet);
+	bool connected = r == 0;
 
-	t->fd = group ? join_group(t->address.group) : connect_stream(&t->address);
-	if (t->fd >= 0)
-		return 0;
-	fprintf(stderr, "hostwatch tail: %s: %s\n", t->address.text, explain(&t->address, -t->fd));
-	return t->fd;
+	if (r == 0)
+		r = hw_tail_follow(t);
+	if (connected && r < 0 && r != -EPIPE && r != TAIL_CLOSED && r != TAIL_REFUSED &&
+	    r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE)
+		(void)hw_args_failure(&tool_tail_line, "%s: %s", t->address.text, strerror(-r));
+	hw_tail_close(t);
+	return r;
 }
 
-/* ---- reading ---- */
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stopped = 1;
-}
-
-/* The kernel dropped datagrams, of any share. */
-static int tell_overrun(struct tail *t)
-{
-	struct hw_event event = { .struct_size = sizeof(event), .kind = HW_RESCAN, .path = "" };
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	event.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	return hw_tail_show(t, t->subscribe.share ? t->subscribe.share : "", &event);
-}
-
-/* 1: read something; 0: nothing is there; -errno: it is over. */
-static int read_group(struct tail *t)
-{
-	ssize_t n = recv(t->fd, t->in.data, t->in.size, MSG_DONTWAIT | MSG_TRUNC);
-
-	if (n < 0 && errno == ENOBUFS)
-		return tell_overrun(t) < 0 ? -EPIPE : 1;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if ((size_t)n > t->in.size)
-		return 1; /* from somebody else: no message of ours is that long */
-	/* Anybody may send to a group: only an output that fails ends it. */
-	return hw_tail_read_datagram(t, t->in.data, (size_t)n) == -EPIPE ? -EPIPE : 1;
-}
-
-static int read_stream(struct tail *t)
-{
-	ssize_t n;
-	int r = hw_buf_reserve(&t->in, 1);
-
-	if (r == 0 && t->in.size - t->in.len < READ_BYTES)
-		r = hw_buf_reserve(&t->in, t->in.limit - t->in.len < READ_BYTES
-						   ? t->in.limit - t->in.len
-						   : READ_BYTES);
-	if (r < 0)
-		return r;
-	n = recv(t->fd, t->in.data + t->in.len, t->in.size - t->in.len, MSG_DONTWAIT);
-	if (n < 0 && errno != ECONNRESET)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (n <= 0) {
-		fprintf(stderr, "hostwatch tail: %s: the server closed the connection\n",
-			t->address.text);
-		return -EREMOTEIO;
-	}
-	t->in.len += (size_t)n;
-	r = hw_tail_read(t);
-	return r < 0 ? r : 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
-}
-
-/* Waits for input, for `deadline_ns` only while hello has not come. Signals come only meanwhile. */
-static int await_input(struct tail *t, bool more, uint64_t deadline_ns, const sigset_t *waiting)
-{
-	struct pollfd poll_fd = { .fd = t->fd, .events = POLLIN };
-	struct timespec wait = { 0, 0 };
-	bool limited = t->timeout_ns && !t->greeted && t->address.transport != HW_TRANSPORT_NETLINK;
-	uint64_t now = limited ? now_ns() : 0;
-
-	if (limited && !more && now >= deadline_ns)
-		return hw_tail_complain_silence(t);
-	if (limited && !more) {
-		wait.tv_sec = (time_t)((deadline_ns - now) / HW_SEC);
-		wait.tv_nsec = (long)((deadline_ns - now) % HW_SEC);
-	}
-	/* Also while there is more to read, for the signals. EINTR: stopped is set */
-	(void)ppoll(&poll_fd, 1, more || limited ? &wait : NULL, waiting);
-	return 0;
-}
-
-/* Until a signal (0) or the end (-errno). Output is flushed whenever there is nothing more to read.
- */
-static int read_all(struct tail *t, const sigset_t *waiting)
-{
-	uint64_t deadline_ns = now_ns() + t->timeout_ns;
-	bool group = t->address.transport == HW_TRANSPORT_NETLINK;
-
-	while (!stopped) {
-		int r = group ? read_group(t) : read_stream(t);
-
-		if (r < 0)
-			return r;
-		if (r == 0 && fflush(stdout) != 0)
-			return hw_tail_check_output();
-		r = await_input(t, r > 0, deadline_ns, waiting);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Signals come only while ppoll() waits, so that none is missed between the check and the wait. */
-static void catch_signals(sigset_t *ret_waiting)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	sigset_t blocked;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	(void)sigaction(SIGINT, &action, NULL); /* valid arguments cannot fail */
-	(void)sigaction(SIGTERM, &action, NULL);
-	(void)sigprocmask(SIG_BLOCK, &blocked, ret_waiting);
-	sigdelset(ret_waiting, SIGINT);
-	sigdelset(ret_waiting, SIGTERM);
-}
-
+/* One connection after the other. The reason of a failure is printed once. */
 static int run(struct tail *t)
 {
-	sigset_t waiting;
+	int delay = RETRY_MIN_MS, r, last = 0;
+
+	for (;;) {
+		unsigned before = t->connections;
+
+		r = connect_and_follow(t, last < 0);
+		if (r == 0 || !may_retry(t, r))
+			break;
+		if (t->connections != before) {
+			delay = RETRY_MIN_MS;
+			last = 0;
+		}
+		if (last == 0)
+			(void)hw_args_failure(&tool_tail_line, "%s: connecting again",
+					      t->address.text);
+		last = r;
+		if (hw_standard_flush() < 0)
+			return -EPIPE;
+		rest(delay);
+		delay = 2 * delay < RETRY_MAX_MS ? 2 * delay : RETRY_MAX_MS;
+		if (hw_standard_caught())
+			return 0;
+	}
+	return hw_standard_caught() ? 0 : r;
+}
+
+static int prepare(struct tail *t)
+{
 	int r = hw_nl_writer_create(&t->writer);
 
 	t->in = HW_BUF_GROWING(TAIL_INPUT_MAX);
 	t->line = HW_BUF_GROWING(TAIL_INPUT_MAX);
 	t->colour = hw_print_in_colour(stdout);
 	t->several = !t->subscribe.share;
-	if (t->address.transport == HW_TRANSPORT_NETLINK)
-		t->format = TAIL_NETLINK;
+	/* Buffered output is faster, and otherwise the same. */
+	(void)setvbuf(stdout, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, OUTPUT_BYTES);
 	if (r == 0)
 		r = hw_buf_reserve(&t->in, HW_NL_MESSAGE_MAX);
-	if (r < 0) {
-		fprintf(stderr, "hostwatch tail: %s\n", strerror(-r));
-		return r;
-	}
-	r = open_connection(t);
+	if (r == 0)
+		r = hw_standard_catch();
 	if (r < 0)
-		return r;
-	catch_signals(&waiting);
-	r = read_all(t, &waiting);
-	if (r < 0 && r != -EPIPE && r != -EREMOTEIO && r != -EPROTO && r != -EBADMSG &&
-	    r != -EMSGSIZE)
-		fprintf(stderr, "hostwatch tail: %s: %s\n", t->address.text, strerror(-r));
+		(void)hw_args_failure(&tool_tail_line, "%s", strerror(-r));
 	return r;
+}
+
+static void end(struct tail *t)
+{
+	hw_tail_close(t);
+	hw_nl_writer_destroy(t->writer);
+	hw_buf_free(&t->in);
+	hw_buf_free(&t->line);
+	hw_select_free(&t->select);
+	free(t->shares);
 }
 
 int tool_tail(int argc, char **argv)
 {
-	struct tail t = { .fd = -1, .timeout_ns = TAIL_TIMEOUT_NS };
-	int r = parse_command(&t, argc, argv);
+	struct tail t = { .fd = -1, .timeout_ns = TIMEOUT_NS, .after = UINT64_MAX };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_tail_line, argc, argv, &t, &operands), r;
 
-	if (r >= 0)
-		return r;
-	if (!isatty(STDOUT_FILENO))
-		(void)setvbuf(stdout, NULL, _IOFBF, READ_BYTES); /* slower, otherwise the same */
-	else
-		(void)setvbuf(stdout, NULL, _IOLBF, READ_BYTES);
-	r = run(&t);
-	if (t.fd >= 0)
-		(void)close(t.fd); /* the server notices */
-	hw_nl_writer_destroy(t.writer);
-	hw_buf_free(&t.in);
-	hw_buf_free(&t.line);
-	return r < 0 || (fflush(stdout) != 0 && hw_tail_check_output() < 0) ? HW_EXIT_FAILURE
-									    : EXIT_SUCCESS;
+	if (status < 0)
+		status = check_options(&t);
+	if (status < 0)
+		status = check_address(&t, operands.items[0]);
+	if (status < 0) {
+		r = prepare(&t);
+		if (r == 0)
+			r = run(&t);
+		/* Output that failed is reported at the end of main(). */
+		status = r < 0 && r != -EPIPE ? HW_EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	end(&t);
+	return status;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log.h"
 #include "print.h"
+#include "standard.h"
 #include "tail.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static int complain(int error, const char *text)
 {
@@ -23,22 +24,22 @@ static int complain_error(const char *text)
 
 	fprintf(stderr, "hostwatch tail: the server says: %s\n",
 		hw_quote(quoted, sizeof(quoted), text, strlen(text)));
-	return -EREMOTEIO;
+	return TAIL_REFUSED;
 }
 
 /* ---- output ---- */
 
 int hw_tail_check_output(void)
 {
-	int error = errno;
-
 	if (!ferror(stdout))
 		return 0;
-	if (error != EPIPE)
-		fprintf(stderr, "hostwatch tail: standard output: %s\n", strerror(error));
-	__fpurge(stdout);
-	clearerr(stdout);
+	(void)hw_standard_flush(); /* for the reason, which main() prints */
 	return -EPIPE;
+}
+
+bool hw_tail_is_done(const struct tail *t)
+{
+	return t->select.count && t->shown >= t->select.count;
 }
 
 static int write_line(struct tail *t, int r)
@@ -49,8 +50,11 @@ static int write_line(struct tail *t, int r)
 	return hw_tail_check_output();
 }
 
-int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event)
+static int show_one(struct tail *t, const char *share, const struct hw_event *event)
 {
+	if (!hw_select_wants(&t->select, event->kind) || hw_tail_is_done(t))
+		return 0;
+	t->shown++;
 	if (!t->json) {
 		hw_print_event(stdout, event, t->several ? share : NULL, t->colour);
 		return hw_tail_check_output();
@@ -59,23 +63,54 @@ int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event
 	return write_line(t, hw_json_put_event(&t->line, share, event));
 }
 
+int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event)
+{
+	struct hw_event shown[HW_SELECT_MAX];
+	int count = hw_select_apply(&t->select, event, shown), r = 0;
+
+	for (int i = 0; i < count && r == 0; i++)
+		r = show_one(t, share, &shown[i]);
+	return r;
+}
+
+int hw_tail_show_rescan(struct tail *t, const char *share, uint64_t seq)
+{
+	const struct hw_subscribe *s = &t->subscribe;
+	struct hw_event event = {
+		.struct_size = sizeof(event),
+		.kind = HW_RESCAN,
+		.seq = seq,
+		.path = s->below ? s->below : "",
+		.path_len = s->below_len,
+	};
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	event.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return hw_tail_show(t, share, &event);
+}
+
 static int show_snapshot_end(struct tail *t, const char *share, uint64_t seq)
 {
+	hw_tail_note(t, share, seq, true);
 	t->line.len = 0;
 	return t->json ? write_line(t, hw_json_put_snapshot_end(&t->line, share, seq)) : 0;
 }
 
 /* ---- the answer to hello ---- */
 
-static int send_request(struct tail *t)
+static int send_request(struct tail *t, const struct hw_share_info *shares, size_t count)
 {
+	struct hw_subscribe request;
 	struct hw_buf *buf = &t->line;
-	int r;
+	int r = hw_tail_begin(t, shares, count, &request);
 
+	if (r < 0)
+		return r;
 	t->greeted = true;
 	buf->len = 0;
-	r = t->format == TAIL_JSON ? hw_json_put_subscribe(buf, &t->subscribe)
-				   : hw_nl_put_subscribe(t->writer, buf, &t->subscribe);
+	r = t->format == TAIL_JSON ? hw_json_put_subscribe(buf, &request)
+				   : hw_nl_put_subscribe(t->writer, buf, &request);
 	/* A request is shorter than any socket's buffer. A server that is gone is noticed when its
 	 * last words are read. */
 	if (r == 0 && send(t->fd, buf->data, buf->len, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
@@ -86,37 +121,50 @@ static int send_request(struct tail *t)
 
 /* ---- netlink format ---- */
 
-static int show_hello(struct tail *t, const struct hw_nl_message *hello)
+static int answer_hello(struct tail *t, const struct hw_nl_message *hello,
+			const struct hw_share_info *infos, uint32_t count)
+{
+	int r = 0;
+
+	t->several = count > 1 && !t->subscribe.share;
+	if (t->json) {
+		t->line.len = 0;
+		r = write_line(t, hw_json_put_hello(&t->line, hello->version, infos, count));
+	}
+	if (r == 0 && t->address.transport != HW_TRANSPORT_NETLINK)
+		r = send_request(t, infos, count);
+	return r;
+}
+
+static int take_hello(struct tail *t, const struct hw_nl_message *hello)
 {
 	struct hw_share_info info, *infos = NULL;
 	uint32_t count = 0, pos = 0;
 	int r;
 
+	if (hello->protocol != HW_PROTOCOL_VERSION)
+		return complain(-EPROTO, "the server speaks another version of the protocol");
 	while (hw_nl_next_share(hello, &pos, &info) > 0)
 		count++;
-	t->several = count > 1 && !t->subscribe.share;
 	infos = calloc(count ? count : 1, sizeof(*infos));
 	if (!infos)
 		return -ENOMEM;
 	pos = 0;
 	for (uint32_t i = 0; i < count; i++)
 		(void)hw_nl_next_share(hello, &pos, &infos[i]); /* counted above */
-	t->line.len = 0;
-	r = hw_json_put_hello(&t->line, hello->version, infos, count);
+	r = answer_hello(t, hello, infos, count);
 	free(infos);
-	return t->json ? write_line(t, r) : 0;
+	return r;
 }
 
-static int take_hello(struct tail *t, const struct hw_nl_message *hello)
+/* After the last one of its share. */
+static int show_next(struct tail *t, const char *share, const struct hw_event *event)
 {
-	int r;
+	int r = hw_tail_show(t, share, event);
 
-	if (hello->protocol != HW_PROTOCOL_VERSION)
-		return complain(-EPROTO, "the server speaks another version of the protocol");
-	r = show_hello(t, hello);
-	if (r < 0)
-		return r;
-	return t->address.transport == HW_TRANSPORT_NETLINK ? 0 : send_request(t);
+	if (r == 0)
+		hw_tail_note(t, share, event->seq, false);
+	return r;
 }
 
 /* Groups carry everything: what a server would leave out is left out here. */
@@ -127,7 +175,7 @@ static int take_event(struct tail *t, const struct hw_nl_message *m)
 	int count, r = 0;
 
 	if (t->address.transport != HW_TRANSPORT_NETLINK)
-		return hw_tail_show(t, m->share, &m->event);
+		return show_next(t, m->share, &m->event);
 	if (s->share && strcmp(s->share, m->share) != 0)
 		return 0;
 	count = hw_event_below(&m->event, s->below ? s->below : "", s->below_len, seen);
@@ -197,35 +245,35 @@ int hw_tail_read_datagram(struct tail *t, const void *data, size_t len)
 
 /* ---- JSON lines ---- */
 
-/* Whether a hello lists more than one share. A quotation mark within a string is escaped, so that
- * the pattern stands for nothing else. */
-static bool lists_several(const char *line, size_t len)
+static int print_hello(struct tail *t, const char *line, size_t len)
 {
-	static const char share[] = "{\"name\":";
-	const char *end = line + len, *first = memmem(line, len, share, sizeof(share) - 1);
+	int r;
 
-	if (!first)
-		return false;
-	first += sizeof(share) - 1;
-	return memmem(first, (size_t)(end - first), share, sizeof(share) - 1) != NULL;
+	if (!t->json)
+		return 0;
+	t->line.len = 0;
+	r = hw_buf_append(&t->line, line, len);
+	if (r == 0)
+		r = hw_buf_append(&t->line, "\n", 1);
+	return write_line(t, r);
 }
 
 static int take_json_hello(struct tail *t, char *line, size_t len)
 {
-	if (t->greeted)
-		return 0;
-	t->several = !t->subscribe.share && lists_several(line, len);
-	t->line.len = 0;
-	if (t->json) {
-		int r = hw_buf_append(&t->line, line, len);
+	struct hw_share_info *infos;
+	size_t count;
+	int r = print_hello(t, line, len);
 
-		if (r == 0)
-			r = hw_buf_append(&t->line, "\n", 1);
-		r = write_line(t, r);
-		if (r < 0)
-			return r;
-	}
-	return send_request(t);
+	if (r < 0)
+		return r;
+	infos = calloc(TAIL_SHARES_MAX, sizeof(*infos));
+	if (!infos)
+		return -ENOMEM;
+	count = hw_tail_parse_shares(line, len, infos, TAIL_SHARES_MAX);
+	t->several = count > 1 && !t->subscribe.share;
+	r = send_request(t, infos, count);
+	free(infos);
+	return r;
 }
 
 static int take_line(struct tail *t, char *line, size_t len)
@@ -238,9 +286,9 @@ static int take_line(struct tail *t, char *line, size_t len)
 				  : hw_tail_complain_stranger(t, line, len);
 	switch (m.what) {
 	case HW_JSON_HELLO:
-		return take_json_hello(t, line, len);
+		return t->greeted ? 0 : take_json_hello(t, line, len);
 	case HW_JSON_EVENT:
-		return hw_tail_show(t, m.share, &m.event);
+		return show_next(t, m.share, &m.event);
 	case HW_JSON_SNAPSHOT_END:
 		return show_snapshot_end(t, m.share, m.seq);
 	case HW_JSON_ERROR:

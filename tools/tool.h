@@ -18,6 +18,7 @@ extern const struct hw_command_line tool_reload_line;
 extern const struct hw_command_line tool_status_line;
 extern const struct hw_command_line tool_switch_line;
 extern const struct hw_command_line tool_sync_line;
+extern const struct hw_command_line tool_tail_line;
 extern const struct hw_command_line tool_watch_line;
 
 /* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */

@@ -10,7 +10,7 @@ mkdir -p "${TMPDIR:-/tmp}"
 programs() {
 	echo "$B/hostwatchd"
 	echo "$B/hostwatch-guest"
-	"$B/hostwatch" --help | sed -n "s|^  \([a-z][a-z-]*\)  *[A-Za-z].*|$B/hostwatch \1|p" | grep -v ' tail$' # not yet
+	"$B/hostwatch" --help | sed -n "s|^  \([a-z][a-z-]*\)  *[A-Za-z].*|$B/hostwatch \1|p"
 }
 
 # Runs a program: $status, $text (both outputs).

@@ -36,6 +36,10 @@ test_watch() {
 	stage
 	as_nobody stage/tests/integration/watch.sh
 }
+test_tail() {
+	stage
+	as_nobody stage/tests/integration/tail.sh
+}
 test_watch_command() {
 	stage
 	as_nobody stage/tests/integration/watch_command.sh

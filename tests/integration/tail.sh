@@ -1,0 +1,267 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# hostwatch tail: filters, and connections that fail.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# configure MODE SHARE...: a daemon with these shares, each a directory, and a socket sink.
+configure() {
+	local share
+	{
+		printf '[hostwatch]\ncontrol = %s/control\n' "$PWD"
+		for share in "${@:2}"; do
+			mkdir -p "$share"
+			printf '[share %s]\npath = %s/%s\n' "$share" "$PWD" "$share"
+		done
+		printf '[sink s]\nplugin = socket\nlisten = unix:%s/s\nmode = %s\nformat = %s\n' "$PWD" "$1" "${format:-json}"
+	} >conf
+}
+begin_daemon() {
+	local end=$((SECONDS + DEADLINE))
+	: >log
+	"$B/hostwatchd" -c conf 2>log &
+	daemon=$!
+	started+=("$daemon")
+	until grep -q 'ready: ' log; do
+		kill -0 "$daemon" || fail "$(cat log)"
+		[ $SECONDS -lt $end ] || fail "it is never ready"
+	done
+}
+end_daemon() {
+	kill "$daemon"
+	wait "$daemon" || fail "$(cat log)"
+}
+
+# Waits until err has a line with this text, $2 times.
+says() {
+	local end=$((SECONDS + DEADLINE))
+	until [ "$(grep -c -- "$1" err 2>/dev/null)" -ge "${2:-1}" ]; do
+		[ $SECONDS -lt $end ] || fail "it never says: $1: $(cat err)"
+	done
+}
+
+# Starts tail and waits until it has subscribed. --json, to see hello.
+begin_tail() {
+	start "$B/hostwatch" tail --json "$@" "unix:$PWD/s"
+	next "$out"
+	contains "$line" '"hello"'
+}
+event() {
+	next "$out"
+	equal "$1" "$(stripped <<<"$line")"
+}
+
+test_events_are_chosen_by_kind() {
+	configure 0600 a
+	begin_daemon
+	begin_tail -E delete,move
+	mkdir a/d
+	mv a/d a/e
+	event '{"seq":2,"share":"a","event":"move","type":"dir","from":"d","to":"e"}'
+	rmdir a/e
+	event '{"seq":3,"share":"a","event":"delete","type":"dir","path":"e"}'
+	finish "$pid"
+}
+
+filters() {
+	configure 0600 a
+	begin_daemon
+	printf '*.o\n/gen/\n' >patterns
+	begin_tail --exclude-from patterns -x '!kept.o'
+	mkdir a/gen a/gen/d a/x.o
+	mkdir a/kept.o
+	event '{"seq":4,"share":"a","event":"create","type":"dir","path":"kept.o"}'
+	mv a/gen/d a/d
+	event '{"seq":5,"share":"a","event":"move","type":"dir","to":"d"}'
+	# Nobody has reported what is in it.
+	event '{"seq":5,"share":"a","event":"rescan","path":"d"}'
+	mv a/d a/gen/e
+	event '{"seq":6,"share":"a","event":"move","type":"dir","from":"d"}'
+	mv a/gen/e a/gen/f
+	mkdir a/end
+	event '{"seq":8,"share":"a","event":"create","type":"dir","path":"end"}'
+	finish "$pid"
+	end_daemon
+}
+test_excluded_names_are_left_out() {
+	for format in json netlink; do
+		mkdir $format
+		cd $format
+		filters
+		cd ..
+	done
+}
+
+test_it_ends_after_a_number_of_events() {
+	configure 0600 a
+	begin_daemon
+	begin_tail -n 2 -E create
+	mkdir a/1 a/2 a/3
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"1"}'
+	event '{"seq":2,"share":"a","event":"create","type":"dir","path":"2"}'
+	! IFS= read -r -t $DEADLINE -u "$out" line || fail "a third: $line"
+	wait "$pid"
+}
+
+test_retry_waits_for_a_server() {
+	configure 0600 a
+	start "$B/hostwatch" tail --retry --json "unix:$PWD/s"
+	says 's: No such file or directory'
+	says 's: connecting again'
+	begin_daemon
+	next "$out"
+	contains "$line" '"hello"'
+	mkdir a/d
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"d"}'
+	finish "$pid" INT
+	equal 2 "$(grep -c . err)"
+}
+
+test_an_interrupt_ends_it_while_it_waits() {
+	for signal in INT TERM; do
+		start "$B/hostwatch" tail --retry "unix:$PWD/nobody"
+		says 'connecting again'
+		finish "$pid" $signal
+		rm err
+	done
+}
+
+# The sink starts again when its settings change, the share goes on.
+reconnect() {
+	configure 0600 a
+	begin_daemon
+	begin_tail --retry
+	mkdir a/1
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"1"}'
+	kill -STOP "$pid"
+	configure 0660 a
+	"$B/hostwatch" reload --socket "$PWD/control" >/dev/null
+	mkdir a/2
+	"$B/hostwatch" sync --socket "$PWD/control" a >/dev/null
+	kill -CONT "$pid"
+	says 'the server closed the connection'
+	says 'connected again, continuing after event 1 of a'
+	next "$out"
+	contains "$line" '"hello"'
+	event '{"seq":2,"share":"a","event":"create","type":"dir","path":"2"}'
+	mkdir a/3
+	event '{"seq":3,"share":"a","event":"create","type":"dir","path":"3"}'
+	finish "$pid"
+	end_daemon
+}
+test_retry_continues_after_the_last_event() {
+	for format in json netlink; do
+		mkdir $format
+		cd $format
+		reconnect
+		cd ..
+	done
+}
+
+test_a_new_history_begins_with_a_rescan() {
+	configure 0600 a
+	begin_daemon
+	begin_tail --retry
+	mkdir a/1
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"1"}'
+	for n in 1 2; do
+		end_daemon
+		says 'the server closed the connection' $n
+		mkdir a/during$n
+		begin_daemon
+		next "$out"
+		contains "$line" '"hello"'
+		event '{"seq":0,"share":"a","event":"rescan","path":""}'
+	done
+	mkdir a/2
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"2"}'
+	finish "$pid"
+}
+
+# Several shares cannot be resumed in one connection.
+test_shares_with_missed_events_are_rescanned() {
+	configure 0600 a b
+	begin_daemon
+	begin_tail --retry
+	mkdir a/1
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"1"}'
+	mkdir b/1
+	event '{"seq":1,"share":"b","event":"create","type":"dir","path":"1"}'
+	kill -STOP "$pid"
+	configure 0660 a b
+	"$B/hostwatch" reload --socket "$PWD/control" >/dev/null
+	mkdir b/2
+	"$B/hostwatch" sync --socket "$PWD/control" b >/dev/null
+	kill -CONT "$pid"
+	next "$out"
+	contains "$line" '"hello"'
+	event '{"seq":2,"share":"b","event":"rescan","path":""}'
+	mkdir a/2
+	event '{"seq":2,"share":"a","event":"create","type":"dir","path":"2"}'
+	says 'connected again'
+	finish "$pid"
+}
+
+test_a_snapshot_is_not_repeated() {
+	configure 0600 a
+	mkdir a/old
+	begin_daemon
+	begin_tail --retry --snapshot
+	event '{"seq":0,"share":"a","event":"create","type":"dir","path":"old"}'
+	event '{"snapshot":"end","seq":0,"share":"a"}'
+	configure 0660 a
+	"$B/hostwatch" reload --socket "$PWD/control" >/dev/null
+	says 'connected again'
+	mkdir a/new
+	next "$out"
+	contains "$line" '"hello"'
+	event '{"seq":1,"share":"a","event":"create","type":"dir","path":"new"}'
+	finish "$pid"
+}
+
+test_mistakes_are_not_tried_again() {
+	configure 0600 a
+	begin_daemon
+	status=0
+	text=$(timeout $DEADLINE "$B/hostwatch" tail --retry --share nonesuch "unix:$PWD/s" 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" "no such share"
+	status=0
+	text=$(timeout $DEADLINE "$B/hostwatch" tail --retry "unix:$PWD/control" 2>&1 --timeout 50ms) || status=$?
+	equal 1 $status
+	contains "$text" "this is the control socket of hostwatchd"
+}
+
+test_a_reader_that_leaves_is_no_failure() {
+	configure 0600 a
+	begin_daemon
+	begin_tail --retry
+	exec {out}<&-
+	local end=$((SECONDS + DEADLINE)) n=0
+	while kill -0 "$pid" 2>/dev/null; do
+		mkdir a/$((n++))
+		[ $SECONDS -lt $end ] || fail "it does not end"
+	done
+	wait "$pid"
+}
+
+refuses() {
+	local message=$1 status=0 text
+	shift
+	text=$("$B/hostwatch" tail "$@" 2>&1) || status=$?
+	contains "$text" "hostwatch tail: $message"
+	contains "$text" "Try 'hostwatch tail --help'."
+	equal 2 $status
+}
+test_mistakes_name_the_option() {
+	refuses 'ADDRESS is missing'
+	refuses '"smtp:x": ' smtp:x
+	refuses '--after and --epoch go together' --after 1 unix:/s
+	refuses '--epoch needs up to 16 hexadecimal digits' --epoch 0x1 --after 1 unix:/s
+	refuses '--after: "x" is not a number' --after x --epoch 1 unix:/s
+	refuses '--timeout: "soon" is not a duration' --timeout soon unix:/s
+	refuses '"netlink:1": a netlink group has no connection that could fail' --retry netlink:1
+	refuses '"netlink:1": a netlink group has neither snapshots nor resume' --snapshot netlink:1
+}
+
+run_tests

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "standard.h"
+#include "tail.h"
+#include "tool.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536u
+
+static bool is_group(const struct tail *t)
+{
+	return t->address.transport == HW_TRANSPORT_NETLINK;
+}
+
+/* ---- connecting ---- */
+
+static int join_group(unsigned group)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1u << (group - 1) };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK);
+	int size = 8 << 20;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		int error = errno;
+
+		(void)close(fd); /* nothing was read from it */
+		return -error;
+	}
+	/* Bursts wait here; without the privilege as much as is allowed. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	return fd;
+}
+
+static int connect_stream(const struct hw_address *address)
+{
+	int fd = socket(address->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, &address->to.any, address->len) == 0)
+		return fd;
+	error = errno;
+	(void)close(fd); /* it was never connected */
+	return -error;
+}
+
+static const char *explain(const struct hw_address *address, int error)
+{
+	if (address->transport == HW_TRANSPORT_NETLINK && error == EPERM)
+		return "joining a netlink group needs CAP_NET_ADMIN";
+	if (address->transport == HW_TRANSPORT_VSOCK && error == EAFNOSUPPORT)
+		return "this kernel does not support vsock";
+	return strerror(error);
+}
+
+int hw_tail_open(struct tail *t, bool quiet)
+{
+	t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(&t->address);
+	t->format = is_group(t) ? TAIL_NETLINK : TAIL_UNKNOWN;
+	t->greeted = false;
+	t->in.len = 0;
+	if (t->fd >= 0)
+		return 0;
+	if (!quiet && !hw_standard_caught())
+		(void)hw_args_failure(&tool_tail_line, "%s: %s", t->address.text,
+				      explain(&t->address, -t->fd));
+	return t->fd;
+}
+
+void hw_tail_close(struct tail *t)
+{
+	if (t->fd >= 0)
+		(void)close(t->fd); /* the server notices */
+	t->fd = -1;
+}
+
+/* ---- reading ---- */
+
+/* 1: read something; 0: nothing is there; -errno: it is over. */
+static int read_group(struct tail *t)
+{
+	ssize_t n = recv(t->fd, t->in.data, t->in.size, MSG_DONTWAIT | MSG_TRUNC);
+
+	/* The kernel dropped datagrams, of any share. */
+	if (n < 0 && errno == ENOBUFS)
+		return hw_tail_show_rescan(t, t->subscribe.share ? t->subscribe.share : "", 0) < 0
+			       ? -EPIPE
+			       : 1;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if ((size_t)n > t->in.size)
+		return 1; /* from somebody else: no message of ours is that long */
+	/* Anybody may send to a group: only an output that fails ends it. */
+	return hw_tail_read_datagram(t, t->in.data, (size_t)n) == -EPIPE ? -EPIPE : 1;
+}
+
+static int reserve_input(struct tail *t)
+{
+	size_t left = t->in.limit - t->in.len;
+	int r = hw_buf_reserve(&t->in, 1);
+
+	if (r == 0 && t->in.size - t->in.len < READ_BYTES)
+		r = hw_buf_reserve(&t->in, left < READ_BYTES ? left : READ_BYTES);
+	return r;
+}
+
+static int read_stream(struct tail *t)
+{
+	ssize_t n;
+	int r = reserve_input(t);
+
+	if (r < 0)
+		return r;
+	n = recv(t->fd, t->in.data + t->in.len, t->in.size - t->in.len, MSG_DONTWAIT);
+	if (n < 0 && errno != ECONNRESET)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n <= 0) {
+		(void)hw_args_failure(&tool_tail_line, "%s: the server closed the connection",
+				      t->address.text);
+		return TAIL_CLOSED;
+	}
+	t->in.len += (size_t)n;
+	r = hw_tail_read(t);
+	return r < 0 ? r : 1;
+}
+
+/* ---- waiting ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Waits for input or a signal; until the deadline only while hello has not come. */
+static int await_input(struct tail *t, uint64_t deadline_ns)
+{
+	struct pollfd fds[] = { { .fd = t->fd, .events = POLLIN },
+				{ .fd = hw_standard_caught_fd(), .events = POLLIN } };
+	bool limited = t->timeout_ns && !t->greeted && !is_group(t);
+	struct timespec wait = { 0, 0 };
+	uint64_t now = limited ? now_ns() : 0;
+
+	if (limited && now >= deadline_ns)
+		return hw_tail_complain_silence(t);
+	if (limited) {
+		wait.tv_sec = (time_t)((deadline_ns - now) / HW_SEC);
+		wait.tv_nsec = (long)((deadline_ns - now) % HW_SEC);
+	}
+	(void)ppoll(fds, 2, limited ? &wait : NULL, NULL); /* EINTR: a signal was caught */
+	return 0;
+}
+
+/* Output is flushed whenever there is nothing more to read. */
+int hw_tail_follow(struct tail *t)
+{
+	uint64_t deadline_ns = now_ns() + t->timeout_ns;
+
+	while (!hw_standard_caught() && !hw_tail_is_done(t)) {
+		int r = is_group(t) ? read_group(t) : read_stream(t);
+
+		if (r < 0)
+			return r;
+		if (r > 0)
+			continue;
+		if (hw_standard_flush() < 0)
+			return -EPIPE;
+		r = await_input(t, deadline_ns);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
