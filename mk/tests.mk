@@ -2,13 +2,17 @@
 # `make test`: what tests need is installed, all of it is built, tests/run runs it.
 
 test_programs := $(unit_tests:%=$(B)/tests/%) $(conformance_program) $(differential_program) $(stress_programs) \
-	$(hostile_programs)
+	$(hostile_programs) $(B)/tests/fuse-endless
 demo_plugins := $(patsubst tests/demo/%.c,$(B)/tests/demo/%.so,$(wildcard tests/demo/*.c))
 
 $(B)/obj/tests/demo/%.o: CPPFLAGS_tests := -DHW_DEAF_NAME='"inotify"'
 $(B)/tests/demo/%.so: $(B)/obj/tests/demo/%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -shared -o $@ $^
+
+$(B)/tests/fuse-endless: $(B)/obj/tests/fuse/endless.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
 
 # Everything that a test runs, so that no test waits for a compiler.
 tests-built: all $(test_programs) $(test_plugins) $(demo_plugins) $(kit_program) $(examples:%=$(B)/examples/%.so)

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,6 +82,31 @@ const struct hw_command_line tool_explain_line = {
 	.complete = HW_COMPLETE_DIR,
 };
 
+/* ---- signals ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* One of these ends the counting, and what was counted is printed. While it is printed they end the
+ * program, as hw_standard_catch() says. */
+static void catch_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+
+	(void)sigaction(SIGINT, &action, NULL); /* cannot fail: the signals exist */
+	(void)sigaction(SIGTERM, &action, NULL);
+}
+
+bool hw_explain_interrupted(void)
+{
+	return interrupted;
+}
+
 /* ---- one share ---- */
 
 struct progress {
@@ -108,7 +134,7 @@ static bool step(void *arg, const struct hw_survey *survey)
 			" entries",
 			survey->directories, survey->entries);
 	}
-	return !hw_standard_caught();
+	return !interrupted;
 }
 
 struct hw_explained *hw_explain_add(struct hw_explaining *e, const char *name, const char *path)
@@ -236,14 +262,14 @@ static int run(struct hw_explaining *e, const struct hw_operands *operands)
 	if (!e->settings.config)
 		status = hw_targets_find(&targets, &tool_explain_line, operands->items,
 					 operands->count);
-	if (status < 0 && (hw_standard_catch() < 0 || hw_loop_create(&e->loop) < 0 ||
-			   hw_loader_create(&e->loader) < 0))
+	catch_signals();
+	if (status < 0 && (hw_loop_create(&e->loop) < 0 || hw_loader_create(&e->loader) < 0))
 		status = hw_args_failure(&tool_explain_line, "cannot start");
 	if (status < 0 && e->settings.config)
 		status = hw_explain_config(e, operands->count ? operands->items[0] : NULL);
 	else if (status < 0)
 		status = explain_targets(e, &targets);
-	if (e->count)
+	if (e->count && hw_standard_catch() == 0)
 		print(e);
 	for (size_t i = 0; i < e->count; i++) {
 		hw_survey_free(&e->list[i].survey);

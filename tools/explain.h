@@ -40,6 +40,8 @@ struct hw_explaining {
 struct hw_explained *hw_explain_add(struct hw_explaining *e, const char *name, const char *path);
 /* Surveys explained->share. Returns an exit status; what is wrong was written to stderr. */
 int hw_explain_survey(struct hw_explaining *e, struct hw_explained *explained);
+/* A signal asked to end the counting. */
+bool hw_explain_interrupted(void);
 /* Explains the shares of the configuration, or the one of this name. Returns an exit status. */
 int hw_explain_config(struct hw_explaining *e, const char *name);
 

@@ -4,7 +4,6 @@
 #include "capabilities.h"
 #include "explain.h"
 #include "log.h"
-#include "standard.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -114,7 +113,7 @@ int hw_explain_config(struct hw_explaining *e, const char *name)
 	if (r < 0)
 		return hw_args_failure(&tool_explain_line, "cannot drop capabilities: %s",
 				       strerror(-r));
-	for (size_t i = 0; i < e->config->share_count && !hw_standard_caught(); i++) {
+	for (size_t i = 0; i < e->config->share_count && !hw_explain_interrupted(); i++) {
 		const struct hw_config_share *described = &e->config->shares[i];
 
 		if ((!only || described == only) && explain_share(e, described))

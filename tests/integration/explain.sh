@@ -150,6 +150,20 @@ test_explain_agrees_with_watch_for_a_user_without_rights() {
 	agree "$as_nobody" "$staged" . plain link shut shut/below unsearchable dangling file nonesuch /proc/sys/fs /dev/shm
 }
 
+test_explain_agrees_with_watch_in_a_user_namespace() {
+	unshare -U true 2>/dev/null || skip "user namespaces cannot be made here"
+	make_places
+	agree "unshare -U" "$B/hostwatch" . plain link shut unsearchable dangling file nonesuch /dev/shm
+	agree "unshare -Ur" "$B/hostwatch" . plain link shut unsearchable dangling file nonesuch /dev/shm
+}
+
+# Large ones, of which nothing but the root is in the share.
+test_explain_agrees_with_watch_about_whole_filesystems() {
+	for dir in / /usr /dev /proc /sys /run /tmp; do
+		equal "$(truth "$B/hostwatch" watch -x '/*' "$dir")" "$(answer "$B/hostwatch" explain -x '/*' "$dir")" "$dir"
+	done
+}
+
 mount_places() {
 	mkdir -p share/{tmp,bind,proc,sys,overlay,locked} other/sub upper work
 	mount -t tmpfs none share/tmp
@@ -173,6 +187,54 @@ nested_mounts() {
 	contains "$(cat places)" "polling $PWD/share/proc"
 	! grep share/sys places || fail "an excluded directory is explained"
 	agree "" "$B/hostwatch" share/*
+}
+
+# Serves a FUSE filesystem at "$1", "$2" levels deep or without end.
+mount_fuse() {
+	[ -c /dev/fuse ] || skip "no /dev/fuse"
+	start "$B/tests/fuse-endless" "$@"
+	read -r -t $DEADLINE -u "$out" line || skip "FUSE cannot be mounted: $(cat err)"
+}
+
+fuse_mount() {
+	mkdir -p share/fuse
+	mount_fuse share/fuse 5
+	agree_below "" "$B/hostwatch" share >places
+	contains "$(cat places)" "polling $PWD/share/fuse"
+	agree "" "$B/hostwatch" share share/fuse share/fuse/d/d
+	json=$("$B/hostwatch" explain --json share/fuse)
+	equal "5 9 fuse" "$(jq -r '.shares[0].filesystems[0] | "\(.directories) \(.entries) \(.type)"' <<<"$json")"
+	contains "$("$B/hostwatch" explain share/fuse | xargs)" "inotify no: fuse: "
+	umount share/fuse
+}
+
+test_explain_agrees_with_watch_about_fuse() {
+	in_mounts fuse_mount
+}
+
+# Counting ends with SIGINT; on a terminal it shows how far it is.
+endless_count() {
+	mkdir endless
+	mount_fuse endless
+	: >typescript
+	script -qefc 'echo $$ >pid; exec "$B/hostwatch" explain endless' typescript >/dev/null </dev/null &
+	shell=$!
+	end=$((SECONDS + DEADLINE))
+	until grep -q 'counting: [0-9]* directories, [0-9]* entries' typescript; do
+		[ $SECONDS -lt $end ] || fail "no progress: $(cat typescript)"
+	done
+	kill -INT "$(cat pid)"
+	status=0
+	wait $shell || status=$?
+	equal 0 $status
+	contains "$(cat typescript)" "(fuse): polling"
+	contains "$(cat typescript)" "counted so far: "
+	umount -l endless
+}
+
+test_explain_ends_counting_with_sigint() {
+	command -v script >/dev/null || skip "no script(1)"
+	in_mounts endless_count
 }
 
 test_explain_agrees_with_watch_about_nested_mounts() {

@@ -429,6 +429,43 @@ static const struct hw_plugin without_room = {
 	.forget_dir = forget,
 };
 
+static int fail_to_watch(void *self, hw_token dir, int dirfd)
+{
+	(void)self;
+	(void)dir;
+	(void)dirfd;
+	fail_msg("its probe refused the filesystem");
+	return -ENODEV;
+}
+
+static const struct hw_plugin unasked = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, uint64_t),
+	.name = "refusing",
+	.probe = refuse,
+	.watch_dir = fail_to_watch,
+	.forget_dir = forget,
+};
+
+static void a_refused_directory_goes_to_a_watcher_that_accepts_its_filesystem(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	const struct hw_share_config config = { .name = "test", .path = path };
+	struct side side = { 0 };
+
+	assert_non_null(path);
+	hw_log_set_level(HW_LOG_ERROR);
+	assert_int_equal(hw_model_create(&side.model), 0);
+	assert_int_equal(hw_share_create(loop, &config, &side.share), 0);
+	assert_int_equal(hw_share_add_watcher(side.share, make_refusing(&without_room)), 0);
+	assert_int_equal(hw_share_add_watcher(side.share, make_refusing(&unasked)), 0);
+	assert_int_equal(hw_share_add_watcher(side.share, make_watcher("polling")), 0);
+	assert_int_equal(hw_share_start(side.share), 0);
+	wait_online(&side);
+	assert_true(is_watched_by(&side, "polling"));
+	end(&side);
+	hw_scratch_remove(path);
+}
+
 static void a_switch_that_fails_leaves_the_old_watcher(void **state)
 {
 	char *path = hw_scratch_create(*state);
@@ -799,6 +836,9 @@ int main(int argc, char **argv)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_can_watch_is_told_as_rescan, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_refused_directory_goes_to_a_watcher_that_accepts_its_filesystem, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(a_switch_that_fails_leaves_the_old_watcher, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_switch_to_one_without_room_leaves_the_old_watcher,
