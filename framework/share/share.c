@@ -99,7 +99,13 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
 		return true;
 	stat.attr = e->attr;
+	/* The modify was reported for every name. */
+	bool written = (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
+		       (e->mtime_ns != stat.mtime_ns || e->size != stat.size);
+
 	hw_tree_update(&share->tree, id, &stat);
+	if (written)
+		hw_history_siblings(share, id, &stat, true);
 	return true;
 }
 
