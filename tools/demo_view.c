@@ -67,10 +67,10 @@ static void put_spaces(const struct hw_demo_view *view, size_t count)
 	fprintf(view->to, "%*s", (int)count, "");
 }
 
-/* Nothing follows the last column: lines end without spaces. */
-static void put_gap(const struct hw_demo_view *view, size_t lane, size_t used)
+/* Not after the last column: lines end without spaces. */
+static void put_gap(const struct hw_demo_view *view, size_t used)
 {
-	if (lane + 1 < view->lane_count && used < view->width + GAP)
+	if (used < view->width + GAP)
 		put_spaces(view, view->width + GAP - used);
 }
 
@@ -166,7 +166,8 @@ void hw_demo_view_names(const struct hw_demo_view *view)
 	for (size_t i = 0; i < view->lane_count; i++) {
 		fprintf(view->to, "%s%s%s", style(view, BOLD), view->lanes[i].name,
 			style(view, PLAIN));
-		put_gap(view, i, strlen(view->lanes[i].name));
+		if (i + 1 < view->lane_count)
+			put_gap(view, strlen(view->lanes[i].name));
 	}
 	fputc('\n', view->to);
 }
@@ -242,22 +243,31 @@ static size_t put_cell(const struct hw_demo_view *view, const struct hw_demo_eve
 	return indent + take;
 }
 
+/* Up to the last lane that has something left. */
+static size_t columns_used(const struct hw_demo_view *view, const struct place *places)
+{
+	size_t end = view->lane_count;
+
+	while (end > 0 && places[end - 1].event >= view->lanes[end - 1].count)
+		end--;
+	return end;
+}
+
 static bool put_row(const struct hw_demo_view *view, struct place *places)
 {
-	bool any = false;
+	size_t end = columns_used(view, places);
 
-	for (size_t i = 0; i < view->lane_count; i++)
-		any = any || places[i].event < view->lanes[i].count;
-	if (!any)
+	if (end == 0)
 		return false;
 	put_spaces(view, MARGIN);
-	for (size_t i = 0; i < view->lane_count; i++) {
+	for (size_t i = 0; i < end; i++) {
 		size_t used = 0;
 
 		if (places[i].event < view->lanes[i].count)
 			used = put_cell(view, &view->lanes[i].events[places[i].event], &places[i],
 					view->width);
-		put_gap(view, i, used);
+		if (i + 1 < end)
+			put_gap(view, used);
 	}
 	fputc('\n', view->to);
 	return true;
