@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `make install`, into DESTDIR and prefix; other fragments install what they build.
 
-# install-completions and install-guest-completions use these, if they exist.
+# Used by install-completions and install-guest-completions.
 bashcompletiondir ?= $(prefix)/share/bash-completion/completions
 zshcompletiondir ?= $(prefix)/share/zsh/site-functions
 
@@ -13,7 +13,7 @@ install-programs: $(programs) $(modules)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
 	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
 
-#: make install         install programs, plugins, headers, man pages and units (DESTDIR, prefix); not the guest's agent
+#: make install         install programs, plugins, headers, man pages, completions and units (DESTDIR, prefix); not the guest's agent
 install: install-programs install-sdk install-packaging install-man
 
 # Removes the files that the target $(remove) would install, and directories of our name that are empty then.

@@ -95,6 +95,14 @@ static int help(const struct hw_command_line *line, int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+static int print_tables(const struct hw_command_line *line)
+{
+	hw_args_print_table(line);
+	for (size_t i = 0; i < TOOL_COUNT; i++)
+		hw_args_print_table(tools[i].line);
+	return EXIT_SUCCESS;
+}
+
 static int run(int argc, char **argv)
 {
 	char commands[COMMANDS_MAX];
@@ -105,6 +113,7 @@ static int run(int argc, char **argv)
 		.footer = "COMMAND --help describes a command. See hostwatch(1); the daemon is "
 			  "hostwatchd(8).",
 		.has_version = true,
+		.operand = "COMMAND",
 	};
 	struct hw_operands operands;
 
@@ -114,6 +123,8 @@ static int run(int argc, char **argv)
 			line.synopsis, commands, line.program);
 		return HW_EXIT_USAGE;
 	}
+	if (strcmp(argv[1], HW_ARGS_TABLE) == 0)
+		return print_tables(&line);
 	if (strcmp(argv[1], "help") == 0)
 		return help(&line, argc - 1, argv + 1);
 	if (argv[1][0] != '-')

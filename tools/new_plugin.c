@@ -25,6 +25,7 @@ const struct hw_command_line tool_new_plugin_line = {
 		 "Makefile that builds it outside of hostwatch's source tree, and a README. The "
 		 "plugin works, and passes the conformance kit (hostwatch plugin-check).",
 	.operand = "watcher|sink NAME",
+	.choices = "watcher|sink",
 	.operands_min = 2,
 	.operands_max = 2,
 };

@@ -31,6 +31,7 @@ const struct hw_command_line tool_switch_line = {
 	.operands_min = 2,
 	.operands_max = 2,
 	.complete = HW_COMPLETE_SHARE,
+	.complete_next = HW_COMPLETE_WATCHER,
 };
 
 /* srv: fanotify -> polling, 12 034 entries compared, no difference */

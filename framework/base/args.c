@@ -323,6 +323,10 @@ int hw_args_parse(const struct hw_command_line *line, int argc, char **argv, voi
 	int c, status = -1;
 
 	*ret = (struct hw_operands){ 0 };
+	if (argc == 2 && strcmp(argv[1], HW_ARGS_TABLE) == 0) {
+		hw_args_print_table(line);
+		return 0;
+	}
 	prepare(&parser);
 	opterr = 0;
 	optind = 0; /* begin anew, however often this is called */

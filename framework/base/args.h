@@ -69,6 +69,8 @@ struct hw_command_line {
 				"SHARE WATCHER"; NULL: there are no operands */
 	unsigned operands_min, operands_max; /* operands_max UINT_MAX: any number */
 	enum hw_arg_complete complete; /* the operands */
+	enum hw_arg_complete complete_next; /* those after the first, if they are different */
+	const char *choices; /* words that the first operand may be: "a|b|c"; NULL: any */
 	bool takes_command; /* words after "--" are a command, not operands */
 	bool has_version; /* --version */
 };
@@ -108,6 +110,16 @@ __attribute__((format(printf, 2, 3))) int hw_args_mistake(const struct hw_comman
 /* "hostwatch watch: TEXT" on stderr: an error while the program runs. Returns HW_EXIT_FAILURE. */
 __attribute__((format(printf, 2, 3))) int hw_args_failure(const struct hw_command_line *line,
 							  const char *format, ...);
+
+/*
+ * The table as lines of words separated by tabs, for the completions of shells: "program", its name
+ * and summary; "option" with name, letter, type, how to complete it, name of the value, choices and
+ * help; "operand" with name, how many, how to complete the first and the others, choices; "command"
+ * if a command may follow "--". "-" stands for nothing. hw_args_parse() prints it if the only
+ * argument is HW_ARGS_TABLE.
+ */
+#define HW_ARGS_TABLE "--print-argument-table"
+void hw_args_print_table(const struct hw_command_line *line);
 
 /* The text of --help. */
 void hw_args_print_help(const struct hw_command_line *line);

@@ -24,7 +24,9 @@ test_destdir_gets_everything() {
 	build DESTDIR="$PWD/root" prefix=/usr install
 	for file in bin/hostwatch sbin/hostwatchd lib/libhostwatch-wire.a include/hostwatch/plugin.h \
 		lib/pkgconfig/hostwatch.pc lib/systemd/system/hostwatchd.service \
-		share/doc/hostwatch/examples/hostwatch.conf; do
+		share/doc/hostwatch/examples/hostwatch.conf \
+		share/bash-completion/completions/hostwatch share/bash-completion/completions/hostwatchd \
+		share/zsh/site-functions/_hostwatch share/zsh/site-functions/_hostwatchd; do
 		[ -f "root/usr/$file" ] || fail "no $file"
 	done
 	equal "$(cd "$tree/plugins" && ls)" "$(cd root/usr/lib/hostwatch/plugins && ls | sed 's/\.so$//')"
@@ -56,11 +58,14 @@ test_the_agent_comes_with_its_page() {
 	files="etc/init.d/hostwatch-guest
 usr/lib/systemd/system/hostwatch-guest.service
 usr/sbin/hostwatch-guest
+usr/share/bash-completion/completions/hostwatch-guest
 usr/share/doc/hostwatch-guest/examples/guest.conf"
 	if command -v scdoc >/dev/null; then
 		files="$files
 usr/share/man/man8/hostwatch-guest.8"
 	fi
+	files="$files
+usr/share/zsh/site-functions/_hostwatch-guest"
 	equal "$files" "$(cd root && find . -type f -printf '%P\n' | LC_ALL=C sort)"
 	build DESTDIR="$PWD/root" prefix=/usr sysconfdir=/etc uninstall-guest
 	equal "" "$(find root ! -type d)"
