@@ -50,4 +50,10 @@ check-docs: all $(wire_lib) $(B)/docs/options.tsv $(if $(scdoc),man)
 	docs/commands $(B)
 	mk/prose $(B)
 
+#: make docs/demo.svg   draw a run of the demonstration, the picture in README.md
+docs/demo.svg: docs/demo.awk $(programs) $(modules)
+	COLUMNS=80 $(B)/hostwatch demo /tmp > $(B)/demo.txt
+	awk -v steps="1 5 9 10 14" -f $< $(B)/demo.txt > $(B)/demo.svg
+	@mv $(B)/demo.svg $@
+
 .PHONY: man install-man install-guest-man no-scdoc check-docs

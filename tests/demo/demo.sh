@@ -129,6 +129,24 @@ test_differences_are_seen_on_a_narrow_terminal() {
 	contains "$text" $'    fanotify, polling:\n      create notes.txt'
 }
 
+# The picture in README.md is that of this program; its steps are those that mk/docs.mk names.
+test_the_picture_shows_what_the_program_prints() {
+	[ -e "$tree/docs/demo.svg" ] || skip "docs/demo.svg is not here"
+	steps=$(sed -n 's/.*-v steps="\([0-9 ]*\)".*/\1/p' "$tree/mk/docs.mk")
+	mkdir tmp
+	COLUMNS=80 "$B/hostwatch" demo tmp >text 2>err
+	[[ $(<text) == *"fanotify, inotify and polling reported the same 58 events in 30 steps."* ]] ||
+		skip "not every watcher sees all steps here: $(tail -n 1 text)"
+	# The directory of the picture.
+	sed -i "1,/fanotify/{/fanotify/!d}" text
+	{
+		printf '%s\n%s\n\n' '3 watchers watch "/tmp/hostwatch-demo-XXXXXX/share". After each step, each of' 'them reports what it saw.'
+		cat text
+	} | awk -v steps="$steps" -f "$tree/docs/demo.awk" >picture
+	cmp picture "$tree/docs/demo.svg" || fail "docs/demo.svg is old: make docs/demo.svg"
+	[ "$(sed 's/[^<]//g' picture | tr -d '\n' | wc -c)" = "$(sed 's/[^>]//g' picture | tr -d '\n' | wc -c)" ]
+}
+
 test_it_is_quick_on_a_pipe() {
 	begun=$SECONDS
 	demo
