@@ -56,7 +56,7 @@ synopsis() {
 each_program() {
 	local line words
 	programs >list
-	[ "$(wc -l <list)" -ge 14 ] || fail "programs are missing: $(cat list)"
+	[ "$(wc -l <list)" -ge 16 ] || fail "programs are missing: $(cat list)"
 	while read -r line; do
 		read -ra words <<<"$line"
 		"$@" "${words[@]}"
@@ -294,6 +294,9 @@ ends_while_things_happen() {
 
 followers() {
 	echo "$B/hostwatch watch --watcher polling --interval 20ms $PWD/share"
+	echo "$B/hostwatch tail unix:$PWD/lines"
+	echo "$B/hostwatch tail --retry unix:$PWD/lines"
+	echo "$B/hostwatch status --watch 20ms --socket $PWD/control"
 	echo "$B/hostwatch guest-sim unix:$PWD/guest"
 	echo "$B/hostwatch-guest --print --channel unix:$PWD/guest"
 }
@@ -399,6 +402,30 @@ test_a_signal_ends_what_is_blocked() {
 	head -c 1048576 /dev/zero | dd of=pipe oflag=nonblock bs=4096 status=none 2>/dev/null || : # until it is full
 	blocked_program_gets_a_signal "$B/hostwatch" demo
 	blocked_program_gets_a_signal "$B/hostwatch" plugin-check "$B/plugins/polling.so"
+}
+
+# One that waits for an answer has not done what it was asked to do: it ends by the signal itself.
+test_a_signal_ends_what_waits_for_an_answer() {
+	local command
+	daemon
+	freeze "$daemon"
+	for command in "sync src" "switch src inotify" status reload metrics; do
+		# shellcheck disable=SC2086 # several words
+		start "$B/hostwatch" ${command%% *} --socket "$PWD/control" ${command#"${command%% *}"}
+		end=$((SECONDS + DEADLINE))
+		until readlink "/proc/$pid/fd/"* | grep -q '^socket:' && grep -q '^State:.S' "/proc/$pid/status"; do
+			[ $SECONDS -lt $end ] || fail "it does not wait: $command"
+		done
+		finish "$pid" TERM 143
+	done
+	thaw "$daemon"
+	finish "$daemon"
+	start "$B/hostwatch" tail --retry "unix:$PWD/nonesuch"
+	end=$((SECONDS + DEADLINE))
+	until grep -q nonesuch err; do
+		[ $SECONDS -lt $end ] || fail "it does not wait: $(cat err)"
+	done
+	finish "$pid" TERM 0
 }
 
 test_a_signal_ends_the_daemon_with_0() {
