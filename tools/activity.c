@@ -126,6 +126,11 @@ void hw_activity_begin(struct hw_activity *activity)
 	look_later(activity, DELAY_MIN_NS);
 }
 
+void hw_activity_note_end(struct hw_activity *activity)
+{
+	(void)look(activity);
+}
+
 void hw_activity_end(struct hw_activity *activity)
 {
 	hw_timer_set(activity->timer, 0);

@@ -19,6 +19,9 @@ int hw_activity_init(struct hw_activity *activity, struct hw_loop *loop);
 void hw_activity_free(struct hw_activity *activity);
 /* A process was started. */
 void hw_activity_begin(struct hw_activity *activity);
+/* It has ended: processes that it has left may go on. */
+void hw_activity_note_end(struct hw_activity *activity);
+/* Nothing is asked for now. */
 void hw_activity_end(struct hw_activity *activity);
 
 /* CLOCK_REALTIME in nanoseconds since when they have rested until now; INT64_MAX: they have not. */

@@ -243,6 +243,8 @@ static void end_run(struct runner *runner, int status)
 	bool stopped = runner->state == RUNNER_STOPPING;
 
 	close_events(runner);
+	if (!runner->knows_writers)
+		hw_activity_note_end(&runner->activity);
 	if (runner->state == RUNNER_ENDING) {
 		hw_watch_stop(w, w->status);
 		return;

@@ -93,12 +93,13 @@ test_a_burst_is_one_run() {
 
 run_for_each_change() {
 	run -n 4 -w "$watcher" -i 50ms s -- echo run {}
+	# First: later the command may still run, and a new name may count as its own.
+	mkdir s/d
+	runs_with s/d
 	echo 1 >s/a
 	runs_with s/a
 	rm s/b
 	runs_with s/b
-	mkdir s/d
-	runs_with s/d
 	chmod 600 s/old
 	runs_with s/old
 	ends 0
