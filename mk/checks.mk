@@ -9,8 +9,12 @@ fuzz_programs := $(fuzz_names:%=$(B)/fuzz/%)
 SANITIZE_ALL := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 #: make format-check, cppcheck, shellcheck, structure   check the source code
+# Version 14, that of Debian 12, decides: others differ in details.
 format-check:
-	@clang-format --dry-run -Werror $(checked_files)
+	@case "$$(clang-format --version)" in \
+	*' version 14.'*) clang-format --dry-run -Werror $(checked_files) ;; \
+	*) echo "format-check: left out: clang-format 14 decides, and $$(clang-format --version) is installed" ;; \
+	esac
 format:
 	clang-format -i $(checked_files)
 cppcheck:
