@@ -159,12 +159,11 @@ static int make_plugin(const char *kind, const char *name)
 				       NAME_MAX_BYTES);
 	if (is_taken(name))
 		return hw_args_mistake(&tool_new_plugin_line,
-				       "%s has a meaning in hostwatch already: choose another name",
-				       name);
+				       "%s is reserved by hostwatch: choose another name", name);
 	r = write_all(skeleton, name);
 	if (r < 0)
 		return hw_args_failure(&tool_new_plugin_line,
-				       "the directory %s cannot be made: %s%s", name, strerror(-r),
+				       "cannot create the directory %s: %s%s", name, strerror(-r),
 				       r == -EEXIST ? "; choose another name" : "");
 	printf("%s/%s.c is the %s: `make -C %s check` builds and checks it\n", name, name, kind,
 	       name);

@@ -115,7 +115,7 @@ static int check_address(struct tail *t, const char *text)
 
 	if (hw_address_arg(text, &t->address, &error) == 0 &&
 	    t->address.transport == HW_TRANSPORT_FD)
-		error = "fd: is for servers";
+		error = "fd: addresses are for servers only";
 	if (!error && t->address.transport == HW_TRANSPORT_NETLINK) {
 		if (t->snapshot || t->subscribe.resume)
 			error = "a netlink group has neither snapshots nor resume";
@@ -139,9 +139,9 @@ static int check_options(struct tail *t)
 	take_below(t);
 	if (t->epoch && parse_epoch(t->epoch, &s->epoch) < 0)
 		return hw_args_mistake(&tool_tail_line,
-				       "--epoch needs up to 16 hexadecimal digits");
+				       "--epoch: expected 1 to 16 hexadecimal digits");
 	if (!t->epoch != (t->after == UINT64_MAX))
-		return hw_args_mistake(&tool_tail_line, "--after and --epoch go together");
+		return hw_args_mistake(&tool_tail_line, "--after and --epoch require each other");
 	s->after = t->epoch ? t->after : 0;
 	if (s->share && strlen(s->share) > TAIL_NAME_MAX)
 		return hw_args_mistake(&tool_tail_line, "--share: no share has such a long name");

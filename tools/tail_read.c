@@ -22,7 +22,7 @@ static int complain_error(const char *text)
 {
 	char quoted[1024];
 
-	fprintf(stderr, "hostwatch tail: the server says: %s\n",
+	fprintf(stderr, "hostwatch tail: error from the server: %s\n",
 		hw_quote(quoted, sizeof(quoted), text, strlen(text)));
 	return TAIL_REFUSED;
 }
@@ -143,7 +143,7 @@ static int take_hello(struct tail *t, const struct hw_nl_message *hello)
 	int r;
 
 	if (hello->protocol != HW_PROTOCOL_VERSION)
-		return complain(-EPROTO, "the server speaks another version of the protocol");
+		return complain(-EPROTO, "the server uses another version of the protocol");
 	while (hw_nl_next_share(hello, &pos, &info) > 0)
 		count++;
 	infos = calloc(count ? count : 1, sizeof(*infos));
@@ -208,7 +208,7 @@ static int take_frame(struct tail *t, const void *data, size_t len)
 	if (r == -EOPNOTSUPP)
 		return 0; /* something newer */
 	if (r == -EPROTO)
-		return complain(r, "the server has another byte order");
+		return complain(r, "the server uses another byte order");
 	if (r < 0)
 		return complain(r, "the server sent a malformed message");
 	return take_message(t, &message);
@@ -227,7 +227,7 @@ static ssize_t take_frames(struct tail *t, const char *data, size_t len)
 		r = frame < 0 ? -EPROTO : take_frame(t, data + done, (size_t)frame);
 		if (frame < 0)
 			complain(r, frame == -EPROTO
-					    ? "the server has another byte order"
+					    ? "the server uses another byte order"
 					    : "this is not a hostwatch server: malformed message");
 		if (r < 0)
 			return r;
@@ -330,5 +330,7 @@ int hw_tail_read(struct tail *t)
 	if (done < 0)
 		return (int)done;
 	hw_buf_consume(&t->in, (size_t)done);
-	return t->in.len < t->in.limit ? 0 : complain(-EMSGSIZE, "the server's line is too long");
+	return t->in.len < t->in.limit
+		       ? 0
+		       : complain(-EMSGSIZE, "the server sent a line that is too long");
 }

@@ -87,7 +87,7 @@ test_a_failure_leaves_no_directory() {
 		status=0
 		text=$(as_user ../hostwatch new-plugin watcher clock 2>&1) || status=$?
 		equal 1 $status
-		contains "$text" 'hostwatch new-plugin: the directory clock cannot be made: Permission denied'
+		contains "$text" 'hostwatch new-plugin: cannot create the directory clock: Permission denied'
 	fi
 	# Files of 512 bytes are the limit.
 	status=0
@@ -102,7 +102,7 @@ test_names_with_a_meaning_are_refused() {
 		status=0
 		text=$("$B/hostwatch" new-plugin watcher $name 2>&1) || status=$?
 		equal 2 $status
-		contains "$text" "$name has a meaning in hostwatch already"
+		contains "$text" "$name is reserved by hostwatch"
 	done
 }
 

@@ -256,8 +256,8 @@ refuses() {
 test_mistakes_name_the_option() {
 	refuses 'ADDRESS is missing'
 	refuses '"smtp:x": ' smtp:x
-	refuses '--after and --epoch go together' --after 1 unix:/s
-	refuses '--epoch needs up to 16 hexadecimal digits' --epoch 0x1 --after 1 unix:/s
+	refuses '--after and --epoch require each other' --after 1 unix:/s
+	refuses '--epoch: expected 1 to 16 hexadecimal digits' --epoch 0x1 --after 1 unix:/s
 	refuses '--after: "x" is not a number' --after x --epoch 1 unix:/s
 	refuses '--timeout: "soon" is not a duration' --timeout soon unix:/s
 	refuses '"netlink:1": a netlink group has no connection that could fail' --retry netlink:1

@@ -161,7 +161,7 @@ static void what_the_server_refuses_is_shown(void **state)
 			   (const char *const[]){ "listen=unix:%s/s",
 						  json ? "format=json" : "format=netlink", NULL });
 		run = TAIL(f, "--share", "nope", "ADDRESS");
-		expect_line(run.out, "the server says: \"no such share; this sink sends a\"");
+		expect_line(run.out, "error from the server: \"no such share; this sink sends a\"");
 		assert_int_equal(finish(&run), 1);
 		stop_sink(f);
 	}
