@@ -12,11 +12,13 @@ int hw_address_arg(const char *text, struct hw_address *ret, const char **ret_er
 
 	if (hw_address_expand(text, len, NULL, NULL, 0) == 0)
 		return hw_address_parse(text, len, ret, ret_error);
-	*ret_error = "a relative path needs XDG_RUNTIME_DIR, which is not set";
-	if (hw_default_runtime_dir(dir) < 0)
+	if (hw_default_runtime_dir(dir) < 0) {
+		*ret_error = "a relative path needs XDG_RUNTIME_DIR, which is not set";
 		return -EINVAL;
-	*ret_error = "unix: the path is longer than 107 bytes";
-	if (hw_address_expand(text, len, dir, expanded, sizeof(expanded)) < 0)
+	}
+	if (hw_address_expand(text, len, dir, expanded, sizeof(expanded)) < 0) {
+		*ret_error = "unix: the path is longer than 107 bytes";
 		return -EINVAL;
+	}
 	return hw_address_parse(expanded, strlen(expanded), ret, ret_error);
 }
