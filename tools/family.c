@@ -7,18 +7,13 @@
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define QUEUE_BYTES (8 << 20)
 #define MESSAGE_BYTES 1024u
 #define ALIVE 1u
 #define ENDED 2u
-
-struct request {
-	struct nlmsghdr header;
-	struct cn_msg message;
-	enum proc_cn_mcast_op op;
-} __attribute__((packed));
 
 /* ---- members ---- */
 
@@ -75,13 +70,19 @@ static void take_event(struct hw_family *family, const struct proc_event *event)
 
 static int send_request(int fd, enum proc_cn_mcast_op op)
 {
-	struct request request = {
-		.header = { .nlmsg_len = sizeof(request), .nlmsg_type = NLMSG_DONE },
-		.message = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) },
-		.op = op,
+	struct cn_msg message = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) };
+	struct nlmsghdr header = {
+		.nlmsg_len = NLMSG_LENGTH(sizeof(message) + sizeof(op)),
+		.nlmsg_type = NLMSG_DONE,
+	};
+	/* One datagram: the operation lies where the message's flexible array begins. */
+	const struct iovec parts[] = {
+		{ &header, sizeof(header) },
+		{ &message, sizeof(message) },
+		{ &op, sizeof(op) },
 	};
 
-	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+	return writev(fd, parts, 3) < 0 ? -errno : 0;
 }
 
 /* The event in a message of the kernel. False: it is something else. */

@@ -10,7 +10,9 @@
 
 #define BUFFER_BYTES (64u * 1024)
 #define HANDLE_BYTES 128u /* MAX_HANDLE_SZ */
+#ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID 0x200 /* since Linux 6.5: a handle that need not be opened */
+#endif
 #define EVENTS                                                                                     \
 	(FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_MODIFY | FAN_ATTRIB |       \
 	 FAN_CLOSE_WRITE | FAN_ONDIR)
