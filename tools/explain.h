@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What hostwatch explain found, and its two ways of writing it. */
+/* The results of hostwatch explain, and the two forms in which it prints them. */
 #ifndef HW_TOOL_EXPLAIN_H
 #define HW_TOOL_EXPLAIN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What hostwatch explain writes for programs; hostwatch(1) describes the keys. */
+/* The output of hostwatch explain for programs; hostwatch(1) describes the keys. */
 #include "explain.h"
 #include "json_out.h"
 

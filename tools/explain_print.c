@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What hostwatch explain writes for people. */
+/* The output of hostwatch explain for people. */
 #include "clean.h"
 #include "explain.h"
 #include "log.h"
@@ -163,7 +163,7 @@ static void add_use(char *text, const struct hw_quota *quota)
 		    bare(name, sizeof(name), quota->holder_name), (int)quota->holder);
 }
 
-/* `next`: the candidate that gets what it lacks watches for. */
+/* `next`: the candidate that gets the directories for which it lacks watches. */
 static void add_objects(char *text, const struct hw_survey_filesystem *fs,
 			const struct hw_survey_candidate *candidate, const char *next)
 {
@@ -173,7 +173,7 @@ static void add_objects(char *text, const struct hw_survey_filesystem *fs,
 
 	if (!candidate->cost.per_directory || !fs->directories || !quota)
 		return;
-	if (!directories) /* it is not needed: what it would need */
+	if (!directories) /* not needed: print what it would need */
 		directories = fs->directories;
 	add(text, "; %s needed: %" PRIu64 ", %s: %" PRIu64, candidate->cost.objects,
 	    directories * candidate->cost.per_directory, quota->name, quota->max);

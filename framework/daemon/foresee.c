@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct foreseeing {
@@ -47,7 +48,7 @@ static void warn(struct foreseeing *f, const char *format, ...)
 
 /* ---- watchers that cannot watch ---- */
 
-/* The one that is used instead of an earlier one. */
+/* The name of the first candidate from `rank` on that works; NULL: none. */
 static const char *taker_of(const struct hw_survey_filesystem *fs, size_t rank)
 {
 	for (size_t i = rank; i < fs->count; i++)
@@ -116,7 +117,7 @@ static void warn_lacking(struct foreseeing *f, const struct hw_survey *survey)
 	     taker ? " will be used for some directories" : "");
 }
 
-/* May a limit be too low? */
+/* Returns whether a limit may be too low. */
 static bool must_count(const struct hw_survey *survey)
 {
 	for (size_t i = 0; i < survey->count; i++) {
@@ -182,18 +183,21 @@ static int foresee_share(struct foreseeing *f, struct hw_share *share)
 int hw_foresee(struct hw_loop *loop, const struct hw_config *config, struct hw_errors *warnings)
 {
 	struct foreseeing f = { .loop = loop, .config = config, .warnings = warnings };
-	int worst = 0;
+	struct hw_share **shares = calloc(config->share_count + 1, sizeof(*shares));
+	int worst = shares ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < config->share_count && worst != -ENOMEM; i++) {
-		struct hw_share *share = NULL;
 		int r;
 
 		f.described = &config->shares[i];
-		r = hw_build_share(loop, config, f.described, warnings, &share);
+		r = hw_build_share(loop, config, f.described, warnings, &shares[i]);
 		if (r == 0)
-			r = foresee_share(&f, share);
-		hw_share_destroy(share);
+			r = foresee_share(&f, shares[i]);
 		worst = r < 0 ? r : worst;
 	}
+	/* Until now each has held what it would hold in a daemon. */
+	for (size_t i = 0; shares && i < config->share_count; i++)
+		hw_share_destroy(shares[i]);
+	free(shares);
 	return worst;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What will go wrong with a configuration that has no mistakes, on this machine and with the rights
- * of this user. Loop thread only, outside of the loop. */
+/* Problems of a configuration that has no mistakes, on this machine and with the rights of this
+ * user. Loop thread only, outside of the loop. */
 #ifndef HW_FORESEE_H
 #define HW_FORESEE_H
 

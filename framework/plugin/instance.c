@@ -84,14 +84,20 @@ int hw_instance_probe(struct hw_instance *instance, int dirfd)
 	return r < 0 ? r : 0;
 }
 
-void hw_instance_destroy(struct hw_instance *instance)
+void hw_instance_close(struct hw_instance *instance)
 {
-	if (!instance)
-		return;
 	if (instance->state == HW_INSTANCE_STARTED && instance->plugin->stop)
 		instance->plugin->stop(instance->self);
 	if (instance->state != HW_INSTANCE_NEW && instance->plugin->close)
 		instance->plugin->close(instance->self);
+	instance->state = HW_INSTANCE_NEW;
+}
+
+void hw_instance_destroy(struct hw_instance *instance)
+{
+	if (!instance)
+		return;
+	hw_instance_close(instance);
 	free(instance->self);
 	free(instance->strings);
 	free(instance->name);

@@ -72,6 +72,8 @@ int hw_instance_start(struct hw_instance *instance);
 /* probe() of a watcher that was started: 0, -errno. The reason is then why not; after a success how
  * it would watch there, "" when it does not say. */
 int hw_instance_probe(struct hw_instance *instance, int dirfd);
+/* stop() and close() as its state requires. The kernel objects that it held are free again. */
+void hw_instance_close(struct hw_instance *instance);
 /* stop(), close() as its state asks, then frees. NULL is fine. */
 void hw_instance_destroy(struct hw_instance *instance);
 

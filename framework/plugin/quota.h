@@ -31,9 +31,9 @@ struct hw_quotas {
 	size_t count;
 };
 
-/* The limit that a watcher named; counted when it is met first. NULL when there is none. */
+/* The limit that a watcher named. The objects in use are counted at the first call. NULL: none. */
 struct hw_quota *hw_quotas_get(struct hw_quotas *quotas, const struct hw_watcher_cost *cost);
-/* Takes `count` of what is left; false, and takes none, when there are fewer. */
+/* Takes `count` of those that are left; false, and takes none, if there are fewer. */
 bool hw_quota_claim(struct hw_quota *quota, uint64_t count);
 /* Neither in use nor claimed. */
 uint64_t hw_quota_left(const struct hw_quota *quota);

@@ -121,8 +121,6 @@ struct hw_share_status {
 };
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret);
 const char *hw_share_name(const struct hw_share *share);
-/* The watcher that would get this directory and, a line each, why the others before it would not:
- * for explain. */
 
 /* ---- the journal, for readers in this process (sink.c, watch) ---- */
 

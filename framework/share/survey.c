@@ -32,7 +32,7 @@ void hw_survey_add_path(struct hw_surveying *s, struct hw_survey_paths *paths, c
 
 /* ---- excludes ---- */
 
-/* One that is anchored looks at the whole path, and only then at more than the name. */
+/* Anchored patterns are compared with the whole path, others with the name. */
 bool hw_survey_is_excluded(const struct hw_surveying *s, const char *path, size_t len, bool is_dir)
 {
 	const struct hw_filter *filter = &s->share->filter;
@@ -65,7 +65,7 @@ int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
 	*ret = (struct hw_survey_visit){ .path = path, .len = len, .fd = -1 };
 	if (len)
 		fd = hw_open_beneath(root, path, len, O_PATH | O_DIRECTORY);
-	else /* looking up "." asks for more rights than the share needs */
+	else /* looking up "." needs search permission, the share does not */
 		fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return len ? fd : -errno;
@@ -118,7 +118,8 @@ static void accepted(const struct trying *trying, const struct hw_watcher *watch
 	candidate->quota = hw_quotas_get(trying->s->how->quotas, &candidate->cost);
 }
 
-/* Each in turn, by the decision that the share itself makes. Their places are their ranks. */
+/* Tries each in turn, by the decision that the share itself makes. The index of a candidate is its
+ * rank. */
 static void try_candidates(struct hw_surveying *s, struct hw_survey_filesystem *fs, int dirfd)
 {
 	struct trying trying = { s, fs };
@@ -133,12 +134,12 @@ static void try_candidates(struct hw_surveying *s, struct hw_survey_filesystem *
 		rank++;
 	}
 	if (fs->first < fs->count && fs->candidates[fs->first].quota)
-		(void)hw_quota_claim(
-			fs->candidates[fs->first].quota,
-			fs->candidates[fs->first].cost.per_filesystem); /* fits: tried */
+		(void)hw_quota_claim(fs->candidates[fs->first].quota,
+				     fs->candidates[fs->first]
+					     .cost.per_filesystem); /* fits: the probe made one */
 }
 
-/* A share decides once for a filesystem, at however many places it is. */
+/* A share decides once for each filesystem, even if it is mounted at several places. */
 static void copy_candidates(struct hw_surveying *s, struct hw_survey_filesystem *fs,
 			    const struct hw_survey_filesystem *from)
 {
@@ -217,9 +218,9 @@ int hw_survey_filesystem(struct hw_surveying *s, const struct hw_survey_visit *v
 	return add_filesystem(s, visit);
 }
 
-/* ---- who gets a directory ---- */
+/* ---- the watcher of a directory ---- */
 
-/* Can it be opened as the share opens it? */
+/* Returns whether the share can open the directory for reading. */
 static bool is_ordinary(const struct hw_survey_visit *visit)
 {
 	return faccessat(visit->fd, ".", R_OK, AT_EACCESS) == 0;
@@ -247,7 +248,7 @@ uint8_t hw_survey_take(struct hw_surveying *s, size_t index, uint8_t above,
 		/* A directory that is watched at another place can only be scanned here. */
 		if (!candidate->works || (again && !candidate->scans))
 			continue;
-		/* Below a directory that another one got for want of watches. */
+		/* It also lacks a watch for this one if it lacked one for a directory above. */
 		candidate->wanted += rank >= from || (fell && ordinary);
 		if (rank < from || !claim(candidate))
 			continue;
@@ -282,7 +283,8 @@ static int add_mount(void *arg, uint64_t id, const char *path, const char *type)
 	path += root;
 	path += *path == '/';
 	(void)fstatat(s->share->disk.root, *path ? path : ".", &st,
-		      AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW); /* else it is no file */
+		      AT_NO_AUTOMOUNT |
+			      AT_SYMLINK_NOFOLLOW); /* on failure it counts as a directory */
 	list[s->mount_count++] = (struct hw_survey_mount){
 		.id = id,
 		.path = copy_of(s, path, strlen(path)),
@@ -311,7 +313,7 @@ static void note_files(struct hw_surveying *s)
 	}
 }
 
-/* Without counting: the places where filesystems are mounted, each as if it were one directory. */
+/* Without counting: visits only the places where filesystems are mounted. */
 static void visit_mounts(struct hw_surveying *s)
 {
 	for (size_t i = 0; i < s->mount_count && s->error == 0; i++) {
@@ -344,7 +346,7 @@ static void free_mounts(struct hw_surveying *s)
 
 /* ---- costs ---- */
 
-/* Once more, now that it is known how long a scan takes. */
+/* Asks for the costs of scanning again, now that the time of a scan is known. */
 static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs)
 {
 	size_t root = strlen(s->survey->root);
@@ -353,7 +355,7 @@ static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs
 
 	path += *path == '/';
 	if (hw_survey_open(s, path, strlen(path), &visit) < 0)
-		return; /* it is gone by now */
+		return; /* it no longer exists */
 	for (size_t i = 0; i < fs->count; i++) {
 		struct hw_survey_candidate *candidate = &fs->candidates[i];
 		const struct hw_watcher *watcher = &s->share->watchers[s->share->order[i]];
@@ -367,6 +369,35 @@ static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs
 		watcher->plugin->cost(watcher->instance->self, visit.fd, &candidate->cost);
 	}
 	(void)close(visit.fd); /* O_PATH */
+}
+
+/* ---- watchers that a start would not start ---- */
+
+/* The last candidate that the share would try. */
+static size_t last_tried(const struct hw_survey *survey)
+{
+	size_t last = 0;
+
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct hw_survey_filesystem *fs = &survey->filesystems[i];
+
+		for (size_t j = last; j < fs->count; j++)
+			if (j <= fs->first || fs->candidates[j].directories)
+				last = j;
+	}
+	return last;
+}
+
+/* The watchers after the last one were started only to find out whether they work. Frees what they
+ * hold for the next share. */
+static void close_untried(struct hw_surveying *s)
+{
+	for (size_t i = last_tried(s->survey) + 1; i < s->share->order_count; i++) {
+		struct hw_watcher *watcher = &s->share->watchers[s->share->order[i]];
+
+		hw_instance_close(watcher->instance);
+		watcher->state = HW_WATCHER_IDLE;
+	}
 }
 
 /* ---- the whole ---- */
@@ -390,6 +421,7 @@ int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, str
 			visit_mounts(&s);
 		for (size_t i = 0; i < ret->count && s.error == 0; i++)
 			update_costs(&s, &ret->filesystems[i]);
+		close_untried(&s);
 		r = s.error;
 	}
 	free_mounts(&s);

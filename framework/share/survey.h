@@ -11,7 +11,7 @@
 #include "share.h"
 
 #define HW_SURVEY_CANDIDATES_MAX 8u /* as many as a share may have */
-#define HW_SURVEY_PATHS_MAX 8u /* paths kept of those with one property */
+#define HW_SURVEY_PATHS_MAX 8u /* paths kept in a list; more are only counted */
 
 /* One candidate on one filesystem. */
 struct hw_survey_candidate {
@@ -26,7 +26,7 @@ struct hw_survey_candidate {
 	uint64_t directories; /* directories that get it */
 };
 
-/* One mounted filesystem: also the same one again at another place. */
+/* One mount. A filesystem that is mounted at several places has several. */
 struct hw_survey_filesystem {
 	char *path, *type; /* owned; path is absolute */
 	uint64_t mount; /* its number; 0: not known */
@@ -37,10 +37,10 @@ struct hw_survey_filesystem {
 	uint64_t directories, entries; /* counted */
 	uint64_t unwatched; /* directories that no candidate takes */
 	uint64_t again; /* directories that the share also has at another place */
-	uint64_t scan_ns, cpu_ns; /* to examine all of it once, estimated; 0: not measured */
+	uint64_t scan_ns, cpu_ns; /* of one scan, estimated; 0: not known */
 };
 
-/* Paths relative to the root of the share, with one property. */
+/* Paths that have something in common, relative to the root of the share. */
 struct hw_survey_paths {
 	char *paths[HW_SURVEY_PATHS_MAX]; /* owned: the first ones */
 	uint64_t count;
@@ -54,11 +54,11 @@ struct hw_survey {
 	struct hw_survey_paths files; /* a file is mounted here */
 	struct hw_survey_paths loops; /* a directory above is mounted here: not entered */
 	uint64_t directories, entries; /* counted so far */
-	bool counted; /* counting was asked for and ended */
+	bool counted; /* all directories were counted */
 };
 
 struct hw_survey_how {
-	struct hw_quotas *quotas; /* what surveys before this one claimed is not there any more */
+	struct hw_quotas *quotas; /* borrowed; shared by surveys of shares that will run together */
 	bool count; /* visits every directory; without it only where filesystems are mounted */
 	/* Called before each directory; false ends the survey early. NULL: not called. */
 	bool (*step)(void *arg, const struct hw_survey *survey);
@@ -66,10 +66,11 @@ struct hw_survey_how {
 };
 
 /*
- * Surveys a share that was not started. Watchers are started for it, so they take the kernel
- * objects of a start, but for watches and marks. As hw_share_start(): -ENOENT, -ENOTDIR, -EACCES
- * about the root; -ENODEV when no watcher can watch it. -ENOMEM. The status of the share then says
- * why. *ret must be freed in any case. Memory grows with the directories that wait to be visited.
+ * Surveys a share that was not started. Watchers are started for it: until the share is destroyed
+ * they hold the kernel objects of a start, but for watches and marks. As hw_share_start(): -ENOENT,
+ * -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it. -ENOMEM. The status of
+ * the share then says why. *ret must be freed in any case. Memory grows with the directories that
+ * wait to be visited.
  */
 int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, struct hw_survey *ret);
 void hw_survey_free(struct hw_survey *survey);

@@ -38,7 +38,7 @@ struct hw_survey_visit {
 /* Opens a directory of the share. -errno; ret->fd is then -1. */
 int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
 		   struct hw_survey_visit *ret);
-/* The filesystem of a directory, made when it is met first; its place in the list, or -errno. */
+/* Index of the filesystem of a directory in the survey, which is added if it is new; or -errno. */
 int hw_survey_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit);
 /* The rank of the candidate that would get a directory of this filesystem, counted there; `count`
  * of the filesystem: none. `above`: the rank of the directory above when that is on the same

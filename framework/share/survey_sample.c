@@ -79,7 +79,7 @@ static void list_in_thread(uv_work_t *work)
 
 static void listed(uv_work_t *work, int status);
 
-/* Begins with the next directory of the sample; those that are gone are left out. */
+/* Starts on the next directory of the sample that still exists. */
 static void launch(uv_loop_t *loop, struct job *job)
 {
 	struct measuring *m = job->m;

@@ -136,7 +136,8 @@ static bool is_repeated(const struct hw_surveying *s, dev_t dev)
 	return false;
 }
 
-/* Was it met at another place? Only asked where that is possible: memory stays small otherwise. */
+/* Returns whether the directory was visited at another place. Remembers directories only of
+ * filesystems that are mounted more than once, so that memory stays small. */
 static bool is_again(struct walk *w, const struct hw_survey_visit *visit, int index)
 {
 	struct seen *seen;
@@ -155,7 +156,7 @@ static bool is_again(struct walk *w, const struct hw_survey_visit *visit, int in
 	return false;
 }
 
-/* A bind mount of a directory above it would never end. */
+/* Returns whether a directory above it is mounted here: the walk would never end. */
 static bool is_loop(struct walk *w, const struct hw_survey_visit *visit)
 {
 	struct hw_survey_visit above;
@@ -225,8 +226,7 @@ static void take_entries(struct walk *w, const struct waiting *here)
 		push(w, here, name, found->name_len);
 		if (w->s->error)
 			return;
-		/* The path is at the top of the stack, to be looked at, and to stay when it is to
-		 * be visited. */
+		/* The path is on top of the stack. It stays there if it is to be visited. */
 		size_t len = w->stack[w->depth - 1].len;
 		const char *path = w->paths + w->used - len;
 		bool excluded = hw_survey_is_excluded(w->s, path, len, is_dir);
@@ -309,7 +309,7 @@ void hw_survey_walk(struct hw_surveying *s)
 			s->survey->counted = false;
 			break;
 		}
-		/* One that is gone by now is no part of the share. */
+		/* It may have been deleted. */
 		if (hw_survey_open(s, w.current, at.len, &visit) < 0)
 			continue;
 		enter(&w, &at, &visit);

@@ -321,6 +321,25 @@ instances_run_out() {
 	contains "$("$B/hostwatch" explain tree | xargs)" "fanotify no: "
 }
 
+# What each share holds is not there for the next one; what was only tried is.
+instances_of_several_shares() {
+	: >conf
+	for n in 1 2 3; do
+		mkdir $n
+		printf '[share %s]\npath = %s\nwatcher = inotify, polling\n' $n "$PWD/$n" >>conf
+	done
+	echo 2 >/proc/sys/user/max_inotify_instances
+	equal "inotify inotify polling" "$("$B/hostwatch" explain --json -c conf | jq -r '.shares[].filesystems[].watcher' | xargs)"
+	equal "conf:9: warning: [share 3] watcher: inotify" "$("$B/hostwatch" check conf 2>&1 | sed 's/ cannot watch .*//')"
+	sed -i 's/inotify, polling/polling, inotify/' conf
+	equal "polling true" "$("$B/hostwatch" explain --json -c conf |
+		jq -r '.shares[2].filesystems[] | "\(.watcher) \(.watchers[1].works)"')"
+}
+
+test_explain_counts_the_instances_of_several_shares() {
+	in_namespace instances_of_several_shares
+}
+
 test_explain_agrees_with_watch_when_instances_and_groups_are_used_up() {
 	in_namespace instances_run_out
 }
