@@ -53,7 +53,8 @@ as_user() {
 
 # Starts a program whose output can be read with next and await. Sets $out and $pid; err goes to ./err.
 start() {
-	exec {out}< <(exec "$@" 2>>err)
+	# nohup(1) and some shells leave signals ignored, and so would the program.
+	exec {out}< <(exec env --default-signal=HUP,INT,QUIT,TERM,PIPE "$@" 2>>err)
 	pid=$!
 	started+=("$pid")
 }

@@ -67,6 +67,17 @@ test_a_strict_umask_changes_nothing() {
 	equal "$reason" "$(skips_of "$B/tests/hostile-root" 'a_directory_without_*')"
 }
 
+# As under nohup(1), and in the background of a script.
+test_ignored_signals_are_restored() {
+	exec {ended}< <(
+		trap '' HUP INT QUIT PIPE
+		"$tree/tests/integration/guest_sim.sh" >log 2>&1
+		echo "exit status $?"
+	)
+	read -r -t $DEADLINE -u "$ended" line || fail "it does not end: $(<log)"
+	equal "exit status 0" "$line" || fail "$(<log)"
+}
+
 # Root of a container has some of the capabilities.
 test_root_without_a_capability_skips_and_names_it() {
 	[ "$(id -u)" = 0 ] || skip "an ordinary user has no capability to lose"
