@@ -16,12 +16,18 @@
 #include <uv.h>
 
 #define IN_FLIGHT 4u /* as scan.c */
+#define RUNS 3u
 
 struct measuring {
 	struct hw_surveying *s;
 	const struct hw_survey_sample *sample;
 	size_t next; /* of the sample */
 	uint64_t entries, directories;
+};
+
+struct timing {
+	uint64_t ns, cpu_ns;
+	uint64_t seen; /* entries and directories */
 };
 
 struct job {
@@ -111,6 +117,32 @@ static void listed(uv_work_t *work, int status)
 	launch(work->loop, job);
 }
 
+/* One scan of the sample. ns 0: it could not be measured. */
+static struct timing run(struct hw_surveying *s, const struct hw_survey_sample *sample)
+{
+	struct measuring m = { .s = s, .sample = sample };
+	struct job jobs[IN_FLIGHT] = { 0 };
+	struct timing timing = { 0 };
+	uv_loop_t loop;
+
+	if (uv_loop_init(&loop) < 0)
+		return timing;
+	timing.ns = clock_ns(CLOCK_MONOTONIC);
+	timing.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	for (size_t i = 0; i < IN_FLIGHT; i++) {
+		jobs[i].m = &m;
+		launch(&loop, &jobs[i]);
+	}
+	(void)uv_run(&loop, UV_RUN_DEFAULT); /* until nothing is left */
+	timing.ns = clock_ns(CLOCK_MONOTONIC) - timing.ns;
+	timing.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - timing.cpu_ns;
+	timing.seen = m.entries + m.directories;
+	(void)uv_loop_close(&loop); /* it is empty */
+	for (size_t i = 0; i < IN_FLIGHT; i++)
+		hw_list_free(&jobs[i].listing);
+	return timing;
+}
+
 static uint64_t scaled(uint64_t ns, uint64_t whole, uint64_t part)
 {
 	return (uint64_t)((double)ns * (double)whole / (double)part);
@@ -119,28 +151,18 @@ static uint64_t scaled(uint64_t ns, uint64_t whole, uint64_t part)
 void hw_survey_sample_measure(struct hw_surveying *s, const struct hw_survey_sample *sample,
 			      struct hw_survey_filesystem *fs)
 {
-	struct measuring m = { .s = s, .sample = sample };
-	struct job jobs[IN_FLIGHT] = { 0 };
-	uint64_t ns, cpu_ns, part;
-	uv_loop_t loop;
+	uint64_t whole = fs->entries + fs->directories;
+	struct timing best = { 0 };
 
-	if (uv_loop_init(&loop) < 0)
-		return; /* not measured */
-	ns = clock_ns(CLOCK_MONOTONIC);
-	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	for (size_t i = 0; i < IN_FLIGHT; i++) {
-		jobs[i].m = &m;
-		launch(&loop, &jobs[i]);
-	}
-	(void)uv_run(&loop, UV_RUN_DEFAULT); /* until nothing is left */
-	part = m.entries + m.directories;
-	if (part) {
-		uint64_t whole = fs->entries + fs->directories;
+	/* Other programs can only make it longer. */
+	for (unsigned i = 0; i < RUNS; i++) {
+		struct timing timing = run(s, sample);
 
-		fs->scan_ns = scaled(clock_ns(CLOCK_MONOTONIC) - ns, whole, part);
-		fs->cpu_ns = scaled(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns, whole, part);
+		if (timing.seen && (!best.ns || timing.ns < best.ns))
+			best = timing;
 	}
-	(void)uv_loop_close(&loop); /* it is empty */
-	for (size_t i = 0; i < IN_FLIGHT; i++)
-		hw_list_free(&jobs[i].listing);
+	if (!best.seen)
+		return; /* not known */
+	fs->scan_ns = scaled(best.ns, whole, best.seen);
+	fs->cpu_ns = scaled(best.cpu_ns, whole, best.seen);
 }
