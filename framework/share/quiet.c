@@ -164,6 +164,8 @@ static void close_names(struct hw_share *share, uint32_t id)
 	uint32_t *ids;
 	int count;
 
+	if (!(entry_of(share, id)->flags & HW_ENTRY_DIRTY))
+		return; /* closed with another of its names */
 	if (entry_of(share, id)->nlink < 2) {
 		hw_history_close(share, id);
 		return;
