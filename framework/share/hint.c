@@ -162,10 +162,20 @@ static void materialize(struct context *c)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }
 
-/* The name may hold something else by now: of another type, or what a later rename brought. */
+static uint64_t ino_of(const struct hw_hint *hint)
+{
+	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
+				: 0;
+}
+
+/* The name may hold something else by now: another inode, of another type, or what a later rename
+ * brought. */
 static bool is_what_was_created(const struct context *c)
 {
-	return c->present && (c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR) &&
+	uint64_t ino = ino_of(c->hint);
+
+	return c->present && (!ino || (uint32_t)ino == (uint32_t)c->stat.ino) &&
+	       (c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR) &&
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
@@ -219,12 +229,6 @@ static void created_and_deleted(struct context *c)
 }
 
 /* ---- data and attributes ---- */
-
-static uint64_t ino_of(const struct hw_hint *hint)
-{
-	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
-				: 0;
-}
 
 /* The inode lost this name, or was never seen under it: its other names are looked at when the turn
  * ends. */
