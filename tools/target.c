@@ -224,7 +224,7 @@ int hw_targets_find(struct hw_targets *targets, const struct hw_command_line *li
 	for (int i = 0; i < count && status < 0; i++) {
 		struct hw_target target = { 0 };
 		char buf[QUOTED_MAX];
-		bool is_dir;
+		bool is_dir = false;
 		int r;
 
 		status = examine(line, operands[i], &is_dir);

@@ -93,7 +93,7 @@ int hw_arm_choose(struct hw_share *share)
 
 	if (first == HW_WATCHER_NONE) {
 		memcpy(reasons, share->why, sizeof(reasons));
-		snprintf(share->why, sizeof(share->why), "no watcher can watch %s: %s",
+		snprintf(share->why, sizeof(share->why), "no watcher can watch %s: %.800s",
 			 hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)),
 			 reasons);
 		return -ENODEV;

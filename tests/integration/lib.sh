@@ -115,6 +115,10 @@ run_tests() {
 	local base number=0 status=0 worst=0 test text
 	base=$(mktemp -d) || exit 1
 	chmod 755 "$base"
+	# An ordinary user may have none, or a hostwatchd of his own there.
+	mkdir -m 700 "$base/runtime"
+	export XDG_RUNTIME_DIR=$base/runtime
+	unset RUNTIME_DIRECTORY HOSTWATCH_CONTROL
 	for test in $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p'); do
 		number=$((number + 1))
 		mkdir "$base/$number"

@@ -400,10 +400,14 @@ static void the_socket_file_has_the_mode_and_goes_at_the_end(void **state)
 {
 	struct fixture *f = *state;
 	struct stat st;
+	char group[32];
 
-	SINK(f, 1, JSON, "mode=0620", "group=0");
+	/* Only root may choose a group that it does not belong to. */
+	(void)snprintf(group, sizeof(group), "group=%u", geteuid() ? getegid() : 1);
+	SINK(f, 1, JSON, "mode=0620", group);
 	assert_int_equal(stat(tempdir_path(f->dir, "s"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0620);
+	assert_int_equal(st.st_gid, geteuid() ? getegid() : 1);
 	stop_sink(f);
 	assert_int_equal(stat(tempdir_path(f->dir, "s"), &st), -1);
 }
