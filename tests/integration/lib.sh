@@ -26,6 +26,13 @@ fail() {
 	exit 1
 }
 
+# Prints why a test cannot mount anything in a namespace of its own; nothing if it can.
+lacks_mounts() {
+	local said
+	said=$(unshare --mount true 2>&1) && return
+	if mountpoint -q /; then echo "$said"; else echo "the mounts of a chroot cannot be made private"; fi
+}
+
 equal() {
 	[ "$1" = "$2" ] && return
 	diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") | sed 's/^</expected:/; s/^>/got:     /' || : # it differs

@@ -9,7 +9,9 @@ place_of() { # TMPDIR
 }
 
 need_mounts() {
-	unshare --mount true 2>/dev/null || skip "filesystems cannot be mounted (CAP_SYS_ADMIN)"
+	local reason
+	reason=$(lacks_mounts)
+	[ ! "$reason" ] || skip "$reason"
 }
 
 # Runs a test program that must pass, and shows why tests in it were skipped.
