@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct hw_control control = { .fd = -1 };
+static struct hw_control control;
 
 static void make_control(void)
 {

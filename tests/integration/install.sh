@@ -121,6 +121,9 @@ functions_of() {
 	sed -nE '/^typedef/d; s/^(static inline )?[a-z].*[ *](hw_[a-z0-9_]+)\(.*/\2/p' "$1"
 }
 
+# A library that was built with a sanitizer needs its runtime.
+read -ra sanitize <<<"${SANITIZE-}"
+
 # A program outside of the tree, with an installation that it knows by pkg-config alone.
 test_a_program_links_what_is_installed() {
 	command -v pkg-config >/dev/null || skip "pkg-config is not installed"
@@ -143,6 +146,7 @@ test_a_program_links_what_is_installed() {
 	} >all.c
 	grep -q hw_nl_parse all.c && grep -q hw_frame_decode all.c && grep -q hw_address_parse all.c
 	read -ra words < <(pkg-config --cflags --libs hostwatch)
+	words+=("${sanitize[@]}")
 	"$CC" -std=c11 -Wall -Wextra -Wno-cast-function-type -Werror -o all all.c "${words[@]}" || fail "${words[*]}"
 	./all
 }
@@ -168,6 +172,7 @@ test_a_program_reads_json_lines_with_the_library() {
 		}
 	EOF
 	read -ra words < <(PKG_CONFIG_PATH=$PWD/here/lib/pkgconfig pkg-config --cflags --libs hostwatch)
+	words+=("${sanitize[@]}")
 	"$CC" -std=c11 -Wall -Wextra -Werror -o read read.c "${words[@]}" || fail "${words[*]}"
 	equal "create src/a.c" "$(./read <<<'{"seq":7,"time":1795363200123456789,"share":"srv","event":"create","type":"file","path":"src/a.c"}')"
 }
