@@ -112,7 +112,7 @@ test_the_width_of_a_terminal_is_found_out() {
 	mkdir tmp
 	for columns in 40 80; do
 		TMPDIR=$PWD/tmp TERM=dumb COLUMNS='' timeout $DEADLINE script -qec \
-			"stty cols $columns && exec $B/hostwatch demo --pace 0" /dev/null </dev/null | tr -d '\r' >text
+			"stty cols $columns && exec '$B/hostwatch' demo --pace 0" /dev/null </dev/null | tr -d '\r' >text
 		contains "$(joined text)" "reported the same"
 		[ "$(widest text)" -le $columns ] || fail "$(widest text) columns of $columns"
 		[ "$(widest text)" -gt $((columns / 2)) ] || fail "$(widest text) columns of $columns"

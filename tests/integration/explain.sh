@@ -561,9 +561,9 @@ test_check_warns_of_what_explain_finds() {
 test_check_fails_when_a_share_cannot_be_watched() {
 	mkdir dir
 	printf '[share a]\npath = %s\n[share b]\npath = /proc/sys\nwatcher = inotify\n' "$PWD/dir" >conf
-	for check in "$B/hostwatch check conf" "$B/hostwatchd --check -c conf"; do
+	for check in "hostwatch check conf" "hostwatchd --check -c conf"; do
 		status=0
-		text=$($check 2>&1) || status=$?
+		text=$("$B"/$check 2>&1) || status=$?
 		equal 1 $status
 		contains "$text" 'conf:5: [share b] watcher: no watcher can watch "/proc/sys": inotify: '
 	done
