@@ -12,7 +12,7 @@ struct hw_heap {
 };
 
 int hw_heap_push(struct hw_heap *heap, uint32_t number); /* 0 or -ENOMEM */
-/* The smallest number; false when there is none. */
+/* Removes the smallest number. Returns false if the heap is empty. */
 bool hw_heap_pop(struct hw_heap *heap, uint32_t *ret);
 void hw_heap_free(struct hw_heap *heap);
 

@@ -53,7 +53,7 @@ struct hw_share *hw_core_find_share(const struct hw_core *core, const char *name
 
 struct hw_core_switched {
 	const struct hw_switch_result *result;
-	const char *from, *to; /* the watchers at work before and now: "fanotify, polling" */
+	const char *from, *to; /* the watchers before and after, separated by ", " */
 };
 typedef void hw_core_switched_fn(void *arg, struct hw_share *share,
 				 const struct hw_core_switched *switched);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatchd: one process, in the foreground, until it is told to stop. */
+/* hostwatchd: one process, in the foreground, until a signal ends it. */
 #include "args.h"
 #include "config.h"
 #include "core.h"
@@ -101,8 +101,8 @@ static int watch_signals(struct hw_loop *loop, struct daemon *daemon)
 	return 0;
 }
 
-/* Mistakes of the file are told apart from failures of the machine: a service manager need not try
- * again. */
+/* Mistakes of the file have another status than failures of the machine: a service manager need not
+ * try again. */
 static int exit_status(int r)
 {
 	if (r == 0)

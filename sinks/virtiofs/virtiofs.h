@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The virtiofs sink: one share, one channel, one guest. Three layers, each with its own part of the
- *instance:
+ * The virtiofs sink: one share, one channel, one guest. Three layers share the instance:
  *
  *	channel.c  addresses and sockets
  *	link.c     keeps one connection: retries, accepts, the VMM's handshake, deadlines
