@@ -77,9 +77,13 @@ CPPFLAGS_framework := $(rooms:%=-Iframework/%)
 $(B)/obj/framework/plugin/loader.o: CPPFLAGS_framework += -DHW_PLUGINDIR='"$(plugindir)"' -DHW_SINKDIR='"$(sinkdir)"'
 $(B)/obj/framework/plugin/loader.o: $(B)/dirs
 
-# Tools and tests are in-tree users of the core; plugins and sinks see the public headers only.
-CPPFLAGS_tools := $(CPPFLAGS_framework)
-CPPFLAGS_tests := -Itests/include $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
+# Each folder finds the headers that it may use: plugins those of plugins only, sinks also those of wire/.
+public_headers := framework/include wire/include guest/include
+CPPFLAGS_wire := -Iwire/include
+CPPFLAGS_sinks := -Iwire/include
+# Tools and tests are in-tree users of the core.
+CPPFLAGS_tools := -Iwire/include $(CPPFLAGS_framework)
+CPPFLAGS_tests := -Itests/include $(public_headers:%=-I%) $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
 
 # All rooms; base alone is what the agent in a guest needs.
 $(core_lib): $(call obj,$(core_src))

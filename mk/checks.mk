@@ -19,7 +19,7 @@ format:
 	clang-format -i $(checked_files)
 cppcheck:
 	@cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 -q $(jobs) \
-		-D_GNU_SOURCE -I framework/include $(rooms:%=-I framework/%) --suppress=missingIncludeSystem \
+		-D_GNU_SOURCE $(public_headers:%=-I %) $(rooms:%=-I framework/%) --suppress=missingIncludeSystem \
 		framework wire plugins sinks tools bench guest/agent
 # What may be wrong, not what could be written in another way.
 shellcheck:

@@ -6,7 +6,7 @@ guest_src := $(wildcard guest/agent/*.c)
 sysconfdir ?= /etc
 STATIC ?=
 
-CPPFLAGS_guest := -Iframework/base
+CPPFLAGS_guest := -Iguest/include -Iwire/include -Iframework/base
 
 $(B)/guest-static: FORCE
 	$(call keep,$(STATIC))

@@ -7,7 +7,7 @@ kit_src := $(wildcard tools/plugin-check/*.c) $(wildcard tests/common/*.c) \
 kitdir ?= $(libdir)/hostwatch
 examples := watcher-minimal sink-minimal
 
-$(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools := $(CPPFLAGS_framework) -I.
+$(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools += -I.
 $(kit_program): $(call obj,$(kit_src)) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 # The kit looks for its traces beside itself, built or installed.
@@ -15,7 +15,7 @@ $(B)/conformance:
 	@ln -sfn "$(abspath tests/conformance)" $@
 all: $(kit_program) $(B)/conformance
 
-$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools := $(CPPFLAGS_framework) -DHW_KITDIR='"$(kitdir)"'
+$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools += -DHW_KITDIR='"$(kitdir)"'
 $(B)/obj/tools/plugin_check.o: $(B)/dirs
 $(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(e).c Makefile README.md .gitignore))
 
@@ -23,7 +23,7 @@ $(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(
 $(B)/examples/%.so: examples/% FORCE
 	@mkdir -p $(@D)/$* && cp -Rp $</. $(@D)/$*
 	@$(MAKE) --no-print-directory -C $(@D)/$* CC='$(CC)' CFLAGS='$(OPTIMIZE) $(WARNINGS) -Werror' \
-		HW_CFLAGS='-I"$(abspath framework/include)"'
+		HW_CFLAGS='$(foreach d,$(public_headers),-I"$(abspath $(d))")'
 	@cmp -s $(@D)/$*/$*.so $@ || { cp $(@D)/$*/$*.so $@.part && mv $@.part $@; }
 
 #: make plugin-check    run the conformance kit on every plugin of this tree (some traces; make conformance runs all)
@@ -56,7 +56,7 @@ abi-keep:
 #: make install-sdk     install headers, libhostwatch-wire.a, the conformance kit and its traces
 install-sdk: $(kit_program) $(wire_lib)
 	install -d $(DESTDIR)$(includedir)/hostwatch $(DESTDIR)$(libdir) $(DESTDIR)$(kitdir)/conformance
-	install -m644 $(wildcard framework/include/hostwatch/*.h) $(DESTDIR)$(includedir)/hostwatch
+	install -m644 $(wildcard $(public_headers:%=%/hostwatch/*.h)) $(DESTDIR)$(includedir)/hostwatch
 	install -m644 $(wire_lib) $(DESTDIR)$(libdir)
 	install -m755 $(kit_program) $(DESTDIR)$(kitdir)
 	install -m644 tests/conformance/*.trace $(DESTDIR)$(kitdir)/conformance

@@ -130,7 +130,8 @@ test_a_program_links_what_is_installed() {
 	build DESTDIR="$PWD/root" prefix=/usr install-sdk install-packaging
 	export PKG_CONFIG_PATH=$PWD/root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$PWD/root
 	headers=("$PWD"/root/usr/include/hostwatch/*.h)
-	equal "$(cd "$tree/framework/include/hostwatch" && ls)" "$(basename -a "${headers[@]}")"
+	equal "$(basename -a "$tree"/{framework,wire,guest}/include/hostwatch/*.h | LC_ALL=C sort)" \
+		"$(basename -a "${headers[@]}" | LC_ALL=C sort)"
 	{
 		for header in "${headers[@]}"; do
 			echo "#include <hostwatch/$(basename "$header")>"

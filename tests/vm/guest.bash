@@ -52,7 +52,7 @@ guest_complaints() {
 }
 
 guest_compile() { # PROGRAM SOURCE...
-	"${CC:-gcc}" -std=c11 -D_GNU_SOURCE -O2 -static -Iframework/include -o "$vm/$1" "${@:2}"
+	"${CC:-gcc}" -std=c11 -D_GNU_SOURCE -O2 -static -I{framework,wire,guest}/include -o "$vm/$1" "${@:2}"
 }
 
 guest_skip() { # REASON
