@@ -105,8 +105,9 @@ void hw_quiet_add(struct hw_share *share, uint32_t id)
 /* ---- checks ---- */
 
 /*
- * What was written since the tree looked is told by the close_write that follows, and by a modify
- * when there was none before. A change of mode or owner is not: whoever watches has yet to find it.
+ * No writer has the file: what was written since the tree looked is reported by the close_write
+ * that follows, and by a modify if the last event was none. A change of mode or owner is not
+ * reported here, since its own hint or the next scan does, unless it belongs to the create.
  */
 static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
 {
@@ -118,15 +119,15 @@ static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat 
 		return;
 	if (data && !(e->flags & HW_ENTRY_STALE) && e->last_kind != HW_MODIFY)
 		hw_history_modify(share, id);
-	/* Of a new file they belong to its create. */
 	if (!is_new)
 		now.attr = e->attr;
 	hw_tree_update(&share->tree, id, &now);
 }
 
 /*
- * 1: finished. 0: a writer has it. Where leases cannot tell, the interval decides. Reports modify,
- * but no close_write.
+ * 1: finished. 0: a writer has it, or the file is not at its name: it was renamed or deleted, which
+ * is reported soon, and until then nothing is known about its writers. Where leases cannot tell,
+ * the interval decides. Reports modify, but no close_write.
  */
 static int examine(struct hw_share *share, uint32_t id)
 {
@@ -135,16 +136,15 @@ static int examine(struct hw_share *share, uint32_t id)
 	int r = hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				  e->name_len, &stat);
 
-	if (r < 0 && r != -ENOENT &&
-	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
-			 &stat) == 0)
+	if (r < 0 && hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				  e->name_len, &stat) == 0)
 		r = 1;
-	/* -ENOENT: gone, which is reported soon; or its name is another file's now. */
-	if (r >= 0 && hw_tree_is_same(e, &stat))
-		take_over(share, id, &stat);
-	if (r != 0 && hw_history_is_unannounced(e))
+	if (r <= 0 || !hw_tree_is_same(e, &stat))
+		return 0;
+	take_over(share, id, &stat);
+	if (hw_history_is_unannounced(e))
 		hw_history_modify(share, id);
-	return r != 0;
+	return 1;
 }
 
 static int compare_ids(const void *a, const void *b, void *tree)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "framework/share/quiet.h"
 #include "framework/share/scan.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -93,6 +94,86 @@ static void what_is_written_after_a_modify_is_not_told_twice(void **state)
 	hw_scene_finish(&f);
 }
 
+/* Every file that waits for its close is examined. */
+static void check_all(struct hw_scene *f)
+{
+	hw_quiet_flush(hw_rig_share(f->rig));
+}
+
+static void what_is_written_to_an_open_file_is_left_to_the_scan(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	assert_int_equal(close(open_a(&f)), 0);
+	start(&f);
+	int fd = open_a(&f);
+
+	put(fd, "one");
+	scan(&f);
+	hw_scene_expect(&f, "modify a");
+	put(fd, "two");
+	check_all(&f);
+	scan(&f);
+	hw_scene_expect(&f, "modify a");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_finish(&f);
+}
+
+static void an_open_file_that_is_renamed_is_not_closed(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	assert_int_equal(close(open_a(&f)), 0);
+	start(&f);
+	int fd = open_a(&f);
+
+	put(fd, "one");
+	scan(&f);
+	hw_scene_expect(&f, "modify a");
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	check_all(&f);
+	scan(&f);
+	hw_scene_expect(&f, "move file a -> b");
+	check_all(&f);
+	put(fd, "two");
+	scan(&f);
+	hw_scene_expect(&f, "modify b");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write b");
+	hw_scene_finish(&f);
+}
+
+/* Another file has the name of the one that is open. */
+static void an_open_file_that_lost_its_name_is_not_closed(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	assert_int_equal(close(open_a(&f)), 0);
+	hw_scene_write(f.fd, "c", "other");
+	start(&f);
+	int fd = open_a(&f);
+
+	put(fd, "one");
+	scan(&f);
+	hw_scene_expect(&f, "modify a");
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_move(f.fd, "c", f.fd, "a");
+	check_all(&f);
+	scan(&f);
+	hw_scene_expect(&f, "move file a -> b");
+	hw_scene_expect(&f, "move file c -> a");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write b");
+	hw_scene_finish(&f);
+}
+
 static void a_change_of_mode_is_left_to_the_scan(void **state)
 {
 	struct hw_scene f;
@@ -173,6 +254,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(content_of_a_new_file_is_a_modify),
 		cmocka_unit_test(what_is_written_after_a_modify_is_not_told_twice),
+		cmocka_unit_test(what_is_written_to_an_open_file_is_left_to_the_scan),
+		cmocka_unit_test(an_open_file_that_is_renamed_is_not_closed),
+		cmocka_unit_test(an_open_file_that_lost_its_name_is_not_closed),
 		cmocka_unit_test(a_change_of_mode_is_left_to_the_scan),
 		cmocka_unit_test(attributes_of_a_new_file_belong_to_its_create),
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
