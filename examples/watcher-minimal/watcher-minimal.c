@@ -6,10 +6,7 @@
  * of every callback.
  */
 #include <hostwatch/plugin.h>
-#include <stdbool.h>
 #include <string.h>
-
-#define SOON_NS HW_MS
 
 /* The host allocates and zeroes one instance for each share, and writes the options into it. */
 struct watcher {
@@ -18,7 +15,6 @@ struct watcher {
 	const struct hw_host *host; /* borrowed */
 	void *ctx;
 	struct hw_timer *timer; /* owned: NULL until start() */
-	bool wanted; /* a new scan must be started, even if one is running */
 };
 
 static const struct hw_option option_interval =
@@ -30,12 +26,9 @@ static void on_timer(void *self, struct hw_timer *timer)
 {
 	struct watcher *watcher = self;
 
-	watcher->wanted = false; /* before the call, since a short scan may end within it */
-	if (watcher->host->scan(watcher->ctx, HW_NO_DIR) == 0)
-		return;
-	/* Another scan is running, or the share is still arming: try again. */
-	watcher->wanted = true;
-	watcher->host->timer_set(watcher->ctx, timer, SOON_NS);
+	(void)timer;
+	/* A request for the whole share cannot fail: the host queues it if it is busy. */
+	(void)watcher->host->scan(watcher->ctx, HW_NO_DIR);
 }
 
 static void watcher_scanned(void *self, const struct hw_scan_result *result)
@@ -43,17 +36,16 @@ static void watcher_scanned(void *self, const struct hw_scan_result *result)
 	struct watcher *watcher = self;
 
 	(void)result;
-	if (watcher->timer && !watcher->wanted)
+	if (watcher->timer)
 		watcher->host->timer_set(watcher->ctx, watcher->timer, watcher->interval_ns);
 }
 
-/* A running scan may have passed the place of the latest change, so a new one is needed. */
+/* A running scan may have passed the latest change. The host then runs another one after it. */
 static int watcher_flush(void *self)
 {
 	struct watcher *watcher = self;
 
-	watcher->wanted = true;
-	watcher->host->timer_set(watcher->ctx, watcher->timer, SOON_NS);
+	(void)watcher->host->scan(watcher->ctx, HW_NO_DIR);
 	return 1;
 }
 

@@ -170,6 +170,7 @@ static void turn(void *arg)
 
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
+	hw_watchers_begin_scans(share);
 	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
 	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
 	    share->state == HW_SHARE_ONLINE)

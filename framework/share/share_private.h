@@ -38,6 +38,8 @@ struct hw_watcher {
 	uint64_t scans_begun, scans_ended;
 	bool comparing, lost_again; /* all its directories, after a loss; and once more behind it */
 	bool scan_running; /* it asked for one, which has not ended */
+	bool scan_pending; /* and for another one, which begins when no directory is being listed */
+	hw_token scan_dir; /* of the pending one; HW_NO_DIR: the whole share */
 	uint64_t scan_start_ns, scan_entries, scan_seq; /* when it began */
 	int64_t scan_start_coarse_ns;
 };
@@ -208,6 +210,8 @@ void hw_share_walked(struct hw_share *share);
 /* Births before it are not new to a walk that has ended. */
 int64_t hw_watchers_since(const struct hw_share *share);
 void hw_watchers_walked(struct hw_share *share);
+/* Begins pending scans, unless directories are being listed or the share is not online. */
+void hw_watchers_begin_scans(struct hw_share *share);
 /* The kernel has something for one of them that was not read. */
 bool hw_watchers_have_unread(const struct hw_share *share);
 void hw_watchers_destroy(struct hw_share *share);

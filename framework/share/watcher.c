@@ -123,28 +123,52 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 		compare_all(watcher);
 }
 
-int hw_watcher_scan(struct hw_watcher *watcher, hw_token token)
+static void begin_scan(struct hw_watcher *watcher, hw_token token)
 {
 	struct hw_share *share = watcher->share;
 	uint32_t dir = token == HW_NO_DIR ? 0 : hw_tree_by_token(&share->tree, token);
 
-	if (token != HW_NO_DIR && !dir)
-		return -ENOENT;
-	if (share->walking || share->state != HW_SHARE_ONLINE)
-		return -EBUSY;
 	watcher->scans_begun++;
 	watcher->scan_running = true;
 	watcher->scan_start_ns = hw_loop_now_ns(share->loop);
 	watcher->scan_start_coarse_ns = hw_now_coarse_ns();
 	watcher->scan_entries = share->scan.entries;
 	watcher->scan_seq = hw_share_seq(share);
-	/* Also without a directory to list: the end of the turn ends the walk and tells. */
+	/* Even if there is no directory to list, the end of this turn ends the scan. */
 	share->walking = true;
 	if (dir)
 		hw_scan_below(share, dir);
-	else
+	else if (token == HW_NO_DIR)
 		hw_scan_watcher(share, watcher->index);
+}
+
+int hw_watcher_scan(struct hw_watcher *watcher, hw_token token)
+{
+	struct hw_share *share = watcher->share;
+
+	if (token != HW_NO_DIR && !hw_tree_by_token(&share->tree, token))
+		return -ENOENT;
+	/* Two directories have only the whole share in common. */
+	if (watcher->scan_pending && watcher->scan_dir != token)
+		token = HW_NO_DIR;
+	watcher->scan_pending = true;
+	watcher->scan_dir = token;
+	hw_watchers_begin_scans(share);
 	return 0;
+}
+
+void hw_watchers_begin_scans(struct hw_share *share)
+{
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
+		struct hw_watcher *watcher = &share->watchers[i];
+
+		if (share->walking || share->state != HW_SHARE_ONLINE)
+			return;
+		if (!watcher->scan_pending)
+			continue;
+		watcher->scan_pending = false;
+		begin_scan(watcher, watcher->scan_dir);
+	}
 }
 
 int64_t hw_watchers_since(const struct hw_share *share)

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/vfs.h>
 
-#define RETRY_NS (10 * HW_MS) /* when the host cannot scan */
 #define SOONEST_NS HW_MS
 
 struct polling {
@@ -22,25 +21,14 @@ struct polling {
 	struct hw_timer *timer; /* owned: starts the next scan */
 	uint64_t pause_ns; /* from the start of one scan to the start of the next */
 	uint64_t directories;
-	bool scanning; /* a scan asked for here has not ended */
-	bool again; /* one more when it has: a barrier came too late for it */
+	bool scanning; /* a requested scan has not ended */
 };
 
-/* Asks for a scan, now or as soon as the host can. */
-static int ask_scan(struct polling *self)
+/* A request for the whole share cannot fail: the host queues a scan that it cannot begin now. */
+static void request_scan(struct polling *self)
 {
-	int rc;
-
-	/* Before the call: the host may tell the end of a short scan inside it. */
 	self->scanning = true;
-	self->again = false;
-	rc = self->host->scan(self->ctx, HW_NO_DIR);
-	if (rc >= 0)
-		return 0;
-	self->scanning = false;
-	self->again = true;
-	self->host->timer_set(self->ctx, self->timer, RETRY_NS);
-	return rc == -EBUSY ? 0 : self->host->fail(self->ctx, rc, "cannot scan: %s", strerror(-rc));
+	(void)self->host->scan(self->ctx, HW_NO_DIR);
 }
 
 static void on_timer(void *arg, struct hw_timer *timer)
@@ -49,7 +37,7 @@ static void on_timer(void *arg, struct hw_timer *timer)
 
 	(void)timer;
 	if (!self->scanning && self->directories)
-		(void)ask_scan(self); /* tries again by itself */
+		request_scan(self);
 }
 
 /* A scan costs about one CPU while it runs: it may take no more than its share of the time between
@@ -75,10 +63,6 @@ static void polling_scanned(void *arg, const struct hw_scan_result *result)
 	self->scanning = false;
 	if (!self->timer || !self->directories)
 		return;
-	if (self->again) {
-		(void)ask_scan(self); /* tries again by itself */
-		return;
-	}
 	if (result->changes || self->idle_max_ns <= self->interval_ns)
 		self->pause_ns = self->interval_ns;
 	else if (self->pause_ns < self->idle_max_ns / 2)
@@ -121,25 +105,19 @@ static void polling_forget_dir(void *arg, hw_token dir)
 	struct polling *self = arg;
 
 	(void)dir;
-	if (self->directories && --self->directories == 0) {
-		self->again = false;
+	if (self->directories && --self->directories == 0)
 		self->host->timer_set(self->ctx, self->timer, 0);
-	}
 }
 
+/* A running scan may have passed the latest change; this one follows it. */
 static int polling_flush(void *arg)
 {
 	struct polling *self = arg;
-	int rc;
 
 	if (!self->directories)
 		return 0;
-	if (self->scanning) {
-		self->again = true; /* it may be past what has changed */
-		return 1;
-	}
-	rc = ask_scan(self);
-	return rc < 0 ? rc : 1;
+	request_scan(self);
+	return 1;
 }
 
 static void polling_stats(void *arg, struct hw_watcher_stats *ret)
@@ -186,7 +164,7 @@ static void polling_stop(void *arg)
 		self->host->timer_del(self->ctx, self->timer);
 	self->timer = NULL;
 	self->directories = 0;
-	self->scanning = self->again = false;
+	self->scanning = false;
 }
 
 static const struct hw_option option_interval =

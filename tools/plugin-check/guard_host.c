@@ -247,7 +247,9 @@ static void guard_lost(void *ctx, hw_token dir)
 static int guard_scan(void *ctx, hw_token dir)
 {
 	hw_frame_pause("scan");
-	int r = hw_guard_fails("scan") ? -EBUSY : hw_host_services.scan(ctx, dir);
+	/* A request for the whole share cannot fail. */
+	int r = dir != HW_NO_DIR && hw_guard_fails("scan") ? -ENOENT
+							   : hw_host_services.scan(ctx, dir);
 	hw_frame_resume();
 	return r;
 }

@@ -302,8 +302,11 @@ struct hw_host {
 	 * directory). The host scans. */
 	void (*lost)(void *ctx, hw_token dir);
 	/* Lists this directory and all directories below it (HW_NO_DIR: the whole share), compares
-	 * them with the tree and reports the differences. The host calls scanned() at the end,
-	 * possibly before scan() returns. -EBUSY while another scan is running. */
+	 * them with the tree and reports the differences. If the host cannot begin now, it queues
+	 * the scan. Of each watcher one scan runs and one waits: a call while one waits joins it;
+	 * if the directories differ, the whole share is scanned. The host calls scanned() once for
+	 * each scan that ends, never before scan() returns. Returns 0, or -ENOENT if the token is
+	 * unknown; a request for the whole share cannot fail. */
 	int (*scan)(void *ctx, hw_token dir);
 
 	/* -- sinks -- */
@@ -397,8 +400,8 @@ struct hw_plugin {
 	 * watcher must not send a hint about it after this call. */
 	void (*forget_dir)(void *self, hw_token dir);
 	/* A barrier: passes on everything that the kernel has queued, at once and without waiting,
-	 * and joins the halves of renames that are there. A watcher that scans requests a scan.
-	 * Returns 1 if it is going to call scan(), otherwise 0. */
+	 * and joins the halves of renames that are there. A watcher that scans calls scan().
+	 * Returns 1 if it has called scan() or is going to, otherwise 0. */
 	int (*flush)(void *self);
 	/* A scan that this watcher requested has ended. */
 	void (*scanned)(void *self, const struct hw_scan_result *result);
