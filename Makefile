@@ -47,7 +47,7 @@ rooms := base tree share plugin config daemon
 core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
 tool_src := $(wildcard tools/*.c) tools/plugin-check/arguments.c
-plugins := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
+plugins := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
 sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -55,6 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 core_lib := $(B)/libhostwatch-core.a
 base_lib := $(B)/libhostwatch-base.a
 wire_lib := $(B)/libhostwatch-wire.a
+plugin_lib := $(B)/libhostwatch-plugin.a
 programs := $(B)/hostwatchd $(B)/hostwatch
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
 
@@ -95,6 +96,10 @@ $(base_lib): $(call obj,$(wildcard framework/base/*.c))
 $(wire_lib): $(call obj,$(wire_src))
 	@rm -f $@
 	ar rcs $@ $^
+# A plugin gets what it uses of it: it needs nothing at run time.
+$(plugin_lib): $(call obj,$(wildcard plugins/common/*.c))
+	@rm -f $@
+	ar rcs $@ $^
 
 $(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
@@ -102,7 +107,7 @@ $(B)/hostwatch: $(call obj,$(tool_src)) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 
 define plugin_rule
-$(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c))
+$(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c)) $(plugin_lib)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^
 endef

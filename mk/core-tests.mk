@@ -7,3 +7,5 @@ $(scene_tests:%=$(B)/tests/%): $(call obj,$(wildcard tests/unit/support/*.c))
 $(rig_tests:%=$(B)/tests/%): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(wildcard tests/common/*.c)) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
+# Of the parts that watchers have in common.
+$(B)/tests/test_dirs: $(plugin_lib)

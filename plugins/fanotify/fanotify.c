@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The fanotify watcher: one mark for a filesystem where that is allowed, one for each directory
  * where it is not. */
-#include "handles.h"
+#include "../common/dirs.h"
+#include "../common/filesystem.h"
+#include "handle.h"
 #include "marks.h"
 #include "record.h"
 
@@ -35,7 +37,8 @@ struct fanotify {
 		*backlog; /* owned: events wait in the buffer while the descriptor may be quiet */
 	char *buffer; /* owned: BUFFER_BYTES; head .. tail is unhandled */
 	uint32_t head, tail;
-	struct hw_handles dirs;
+	struct hw_dirs dirs;
+	struct hw_handle_seed seed;
 	dev_t filesystems[FILESYSTEMS_MAX];
 	uint32_t filesystem_count;
 	bool refusal_told;
@@ -56,9 +59,12 @@ static const struct {
  * outside. */
 static hw_token find_dir(const struct fanotify *self, const struct hw_handle *handle)
 {
+	struct hw_handle_key key;
+
 	if (!handle->bytes)
 		return HW_NO_DIR;
-	return hw_handles_token(&self->dirs, hw_handles_key(&self->dirs, handle));
+	key = hw_handle_key(&self->seed, handle);
+	return hw_dirs_token(&self->dirs, key.words);
 }
 
 static uint32_t type_of(const struct hw_record *record)
@@ -295,21 +301,13 @@ static int try_mark(struct fanotify *self, int dirfd, int *ret_refused)
 static int fanotify_probe(void *arg, int dirfd)
 {
 	struct fanotify *self = arg;
-	const char *remote = self->remote ? NULL : hw_mark_remote(dirfd);
 	union hw_handle_buffer buffer;
 	struct hw_handle handle;
 	int refused, rc;
 
-	if (remote)
-		return self->host->fail(self->ctx, EOPNOTSUPP,
-					"%s: the kernel does not report changes made by other "
-					"machines or by the FUSE "
-					"server",
-					remote);
-	if (hw_mark_is_kernel_made(dirfd))
-		return self->host->fail(self->ctx, EOPNOTSUPP,
-					"the kernel does not report its own changes here");
-	rc = get_handle(self, dirfd, &buffer, &handle);
+	rc = hw_filesystem_check(self->host, self->ctx, dirfd, self->remote);
+	if (rc == 0)
+		rc = get_handle(self, dirfd, &buffer, &handle);
 	if (rc < 0)
 		return rc;
 	rc = try_mark(self, dirfd, &refused);
@@ -363,15 +361,15 @@ static int fanotify_watch_dir(void *arg, hw_token dir, int dirfd)
 	rc = get_handle(self, dirfd, &buffer, &handle);
 	if (rc < 0)
 		return rc;
-	key = hw_handles_key(&self->dirs, &handle);
-	if (hw_handles_token(&self->dirs, key) != HW_NO_DIR)
+	key = hw_handle_key(&self->seed, &handle);
+	if (hw_dirs_token(&self->dirs, key.words) != HW_NO_DIR)
 		return self->host->fail(
 			self->ctx, EEXIST,
 			"the directory is already watched under another path (bind mount)");
 	kind = add_mark(self, dirfd);
 	if (kind < 0)
 		return kind;
-	rc = hw_handles_add(&self->dirs, key, dir, kind == HW_MARK_INODE);
+	rc = hw_dirs_add(&self->dirs, key.words, dir, kind == HW_MARK_INODE);
 	if (rc < 0 && kind == HW_MARK_INODE)
 		hw_mark_remove(self->group, dirfd);
 	if (rc < 0)
@@ -387,14 +385,14 @@ static void fanotify_forget_dir(void *arg, hw_token dir)
 {
 	struct fanotify *self = arg;
 
-	hw_handles_remove(&self->dirs, dir);
+	hw_dirs_remove(&self->dirs, dir);
 }
 
 static void fanotify_stats(void *arg, struct hw_watcher_stats *ret)
 {
 	const struct fanotify *self = arg;
 
-	ret->watches = self->filesystem_count + self->dirs.marked;
+	ret->watches = self->filesystem_count + self->dirs.flagged;
 	ret->kernel_events = self->kernel_events;
 	ret->overflows = self->overflows;
 }
@@ -408,7 +406,7 @@ static void fanotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
 	cost->per_filesystem = whole;
 	cost->per_directory = !whole;
 	cost->objects = "marks";
-	cost->limit = hw_mark_limit(&cost->limit_name);
+	cost->limit = hw_limit_cost(&hw_mark_limit, &cost->limit_name);
 	cost->fdinfo = "fanotify ino:|fanotify sdev:|fanotify mnt_id:";
 }
 
@@ -429,7 +427,8 @@ static int fanotify_start(void *arg)
 	int rc;
 
 	self->pid = (int32_t)getpid();
-	hw_handles_init(&self->dirs);
+	self->dirs.key_words = HW_HANDLE_KEY_WORDS;
+	self->seed = hw_handle_new_seed();
 	self->group = hw_group_create(host, self->ctx, self->unlimited_queue);
 	if (self->group < 0)
 		return self->group;
@@ -457,7 +456,7 @@ static void fanotify_stop(void *arg)
 	self->buffer = NULL;
 	self->head = self->tail = 0;
 	self->filesystem_count = 0;
-	hw_handles_finish(&self->dirs);
+	hw_dirs_finish(&self->dirs);
 }
 
 static const struct hw_option option_mark = HW_OPT_ENUM(

@@ -3,9 +3,9 @@
 #ifndef HW_FANOTIFY_RECORD_H
 #define HW_FANOTIFY_RECORD_H
 
-#include "handles.h"
+#include "handle.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 
 /* A directory and a name in it. A name of "." is the directory itself. */
 struct hw_place {

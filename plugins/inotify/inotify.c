@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The inotify watcher: one watch for each directory of the share, halves of renames joined by
  * cookie. */
+#include "../common/dirs.h"
+#include "../common/filesystem.h"
 #include "pair.h"
 #include "queue.h"
 #include "remedy.h"
-#include "watches.h"
 
 #include <errno.h>
 #include <hostwatch/plugin.h>
@@ -43,7 +44,7 @@ struct inotify {
 	struct hw_timer *backlog; /* owned: records wait here while the descriptor may be quiet */
 	struct hw_queue queue;
 	struct hw_pair pair;
-	struct hw_watches watches;
+	struct hw_dirs dirs; /* by watch descriptor */
 	uint64_t kernel_events;
 	uint64_t overflows;
 };
@@ -58,6 +59,13 @@ static const struct {
 	{ IN_CREATE, HW_HINT_CREATED },  { IN_DELETE, HW_HINT_DELETED },
 	{ IN_ATTRIB, HW_HINT_ATTRIB },
 };
+
+static hw_token find_dir(const struct inotify *self, int wd)
+{
+	uint32_t key = (uint32_t)wd;
+
+	return wd > 0 ? hw_dirs_token(&self->dirs, &key) : HW_NO_DIR;
+}
 
 static void send_gone(struct inotify *self, hw_token dir)
 {
@@ -97,13 +105,13 @@ static void send_move(struct inotify *self, const struct hw_record *from,
 	uint32_t mask = 0;
 
 	if (from) {
-		hint.dir = hw_watches_token(&self->watches, from->wd);
+		hint.dir = find_dir(self, from->wd);
 		hint.name = from->name;
 		hint.name_len = from->name_len;
 		mask |= from->mask;
 	}
 	if (to) {
-		hint.to_dir = hw_watches_token(&self->watches, to->wd);
+		hint.to_dir = find_dir(self, to->wd);
 		hint.to_name = to->name;
 		hint.to_name_len = to->name_len;
 		mask |= to->mask;
@@ -126,7 +134,7 @@ static void handle_self(struct inotify *self, hw_token dir, const struct hw_reco
 		send_entry(self, dir, &dot);
 	}
 	if (record->mask & IN_IGNORED)
-		hw_watches_remove(&self->watches, record->wd);
+		hw_dirs_remove(&self->dirs, dir);
 }
 
 static void handle_record(struct inotify *self, const struct hw_record *record)
@@ -139,7 +147,7 @@ static void handle_record(struct inotify *self, const struct hw_record *record)
 		self->host->lost(self->ctx, HW_NO_DIR);
 		return;
 	}
-	dir = hw_watches_token(&self->watches, record->wd);
+	dir = find_dir(self, record->wd);
 	if (dir == HW_NO_DIR)
 		return; /* queued before its watch was removed */
 	if (record->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) ||
@@ -252,7 +260,7 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 		if (rc <= 0)
 			return handled;
 		if ((record.mask & IN_MOVED_FROM) && record.name_len &&
-		    hw_watches_token(&self->watches, record.wd) != HW_NO_DIR) {
+		    find_dir(self, record.wd) != HW_NO_DIR) {
 			if (handle_half(self, position, final, &steps) == WAITING)
 				return handled;
 		} else {
@@ -353,20 +361,11 @@ static int add_watch(struct inotify *self, int dirfd)
 static int inotify_probe(void *arg, int dirfd)
 {
 	struct inotify *self = arg;
-	int wd;
+	int wd, rc;
 
-	if (!self->remote) {
-		const char *name = hw_remedy_remote(dirfd);
-
-		if (name)
-			return self->host->fail(self->ctx, -EOPNOTSUPP,
-						"%s: the kernel does not report changes made by "
-						"other machines or by the FUSE server",
-						name);
-	}
-	if (hw_remedy_is_kernel_made(dirfd))
-		return self->host->fail(self->ctx, EOPNOTSUPP,
-					"the kernel does not report its own changes here");
+	rc = hw_filesystem_check(self->host, self->ctx, dirfd, self->remote);
+	if (rc < 0)
+		return rc;
 	wd = add_watch(self, dirfd);
 	if (wd < 0 && wd != -EEXIST)
 		return hw_remedy_watch(self->host, self->ctx, wd);
@@ -379,20 +378,24 @@ static int inotify_probe(void *arg, int dirfd)
 static int inotify_watch_dir(void *arg, hw_token dir, int dirfd)
 {
 	struct inotify *self = arg;
+	uint32_t key;
 	int wd, rc;
 
 	if (dir == HW_NO_DIR)
 		return -EINVAL;
-	if (hw_watches_wd(&self->watches, dir))
+	if (hw_dirs_key(&self->dirs, dir))
 		return self->host->fail(self->ctx, -EEXIST, "the directory is already watched");
 	wd = add_watch(self, dirfd);
 	if (wd < 0)
 		return hw_remedy_watch(self->host, self->ctx, wd);
-	rc = hw_watches_add(&self->watches, wd, dir);
+	key = (uint32_t)wd;
+	/* The kernel may have reused the number of a watch that it removed. */
+	hw_dirs_remove(&self->dirs, find_dir(self, wd));
+	rc = hw_dirs_add(&self->dirs, &key, dir, false);
 	if (rc < 0) {
 		(void)inotify_rm_watch(self->fd, wd); /* undoes what this call did */
 		return self->host->fail(self->ctx, rc, "out of memory for %u watches",
-					self->watches.count + 1);
+					self->dirs.count + 1);
 	}
 	return 0;
 }
@@ -400,11 +403,13 @@ static int inotify_watch_dir(void *arg, hw_token dir, int dirfd)
 static void inotify_forget_dir(void *arg, hw_token dir)
 {
 	struct inotify *self = arg;
-	int wd = hw_watches_wd(&self->watches, dir);
+	const uint32_t *key = hw_dirs_key(&self->dirs, dir);
+	int wd;
 
-	if (!wd)
+	if (!key)
 		return;
-	hw_watches_remove(&self->watches, wd);
+	wd = (int)*key;
+	hw_dirs_remove(&self->dirs, dir);
 	(void)inotify_rm_watch(self->fd, wd); /* EINVAL: the kernel removed it with the directory */
 }
 
@@ -412,7 +417,7 @@ static void inotify_stats(void *arg, struct hw_watcher_stats *ret)
 {
 	const struct inotify *self = arg;
 
-	ret->watches = self->watches.count;
+	ret->watches = self->dirs.count;
 	ret->kernel_events = self->kernel_events;
 	ret->overflows = self->overflows;
 }
@@ -423,7 +428,7 @@ static void inotify_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
 	(void)dirfd;
 	cost->per_directory = 1;
 	cost->objects = "watches";
-	cost->limit = hw_remedy_watch_limit(&cost->limit_name);
+	cost->limit = hw_limit_cost(&hw_remedy_watches, &cost->limit_name);
 	cost->fdinfo = "inotify wd:";
 }
 
@@ -434,6 +439,7 @@ static int inotify_open(void *arg, const struct hw_host *host, void *ctx)
 	self->host = host;
 	self->ctx = ctx;
 	self->fd = -1;
+	self->dirs.key_words = 1;
 	return 0;
 }
 
@@ -473,7 +479,7 @@ static void inotify_stop(void *arg)
 	(void)close(self->fd); /* removes every watch */
 	self->fd = -1;
 	hw_queue_finish(&self->queue);
-	hw_watches_finish(&self->watches);
+	hw_dirs_finish(&self->dirs);
 	self->pair = (struct hw_pair){ 0 };
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The polling watcher: asks for a comparison with the disk now and then. It decides when; the host
  * knows how. */
-#include <hostwatch/plugin.h>
+#include "../common/filesystem.h"
 
 #include <errno.h>
-#include <linux/magic.h>
+#include <hostwatch/plugin.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #define SOONEST_NS HW_MS
 
@@ -75,10 +74,9 @@ static void polling_scanned(void *arg, const struct hw_scan_result *result)
 static int polling_probe(void *arg, int dirfd)
 {
 	struct polling *self = arg;
-	struct statfs st;
 
 	/* Whatever can be listed can be polled. */
-	if (fstatfs(dirfd, &st) == 0 && (st.f_type == PROC_SUPER_MAGIC || st.f_type == SYSFS_MAGIC))
+	if (hw_filesystem_is_kernel_made(dirfd))
 		(void)self->host->fail(
 			self->ctx, 0,
 			"creations and deletions only: sizes and times of the files here do "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The inotify watcher's table, queue and joiner, built into the test: the kernel never sends what
+/* The inotify watcher's queue and joiner, built into the test: the kernel never sends what
  * is tried here. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,6 @@
 
 #include "plugins/inotify/pair.c"
 #include "plugins/inotify/queue.c"
-#include "plugins/inotify/watches.c"
 
 #include <fcntl.h>
 
@@ -19,67 +18,6 @@ static uint64_t next_random(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return *state >> 33;
-}
-
-/* ---- the table ---- */
-
-static void the_table_agrees_with_an_array(void **state)
-{
-	enum { WDS = 500, ROUNDS = 200000 };
-	hw_token expected[WDS + 1] = { 0 };
-	struct hw_watches watches = { 0 };
-	uint64_t random = 1, token = 0;
-	uint32_t count = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		int wd = (int)(next_random(&random) % WDS) + 1;
-
-		if (next_random(&random) % 2) {
-			count += !expected[wd];
-			expected[wd] = ++token;
-			assert_int_equal(hw_watches_add(&watches, wd, token), 0);
-		} else {
-			count -= expected[wd] != 0;
-			hw_watches_remove(&watches, wd);
-			expected[wd] = HW_NO_DIR;
-		}
-		assert_int_equal(watches.count, count);
-		wd = (int)(next_random(&random) % WDS) + 1;
-		assert_int_equal(hw_watches_token(&watches, wd), expected[wd]);
-		if (expected[wd])
-			assert_int_equal(hw_watches_wd(&watches, expected[wd]), wd);
-		assert_int_equal(hw_watches_wd(&watches, token + 1), 0);
-	}
-	hw_watches_finish(&watches);
-}
-
-static void unknown_numbers_are_no_directory(void **state)
-{
-	struct hw_watches watches = { 0 };
-
-	(void)state;
-	assert_int_equal(hw_watches_token(&watches, 1), HW_NO_DIR);
-	assert_int_equal(hw_watches_wd(&watches, 1), 0);
-	hw_watches_remove(&watches, 1);
-	assert_int_equal(hw_watches_add(&watches, 1, 5), 0);
-	assert_int_equal(hw_watches_token(&watches, 0), HW_NO_DIR);
-	assert_int_equal(hw_watches_token(&watches, -1), HW_NO_DIR);
-	hw_watches_finish(&watches);
-}
-
-static void a_hundred_thousand_directories_take_32_bytes_each(void **state)
-{
-	enum { DIRS = 100000 };
-	struct hw_watches watches = { 0 };
-
-	(void)state;
-	for (int i = 1; i <= DIRS; i++)
-		assert_int_equal(hw_watches_add(&watches, i, (hw_token)i * 3), 0);
-	assert_true(16 * (uint64_t)watches.capacity <= 32 * DIRS);
-	for (int i = 1; i <= DIRS; i++)
-		assert_int_equal(hw_watches_wd(&watches, (hw_token)i * 3), i);
-	hw_watches_finish(&watches);
 }
 
 /* ---- the queue ---- */
@@ -268,9 +206,6 @@ static void positions_survive_the_move_to_the_front(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_table_agrees_with_an_array),
-		cmocka_unit_test(unknown_numbers_are_no_directory),
-		cmocka_unit_test(a_hundred_thousand_directories_take_32_bytes_each),
 		cmocka_unit_test(a_cut_record_is_refused),
 		cmocka_unit_test(a_name_that_is_too_long_is_refused),
 		cmocka_unit_test(random_bytes_are_never_read_past_their_end),
