@@ -37,7 +37,6 @@ struct peer {
 struct pending {
 	struct hw_control *control; /* borrowed */
 	struct peer *peer; /* borrowed; NULL when it left */
-	const struct hw_share *share; /* borrowed */
 	struct pending *next, *prev;
 };
 
@@ -164,19 +163,20 @@ static void do_status(struct peer *peer, char *const words[])
 
 /* ---- commands that take a while ---- */
 
-static struct pending *begin_pending(struct peer *peer, const struct hw_share *share)
+/* NULL when no more may wait: then the peer has got its answer. */
+static struct pending *begin_pending(struct peer *peer)
 {
 	struct hw_control *control = peer->control;
 	struct pending *pending = NULL;
 
-	if (control->pending_count == HW_CONTROL_PENDING_MAX)
+	if (control->pending_count < HW_CONTROL_PENDING_MAX)
+		pending = calloc(1, sizeof(*pending));
+	if (!pending) {
+		answer_error(peer, "too many commands are waiting");
 		return NULL;
-	pending = calloc(1, sizeof(*pending));
-	if (!pending)
-		return NULL;
+	}
 	pending->control = control;
 	pending->peer = peer;
-	pending->share = share;
 	DL_APPEND(control->pending, pending);
 	control->pending_count++;
 	peer->busy = true;
@@ -279,11 +279,9 @@ static void do_sync(struct peer *peer, char *const words[])
 
 	if (!share)
 		return;
-	pending = begin_pending(peer, share);
-	if (!pending) {
-		answer_error(peer, "too many commands are waiting");
+	pending = begin_pending(peer);
+	if (!pending)
 		return;
-	}
 	r = hw_share_flush(share, on_flushed, pending);
 	if (r < 0) {
 		(void)end_pending(pending);
@@ -303,11 +301,9 @@ static void do_switch(struct peer *peer, char *const words[])
 
 	if (!share)
 		return;
-	pending = begin_pending(peer, share);
-	if (!pending) {
-		answer_error(peer, "too many commands are waiting");
+	pending = begin_pending(peer);
+	if (!pending)
 		return;
-	}
 	request.share = share;
 	request.arg = pending;
 	r = hw_core_switch(peer->control->core, &request, &errors);
@@ -523,24 +519,6 @@ int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *pa
 	}
 	*ret = control;
 	return 0;
-}
-
-void hw_control_forget(struct hw_control *control, const struct hw_share *share)
-{
-	struct pending *pending = NULL, *next = NULL;
-
-	DL_FOREACH_SAFE(control->pending, pending, next)
-	{
-		struct peer *peer;
-
-		if (pending->share != share)
-			continue;
-		peer = end_pending(pending);
-		if (!peer)
-			continue;
-		answer_error(peer, "the share was removed");
-		update_peer(peer); /* it goes out when the loop turns */
-	}
 }
 
 void hw_control_destroy(struct hw_control *control)

@@ -34,7 +34,6 @@
 
 struct hw_control;
 struct hw_core;
-struct hw_share;
 
 /*
  * Listens at `path`, as hw_control_listen() takes it, with mode 0600; peers of another user than
@@ -44,7 +43,5 @@ int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *pa
 		      struct hw_errors *errors, struct hw_control **ret);
 /* Removes the socket. NULL is fine. */
 void hw_control_destroy(struct hw_control *control);
-/* The share is gone (the pointer is compared only): peers that wait for it get an error. */
-void hw_control_forget(struct hw_control *control, const struct hw_share *share);
 
 #endif

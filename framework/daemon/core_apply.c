@@ -2,7 +2,6 @@
 #include "build.h"
 #include "capabilities.h"
 #include "contend.h"
-#include "control.h"
 #include "core_private.h"
 #include "log.h"
 #include "notify.h"
@@ -58,8 +57,6 @@ static void end_share(struct hw_core *core, struct core_share *share)
 {
 	hw_share_unlisten(share->share, on_share, core);
 	hw_share_destroy(share->share);
-	if (core->control)
-		hw_control_forget(core->control, share->share); /* whoever it has not answered */
 	free(share->signature);
 }
 

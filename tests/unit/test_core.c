@@ -579,17 +579,20 @@ static int connect_control(struct fixture *fixture)
 	return fd;
 }
 
-/* Sends bytes, then reads what comes until the daemon closes. */
-static const char *ask(struct fixture *fixture, const char *bytes, size_t len)
+static void say(int fd, const char *bytes, size_t len)
+{
+	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+}
+
+/* All that comes until the daemon closes. */
+static const char *read_answer(struct fixture *fixture, int fd)
 {
 	static char answer[16384];
 	uint64_t until_ns = deadline(fixture);
-	int fd = connect_control(fixture);
 	size_t used = 0;
 	ssize_t n = -1;
 
-	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
-	assert_int_equal(shutdown(fd, SHUT_WR), 0);
 	while (n != 0) {
 		n = recv(fd, answer + used, sizeof(answer) - used - 1, 0);
 		if (n > 0)
@@ -600,6 +603,14 @@ static const char *ask(struct fixture *fixture, const char *bytes, size_t len)
 	answer[used] = '\0';
 	(void)close(fd);
 	return answer;
+}
+
+static const char *ask(struct fixture *fixture, const char *bytes, size_t len)
+{
+	int fd = connect_control(fixture);
+
+	say(fd, bytes, len);
+	return read_answer(fixture, fd);
 }
 
 static const char *ask_line(struct fixture *fixture, const char *line)
@@ -708,6 +719,26 @@ static void a_share_that_goes_answers_who_waits_for_it(void **state)
 	assert_non_null(strstr(answer, "ok\nerror\ttext=there is no share \"b\"\n"));
 }
 
+/* Both commands are read in one iteration of the loop, which ends before the sync does. */
+static void removing_a_share_ends_a_sync_of_another_peer(void **state)
+{
+	struct fixture *fixture = *state;
+	int waiting, reloading;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	waiting = connect_control(fixture);
+	reloading = connect_control(fixture);
+	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t")); /* accepted last */
+	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n");
+	say(waiting, "sync b\nsync a\n", 14);
+	say(reloading, "reload\n", 7);
+	assert_non_null(strstr(read_answer(fixture, reloading), "\nok\n"));
+	assert_int_equal(strncmp(read_answer(fixture, waiting),
+				 "error\ttext=the share was removed\nok\tseq=0\t", 41),
+			 0);
+}
+
 static void the_socket_is_the_owners(void **state)
 {
 	struct fixture *fixture = *state;
@@ -810,6 +841,7 @@ int main(int argc, char **argv)
 		CORE_TEST(long_commands_are_refused),
 		CORE_TEST(peers_that_leave_or_say_half_do_no_harm),
 		CORE_TEST(a_share_that_goes_answers_who_waits_for_it),
+		CORE_TEST(removing_a_share_ends_a_sync_of_another_peer),
 		CORE_TEST(the_socket_is_the_owners),
 		CORE_TEST(a_dead_daemons_socket_is_replaced_and_a_file_is_not),
 		CORE_TEST(draining_ends_the_loop),
