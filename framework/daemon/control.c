@@ -42,7 +42,7 @@ struct pending {
 
 struct hw_control {
 	struct hw_loop *loop; /* borrowed */
-	struct hw_core *core; /* borrowed: the owner */
+	struct hw_core *core; /* borrowed */
 	struct hw_control_socket socket; /* owned */
 	struct hw_io *io; /* owned */
 	struct peer *peers; /* owned list */
@@ -502,9 +502,13 @@ static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t b
 int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
 		      struct hw_errors *errors, struct hw_control **ret)
 {
-	struct hw_control *control = calloc(1, sizeof(*control));
+	struct hw_control *control = NULL;
 	int r;
 
+	*ret = NULL;
+	if (path && !*path)
+		return 0;
+	control = calloc(1, sizeof(*control));
 	if (!control)
 		return -ENOMEM;
 	control->loop = loop;

@@ -36,12 +36,14 @@ struct hw_control;
 struct hw_core;
 
 /*
- * Listens at `path`, as hw_control_listen() takes it, with mode 0600; peers of another user than
- * root and this process's are turned away. The same errors; -ENOMEM.
+ * Serves a core at `path`, as hw_control_listen() takes it, with mode 0600. Peers that run neither
+ * as root nor as the user of this process are rejected. Errors as for hw_control_listen(), or
+ * -ENOMEM. A path of "" means no socket: returns 0 and writes NULL.
  */
 int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
 		      struct hw_errors *errors, struct hw_control **ret);
-/* Removes the socket. NULL is fine. */
+/* Removes the socket. Call it after hw_core_destroy(), which answers the commands that still wait.
+ * NULL is fine. */
 void hw_control_destroy(struct hw_control *control);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core.h"
 #include "build.h"
-#include "control.h"
 #include "core_private.h"
 #include "foresee.h"
 #include "log.h"
@@ -36,7 +35,6 @@ void hw_core_destroy(struct hw_core *core)
 	hw_timer_del(core->drain_timer);
 	hw_core_keep_nothing(core);
 	hw_core_end_unkept(core);
-	hw_control_destroy(core->control);
 	free(core->sinks);
 	free(core->shares);
 	hw_config_free(core->config);
@@ -68,20 +66,19 @@ int hw_core_check(struct hw_core *core, struct hw_errors *errors, struct hw_erro
 	return r;
 }
 
-int hw_core_start(struct hw_core *core, struct hw_errors *errors)
+int hw_core_load(struct hw_core *core, struct hw_errors *errors)
 {
 	int r = load(core, errors, &core->config);
 
-	if (r < 0)
-		return r;
-	hw_log_set_level((enum hw_log_level)core->config->log_level);
-	if (!core->config->control || *core->config->control) {
-		r = hw_control_create(core->loop, core, core->config->control, errors,
-				      &core->control);
-		if (r < 0)
-			return r;
-	}
-	r = hw_core_apply(core, core->config, errors);
+	if (r == 0)
+		hw_log_set_level((enum hw_log_level)core->config->log_level);
+	return r;
+}
+
+int hw_core_start(struct hw_core *core, struct hw_errors *errors)
+{
+	int r = hw_core_apply(core, core->config, errors);
+
 	if (r == 0)
 		hw_core_announce(core); /* what is online by now calls no listener */
 	return r;
@@ -181,11 +178,16 @@ void hw_core_drain(struct hw_core *core)
 		drain(core, core->drain_timer);
 }
 
-/* ---- for the control socket and the log ---- */
+/* ---- what runs ---- */
 
 const char *hw_core_file(const struct hw_core *core)
 {
 	return core->file;
+}
+
+const struct hw_config *hw_core_config(const struct hw_core *core)
+{
+	return core->config;
 }
 
 struct hw_share *hw_core_share(const struct hw_core *core, size_t index)

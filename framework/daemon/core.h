@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Everything that one daemon runs: shares, sinks, control socket, as its configuration says. Loop
- * thread only. */
+/* The shares and sinks that one daemon runs, as its configuration describes them. Loop thread only.
+ */
 #ifndef HW_CORE_H
 #define HW_CORE_H
 
@@ -24,9 +24,11 @@ void hw_core_destroy(struct hw_core *core);
  */
 int hw_core_check(struct hw_core *core, struct hw_errors *errors, struct hw_errors *warnings);
 
-/* Reads the configuration and starts what it describes. Rights that no plugin needs are given up.
- * The service manager is told ready when every share is online. On failure nothing runs; errors as
- * for hw_core_check(). */
+/* Reads the configuration of a core that has none. Errors as for hw_core_check(). */
+int hw_core_load(struct hw_core *core, struct hw_errors *errors);
+/* After hw_core_load(): starts what the configuration describes, and gives up the rights that no
+ * plugin needs. The service manager is notified when every share is online. On failure nothing
+ * runs. Errors as for hw_core_check(). */
 int hw_core_start(struct hw_core *core, struct hw_errors *errors);
 
 /* Reads the configuration again and changes what differs: shares and sinks that are described as
@@ -40,9 +42,11 @@ bool hw_core_refused(const struct hw_core *core);
 /* Lets every sink send what it holds, at most HW_DRAIN_MAX_NS, then stops the loop. */
 void hw_core_drain(struct hw_core *core);
 
-/* ---- for the control socket and the log ---- */
+/* ---- what runs ---- */
 
 const char *hw_core_file(const struct hw_core *core); /* of the configuration */
+/* The one that runs, valid until the next reload. NULL before hw_core_load(). */
+const struct hw_config *hw_core_config(const struct hw_core *core);
 /* A line for each share, sink and receiver, at level info. */
 void hw_core_log_state(struct hw_core *core);
 struct hw_share *hw_core_share(const struct hw_core *core, size_t index); /* NULL behind the last */

@@ -31,7 +31,6 @@ struct hw_core {
 	char *file; /* owned */
 	struct hw_loader *loader; /* owned */
 	struct hw_config *config; /* owned: what runs; NULL before start */
-	struct hw_control *control; /* owned; NULL: none */
 	struct core_share *shares; /* owned, in no order */
 	size_t share_count;
 	struct core_sink *sinks; /* owned, in no order */

@@ -2,6 +2,7 @@
 /* hostwatchd: one process, in the foreground, until a signal ends it. */
 #include "args.h"
 #include "config.h"
+#include "control.h"
 #include "core.h"
 #include "defaults.h"
 #include "log.h"
@@ -112,15 +113,27 @@ static int exit_status(int r)
 		       : HW_EXIT_FAILURE;
 }
 
-static int serve(struct hw_loop *loop, struct hw_core *core, struct hw_errors *errors)
+/* The control socket comes first: a second daemon ends there, before it starts anything. */
+static int start(struct hw_loop *loop, struct hw_core *core, struct hw_errors *errors,
+		 struct hw_control **ret)
+{
+	int r = hw_core_load(core, errors);
+
+	if (r == 0)
+		r = hw_control_create(loop, core, hw_core_config(core)->control, errors, ret);
+	return r < 0 ? r : hw_core_start(core, errors);
+}
+
+static int serve(struct hw_loop *loop, struct hw_core *core, struct hw_errors *errors,
+		 struct hw_control **ret_control)
 {
 	struct daemon daemon = { .core = core };
 	int r;
 
-	/* Before the shares are armed: a stop that comes meanwhile is a stop as well. */
+	/* A signal to stop may arrive while the shares are armed. */
 	r = watch_signals(loop, &daemon);
 	if (r == 0)
-		r = hw_core_start(core, errors);
+		r = start(loop, core, errors, ret_control);
 	if (r == 0)
 		(void)hw_loop_run(loop); /* always 0 */
 	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
@@ -147,6 +160,7 @@ static int check(struct hw_core *core, struct hw_errors *errors)
 static int run(struct hw_loop *loop, const struct arguments *arguments)
 {
 	struct hw_errors errors = { 0 };
+	struct hw_control *control = NULL;
 	struct hw_core *core;
 	int r;
 
@@ -156,13 +170,14 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	if (arguments->check) {
 		r = check(core, &errors);
 	} else {
-		r = serve(loop, core, &errors);
+		r = serve(loop, core, &errors, &control);
 		hw_errors_log(&errors);
 		if (r < 0 && errors.total == 0)
 			hw_error("%s", strerror(-r));
 	}
 	hw_errors_free(&errors);
 	hw_core_destroy(core);
+	hw_control_destroy(control);
 	return exit_status(r);
 }
 

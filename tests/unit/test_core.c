@@ -27,6 +27,7 @@
 struct fixture {
 	struct hw_loop *loop;
 	struct hw_core *core;
+	struct hw_control *control; /* NULL: none */
 	struct hw_errors errors;
 	char *dir;
 	char file[256];
@@ -63,11 +64,19 @@ static int setup(void **state)
 	return 0;
 }
 
+static void stop(struct fixture *fixture)
+{
+	hw_core_destroy(fixture->core);
+	hw_control_destroy(fixture->control);
+	fixture->core = NULL;
+	fixture->control = NULL;
+}
+
 static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
 
-	hw_core_destroy(fixture->core);
+	stop(fixture);
 	hw_loop_destroy(fixture->loop);
 	hw_errors_free(&fixture->errors);
 	(void)close(fixture->notify);
@@ -96,10 +105,22 @@ static void configure(struct fixture *fixture, const char *text)
 	tempdir_write(fixture->dir, "conf", out, used);
 }
 
+/* As the daemon does it. */
+static int launch(struct fixture *fixture, struct hw_core *core, struct hw_control **control)
+{
+	struct hw_errors *errors = &fixture->errors;
+	int r = hw_core_load(core, errors);
+
+	if (r == 0)
+		r = hw_control_create(fixture->loop, core, hw_core_config(core)->control, errors,
+				      control);
+	return r < 0 ? r : hw_core_start(core, errors);
+}
+
 static void start(struct fixture *fixture, const char *text)
 {
 	configure(fixture, text);
-	if (hw_core_start(fixture->core, &fixture->errors) < 0)
+	if (launch(fixture, fixture->core, &fixture->control) < 0)
 		fail_msg("%s", fixture->errors.count ? fixture->errors.lines[0] : "not started");
 }
 
@@ -549,7 +570,7 @@ static void a_start_that_fails_leaves_nothing(void **state)
 
 	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
 			   "[sink s]\nplugin = nowhere\naddress = x\nfail = start\n");
-	assert_int_equal(hw_core_start(fixture->core, &fixture->errors), -EADDRINUSE);
+	assert_int_equal(launch(fixture, fixture->core, &fixture->control), -EADDRINUSE);
 	assert_null(hw_core_share(fixture->core, 0));
 	assert_null(hw_core_sink(fixture->core, 0));
 }
@@ -742,6 +763,7 @@ static void removing_a_share_ends_a_sync_of_another_peer(void **state)
 static void the_socket_is_the_owners(void **state)
 {
 	struct fixture *fixture = *state;
+	struct hw_control *control = NULL;
 	struct hw_core *second;
 	struct stat st;
 
@@ -749,8 +771,9 @@ static void the_socket_is_the_owners(void **state)
 	assert_int_equal(stat(tempdir_path(fixture->dir, "ctl"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &second), 0);
-	assert_int_equal(hw_core_start(second, &fixture->errors), -EADDRINUSE);
+	assert_int_equal(launch(fixture, second, &control), -EADDRINUSE);
 	assert_non_null(strstr(fixture->errors.lines[0], "another hostwatchd is listening there"));
+	assert_null(control);
 	hw_core_destroy(second);
 	assert_int_equal(stat(tempdir_path(fixture->dir, "ctl"), &st), 0);
 }
@@ -764,16 +787,15 @@ static void a_dead_daemons_socket_is_replaced_and_a_file_is_not(void **state)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", fixture->dir);
 	tempdir_write(fixture->dir, "ctl", "x", 1);
 	configure(fixture, two_shares);
-	assert_int_equal(hw_core_start(fixture->core, &fixture->errors), -EINVAL);
+	assert_int_equal(launch(fixture, fixture->core, &fixture->control), -EINVAL);
 	assert_non_null(strstr(fixture->errors.lines[0], "exists and is not a socket"));
 	assert_int_equal(unlink(address.sun_path), 0);
-	hw_core_destroy(fixture->core);
+	stop(fixture);
 	assert_int_equal(hw_core_create(fixture->loop, fixture->file, &fixture->core), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	(void)close(fd);
 	start(fixture, two_shares);
-	hw_core_destroy(fixture->core);
-	fixture->core = NULL;
+	stop(fixture);
 	assert_int_equal(access(address.sun_path, F_OK), -1);
 }
 
