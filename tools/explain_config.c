@@ -4,6 +4,7 @@
 #include "capabilities.h"
 #include "explain.h"
 #include "log.h"
+#include "rehearse.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -16,9 +17,8 @@
 
 static int load(struct hw_explaining *e)
 {
-	const struct hw_config_rehearsal rehearsal = { hw_build_rehearse, e->loop };
 	struct hw_errors errors = { 0 };
-	int r = hw_config_load(e->settings.config, &rehearsal, e->loader, &errors, &e->config);
+	int r = hw_rehearse_load(e->loop, e->settings.config, e->loader, &errors, &e->config);
 
 	hw_errors_print(&errors, stderr);
 	if (r < 0 && errors.total == 0)

@@ -69,22 +69,14 @@ struct hw_config {
 extern const struct hw_option_table hw_config_global_options;
 extern const struct hw_option_table hw_config_share_options;
 
-struct hw_config;
-/* The last step of a check: makes what the configuration describes, without starting it. Adds
- * mistakes as "FILE:LINE: text". 0 or -ENOMEM. */
-struct hw_config_rehearsal {
-	int (*run)(void *arg, const struct hw_config *config, struct hw_errors *errors);
-	void *arg;
-};
-
 /*
- * Reads and checks a file, loads the plugins that it names (the loader's default directories are
- * added, with plugin_path), and rehearses the result, unless `rehearsal` is NULL. All
- * mistakes are added to `errors` as "FILE:LINE: text", sorted. -EINVAL when there was one; -ENOENT
- * and the like about the file; -ENOMEM.
+ * Reads a file, checks it, and loads the plugins that it names (the loader's default directories
+ * are added, with plugin_path). Adds mistakes to `errors` as "FILE:LINE: text". Returns 0 and what
+ * could be read of it also if there are mistakes; they keep a configuration from being used, but
+ * not from being checked further. -ENOENT and the like if the file cannot be opened; -ENOMEM.
  */
-int hw_config_load(const char *file, const struct hw_config_rehearsal *rehearsal,
-		   struct hw_loader *loader, struct hw_errors *errors, struct hw_config **ret);
+int hw_config_read(const char *file, struct hw_loader *loader, struct hw_errors *errors,
+		   struct hw_config **ret);
 void hw_config_free(struct hw_config *config); /* NULL is fine */
 
 /* The settings of a share's n-th watcher: the section's, and the share's interval where the plugin

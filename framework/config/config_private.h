@@ -14,7 +14,6 @@ enum { KIND_GLOBAL, KIND_SHARE, KIND_WATCHER, KIND_SINK, KIND_END };
 /* One file being checked. Everything is borrowed. */
 struct hw_config_checker {
 	struct hw_config *config;
-	const struct hw_config_rehearsal *rehearsal; /* NULL: plugins are not opened */
 	struct hw_loader *loader;
 	struct hw_errors *errors;
 	const char *section; /* "[share x]": of the settings being applied */

@@ -28,10 +28,4 @@ int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described
 char *hw_build_share_signature(const struct hw_config *config, const struct hw_config_share *share);
 char *hw_build_sink_signature(const struct hw_config *config, const struct hw_config_plugin *sink);
 
-/* For struct hw_config_rehearsal, whose arg is the loop: makes an instance of each plugin with
- * those of its settings that are right and calls its open(), which checks options against each
- * other, and touches nothing. What fails is added with file and line, unless it may come of a
- * mistake that was reported already. Returns 0 or -ENOMEM. */
-int hw_build_rehearse(void *loop, const struct hw_config *config, struct hw_errors *errors);
-
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core.h"
-#include "build.h"
 #include "core_private.h"
 #include "foresee.h"
 #include "log.h"
 #include "notify.h"
+#include "rehearse.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,12 +45,11 @@ void hw_core_destroy(struct hw_core *core)
 
 static int load(struct hw_core *core, struct hw_errors *errors, struct hw_config **ret)
 {
-	const struct hw_config_rehearsal rehearsal = { hw_build_rehearse, core->loop };
 	char quoted[300];
 
 	hw_debug("reading the configuration %s",
 		 hw_quote(quoted, sizeof(quoted), core->file, strlen(core->file)));
-	return hw_config_load(core->file, &rehearsal, core->loader, errors, ret);
+	return hw_rehearse_load(core->loop, core->file, core->loader, errors, ret);
 }
 
 int hw_core_check(struct hw_core *core, struct hw_errors *errors, struct hw_errors *warnings)

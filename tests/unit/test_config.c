@@ -48,9 +48,17 @@ static int teardown(void **state)
 
 static int load_bytes(struct fixture *fixture, const char *bytes, size_t len)
 {
+	int r;
+
 	tempdir_write(fixture->dir, "conf", bytes, len);
-	return hw_config_load(fixture->file, NULL, fixture->loader, &fixture->errors,
-			      &fixture->config);
+	r = hw_config_read(fixture->file, fixture->loader, &fixture->errors, &fixture->config);
+	hw_errors_sort(&fixture->errors);
+	if (r == 0 && fixture->errors.total) {
+		hw_config_free(fixture->config);
+		fixture->config = NULL;
+		r = -EINVAL;
+	}
+	return r;
 }
 
 static void accepted(struct fixture *fixture, const char *text)
@@ -415,12 +423,12 @@ static void files_that_cannot_be_read_are_told(void **state)
 {
 	struct fixture *fixture = *state;
 
-	assert_int_equal(hw_config_load("/nonexistent", NULL, fixture->loader, &fixture->errors,
+	assert_int_equal(hw_config_read("/nonexistent", fixture->loader, &fixture->errors,
 					&fixture->config),
 			 -ENOENT);
 	assert_string_equal(fixture->errors.lines[0],
 			    "cannot open \"/nonexistent\": No such file or directory");
-	assert_int_equal(hw_config_load("/tmp", NULL, fixture->loader, &fixture->errors,
+	assert_int_equal(hw_config_read("/tmp", fixture->loader, &fixture->errors,
 					&fixture->config),
 			 -EISDIR);
 	assert_string_equal(fixture->errors.lines[1], "cannot read /tmp: Is a directory");
