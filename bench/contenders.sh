@@ -14,10 +14,11 @@ contender() {
 	case $1 in
 	raw-inotify) command=("$bin/raw_inotify" "$2") ;;
 	raw-inotify-print) command=("$bin/raw_inotify" -p "$2") ;;
-	raw-inotify-look) command=("$bin/raw_inotify" -l -p "$2") ;;
+	raw-inotify-stat) command=("$bin/raw_inotify" -s -p "$2") ;;
 	raw-inotify-nap) command=("$bin/raw_inotify" -w 1000 "$2") ;;
 	raw-fanotify) command=("$bin/raw_fanotify" "${mark[@]}" "$2") ;;
 	raw-fanotify-print) command=("$bin/raw_fanotify" "${mark[@]}" -p "$2") ;;
+	raw-fanotify-stat) command=("$bin/raw_fanotify" "${mark[@]}" -s -p "$2") ;;
 	raw-fanotify-nap) command=("$bin/raw_fanotify" "${mark[@]}" -w 1000 "$2") ;;
 	hostwatch-*)
 		command=("$build/hostwatch" watch --json --watcher "${1#hostwatch-}" "$2")

@@ -25,6 +25,7 @@ struct load {
 	size_t write_bytes; /* per write, 0: none */
 	FILE *log; /* owned, or NULL */
 	int root; /* owned */
+	int outside; /* owned: with -o, else -1 */
 	int *dirs; /* owned: spread many, open */
 	char data[WRITE_MAX];
 };
@@ -110,6 +111,14 @@ static void change_rename(struct load *load, uint64_t number)
 		bench_die(errno, "rename");
 }
 
+static void change_leave(struct load *load, uint64_t number)
+{
+	struct name name = name_of('f', number);
+
+	if (renameat(dir_of(load, number), name.text, load->outside, name.text) < 0)
+		bench_die(errno, "rename");
+}
+
 /* mkdir -p with a file in each level: the children appear before any watcher can have armed the
  * parent. */
 static void change_fill(struct load *load, uint64_t number)
@@ -137,6 +146,7 @@ static const struct mode modes[] = {
 	{ "create", NULL, change_create, "create, write, close; the file stays" },
 	{ "append", change_create, change_append, "write to a file that exists, close" },
 	{ "rename", change_create, change_rename, "rename fN to rN" },
+	{ "leave", change_create, change_leave, "rename fN to a directory outside, -o" },
 	{ "fill", NULL, change_fill, "make five nested directories with a file in each" },
 };
 
@@ -209,12 +219,13 @@ static const struct mode *find_mode(const char *name)
 static void usage(void)
 {
 	(void)fputs("usage: load [-n COUNT] [-i FIRST] [-s DIRECTORIES] [-b BYTES] [-u "
-		    "MICROSECONDS] [-l LOG] [-p] "
+		    "MICROSECONDS] [-l LOG] [-o OUTSIDE] [-p] "
 		    "MODE DIR\n"
 		    "-s  spread over so many directories of DIR; they are made when missing\n"
 		    "-u  one change in so many microseconds; full speed without\n"
 		    "-l  a line a change: number, monotonic and real time before it, monotonic "
 		    "time after it\n"
+		    "-o  a directory on the same filesystem, for MODE leave\n"
 		    "-p  only make the directories and files that MODE needs\n",
 		    stderr);
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
@@ -224,11 +235,11 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
-	static struct load load = { .count = 1000, .write_bytes = 16 };
+	static struct load load = { .count = 1000, .write_bytes = 16, .outside = -1 };
 	bool prepare_only = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:i:s:b:u:l:p")) != -1) {
+	while ((option = getopt(argc, argv, "n:i:s:b:u:l:o:p")) != -1) {
 		switch (option) {
 		case 'n':
 			load.count = bench_number("-n", optarg, BENCH_COUNT_MAX / FILL_LEVELS);
@@ -249,6 +260,9 @@ int main(int argc, char **argv)
 			load.log = fopen(optarg, "we");
 			if (!load.log)
 				bench_die(errno, "%s", optarg);
+			break;
+		case 'o':
+			load.outside = open_dir(AT_FDCWD, optarg);
 			break;
 		case 'p':
 			prepare_only = true;

@@ -15,37 +15,7 @@
 #define REST_CPU_NS 300000u /* CPU in one step that still counts as rest: timers tick */
 #define TAIL_BYTES 65536
 
-/* CPU time of all threads in ns. A thread that has ended is not counted. 0 when the process is
- * gone. */
-static uint64_t cpu_of(const char *pid)
-{
-	char path[64];
-	uint64_t sum = 0;
-	const struct dirent *entry;
-	DIR *tasks;
-
-	(void)snprintf(path, sizeof(path), "/proc/%s/task", pid);
-	tasks = opendir(path);
-	while (tasks && (entry = readdir(tasks))) {
-		char file[sizeof(path) + 300];
-		unsigned long long ns;
-		FILE *stream;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		(void)snprintf(file, sizeof(file), "%s/%s/schedstat", path, entry->d_name);
-		stream = fopen(file, "re");
-		if (stream && fscanf(stream, "%llu", &ns) == 1)
-			sum += ns;
-		if (stream)
-			(void)fclose(stream); /* only read from */
-	}
-	if (tasks)
-		(void)closedir(tasks); /* only read from */
-	return sum;
-}
-
-/* A value in kB of /proc/PID/status or /proc/meminfo. */
+/* A value, in kB where it has a unit, of a status file or of /proc/meminfo. */
 static unsigned long field_of(const char *path, const char *field)
 {
 	FILE *stream = fopen(path, "re");
@@ -60,6 +30,59 @@ static unsigned long field_of(const char *path, const char *field)
 	if (stream)
 		(void)fclose(stream); /* only read from */
 	return value;
+}
+
+/* The sum over all threads of what `of` reads from the named file of each. A thread that has ended
+ * is not counted. 0 when the process is gone. */
+static uint64_t sum_threads(const char *pid, const char *name, uint64_t (*of)(const char *path))
+{
+	char path[64];
+	uint64_t sum = 0;
+	const struct dirent *entry;
+	DIR *tasks;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/task", pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks))) {
+		char file[sizeof(path) + 300];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/%s/%s", path, entry->d_name, name);
+		sum += of(file);
+	}
+	if (tasks)
+		(void)closedir(tasks); /* only read from */
+	return sum;
+}
+
+static uint64_t first_number(const char *path)
+{
+	unsigned long long ns = 0;
+	FILE *stream = fopen(path, "re");
+
+	if (stream && fscanf(stream, "%llu", &ns) != 1)
+		ns = 0;
+	if (stream)
+		(void)fclose(stream); /* only read from */
+	return ns;
+}
+
+static uint64_t waits(const char *path)
+{
+	return field_of(path, "voluntary_ctxt_switches");
+}
+
+/* CPU time in ns. */
+static uint64_t cpu_of(const char *pid)
+{
+	return sum_threads(pid, "schedstat", first_number);
+}
+
+/* How often it has slept: voluntary context switches. */
+static uint64_t switches_of(const char *pid)
+{
+	return sum_threads(pid, "status", waits);
 }
 
 static void print_memory(const char *pid)
@@ -117,8 +140,8 @@ static int wait_rest(const char *pid, const char *file, bool idle, uint64_t rest
 			cpu = now_cpu;
 		size = now_size;
 	}
-	(void)printf("cpu_ns %llu active_until_ns %llu\n", (unsigned long long)cpu,
-		     (unsigned long long)active);
+	(void)printf("cpu_ns %llu switches %llu active_until_ns %llu\n", (unsigned long long)cpu,
+		     (unsigned long long)switches_of(pid), (unsigned long long)active);
 	return now - active < rest_ms * 1000000;
 }
 
@@ -203,7 +226,8 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "nap") == 0 && argc == 3)
 		(void)poll(NULL, 0, (int)bench_number("nap", argv[2], 60000));
 	else if (strcmp(what, "cpu") == 0 && argc == 3)
-		(void)printf("cpu_ns %llu\n", (unsigned long long)cpu_of(argv[2]));
+		(void)printf("cpu_ns %llu switches %llu\n", (unsigned long long)cpu_of(argv[2]),
+			     (unsigned long long)switches_of(argv[2]));
 	else if (strcmp(what, "memory") == 0 && argc == 3)
 		print_memory(argv[2]);
 	else if ((strcmp(what, "rest") == 0 || strcmp(what, "quiet") == 0) && argc == 6)

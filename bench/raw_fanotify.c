@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The least a program can do with fanotify and still know which directory an event belongs to: a
  * filesystem mark (or a mark a directory), a table of directory handles, read, look up, count,
- * perhaps print. */
+ * perhaps print. With -s it also asks for type, inode and size of each file that was made. */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,12 +26,18 @@ struct key {
 	unsigned char bytes[HANDLE_MAX];
 };
 
+struct place {
+	struct key key;
+	int dir; /* owned: an O_PATH descriptor with -s, else -1 */
+};
+
 struct reader {
 	int fd;
-	bool print, inode_marks;
-	struct key *table; /* owned, open addressing */
+	bool print, stat, inode_marks;
+	struct place *table; /* owned, open addressing */
 	size_t size, used; /* size is a power of two */
 	uint64_t reads, events, overflows, foreign;
+	uint64_t stats; /* that succeeded */
 };
 
 static struct key key_of(const struct file_handle *handle)
@@ -43,7 +50,7 @@ static struct key key_of(const struct file_handle *handle)
 }
 
 /* The place of the key, or the free place where it belongs. */
-static struct key *find_key(const struct reader *reader, const struct key *key)
+static struct place *find_key(const struct reader *reader, const struct key *key)
 {
 	uint64_t hash = 14695981039346656037u;
 
@@ -51,16 +58,16 @@ static struct key *find_key(const struct reader *reader, const struct key *key)
 		hash = (hash ^ key->bytes[i]) * 1099511628211u;
 	hash ^= hash >> 32;
 	for (size_t i = hash & (reader->size - 1);; i = (i + 1) & (reader->size - 1)) {
-		struct key *place = &reader->table[i];
+		struct place *place = &reader->table[i];
 
-		if (!place->len || memcmp(place, key, sizeof(*key)) == 0)
+		if (!place->key.len || memcmp(&place->key, key, sizeof(*key)) == 0)
 			return place;
 	}
 }
 
 static void grow(struct reader *reader)
 {
-	struct key *old = reader->table;
+	struct place *old = reader->table;
 	size_t old_size = reader->size;
 
 	reader->size = old_size ? 2 * old_size : 1024;
@@ -68,8 +75,8 @@ static void grow(struct reader *reader)
 	if (!reader->table)
 		bench_die(ENOMEM, "table");
 	for (size_t i = 0; i < old_size; i++) {
-		if (old[i].len)
-			*find_key(reader, &old[i]) = old[i];
+		if (old[i].key.len)
+			*find_key(reader, &old[i].key) = old[i];
 	}
 	free(old);
 }
@@ -81,7 +88,7 @@ static void arm(void *arg, int dirfd, const char *path)
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} u = { .handle = { .handle_bytes = MAX_HANDLE_SZ } };
-	struct key key;
+	struct place place = { .dir = -1 };
 	int mount_id;
 
 	(void)path;
@@ -92,8 +99,13 @@ static void arm(void *arg, int dirfd, const char *path)
 		bench_die(errno, "fanotify_mark of a directory");
 	if (2 * reader->used >= reader->size)
 		grow(reader);
-	key = key_of(&u.handle);
-	*find_key(reader, &key) = key;
+	if (reader->stat) {
+		place.dir = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (place.dir < 0)
+			bench_die(errno, "open a directory");
+	}
+	place.key = key_of(&u.handle);
+	*find_key(reader, &place.key) = place;
 	reader->used++;
 }
 
@@ -108,13 +120,20 @@ static void take_record(struct reader *reader, uint64_t mask, const char *record
 {
 	const struct fanotify_event_info_fid *fid = (const void *)record;
 	const struct file_handle *handle = (const void *)fid->handle;
+	const char *name = (const char *)handle->f_handle + handle->handle_bytes;
 	struct key key = key_of(handle);
+	const struct place *place = find_key(reader, &key);
+	struct statx stx;
 
-	if (!find_key(reader, &key)->len)
+	if (!place->key.len) {
 		reader->foreign++;
-	else if (reader->print)
-		(void)printf("%llx %s\n", (unsigned long long)mask,
-			     (const char *)handle->f_handle + handle->handle_bytes);
+		return;
+	}
+	if (reader->print)
+		(void)printf("%llx %s\n", (unsigned long long)mask, name);
+	if (reader->stat && mask & FAN_CREATE)
+		reader->stats += statx(place->dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+				       STATX_BASIC_STATS | STATX_BTIME, &stx) == 0;
 }
 
 static void take(struct reader *reader, const char *data, size_t len)
@@ -159,20 +178,21 @@ int main(int argc, char **argv)
 	struct timespec nap = { 0 };
 	int option;
 
-	while ((option = getopt(argc, argv, "ipw:")) != -1) {
+	while ((option = getopt(argc, argv, "ipsw:")) != -1) {
 		if (option == 'i')
 			reader.inode_marks = true;
 		else if (option == 'p')
 			reader.print = true;
+		else if (option == 's')
+			reader.stat = true;
 		else if (option == 'w')
 			nap.tv_nsec = 1000 * (long)bench_number("-w", optarg, 100000);
 		else
 			optind = argc + 1;
 	}
 	if (optind + 1 != argc)
-		bench_die(0, "usage: raw_fanotify [-i] [-p] [-w MICROSECONDS] DIR: inode marks; "
-			     "print; nap between "
-			     "reads");
+		bench_die(0, "usage: raw_fanotify [-i] [-p] [-s] [-w MICROSECONDS] DIR: inode "
+			     "marks; print; statx of new files; sleep between reads");
 	bench_catch_stop();
 	open_queue(&reader, argv[optind]);
 	bench_walk(&walk, argv[optind]);
@@ -190,9 +210,10 @@ int main(int argc, char **argv)
 			(void)nanosleep(&nap,
 					NULL); /* woken early by the signal that ends it: fine */
 	}
-	(void)fprintf(stderr, "events %llu overflows %llu reads %llu foreign %llu\n",
+	(void)fprintf(stderr, "events %llu overflows %llu reads %llu foreign %llu stats %llu\n",
 		      (unsigned long long)reader.events, (unsigned long long)reader.overflows,
-		      (unsigned long long)reader.reads, (unsigned long long)reader.foreign);
+		      (unsigned long long)reader.reads, (unsigned long long)reader.foreign,
+		      (unsigned long long)reader.stats);
 	free(reader.table);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The least a program can do with inotify: one watch a directory, read, count, perhaps print. New
- * directories are not followed. Every other reader is measured against this one. With -l it asks
- * the kernel what has to be asked to tell what a file is and that nobody writes to it any more. */
+ * directories are not followed. Every other reader is measured against this one. With -s it also
+ * asks for type, inode and size of each file that was made, which no record contains. */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,11 @@
 
 struct reader {
 	int fd;
-	bool print, look;
-	int *dirs; /* owned: O_PATH descriptors by watch, with -l */
+	bool print, stat;
+	int *dirs; /* owned: O_PATH descriptors by watch, with -s */
 	size_t dir_count;
 	uint64_t reads, events, overflows;
-	uint64_t looks, leases; /* that succeeded */
+	uint64_t stats; /* that succeeded */
 };
 
 static void keep_dir(struct reader *reader, size_t wd, int dirfd)
@@ -51,28 +51,20 @@ static void arm(void *arg, int dirfd, const char *path)
 
 	if (wd < 0)
 		bench_die(errno, "inotify_add_watch");
-	if (reader->look)
+	if (reader->stat)
 		keep_dir(reader, (size_t)wd, dirfd);
 }
 
-/* What fails is of a file that is gone. */
-static void look(struct reader *reader, const struct inotify_event *event, const char *name)
+/* Fails for a file that is gone. */
+static void examine(struct reader *reader, const struct inotify_event *event, const char *name)
 {
 	int dir = event->wd > 0 && (size_t)event->wd < reader->dir_count ? reader->dirs[event->wd]
 									 : -1;
 	struct statx stx;
-	int fd;
 
 	if (event->mask & IN_CREATE)
-		reader->looks += statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		reader->stats += statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
 				       STATX_BASIC_STATS | STATX_BTIME, &stx) == 0;
-	if (!(event->mask & IN_CLOSE_WRITE))
-		return;
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	reader->leases += fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
-	(void)close(fd); /* gives the lease back */
 }
 
 static void take(struct reader *reader, const char *data, size_t len)
@@ -86,8 +78,8 @@ static void take(struct reader *reader, const char *data, size_t len)
 			reader->overflows++;
 		if (reader->print)
 			(void)printf("%x %s\n", event.mask, event.len ? data + sizeof(event) : "");
-		if (reader->look && event.len)
-			look(reader, &event, data + sizeof(event));
+		if (reader->stat && event.len)
+			examine(reader, &event, data + sizeof(event));
 		data += sizeof(event) + event.len;
 		len -= sizeof(event) + event.len;
 	}
@@ -103,21 +95,20 @@ int main(int argc, char **argv)
 	struct timespec nap = { 0 };
 	int option;
 
-	while ((option = getopt(argc, argv, "lpw:")) != -1) {
-		if (option == 'l')
-			reader.look = true;
-		else if (option == 'p')
+	while ((option = getopt(argc, argv, "psw:")) != -1) {
+		if (option == 'p')
 			reader.print = true;
+		else if (option == 's')
+			reader.stat = true;
 		else if (option == 'w')
 			nap.tv_nsec = 1000 * (long)bench_number("-w", optarg, 100000);
 		else
 			optind = argc + 1;
 	}
 	if (optind + 1 != argc)
-		bench_die(0, "usage: raw_inotify [-l] [-p] [-w MICROSECONDS] DIR: examine files; "
-			     "print; sleep between reads");
+		bench_die(0, "usage: raw_inotify [-p] [-s] [-w MICROSECONDS] DIR: print; statx of "
+			     "new files; sleep between reads");
 	bench_catch_stop();
-	(void)signal(SIGIO, SIG_IGN); /* of leases */
 	reader.fd = inotify_init1(IN_CLOEXEC);
 	if (reader.fd < 0)
 		bench_die(errno, "inotify_init1");
@@ -136,10 +127,9 @@ int main(int argc, char **argv)
 			(void)nanosleep(&nap,
 					NULL); /* woken early by the signal that ends it: fine */
 	}
-	(void)fprintf(stderr, "events %llu overflows %llu reads %llu looks %llu leases %llu\n",
+	(void)fprintf(stderr, "events %llu overflows %llu reads %llu stats %llu\n",
 		      (unsigned long long)reader.events, (unsigned long long)reader.overflows,
-		      (unsigned long long)reader.reads, (unsigned long long)reader.looks,
-		      (unsigned long long)reader.leases);
+		      (unsigned long long)reader.reads, (unsigned long long)reader.stats);
 	free(reader.dirs);
 	return 0;
 }

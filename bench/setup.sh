@@ -72,8 +72,8 @@ setup_all() {
 	scratch=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 2
 	trap cleanup EXIT
 	trap 'exit 130' INT TERM
-	# Four events a file, and room for what is not counted.
-	queue=$((5 * (drained > stormed ? drained : stormed) + 10000))
+	# Four events a file, and some room.
+	queue=$((4 * (drained > stormed ? drained : stormed) + 384))
 	raise /proc/sys/fs/inotify/max_queued_events $queue
 	raise /proc/sys/fs/fanotify/max_queued_events $queue
 	raise /proc/sys/fs/inotify/max_user_watches $((directories + 50000))

@@ -37,7 +37,7 @@ record_raw() {
 }
 
 prints() {
-	[[ $1 != raw-* || $1 = *-print || $1 = *-look ]]
+	[[ $1 != raw-* || $1 = *-print || $1 = *-stat ]]
 }
 
 # ---- drain: a full queue, and how much CPU it takes to empty it ----
@@ -75,18 +75,18 @@ before_storm() {
 }
 after_storm() { fresh_dir; }
 test_storm() {
-	local cpu made reported
+	local before made reported
 	[[ $quick = 1 && $1 = *-polling ]] && return
 	fresh_dir
 	"$bin/load" -p -s 16 storm "$work/dir" >/dev/null
 	start_contender "$1" "$work/dir" || return
 	await_rest "$1"
-	cpu=$(cpu_now)
+	before=$("$bin/meter" cpu "$pid")
 	made=$("$bin/load" -n "$stormed" -s 16 storm "$work/dir")
 	await_rest "$1"
 	stop_contender
-	record storm "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$stormed" \
-		writer_ns "$(value ns "$made")"
+	record storm "$1" cpu_ns $(($(value cpu_ns "$rest") - $(value cpu_ns "$before"))) changes "$stormed" \
+		writer_ns "$(value ns "$made")" switches $(($(value switches "$rest") - $(value switches "$before")))
 	record_raw "$1"
 	prints "$1" || return
 	reported=$(count_reported "$stormed")
@@ -111,32 +111,47 @@ test_fill() {
 	check_reported "$1" "$(value reported "$reported")" $((5 * chains))
 }
 
-# ---- latency: from just before the system call until the line can be read from a pipe ----
+# ---- latency: from just before the system call until the line can be read from a pipe; leave: the same of moves out ----
 before_latency() { :; }
 after_latency() { fresh_dir; }
+before_leave() { :; }
+after_leave() { fresh_dir; rm -rf -- "$work/outside"; }
 test_latency() {
-	local reader reported key
-	prints "$1" || return
+	time_changes latency "$1" create
+}
+test_leave() {
+	[ "$1" = hostwatch-polling ] && return
+	rm -rf -- "$work/outside"
+	mkdir "$work/outside"
+	time_changes leave "$1" leave -o "$work/outside"
+}
+
+# time_changes TEST CONTENDER MODE...: MODE is that of load.
+time_changes() {
+	local reader reported key test=$1 contender=$2
+	shift 2
+	prints "$contender" || return
 	fresh_dir
 	rm -f "$scratch/pipe" "$scratch/latency"
 	mkfifo "$scratch/pipe"
 	: >"$scratch/log"
+	"$bin/load" -n "$timed" "${@:2}" -p "$1" "$work/dir" >/dev/null
 	"$bin/latency" -n "$timed" -l "$scratch/log" <"$scratch/pipe" >"$scratch/latency" &
 	reader=$!
-	if start_contender "$1" "$work/dir" "$scratch/pipe"; then
-		"$bin/load" -n "$timed" -u 2000 -l "$scratch/log" create "$work/dir" >/dev/null
+	if start_contender "$contender" "$work/dir" "$scratch/pipe"; then
+		"$bin/load" -n "$timed" -u 2000 -l "$scratch/log" "${@:2}" "$1" "$work/dir" >/dev/null
 		: >"$scratch/out"
-		await_rest "$1"
-		[ "$1" = watchman ] && "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
+		await_rest "$contender"
+		[ "$contender" = watchman ] && "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
 		stop_contender
 	fi
 	wait $reader
 	reported=$(tr '\n' ' ' <"$scratch/latency")
-	record latency "$1" changes "$timed" reported "$(value reported "$reported")"
+	record "$test" "$contender" changes "$timed" reported "$(value reported "$reported")"
 	for key in line_p50_ns line_p99_ns line_max_ns observed_p50_ns; do
-		[[ $reported = *$key* ]] && record latency "$1" "$key" "$(value "$key" "$reported")"
+		[[ $reported = *$key* ]] && record "$test" "$contender" "$key" "$(value "$key" "$reported")"
 	done
-	check_reported "$1" "$(value reported "$reported")" "$timed"
+	check_reported "$contender" "$(value reported "$reported")" "$timed"
 }
 
 # ---- arm: time and memory until a large tree is watched; poll: one pass over it ----
