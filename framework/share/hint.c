@@ -122,6 +122,12 @@ static void phantom_stat(const struct context *c, struct hw_stat *ret)
 	};
 }
 
+/* Created and, as the watcher knows, deleted again: there is nothing to look for. */
+static bool is_brief(const struct context *c)
+{
+	return c->hint->what & HW_HINT_BRIEF;
+}
+
 static void create_phantom(struct context *c)
 {
 	struct hw_stat stat;
@@ -130,7 +136,8 @@ static void create_phantom(struct context *c)
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
 		entry_of(c->share, c->id)->flags |= HW_ENTRY_PHANTOM;
-	doubt(c);
+	if (!is_brief(c))
+		doubt(c);
 }
 
 static void create_present(struct context *c)
@@ -181,6 +188,10 @@ static bool is_what_was_created(const struct context *c)
 
 static void created(struct context *c)
 {
+	if (is_brief(c) && !c->id) {
+		create_phantom(c);
+		return;
+	}
 	look(c);
 	if (!c->id) {
 		if (is_what_was_created(c))
@@ -216,7 +227,8 @@ static void deleted(struct context *c)
 /* One record says both: the kernel merged a history of one inode under one name. */
 static void created_and_deleted(struct context *c)
 {
-	look(c);
+	if (!is_brief(c))
+		look(c);
 	if (c->present) {
 		/* Known from before, it was removed and is back; from a listing, it was there
 		 * twice. */
@@ -330,9 +342,9 @@ static void attributes(struct context *c)
 	}
 	struct hw_entry *e = entry_of(c->share, c->id);
 
-	look(c);
 	if (e->flags & HW_ENTRY_PHANTOM)
 		return;
+	look(c);
 	if (!is_same(c)) {
 		note_unsure(c);
 		return;

@@ -31,6 +31,8 @@
 #define BACKLOG_DELAY_NS HW_MS
 /* Looking at a record while searching for a partner costs about this part of handling one. */
 #define STEPS_PER_RECORD 16u
+/* Records searched for the deletion of a name that was created, while deletions are frequent. */
+#define BRIEF_AHEAD 64u
 
 struct inotify {
 	uint64_t join_window_ns;
@@ -47,6 +49,7 @@ struct inotify {
 	struct hw_dirs dirs; /* by watch descriptor */
 	uint64_t kernel_events;
 	uint64_t overflows;
+	uint64_t last_delete; /* kernel_events when a deletion was handled */
 };
 
 enum progress { HANDLED, WAITING };
@@ -93,6 +96,8 @@ static void send_entry(struct inotify *self, hw_token dir, const struct hw_recor
 	for (i = 0; i < sizeof(entry_hints) / sizeof(entry_hints[0]); i++)
 		if (record->mask & entry_hints[i].mask)
 			hint.what |= entry_hints[i].what;
+	if (record->brief)
+		hint.what |= HW_HINT_BRIEF;
 	if (hint.what)
 		self->host->hint(self->ctx, &hint);
 }
@@ -178,8 +183,36 @@ static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
 	       memcmp(a->name, b->name, a->name_len) == 0;
 }
 
-/* A file that is made, written and closed is three records in a row: one hint says as much, in the
- * same order, for a third of the work. Returns how many were added. */
+/* Whether the record at `position` deletes what the given one, or one merged into it, created. */
+static bool is_deletion_of(struct inotify *self, uint64_t position, const struct hw_record *record,
+			   struct hw_record *ret)
+{
+	return record->mask & IN_CREATE && hw_queue_get(&self->queue, position, ret) > 0 &&
+	       ret->mask & IN_DELETE && (ret->mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
+	       is_same_name(record, ret);
+}
+
+/* The records of several writers are mixed. Whether the next one that gives the name to something
+ * else, or takes it away, is its deletion. */
+static bool is_deleted_later(struct inotify *self, const struct hw_record *record)
+{
+	struct hw_record next = *record;
+
+	if (!(record->mask & IN_CREATE) || self->kernel_events - self->last_delete > BRIEF_AHEAD)
+		return false;
+	for (unsigned left = BRIEF_AHEAD; left; left--) {
+		if (hw_queue_get(&self->queue, next.next, &next) <= 0)
+			return false;
+		if (next.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) &&
+		    is_same_name(record, &next))
+			return next.mask & IN_DELETE &&
+			       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR);
+	}
+	return false;
+}
+
+/* A file that is made, written, closed and perhaps deleted is three or four records in a row: one
+ * hint says as much, in the same order, for a part of the work. Returns how many were added. */
 static uint32_t merge_next(struct inotify *self, struct hw_record *record)
 {
 	unsigned place = place_in_hint(record->mask);
@@ -196,6 +229,12 @@ static uint32_t merge_next(struct inotify *self, struct hw_record *record)
 		record->next = next.next;
 		merged++;
 	}
+	if (is_deletion_of(self, record->next, record, &next)) {
+		record->mask |= IN_DELETE;
+		record->next = next.next;
+		merged++;
+	}
+	record->brief = record->mask & IN_DELETE || is_deleted_later(self, record);
 	return merged;
 }
 
@@ -269,6 +308,8 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 		}
 		hw_queue_drop(&self->queue, record.next);
 		self->kernel_events += merged + 1;
+		if (record.mask & IN_DELETE)
+			self->last_delete = self->kernel_events;
 		handled += merged + 1;
 	}
 	*ret_more = hw_queue_head(&self->queue) != hw_queue_tail(&self->queue);

@@ -27,6 +27,7 @@ struct hw_record {
 	uint32_t mask; /* 0: taken out */
 	uint32_t cookie;
 	int wd;
+	bool brief; /* set by its reader: what it created is deleted in a record behind it */
 	uint64_t next; /* position of the record behind it */
 };
 

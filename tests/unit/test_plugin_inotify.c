@@ -44,6 +44,54 @@ static void records_are_merged_only_in_the_order_of_a_hint(void **state)
 	fixture_end(&f);
 }
 
+static void a_file_deleted_at_once_is_one_hint(void **state)
+{
+	const uint32_t all = HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE |
+			     HW_HINT_DELETED | HW_HINT_BRIEF;
+	struct fixture f;
+
+	start(&f, state, NULL);
+	for (int i = 0; i < 2; i++) {
+		put(f.a, "file", "text");
+		assert_int_equal(unlinkat(f.a, "file", 0), 0);
+	}
+	put(f.a, "file", "text");
+	rh_expect(f.rh, 3);
+	assert_true(rh_is(&f.rh->hints[0], all, A, "file"));
+	assert_true(rh_is(&f.rh->hints[1], all, A, "file"));
+	assert_true(rh_is(&f.rh->hints[2], HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE,
+			  A, "file"));
+	assert_int_equal(rh_stats(f.rh).kernel_events, 11);
+	fixture_end(&f);
+}
+
+/* As two writers do. The name of the second is there again when the third record is read. */
+static void a_file_deleted_later_is_brief(void **state)
+{
+	struct fixture f;
+
+	start(&f, state, NULL);
+	touch(f.a, "one");
+	touch(f.b, "one");
+	assert_int_equal(unlinkat(f.a, "one", 0), 0);
+	assert_int_equal(unlinkat(f.b, "one", 0), 0);
+	touch(f.a, "two");
+	touch(f.b, "two");
+	assert_int_equal(renameat(f.a, "two", f.a, "three"), 0);
+	touch(f.a, "two");
+	assert_int_equal(unlinkat(f.a, "two", 0), 0);
+	rh_expect(f.rh, 8);
+	assert_int_equal(f.rh->hints[0].what & HW_HINT_BRIEF, HW_HINT_BRIEF);
+	assert_int_equal(f.rh->hints[1].what & HW_HINT_BRIEF, HW_HINT_BRIEF);
+	assert_true(rh_is(&f.rh->hints[2], HW_HINT_DELETED, A, "one"));
+	assert_true(rh_is(&f.rh->hints[3], HW_HINT_DELETED, B, "one"));
+	assert_int_equal(f.rh->hints[4].what & HW_HINT_BRIEF, 0); /* it was renamed */
+	assert_int_equal(f.rh->hints[5].what & HW_HINT_BRIEF, 0); /* it stays */
+	assert_int_equal(f.rh->hints[6].what, HW_HINT_MOVED);
+	assert_int_equal(f.rh->hints[7].what & HW_HINT_BRIEF, HW_HINT_BRIEF);
+	fixture_end(&f);
+}
+
 static void a_directory_is_told_as_one(void **state)
 {
 	struct fixture f;
@@ -51,11 +99,10 @@ static void a_directory_is_told_as_one(void **state)
 	start(&f, state, NULL);
 	close(fixture_mkdir(f.a, "d"));
 	assert_int_equal(unlinkat(f.a, "d", AT_REMOVEDIR), 0);
-	rh_expect(f.rh, 2);
-	assert_true(rh_is(&f.rh->hints[0], HW_HINT_CREATED, A, "d"));
-	assert_true(rh_is(&f.rh->hints[1], HW_HINT_DELETED, A, "d"));
+	rh_expect(f.rh, 1);
+	assert_true(
+		rh_is(&f.rh->hints[0], HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_BRIEF, A, "d"));
 	assert_int_equal(f.rh->hints[0].type, HW_TYPE_DIR);
-	assert_int_equal(f.rh->hints[1].type, HW_TYPE_DIR);
 	fixture_end(&f);
 }
 
@@ -430,6 +477,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_EACH_PLACE(a_write_is_told_as_create_modify_close),
 		IN_EACH_PLACE(records_are_merged_only_in_the_order_of_a_hint),
+		IN_EACH_PLACE(a_file_deleted_at_once_is_one_hint),
+		IN_EACH_PLACE(a_file_deleted_later_is_brief),
 		IN_EACH_PLACE(a_directory_is_told_as_one),
 		IN_EACH_PLACE(a_small_budget_leaves_nothing_behind),
 		IN_EACH_PLACE(overflow_is_told_once_as_lost),

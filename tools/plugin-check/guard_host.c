@@ -17,7 +17,7 @@
 #define HINT_BYTES (offsetof(struct hw_hint, handle_type) + sizeof(int32_t))
 #define WHAT_ALL                                                                                   \
 	(HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MODIFIED | HW_HINT_ATTRIB |                   \
-	 HW_HINT_CLOSE_WRITE | HW_HINT_MOVED | HW_HINT_GONE)
+	 HW_HINT_CLOSE_WRITE | HW_HINT_MOVED | HW_HINT_GONE | HW_HINT_BRIEF)
 
 static uint64_t calls, fail_at;
 static const char *failed_call;

@@ -135,6 +135,9 @@ typedef uint64_t hw_token;
 #define HW_HINT_CLOSE_WRITE 0x10u
 #define HW_HINT_MOVED 0x20u /* dir/name was renamed to to_dir/to_name; no other bit may be set */
 #define HW_HINT_GONE 0x40u /* `dir` itself was deleted, moved or unmounted; no name */
+#define HW_HINT_BRIEF                                                                              \
+	0x100u /* with CREATED: what was created has been deleted again, in this hint or in one    \
+		* that follows, so the host does not look for it */
 
 /*
  * The kernel's report about one name in one directory. Several bits may be set if the kernel merged
