@@ -45,13 +45,35 @@ $(B)/tests/kit/%.so: $(B)/obj/tests/kit/%.o
 	$(CC) $(LDFLAGS) -shared -o $@ $^
 tests-built: $(kit_flawed) $(B)/conformance
 
-#: make abi-keep        store the current headers as those of their ABI version (only before its release)
+# The kit with structures that are larger than today's: what a later version is for today's plugins. Its own build has the
+# headers before those of this tree.
+grown := $(B)/abi/grown
+grown_flags := -I$(abspath $(grown))/include -DHW_TESTS_GROWN=6
+grown_kit := $(grown)/build/hostwatch-plugin-check
+abi_plugins := $(patsubst tests/abi/%.c,%,$(wildcard tests/abi/edge-*.c))
+ifndef HW_GROWING
+$(grown_kit): FORCE
+	@tests/abi/grow $(grown)/include
+	@HW_GROWING=1 CPPFLAGS='$(grown_flags)' $(MAKE) --no-print-directory -s B=$(grown)/build OPTIMIZE='-O1 -g' \
+		$(grown_kit) $(grown)/build/conformance
+$(B)/abi/today/%.so: tests/abi/%.c tests/abi/edge.h $(wildcard framework/include/hostwatch/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O1 -fPIC -shared -fvisibility=hidden -Iframework/include -o $@ $<
+$(grown)/%.so: tests/abi/%.c tests/abi/edge.h $(grown_kit)
+	$(CC) -std=c11 -D_GNU_SOURCE -O1 -fPIC -shared -fvisibility=hidden $(grown_flags) -o $@ $<
+tests-built: $(grown_kit) $(abi_plugins:%=$(B)/abi/today/%.so) $(abi_plugins:%=$(grown)/%.so)
+endif
+
+#: make abi-keep        store the current headers and two plugins as those of their ABI version (only before its release)
 abi_dir = tests/abi/$(hw_abi)
+abi_machine := $(shell uname -m)
 abi-keep:
-	@mkdir -p $(abi_dir)/hostwatch $(B)
+	@mkdir -p $(abi_dir)/hostwatch $(abi_dir)/$(abi_machine) $(B)
 	cp framework/include/hostwatch/plugin.h framework/include/hostwatch/event.h $(abi_dir)/hostwatch/
 	$(CC) -std=c11 -I$(abi_dir) -o $(B)/layout tests/abi/layout.c
 	$(B)/layout > $(abi_dir)/layout.txt
+	for p in $(abi_plugins); do $(CC) -std=c11 -D_GNU_SOURCE -Os -s -fPIC -shared -fvisibility=hidden -I$(abi_dir) \
+		-Wl,--build-id=none -o $(abi_dir)/$(abi_machine)/$$p.so tests/abi/$$p.c || exit 1; done
 
 #: make install-sdk     install headers, libhostwatch-wire.a, the conformance kit and its traces
 install-sdk: $(kit_program) $(wire_lib)

@@ -23,13 +23,9 @@ struct sink {
 	uint32_t count;
 };
 
-static const struct hw_option option_path = {
-	.key = "path",
-	.help = "File to which the lines are appended",
-	.type = HW_OPTION_STRING,
-	.flags = HW_OPTION_REQUIRED,
-	.offset = HW_FIELD(struct sink, path, const char *),
-};
+static const struct hw_option option_path =
+	HW_OPT_STRING_FLAGS("path", struct sink, path, NULL, HW_OPTION_REQUIRED,
+			    "File to which the lines are appended");
 static const struct hw_option *const options[] = { &option_path };
 
 /* Names are bytes. Bytes that could end a line or control a terminal are written as \xHH. */

@@ -293,10 +293,12 @@ static const char *option_fault(const struct hw_option *option, size_t instance_
 	if (option->offset % width != 0 || option->offset > instance_size ||
 	    instance_size - option->offset < width)
 		return "has an offset that is misaligned or outside the instance";
-	if ((option->flags & ~(HW_OPTION_REQUIRED | HW_OPTION_SHARE)) || option->reserved)
+	if (option->flags & ~(HW_OPTION_REQUIRED | HW_OPTION_SHARE | HW_OPTION_ADDRESS))
 		return "has unknown flags";
 	if ((option->flags & HW_OPTION_SHARE) && option->type != HW_OPTION_STRING)
 		return "names a share but is not a string";
+	if ((option->flags & HW_OPTION_ADDRESS) && !is_text(option))
+		return "is an address but not a text";
 	if (!option->help)
 		return "has no help";
 	if (option->type == HW_OPTION_ENUM && (!option->choices || !*option->choices))

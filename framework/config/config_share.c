@@ -14,13 +14,9 @@
 
 #define HOUR (3600 * HW_SEC)
 
-static const struct hw_option required_path = {
-	.key = "path",
-	.help = "Absolute path of the directory to watch",
-	.type = HW_OPTION_STRING,
-	.offset = HW_FIELD(struct hw_config_share, path, const char *),
-	.flags = HW_OPTION_REQUIRED,
-};
+static const struct hw_option required_path =
+	HW_OPT_STRING_FLAGS("path", struct hw_config_share, path, NULL, HW_OPTION_REQUIRED,
+			    "Absolute path of the directory to watch");
 static const struct hw_option *const share_options[] = {
 	&required_path,
 	&(const struct hw_option)

@@ -6,9 +6,17 @@
 #include "instance.h"
 #include "log.h"
 #include "loop.h"
+#include "sized.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+/* Sizes in the first release. */
+#define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
+#define INFO_BYTES HW_SIZE_THROUGH(hw_share_info, seq)
+#define HINT_BYTES HW_SIZE_THROUGH(hw_hint, handle_type)
+#define RECEIVER_BYTES HW_SIZE_THROUGH(hw_receiver, lost)
+#define ADDRESS_BYTES HW_SIZE_THROUGH(hw_sink_address, state)
 
 HW_PRINTF(3, 4)
 static void host_log(void *ctx, uint32_t level, const char *format, ...)
@@ -99,14 +107,30 @@ static void host_timer_del(void *ctx, struct hw_timer *timer)
 	hw_timer_del(timer);
 }
 
+/* A structure whose size was not set is not read or written. Logged once. */
+static bool is_valid(struct hw_instance *instance, const void *of_plugin, size_t least,
+		     const char *service)
+{
+	if (hw_sized_is_valid(of_plugin, least))
+		return true;
+	hw_instance_complain(instance, "%s(): struct_size is not set", service);
+	return false;
+}
+
 /* ---- watchers ---- */
 
 static void host_hint(void *ctx, const struct hw_hint *hint)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_hint known;
 
-	if (instance->watcher)
-		instance->watcher_services->hint(instance->watcher, hint);
+	if (!instance->watcher || !is_valid(instance, hint, HINT_BYTES, "hint"))
+		return;
+	if (hint->struct_size != sizeof(known)) {
+		hw_sized_read(&known, sizeof(known), hint);
+		hint = &known;
+	}
+	instance->watcher_services->hint(instance->watcher, hint);
 }
 
 static void host_lost(void *ctx, hw_token dir)
@@ -137,9 +161,17 @@ static uint32_t host_share_count(void *ctx)
 static int host_share_info(void *ctx, uint32_t share, struct hw_share_info *ret)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_share_info info;
+	int r;
 
-	return instance->sink ? instance->sink_services->share_info(instance->sink, share, ret)
-			      : -ENOSYS;
+	if (!instance->sink)
+		return -ENOSYS;
+	if (!is_valid(instance, ret, INFO_BYTES, "share_info"))
+		return -EINVAL;
+	r = instance->sink_services->share_info(instance->sink, share, &info);
+	if (r == 0)
+		hw_sized_write(ret, &info, sizeof(info));
+	return r;
 }
 
 static int host_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t after,
@@ -155,9 +187,17 @@ static int host_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t 
 static int host_cursor_next(void *ctx, struct hw_cursor *cursor, struct hw_event *ret)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_event event;
+	int r;
 
-	return instance->sink ? instance->sink_services->cursor_next(instance->sink, cursor, ret)
-			      : -ENOSYS;
+	if (!instance->sink)
+		return -ENOSYS;
+	if (!is_valid(instance, ret, EVENT_BYTES, "cursor_next"))
+		return -EINVAL;
+	r = instance->sink_services->cursor_next(instance->sink, cursor, &event);
+	if (r == 1)
+		hw_sized_write(ret, &event, sizeof(event));
+	return r;
 }
 
 static void host_cursor_done(void *ctx, struct hw_cursor *cursor, uint64_t seq)
@@ -196,10 +236,17 @@ static int host_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **re
 static int host_snapshot_next(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_event event;
+	int r;
 
-	return instance->sink
-		       ? instance->sink_services->snapshot_next(instance->sink, snapshot, ret)
-		       : -ENOSYS;
+	if (!instance->sink)
+		return -ENOSYS;
+	if (!is_valid(instance, ret, EVENT_BYTES, "snapshot_next"))
+		return -EINVAL;
+	r = instance->sink_services->snapshot_next(instance->sink, snapshot, &event);
+	if (r == 1)
+		hw_sized_write(ret, &event, sizeof(event));
+	return r;
 }
 
 static void host_snapshot_close(void *ctx, struct hw_snapshot *snapshot)
@@ -213,9 +260,12 @@ static void host_snapshot_close(void *ctx, struct hw_snapshot *snapshot)
 static void host_receiver(void *ctx, const struct hw_receiver *receiver)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_receiver known;
 
-	if (instance->sink)
-		instance->sink_services->receiver(instance->sink, receiver);
+	if (!instance->sink || !is_valid(instance, receiver, RECEIVER_BYTES, "receiver"))
+		return;
+	hw_sized_read(&known, sizeof(known), receiver);
+	instance->sink_services->receiver(instance->sink, &known);
 }
 
 static int host_activation_fd(void *ctx, const char *name)
@@ -227,9 +277,12 @@ static int host_activation_fd(void *ctx, const char *name)
 static void host_address(void *ctx, const struct hw_sink_address *address)
 {
 	struct hw_instance *instance = ctx;
+	struct hw_sink_address known;
 
-	if (instance->sink)
-		instance->sink_services->address(instance->sink, address);
+	if (!instance->sink || !is_valid(instance, address, ADDRESS_BYTES, "address"))
+		return;
+	hw_sized_read(&known, sizeof(known), address);
+	instance->sink_services->address(instance->sink, &known);
 }
 
 static int host_runtime_dir(void *ctx, uint32_t make, const char **ret)

@@ -2,9 +2,12 @@
 #include "instance.h"
 #include "errors.h"
 #include "host.h"
+#include "log.h"
 #include "option.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +85,22 @@ int hw_instance_probe(struct hw_instance *instance, int dirfd)
 	if (instance->plugin->probe)
 		r = instance->plugin->probe(instance->self, dirfd);
 	return r < 0 ? r : 0;
+}
+
+void hw_instance_complain(struct hw_instance *instance, const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (instance->complained)
+		return;
+	instance->complained = true;
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	hw_warning("%s: the plugin made an invalid call, which is ignored: %s (hostwatch "
+		   "plugin-check finds such calls)",
+		   instance->name, text);
 }
 
 void hw_instance_close(struct hw_instance *instance)

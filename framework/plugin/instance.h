@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "option.h"
 #include <hostwatch/plugin.h>
+#include <stdbool.h>
 
 struct hw_watcher;
 struct hw_sink;
@@ -57,6 +58,7 @@ struct hw_instance {
 	char reason[512]; /* the last fail() text, "" when none */
 	struct hw_errors
 		*reasons; /* borrowed: each fail() text is added; NULL: only the last counts */
+	bool complained; /* a breach of the contract was logged */
 };
 
 /* Makes an instance and parses defaults and settings into it. All mistakes are added to `errors` as
@@ -72,6 +74,8 @@ int hw_instance_start(struct hw_instance *instance);
 /* probe() of a watcher that was started: 0, -errno. The reason is then why not; after a success how
  * it would watch there, "" when it does not say. */
 int hw_instance_probe(struct hw_instance *instance, int dirfd);
+/* Logs, once for each instance, that the plugin broke the contract of plugin.h. */
+void hw_instance_complain(struct hw_instance *instance, const char *format, ...) HW_PRINTF(2, 3);
 /* stop() and close() as its state requires. The kernel objects that it held are free again. */
 void hw_instance_close(struct hw_instance *instance);
 /* stop(), close() as its state asks, then frees. NULL is fine. */

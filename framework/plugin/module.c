@@ -2,6 +2,7 @@
 #include "module.h"
 #include "log.h"
 #include "option.h"
+#include "sized.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -17,6 +18,8 @@
  */
 #define PLUGIN_SIZE_MIN ((uint32_t)(offsetof(struct hw_plugin, drain) + sizeof(void *)))
 #define PLUGIN_SIZE_MAX 65536u
+#define OPTION_BYTES HW_SIZE_THROUGH(hw_option, flags)
+#define OPTIONS_MAX 256u
 #define INSTANCE_SIZE_MAX (1u << 20)
 #define NAME_MAX_BYTES 31u
 #define SEGMENTS_MAX 64u
@@ -144,13 +147,11 @@ static bool name_is_sound(const char *name)
 	return len > 0 && len <= NAME_MAX_BYTES && name[len] == '\0';
 }
 
-static bool is_zero(const char *bytes, size_t len)
+static int refuse_newer(const struct hw_plugin *plugin, const char *path, struct hw_errors *errors)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i])
-			return false;
-	}
-	return true;
+	return refuse(errors, path, -ENOEXEC,
+		      "built for the newer ABI %u.%u, but this is ABI %u.%u; update hostwatch",
+		      plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
 }
 
 /* symbol_size is what the ELF symbol says: nothing behind it may be read. */
@@ -170,13 +171,46 @@ static int check_stamp(const struct hw_plugin *plugin, size_t symbol_size, const
 	    plugin->struct_size > symbol_size)
 		return refuse(errors, path, -ENOEXEC, "invalid header size of %u bytes",
 			      plugin->struct_size);
-	if (plugin->struct_size > known &&
-	    !is_zero((const char *)plugin + known, plugin->struct_size - known))
-		return refuse(
-			errors, path, -ENOEXEC,
-			"built for the newer ABI %u.%u, but this is ABI %u.%u; update hostwatch",
-			plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
+	for (size_t i = known; i < plugin->struct_size; i++)
+		if (((const char *)plugin)[i])
+			return refuse_newer(plugin, path, errors);
 	return 0;
+}
+
+/* ---- its options ---- */
+
+static int copy_option(const struct hw_option *option, size_t index, const char *path,
+		       struct hw_errors *errors, struct hw_module *module)
+{
+	struct hw_option *copy = &module->options[index];
+
+	if (!option || !hw_sized_is_valid(option, OPTION_BYTES))
+		return refuse(errors, path, -EINVAL,
+			      "option %zu is missing, or its struct_size is not set", index);
+	if (!hw_sized_rest_is_zero(option, sizeof(*copy)))
+		return refuse_newer(&module->plugin, path, errors);
+	hw_sized_read(copy, sizeof(*copy), option);
+	module->table[index] = copy;
+	return 0;
+}
+
+static int copy_options(const char *path, struct hw_errors *errors, struct hw_module *module)
+{
+	struct hw_plugin *plugin = &module->plugin;
+	const struct hw_option *const *options = plugin->options;
+	int r = 0;
+
+	if (plugin->option_count > OPTIONS_MAX || (plugin->option_count && !options))
+		return refuse(errors, path, -EINVAL, "invalid option table of %u options",
+			      plugin->option_count);
+	module->options = calloc(plugin->option_count + 1, sizeof(*module->options));
+	module->table = calloc(plugin->option_count + 1, sizeof(*module->table));
+	if (!module->options || !module->table)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plugin->option_count && r == 0; i++)
+		r = copy_option(options[i], i, path, errors, module);
+	plugin->options = module->table;
+	return r;
 }
 
 static int check_header(const struct hw_plugin *plugin, const char *path, struct hw_errors *errors)
@@ -264,8 +298,9 @@ static void fill_callbacks(struct hw_plugin *plugin)
 
 /* ---- loading ---- */
 
-static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_plugin *ret)
+static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_module *module)
 {
+	struct hw_plugin *ret = &module->plugin;
 	const struct hw_plugin *plugin;
 	const ElfW(Sym) *symbol = NULL;
 	void *handle, *extra = NULL;
@@ -287,7 +322,9 @@ static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_plu
 		return r;
 	memcpy(ret, plugin,
 	       plugin->struct_size < sizeof(*ret) ? plugin->struct_size : sizeof(*ret));
-	r = check_header(ret, path, errors);
+	r = copy_options(path, errors, module);
+	if (r == 0)
+		r = check_header(ret, path, errors);
 	if (r == 0)
 		fill_callbacks(ret);
 	return r;
@@ -306,7 +343,7 @@ static int load_resolved(struct hw_module *module, const char *path, struct hw_e
 	if (r == 0)
 		r = check_file(module->path, errors);
 	if (r == 0)
-		r = copy_plugin(module->path, errors, &module->plugin);
+		r = copy_plugin(module->path, errors, module);
 	return r;
 }
 
@@ -334,6 +371,8 @@ void hw_module_free(struct hw_module *module)
 {
 	if (!module)
 		return;
+	free(module->table);
+	free(module->options);
 	free(module->path);
 	free(module);
 }

@@ -8,12 +8,14 @@
 #include <hostwatch/plugin.h>
 
 /*
- * A loaded plugin. `plugin` is a copy as this host knows the struct: what an older plugin does not
- * have is zero, and callbacks that it leaves out do nothing, so that none is NULL. The object is
- * never unloaded: leak reports and late callbacks keep their symbols.
+ * A loaded plugin. `plugin` and its options are copies in the form that this host knows: members
+ * that an older plugin does not have are zero, and callbacks that it leaves out do nothing, so none
+ * is NULL. The object is never unloaded: leak reports and late callbacks keep their symbols.
  */
 struct hw_module {
 	struct hw_plugin plugin;
+	struct hw_option *options; /* owned: plugin.option_count of them */
+	const struct hw_option **table; /* owned: plugin.options, pointers to them */
 	char *path; /* owned, resolved */
 };
 

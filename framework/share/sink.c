@@ -368,15 +368,12 @@ static const struct hw_share *find_share(const struct hw_sink *sink, const char 
 	return NULL;
 }
 
-#define HAS_FIELD(p, field)                                                                        \
-	((p)->struct_size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
-
 void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
 {
 	struct hw_sink_receiver_row row = { .name = "", .share = "" };
 	const struct hw_share *share;
 
-	if (!sink->rows || !sink->rows->receiver || !HAS_FIELD(receiver, dropped))
+	if (!sink->rows || !sink->rows->receiver)
 		return;
 	if (receiver->name)
 		row.name = receiver->name;
@@ -384,8 +381,7 @@ void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
 		row.share = receiver->share;
 	row.seq = receiver->seq;
 	row.rescans = receiver->dropped;
-	if (HAS_FIELD(receiver, lost))
-		row.lost = receiver->lost;
+	row.lost = receiver->lost;
 	share = find_share(sink, row.share);
 	if (share && hw_share_seq(share) > row.seq)
 		row.lag = hw_share_seq(share) - row.seq;
@@ -396,8 +392,8 @@ void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
 
 void hw_sink_address(struct hw_sink *sink, const struct hw_sink_address *address)
 {
-	if (sink->rows && sink->rows->address && HAS_FIELD(address, state) && address->option &&
-	    address->address && address->state)
+	if (sink->rows && sink->rows->address && address->option && address->address &&
+	    address->state)
 		sink->rows->address(sink->rows->arg, address);
 }
 

@@ -9,21 +9,14 @@
 
 #define T struct virtiofs
 
-static const struct hw_option option_share = {
-	.key = "share",
-	.help = "Share whose events are sent; required if the sink serves several",
-	.type = HW_OPTION_STRING,
-	.offset = HW_FIELD(T, share_option, const char *),
-	.flags = HW_OPTION_SHARE,
-};
-static struct hw_option const option_channel = {
-	.key = "channel",
-	.help = "Address of the guest: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "
-		"hybrid-vsock:PATH:PORT or fd:NAME",
-	.type = HW_OPTION_STRING,
-	.offset = HW_FIELD(T, channel_option, const char *),
-	.flags = HW_OPTION_REQUIRED,
-};
+static const struct hw_option option_share =
+	HW_OPT_STRING_FLAGS("share", T, share_option, NULL, HW_OPTION_SHARE,
+			    "Share whose events are sent; required if the sink serves several");
+static const struct hw_option option_channel =
+	HW_OPT_STRING_FLAGS("channel", T, channel_option, NULL,
+			    HW_OPTION_REQUIRED | HW_OPTION_ADDRESS,
+			    "Address of the guest: unix:PATH, unix-listen:PATH, vsock:CID:PORT, "
+			    "hybrid-vsock:PATH:PORT or fd:NAME");
 static const struct hw_option option_listen = HW_OPT_BOOL(
 	"listen", T, listen_option, "no",
 	"Wait for the guest to connect to the address of channel, instead of connecting to it");

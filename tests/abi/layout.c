@@ -64,16 +64,16 @@ static void print_event(void)
 static void print_option(void)
 {
 	BEGIN(hw_option);
+	M(hw_option, struct_size);
+	M(hw_option, type);
 	M(hw_option, key);
 	M(hw_option, value);
 	M(hw_option, choices);
 	M(hw_option, help);
 	M(hw_option, min);
 	M(hw_option, max);
-	M(hw_option, type);
 	M(hw_option, offset);
 	M(hw_option, flags);
-	M(hw_option, reserved);
 	END(hw_option);
 }
 
@@ -224,8 +224,8 @@ static void print_numbers(void)
 	N(HW_PLUGIN_MAGIC), N(HW_ABI_MAJOR);
 	N(HW_PLUGIN_WATCHER), N(HW_PLUGIN_SINK), N(HW_PLUGIN_ORDERED), N(HW_PLUGIN_SCANS);
 	N(HW_OPTION_BOOL), N(HW_OPTION_NUMBER), N(HW_OPTION_DURATION), N(HW_OPTION_SIZE);
-	N(HW_OPTION_STRING), N(HW_OPTION_ENUM), N(HW_OPTION_LIST), N(HW_OPTION_REQUIRED),
-		N(HW_OPTION_SHARE);
+	N(HW_OPTION_STRING), N(HW_OPTION_ENUM), N(HW_OPTION_LIST), N(HW_OPTION_REQUIRED);
+	N(HW_OPTION_SHARE), N(HW_OPTION_ADDRESS);
 	N(HW_NO_DIR), N(HW_HINT_CREATED), N(HW_HINT_DELETED), N(HW_HINT_MODIFIED);
 	N(HW_HINT_ATTRIB), N(HW_HINT_CLOSE_WRITE), N(HW_HINT_MOVED), N(HW_HINT_GONE);
 	N(HW_SHARE_ARMING), N(HW_SHARE_ONLINE), N(HW_SHARE_OFFLINE);

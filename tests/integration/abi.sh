@@ -62,4 +62,43 @@ test_plugins_of_released_headers_pass_the_kit() {
 	done
 }
 
+# The plugins end the process when the host reads or writes one byte beyond the structures that it is given.
+# kit PROGRAM DIR: runs the kit on the plugins of that directory.
+kit() {
+	cp "$2"/edge-*.so .
+	"$1" --rounds 2 --match '001*' ./edge-watcher.so
+	"$1" --rounds 2 ./edge-sink.so
+}
+
+test_kept_binaries_run_under_todays_host() {
+	for version in $(released); do
+		binaries=$tree/tests/abi/$version/$(uname -m)
+		[ -d "$binaries" ] || skip "no plugin was kept for $(uname -m)"
+		kit "$B/hostwatch-plugin-check" "$binaries"
+	done
+}
+
+test_kept_binaries_run_under_a_host_with_larger_structures() {
+	for version in $(released); do
+		binaries=$tree/tests/abi/$version/$(uname -m)
+		[ -d "$binaries" ] || skip "no plugin was kept for $(uname -m)"
+		kit "$B/abi/grown/build/hostwatch-plugin-check" "$binaries"
+	done
+}
+
+test_todays_plugins_run_under_a_host_with_larger_structures() {
+	grown=$B/abi/grown/build/hostwatch-plugin-check
+	kit "$grown" "$B/abi/today"
+	for watcher in inotify fanotify polling; do
+		"$grown" --rounds 2 --match '00[1-3]*' "$B/plugins/$watcher.so"
+	done
+	for sink in socket virtiofs; do
+		"$grown" --rounds 2 "$B/sinks/$sink.so"
+	done
+}
+
+test_plugins_with_larger_structures_run_under_todays_host() {
+	kit "$B/hostwatch-plugin-check" "$B/abi/grown"
+}
+
 run_tests

@@ -3,6 +3,7 @@
 #include "broken.h"
 
 static const struct hw_option outside = {
+	.struct_size = sizeof(struct hw_option),
 	.key = "outside",
 	.help = "Lies outside",
 	.max = 1,

@@ -16,11 +16,9 @@ struct nowhere {
 static const struct hw_option *const options[] = {
 	&(const struct hw_option)HW_OPT_ENUM("fail", struct nowhere, fail, "never",
 					     "never|open|start", "Which callback fails"),
-	&(const struct hw_option){ .key = "address",
-				   .help = "Not used, but must be given",
-				   .type = HW_OPTION_STRING,
-				   .flags = HW_OPTION_REQUIRED,
-				   .offset = HW_FIELD(struct nowhere, address, const char *) },
+	&(const struct hw_option)HW_OPT_STRING_FLAGS("address", struct nowhere, address, NULL,
+						     HW_OPTION_REQUIRED | HW_OPTION_ADDRESS,
+						     "Not used, but must be given"),
 	&(const struct hw_option)HW_OPT_LIST("tag", struct nowhere, tags, "Not used"),
 };
 

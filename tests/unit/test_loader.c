@@ -126,6 +126,8 @@ static void plugins_that_are_unsound_are_refused(void **state)
 		{ PLUGINS "/broken_short.so", -ENOEXEC, "invalid header size of 64 bytes" },
 		{ PLUGINS "/broken_long.so", -ENOEXEC, "invalid header size of 4096 bytes" },
 		{ PLUGINS "/broken_newer.so", -ENOEXEC, "built for the newer ABI" },
+		{ PLUGINS "/broken_newer_option.so", -ENOEXEC, "built for the newer ABI" },
+		{ PLUGINS "/broken_unsized_option.so", -EINVAL, "its struct_size is not set" },
 		{ PLUGINS "/broken_name.so", -EINVAL, "invalid plugin name" },
 		{ PLUGINS "/broken_option.so", -EINVAL, "option outside has an offset that is" },
 		{ PLUGINS "/nothing.so", -ENOEXEC, "no symbol hw_plugin_1" },
@@ -185,7 +187,7 @@ static void listing_goes_on_behind_a_bad_plugin(void **state)
 	}
 	assert_true(found_null);
 	assert_true(found_nowhere);
-	assert_int_equal(fixture->errors.count, 8);
+	assert_int_equal(fixture->errors.count, 10);
 }
 
 static void need_root(void)

@@ -35,13 +35,8 @@ static const struct hw_option room =
 	HW_OPT_SIZE("room", struct fields, room, "16M", 4096, UINT64_C(1) << 40, "A size");
 static const struct hw_option text = HW_OPT_STRING("text", struct fields, text, "plain", "A text");
 static const struct hw_option list = HW_OPT_LIST("list", struct fields, list, "A list");
-static const struct hw_option needed = {
-	.key = "needed",
-	.help = "Needed",
-	.type = HW_OPTION_STRING,
-	.offset = HW_FIELD(struct fields, needed, const char *),
-	.flags = HW_OPTION_REQUIRED,
-};
+static const struct hw_option needed =
+	HW_OPT_STRING_FLAGS("needed", struct fields, needed, NULL, HW_OPTION_REQUIRED, "Needed");
 
 static const struct hw_option *const all[] = { &flag, &choice, &number, &wait_time,
 					       &room, &text,   &list };

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "host.h"
+#include "sized.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -13,8 +14,7 @@
 
 #define TEXT_MAX_BYTES 1024u
 #define NAME_MAX_BYTES 255u
-/* Of the first release: an older plugin's are shorter than this host's. */
-#define HINT_BYTES (offsetof(struct hw_hint, handle_type) + sizeof(int32_t))
+#define HINT_BYTES HW_SIZE_THROUGH(hw_hint, handle_type) /* in the first release */
 #define WHAT_ALL                                                                                   \
 	(HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MODIFIED | HW_HINT_ATTRIB |                   \
 	 HW_HINT_CLOSE_WRITE | HW_HINT_MOVED | HW_HINT_GONE | HW_HINT_BRIEF)

@@ -3,14 +3,24 @@
 #include "guard_private.h"
 
 #include "host.h"
+#include "sized.h"
 
 #include <errno.h>
 
-/* Of the first release: an older plugin's rows are shorter than this host's. */
-#define ADDRESS_BYTES (offsetof(struct hw_sink_address, state) + sizeof(const char *))
-#define RECEIVER_BYTES (offsetof(struct hw_receiver, dropped) + sizeof(uint64_t))
+/* In the first release. */
+#define ADDRESS_BYTES HW_SIZE_THROUGH(hw_sink_address, state)
+#define RECEIVER_BYTES HW_SIZE_THROUGH(hw_receiver, lost)
+#define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
+#define INFO_BYTES HW_SIZE_THROUGH(hw_share_info, seq)
 
 static uint64_t drawn;
+
+/* The host fills in no more than the size that the plugin has set. */
+static void check_size(const void *of_plugin, size_t least, const char *service)
+{
+	if (!hw_sized_is_valid(of_plugin, least))
+		hw_guard_fault("%s() into a structure whose struct_size is not set", service);
+}
 
 uint32_t hw_guard_share_count(void *ctx)
 {
@@ -23,6 +33,7 @@ uint32_t hw_guard_share_count(void *ctx)
 int hw_guard_share_info(void *ctx, uint32_t share, struct hw_share_info *ret)
 {
 	hw_frame_pause("share_info");
+	check_size(ret, INFO_BYTES, "share_info");
 	int r = hw_host_services.share_info(ctx, share, ret);
 	hw_frame_resume();
 	return r;
@@ -63,6 +74,7 @@ int hw_guard_cursor_next(void *ctx, struct hw_cursor *cursor, struct hw_event *r
 	int r = -ESTALE;
 
 	hw_frame_pause("cursor_next");
+	check_size(ret, EVENT_BYTES, "cursor_next");
 	held = hw_held_find(HW_HELD_CURSOR, cursor);
 	if (!held)
 		hw_guard_fault("cursor_next() of a cursor that is not open");
@@ -134,6 +146,7 @@ int hw_guard_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **ret, 
 int hw_guard_snapshot_next(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret)
 {
 	hw_frame_pause("snapshot_next");
+	check_size(ret, EVENT_BYTES, "snapshot_next");
 	int r = hw_host_services.snapshot_next(ctx, snapshot, ret);
 	hw_frame_resume();
 	return r;

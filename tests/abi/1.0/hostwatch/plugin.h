@@ -37,6 +37,16 @@
 #define HW_PLUGIN_EXPORT __attribute__((visibility("default")))
 #define HW_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
+/*
+ * Structures grow at their ends, and both sides may be older or newer than the other. Each
+ * structure that crosses the border therefore begins with its size, which its owner sets. The host
+ * reads and writes at most that many bytes of a structure of the plugin, and zeroes members that it
+ * does not know. A plugin must not read or write members of a structure of the host beyond its
+ * struct_size; a plugin that uses a member of a later minor version asks HW_HAS() first.
+ */
+#define HW_HAS(p, member)                                                                          \
+	((p)->struct_size >= offsetof(__typeof__(*(p)), member) + sizeof((p)->member))
+
 enum hw_plugin_kind {
 	HW_PLUGIN_WATCHER = 1,
 	HW_PLUGIN_SINK = 2,
@@ -59,18 +69,21 @@ enum hw_option_type {
 /* In a STRING of a sink: the value is the name of a share that the sink serves. The key must be
  * given if the sink serves several shares. */
 #define HW_OPTION_SHARE 0x2u
+/* In a STRING or LIST of a sink: each value is an address that the sink occupies alone, and ends
+ * with a port or a path. The host does not run two sinks with the same address at the same time. */
+#define HW_OPTION_ADDRESS 0x4u
 
 /* One configuration key. All strings are static. */
 struct hw_option {
+	uint32_t struct_size; /* sizeof(struct hw_option) */
+	uint32_t type; /* enum hw_option_type */
 	const char *key; /* lower case, [a-z_]+ */
 	const char *value; /* the default, as written in the file; NULL: zero or NULL */
 	const char *choices; /* HW_OPTION_ENUM: "a|b|c"; else NULL */
 	const char *help; /* one sentence, no full stop */
 	uint64_t min, max; /* NUMBER, DURATION, SIZE: the accepted range, in the field's unit */
-	uint32_t type; /* enum hw_option_type */
 	uint32_t offset; /* of the field in the instance */
-	uint32_t flags; /* HW_OPTION_REQUIRED, HW_OPTION_SHARE */
-	uint32_t reserved; /* 0 */
+	uint32_t flags; /* HW_OPTION_* */
 };
 
 /* The offset of a field. It does not compile unless the field has the given C type. */
@@ -81,41 +94,44 @@ struct hw_option {
 					    ? 1                                                    \
 					    : -1])))
 
+#define HW_OPT_COMMON(option_type, k, T, f, ctype, h)                                                     \
+	.struct_size = sizeof(struct hw_option), .type = (option_type), .key = (k), .help = (h),   \
+	.offset = HW_FIELD(T, f, ctype)
 #define HW_OPT_BOOL(k, T, f, def, h)                                                               \
 	{                                                                                          \
-		.key = (k), .value = (def), .help = (h), .max = 1, .type = HW_OPTION_BOOL,         \
-		.offset = HW_FIELD(T, f, uint32_t)                                                 \
+		HW_OPT_COMMON(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1             \
 	}
 #define HW_OPT_NUMBER(k, T, f, def, lo, hi, h)                                                     \
 	{                                                                                          \
-		.key = (k), .value = (def), .help = (h), .min = (lo), .max = (hi),                 \
-		.type = HW_OPTION_NUMBER, .offset = HW_FIELD(T, f, uint64_t)                       \
+		HW_OPT_COMMON(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def), .min = (lo),       \
+								.max = (hi)                        \
 	}
 #define HW_OPT_DURATION(k, T, f, def, lo_ns, hi_ns, h)                                             \
 	{                                                                                          \
-		.key = (k), .value = (def), .help = (h), .min = (lo_ns), .max = (hi_ns),           \
-		.type = HW_OPTION_DURATION, .offset = HW_FIELD(T, f, uint64_t)                     \
+		HW_OPT_COMMON(HW_OPTION_DURATION, k, T, f, uint64_t, h), .value = (def), .min = (lo_ns),  \
+								  .max = (hi_ns)                   \
 	}
 #define HW_OPT_SIZE(k, T, f, def, lo, hi, h)                                                       \
 	{                                                                                          \
-		.key = (k), .value = (def), .help = (h), .min = (lo), .max = (hi),                 \
-		.type = HW_OPTION_SIZE, .offset = HW_FIELD(T, f, uint64_t)                         \
+		HW_OPT_COMMON(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo),         \
+							      .max = (hi)                          \
 	}
-#define HW_OPT_STRING(k, T, f, def, h)                                                             \
+/* With flags: HW_OPTION_*. A required key has no default. */
+#define HW_OPT_STRING_FLAGS(k, T, f, def, bits, h)                                                 \
 	{                                                                                          \
-		.key = (k), .value = (def), .help = (h), .type = HW_OPTION_STRING,                 \
-		.offset = HW_FIELD(T, f, const char *)                                             \
+		HW_OPT_COMMON(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),                \
+								    .flags = (bits)                \
 	}
+#define HW_OPT_STRING(k, T, f, def, h) HW_OPT_STRING_FLAGS(k, T, f, def, 0, h)
 #define HW_OPT_ENUM(k, T, f, def, list, h)                                                         \
 	{                                                                                          \
-		.key = (k), .value = (def), .choices = (list), .help = (h),                        \
-		.type = HW_OPTION_ENUM, .offset = HW_FIELD(T, f, uint32_t)                         \
+		HW_OPT_COMMON(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def), .choices = (list)    \
 	}
-#define HW_OPT_LIST(k, T, f, h)                                                                    \
+#define HW_OPT_LIST_FLAGS(k, T, f, bits, h)                                                        \
 	{                                                                                          \
-		.key = (k), .help = (h), .type = HW_OPTION_LIST,                                   \
-		.offset = HW_FIELD(T, f, const char *)                                             \
+		HW_OPT_COMMON(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)                  \
 	}
+#define HW_OPT_LIST(k, T, f, h) HW_OPT_LIST_FLAGS(k, T, f, 0, h)
 
 #define HW_MS UINT64_C(1000000)
 #define HW_SEC UINT64_C(1000000000)
@@ -302,8 +318,11 @@ struct hw_host {
 	 * directory). The host scans. */
 	void (*lost)(void *ctx, hw_token dir);
 	/* Lists this directory and all directories below it (HW_NO_DIR: the whole share), compares
-	 * them with the tree and reports the differences. The host calls scanned() at the end,
-	 * possibly before scan() returns. -EBUSY while another scan is running. */
+	 * them with the tree and reports the differences. If the host cannot begin now, it queues
+	 * the scan. Of each watcher one scan runs and one waits: a call while one waits joins it;
+	 * if the directories differ, the whole share is scanned. The host calls scanned() once for
+	 * each scan that ends, never before scan() returns. Returns 0, or -ENOENT if the token is
+	 * unknown; a request for the whole share cannot fail. */
 	int (*scan)(void *ctx, hw_token dir);
 
 	/* -- sinks -- */
@@ -397,8 +416,8 @@ struct hw_plugin {
 	 * watcher must not send a hint about it after this call. */
 	void (*forget_dir)(void *self, hw_token dir);
 	/* A barrier: passes on everything that the kernel has queued, at once and without waiting,
-	 * and joins the halves of renames that are there. A watcher that scans requests a scan.
-	 * Returns 1 if it is going to call scan(), otherwise 0. */
+	 * and joins the halves of renames that are there. A watcher that scans calls scan().
+	 * Returns 1 if it has called scan() or is going to, otherwise 0. */
 	int (*flush)(void *self);
 	/* A scan that this watcher requested has ended. */
 	void (*scanned)(void *self, const struct hw_scan_result *result);
