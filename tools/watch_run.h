@@ -23,7 +23,7 @@ struct watched;
  *	 |                                     others
  *
  * With --restart, changes of others in RUNNING lead to STOPPING; when the command has ended,
- *JUDGING follows and the next run begins at once. A signal leads to ENDING.
+ * JUDGING follows and the next run begins at once. A signal leads to ENDING.
  */
 enum runner_state {
 	RUNNER_IDLE,
