@@ -46,7 +46,8 @@ CPPFLAGS += $(PKG_CFLAGS)
 rooms := base tree share plugin config daemon
 core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
-tool_src := $(wildcard tools/*.c) tools/plugin-check/arguments.c
+tool_src := $(filter-out tools/main.c,$(wildcard tools/*.c)) tools/plugin-check/arguments.c
+test_src := $(filter-out tests/conformance/run.c,$(wildcard $(addsuffix /*.c,tests/common tests/conformance tests/unit/support)))
 plugins := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
 sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -56,6 +57,8 @@ core_lib := $(B)/libhostwatch-core.a
 base_lib := $(B)/libhostwatch-base.a
 wire_lib := $(B)/libhostwatch-wire.a
 plugin_lib := $(B)/libhostwatch-plugin.a
+tool_lib := $(B)/libhostwatch-tools.a
+test_lib := $(B)/libhostwatch-tests.a
 programs := $(B)/hostwatchd $(B)/hostwatch
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
 
@@ -86,24 +89,21 @@ CPPFLAGS_sinks := -Iwire/include
 CPPFLAGS_tools := -Iwire/include $(CPPFLAGS_framework)
 CPPFLAGS_tests := -Itests/include $(public_headers:%=-I%) $(CPPFLAGS_framework) -I. -DHW_BUILD_DIR='"$(abspath $(B))"'
 
-# All rooms; base alone is what the agent in a guest needs.
+# Static libraries: a program or plugin gets what it uses of them. The agent in a guest needs base and wire only.
 $(core_lib): $(call obj,$(core_src))
-	@rm -f $@
-	ar rcs $@ $^
 $(base_lib): $(call obj,$(wildcard framework/base/*.c))
-	@rm -f $@
-	ar rcs $@ $^
 $(wire_lib): $(call obj,$(wire_src))
-	@rm -f $@
-	ar rcs $@ $^
-# A plugin gets what it uses of it: it needs nothing at run time.
 $(plugin_lib): $(call obj,$(wildcard plugins/common/*.c))
+$(tool_lib): $(call obj,$(tool_src))
+$(test_lib): $(call obj,$(test_src))
+$(B)/%.a:
+	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
 
 $(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
-$(B)/hostwatch: $(call obj,$(tool_src)) $(core_lib) $(wire_lib)
+$(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 
 define plugin_rule
@@ -123,7 +123,7 @@ $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
 -include $(wildcard mk/*.mk)
 
 # --- tests --------------------------------------------------------------------------------------------
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/common/needs.o $(core_lib) $(wire_lib)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(test_lib) $(tool_lib) $(plugin_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson
 unit: $(unit_tests:%=$(B)/tests/%) $(modules)

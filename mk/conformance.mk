@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What proves the event model: traces under every watcher, random operations, floods.
 
-conformance_common := $(call obj,$(wildcard tests/common/*.c))
 conformance_program := $(B)/tests/run-conformance
 differential_program := $(B)/tests/run-differential
 stress_programs := $(patsubst tests/stress/%.c,$(B)/tests/stress-%,$(wildcard tests/stress/*.c))
@@ -9,13 +8,13 @@ stress_programs := $(patsubst tests/stress/%.c,$(B)/tests/stress-%,$(wildcard te
 SEEDS ?= 200
 FIRST ?= 1
 
-$(conformance_program): $(call obj,$(wildcard tests/conformance/*.c)) $(conformance_common) $(core_lib)
+$(conformance_program): $(call obj,tests/conformance/run.c) $(test_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(conformance_common) $(core_lib)
+$(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(conformance_common) $(core_lib)
+$(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
 

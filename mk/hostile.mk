@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Bad input: what the programs do with directories, names, files, limits and peers that mean no good.
 
-hostile_common := $(call obj,$(wildcard tests/hostile/support/*.c)) $(conformance_common)
+hostile_support := $(call obj,$(wildcard tests/hostile/support/*.c))
 hostile_programs := $(patsubst tests/hostile/%.c,$(B)/tests/hostile-%,$(wildcard tests/hostile/*.c))
 
-$(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_common) $(core_lib) $(wire_lib)
+$(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_support) $(test_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson -lutil
 #: make hostile         test unreadable directories, mounts, limits, full disks and hostile peers

@@ -2,13 +2,11 @@
 # For plugin authors: the conformance kit, the skeletons, the ABI that was released.
 
 kit_program := $(B)/hostwatch-plugin-check
-kit_src := $(wildcard tools/plugin-check/*.c) $(wildcard tests/common/*.c) \
-	$(addprefix tests/conformance/,trace.c ops.c world.c check.c)
 kitdir ?= $(libdir)/hostwatch
 examples := watcher-minimal sink-minimal
 
 $(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools += -I.
-$(kit_program): $(call obj,$(kit_src)) $(core_lib) $(wire_lib)
+$(kit_program): $(call obj,$(wildcard tools/plugin-check/*.c)) $(test_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
 # The kit looks for its traces beside itself, built or installed.
 $(B)/conformance:
