@@ -147,6 +147,7 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 void hw_scan_rearm(struct hw_share *share)
 {
 	share->scan.rearm = true;
+	share->scan.rearmed = 0;
 	hw_scan_below(share, HW_ROOT);
 }
 
@@ -281,6 +282,8 @@ static void launch(struct hw_share *share, struct hw_job *job);
 static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
 	share->scan.entries += job->listing.count;
+	if (share->scan.rearm && job->watcher == HW_WATCHER_NONE)
+		share->scan.rearmed += job->listing.count;
 	if (job->listing.error)
 		hw_fill_cut_short(share, dir, job->listing.error);
 	if (job->kind == JOB_COMPARE) {

@@ -64,6 +64,7 @@ struct hw_scan {
 	struct hw_ids retry;
 	uint64_t entries; /* looked at in this walk */
 	bool rearm; /* every directory met goes to the first watcher anew */
+	uint64_t rearmed; /* entries looked at by it, without those of a scan beside it */
 	struct hw_job *flying; /* owned list of those in the thread pool */
 	int64_t since_ns; /* births before it are older than what the tree knew: see observe.h */
 };
@@ -104,7 +105,7 @@ struct hw_switching {
 	unsigned rounds; /* of arming directories that moved while they were to be armed */
 	int error;
 	char reason[600];
-	uint64_t entries, seq, begun_ns; /* counters when it began */
+	uint64_t seq, begun_ns; /* when it began */
 };
 
 struct hw_listener {

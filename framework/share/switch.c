@@ -125,7 +125,6 @@ static void begin(struct hw_share *share, const struct hw_switch *to)
 	s->error = 0;
 	s->reason[0] = '\0';
 	s->rounds = 0;
-	s->entries = share->scan.entries;
 	s->seq = hw_share_seq(share);
 	s->begun_ns = hw_loop_now_ns(share->loop);
 	hw_scan_rearm(share);
@@ -167,7 +166,7 @@ static void report(struct hw_share *share, int error)
 	const struct hw_switch_result result = {
 		.error = error,
 		.reason = s->reason,
-		.entries = share->scan.entries - s->entries,
+		.entries = share->scan.rearmed,
 		.events = hw_share_seq(share) - s->seq,
 		.elapsed_ns = hw_loop_now_ns(share->loop) - s->begun_ns,
 	};

@@ -15,7 +15,7 @@ configure() {
 		interval = 50ms
 		${1-}
 		[watcher polling]
-		interval = 50ms
+		interval = ${interval-50ms}
 		[sink messages]
 		plugin = socket
 		shares = src
@@ -191,6 +191,19 @@ test_switch_takes_lists_and_auto_and_says_what_it_did() {
 	grep -q "share src: switch requested by uid $(id -u) (pid [0-9]*), from $first to polling$" err || fail "$(cat err)"
 	grep -Eq "share src: switched from $first to polling in [0-9.]+(us|ms|s), 4 entries compared, 0 events" err ||
 		fail "$(cat err)"
+	finish "$daemon"
+}
+
+# With so short an interval a scan of polling runs at the same time, more often than not.
+test_a_switch_counts_the_entries_of_its_own_walk() {
+	mkdir share
+	(cd share && seq 2000 | xargs touch)
+	interval=10ms
+	daemon
+	for _ in {1..20}; do
+		ask switch src polling >text
+		equal "src: polling -> inotify, 2 000 entries compared, no difference" "$(ask switch src inotify)"
+	done
 	finish "$daemon"
 }
 
