@@ -139,6 +139,24 @@ static int remove_stale(const struct guest_channel *channel, const char **ret_wh
 	return r == -ECONNREFUSED ? -errno : r;
 }
 
+/* The file is known before anybody can find that somebody listens there, and give its name to
+ * another one. */
+static int bind_and_listen(struct guest_channel *channel, int fd, const struct sockaddr_un *address)
+{
+	int r;
+
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -errno;
+	/* without it the file stays at the end */
+	channel->file_fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (listen(fd, 4) == 0)
+		return 0;
+	r = -errno;
+	if (channel->file_fd >= 0)
+		(void)close(channel->file_fd); /* O_PATH */
+	return r;
+}
+
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
 {
 	struct sockaddr_un address;
@@ -147,14 +165,11 @@ int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
 	if (r < 0)
 		return r;
 	fd = open_socket(channel, &address);
-	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
-	    listen(fd, 4) == 0) {
+	r = fd < 0 ? fd : bind_and_listen(channel, fd, &address);
+	if (r == 0) {
 		channel->listen_fd = fd;
-		/* without it the file stays at the end */
-		channel->file_fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		return 0;
 	}
-	r = fd < 0 ? fd : -errno;
 	*ret_why = strerror(-r);
 	if (fd >= 0)
 		(void)close(fd); /* never listened */
