@@ -21,8 +21,9 @@ skip() {
 	exit 77
 }
 
+# To standard error: the caller may be one whose output is read.
 fail() {
-	echo "FAILED: $*"
+	echo "FAILED: $*" >&2
 	exit 1
 }
 
