@@ -55,6 +55,7 @@ static bool is_scanned(const struct hw_share *share, const struct hw_barrier *ba
 static bool tell_all(struct hw_share *share)
 {
 	(void)hw_hint_release(share, NULL);
+	hw_hint_examine_lost(share, true);
 	if (share->settle_ns)
 		hw_settle_now(share);
 	else

@@ -5,6 +5,7 @@
 #include "access.h"
 #include "arm.h"
 #include "fill.h"
+#include "hint_private.h"
 #include "history.h"
 #include "quiet.h"
 #include "scan.h"
@@ -12,19 +13,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-/* One hint at work: what it names, what the tree has there, what the disk has there. */
-struct context {
-	struct hw_share *share;
-	const struct hw_hint *hint;
-	bool ordered; /* the watcher tells everything, in order */
-	uint32_t dir;
-	const char *name;
-	size_t len;
-	uint32_t id; /* in the tree, 0 */
-	bool present; /* on the disk */
-	struct hw_stat stat; /* when present */
-};
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
@@ -87,12 +75,12 @@ bool hw_hint_begin_audit(struct hw_share *share)
 	return true;
 }
 
-static void doubt(struct context *c)
+static void doubt(struct hw_hint_at *c)
 {
 	hw_hint_doubt(c->share, c->dir, c->name, c->len);
 }
 
-static void doubt_dir(struct context *c)
+static void doubt_dir(struct hw_hint_at *c)
 {
 	doubt(c);
 	if (c->hint->type == HW_TYPE_DIR || (c->present && c->stat.type == HW_TYPE_DIR) ||
@@ -100,12 +88,12 @@ static void doubt_dir(struct context *c)
 		hw_hint_audit(c->share, c->dir);
 }
 
-static void look(struct context *c)
+void hw_hint_look(struct hw_hint_at *c)
 {
 	c->present = hw_disk_stat(&c->share->disk, c->dir, c->name, c->len, &c->stat) == 0;
 }
 
-static bool is_same(const struct context *c)
+bool hw_hint_is_same(const struct hw_hint_at *c)
 {
 	return c->present && c->id && hw_tree_is_same(entry_of(c->share, c->id), &c->stat);
 }
@@ -113,7 +101,7 @@ static bool is_same(const struct context *c)
 /* ---- create and delete ---- */
 
 /* Told by the kernel, gone by now: its type is what the kernel knew. */
-static void phantom_stat(const struct context *c, struct hw_stat *ret)
+static void phantom_stat(const struct hw_hint_at *c, struct hw_stat *ret)
 {
 	*ret = (struct hw_stat){
 		.type = c->hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
@@ -123,12 +111,12 @@ static void phantom_stat(const struct context *c, struct hw_stat *ret)
 }
 
 /* Created and, as the watcher knows, deleted again: there is nothing to look for. */
-static bool is_brief(const struct context *c)
+static bool is_brief(const struct hw_hint_at *c)
 {
 	return c->hint->what & HW_HINT_BRIEF;
 }
 
-static void create_phantom(struct context *c)
+static void create_phantom(struct hw_hint_at *c)
 {
 	struct hw_stat stat;
 
@@ -140,7 +128,7 @@ static void create_phantom(struct context *c)
 		doubt(c);
 }
 
-static void create_present(struct context *c)
+static void create_present(struct hw_hint_at *c)
 {
 	enum hw_arrival how = hw_fill_arrival(c->share, &c->stat, c->share->turn_ns);
 
@@ -155,7 +143,7 @@ static void create_present(struct context *c)
 }
 
 /* A phantom turns out to be there after all, or there again. */
-static void materialize(struct context *c)
+static void materialize(struct hw_hint_at *c)
 {
 	struct hw_entry *e = entry_of(c->share, c->id);
 
@@ -169,7 +157,7 @@ static void materialize(struct context *c)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }
 
-static uint64_t ino_of(const struct hw_hint *hint)
+uint64_t hw_hint_ino(const struct hw_hint *hint)
 {
 	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
 				: 0;
@@ -177,22 +165,22 @@ static uint64_t ino_of(const struct hw_hint *hint)
 
 /* The name may hold something else by now: another inode, of another type, or what a later rename
  * brought. */
-static bool is_what_was_created(const struct context *c)
+static bool is_what_was_created(const struct hw_hint_at *c)
 {
-	uint64_t ino = ino_of(c->hint);
+	uint64_t ino = hw_hint_ino(c->hint);
 
 	return c->present && (!ino || (uint32_t)ino == (uint32_t)c->stat.ino) &&
 	       (c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR) &&
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
-static void created(struct context *c)
+static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
 		create_phantom(c);
 		return;
 	}
-	look(c);
+	hw_hint_look(c);
 	if (!c->id) {
 		if (is_what_was_created(c))
 			create_present(c);
@@ -200,35 +188,51 @@ static void created(struct context *c)
 			create_phantom(c);
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM) {
 		materialize(c);
-	} else if (!is_same(c)) {
+	} else if (!hw_hint_is_same(c)) {
 		doubt_dir(c); /* known from a listing that saw an older or newer one: more hints
 			       * follow
 			       */
 	}
 }
 
-static void deleted(struct context *c)
+/* It was written, and was never examined: which inode it was is not known. */
+static bool is_lost(const struct hw_hint_at *c)
+{
+	const struct hw_entry *e = entry_of(c->share, c->id);
+
+	return e->flags & HW_ENTRY_PHANTOM && !c->hint->handle_len &&
+	       (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE);
+}
+
+static void delete_entry(struct hw_hint_at *c)
+{
+	if (is_lost(c))
+		hw_hint_data_lost(c->share, c->dir);
+	hw_history_delete(c->share, c->id);
+	c->id = 0;
+}
+
+static void deleted(struct hw_hint_at *c)
 {
 	if (!c->id)
 		return;
 	if (!c->ordered) {
-		look(c);
-		if (is_same(c)) {
+		hw_hint_look(c);
+		if (hw_hint_is_same(c)) {
 			doubt_dir(c);
 			return;
 		}
 		if (c->present)
 			doubt_dir(c);
 	}
-	hw_history_delete(c->share, c->id);
-	c->id = 0;
+	delete_entry(c);
 }
 
 /* One record says both: the kernel merged a history of one inode under one name. */
-static void created_and_deleted(struct context *c)
+static void created_and_deleted(struct hw_hint_at *c)
 {
 	if (!is_brief(c))
-		look(c);
+		hw_hint_look(c);
 	if (c->present) {
 		/* Known from before, it was removed and is back; from a listing, it was there
 		 * twice. */
@@ -240,143 +244,9 @@ static void created_and_deleted(struct context *c)
 	}
 }
 
-/* ---- data and attributes ---- */
-
-/* The inode lost this name, or was never seen under it: its other names are looked at when the turn
- * ends. */
-static void note_inode(struct context *c)
-{
-	uint64_t ino = ino_of(c->hint);
-	uint16_t fs = entry_of(c->share, c->dir)->fs;
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
-
-	while (ino && left-- && (id = hw_tree_same_inode(&c->share->tree, fs, ino, id)))
-		hw_hint_unsure(c->share, id);
-}
-
-/* What was told this turn after looking at the disk includes this change. */
-static bool is_told(struct context *c)
-{
-	const struct hw_entry *e = entry_of(c->share, c->id);
-
-	if (e->last_kind != HW_ATTRIB || e->flags & HW_ENTRY_STALE ||
-	    (int32_t)(e->last_seq - (uint32_t)c->share->turn_first_seq) < 0)
-		return false;
-	look(c);
-	return is_same(c) && c->stat.mtime_ns == e->mtime_ns && c->stat.size == e->size;
-}
-
-static void modified(struct context *c)
-{
-	if (!c->id) {
-		doubt(c);
-		return;
-	}
-	if (is_told(c))
-		return;
-	hw_history_modify(c->share, c->id);
-	if (!(entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM))
-		hw_history_stale(c->share, c->id);
-}
-
-/* What was made or removed in it changed its times, not utimensat(2) of now, which sets all three.
- */
-static bool is_busy(const struct hw_stat *stat)
-{
-	return stat->mtime_ns == stat->ctime_ns && stat->atime_ns != stat->mtime_ns;
-}
-
-/* Setting a directory's times is no event; only mode, owner and extended attributes are. What is in
- * it changed as well: its mtime says nothing. */
-static bool is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat)
-{
-	return e->attr != stat->attr || stat->mtime_ns == e->mtime_ns ||
-	       e->flags & HW_ENTRY_STALE || is_busy(stat);
-}
-
-static bool is_attrib(const struct hw_entry *e, const struct hw_stat *stat)
-{
-	switch (e->type) {
-	case HW_TYPE_DIR:
-		return is_attrib_of_dir(e, stat);
-	case HW_TYPE_OTHER:
-		return e->attr != stat->attr || e->mtime_ns == stat->mtime_ns;
-	default:
-		return true;
-	}
-}
-
-/* The entry, or the name, has moved on; so have hints that are still to come. */
-static void note_unsure(struct context *c)
-{
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
-	const struct hw_entry *e = entry_of(c->share, c->id);
-
-	doubt(c);
-	hw_hint_unsure(c->share, c->id);
-	if (e->type == HW_TYPE_DIR || e->nlink < 2)
-		return;
-	while (left-- && (id = hw_tree_same_inode(&c->share->tree, e->fs, e->ino, id)))
-		hw_hint_unsure(c->share, id);
-}
-
-void hw_hint_doubt_unsure(struct hw_share *share)
-{
-	for (uint32_t i = 0; i < share->unsure.count; i++) {
-		uint32_t id = share->unsure.ids[i];
-		const struct hw_entry *e = entry_of(share, id);
-
-		if (id == HW_ROOT)
-			hw_hint_doubt(share, HW_ROOT, ".", 1);
-		else if (e->type != HW_TYPE_NONE)
-			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id),
-				      e->name_len);
-	}
-}
-
-static void attributes(struct context *c)
-{
-	if (!c->id) {
-		doubt(c);
-		return;
-	}
-	struct hw_entry *e = entry_of(c->share, c->id);
-
-	if (e->flags & HW_ENTRY_PHANTOM)
-		return;
-	look(c);
-	if (!is_same(c)) {
-		note_unsure(c);
-		return;
-	}
-	if (e->type == HW_TYPE_DIR &&
-	    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
-		hw_hint_unsure(c->share, c->id); /* it may be readable now */
-	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &c->stat);
-	bool told = is_attrib(e, &c->stat);
-
-	if (e->type == HW_TYPE_DIR && e->attr != c->stat.attr)
-		hw_access_changed(c->share, c->id);
-	hw_tree_update(&c->share->tree, c->id, &c->stat);
-	hw_history_siblings(c->share, c->id, &c->stat, true);
-	if (data)
-		hw_history_modify(c->share, c->id);
-	else if (told)
-		hw_history_attrib(c->share, c->id);
-}
-
 /* ---- hints about one name ---- */
 
-/* An inode that lost this name, kept open by somebody. */
-static bool is_about_another(const struct context *c)
-{
-	const struct hw_entry *e = entry_of(c->share, c->id);
-	uint64_t ino = ino_of(c->hint);
-
-	return ino && ino != e->ino && !(e->flags & HW_ENTRY_PHANTOM);
-}
-
-static void one_name(struct context *c)
+static void one_name(struct hw_hint_at *c)
 {
 	uint32_t what = c->hint->what;
 	bool both = (what & HW_HINT_CREATED) && (what & HW_HINT_DELETED);
@@ -387,23 +257,12 @@ static void one_name(struct context *c)
 		deleted(c);
 	else if (what & HW_HINT_CREATED)
 		created(c);
-	/* What else was merged into a deletion is about something that is gone. */
 	if (what & HW_HINT_DELETED && !c->id)
-		return;
-	if (c->id && is_about_another(c)) {
-		note_inode(c);
-		return;
-	}
-	if (what & HW_HINTS_OF_DATA && c->id && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM)
-		note_inode(c);
-	if (what & HW_HINT_MODIFIED)
-		modified(c);
-	if (what & HW_HINT_ATTRIB)
-		attributes(c);
-	if (what & HW_HINT_CLOSE_WRITE && c->id)
-		hw_quiet_closed(c->share, c->id, is_same(c) ? &c->stat : NULL);
+		hw_hint_data_of_gone(c);
+	else
+		hw_hint_data(c);
 	if (both && c->id && !c->present)
-		hw_history_delete(c->share, c->id);
+		delete_entry(c);
 }
 
 static void self_attrib(struct hw_share *share)
@@ -413,7 +272,7 @@ static void self_attrib(struct hw_share *share)
 
 	if (hw_disk_stat_fd(&share->disk, share->disk.root, &stat) < 0)
 		return;
-	bool told = is_attrib_of_dir(e, &stat);
+	bool told = hw_hint_is_attrib_of_dir(e, &stat);
 
 	if (e->attr != stat.attr)
 		hw_access_changed(share, HW_ROOT);
@@ -427,11 +286,23 @@ static bool waits(const struct hw_share *share)
 	return share->settle_ns && !share->silent;
 }
 
+static void about_later(const struct hw_hint_at *at)
+{
+	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
+	uint64_t ino = hw_hint_ino(at->hint);
+	uint32_t what = at->hint->what & ~HW_HINT_ARRIVED;
+
+	if (!ino && !hw_tree_find(&at->share->tree, at->dir, at->name, at->len))
+		ino = hw_hint_numbered_inode(at->name, at->len);
+	what = hw_fold_hint(at->share, &place, what, ino, at->ordered);
+	hw_hint_later(at->share, at->dir, at->name, at->len, what, ino);
+}
+
 static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 		       const char *name, size_t len)
 {
 	struct hw_share *share = watcher->share;
-	struct context c = {
+	struct hw_hint_at c = {
 		.share = share,
 		.hint = hint,
 		.ordered = watcher->plugin->flags & HW_PLUGIN_ORDERED,
@@ -444,7 +315,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 		return;
 	hw_scan_touched(share, dir);
 	if (waits(share)) {
-		hw_hint_later(share, dir, name, len, hint->what & ~HW_HINT_ARRIVED, ino_of(hint));
+		about_later(&c);
 		return;
 	}
 	c.id = hw_tree_find(&share->tree, dir, name, len);

@@ -320,6 +320,14 @@ static void later(struct hw_share *share, const struct place *from, const struct
 			      from->dir ? HW_HINT_MOVED : HW_HINT_ARRIVED, 0);
 }
 
+static void fold(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	const struct hw_fold_at source = { .dir = from->dir, .name = from->name, .len = from->len };
+	const struct hw_fold_at target = { .dir = to->dir, .name = to->name, .len = to->len };
+
+	hw_fold_move(share, &source, &target);
+}
+
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 		  uint32_t to_dir)
 {
@@ -339,6 +347,8 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (to.dir)
 		hw_scan_touched(share, to.dir);
 	if (share->settle_ns && !share->silent) {
+		if (ordered)
+			fold(share, &from, &to);
 		later(share, &from, &to);
 		return;
 	}

@@ -206,6 +206,7 @@ static void drop_entry(struct hw_share *share, uint32_t id)
 			if (sibling != id)
 				lose_name(share, sibling);
 	}
+	hw_former_add_entry(share, id);
 	hw_tree_remove(&share->tree, id);
 }
 

@@ -406,6 +406,7 @@ static bool run(struct hw_observation *o)
 {
 	hw_observation_sort(o);
 	look_at_all(o);
+	hw_observation_take_facts(o);
 	classify(o);
 	collect_gone(o);
 	for (uint32_t i = 0; i < o->count; i++)
@@ -457,6 +458,9 @@ static void compare_left_out(struct hw_share *share)
 /* Returns whether they were observed; if not they are suspects still. */
 static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 {
+	o->fold = share->fold;
+	share->fold = (struct hw_fold){ 0 };
+
 	struct hw_suspects suspects = share->suspects;
 	struct hw_ids unsure = share->unsure;
 	bool done = true;
@@ -472,6 +476,7 @@ static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 	share->scan.since_ns = 0;
 	share->observing = false;
 	free(o->items);
+	hw_fold_free(&o->fold);
 	hw_ids_free(&o->renamed);
 	hw_ids_free(&o->gone);
 	if (!done) {
@@ -489,6 +494,7 @@ static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
 
 static bool observe(struct hw_share *share, struct hw_observation *o)
 {
+	hw_fold_expand(share);
 	hw_hint_doubt_unsure(share);
 	if (!share->suspects.count) {
 		share->unsure.count = 0;

@@ -37,6 +37,7 @@ struct hw_item {
 	bool present;
 	bool done; /* told, as far as names go */
 	bool told; /* its change was told for all names of the inode */
+	bool try_close; /* no hint is certain to report its close */
 	bool holds; /* a new directory that something was moved into */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* in the tree before, 0 */
@@ -50,6 +51,7 @@ struct hw_item {
 struct hw_observation {
 	struct hw_share *share;
 	struct hw_item *items; /* owned */
+	struct hw_fold fold; /* owned: the hints of the window */
 	uint32_t count, room;
 	int64_t since_ns;
 	bool at_rest; /* only if the hints are all read */
@@ -73,6 +75,9 @@ bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item
 void hw_observation_sort(struct hw_observation *o);
 /* plan.c: tells the moves, deletes and creates of the items, in order. */
 void hw_plan_names(struct hw_observation *o);
+/* observe_changes.c: what the hints said about data and attributes goes to the items whose inode it
+ * is about. */
+void hw_observation_take_facts(struct hw_observation *o);
 /* observe_changes.c: reports modify and attrib. */
 void hw_observation_tell_changes(struct hw_observation *o);
 /* observe_close.c */

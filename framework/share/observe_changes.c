@@ -20,6 +20,38 @@ bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item
 	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
 }
 
+void hw_observation_take_facts(struct hw_observation *o)
+{
+	if (!o->fold.inode_count)
+		return;
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+		const struct hw_fold_at at = { .dir = (uint32_t)item->dir,
+					       .name = item->name,
+					       .len = item->len };
+
+		if (item->present)
+			hw_fold_found(o->share, &o->fold, &at, &item->stat);
+	}
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+		const struct hw_fold_inode *facts =
+			item->present ? hw_fold_facts(&o->fold, &item->stat) : NULL;
+
+		if (!facts)
+			continue;
+		item->what |= facts->what;
+		item->try_close |= (facts->maybe & HW_HINT_CLOSE_WRITE) != 0;
+	}
+}
+
+/* A rename hides the change of ctime by which attributes are noticed. */
+static bool is_attrib_of_renamed(const struct hw_entry *e, const struct hw_stat *stat, uint8_t what)
+{
+	return what & HW_HINT_ATTRIB && e->renamed & HW_MARK_RENAMED &&
+	       (e->type != HW_TYPE_DIR || e->mtime_ns == stat->mtime_ns);
+}
+
 /* What is to be told of one entry that is the same inode as before. */
 static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_stat *stat,
 			  uint8_t what)
@@ -28,7 +60,9 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 
 	if (e->type == HW_TYPE_FILE && what & HW_HINT_MODIFIED)
 		return HW_MODIFY;
-	return hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
+	unsigned kind = hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
+
+	return !kind && is_attrib_of_renamed(e, stat, what) ? HW_ATTRIB : kind;
 }
 
 static int compare_ids(const void *a, const void *b, void *tree)
@@ -60,6 +94,7 @@ static void add_change(struct hw_observation *o, struct hw_ids *modified, struct
 	int count;
 
 	item->told = kind != 0;
+	item->try_close |= kind == HW_MODIFY && !(item->what & HW_HINT_MODIFIED);
 	if (!kind || entry_of(o, id)->renamed & bit)
 		return;
 	count = hw_history_names(o->share, id, &ids);

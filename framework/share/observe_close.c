@@ -41,9 +41,29 @@ static struct closed closed_item(const struct hw_observation *o, const struct hw
 	return (struct closed){ .id = id, .seen = same ? &item->stat : NULL };
 }
 
+/* A watcher reports closes there. */
+static bool hears_closes(const struct hw_observation *o, uint32_t id)
+{
+	uint8_t watcher = entry_of(o, entry_of(o, id)->parent)->watcher;
+
+	return watcher != HW_WATCHER_NONE &&
+	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS);
+}
+
+/* Those of one scan wait for the idle interval. */
+static void add_tries(const struct hw_observation *o, struct closed *closed, uint32_t *count)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		uint32_t id = o->items[i].try_close ? file_of(o, &o->items[i]) : 0;
+
+		if (id && hears_closes(o, id))
+			closed[(*count)++] = (struct closed){ .id = id, .guess = true };
+	}
+}
+
 /* Closes that were reported while the changes waited. A close reported under a name that is gone
  * belongs to a file that was renamed since, as every editor does it: renamed files are tried.
- * Returns how many; `closed` has room for two of each item. */
+ * Returns how many; `closed` has room for three of each item. */
 static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
 {
 	bool renamed = false;
@@ -65,6 +85,7 @@ static uint32_t find_closed(const struct hw_observation *o, struct closed *close
 		if (id && entry_of(o, id)->flags & HW_ENTRY_DIRTY)
 			closed[count++] = (struct closed){ .id = id, .guess = true };
 	}
+	add_tries(o, closed, &count);
 	return count;
 }
 
@@ -78,7 +99,7 @@ static void report(struct hw_share *share, const struct closed *closed)
 
 void hw_observation_tell_closes(struct hw_observation *o)
 {
-	struct closed *closed = reallocarray(NULL, o->count, 2 * sizeof(*closed));
+	struct closed *closed = reallocarray(NULL, o->count, 3 * sizeof(*closed));
 	uint32_t count;
 
 	if (!closed)

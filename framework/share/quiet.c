@@ -288,8 +288,10 @@ static void report_silent_change(struct hw_share *share, uint32_t id, const stru
 		return;
 	if (hw_history_compare(e, &stat, true) != HW_MODIFY)
 		return;
+	e->nlink = (uint16_t)stat.nlink; /* it may have got a name since */
 	hw_history_modify(share, id);
 	hw_tree_update(&share->tree, id, &stat);
+	hw_history_siblings(share, id, &stat, true);
 }
 
 /* A new file that was closed without a modify may have content all the same. */
@@ -427,23 +429,75 @@ void hw_quiet_try_found(struct hw_share *share)
 	hw_ids_free(&ids);
 }
 
+/* ---- again, soon ---- */
+
+/* The kernel reports a close before it lets go of the file. Pacing: 1, 2, 4 ... ms; then the
+ * interval decides. */
+#define RETRIES 8u
+
+static void try_again(struct hw_share *share, uint32_t id)
+{
+	struct hw_quiet *quiet = &share->quiet;
+
+	if (hw_ids_add(&quiet->refused, id) < 0)
+		return; /* after the interval */
+	quiet->retries = 0;
+	hw_timer_set(quiet->retry, HW_MS);
+}
+
+static void retry_fired(void *arg, struct hw_timer *timer)
+{
+	struct hw_share *share = arg;
+	struct hw_quiet *quiet = &share->quiet;
+	struct hw_ids *ids = &quiet->refused;
+	uint32_t kept = 0;
+	/* Hints that are unread decide first. */
+	bool wait = share->state != HW_SHARE_ONLINE || hw_watchers_have_unread(share);
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		uint32_t id = ids->ids[i];
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY))
+			continue;
+		if (wait || !examine(share, id))
+			ids->ids[kept++] = id;
+		else
+			close_names(share, id);
+	}
+	ids->count = kept;
+	quiet->retries += !wait;
+	if (quiet->retries >= RETRIES)
+		ids->count = 0;
+	else if (kept)
+		hw_timer_set(timer, HW_MS << quiet->retries);
+}
+
 void hw_quiet_try(struct hw_share *share, uint32_t id)
 {
-	/* A file that is open is examined again after the interval. */
-	if (!share->silent && entry_of(share, id)->flags & HW_ENTRY_DIRTY && examine(share, id))
+	if (share->silent || !(entry_of(share, id)->flags & HW_ENTRY_DIRTY))
+		return;
+	if (examine(share, id))
 		close_names(share, id);
+	else
+		try_again(share, id);
 }
 
 int hw_quiet_init(struct hw_share *share)
 {
-	return hw_timer_add(share->loop, timer_fired, share, &share->quiet.timer);
+	int r = hw_timer_add(share->loop, timer_fired, share, &share->quiet.timer);
+
+	return r < 0 ? r : hw_timer_add(share->loop, retry_fired, share, &share->quiet.retry);
 }
 
 void hw_quiet_free(struct hw_share *share)
 {
 	if (share->quiet.timer)
 		hw_timer_del(share->quiet.timer);
+	if (share->quiet.retry)
+		hw_timer_del(share->quiet.retry);
 	free(share->quiet.ring);
 	hw_ids_free(&share->quiet.found);
+	hw_ids_free(&share->quiet.refused);
 	share->quiet = (struct hw_quiet){ 0 };
 }

@@ -171,6 +171,7 @@ static void turn(void *arg)
 	(void)hw_hint_release(share, NULL);
 	end_walk(share);
 	hw_watchers_begin_scans(share);
+	hw_hint_examine_lost(share, false);
 	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
 	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
 	    share->state == HW_SHARE_ONLINE)
@@ -245,6 +246,7 @@ static void go_offline(struct hw_share *share)
 	forget_all(share, HW_ROOT);
 	hw_disk_close_root(&share->disk);
 	hw_suspects_clear(&share->suspects);
+	hw_fold_free(&share->fold);
 	hw_share_set_state(share, HW_SHARE_OFFLINE);
 }
 
@@ -542,6 +544,9 @@ void hw_share_destroy(struct hw_share *share)
 	hw_suspects_free(&share->suspects);
 	hw_suspects_free(&share->spare_suspects);
 	hw_ids_free(&share->unsure);
+	hw_fold_free(&share->fold);
+	hw_former_free(&share->former);
+	hw_ids_free(&share->lost);
 	hw_ids_free(&share->stale);
 	hw_ids_free(&share->modified);
 	free(share->listeners);

@@ -11,6 +11,8 @@
 
 #include "disk.h"
 #include "filter.h"
+#include "fold.h"
+#include "former.h"
 #include "journal.h"
 #include "log.h"
 #include "mounts.h"
@@ -79,6 +81,9 @@ struct hw_quiet {
 	uint32_t room, head, count;
 	struct hw_timer *timer; /* owned */
 	struct hw_ids found; /* by listings, to be tried at the end of the turn */
+	struct hw_ids refused; /* may be closed at this moment: tried again soon */
+	struct hw_timer *retry; /* owned */
+	unsigned retries; /* of the newest of them */
 };
 
 /* A move onto a taken name, until it is known whether it is half of an exchange. */
@@ -170,6 +175,10 @@ struct hw_share {
 	uint64_t hinted_ns, doubted_ns; /* the last hint; the first doubt that waits, 0 */
 	uint64_t doubted_polls; /* hw_loop_polls() that are waited for when the time is over, 0 */
 	struct hw_held held;
+	struct hw_fold fold; /* of the settle window */
+	struct hw_former former; /* names that lost their inode */
+	struct hw_ids lost; /* directories in which a written file was never examined */
+	uint64_t lost_ns; /* loop time of the first of them */
 	struct hw_ids unsure; /* entries that are doubted, whatever their names are by then */
 	struct hw_suspects spare_suspects; /* memory, while the others are observed */
 	bool suspects_full; /* some were left out: a comparison of all follows */

@@ -16,15 +16,15 @@
 #include <unistd.h>
 
 /*
- * IN_EXCL_UNLINK: a write through a descriptor whose name was unlinked or replaced would be told
- * under that name, which may be another file's by now. No IN_DONT_FOLLOW: the link in /proc that
+ * No IN_EXCL_UNLINK: a write through a descriptor whose name was unlinked or replaced is reported
+ * under that name. The file may have another name in the share, and the host knows which names lost
+ * their inode. No IN_DONT_FOLLOW: the link in /proc that
  * leads to the descriptor must be followed. IN_MASK_CREATE: a directory reached a second time must
  * not silently change its token.
  */
 #define WATCH_MASK                                                                                 \
 	(IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM |          \
-	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_EXCL_UNLINK | IN_ONLYDIR |               \
-	 IN_MASK_CREATE)
+	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_CREATE)
 
 /* Records handled in one go where the host gives no budget. */
 #define TIMER_BUDGET 1024u

@@ -264,6 +264,7 @@ static int run_open(struct run *run)
 		{ "truncate", O_WRONLY | O_TRUNC },
 		{ "read", O_RDONLY },
 		{ "create", O_WRONLY | O_CREAT | O_EXCL },
+		{ "tmpfile", O_WRONLY | O_TMPFILE },
 	};
 	struct hw_handle *handle = find_handle(run->world, NULL);
 	int flags = -1;
@@ -306,6 +307,19 @@ static int run_closeh(struct run *run)
 	free(handle->name);
 	handle->name = NULL;
 	return or_errno(close(handle->fd));
+}
+
+/* Gives a name to the inode of an open file, also one that has none. */
+static int run_linkh(struct run *run)
+{
+	const struct hw_handle *handle = find_handle(run->world, arg(run, 0));
+	const struct hw_spot *at = &run->at[1];
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	if (!handle)
+		return -EBADF;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", handle->fd);
+	return or_errno(linkat(AT_FDCWD, path, at->dir, at->leaf, AT_SYMLINK_FOLLOW));
 }
 
 /* ---- directories ---- */
@@ -395,7 +409,9 @@ static const struct hw_verb verbs[] = {
 	{ "touch-mtime", "touch-mtime NAME [SECONDS]", run_touch_mtime, FIRST, 1, 2 },
 	{ "setxattr", "setxattr NAME KEY VALUE", run_setxattr, FIRST, 3, 3 },
 	{ "removexattr", "removexattr NAME KEY", run_removexattr, FIRST, 2, 2 },
-	{ "open", "open NAME HANDLE [write|append|truncate|create|read]", run_open, FIRST, 2, 3 },
+	{ "open", "open NAME HANDLE [write|append|truncate|create|read|tmpfile]", run_open, FIRST,
+	  2, 3 },
+	{ "linkh", "linkh HANDLE NAME", run_linkh, SECOND, 2, 2 },
 	{ "writeh", "writeh HANDLE TEXT", run_writeh, NONE, 2, 2 },
 	{ "truncateh", "truncateh HANDLE SIZE", run_truncateh, NONE, 2, 2 },
 	{ "closeh", "closeh HANDLE", run_closeh, NONE, 1, 1 },

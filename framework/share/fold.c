@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fold.h"
+
+#include "hint.h"
+#include "hint_private.h"
+#include "history.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define FIRST 64u
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+/* ---- the table ---- */
+
+static uint64_t not_zero(uint64_t key)
+{
+	return key ? key : 1;
+}
+
+static uint64_t key_of_name(struct hw_share *share, const struct hw_fold_at *at)
+{
+	return not_zero(
+		XXH3_64bits_withSeed(at->name, at->len,
+				     share->tree.seed ^ hw_tree_token(&share->tree, at->dir)));
+}
+
+static uint64_t key_of_inode(struct hw_share *share, uint16_t fs, uint64_t ino)
+{
+	uint64_t words[2] = { fs, ino };
+
+	return not_zero(XXH3_64bits_withSeed(words, sizeof(words), ~share->tree.seed));
+}
+
+static struct hw_fold_slot *place_of(const struct hw_fold *fold, uint64_t key)
+{
+	uint32_t i = (uint32_t)key & (fold->slot_room - 1);
+
+	while (fold->slots[i].key && fold->slots[i].key != key)
+		i = (i + 1) & (fold->slot_room - 1);
+	return &fold->slots[i];
+}
+
+static struct hw_fold_slot *find_slot(const struct hw_fold *fold, uint64_t key)
+{
+	struct hw_fold_slot *slot = fold->slot_room ? place_of(fold, key) : NULL;
+
+	return slot && slot->key ? slot : NULL;
+}
+
+static bool grow_slots(struct hw_fold *fold)
+{
+	struct hw_fold bigger = { .slot_room = fold->slot_room ? fold->slot_room * 2 : FIRST };
+
+	if (bigger.slot_room > HW_SUSPECTS_MAX)
+		return false;
+	bigger.slots = calloc(bigger.slot_room, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return false;
+	for (uint32_t i = 0; i < fold->slot_room; i++)
+		if (fold->slots[i].key)
+			*place_of(&bigger, fold->slots[i].key) = fold->slots[i];
+	free(fold->slots);
+	fold->slots = bigger.slots;
+	fold->slot_room = bigger.slot_room;
+	return true;
+}
+
+/* NULL without memory. */
+static struct hw_fold_slot *make_slot(struct hw_fold *fold, uint64_t key)
+{
+	if (fold->slot_count >= fold->slot_room / 2 && !grow_slots(fold))
+		return find_slot(fold, key);
+	struct hw_fold_slot *slot = place_of(fold, key);
+
+	fold->slot_count += !slot->key;
+	slot->key = key;
+	return slot;
+}
+
+/* ---- inodes ---- */
+
+/* 0 without memory. */
+static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inode)
+{
+	if (fold->inode_count == fold->inode_room) {
+		uint32_t room = fold->inode_room ? fold->inode_room * 2 : FIRST;
+		struct hw_fold_inode *inodes =
+			room > HW_SUSPECTS_MAX ? NULL
+					       : realloc(fold->inodes, room * sizeof(*inodes));
+
+		if (!inodes)
+			return 0;
+		fold->inodes = inodes;
+		fold->inode_room = room;
+	}
+	fold->inodes[fold->inode_count++] = *inode;
+	return fold->inode_count;
+}
+
+/* One that has a number. */
+static uint32_t known_inode(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	struct hw_fold_slot *slot =
+		make_slot(&share->fold, key_of_inode(share, inode->fs, inode->ino));
+
+	if (!slot)
+		return 0;
+	if (!slot->inode)
+		slot->inode = add_inode(&share->fold, inode);
+	return slot->inode;
+}
+
+static uint32_t new_inode(struct hw_share *share, const struct hw_fold_at *at)
+{
+	struct hw_fold_inode inode = { .dir = hw_tree_token(&share->tree, at->dir),
+				       .fs = entry_of(share, at->dir)->fs,
+				       .named = true };
+
+	return add_inode(&share->fold, &inode);
+}
+
+static uint32_t inode_of_entry(struct hw_share *share, uint32_t id)
+{
+	const struct hw_entry *e = entry_of(share, id);
+	struct hw_fold_inode inode = {
+		.ino = e->ino, .ident = e->ident, .fs = e->fs, .has_ident = true, .named = true
+	};
+
+	return known_inode(share, &inode);
+}
+
+/* ---- names ---- */
+
+/* The inode that has the name at this point; 0: none, or not known. */
+static uint32_t inode_at(struct hw_share *share, const struct hw_fold_at *at)
+{
+	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+
+	if (slot)
+		return slot->inode;
+	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+
+	return id && entry_of(share, id)->ino ? inode_of_entry(share, id) : 0;
+}
+
+static struct hw_fold_inode *inode_by(struct hw_share *share, uint32_t number)
+{
+	return &share->fold.inodes[number - 1];
+}
+
+/* The name loses its inode, which may still be open. */
+static void lose(struct hw_share *share, const struct hw_fold_at *at, struct hw_fold_slot *slot,
+		 uint32_t number)
+{
+	struct hw_fold_inode *inode;
+
+	if (!number)
+		return;
+	inode = inode_by(share, number);
+	if (inode->ino) {
+		struct hw_former_inode former = { .ino = inode->ino,
+						  .ident = inode->ident,
+						  .fs = inode->fs };
+
+		hw_former_add(share, at, &former);
+		return;
+	}
+	inode->named = false;
+	inode->dir = hw_tree_token(&share->tree, at->dir);
+	slot->former = number;
+}
+
+static void set_name(struct hw_share *share, const struct hw_fold_at *at, uint32_t number,
+		     bool lost)
+{
+	uint32_t before = inode_at(share, at);
+	struct hw_fold_slot *slot = make_slot(&share->fold, key_of_name(share, at));
+
+	if (!slot)
+		return;
+	if (lost && before != number)
+		lose(share, at, slot, before);
+	slot->inode = number;
+}
+
+/* The kernel reports an exchange as two renames, the second the inverse of the first. So it reports
+ * a rename over a name and back: which of them it was, the disk shows later, and until then each
+ * inode may have either name. */
+static bool is_exchange(const struct hw_fold *fold, uint64_t from, uint64_t to)
+{
+	return fold->displaced && from == fold->moved_to && to == fold->moved_from;
+}
+
+static void exchange(struct hw_share *share, const struct hw_fold_at *from,
+		     const struct hw_fold_at *to)
+{
+	uint32_t number = inode_at(share, from), back = share->fold.displaced;
+	struct hw_fold_slot *slot = make_slot(&share->fold, key_of_name(share, to));
+
+	share->fold.displaced = 0;
+	if (!slot)
+		return;
+	if (number)
+		lose(share, to, slot, number);
+	slot->inode = back;
+	inode_by(share, back)->named = true;
+	if (number)
+		inode_by(share, number)->named = true;
+}
+
+void hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
+		  const struct hw_fold_at *to)
+{
+	struct hw_fold *fold = &share->fold;
+	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
+	uint64_t to_key = to->dir ? key_of_name(share, to) : 0;
+	uint32_t number = from->dir ? inode_at(share, from) : 0;
+
+	if (is_exchange(fold, from_key, to_key)) {
+		exchange(share, from, to);
+		return;
+	}
+	fold->moved_from = from_key;
+	fold->moved_to = to_key;
+	fold->displaced = to->dir ? inode_at(share, to) : 0;
+	if (to->dir) {
+		if (!number)
+			number = new_inode(share, to);
+		if (number)
+			inode_by(share, number)->named = true;
+		set_name(share, to, number, true);
+	}
+	if (from->dir)
+		set_name(share, from, 0, false);
+}
+
+/* ---- facts ---- */
+
+static void add_what(uint8_t *what, uint32_t more)
+{
+	/* Written again after it was closed: another close follows. */
+	if (more & HW_HINT_MODIFIED)
+		*what &= (uint8_t)~HW_HINT_CLOSE_WRITE;
+	*what |= (uint8_t)(more & HW_HINTS_OF_DATA);
+}
+
+static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32_t what)
+{
+	struct hw_fold_inode inode = { .ino = ino, .fs = entry_of(share, dir)->fs, .named = true };
+	uint32_t number = known_inode(share, &inode);
+
+	if (number)
+		add_what(&inode_by(share, number)->what, what);
+	return number;
+}
+
+/* Inodes that had the name before and may be open. Returns whether there are any. */
+static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint32_t now,
+		       uint32_t what)
+{
+	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+	uint32_t made = slot ? slot->former : 0, number;
+	struct hw_former_inode others[HW_FORMER_WAYS];
+	unsigned count = hw_former_find(share, at, NULL, others);
+	bool found = made && made != now;
+
+	if (found)
+		add_what(&inode_by(share, made)->maybe, what);
+	for (unsigned i = 0; i < count; i++) {
+		struct hw_fold_inode inode = { .ino = others[i].ino,
+					       .ident = others[i].ident,
+					       .fs = others[i].fs,
+					       .has_ident = true,
+					       .named = true };
+
+		number = known_inode(share, &inode);
+		if (!number || number == now)
+			continue;
+		add_what(&inode_by(share, number)->maybe, what);
+		found = true;
+	}
+	return found;
+}
+
+/* By the name that it had at this point. */
+static bool add_named(struct hw_share *share, const struct hw_fold_at *at, uint32_t what)
+{
+	uint32_t number = inode_at(share, at);
+
+	if (!number && !find_slot(&share->fold, key_of_name(share, at))) {
+		/* Not known to the tree yet: a listing finds it. */
+		number = new_inode(share, at);
+		set_name(share, at, number, false);
+	}
+	bool contested = add_former(share, at, number, what);
+
+	if (number && contested)
+		add_what(&inode_by(share, number)->maybe, what);
+	else if (number)
+		add_what(&inode_by(share, number)->what, what);
+	return number || contested;
+}
+
+static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint32_t what)
+{
+	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+
+	share->fold.displaced = 0;
+	if (what & HW_HINT_DELETED)
+		set_name(share, at, 0, true);
+	/* The name is known from a listing if nothing else was reported about it. */
+	else if (what & HW_HINT_CREATED &&
+		 (slot || !hw_tree_find(&share->tree, at->dir, at->name, at->len)))
+		set_name(share, at, new_inode(share, at), true);
+}
+
+uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
+		      uint64_t ino, bool ordered)
+{
+	uint32_t data = what & HW_HINTS_OF_DATA;
+	bool filed = !data;
+
+	if (ordered && what & HW_HINT_CREATED)
+		fold_name(share, at, HW_HINT_CREATED);
+	if (data && ino)
+		filed = add_known(share, at->dir, ino, data);
+	else if (data && ordered)
+		filed = add_named(share, at, data);
+	if (ordered && what & HW_HINT_DELETED)
+		fold_name(share, at, HW_HINT_DELETED);
+	return filed ? what & ~HW_HINTS_OF_DATA : what;
+}
+
+/* ---- the end of a window ---- */
+
+static void expand_known(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, inode->fs, inode->ino, id)))
+		if (id != HW_ROOT)
+			hw_hint_doubt(share, entry_of(share, id)->parent,
+				      hw_tree_name(&share->tree, id),
+				      entry_of(share, id)->name_len);
+}
+
+void hw_fold_expand(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->fold.inode_count; i++) {
+		const struct hw_fold_inode *inode = &share->fold.inodes[i];
+		uint32_t dir;
+
+		if (!(inode->what | inode->maybe))
+			continue;
+		if (inode->ino)
+			expand_known(share, inode);
+		else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir)))
+			hw_hint_data_lost(share, dir);
+	}
+	if (share->fold.inode_count)
+		hw_hint_examine_lost(share, true);
+}
+
+void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+		   const struct hw_stat *stat)
+{
+	const struct hw_fold_slot *slot = find_slot(fold, key_of_name(share, at));
+	struct hw_fold_inode *inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
+
+	if (!inode || inode->ino)
+		return;
+	inode->ino = stat->ino;
+	inode->ident = stat->ident;
+	inode->fs = stat->fs;
+	inode->has_ident = true;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	const struct hw_fold_inode *x = a, *y = b;
+
+	if (x->fs != y->fs)
+		return x->fs < y->fs ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
+{
+	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
+}
+
+/* One for each inode, those with facts only. */
+static void sort(struct hw_fold *fold)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < fold->inode_count; i++)
+		if (fold->inodes[i].ino && fold->inodes[i].what | fold->inodes[i].maybe)
+			fold->inodes[kept++] = fold->inodes[i];
+	if (kept)
+		qsort(fold->inodes, kept, sizeof(*fold->inodes), compare_inodes);
+	fold->inode_count = kept;
+	kept = 0;
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		struct hw_fold_inode *last = kept ? &fold->inodes[kept - 1] : NULL;
+
+		if (!last || !is_one(last, &fold->inodes[i])) {
+			fold->inodes[kept++] = fold->inodes[i];
+			continue;
+		}
+		last->what |= fold->inodes[i].what;
+		last->maybe |= fold->inodes[i].maybe;
+	}
+	fold->inode_count = kept;
+	fold->sorted = true;
+}
+
+const struct hw_fold_inode *hw_fold_facts(struct hw_fold *fold, const struct hw_stat *stat)
+{
+	const struct hw_fold_inode wanted = {
+		.ino = stat->ino, .ident = stat->ident, .fs = stat->fs, .has_ident = true
+	};
+	uint32_t low = 0, high;
+
+	if (!fold->sorted)
+		sort(fold);
+	high = fold->inode_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (compare_inodes(&fold->inodes[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < fold->inode_count && !compare_inodes(&fold->inodes[low], &wanted); low++)
+		if (is_one(&fold->inodes[low], &wanted))
+			return &fold->inodes[low];
+	return NULL;
+}
+
+void hw_fold_free(struct hw_fold *fold)
+{
+	free(fold->slots);
+	free(fold->inodes);
+	*fold = (struct hw_fold){ 0 };
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "former.h"
+
+#include "share_private.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+static uint64_t key_of(struct hw_share *share, const struct hw_fold_at *at)
+{
+	return XXH3_64bits_withSeed(at->name, at->len,
+				    share->tree.seed ^ hw_tree_token(&share->tree, at->dir));
+}
+
+static struct hw_former_inode *set_of(const struct hw_former *former, uint64_t key)
+{
+	return former->slots + (key & (HW_FORMER_SETS - 1)) * HW_FORMER_WAYS;
+}
+
+static bool is_one(const struct hw_former_inode *a, const struct hw_former_inode *b)
+{
+	return a->ino == b->ino && a->fs == b->fs && a->ident == b->ident;
+}
+
+/* Inodes that have another name in the share are kept longer. */
+static bool is_worth_less(struct hw_share *share, const struct hw_former_inode *a,
+			  const struct hw_former_inode *b)
+{
+	bool named = a->ino && hw_tree_same_inode(&share->tree, a->fs, a->ino, 0);
+	bool other = b->ino && hw_tree_same_inode(&share->tree, b->fs, b->ino, 0);
+
+	if (!a->ino || !b->ino)
+		return !a->ino;
+	return named != other ? other : (int32_t)(a->order - b->order) < 0;
+}
+
+void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
+		   const struct hw_former_inode *inode)
+{
+	struct hw_former *former = &share->former;
+
+	if (!former->slots)
+		former->slots =
+			calloc((size_t)HW_FORMER_SETS * HW_FORMER_WAYS, sizeof(*former->slots));
+	if (!former->slots)
+		return;
+	uint64_t key = key_of(share, at);
+	struct hw_former_inode *set = set_of(former, key), *victim = set;
+
+	for (unsigned i = 0; i < HW_FORMER_WAYS; i++) {
+		if (set[i].key == key && is_one(&set[i], inode)) {
+			victim = &set[i];
+			break;
+		}
+		if (i && is_worth_less(share, &set[i], victim))
+			victim = &set[i];
+	}
+	*victim = *inode;
+	victim->key = key;
+	victim->order = former->arrivals++;
+}
+
+void hw_former_add_entry(struct hw_share *share, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+	const struct hw_former_inode inode = { .ino = e->ino, .ident = e->ident, .fs = e->fs };
+	const struct hw_fold_at at = { .dir = e->parent,
+				       .name = hw_tree_name(&share->tree, id),
+				       .len = e->name_len };
+
+	if (e->type == HW_TYPE_FILE && e->ino && !share->silent)
+		hw_former_add(share, &at, &inode);
+}
+
+unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
+			const struct hw_entry *now, struct hw_former_inode ret[HW_FORMER_WAYS])
+{
+	const struct hw_former_inode *set;
+	struct hw_former_inode current = { 0 };
+	unsigned count = 0;
+	uint64_t key;
+
+	if (!share->former.slots)
+		return 0;
+	if (now)
+		current = (struct hw_former_inode){ .ino = now->ino,
+						    .ident = now->ident,
+						    .fs = now->fs };
+	key = key_of(share, at);
+	set = set_of(&share->former, key);
+	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
+		if (set[i].ino && set[i].key == key && !is_one(&set[i], &current))
+			ret[count++] = set[i];
+	return count;
+}
+
+void hw_former_free(struct hw_former *former)
+{
+	free(former->slots);
+	former->slots = NULL;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Data and attributes. A change belongs to an inode: to the one of the hint's file handle, or to
+ * the entry that has the hint's name at this point, or, where a watcher knows names only, to an
+ * inode that lost this name and is still open.
+ */
+#include "access.h"
+#include "former.h"
+#include "hint.h"
+#include "hint_private.h"
+#include "history.h"
+#include "quiet.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Entries that are examined when a file was changed under a name that was never examined. */
+#define LOST_EXAMINED 4096u
+#define LOST_DIRS 64u /* in which that happened */
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+static void doubt(struct hw_hint_at *at)
+{
+	hw_hint_doubt(at->share, at->dir, at->name, at->len);
+}
+
+static bool is_phantom(const struct hw_hint_at *at)
+{
+	return entry_of(at->share, at->id)->flags & HW_ENTRY_PHANTOM;
+}
+
+/* ---- an entry and its own change ---- */
+
+/* What was told this turn after looking at the disk includes this change. */
+static bool is_told(struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+
+	if (e->last_kind != HW_ATTRIB || e->flags & HW_ENTRY_STALE ||
+	    (int32_t)(e->last_seq - (uint32_t)at->share->turn_first_seq) < 0)
+		return false;
+	hw_hint_look(at);
+	return hw_hint_is_same(at) && at->stat.mtime_ns == e->mtime_ns && at->stat.size == e->size;
+}
+
+static void modified(struct hw_hint_at *at)
+{
+	if (is_told(at))
+		return;
+	hw_history_modify(at->share, at->id);
+	if (!is_phantom(at))
+		hw_history_stale(at->share, at->id);
+}
+
+/* What was made or removed in it changed its times, not utimensat(2) of now, which sets all three.
+ */
+static bool is_busy(const struct hw_stat *stat)
+{
+	return stat->mtime_ns == stat->ctime_ns && stat->atime_ns != stat->mtime_ns;
+}
+
+/* Setting a directory's times is no event; only mode, owner and extended attributes are. What is in
+ * it changed as well: its mtime says nothing. */
+bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat)
+{
+	return e->attr != stat->attr || stat->mtime_ns == e->mtime_ns ||
+	       e->flags & HW_ENTRY_STALE || is_busy(stat);
+}
+
+static bool is_attrib(const struct hw_entry *e, const struct hw_stat *stat)
+{
+	switch (e->type) {
+	case HW_TYPE_DIR:
+		return hw_hint_is_attrib_of_dir(e, stat);
+	case HW_TYPE_OTHER:
+		return e->attr != stat->attr || e->mtime_ns == stat->mtime_ns;
+	default:
+		return true;
+	}
+}
+
+static void note_names(struct hw_share *share, uint16_t fs, uint64_t ino)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (ino && left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id)))
+		hw_hint_unsure(share, id);
+}
+
+/* The entry, or the name, has moved on; so have hints that are still to come. */
+static void note_unsure(struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+
+	doubt(at);
+	hw_hint_unsure(at->share, at->id);
+	if (e->type != HW_TYPE_DIR && e->nlink > 1)
+		note_names(at->share, e->fs, e->ino);
+}
+
+static void attributes(struct hw_hint_at *at)
+{
+	struct hw_entry *e = entry_of(at->share, at->id);
+
+	if (is_phantom(at)) {
+		if (!at->hint->handle_len)
+			hw_hint_data_lost(at->share, at->dir);
+		return;
+	}
+	hw_hint_look(at);
+	if (!hw_hint_is_same(at)) {
+		note_unsure(at);
+		return;
+	}
+	if (e->type == HW_TYPE_DIR &&
+	    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
+		hw_hint_unsure(at->share, at->id); /* it may be readable now */
+	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &at->stat);
+	bool told = is_attrib(e, &at->stat);
+
+	if (e->type == HW_TYPE_DIR && e->attr != at->stat.attr)
+		hw_access_changed(at->share, at->id);
+	hw_tree_update(&at->share->tree, at->id, &at->stat);
+	hw_history_siblings(at->share, at->id, &at->stat, true);
+	if (data)
+		hw_history_modify(at->share, at->id);
+	else if (told)
+		hw_history_attrib(at->share, at->id);
+}
+
+static void about_entry(struct hw_hint_at *at)
+{
+	uint32_t what = at->hint->what;
+
+	if (what & HW_HINT_MODIFIED)
+		modified(at);
+	if (what & HW_HINT_ATTRIB)
+		attributes(at);
+	if (what & HW_HINT_CLOSE_WRITE)
+		hw_quiet_closed(at->share, at->id, hw_hint_is_same(at) ? &at->stat : NULL);
+}
+
+/* ---- an inode, whatever its name is ---- */
+
+/* The first name of the inode that the disk confirms; `name` holds it. False: the tree has none. */
+static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char name[HW_NAME_MAX])
+{
+	struct hw_share *share = at->share;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id))) {
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (id == HW_ROOT)
+			continue;
+		memcpy(name, hw_tree_name(&share->tree, id), e->name_len);
+		at->id = id;
+		at->dir = e->parent;
+		at->name = name;
+		at->len = e->name_len;
+		hw_hint_look(at);
+		if (hw_hint_is_same(at))
+			return true;
+		hw_hint_unsure(share, id);
+	}
+	return false;
+}
+
+/* Returns whether the tree has this inode. */
+static bool about_inode(const struct hw_hint_at *at, uint64_t ino)
+{
+	char name[HW_NAME_MAX];
+	struct hw_hint_at other = *at;
+
+	if (!ino || !find_inode(&other, entry_of(at->share, at->dir)->fs, ino, name))
+		return false;
+	about_entry(&other);
+	return true;
+}
+
+uint64_t hw_hint_numbered_inode(const char *name, size_t len)
+{
+	char digits[24], *end;
+
+	if (len < 2 || len > sizeof(digits) || name[0] != '#' || name[1] < '1' || name[1] > '9')
+		return 0;
+	memcpy(digits, name + 1, len - 1);
+	digits[len - 1] = '\0';
+	uint64_t ino = strtoull(digits, &end, 10);
+
+	return *end ? 0 : ino;
+}
+
+/* ---- one of several inodes ---- */
+
+/* A second change within one tick of the clock of file times may leave no difference. */
+static bool is_recent(const struct hw_stat *stat)
+{
+	struct timespec tick = { 0 };
+
+	(void)clock_getres(CLOCK_REALTIME_COARSE, &tick); /* 0: each change has its own time */
+	return hw_now_coarse_ns() - stat->ctime_ns <= tick.tv_nsec;
+}
+
+/* Does the disk show a change of the entry that was not reported? */
+static bool has_changed(const struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+
+	return hw_history_is_unannounced(e) || hw_history_compare(e, &at->stat, false);
+}
+
+static void report_change(struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+
+	if (at->hint->what & HW_HINT_ATTRIB) {
+		bool data = at->hint->what & HW_HINT_MODIFIED || hw_history_is_data(e, &at->stat);
+
+		if (data)
+			hw_history_modify(at->share, at->id);
+		if (!data || e->attr != at->stat.attr)
+			hw_history_attrib(at->share, at->id);
+	} else {
+		hw_history_modify(at->share, at->id);
+	}
+	hw_tree_update(&at->share->tree, at->id, &at->stat);
+	hw_history_siblings(at->share, at->id, &at->stat, true);
+}
+
+/* Somebody closed this file or another one that had its name. */
+static void may_be_closed(struct hw_hint_at *at)
+{
+	if (entry_of(at->share, at->id)->flags & HW_ENTRY_DIRTY)
+		hw_quiet_try(at->share, at->id);
+	else
+		hw_quiet_closed(at->share, at->id, &at->stat);
+}
+
+/* Returns whether a candidate took the change of data or attributes. */
+static bool offer(struct hw_hint_at *at, bool *changed)
+{
+	bool data = at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
+
+	if (data && has_changed(at)) {
+		report_change(at);
+		*changed = true;
+	}
+	if (at->hint->what & HW_HINT_CLOSE_WRITE)
+		may_be_closed(at);
+	return *changed;
+}
+
+/* The file that has the name now. */
+static void offer_present(struct hw_hint_at *at, bool changed)
+{
+	hw_hint_look(at);
+	if (is_phantom(at) || !hw_hint_is_same(at)) {
+		about_entry(at); /* its own hints are still to come */
+		return;
+	}
+	if (!offer(at, &changed) && at->hint->what & HW_HINT_MODIFIED && is_recent(&at->stat))
+		hw_history_modify(at->share, at->id);
+}
+
+/*
+ * The name had other inodes before, and a descriptor of one of them may be open still: the change
+ * is of those whose state on the disk differs from the tree. If none differs, an inode without a
+ * name was changed, which is nobody's event.
+ */
+static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *others,
+			 unsigned count)
+{
+	char name[HW_NAME_MAX];
+	bool changed = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct hw_hint_at other = *at;
+
+		if (find_inode(&other, others[i].fs, others[i].ino, name) &&
+		    entry_of(at->share, other.id)->ident == others[i].ident)
+			(void)offer(&other, &changed); /* all of them are asked */
+	}
+	if (at->id)
+		offer_present(at, changed);
+}
+
+/* ---- hints ---- */
+
+static bool is_about_another(const struct hw_hint_at *at, uint64_t ino)
+{
+	return ino && ino != entry_of(at->share, at->id)->ino && !is_phantom(at);
+}
+
+/* The watcher knows the inode. */
+static void about_handle(struct hw_hint_at *at, uint64_t ino)
+{
+	if (at->id && !is_about_another(at, ino)) {
+		bool phantom = is_phantom(at);
+
+		about_entry(at);
+		if (phantom)
+			(void)about_inode(at, ino); /* its other names */
+	} else if (!about_inode(at, ino) && !at->id) {
+		doubt(at);
+	}
+}
+
+void hw_hint_data(struct hw_hint_at *at)
+{
+	struct hw_former_inode others[HW_FORMER_WAYS];
+	uint64_t ino = hw_hint_ino(at->hint);
+	unsigned count;
+
+	if (!(at->hint->what & HW_HINTS_OF_DATA))
+		return;
+	if (!ino && !at->id)
+		ino = hw_hint_numbered_inode(at->name, at->len);
+	if (ino) {
+		about_handle(at, ino);
+		return;
+	}
+	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
+
+	count = hw_former_find(at->share, &place, at->id ? entry_of(at->share, at->id) : NULL,
+			       others);
+	if (count)
+		about_one_of(at, others, count);
+	else if (at->id)
+		about_entry(at);
+	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
+		doubt(at);
+}
+
+void hw_hint_data_of_gone(struct hw_hint_at *at)
+{
+	if (at->hint->what & HW_HINTS_OF_DATA)
+		(void)about_inode(at, hw_hint_ino(at->hint)); /* else it is gone for good */
+}
+
+/* ---- a name that was never examined ---- */
+
+static void note_file(struct hw_share *share, uint32_t id)
+{
+	if (entry_of(share, id)->type == HW_TYPE_FILE &&
+	    !(entry_of(share, id)->flags & HW_ENTRY_PHANTOM))
+		hw_hint_unsure(share, id);
+}
+
+void hw_hint_data_lost(struct hw_share *share, uint32_t dir)
+{
+	struct hw_ids *lost = &share->lost;
+
+	for (uint32_t i = 0; i < lost->count; i++)
+		if (lost->ids[i] == dir)
+			return;
+	if (!lost->count)
+		share->lost_ns = hw_loop_now_ns(share->loop);
+	if (lost->count < LOST_DIRS)
+		(void)hw_ids_add(lost, dir); /* without memory: the next comparison */
+	hw_share_kick(share);
+}
+
+static void note_files(struct hw_share *share)
+{
+	uint32_t left = LOST_EXAMINED;
+
+	if (share->tree.used <= LOST_EXAMINED) {
+		for (uint32_t id = HW_ROOT + 1; id < share->tree.used; id++)
+			note_file(share, id);
+		return;
+	}
+	for (uint32_t i = 0; i < share->lost.count; i++) {
+		const struct hw_entry *e = entry_of(share, share->lost.ids[i]);
+		uint32_t id = e->type == HW_TYPE_DIR ? e->dir.first_child : 0;
+
+		for (; id && left; id = entry_of(share, id)->next_sibling, left--)
+			note_file(share, id);
+	}
+}
+
+/* Pacing: when hints rest, or after an interval of hints. */
+void hw_hint_examine_lost(struct hw_share *share, bool now)
+{
+	if (!share->lost.count)
+		return;
+	if (!now && share->hinted &&
+	    hw_loop_now_ns(share->loop) < share->lost_ns + share->interval_ns) {
+		hw_share_kick(share);
+		return;
+	}
+	note_files(share);
+	share->lost.count = 0;
+}
+
+void hw_hint_doubt_unsure(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->unsure.count; i++) {
+		uint32_t id = share->unsure.ids[i];
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (id == HW_ROOT)
+			hw_hint_doubt(share, HW_ROOT, ".", 1);
+		else if (e->type != HW_TYPE_NONE)
+			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id),
+				      e->name_len);
+	}
+}
