@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <hostwatch/wire.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,17 +199,6 @@ static bool is_excluded(const struct hw_select *select, const char *path, size_t
 	return hw_filter_matches(filter, path, len, is_dir);
 }
 
-static void become_rescan(struct hw_event *event, const char *path, uint32_t len)
-{
-	event->kind = HW_RESCAN;
-	event->type = HW_TYPE_NONE;
-	event->flags = 0;
-	event->from = NULL;
-	event->from_len = 0;
-	event->path = path;
-	event->path_len = len;
-}
-
 static int hide_from(struct hw_event ret[HW_SELECT_MAX])
 {
 	bool exchange = ret[0].flags & HW_FLAG_EXCHANGE;
@@ -220,7 +210,7 @@ static int hide_from(struct hw_event ret[HW_SELECT_MAX])
 	if (ret[0].type != HW_TYPE_DIR)
 		return 1;
 	ret[1] = ret[0];
-	become_rescan(&ret[1], ret[0].path, ret[0].path_len);
+	hw_event_make_rescan(&ret[1], ret[0].path, ret[0].path_len);
 	return 2;
 }
 
@@ -228,7 +218,7 @@ static int hide_to(struct hw_event *event)
 {
 	if (event->flags & HW_FLAG_EXCHANGE) {
 		/* The type of the entry that is at `from` now is not known. */
-		become_rescan(event, event->from, event->from_len);
+		hw_event_make_rescan(event, event->from, event->from_len);
 		return 1;
 	}
 	event->path = NULL;

@@ -23,7 +23,7 @@ static enum place find_place(const char *path, uint32_t len, const char *below, 
 	return is_within(below, below_len, path, len) ? ABOVE : OUTSIDE;
 }
 
-static void make_rescan(struct hw_event *event, const char *path, uint32_t len)
+void hw_event_make_rescan(struct hw_event *event, const char *path, uint32_t len)
 {
 	event->kind = HW_RESCAN;
 	event->type = HW_TYPE_NONE;
@@ -52,7 +52,7 @@ static int tell_enter(struct hw_event ret[HW_BELOW_MAX], uint16_t flags)
 	if (ret[0].type != HW_TYPE_DIR)
 		return 1;
 	ret[1] = ret[0];
-	make_rescan(&ret[1], ret[0].path, ret[0].path_len);
+	hw_event_make_rescan(&ret[1], ret[0].path, ret[0].path_len);
 	return 2;
 }
 
@@ -60,9 +60,9 @@ static int cross_exchange(struct hw_event ret[HW_BELOW_MAX], enum place from, co
 			  uint32_t below_len)
 {
 	if (from == INSIDE)
-		make_rescan(&ret[0], ret[0].from, ret[0].from_len);
+		hw_event_make_rescan(&ret[0], ret[0].from, ret[0].from_len);
 	else
-		make_rescan(&ret[0], below, below_len);
+		hw_event_make_rescan(&ret[0], below, below_len);
 	return 1;
 }
 
@@ -85,7 +85,7 @@ static int filter_move(struct hw_event ret[HW_BELOW_MAX], const char *below, uin
 	if (to == ABOVE && !ret[0].from)
 		return 0; /* what it holds is told by creates as well */
 	if (to == ABOVE) {
-		make_rescan(&ret[0], below, below_len);
+		hw_event_make_rescan(&ret[0], below, below_len);
 		return 1;
 	}
 	if (from == ABOVE)
@@ -105,7 +105,7 @@ int hw_event_below(const struct hw_event *event, const char *below, uint32_t bel
 		return filter_move(ret, below, below_len);
 	place = find_place(event->path, event->path_len, below, below_len);
 	if (place == ABOVE && event->kind == HW_RESCAN)
-		make_rescan(&ret[0], below, below_len);
+		hw_event_make_rescan(&ret[0], below, below_len);
 	else if (place != INSIDE)
 		return 0;
 	return 1;

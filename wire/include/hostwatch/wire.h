@@ -228,6 +228,10 @@ int hw_nl_next_share(const struct hw_nl_message *hello, uint32_t *pos, struct hw
 int hw_event_below(const struct hw_event *event, const char *below, uint32_t below_len,
 		   struct hw_event ret[HW_BELOW_MAX]);
 
+/* Turns an event into a rescan of a directory, whose path is borrowed. Sequence number and time
+ * stay. For programs that leave out events by other rules than `below`. */
+void hw_event_make_rescan(struct hw_event *event, const char *path, uint32_t len);
+
 #ifdef __cplusplus
 }
 #endif
