@@ -89,7 +89,7 @@ static int sink_open(void *self, const struct hw_host *host, void *ctx)
 
 	sink->host = host;
 	sink->ctx = ctx;
-	return *sink->path ? 0 : host->fail(ctx, EINVAL, "path is empty");
+	return *sink->path ? 0 : host->fail_option(ctx, "path", NULL, EINVAL, "must not be empty");
 }
 
 static int open_file(struct sink *sink)

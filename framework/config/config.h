@@ -86,10 +86,15 @@ size_t hw_config_watcher_settings(const struct hw_config_share *share,
 				  const struct hw_config_plugin *watcher,
 				  struct hw_setting *settings);
 
-/* Whether what open() said comes, perhaps, of a mistake that was told already: it mentions a key
- * whose value is not known. `share`: the one that a watcher was opened for, NULL for a sink. */
-bool hw_config_is_doubtful(const struct hw_config_plugin *plugin,
-			   const struct hw_config_share *share, const char *text);
+/* Whether a message of fail_option() about these keys and this value (NULL: none) stands on its
+ * own: open() got the configured values of all the keys. `share`: the one that a watcher was opened
+ * for, NULL for a sink. */
+bool hw_config_knows(const struct hw_config_plugin *plugin, const struct hw_config_share *share,
+		     const char *keys, const char *value);
+/* The line of the first of these keys: the one with this value if `value` is not NULL. 0: the
+ * section does not set the key. */
+unsigned hw_config_setting_line(const struct hw_config_plugin *plugin, const char *keys,
+				const char *value);
 
 /* Does this sink serve that share? */
 bool hw_config_sink_serves(const struct hw_config_plugin *sink, const char *share);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sections with mistakes are handed to open() as well, so that all mistakes are told at once: what
- * is left of their settings, and what open() says of them that does not come of what was left out.
- */
+/* open() is also called for sections with mistakes, so that all mistakes are reported at once: with
+ * the settings that are valid. Its messages about other keys are dropped. */
 #include "config.h"
 #include "config_private.h"
 #include "instance.h"
 #include "option.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KEY_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 static const char stand_in[] = "?"; /* for a text that must be given */
 
@@ -139,52 +137,55 @@ int hw_config_leave_right_settings(struct hw_config_plugin *plugin)
 
 /* ---- what open() says ---- */
 
-/* As a word. */
-static bool mentions(const char *text, const char *key)
+/* Of a list, a value that is there is wrong whatever the values are that were left out. */
+static bool is_in_list(const struct hw_config_plugin *plugin, const char *key, const char *value)
 {
-	size_t len = strlen(key);
+	const struct hw_plugin *header = &plugin->module->plugin;
+	const struct hw_option_table table = { header->options, header->option_count };
+	const struct hw_option *option = hw_option_find(&table, key);
 
-	while (*(text += strcspn(text, KEY_BYTES))) {
-		size_t word = strspn(text, KEY_BYTES);
-
-		if (word == len && memcmp(text, key, len) == 0)
+	if (!value || !option || option->type != HW_OPTION_LIST)
+		return false;
+	for (size_t i = 0; i < plugin->count; i++)
+		if (strcmp(plugin->settings[i].key, key) == 0 &&
+		    strcmp(plugin->settings[i].value, value) == 0)
 			return true;
-		text += word;
-	}
 	return false;
 }
 
-/* A text that begins with a setting that was left is about that one: what stands behind it. */
-static const char *behind_subject(const struct hw_config_plugin *plugin, const char *text)
+bool hw_config_knows(const struct hw_config_plugin *plugin, const struct hw_config_share *share,
+		     const char *keys, const char *value)
 {
-	size_t len = strspn(text, KEY_BYTES);
-	const char *rest = text;
+	char key[HW_CONFIG_QUOTED_MAX];
+	bool first = true;
+	size_t len;
+
+	for (; *keys; keys += len + (keys[len] == ','), first = false) {
+		len = strcspn(keys, ",");
+		(void)snprintf(key, sizeof(key), "%.*s", (int)len, keys);
+		if (first && is_in_list(plugin, key, value))
+			continue;
+		if (hw_config_is_doubted(plugin, key) ||
+		    (share && !share->interval && strcmp(key, "interval") == 0))
+			return false;
+	}
+	return true;
+}
+
+unsigned hw_config_setting_line(const struct hw_config_plugin *plugin, const char *keys,
+				const char *value)
+{
+	size_t len = strcspn(keys, ",");
+	unsigned line = 0;
 
 	for (size_t i = 0; i < plugin->count; i++) {
 		const struct hw_setting *setting = &plugin->settings[i];
-		size_t value_len = strlen(setting->value);
 
-		if (setting->value == stand_in || strlen(setting->key) != len ||
-		    memcmp(setting->key, text, len) != 0)
+		if (strlen(setting->key) != len || memcmp(setting->key, keys, len) != 0)
 			continue;
-		rest = text + len;
-		if (strncmp(rest, " = ", 3) == 0 &&
-		    strncmp(rest + 3, setting->value, value_len) == 0)
-			return rest + 3 + value_len;
+		if (!value || strcmp(setting->value, value) == 0)
+			return plugin->lines[i];
+		line = line ? line : plugin->lines[i];
 	}
-	return rest;
-}
-
-bool hw_config_is_doubtful(const struct hw_config_plugin *plugin,
-			   const struct hw_config_share *share, const char *text)
-{
-	const char *rest = behind_subject(plugin, text);
-
-	if (share && !share->interval && mentions(rest, "interval"))
-		return true;
-	for (size_t i = 0; i < plugin->doubt_count; i++) {
-		if (mentions(rest, plugin->doubts[i]))
-			return true;
-	}
-	return false;
+	return line;
 }

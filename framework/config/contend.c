@@ -6,13 +6,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The port or path that ends it; NULL: not an address. A port alone, since one address may stand
- * for all of the machine. */
-static const char *place_in(const char *value)
+/* The port or path at the end of an address. The port alone is compared, since one address may
+ * stand for all of the machine. NULL: the option is not an address. */
+static const char *place_of(const struct hw_config_plugin *sink, size_t index)
 {
-	const char *colon = strrchr(value, ':');
+	const struct hw_plugin *plugin = &sink->module->plugin;
+	const struct hw_option_table table = { plugin->options, plugin->option_count };
+	const struct hw_setting *setting = &sink->settings[index];
+	const struct hw_option *option = hw_option_find(&table, setting->key);
+	const char *colon = strrchr(setting->value, ':');
 
-	return colon ? colon + 1 : strchr(value, '/') ? value : NULL;
+	if (!option || !(option->flags & HW_OPTION_ADDRESS))
+		return NULL;
+	return colon ? colon + 1 : setting->value;
 }
 
 /* A path may be written in several ways. */
@@ -26,19 +32,10 @@ static bool is_same_place(const char *one, const char *other)
 	       stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static bool shows_a_place(const struct hw_config_plugin *sink)
-{
-	for (size_t i = 0; i < sink->count; i++) {
-		if (place_in(sink->settings[i].value))
-			return true;
-	}
-	return false;
-}
-
 static bool has_place(const struct hw_config_plugin *sink, const char *place)
 {
 	for (size_t i = 0; i < sink->count; i++) {
-		const char *its = place_in(sink->settings[i].value);
+		const char *its = place_of(sink, i);
 
 		if (its && is_same_place(place, its))
 			return true;
@@ -48,10 +45,8 @@ static bool has_place(const struct hw_config_plugin *sink, const char *place)
 
 bool hw_sinks_contend(const struct hw_config_plugin *one, const struct hw_config_plugin *other)
 {
-	if (!shows_a_place(one) || !shows_a_place(other))
-		return true;
 	for (size_t i = 0; i < one->count; i++) {
-		const char *place = place_in(one->settings[i].value);
+		const char *place = place_of(one, i);
 
 		if (place && has_place(other, place))
 			return true;

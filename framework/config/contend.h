@@ -5,9 +5,8 @@
 
 #include "config.h"
 
-/* Whether the two may want one address: they have a port or a path in common, whatever stands
- * before it, or one of them shows none. Only plugins know what their options mean: what looks like
- * an address is taken for one. */
+/* Whether the two may want the same address: options with HW_OPTION_ADDRESS have a port or a path
+ * in common, whatever stands before it. */
 bool hw_sinks_contend(const struct hw_config_plugin *one, const struct hw_config_plugin *other);
 
 #endif

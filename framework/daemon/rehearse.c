@@ -7,61 +7,56 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text of plugins names the key first: "mode: ..." or "listen = tcp:0.0.0.0:1: ...". Of several
- * settings of that key it is the one whose value is named too. */
-static unsigned line_of(const struct hw_config_plugin *plugin, const char *text, unsigned line)
+/* One plugin whose open() is being called. */
+struct rehearsal {
+	const struct hw_config *config;
+	const struct hw_config_plugin *plugin;
+	const struct hw_config_share *share; /* of a watcher, NULL of a sink */
+	struct hw_errors mistakes;
+	bool gave_reason;
+};
+
+static void add_mistake(struct rehearsal *r, unsigned line, const char *text)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
-	bool found = false;
-
-	for (size_t i = 0; i < plugin->count; i++) {
-		const struct hw_setting *setting = &plugin->settings[i];
-
-		if (strlen(setting->key) != len || memcmp(setting->key, text, len) != 0)
-			continue;
-		if (strstr(text + len, setting->value))
-			return plugin->lines[i];
-		line = found ? line : plugin->lines[i];
-		found = true;
-	}
-	return line;
-}
-
-static void tell(const struct hw_config *config, const struct hw_config_plugin *plugin,
-		 const char *title, unsigned line, const char *text, struct hw_errors *errors)
-{
+	const char *name = r->config->file;
 	char file[300], quoted[600];
 
-	hw_quote(file, sizeof(file), config->file, strlen(config->file));
+	if (!line)
+		line = r->plugin->line || !r->share ? r->plugin->line : r->share->watcher_line;
+	hw_quote(file, sizeof(file), name, strlen(name));
 	hw_quote(quoted, sizeof(quoted), text, strlen(text));
-	hw_errors_add(errors, "%s:%u: [%s %s] %s",
-		      hw_quote_is_needless(config->file, strlen(config->file)) ? config->file
-									       : file,
-		      line_of(plugin, text, line), title, plugin->name,
+	hw_errors_add(&r->mistakes, "%s:%u: [%s %s] %s",
+		      hw_quote_is_needless(name, strlen(name)) ? name : file, line,
+		      r->share ? "watcher" : "sink", r->plugin->name,
 		      hw_quote_is_needless(text, strlen(text)) ? text : quoted);
 }
 
-/* All that open() finds wrong, and not only what it ends with. `share` of a watcher, NULL of a
- * sink. */
-static int open_instance(struct hw_instance *instance, const struct hw_config *config,
-			 const struct hw_config_plugin *plugin, const struct hw_config_share *share,
+/* A reason without keys may be the consequence of any mistake in the section. */
+static void take_reason(void *arg, const char *keys, const char *value, const char *text)
+{
+	struct rehearsal *r = arg;
+
+	r->gave_reason = true;
+	if (keys ? hw_config_knows(r->plugin, r->share, keys, value) : r->plugin->doubt_count == 0)
+		add_mistake(r, keys ? hw_config_setting_line(r->plugin, keys, value) : 0, text);
+}
+
+/* Reports everything that open() finds wrong, not only the mistake that it returns. */
+static int open_instance(struct hw_instance *instance, struct rehearsal *rehearsal,
 			 struct hw_errors *errors)
 {
-	const char *title = share ? "watcher" : "sink";
-	unsigned line = plugin->line || !share ? plugin->line : share->watcher_line;
-	struct hw_errors reasons = { 0 };
+	struct hw_errors *mistakes = &rehearsal->mistakes;
 	int r;
 
-	instance->reasons = &reasons;
+	instance->on_reason = take_reason;
+	instance->reason_arg = rehearsal;
 	r = hw_instance_open(instance);
-	instance->reasons = NULL;
-	for (size_t i = 0; i < reasons.count && r < 0; i++) {
-		if (!hw_config_is_doubtful(plugin, share, reasons.lines[i]))
-			tell(config, plugin, title, line, reasons.lines[i], errors);
-	}
-	if (r < 0 && reasons.count == 0 && plugin->doubt_count == 0)
-		tell(config, plugin, title, line, strerror(-r), errors);
-	hw_errors_free(&reasons);
+	instance->on_reason = NULL;
+	if (r < 0 && !rehearsal->gave_reason && rehearsal->plugin->doubt_count == 0)
+		add_mistake(rehearsal, 0, strerror(-r));
+	for (size_t i = 0; i < mistakes->count && r < 0; i++)
+		hw_errors_add(errors, "%s", mistakes->lines[i]);
+	hw_errors_free(mistakes);
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -79,7 +74,11 @@ static int rehearse_share(struct hw_loop *loop, const struct hw_config *config,
 		r = hw_build_watcher(loop, share, watcher, errors, &instance);
 		if (r < 0)
 			continue;
-		r = open_instance(instance, config, watcher, share, errors);
+		struct rehearsal rehearsal = { .config = config,
+					       .plugin = watcher,
+					       .share = share };
+
+		r = open_instance(instance, &rehearsal, errors);
 		hw_instance_destroy(instance);
 	}
 	return r;
@@ -90,6 +89,7 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 			 const struct hw_config_plugin *described, struct hw_errors *errors)
 {
 	struct hw_share **shares = calloc(config->share_count + 1, sizeof(struct hw_share *));
+	struct rehearsal rehearsal = { .config = config, .plugin = described };
 	struct hw_sink *sink = NULL;
 	size_t count = 0;
 	int r = shares ? 0 : -ENOMEM;
@@ -105,7 +105,7 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	if (r == 0)
 		r = hw_build_sink(loop, described, shares, count, errors, &sink);
 	if (r == 0)
-		r = open_instance(hw_sink_instance(sink), config, described, NULL, errors);
+		r = open_instance(hw_sink_instance(sink), &rehearsal, errors);
 	hw_sink_destroy(sink);
 	while (count > 0)
 		hw_share_destroy(shares[--count]);

@@ -2,7 +2,6 @@
 #include "host.h"
 #include "activation.h"
 #include "defaults.h"
-#include "errors.h"
 #include "instance.h"
 #include "log.h"
 #include "loop.h"
@@ -10,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Sizes in the first release. */
 #define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
@@ -32,6 +32,13 @@ static void host_log(void *ctx, uint32_t level, const char *format, ...)
 	       instance->name, text);
 }
 
+static int give_reason(struct hw_instance *instance, const char *keys, const char *value, int error)
+{
+	if (instance->on_reason)
+		instance->on_reason(instance->reason_arg, keys, value, instance->reason);
+	return error > 0 ? -error : error;
+}
+
 HW_PRINTF(3, 4)
 static int host_fail(void *ctx, int error, const char *format, ...)
 {
@@ -41,9 +48,30 @@ static int host_fail(void *ctx, int error, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(instance->reason, sizeof(instance->reason), format, ap);
 	va_end(ap);
-	if (instance->reasons)
-		hw_errors_add(instance->reasons, "%s", instance->reason);
-	return error > 0 ? -error : error;
+	return give_reason(instance, NULL, NULL, error);
+}
+
+HW_PRINTF(5, 6)
+static int host_fail_option(void *ctx, const char *keys, const char *value, int error,
+			    const char *format, ...)
+{
+	struct hw_instance *instance = ctx;
+	char quoted[256], *at = instance->reason;
+	size_t room = sizeof(instance->reason);
+	const char *shown = value ? value : "";
+	va_list ap;
+	int used;
+
+	if (!hw_quote_is_needless(shown, strlen(shown)))
+		shown = hw_quote(quoted, sizeof(quoted), shown, strlen(shown));
+	used = snprintf(at, room, "%.*s%s%s: ", (int)strcspn(keys, ","), keys, value ? " = " : "",
+			shown);
+	if (used > 0 && (size_t)used < room) {
+		va_start(ap, format);
+		(void)vsnprintf(at + used, room - (size_t)used, format, ap); /* may be cut */
+		va_end(ap);
+	}
+	return give_reason(instance, keys, value, error);
 }
 
 static uint64_t host_now_ns(void *ctx)
@@ -304,6 +332,7 @@ const struct hw_host hw_host_services = {
 	.abi_minor = HW_ABI_MINOR,
 	.log = host_log,
 	.fail = host_fail,
+	.fail_option = host_fail_option,
 	.now_ns = host_now_ns,
 	.io_add = host_io_add,
 	.io_set = host_io_set,

@@ -42,6 +42,10 @@ struct hw_sink_services {
 
 enum hw_instance_state { HW_INSTANCE_NEW, HW_INSTANCE_OPEN, HW_INSTANCE_STARTED };
 
+/* A call of fail() or fail_option(). keys and value as plugin.h has them, NULL from fail(); `text`
+ * is the whole message. All are borrowed for the call. */
+typedef void hw_reason_fn(void *arg, const char *keys, const char *value, const char *text);
+
 /* Read by watcher.c and sink.c; made and changed by instance.c only. */
 struct hw_instance {
 	const struct hw_plugin *plugin; /* borrowed from the loader, which never unloads */
@@ -56,8 +60,8 @@ struct hw_instance {
 	enum hw_instance_state state;
 	struct hw_io *inputs[HW_INPUTS_MAX]; /* borrowed: what it reads, the first ones */
 	char reason[512]; /* the last fail() text, "" when none */
-	struct hw_errors
-		*reasons; /* borrowed: each fail() text is added; NULL: only the last counts */
+	hw_reason_fn *on_reason; /* called for each reason; NULL: only the last one counts */
+	void *reason_arg; /* borrowed */
 	bool complained; /* a breach of the contract was logged */
 };
 

@@ -142,7 +142,8 @@ static int polling_open(void *arg, const struct hw_host *host, void *ctx)
 	self->host = host;
 	self->ctx = ctx;
 	if (self->idle_max_ns && self->idle_max_ns < self->interval_ns)
-		return host->fail(ctx, EINVAL, "idle_max: must not be shorter than interval");
+		return host->fail_option(ctx, "idle_max,interval", NULL, EINVAL,
+					 "must not be shorter than interval");
 	return 0;
 }
 

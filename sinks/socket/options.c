@@ -23,6 +23,20 @@ static bool next_value(const char **list, const char **ret, size_t *ret_len)
 	return true;
 }
 
+/* One value of a list, which is not terminated. */
+static int refuse_value(struct socket_sink *sink, const char *keys, const char *value, size_t len,
+			const char *error)
+{
+	char *text = strndup(value, len);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = sink->host->fail_option(sink->ctx, keys, text, EINVAL, "%s", error);
+	free(text);
+	return r;
+}
+
 static uint32_t count_values(const char *list)
 {
 	const char *value;
@@ -34,8 +48,7 @@ static uint32_t count_values(const char *list)
 	return count;
 }
 
-/* Whoever is told of the first mistake is told of all: fail() is called for each. Out of memory
- * ends it. */
+/* All mistakes are reported, not only the first. Out of memory ends it. */
 static void note(int *result, int r)
 {
 	if (r < 0 && (*result == 0 || r == -ENOMEM))
@@ -75,8 +88,8 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 
 	*ret_count = 0;
 	if (count > ADDRESSES_MAX)
-		return sink->host->fail(sink->ctx, EINVAL, "%s: more than %u addresses", key,
-					ADDRESSES_MAX);
+		return sink->host->fail_option(sink->ctx, key, NULL, EINVAL,
+					       "more than %u addresses", ADDRESSES_MAX);
 	*ret = calloc(count ? count : 1, sizeof(**ret));
 	if (!*ret)
 		return -ENOMEM;
@@ -84,8 +97,7 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 		if (parse_address(sink, value, len, &(*ret)[n], &error) == 0)
 			n++;
 		else
-			note(&r, sink->host->fail(sink->ctx, EINVAL, "%s = %.*s: %s", key, (int)len,
-						  value, error));
+			note(&r, refuse_value(sink, key, value, len, error));
 	}
 	*ret_count = n;
 	return r;
@@ -93,26 +105,34 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 
 static int check_address(struct socket_sink *sink, const char *key, const struct hw_address *a)
 {
-	const char *error = NULL;
+	const char *error = NULL, *other = "";
+	char keys[64];
 	bool connect = sink->connect_to <= a && a < sink->connect_to + sink->connect_count;
 
 	if (a->transport == HW_TRANSPORT_TCP && !sink->allow_remote &&
-	    hw_sockaddr_is_remote(&a->to.any))
+	    hw_sockaddr_is_remote(&a->to.any)) {
 		error = "not a loopback address; set allow_remote = yes to permit this";
-	else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
-		 a->transport != HW_TRANSPORT_FD)
+		other = ",allow_remote";
+	} else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
+		   a->transport != HW_TRANSPORT_FD) {
 		error = "allow_uid works for unix sockets only; use another sink for this address";
-	else if (connect &&
-		 (a->transport == HW_TRANSPORT_NETLINK || a->transport == HW_TRANSPORT_FD))
+		other = ",allow_uid";
+	} else if (connect &&
+		   (a->transport == HW_TRANSPORT_NETLINK || a->transport == HW_TRANSPORT_FD)) {
 		error = "netlink: and fd: can be used in listen only";
-	else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK)
+	} else if (a->transport == HW_TRANSPORT_NETLINK && sink->format != FORMAT_NETLINK) {
 		error = "a netlink group needs format = netlink";
-	else if (connect && a->transport == HW_TRANSPORT_VSOCK &&
-		 a->to.vm.svm_cid == VMADDR_CID_ANY)
+		other = ",format";
+	} else if (connect && a->transport == HW_TRANSPORT_VSOCK &&
+		   a->to.vm.svm_cid == VMADDR_CID_ANY) {
 		error = "the CID \"any\" can be used in listen only";
-	else if (connect && a->transport == HW_TRANSPORT_TCP && !a->to.in.sin_port)
+	} else if (connect && a->transport == HW_TRANSPORT_TCP && !a->to.in.sin_port) {
 		error = "port 0 can be used in listen only"; /* at the same place for IPv6 */
-	return error ? sink->host->fail(sink->ctx, EINVAL, "%s = %s: %s", key, a->text, error) : 0;
+	}
+	if (!error)
+		return 0;
+	(void)snprintf(keys, sizeof(keys), "%s%s", key, other);
+	return sink->host->fail_option(sink->ctx, keys, a->text, EINVAL, "%s", error);
 }
 
 static int check_addresses(struct socket_sink *sink)
@@ -120,7 +140,8 @@ static int check_addresses(struct socket_sink *sink)
 	int r = 0;
 
 	if (!count_values(sink->listen) && !count_values(sink->connect))
-		return sink->host->fail(sink->ctx, EINVAL, "no address: set listen or connect");
+		return sink->host->fail_option(sink->ctx, "listen,connect", NULL, EINVAL,
+					       "no address: set listen or connect");
 	for (uint32_t i = 0; i < sink->listen_count; i++)
 		note(&r, check_address(sink, "listen", &sink->listen_on[i]));
 	for (uint32_t i = 0; i < sink->connect_count; i++)
@@ -153,8 +174,8 @@ static int parse_mode(struct socket_sink *sink)
 	uint64_t mode;
 
 	if (parse_digits(sink->mode, strlen(sink->mode), 8, 0777, &mode) < 0)
-		return sink->host->fail(sink->ctx, EINVAL,
-					"mode: not an octal number from 0 to 0777, such as 0660");
+		return sink->host->fail_option(sink->ctx, "mode", NULL, EINVAL,
+					       "not an octal number from 0 to 0777, such as 0660");
 	sink->socket_mode = (mode_t)mode;
 	return 0;
 }
@@ -188,8 +209,8 @@ static int parse_group(struct socket_sink *sink)
 		return 0;
 	}
 	if (find_group(sink->group, &sink->socket_group) < 0)
-		return sink->host->fail(sink->ctx, EINVAL, "group = %s: no such group",
-					sink->group);
+		return sink->host->fail_option(sink->ctx, "group", sink->group, EINVAL,
+					       "no such group");
 	return 0;
 }
 
@@ -202,8 +223,8 @@ static int parse_uids(struct socket_sink *sink)
 	int r = 0;
 
 	if (count > UIDS_MAX)
-		return sink->host->fail(sink->ctx, EINVAL, "allow_uid: more than %u users",
-					UIDS_MAX);
+		return sink->host->fail_option(sink->ctx, "allow_uid", NULL, EINVAL,
+					       "more than %u users", UIDS_MAX);
 	sink->uids = calloc(count ? count : 1, sizeof(*sink->uids));
 	if (!sink->uids)
 		return -ENOMEM;
@@ -211,9 +232,8 @@ static int parse_uids(struct socket_sink *sink)
 		if (parse_digits(value, len, 10, UINT32_MAX - 1, &uid) == 0)
 			sink->uids[sink->uid_count++] = (uid_t)uid;
 		else
-			note(&r, sink->host->fail(sink->ctx, EINVAL,
-						  "allow_uid = %.*s: not a numeric user ID",
-						  (int)len, value));
+			note(&r,
+			     refuse_value(sink, "allow_uid", value, len, "not a numeric user ID"));
 	}
 	return r;
 }
@@ -230,9 +250,8 @@ int hw_options_parse(struct socket_sink *sink)
 	note(&r, parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
 				 &sink->connect_count));
 	if (sink->handshake_timeout_ns < sink->hello_wait_ns)
-		note(&r,
-		     sink->host->fail(sink->ctx, EINVAL,
-				      "handshake_timeout: must not be shorter than hello_wait"));
+		note(&r, sink->host->fail_option(sink->ctx, "handshake_timeout,hello_wait", NULL,
+						 EINVAL, "must not be shorter than hello_wait"));
 	if (r != -ENOMEM)
 		note(&r, check_addresses(sink));
 	return r;

@@ -268,14 +268,14 @@ static int socket_drain(void *self)
 static const struct hw_option format_option =
 	HW_OPT_ENUM("format", struct socket_sink, format, "json", "json|netlink",
 		    "Format of the events: one JSON object per line, or netlink messages");
-static const struct hw_option listen_option =
-	HW_OPT_LIST("listen", struct socket_sink, listen,
-		    "Address where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT "
-		    "or fd:NAME; or the group that events are multicast to: netlink:GROUP");
-static const struct hw_option connect_option =
-	HW_OPT_LIST("connect", struct socket_sink, connect,
-		    "Address of a receiver to connect to, retried until it answers: unix:PATH, "
-		    "tcp:ADDR:PORT or vsock:CID:PORT");
+static const struct hw_option listen_option = HW_OPT_LIST_FLAGS(
+	"listen", struct socket_sink, listen, HW_OPTION_ADDRESS,
+	"Address where subscribers connect: unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT "
+	"or fd:NAME; or the group that events are multicast to: netlink:GROUP");
+static const struct hw_option connect_option = HW_OPT_LIST_FLAGS(
+	"connect", struct socket_sink, connect, HW_OPTION_ADDRESS,
+	"Address of a receiver to connect to, retried until it answers: unix:PATH, "
+	"tcp:ADDR:PORT or vsock:CID:PORT");
 static const struct hw_option mode_option = HW_OPT_STRING("mode", struct socket_sink, mode, "0600",
 							  "Permissions of unix sockets, in octal");
 static const struct hw_option group_option =

@@ -108,11 +108,10 @@ static int parse_mode(const char *text, mode_t *ret)
  */
 static int refuse_fuse(struct virtiofs *v)
 {
-	return v->host->fail(
-		v->ctx, EOPNOTSUPP,
-		"%s: FUSE notifications name inodes by node IDs, which only the FUSE server knows; "
-		"let the server receive frames on a unix: channel and notify by itself",
-		v->label);
+	return v->host->fail_option(
+		v->ctx, "channel", v->channel_option, EOPNOTSUPP,
+		"FUSE notifications name inodes by node IDs, which only the FUSE server knows; "
+		"let the server receive frames on a unix: channel and notify by itself");
 }
 
 static int find_share(struct virtiofs *v)
@@ -120,8 +119,8 @@ static int find_share(struct virtiofs *v)
 	uint32_t count = v->host->share_count(v->ctx);
 
 	if (!v->share_option && count != 1)
-		return v->host->fail(v->ctx, EINVAL,
-				     "share: required, since the sink serves %u shares", count);
+		return v->host->fail_option(v->ctx, "share", NULL, EINVAL,
+					    "required, since the sink serves %u shares", count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct hw_share_info info = { .struct_size = sizeof(info) };
 
@@ -133,8 +132,8 @@ static int find_share(struct virtiofs *v)
 		v->share_name = info.name;
 		return 0;
 	}
-	return v->host->fail(v->ctx, ENOENT, "share = %s: this sink does not serve that share",
-			     v->share_option);
+	return v->host->fail_option(v->ctx, "share", v->share_option, ENOENT,
+				    "this sink does not serve that share");
 }
 
 static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
@@ -150,14 +149,15 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->link.file_fd = -1;
 	v->opened = true;
 	make_label(v, v->channel_option);
-	/* fail() once for each mistake: all are told */
+	/* fail_option() once for each mistake: all of them are printed */
 	r = host->share_count(ctx) ? find_share(v) : 0; /* none yet: start() looks */
 	if (parse_channel(v, &why) < 0)
-		r = host->fail(ctx, EINVAL, "channel = %s: %s", v->label, why);
+		r = host->fail_option(ctx, "channel,listen", v->channel_option, EINVAL, "%s", why);
 	else if (v->channel.kind == CHANNEL_FUSE)
 		r = refuse_fuse(v);
 	if (parse_mode(v->mode_option, &v->mode) < 0)
-		r = host->fail(ctx, EINVAL, "mode: not an octal number from 0 to 0777");
+		r = host->fail_option(ctx, "mode", NULL, EINVAL,
+				      "not an octal number from 0 to 0777");
 	return r;
 }
 

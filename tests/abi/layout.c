@@ -158,6 +158,7 @@ static void print_host(void)
 	M(hw_host, abi_minor);
 	M(hw_host, log);
 	M(hw_host, fail);
+	M(hw_host, fail_option);
 	M(hw_host, now_ns);
 	M(hw_host, io_add);
 	M(hw_host, io_set);

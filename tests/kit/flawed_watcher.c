@@ -104,7 +104,9 @@ static int watcher_open(void *self, const struct hw_host *host, void *ctx)
 	watcher->ctx = ctx;
 	if (watcher->level < 100)
 		return 0;
-	return watcher->flaw == NO_REASON ? -EINVAL : host->fail(ctx, EINVAL, "level is 100");
+	return watcher->flaw == NO_REASON
+		       ? -EINVAL
+		       : host->fail_option(ctx, "level", "100", EINVAL, "reserved");
 }
 
 static int watcher_start(void *self)

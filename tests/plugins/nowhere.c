@@ -28,7 +28,8 @@ static int nowhere_open(void *self, const struct hw_host *host, void *ctx)
 
 	sink->host = host;
 	sink->ctx = ctx;
-	return sink->fail == FAIL_OPEN ? host->fail(ctx, EINVAL, "fail = open") : 0;
+	return sink->fail == FAIL_OPEN ? host->fail_option(ctx, "fail", "open", EINVAL, "as asked")
+				       : 0;
 }
 
 static int nowhere_start(void *self)

@@ -110,6 +110,20 @@ static HW_PRINTF(3, 4) int rh_fail(void *ctx, int error, const char *format, ...
 	return error < 0 ? error : -error;
 }
 
+static HW_PRINTF(5, 6) int rh_fail_option(void *ctx, const char *keys, const char *value, int error,
+					  const char *format, ...)
+{
+	struct rh *rh = ctx;
+	va_list ap;
+	int used = snprintf(rh->reason, sizeof(rh->reason), "%.*s%s%s: ", (int)strcspn(keys, ","),
+			    keys, value ? " = " : "", value ? value : "");
+
+	va_start(ap, format);
+	vsnprintf(rh->reason + used, sizeof(rh->reason) - (size_t)used, format, ap);
+	va_end(ap);
+	return error < 0 ? error : -error;
+}
+
 static uint64_t rh_now(void *ctx)
 {
 	(void)ctx;
@@ -264,6 +278,7 @@ static RH_UNUSED struct rh *rh_create(const char *name, const struct hw_setting 
 		.abi_minor = HW_ABI_MINOR,
 		.log = rh_log,
 		.fail = rh_fail,
+		.fail_option = rh_fail_option,
 		.now_ns = rh_now,
 		.io_add = rh_io_add,
 		.io_set = rh_io_set,

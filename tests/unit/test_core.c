@@ -491,16 +491,27 @@ static void sinks_contend_for_ports_and_paths(void **state)
 		{ "unix:/tmp", "unix:/tmp/../tmp/.", true },
 		{ "/tmp/one", "unix:/tmp/one", true },
 		{ "/tmp/one", "tcp:127.0.0.1:4040", false },
-		{ "none that is known", "tcp:127.0.0.1:4040", true },
+		{ "a word", "tcp:127.0.0.1:4040", false },
+		{ "a word", "a word", true },
 	};
+	/* Values of mode are the same in both, and are not addresses. */
+	static const struct hw_option mode = { .key = "mode" };
+	static const struct hw_option listen = { .key = "listen", .flags = HW_OPTION_ADDRESS };
+	static const struct hw_option channel = { .key = "channel", .flags = HW_OPTION_ADDRESS };
+	static const struct hw_option *const options[] = { &mode, &listen, &channel };
+	static const struct hw_module module = { .plugin = { .options = options,
+							     .option_count = 3 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		/* What is the same in both is no address. */
 		struct hw_setting one[] = { { "mode", "0660" }, { "listen", pairs[i].one } };
 		struct hw_setting other[] = { { "mode", "0660" }, { "channel", pairs[i].other } };
-		const struct hw_config_plugin a = { .settings = one, .count = 2 };
-		const struct hw_config_plugin b = { .settings = other, .count = 2 };
+		const struct hw_config_plugin a = { .module = &module,
+						    .settings = one,
+						    .count = 2 };
+		const struct hw_config_plugin b = { .module = &module,
+						    .settings = other,
+						    .count = 2 };
 
 		if (hw_sinks_contend(&a, &b) != pairs[i].contend ||
 		    hw_sinks_contend(&b, &a) != pairs[i].contend)
@@ -583,7 +594,8 @@ static void check_calls_open_and_tells_the_line(void **state)
 	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n"
 			   "[sink s]\nplugin = nowhere\naddress = x\nfail = open\n");
 	assert_int_equal(hw_core_check(fixture->core, &fixture->errors, NULL), -EINVAL);
-	(void)snprintf(expected, sizeof(expected), "%s:10: [sink s] fail = open", fixture->file);
+	(void)snprintf(expected, sizeof(expected), "%s:10: [sink s] fail = open: as asked",
+		       fixture->file);
 	assert_string_equal(fixture->errors.lines[0], expected);
 	assert_int_equal(access(tempdir_path(fixture->dir, "ctl"), F_OK), -1);
 }

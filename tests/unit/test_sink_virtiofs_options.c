@@ -26,7 +26,7 @@ static const struct refusal refusals[] = {
 	{ "channel=fuse:server", "listen=no", "node IDs, which only the FUSE server knows" },
 	{ "channel=unix:\x1b[2J\xff", "mode=8", "mode: not an octal number" },
 	{ "channel=unix:/tmp/s", "mode=1777", "mode: not an octal number" },
-	{ "channel=\x1b[2J", "listen=no", "channel = ?[2J:" },
+	{ "channel=\x1b[2J", "listen=no", "expected unix:PATH" },
 };
 
 static void addresses_that_mean_nothing_are_refused(void **state)

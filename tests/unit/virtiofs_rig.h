@@ -96,6 +96,20 @@ static inline HW_PRINTF(3, 4) int rig_fail(void *ctx, int error, const char *for
 	return error < 0 ? error : -error;
 }
 
+static inline HW_PRINTF(5, 6) int rig_fail_option(void *ctx, const char *keys, const char *value,
+						  int error, const char *format, ...)
+{
+	struct rig *rig = ctx;
+	va_list ap;
+	int used = snprintf(rig->reason, sizeof(rig->reason), "%.*s%s%s: ", (int)strcspn(keys, ","),
+			    keys, value ? " = " : "", value ? value : "");
+
+	va_start(ap, format);
+	(void)vsnprintf(rig->reason + used, sizeof(rig->reason) - (size_t)used, format, ap);
+	va_end(ap);
+	return error < 0 ? error : -error;
+}
+
 static inline bool rig_fails(struct rig *rig)
 {
 	return rig->fail_at != 0 && ++rig->calls == rig->fail_at;
@@ -322,6 +336,7 @@ static inline int rig_setup(void **state)
 		.abi_major = HW_ABI_MAJOR,
 		.log = rig_log,
 		.fail = rig_fail,
+		.fail_option = rig_fail_option,
 		.now_ns = rig_now_ns,
 		.io_add = rig_io_add,
 		.io_set = rig_io_set,

@@ -17,6 +17,15 @@
 #define FAULTS_TOLD 20u
 
 static struct hw_plugin real, wrapped;
+
+bool hw_guard_has_option(const char *key, size_t len)
+{
+	for (uint32_t i = 0; i < real.option_count; i++)
+		if (strlen(real.options[i]->key) == len &&
+		    memcmp(real.options[i]->key, key, len) == 0)
+			return true;
+	return false;
+}
 static __thread struct hw_frame *current;
 static unsigned blocked, faults;
 static bool gave_up;

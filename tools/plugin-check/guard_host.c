@@ -83,6 +83,39 @@ static int guard_fail(void *ctx, int error, const char *format, ...)
 	return r;
 }
 
+static void check_keys(const char *keys)
+{
+	size_t len;
+
+	if (!keys || !*keys)
+		hw_guard_fault("fail_option() without a key");
+	for (; keys && *keys; keys += len + (keys[len] == ',')) {
+		len = strcspn(keys, ",");
+		if (!hw_guard_has_option(keys, len))
+			hw_guard_fault("fail_option() of %.*s, which is not an option", (int)len,
+				       keys);
+	}
+}
+
+HW_PRINTF(5, 6)
+static int guard_fail_option(void *ctx, const char *keys, const char *value, int error,
+			     const char *format, ...)
+{
+	char text[TEXT_MAX_BYTES];
+	va_list ap;
+
+	hw_frame_pause("fail_option");
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	va_end(ap);
+	check_keys(keys);
+	if (!error || error > 4095 || error < -4095)
+		hw_guard_fault("fail_option() with %d, which is not an errno", error);
+	int r = hw_host_services.fail_option(ctx, keys, value, error, "%s", text);
+	hw_frame_resume();
+	return r;
+}
+
 static uint64_t guard_now_ns(void *ctx)
 {
 	hw_frame_pause("now_ns");
@@ -277,6 +310,7 @@ const struct hw_host hw_guard_host = {
 	.abi_minor = HW_ABI_MINOR,
 	.log = guard_log,
 	.fail = guard_fail,
+	.fail_option = guard_fail_option,
 	.now_ns = guard_now_ns,
 	.io_add = guard_io_add,
 	.io_set = guard_io_set,

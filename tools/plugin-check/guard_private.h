@@ -54,6 +54,9 @@ bool hw_guard_fails(const char *service);
 
 /* guard_sink.c: the services of the same names. */
 uint32_t hw_guard_share_count(void *ctx);
+/* Whether the plugin has an option of this name. */
+bool hw_guard_has_option(const char *key, size_t len);
+
 int hw_guard_share_info(void *ctx, uint32_t share, struct hw_share_info *ret);
 int hw_guard_cursor_open(void *ctx, uint32_t share, uint64_t epoch, uint64_t after,
 			 struct hw_cursor **ret);

@@ -94,42 +94,43 @@ struct hw_option {
 					    ? 1                                                    \
 					    : -1])))
 
-#define HW_OPT_COMMON(option_type, k, T, f, ctype, h)                                                     \
+#define HW_OPT_COMMON(option_type, k, T, f, ctype, h)                                              \
 	.struct_size = sizeof(struct hw_option), .type = (option_type), .key = (k), .help = (h),   \
 	.offset = HW_FIELD(T, f, ctype)
 #define HW_OPT_BOOL(k, T, f, def, h)                                                               \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1             \
+		HW_OPT_COMMON(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1      \
 	}
 #define HW_OPT_NUMBER(k, T, f, def, lo, hi, h)                                                     \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def), .min = (lo),       \
-								.max = (hi)                        \
+		HW_OPT_COMMON(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def),             \
+								       .min = (lo), .max = (hi)    \
 	}
 #define HW_OPT_DURATION(k, T, f, def, lo_ns, hi_ns, h)                                             \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_DURATION, k, T, f, uint64_t, h), .value = (def), .min = (lo_ns),  \
-								  .max = (hi_ns)                   \
+		HW_OPT_COMMON(HW_OPTION_DURATION, k, T, f, uint64_t, h),                           \
+			.value = (def), .min = (lo_ns), .max = (hi_ns)                             \
 	}
 #define HW_OPT_SIZE(k, T, f, def, lo, hi, h)                                                       \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo),         \
-							      .max = (hi)                          \
+		HW_OPT_COMMON(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo),  \
+								     .max = (hi)                   \
 	}
 /* With flags: HW_OPTION_*. A required key has no default. */
 #define HW_OPT_STRING_FLAGS(k, T, f, def, bits, h)                                                 \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),                \
-								    .flags = (bits)                \
+		HW_OPT_COMMON(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),         \
+									   .flags = (bits)         \
 	}
 #define HW_OPT_STRING(k, T, f, def, h) HW_OPT_STRING_FLAGS(k, T, f, def, 0, h)
 #define HW_OPT_ENUM(k, T, f, def, list, h)                                                         \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def), .choices = (list)    \
+		HW_OPT_COMMON(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def),               \
+								     .choices = (list)             \
 	}
 #define HW_OPT_LIST_FLAGS(k, T, f, bits, h)                                                        \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)                  \
+		HW_OPT_COMMON(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)           \
 	}
 #define HW_OPT_LIST(k, T, f, h) HW_OPT_LIST_FLAGS(k, T, f, 0, h)
 
@@ -151,6 +152,9 @@ typedef uint64_t hw_token;
 #define HW_HINT_CLOSE_WRITE 0x10u
 #define HW_HINT_MOVED 0x20u /* dir/name was renamed to to_dir/to_name; no other bit may be set */
 #define HW_HINT_GONE 0x40u /* `dir` itself was deleted, moved or unmounted; no name */
+#define HW_HINT_BRIEF                                                                              \
+	0x100u /* with CREATED: what was created has been deleted again, in this hint or in one    \
+		* that follows, so the host does not look for it */
 
 /*
  * The kernel's report about one name in one directory. Several bits may be set if the kernel merged
@@ -289,11 +293,17 @@ struct hw_host {
 	/* Writes one line to the log. The caller must escape text that comes from outside. */
 	void (*log)(void *ctx, uint32_t level, const char *format, ...) HW_PRINTF(3, 4);
 	/* Stores the message as the reason of the failure that the callback is about to return.
-	 * Returns -|error|. open() may call it once for each mistake that it finds; `hostwatch
-	 * check` prints all of them. If the message begins with a key, it is printed with the line
-	 * of that setting. A probe() that succeeds may call it with error 0, to describe how the
+	 * Returns -|error|. A probe() that succeeds may call it with error 0, to describe how the
 	 * watcher would watch the directory. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
+	/* The same for a mistake in the settings. `keys` names the options that it is about,
+	 * separated by commas: the first is the one to correct, whose line `hostwatch check`
+	 * prints. `value` is the value at fault, for example one of a LIST; NULL: none in
+	 * particular. The host puts "KEY = VALUE: " or "KEY: " before the message. open() may call
+	 * it once for each mistake; all of them are printed, except those about a key whose value
+	 * the host has found invalid itself. */
+	int (*fail_option)(void *ctx, const char *keys, const char *value, int error,
+			   const char *format, ...) HW_PRINTF(5, 6);
 	/* Returns the time of CLOCK_MONOTONIC. */
 	uint64_t (*now_ns)(void *ctx);
 	/* Watches fd, which still belongs to the plugin. Call io_del before closing it. `arg` is
