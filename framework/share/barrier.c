@@ -73,7 +73,7 @@ static void finish(struct hw_share *share, int error)
 	struct hw_barrier *barrier = share->barriers;
 
 	share->barriers = barrier->next;
-	barrier->done(barrier->arg, share, error, hw_share_seq(share));
+	barrier->done(barrier->arg, share, error, hw_journal_last_seq(&share->journal));
 	free(barrier);
 }
 

@@ -55,7 +55,7 @@ void hw_history_rescan(struct hw_share *share, uint32_t dir)
 	while (!path_in(share, dir, share->path_a, &path))
 		dir = entry_of(share, dir)->parent;
 	/* One is pending at most: the same one as the newest event says nothing new. */
-	uint64_t seq = hw_share_seq(share);
+	uint64_t seq = hw_journal_last_seq(&share->journal);
 
 	if (seq && hw_journal_seek(&share->journal, seq - 1, &last) == 0 &&
 	    hw_journal_next(&share->journal, &last, &event) == 1 && event.kind == HW_RESCAN &&

@@ -21,6 +21,12 @@ struct hw_journal {
 	uint64_t first_seq, next_seq; /* first_seq == next_seq: empty */
 };
 
+/* The number of the newest event that was ever appended; 0: none. */
+static inline uint64_t hw_journal_last_seq(const struct hw_journal *journal)
+{
+	return journal->next_seq - 1;
+}
+
 int hw_journal_init(struct hw_journal *journal, uint64_t size); /* -EINVAL, -ENOMEM */
 void hw_journal_free(struct hw_journal *journal);
 /* Gives the event its sequence number and time, copies it and returns the number. Never fails: the

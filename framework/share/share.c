@@ -17,39 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FILL_BUDGET 16384u /* entries listed in place in one turn */
-
-int64_t hw_now_coarse_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-int hw_ids_add(struct hw_ids *ids, uint32_t id)
-{
-	if (ids->count == ids->room) {
-		uint32_t room = ids->room ? ids->room * 2 : 16;
-		uint32_t *list = realloc(ids->ids, room * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		ids->ids = list;
-		ids->room = room;
-	}
-	ids->ids[ids->count++] = id;
-	return 0;
-}
-
-void hw_ids_free(struct hw_ids *ids)
-{
-	free(ids->ids);
-	*ids = (struct hw_ids){ 0 };
-}
 
 /* ---- excludes ---- */
 
@@ -128,7 +98,7 @@ static void refresh(struct hw_share *share)
 
 static void tell_listeners(struct hw_share *share)
 {
-	uint64_t seq = hw_share_seq(share);
+	uint64_t seq = hw_journal_last_seq(&share->journal);
 
 	if (seq == share->told_seq && !share->state_changed)
 		return;
@@ -184,7 +154,7 @@ static void turn(void *arg)
 	hw_disk_release_foreign(&share->disk);
 	hw_barrier_advance(share);
 	tell_listeners(share);
-	share->turn_first_seq = hw_share_seq(share) + 1;
+	share->turn_first_seq = hw_journal_last_seq(&share->journal) + 1;
 	share->turn_ns = hw_now_coarse_ns();
 	share->fill_budget = FILL_BUDGET;
 }
@@ -193,12 +163,6 @@ static void kicked(void *arg, struct hw_timer *timer)
 {
 	(void)arg;
 	(void)timer; /* its firing makes a turn end */
-}
-
-void hw_share_kick(struct hw_share *share)
-{
-	if (share->kick_timer)
-		hw_timer_set(share->kick_timer, 1);
 }
 
 /* ---- state and root ---- */

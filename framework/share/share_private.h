@@ -9,10 +9,12 @@
 #ifndef HW_SHARE_PRIVATE_H
 #define HW_SHARE_PRIVATE_H
 
+#include "clock.h"
 #include "disk.h"
 #include "filter.h"
 #include "fold.h"
 #include "former.h"
+#include "ids.h"
 #include "journal.h"
 #include "log.h"
 #include "mounts.h"
@@ -45,14 +47,6 @@ struct hw_watcher {
 	uint64_t scan_start_ns, scan_entries, scan_seq; /* when it began */
 	int64_t scan_start_coarse_ns;
 };
-
-/* A list of ids that grows. */
-struct hw_ids {
-	uint32_t *ids; /* owned */
-	uint32_t count, room;
-};
-int hw_ids_add(struct hw_ids *ids, uint32_t id); /* 0 or -ENOMEM */
-void hw_ids_free(struct hw_ids *ids);
 
 /* One directory waiting to be listed, or being listed. */
 struct hw_job;
@@ -197,11 +191,16 @@ struct hw_share {
 	char path_c[HW_PATH_MAX + HW_NAME_MAX + 2]; /* of hw_share_is_excluded() */
 };
 
-int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file times */
-
 static inline bool hw_share_has_doubts(const struct hw_share *share)
 {
 	return share->suspects.count || share->unsure.count;
+}
+
+/* Makes sure that a turn ends. */
+static inline void hw_share_kick(struct hw_share *share)
+{
+	if (share->kick_timer)
+		hw_timer_set(share->kick_timer, 1);
 }
 
 /* share.c */
@@ -209,7 +208,6 @@ static inline bool hw_share_has_doubts(const struct hw_share *share)
  * hw_share_start(). */
 int hw_share_open(struct hw_share *share);
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
-void hw_share_kick(struct hw_share *share); /* makes sure that a turn ends */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
 void hw_share_check_root(struct hw_share *share);

@@ -34,7 +34,7 @@ uint64_t hw_share_epoch(const struct hw_share *share)
 
 uint64_t hw_share_seq(const struct hw_share *share)
 {
-	return share->journal.next_seq - 1;
+	return hw_journal_last_seq(&share->journal);
 }
 
 uint64_t hw_share_first_seq(const struct hw_share *share)

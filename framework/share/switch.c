@@ -125,7 +125,7 @@ static void begin(struct hw_share *share, const struct hw_switch *to)
 	s->error = 0;
 	s->reason[0] = '\0';
 	s->rounds = 0;
-	s->seq = hw_share_seq(share);
+	s->seq = hw_journal_last_seq(&share->journal);
 	s->begun_ns = hw_loop_now_ns(share->loop);
 	hw_scan_rearm(share);
 	hw_share_kick(share);
@@ -167,7 +167,7 @@ static void report(struct hw_share *share, int error)
 		.error = error,
 		.reason = s->reason,
 		.entries = share->scan.rearmed,
-		.events = hw_share_seq(share) - s->seq,
+		.events = hw_journal_last_seq(&share->journal) - s->seq,
 		.elapsed_ns = hw_loop_now_ns(share->loop) - s->begun_ns,
 	};
 	hw_share_switch_fn *done = s->done;

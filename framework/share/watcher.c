@@ -133,7 +133,7 @@ static void begin_scan(struct hw_watcher *watcher, hw_token token)
 	watcher->scan_start_ns = hw_loop_now_ns(share->loop);
 	watcher->scan_start_coarse_ns = hw_now_coarse_ns();
 	watcher->scan_entries = share->scan.entries;
-	watcher->scan_seq = hw_share_seq(share);
+	watcher->scan_seq = hw_journal_last_seq(&share->journal);
 	/* Even if there is no directory to list, the end of this turn ends the scan. */
 	share->walking = true;
 	if (dir)
@@ -187,7 +187,7 @@ static void tell_scanned(struct hw_watcher *watcher)
 	struct hw_scan_result result = {
 		.struct_size = sizeof(result),
 		.entries = share->scan.entries - watcher->scan_entries,
-		.changes = hw_share_seq(share) - watcher->scan_seq,
+		.changes = hw_journal_last_seq(&share->journal) - watcher->scan_seq,
 		.elapsed_ns = hw_loop_now_ns(share->loop) - watcher->scan_start_ns,
 	};
 

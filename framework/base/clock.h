@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HW_CLOCK_H
+#define HW_CLOCK_H
+
+#include <stdint.h>
+
+int64_t hw_now_coarse_ns(void); /* CLOCK_REALTIME_COARSE: the clock of file times */
+
+#endif
