@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QUEUE_BYTES (8 << 20)
@@ -68,9 +69,11 @@ static void take_event(struct hw_family *family, const struct proc_event *event)
 
 /* ---- the socket ---- */
 
-static int send_request(int fd, enum proc_cn_mcast_op op)
+static int send_request(int fd, enum proc_cn_mcast_op op, uint32_t ack)
 {
-	struct cn_msg message = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) };
+	struct cn_msg message = { .id = { CN_IDX_PROC, CN_VAL_PROC },
+				  .ack = ack,
+				  .len = sizeof(op) };
 	struct nlmsghdr header = {
 		.nlmsg_len = NLMSG_LENGTH(sizeof(message) + sizeof(op)),
 		.nlmsg_type = NLMSG_DONE,
@@ -85,8 +88,13 @@ static int send_request(int fd, enum proc_cn_mcast_op op)
 	return writev(fd, parts, 3) < 0 ? -errno : 0;
 }
 
+struct message {
+	uint32_t ack; /* of an answer: one more than that of the request; of an event 0 */
+	struct proc_event event;
+};
+
 /* The event in a message of the kernel. False: it is something else. */
-static bool parse(const char *bytes, size_t len, struct proc_event *ret)
+static bool parse(const char *bytes, size_t len, struct message *ret)
 {
 	size_t before = NLMSG_HDRLEN + sizeof(struct cn_msg);
 	struct cn_msg message;
@@ -97,12 +105,14 @@ static bool parse(const char *bytes, size_t len, struct proc_event *ret)
 	if (message.id.idx != CN_IDX_PROC || message.id.val != CN_VAL_PROC)
 		return false;
 	memset(ret, 0, sizeof(*ret));
-	memcpy(ret, bytes + before, len - before < sizeof(*ret) ? len - before : sizeof(*ret));
+	ret->ack = message.ack;
+	len -= before;
+	memcpy(&ret->event, bytes + before, len < sizeof(ret->event) ? len : sizeof(ret->event));
 	return true;
 }
 
-/* 1 and an event, 0: there is none, -errno. */
-static int receive(int fd, struct proc_event *ret)
+/* 1 and a message, 0: there is none, -errno. */
+static int receive(int fd, struct message *ret)
 {
 	char bytes[MESSAGE_BYTES];
 	struct sockaddr_nl from;
@@ -116,18 +126,18 @@ static int receive(int fd, struct proc_event *ret)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (from.nl_pid != 0 || !parse(bytes, (size_t)n, ret))
-		ret->what = PROC_EVENT_NONE; /* not from the kernel */
+		*ret = (struct message){ .event.what = PROC_EVENT_NONE }; /* not the kernel's */
 	return 1;
 }
 
 void hw_family_read(struct hw_family *family)
 {
-	struct proc_event event;
+	struct message message;
 	int r;
 
-	while ((r = receive(family->fd, &event)) != 0) {
+	while ((r = receive(family->fd, &message)) != 0) {
 		if (r > 0)
-			take_event(family, &event);
+			take_event(family, &message.event);
 		else if (r == -ENOBUFS)
 			family->lost = true;
 		else
@@ -143,18 +153,37 @@ static int on_readable(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	return (int)budget; /* it rests: nobody waits for this */
 }
 
-/* The kernel answers at once, or says nothing to those that it does not serve. */
+/* Not one that another listener uses at the same moment. */
+static uint32_t choose_ack(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	/* Even: one more is never 0, which events have. */
+	return ((uint32_t)getpid() << 20 ^ (uint32_t)now.tv_nsec) & ~1u;
+}
+
+/*
+ * The kernel answers at once, or says nothing to those that it does not serve. All who have such a
+ * socket receive the answers to others, and while others listen the events as well.
+ */
 static int try_to_listen(int fd)
 {
-	struct proc_event event;
-	int r = send_request(fd, PROC_CN_MCAST_LISTEN);
+	uint32_t ack = choose_ack();
+	struct message message;
+	int r = send_request(fd, PROC_CN_MCAST_LISTEN, ack);
 
-	if (r == 0)
-		r = receive(fd, &event);
-	if (r == 0)
-		return -EPERM;
-	(void)send_request(fd, PROC_CN_MCAST_IGNORE); /* it took the other */
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	while ((r = receive(fd, &message)) == 1 || r == -ENOBUFS) {
+		if (r != 1 || message.event.what != PROC_EVENT_NONE || message.ack != ack + 1)
+			continue;
+		if (message.event.event_data.ack.err)
+			return -EPERM;
+		(void)send_request(fd, PROC_CN_MCAST_IGNORE, 0); /* it took the other */
+		return 0;
+	}
+	return r < 0 ? r : -EPERM;
 }
 
 static int open_socket(void)
@@ -165,9 +194,10 @@ static int open_socket(void)
 
 	if (fd < 0)
 		return -errno;
+	/* Before it receives anything: an answer that finds the queue full is lost. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)); /* or less */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)); /* or less */
 	if (r == 0)
 		r = try_to_listen(fd);
 	if (r == 0)
@@ -214,11 +244,11 @@ static void forget(struct hw_family *family)
 void hw_family_begin(struct hw_family *family)
 {
 	forget(family);
-	family->lost = send_request(family->fd, PROC_CN_MCAST_LISTEN) < 0;
+	family->lost = send_request(family->fd, PROC_CN_MCAST_LISTEN, 0) < 0;
 }
 
 void hw_family_end(struct hw_family *family)
 {
-	(void)send_request(family->fd, PROC_CN_MCAST_IGNORE); /* else it is woken for nothing */
+	(void)send_request(family->fd, PROC_CN_MCAST_IGNORE, 0); /* else it is woken for nothing */
 	forget(family);
 }
