@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,10 +30,34 @@ static uint64_t time_of(pid_t pid)
 	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
-static bool add_children(pid_t parent, unsigned depth, uint64_t *sum);
+/* False also for one that has ended meanwhile. */
+static bool thread_runs(pid_t pid, const char *thread)
+{
+	char path[320], text[512];
+	const char *name_end = NULL;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, thread);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fgets(text, sizeof(text), file))
+		name_end = strrchr(text, ')'); /* "PID (NAME) STATE ..." */
+	(void)fclose(file); /* it was only read */
+	return name_end && strncmp(name_end, ") R", 3) == 0;
+}
+
+/* The processes below one, at a look. */
+struct sight {
+	uint64_t used_ns;
+	bool running; /* one of them is, or waits for a processor */
+};
+
+static bool see_children(pid_t parent, unsigned depth, struct sight *sight);
 
 /* Children belong to the thread that made them. False: the kernel does not list them. */
-static bool add_children_of_thread(pid_t parent, const char *thread, unsigned depth, uint64_t *sum)
+static bool see_children_of_thread(pid_t parent, const char *thread, unsigned depth,
+				   struct sight *sight)
 {
 	char path[320];
 	FILE *list;
@@ -43,16 +68,16 @@ static bool add_children_of_thread(pid_t parent, const char *thread, unsigned de
 	if (!list)
 		return false;
 	while (fscanf(list, "%d", &pid) == 1) {
-		*sum += time_of(pid) + 1; /* one that has just been made counts as well */
 		if (depth < DEPTH_MAX)
-			(void)add_children(pid, depth + 1, sum); /* false: it has ended */
+			(void)see_children(pid, depth + 1, sight); /* false: it has ended */
+		sight->used_ns += time_of(pid) + 1; /* one just made counts as well */
 	}
 	(void)fclose(list); /* it was only read */
 	return true;
 }
 
-/* Of all children of a process, and theirs. */
-static bool add_children(pid_t parent, unsigned depth, uint64_t *sum)
+/* All children of a process, and theirs; and below the first level its threads. */
+static bool see_children(pid_t parent, unsigned depth, struct sight *sight)
 {
 	const struct dirent *entry;
 	char path[64];
@@ -64,25 +89,30 @@ static bool add_children(pid_t parent, unsigned depth, uint64_t *sum)
 	if (!tasks)
 		return false;
 	while ((entry = readdir(tasks))) {
-		if (*entry->d_name != '.')
-			any |= add_children_of_thread(parent, entry->d_name, depth, sum);
+		if (*entry->d_name == '.')
+			continue;
+		sight->running |= depth && thread_runs(parent, entry->d_name);
+		any |= see_children_of_thread(parent, entry->d_name, depth, sight);
 	}
 	(void)closedir(tasks); /* it was only read */
 	return any;
 }
 
-/* Whether they have used none since the last look. */
-static bool look(struct hw_activity *activity)
+/*
+ * Whether they have used no time since the last look. The kernel does not count the time of a
+ * thread on another processor until its tick, or until it sleeps: only the time of one that was
+ * seen not to run, and is read after that, is complete.
+ */
+static bool look(struct hw_activity *activity, int64_t now_ns)
 {
-	int64_t now = real_time_ns();
-	uint64_t used = 0;
+	struct sight sight = { 0 };
 
-	if (!add_children(getpid(), 0, &used))
-		used = UINT64_MAX;
-	if (used == activity->used_ns && used != UINT64_MAX)
-		return true;
-	activity->used_ns = used;
-	activity->since_ns = now;
+	if (!see_children(getpid(), 0, &sight))
+		sight.used_ns = UINT64_MAX;
+	if (sight.used_ns == activity->used_ns && sight.used_ns != UINT64_MAX)
+		return !sight.running;
+	activity->used_ns = sight.used_ns;
+	activity->since_ns = now_ns;
 	return false;
 }
 
@@ -97,16 +127,18 @@ static void look_fired(void *arg, struct hw_timer *timer)
 	struct hw_activity *activity = arg;
 
 	(void)timer;
-	if (!look(activity))
+	if (!look(activity, real_time_ns()))
 		look_later(activity, 2 * activity->delay_ns);
 }
 
-int64_t hw_activity_resting_since(struct hw_activity *activity)
+struct hw_rest hw_activity_rest(struct hw_activity *activity)
 {
-	if (look(activity))
-		return activity->since_ns;
+	int64_t now_ns = real_time_ns();
+
+	if (look(activity, now_ns))
+		return (struct hw_rest){ activity->since_ns, now_ns };
 	look_later(activity, DELAY_MIN_NS);
-	return INT64_MAX;
+	return (struct hw_rest){ 0 };
 }
 
 int hw_activity_init(struct hw_activity *activity, struct hw_loop *loop)
@@ -122,13 +154,13 @@ void hw_activity_free(struct hw_activity *activity)
 
 void hw_activity_begin(struct hw_activity *activity)
 {
-	(void)look(activity);
+	(void)look(activity, real_time_ns());
 	look_later(activity, DELAY_MIN_NS);
 }
 
 void hw_activity_note_end(struct hw_activity *activity)
 {
-	(void)look(activity);
+	(void)look(activity, real_time_ns());
 }
 
 void hw_activity_end(struct hw_activity *activity)

@@ -12,7 +12,12 @@ struct hw_activity {
 	struct hw_timer *timer; /* owned: of the next look, while they are busy */
 	uint64_t delay_ns; /* to that */
 	uint64_t used_ns; /* processor time at the last look; UINT64_MAX: not known */
-	int64_t since_ns; /* CLOCK_REALTIME when this time was seen first */
+	int64_t since_ns; /* CLOCK_REALTIME before this time was seen first */
+};
+
+/* CLOCK_REALTIME in nanoseconds: they did nothing from one to the other. */
+struct hw_rest {
+	int64_t since_ns, until_ns; /* both 0: it is not known */
 };
 
 int hw_activity_init(struct hw_activity *activity, struct hw_loop *loop);
@@ -24,7 +29,7 @@ void hw_activity_note_end(struct hw_activity *activity);
 /* Nothing is asked for now. */
 void hw_activity_end(struct hw_activity *activity);
 
-/* CLOCK_REALTIME in nanoseconds since when they have rested until now; INT64_MAX: they have not. */
-int64_t hw_activity_resting_since(struct hw_activity *activity);
+/* Their rest that lasts. */
+struct hw_rest hw_activity_rest(struct hw_activity *activity);
 
 #endif

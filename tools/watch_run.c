@@ -47,14 +47,15 @@ static bool is_last(const struct runner *runner)
 enum verdict { OWN, OTHERS, PROBABLY_OTHERS };
 
 /* By the last change of the entry, or of the directory that it is gone from. */
-static bool changed_since(const char *name, int64_t since_ns)
+static bool changed_in(const struct hw_rest *rest, const char *name)
 {
 	const char *slash = strrchr(name, '/');
 	char *dir = NULL;
 	struct stat st;
+	int64_t ctime_ns;
 	bool known;
 
-	if (since_ns == INT64_MAX)
+	if (!rest->until_ns)
 		return false;
 	known = lstat(name, &st) == 0;
 	if (!known) {
@@ -62,7 +63,10 @@ static bool changed_since(const char *name, int64_t since_ns)
 		known = dir && stat(dir, &st) == 0;
 		free(dir);
 	}
-	return known && st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec > since_ns;
+	if (!known)
+		return false;
+	ctime_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec;
+	return ctime_ns > rest->since_ns && ctime_ns <= rest->until_ns;
 }
 
 static enum verdict judge_name(struct runner *runner, const char *name, bool appeared)
@@ -76,7 +80,7 @@ static enum verdict judge_name(struct runner *runner, const char *name, bool app
 		return OWN; /* also of processes that a former run has left */
 	if (writer == HW_WRITER_OTHER)
 		return OTHERS;
-	if (running && changed_since(name, runner->resting_ns))
+	if (running && changed_in(&runner->rest, name))
 		return OTHERS;
 	if (running)
 		return hw_outputs_changed(&runner->outputs, name, appeared) ? OWN : PROBABLY_OTHERS;
@@ -118,7 +122,7 @@ static void judge(struct runner *runner)
 	if (runner->knows_writers)
 		hw_writers_read(&runner->writers);
 	else if (runner->state >= RUNNER_RUNNING && !hw_batch_is_empty(fresh))
-		runner->resting_ns = hw_activity_resting_since(&runner->activity);
+		runner->rest = hw_activity_rest(&runner->activity);
 	for (size_t i = 0; i < fresh->count; i++) {
 		enum verdict verdict = judge_change(runner, &fresh->changes[i]);
 

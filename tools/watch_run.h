@@ -51,7 +51,7 @@ struct runner {
 	const char **dirs; /* owned: of the targets */
 	bool knows_writers;
 	struct hw_activity activity; /* otherwise */
-	int64_t resting_ns; /* CLOCK_REALTIME since when the command has rested; INT64_MAX */
+	struct hw_rest rest; /* of the command */
 	size_t flushes; /* shares that have not answered */
 	uint64_t runs; /* that have ended */
 	bool said_why; /* it will run again, in this run */

@@ -329,6 +329,24 @@ test_a_file_created_while_the_command_rests_is_a_reason() {
 	finish "$pid"
 }
 
+# Each time it has just begun to run again, perhaps on another processor: the file is its own all the same.
+test_files_that_it_makes_after_a_rest_are_its_own() {
+	mkdir s
+	mkfifo go never
+	touch s/{a,b}
+	# shellcheck disable=SC2016
+	run_unprivileged -n 2 -w inotify s -- bash -c 'echo run "$*"; [ ! -e done ] || exit 0
+		for ((i = 0; i < 60; i++)); do read -rt 0.05 <>never; echo x >s/own$i; done
+		touch done; read -r x <go' bash {}
+	echo 1 >>s/a
+	runs_with s/a
+	until_true test -e done
+	echo 2 >>s/b
+	echo >go
+	runs_with s/b
+	ends 0
+}
+
 # ---- the names ----
 
 test_names_are_passed_as_they_are() {
