@@ -19,13 +19,15 @@ $(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(core_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
 
 # README.md carries the table of what is proved by which trace: it must be the one the traces give.
-#: make conformance     run every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" selects traces
+#: make conformance     run every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" selects traces,
+#:                      FS="xfs btrfs overlay" (as root) selects filesystems: tests/conformance/README.md
 conformance: $(conformance_program) $(modules)
 	@$(conformance_program) --table > $(B)/conformance-table.md
 	@sed -n '/^| | | traces |/,/^$$/p' tests/conformance/README.md | sed '/^$$/d' | \
 		diff -u - $(B)/conformance-table.md || \
 		{ echo "tests/conformance/README.md: the table is out of date; run: make conformance-table"; exit 1; }
-	$(conformance_program) $(CONFORMANCE_ARGS)
+	$(if $(filter xfs btrfs%,$(FS)),@mk/deps filesystems)
+	$(if $(FS),tests/conformance/on "$(FS)") $(conformance_program) $(CONFORMANCE_ARGS)
 #: make conformance-table   update the table in tests/conformance/README.md
 conformance-table: $(conformance_program)
 	@sed -i '/^| | | traces |/,$$d' tests/conformance/README.md

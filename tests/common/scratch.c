@@ -55,11 +55,11 @@ const struct hw_place *hw_scratch_places(unsigned *ret_count)
 
 	for (unsigned i = 0; !count && i < sizeof(disks) / sizeof(*disks); i++)
 		if (lies_on(disks[i], EXT4_SUPER_MAGIC))
-			places[count++] = (struct hw_place){ "ext4", disks[i] };
+			places[count++] = (struct hw_place){ .name = "ext4", .path = disks[i] };
 	if (!count)
-		places[count++] = (struct hw_place){ "disk", hw_build_dir() };
+		places[count++] = (struct hw_place){ .name = "disk", .path = hw_build_dir() };
 	if (lies_on("/dev/shm", TMPFS_MAGIC))
-		places[count++] = (struct hw_place){ "tmpfs", "/dev/shm" };
+		places[count++] = (struct hw_place){ .name = "tmpfs", .path = "/dev/shm" };
 	*ret_count = count;
 	return places;
 }

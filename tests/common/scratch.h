@@ -10,10 +10,13 @@
  * "/tests". An installed program must not contain the path that it was built in. Static. */
 const char *hw_build_dir(void);
 
-/* A place to test on. */
+/* A place to test on: a directory, or an overlayfs whose layers are made in directories. */
 struct hw_place {
 	const char *name; /* of the filesystem: "ext4" */
-	const char *path; /* an existing directory on it */
+	const char *path; /* an existing directory on it; of an overlayfs: for the upper layer */
+	const char *lower; /* an existing directory for the lower layer; NULL: no overlayfs */
+	const char *options; /* of the overlayfs, "" or ",xino=off" */
+	bool in_lower; /* a trace's setup is done in the lower layer */
 };
 
 /* ext4 (the first directory that lies on one, else that of hw_build_dir()) and tmpfs. The

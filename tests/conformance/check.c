@@ -7,6 +7,7 @@
 #include "tests/common/scratch.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,26 @@ static void fail(struct run *run, unsigned line, const char *what, int error)
 	fprintf(run->report, "%s:%u: %s: %s%s%s\n", run->trace->path, line, run->backend, what,
 		error ? ": " : "", error ? strerror(-error) : "");
 	run->verdict = HW_FAIL;
+}
+
+/* The setup in a lower layer. What is opened or mounted has to be so in the merged directory. */
+static void set_up(struct run *run)
+{
+	const struct hw_ops *ops = &run->trace->setup;
+	int r = 0;
+
+	for (size_t i = 0; i < ops->count && !r; i++) {
+		if (hw_op_needs_merged(&ops->items[i]))
+			r = hw_world_merge(&run->world);
+		if (r)
+			break;
+		r = hw_op_run(&run->world, &ops->items[i]);
+		if (r)
+			fail(run, ops->items[i].line, ops->items[i].text, r);
+	}
+	r = hw_world_merge(&run->world);
+	if (r)
+		fail(run, 0, "mounting the overlayfs", r);
 }
 
 static void run_ops(struct run *run, const struct hw_ops *ops)
@@ -156,40 +177,54 @@ static void compare_with_share(struct run *run)
 	hw_model_destroy(tree);
 }
 
-/* NULL, or the reason why this run is not possible below `parent`. */
-static const char *lacks(const struct run *run, const char *parent)
+static const char *exception(const struct run *run, const struct hw_place *place)
 {
+	char name[128];
+
+	(void)snprintf(name, sizeof(name), "%s/%s", place->name, run->backend);
+	for (size_t i = 0; i < run->trace->exception_count; i++)
+		if (!fnmatch(run->trace->exceptions[i].pattern, name, 0) !=
+		    run->trace->exceptions[i].only)
+			return run->trace->exceptions[i].reason;
+	return NULL;
+}
+
+/* NULL, or the reason why this run is not possible below `parent`. */
+static const char *lacks(const struct run *run, const struct hw_place *place)
+{
+	const char *parent = place->path;
 	const struct hw_trace *trace = run->trace;
 	bool polls = !strcmp(run->backend, "polling");
 	unsigned needs = trace->needs | (polls ? trace->polling_needs : 0);
-	const char *reason = NULL;
+	const char *reason = exception(run, place);
 
-	if (needs & HW_TRACE_CHOWN)
+	if (!reason && needs & HW_TRACE_CHOWN)
 		reason = hw_lacks_chown(parent);
 	if (!reason && needs & HW_TRACE_MKNOD)
 		reason = hw_lacks_mknod(parent);
-	if (!reason && needs & HW_TRACE_MOUNT)
+	if (!reason && (needs & HW_TRACE_MOUNT || place->lower))
 		reason = hw_lacks_mounts();
 	if (!reason && needs & HW_TRACE_HANDLES)
-		reason = hw_lacks_handles(parent);
+		reason = place->lower ? "file handles of this overlayfs cannot be opened"
+				      : hw_lacks_handles(parent);
 	return reason;
 }
 
 /* Probes first: mounts may move this process into another namespace, in which directories that are
  * open already cannot be mounted on. */
-static bool prepare(struct run *run, const char *parent)
+static bool prepare(struct run *run, const struct hw_place *place)
 {
-	const char *reason = lacks(run, parent);
+	const char *reason = lacks(run, place);
 
 	if (reason) {
 		fprintf(run->report, "%s\n", reason);
 		run->verdict = HW_SKIP;
 		return false;
 	}
-	int r = hw_world_create(&run->world, parent);
+	int r = hw_world_create(&run->world, place);
 
 	if (r)
-		fail(run, 0, parent, r);
+		fail(run, 0, place->path, r);
 	return r == 0;
 }
 
@@ -206,7 +241,7 @@ static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t 
 	const char *why;
 	int r = hw_model_create(&run->model);
 
-	run_ops(run, &run->trace->setup);
+	set_up(run);
 	hw_clock_tick();
 	if (!r && run->verdict == HW_PASS)
 		r = hw_rig_start(&config, &run->rig, &why);
@@ -238,11 +273,12 @@ static unsigned line_of(const struct hw_step *step)
 }
 
 enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend,
-			       const struct hw_rig_plugin *plugin, const char *parent, FILE *report)
+			       const struct hw_rig_plugin *plugin, const struct hw_place *place,
+			       FILE *report)
 {
 	struct run run = { .trace = trace, .backend = backend, .report = report, .world.fd = -1 };
 
-	if (prepare(&run, parent) && start(&run, plugin, trace->settle_ns))
+	if (prepare(&run, place) && start(&run, plugin, trace->settle_ns))
 		for (size_t i = 0; i < trace->step_count; i++) {
 			const struct hw_step *step = &trace->steps[i];
 
@@ -259,11 +295,11 @@ enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend
 /* ---- bursts ---- */
 
 /* Leaves the stream in run->got. */
-static void burst(struct run *run, const char *parent, bool turning)
+static void burst(struct run *run, const struct hw_place *place, bool turning)
 {
 	const struct hw_trace *trace = run->trace;
 
-	if (prepare(run, parent) && start(run, NULL, BURST_SETTLE_NS)) {
+	if (prepare(run, place) && start(run, NULL, BURST_SETTLE_NS)) {
 		for (size_t i = 0; i < trace->step_count; i++) {
 			run_ops(run, &trace->steps[i].ops);
 			if (turning)
@@ -283,8 +319,8 @@ static bool is_same(const struct hw_lines *a, const struct hw_lines *b)
 	return same;
 }
 
-enum hw_verdict hw_check_burst(const struct hw_trace *trace, const char *parent, bool turning,
-			       FILE *report)
+enum hw_verdict hw_check_burst(const struct hw_trace *trace, const struct hw_place *place,
+			       bool turning, FILE *report)
 {
 	struct hw_lines first = { 0 };
 	const char *first_backend = NULL;
@@ -296,7 +332,7 @@ enum hw_verdict hw_check_burst(const struct hw_trace *trace, const char *parent,
 				   .report = report,
 				   .world.fd = -1 };
 
-		burst(&run, parent, turning);
+		burst(&run, place, turning);
 		if (run.verdict == HW_PASS && trace->has_burst)
 			judge(&run, &trace->burst, 0, "not the expected burst");
 		if (run.verdict != HW_SKIP && first_backend && !is_same(&first, &run.got)) {

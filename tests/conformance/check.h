@@ -7,6 +7,7 @@
 #include "trace.h"
 
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 
 #include <stdio.h>
 
@@ -16,13 +17,13 @@ enum hw_verdict { HW_PASS, HW_SKIP, HW_FAIL };
  * that name; else `backend` says whose expectations hold ("polling" for one that scans). What went
  * wrong, or why it was skipped, is written to `report`. */
 enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend,
-			       const struct hw_rig_plugin *plugin, const char *parent,
+			       const struct hw_rig_plugin *plugin, const struct hw_place *place,
 			       FILE *report);
 
 /* All operations at once, under every backend that works here: the streams must be equal to each
  * other, consistent, and equal to the trace's burst section if it has one. `turning`: the loop
  * turns between the operations. */
-enum hw_verdict hw_check_burst(const struct hw_trace *trace, const char *parent, bool turning,
-			       FILE *report);
+enum hw_verdict hw_check_burst(const struct hw_trace *trace, const struct hw_place *place,
+			       bool turning, FILE *report);
 
 #endif

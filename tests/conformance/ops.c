@@ -448,6 +448,11 @@ static int find_place(struct run *run, unsigned i)
 	return wanted ? hw_world_resolve(run->world, outside, arg(run, i), false, &run->at[i]) : 0;
 }
 
+bool hw_op_needs_merged(const struct hw_op *op)
+{
+	return op->verb->run == run_open || op->verb->run == run_mount || op->verb->run == run_bind;
+}
+
 int hw_op_run(struct hw_world *world, const struct hw_op *op)
 {
 	struct run run = { .world = world, .op = op, .at = { { .dir = -1 }, { .dir = -1 } } };

@@ -14,4 +14,7 @@ const char *hw_verb_usage(const struct hw_verb *verb);
 /* -errno of the system call that failed. */
 int hw_op_run(struct hw_world *world, const struct hw_op *op);
 
+/* Does it open a file or mount something, which ends with the mount that it was done in? */
+bool hw_op_needs_merged(const struct hw_op *op);
+
 #endif

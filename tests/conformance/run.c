@@ -26,12 +26,19 @@ enum mode { STEPS, BURST, TURNING_BURST };
 /* One cmocka test. */
 struct test {
 	const struct hw_trace *trace; /* borrowed from the suite */
-	const struct hw_place *place; /* static */
+	const struct hw_place *place; /* borrowed from the suite */
 	const char *backend; /* static; NULL for bursts */
 	enum mode mode;
 };
 
+/* A longer list of --on would name a place twice. */
+#define PLACES_MAX 16u
+
 struct suite {
+	struct hw_place places[PLACES_MAX]; /* where the traces run; their texts are borrowed */
+	unsigned place_count;
+	const char *under[HW_RIG_BACKENDS + 2]; /* run these only; borrowed */
+	unsigned under_count; /* 0: all */
 	struct hw_trace **traces; /* owned, in the order of their names */
 	size_t trace_count;
 	struct test *tests; /* owned */
@@ -62,10 +69,9 @@ static void check_trace(void **state)
 	FILE *report = open_memstream(&text, &size);
 	assert_non_null(report);
 	if (test->mode == STEPS)
-		verdict = hw_check_steps(trace, test->backend, NULL, test->place->path, report);
+		verdict = hw_check_steps(trace, test->backend, NULL, test->place, report);
 	else
-		verdict = hw_check_burst(trace, test->place->path, test->mode == TURNING_BURST,
-					 report);
+		verdict = hw_check_burst(trace, test->place, test->mode == TURNING_BURST, report);
 	(void)fclose(report); /* memory */
 	print_lines(text);
 	free(text);
@@ -96,13 +102,105 @@ static void every_rule_has_a_trace(void **state)
 	}
 }
 
+/* ---- where the traces run ---- */
+
+/* The kinds of overlayfs. Lower and upper layer are in one filesystem, or in the two of a machine
+ * with ext4 and tmpfs, where "xino=off" leaves each file the device number of its layer. A lower
+ * directory can be renamed only with redirect_dir. */
+static const struct {
+	const char *name, *options;
+	bool in_lower, apart;
+} overlays[] = {
+	{ .name = "overlay-upper", .options = ",redirect_dir=on" },
+	{ .name = "overlay", .options = ",redirect_dir=on", .in_lower = true },
+	{ .name = "overlay-metacopy", .options = ",metacopy=on,redirect_dir=on", .in_lower = true },
+	{ .name = "overlay-index", .options = ",index=on,redirect_dir=on", .in_lower = true },
+	{ .name = "overlay-apart",
+	  .options = ",redirect_dir=on,xino=off",
+	  .in_lower = true,
+	  .apart = true },
+	{ .name = "overlay-xino",
+	  .options = ",redirect_dir=on,xino=on",
+	  .in_lower = true,
+	  .apart = true },
+};
+
+static bool find_place(const char *name, struct hw_place *ret)
+{
+	unsigned count;
+	const struct hw_place *plain = hw_scratch_places(&count);
+
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(plain[i].name, name)) {
+			*ret = plain[i];
+			return true;
+		}
+	for (unsigned i = 0; i < sizeof(overlays) / sizeof(*overlays); i++)
+		if (!strcmp(overlays[i].name, name)) {
+			*ret = (struct hw_place){
+				.name = name,
+				.path = plain[count - 1].path,
+				.lower = plain[overlays[i].apart ? 0 : count - 1].path,
+				.options = overlays[i].options,
+				.in_lower = overlays[i].in_lower
+			};
+			return true;
+		}
+	return false;
+}
+
+/* The argument of --on, which stays in use: a name that is known, or NAME=DIR. */
+static int add_place(char *text)
+{
+	struct hw_place *place = &suite.places[suite.place_count];
+	char *dir = strchr(text, '=');
+
+	if (suite.place_count == PLACES_MAX)
+		return -E2BIG;
+	if (dir) {
+		*dir = '\0';
+		*place = (struct hw_place){ .name = text, .path = dir + 1 };
+	} else if (!find_place(text, place)) {
+		fprintf(stderr, "--on %s: no such place here\n", text);
+		return -EINVAL;
+	}
+	suite.place_count++;
+	return 0;
+}
+
+static int add_under(const char *watcher)
+{
+	if (suite.under_count == HW_RIG_BACKENDS + 2)
+		return -E2BIG;
+	suite.under[suite.under_count++] = watcher;
+	return 0;
+}
+
+static void add_default_places(void)
+{
+	const struct hw_place *plain = hw_scratch_places(&suite.place_count);
+
+	memcpy(suite.places, plain, suite.place_count * sizeof(*plain));
+}
+
 /* ---- building the suite ---- */
+
+static bool is_wanted(const char *what)
+{
+	bool wanted = !suite.under_count;
+
+	for (unsigned i = 0; i < suite.under_count; i++)
+		wanted |= !strcmp(suite.under[i], what);
+	return wanted;
+}
 
 static void add_test(const struct hw_trace *trace, const struct hw_place *place, const char *what,
 		     const char *backend, enum mode mode)
 {
 	char *name;
 
+	if (!is_wanted(what))
+		return;
 	if (asprintf(&name, "%s/%s/%s", trace->name, what, place->name) < 0)
 		abort();
 	suite.tests[suite.count] = (struct test){ trace, place, backend, mode };
@@ -113,16 +211,15 @@ static void add_test(const struct hw_trace *trace, const struct hw_place *place,
 
 static void add_trace(const struct hw_trace *trace)
 {
-	unsigned count;
-	const struct hw_place *places = hw_scratch_places(&count);
+	for (unsigned p = 0; p < suite.place_count; p++) {
+		const struct hw_place *place = &suite.places[p];
 
-	for (unsigned p = 0; p < count; p++) {
 		for (unsigned b = 0; b < HW_RIG_BACKENDS; b++)
-			add_test(trace, &places[p], hw_rig_backends[b], hw_rig_backends[b], STEPS);
+			add_test(trace, place, hw_rig_backends[b], hw_rig_backends[b], STEPS);
 		if (trace->no_burst)
 			continue;
-		add_test(trace, &places[p], "burst", NULL, BURST);
-		add_test(trace, &places[p], "burst-turning", NULL, TURNING_BURST);
+		add_test(trace, place, "burst", NULL, BURST);
+		add_test(trace, place, "burst-turning", NULL, TURNING_BURST);
 	}
 }
 
@@ -165,7 +262,7 @@ static void add_host_tests(void)
 	void *backend;
 	char *name;
 
-	for (unsigned i = 0; i < HOST_TESTS * HW_RIG_BACKENDS; i++) {
+	for (unsigned i = 0; !suite.under_count && i < HOST_TESTS * HW_RIG_BACKENDS; i++) {
 		backend = (void *)(uintptr_t)hw_rig_backends[i / HOST_TESTS];
 		if (asprintf(&name, "%s/%s", tests[i % HOST_TESTS].name, (const char *)backend) < 0)
 			abort();
@@ -176,8 +273,8 @@ static void add_host_tests(void)
 
 static int build_suite(void)
 {
-	size_t most =
-		suite.trace_count * 2 * (HW_RIG_BACKENDS + 2) + HOST_TESTS * HW_RIG_BACKENDS + 1;
+	size_t most = suite.trace_count * suite.place_count * (HW_RIG_BACKENDS + 2) +
+		      HOST_TESTS * HW_RIG_BACKENDS + 1;
 
 	suite.tests = calloc(most, sizeof(*suite.tests));
 	suite.units = calloc(most, sizeof(*suite.units));
@@ -261,7 +358,11 @@ static int print_table(void)
 static int usage(const char *program)
 {
 	fprintf(stderr,
-		"usage: %s [--traces DIR] [--filter GLOB] [--list] [--table]\n"
+		"usage: %s [--traces DIR] [--on PLACE]... [--under WATCHER]... [--filter GLOB]\n"
+		"       [--list] [--table]\n"
+		"  --on      runs them there: ext4, tmpfs, overlay, overlay-upper, overlay-apart,\n"
+		"            overlay-index, overlay-metacopy, overlay-xino, or NAME=DIR\n"
+		"  --under   runs them under this watcher, or as burst or burst-turning, only\n"
 		"  --filter  runs the tests whose name matches, as '03*/inotify/*'\n"
 		"  --list    prints the names of the tests\n"
 		"  --table   prints what each trace proves\n",
@@ -273,17 +374,23 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "traces", required_argument, NULL, 't' },
+		{ "on", required_argument, NULL, 'o' },
+		{ "under", required_argument, NULL, 'u' },
 		{ "filter", required_argument, NULL, 'f' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "table", no_argument, NULL, 'T' },
 		{ 0 },
 	};
 	const char *dir = "tests/conformance";
-	int option, what = 0, failed = 0;
+	int option, what = 0, failed = 0, bad = 0;
 
-	while ((option = getopt_long(argc, argv, "t:f:lT", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "t:o:u:f:lT", options, NULL)) >= 0) {
 		if (option == 't')
 			dir = optarg;
+		else if (option == 'o')
+			bad |= add_place(optarg);
+		else if (option == 'u')
+			bad |= add_under(optarg);
 		else if (option == 'f')
 			cmocka_set_test_filter(optarg);
 		else if (option == 'l' || option == 'T')
@@ -291,6 +398,10 @@ int main(int argc, char **argv)
 		else
 			return usage(argv[0]);
 	}
+	if (bad)
+		return usage(argv[0]);
+	if (!suite.place_count)
+		add_default_places();
 	if (load_traces(dir) || build_suite())
 		return 1;
 	(void)hw_lacks_mounts(); /* before there are threads, which would stay in the old namespace

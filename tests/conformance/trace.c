@@ -173,6 +173,35 @@ static void read_exclude(struct parser *p, const char *text)
 	items[trace->exclude_count - 1] = strdup(text);
 }
 
+static void read_exception(struct parser *p, const char *text, bool only)
+{
+	struct hw_trace *trace = p->trace;
+	size_t len = strcspn(text, " ");
+
+	if (!len || !text[len]) {
+		complain(p, "not-on and only-on take a pattern, as overlay*/polling, and a reason");
+		return;
+	}
+	struct hw_exception *items =
+		grow(p, trace->exceptions, &trace->exception_count, sizeof(*items));
+
+	if (!items)
+		return;
+	trace->exceptions = items;
+	items[trace->exception_count - 1] =
+		(struct hw_exception){ only, strndup(text, len), strdup(text + len + 1) };
+}
+
+static void read_not_on(struct parser *p, const char *text)
+{
+	read_exception(p, text, false);
+}
+
+static void read_only_on(struct parser *p, const char *text)
+{
+	read_exception(p, text, true);
+}
+
 static void read_settle(struct parser *p, const char *text)
 {
 	char *end;
@@ -228,7 +257,8 @@ static void read_header(struct parser *p, const char *text)
 	} keys[] = {
 		{ "proves", read_proof },      { "exclude", read_exclude },
 		{ "settle", read_settle },     { "requires", read_requires },
-		{ "no-burst", read_no_burst },
+		{ "no-burst", read_no_burst }, { "not-on", read_not_on },
+		{ "only-on", read_only_on },
 	};
 
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
@@ -395,6 +425,11 @@ void hw_trace_destroy(struct hw_trace *trace)
 	for (size_t i = 0; i < trace->exclude_count; i++)
 		free(trace->excludes[i]);
 	free(trace->excludes);
+	for (size_t i = 0; i < trace->exception_count; i++) {
+		free(trace->exceptions[i].pattern);
+		free(trace->exceptions[i].reason);
+	}
+	free(trace->exceptions);
 	free(trace->no_burst);
 	free(trace->name);
 	free(trace->path);

@@ -61,6 +61,13 @@ enum hw_trace_need {
 	HW_TRACE_HANDLES = 8, /* "handles": open file handles */
 };
 
+/* What a header line "not-on PATTERN REASON" or "only-on PATTERN REASON" says. */
+struct hw_exception {
+	bool only;
+	char *pattern; /* owned: of PLACE/WATCHER */
+	char *reason; /* owned */
+};
+
 struct hw_trace {
 	char *name; /* owned: the file's, without .trace */
 	char *path; /* owned */
@@ -68,6 +75,8 @@ struct hw_trace {
 	size_t proof_count;
 	char **excludes; /* owned, each owned */
 	size_t exclude_count;
+	struct hw_exception *exceptions; /* owned */
+	size_t exception_count;
 	uint64_t settle_ns; /* of the step run; 0: off */
 	unsigned needs; /* enum hw_trace_need */
 	unsigned polling_needs; /* under polling only */

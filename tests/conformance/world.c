@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,17 +49,81 @@ int hw_world_resolve(const struct hw_world *world, bool outside, const char *pat
 	return 0;
 }
 
-int hw_world_create(struct hw_world *world, const char *parent)
+static int make_both(struct hw_world *world, const char *where)
 {
-	*world = (struct hw_world){ .fd = -1 };
-	world->base = hw_scratch_create(parent);
-	if (!world->base || asprintf(&world->root, "%s/share", world->base) < 0)
-		return -ENOMEM;
-	world->fd = open(world->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	world->fd = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (world->fd < 0 || mkdirat(world->fd, "share", 0755) ||
 	    mkdirat(world->fd, "outside", 0755))
 		return -errno;
 	return 0;
+}
+
+/* The directories of the layers. Only the lower one may be on another filesystem. */
+static int make_layers(struct hw_world *world)
+{
+	static const char *const names[] = { "upper", "work", "merged" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", world->base, names[i]);
+		if (mkdir(path, 0755))
+			return -errno;
+	}
+	world->lower = hw_scratch_create(world->place->lower);
+	return world->lower ? 0 : -ENOMEM;
+}
+
+int hw_world_create(struct hw_world *world, const struct hw_place *place)
+{
+	*world = (struct hw_world){ .fd = -1, .place = place };
+	world->base = hw_scratch_create(place->path);
+	if (!world->base ||
+	    asprintf(&world->root, "%s%s/share", world->base, place->lower ? "/merged" : "") < 0)
+		return -ENOMEM;
+	if (!place->lower)
+		return make_both(world, world->base);
+	int r = make_layers(world);
+
+	if (!r)
+		r = make_both(world, world->lower);
+	return r || place->in_lower ? r : hw_world_merge(world);
+}
+
+int hw_world_merge(struct hw_world *world)
+{
+	char *options, *merged;
+	int r = 0;
+
+	if (!world->lower || world->merged)
+		return 0;
+	if (asprintf(&options, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work%s", world->lower,
+		     world->base, world->base, world->place->options) < 0)
+		return -ENOMEM;
+	if (asprintf(&merged, "%s/merged", world->base) < 0) {
+		free(options);
+		return -ENOMEM;
+	}
+	if (mount("hwtest", merged, "overlay", 0, options))
+		r = -errno;
+	world->merged = !r;
+	(void)close(world->fd); /* O_PATH */
+	world->fd = open(merged, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (world->fd < 0)
+		r = r ? r : -errno;
+	free(options);
+	free(merged);
+	return r;
+}
+
+static void unmerge(struct hw_world *world)
+{
+	char merged[PATH_MAX];
+
+	(void)snprintf(merged, sizeof(merged), "%s/merged", world->base);
+	if (world->merged && umount2(merged, MNT_DETACH))
+		perror(merged);
+	if (world->lower)
+		hw_scratch_remove(world->lower);
 }
 
 void hw_world_remove(struct hw_world *world)
@@ -76,7 +141,9 @@ void hw_world_remove(struct hw_world *world)
 	}
 	if (world->fd >= 0)
 		(void)close(world->fd); /* O_PATH */
-	if (world->base)
+	if (world->base) {
+		unmerge(world);
 		hw_scratch_remove(world->base);
+	}
 	free(world->root);
 }

@@ -3,17 +3,23 @@
 #ifndef HW_TESTS_WORLD_H
 #define HW_TESTS_WORLD_H
 
+#include "tests/common/scratch.h"
+
 #include <stdbool.h>
 
 #define HW_WORLD_HANDLES 8u
 #define HW_WORLD_MOUNTS 8u
 #define HW_LEAF_MAX 512u /* room for names that are too long on purpose */
 
-/* BASE/share is the share, BASE/outside lies beside it on the same filesystem. */
+/* BASE/share is the share, BASE/outside lies beside it on the same filesystem. On an overlayfs the
+ * two are in BASE/merged. */
 struct hw_world {
 	char *base; /* owned */
+	char *lower; /* owned: the directory of the lower layer, NULL */
 	char *root; /* owned: BASE/share */
-	int fd; /* of base */
+	int fd; /* of the directory that has both */
+	const struct hw_place *place; /* borrowed */
+	bool merged; /* the overlayfs is mounted */
 	struct hw_handle {
 		char *name; /* owned; NULL: free */
 		int fd;
@@ -29,8 +35,12 @@ struct hw_spot {
 	char proc[HW_LEAF_MAX + 64]; /* the same for calls that take a path only */
 };
 
-/* Makes both directories below a fresh one in `parent`. -errno. */
-int hw_world_create(struct hw_world *world, const char *parent);
+/* Makes both directories below a fresh one at the place, in the lower layer if it has one. -errno.
+ */
+int hw_world_create(struct hw_world *world, const struct hw_place *place);
+/* Mounts the overlayfs; from now on both directories are the merged ones. 0 if there is none or it
+ * is mounted. -errno. */
+int hw_world_merge(struct hw_world *world);
 /* Closes handles, unmounts, removes everything. */
 void hw_world_remove(struct hw_world *world);
 

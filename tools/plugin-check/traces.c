@@ -21,12 +21,13 @@ static enum hw_kit_verdict check_trace(struct hw_kit *kit, const void *arg)
 	const struct hw_rig_plugin plugin = { kit->plugin, kit->settings, kit->count };
 	/* One that scans cannot see what was undone between two scans. */
 	const char *expected = kit->plugin->flags & HW_PLUGIN_SCANS ? "polling" : "watcher";
+	const struct hw_place place = { .name = "here", .path = kit->scratch };
 	struct hw_trace *trace;
 	enum hw_verdict verdict;
 
 	if (hw_trace_load(arg, &trace) < 0)
 		return HW_KIT_FAIL;
-	verdict = hw_check_steps(trace, expected, &plugin, kit->scratch, stdout);
+	verdict = hw_check_steps(trace, expected, &plugin, &place, stdout);
 	hw_trace_destroy(trace);
 	return verdicts[verdict];
 }
