@@ -13,16 +13,20 @@
 static bool holds(struct hw_share *share, int fd, unsigned depth, uint32_t *budget)
 {
 	struct hw_listing listing = { 0 };
+	struct hw_stat self;
 	bool found = false;
 
-	hw_list_read(fd, *budget < AT_ONCE ? *budget : AT_ONCE, share->disk.generations, &listing);
+	if (hw_disk_stat_fd(&share->disk, fd, &self) < 0)
+		return false;
+	hw_list_read(fd, *budget < AT_ONCE ? *budget : AT_ONCE,
+		     hw_disk_identify(&share->disk, self.fs, false), &listing);
 	*budget -= listing.count < *budget ? listing.count : *budget;
 	for (uint32_t i = 0; i < listing.count && !found; i++) {
 		struct hw_stat *stat = &listing.found[i].stat;
 		int fs = hw_disk_filesystem(&share->disk, listing.found[i].dev, -1);
 
 		stat->fs = (uint16_t)fs;
-		found = fs >= 0 && hw_fill_renamed_from(share, stat);
+		found = fs >= 0 && !listing.found[i].foreign && hw_fill_renamed_from(share, stat);
 	}
 	for (uint32_t i = 0; i < listing.count && !found && depth && *budget; i++)
 		if (listing.found[i].stat.type == HW_TYPE_DIR) {

@@ -125,7 +125,7 @@ static void apply_one(struct hw_share *share, const struct arriving *a,
 		return;
 	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
 		return; /* a hint was faster */
-	if (touched) {
+	if (touched || found->foreign) {
 		if (hw_disk_stat(&share->disk, a->dir, name, found->name_len, &stat) < 0)
 			return;
 	} else {
@@ -273,7 +273,8 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		return;
 	}
 	share->fill_since_ns = birth_of(fd);
-	hw_list_read(fd, AT_ONCE, share->disk.generations, &listing);
+	hw_list_read(fd, AT_ONCE, hw_disk_identify(&share->disk, entry_of(share, dir)->fs, false),
+		     &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	share->fill_budget -=

@@ -128,9 +128,11 @@ static uint32_t new_inode(struct hw_share *share, const struct hw_fold_at *at)
 static uint32_t inode_of_entry(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(share, id);
-	struct hw_fold_inode inode = {
-		.ino = e->ino, .ident = e->ident, .fs = e->fs, .has_ident = true, .named = true
-	};
+	struct hw_fold_inode inode = { .ino = e->ino,
+				       .ident = hw_tree_ident(e),
+				       .fs = e->fs,
+				       .has_ident = true,
+				       .named = true };
 
 	return known_inode(share, &inode);
 }
@@ -320,11 +322,20 @@ static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint3
 		set_name(share, at, new_inode(share, at), true);
 }
 
+/* The change may have given this name an inode of its own, with the handle that the others have. */
+static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
+{
+	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+
+	return id && entry_of(share, id)->identity == HW_BY_HANDLE &&
+	       entry_of(share, id)->nlink > 1 && entry_of(share, id)->type != HW_TYPE_DIR;
+}
+
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      uint64_t ino, bool ordered)
 {
-	uint32_t data = what & HW_HINTS_OF_DATA;
-	bool filed = !data;
+	uint32_t data = may_separate(share, at) ? 0 : what & HW_HINTS_OF_DATA;
+	bool filed = !(what & HW_HINTS_OF_DATA);
 
 	if (ordered && what & HW_HINT_CREATED)
 		fold_name(share, at, HW_HINT_CREATED);
@@ -376,7 +387,7 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 	if (!inode || inode->ino)
 		return;
 	inode->ino = stat->ino;
-	inode->ident = stat->ident;
+	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
 	inode->fs = stat->fs;
 	inode->has_ident = true;
 }
@@ -423,9 +434,11 @@ static void sort(struct hw_fold *fold)
 
 const struct hw_fold_inode *hw_fold_facts(struct hw_fold *fold, const struct hw_stat *stat)
 {
-	const struct hw_fold_inode wanted = {
-		.ino = stat->ino, .ident = stat->ident, .fs = stat->fs, .has_ident = true
-	};
+	const struct hw_fold_inode wanted = { .ino = stat->ino,
+					      .ident =
+						      hw_lasting_ident(stat->identity, stat->ident),
+					      .fs = stat->fs,
+					      .has_ident = true };
 	uint32_t low = 0, high;
 
 	if (!fold->sorted)

@@ -63,7 +63,9 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 void hw_former_add_entry(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
-	const struct hw_former_inode inode = { .ino = e->ino, .ident = e->ident, .fs = e->fs };
+	const struct hw_former_inode inode = { .ino = e->ino,
+					       .ident = hw_tree_ident(e),
+					       .fs = e->fs };
 	const struct hw_fold_at at = { .dir = e->parent,
 				       .name = hw_tree_name(&share->tree, id),
 				       .len = e->name_len };
@@ -84,7 +86,7 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 		return 0;
 	if (now)
 		current = (struct hw_former_inode){ .ino = now->ino,
-						    .ident = now->ident,
+						    .ident = hw_tree_ident(now),
 						    .fs = now->fs };
 	key = key_of(share, at);
 	set = set_of(&share->former, key);

@@ -283,7 +283,7 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 		struct hw_hint_at other = *at;
 
 		if (find_inode(&other, others[i].fs, others[i].ino, name) &&
-		    entry_of(at->share, other.id)->ident == others[i].ident)
+		    hw_tree_ident(entry_of(at->share, other.id)) == others[i].ident)
 			(void)offer(&other, &changed); /* all of them are asked */
 	}
 	if (at->id)

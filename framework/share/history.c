@@ -376,6 +376,8 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 
 		e->ctime_ns = stat->ctime_ns;
 		e->nlink = (uint16_t)stat->nlink;
+		e->ident = stat->ident;
+		e->identity = stat->identity;
 	}
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_arm_note_top(share, id);
@@ -425,12 +427,31 @@ static int compare_ids(const void *a, const void *b, void *tree)
 	return hw_tree_compare(tree, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
+/*
+ * Copy-up gives one name of a file of a lower layer an inode of its own: what changes there changes
+ * under no other name. The tree has to know before the names are walked.
+ */
+static void separate_name(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat stat;
+
+	if (e->identity != HW_BY_HANDLE || e->nlink < 2 || e->type == HW_TYPE_DIR ||
+	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			 &stat) < 0 ||
+	    stat.nlink > 1 || !hw_tree_is_same(e, &stat))
+		return;
+	e->ident = stat.ident;
+	e->nlink = 1;
+}
+
 int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids)
 {
 	const struct hw_entry *e = entry_of(share, id);
 	struct hw_ids names = { 0 };
 	uint32_t other = 0;
 
+	separate_name(share, id);
 	if (e->type == HW_TYPE_DIR || e->nlink < 2) {
 		if (hw_ids_add(&names, id) < 0)
 			return -ENOMEM;
@@ -438,7 +459,7 @@ int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids)
 		return 1;
 	}
 	while ((other = hw_tree_same_inode(&share->tree, e->fs, e->ino, other))) {
-		if (entry_of(share, other)->type == e->type && hw_ids_add(&names, other) < 0) {
+		if (hw_tree_are_links(entry_of(share, other), e) && hw_ids_add(&names, other) < 0) {
 			hw_ids_free(&names);
 			return -ENOMEM;
 		}
@@ -542,6 +563,15 @@ bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat
 	if (entry->flags & HW_ENTRY_NEW && !entry->size && !stat->size)
 		return false;
 	return entry->mtime_ns != stat->mtime_ns || entry->size != stat->size;
+}
+
+bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *stat, uint32_t what)
+{
+	if (entry->identity != HW_BY_HANDLE || entry->attr != stat->attr || what & HW_HINT_ATTRIB)
+		return false;
+	/* A directory is copied up, and later marked, for changes of what is in it. Of a file, an
+	 * attribute may have changed as well: only a watcher knows that none did. */
+	return entry->type == HW_TYPE_DIR || (what && entry->ident != stat->ident);
 }
 
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed)

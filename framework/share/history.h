@@ -48,6 +48,9 @@ void hw_history_rescan(struct hw_share *share, uint32_t dir);
 /* What changed between the tree and the disk: 0, HW_MODIFY (whatever else) or HW_ATTRIB. `renamed`:
  * its ctime says nothing. */
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed);
+/* Is what hw_history_compare() calls HW_ATTRIB only the copying of the entry, or of something below
+ * it, to the upper layer of an overlayfs? `what`: the watcher's hints (HW_HINT_*), 0: none. */
+bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *stat, uint32_t what);
 /* All names of this inode in path order; the count or -ENOMEM. The caller frees the array. */
 int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids);
 /* A new file has content, and no modify was reported. */

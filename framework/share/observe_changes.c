@@ -62,7 +62,9 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 		return HW_MODIFY;
 	unsigned kind = hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
 
-	return !kind && is_attrib_of_renamed(e, stat, what) ? HW_ATTRIB : kind;
+	if (!kind)
+		return is_attrib_of_renamed(e, stat, what) ? HW_ATTRIB : 0;
+	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;
 }
 
 static int compare_ids(const void *a, const void *b, void *tree)
@@ -119,7 +121,8 @@ static bool mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
 	if (e->renamed & bit)
 		return false;
 	while ((other = hw_tree_same_inode(tree, e->fs, e->ino, other)))
-		hw_observation_mark(o, other, bit);
+		if (hw_tree_are_links(entry_of(o, other), e))
+			hw_observation_mark(o, other, bit);
 	return true;
 }
 

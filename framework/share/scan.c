@@ -29,7 +29,8 @@ struct hw_job {
 	uint8_t watcher; /* compare directories of this one only, HW_WATCHER_NONE: of any */
 	bool touched;
 	bool retried;
-	bool generations;
+	bool cheap; /* the listing says less than hw_disk_stat() of what identifies */
+	struct hw_identify identify;
 	struct hw_listing listing;
 };
 
@@ -200,17 +201,27 @@ static bool belongs(const struct hw_job *job, const struct hw_entry *e)
 	       e->watcher == HW_WATCHER_NONE;
 }
 
+static int stat_of(struct hw_share *share, uint32_t dir, const char *name,
+		   const struct hw_found *found, struct hw_stat *ret)
+{
+	if (found->foreign)
+		return hw_disk_stat(&share->disk, dir, name, found->name_len, ret);
+	int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+
+	*ret = found->stat;
+	ret->fs = (uint16_t)fs;
+	return fs;
+}
+
 static void compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
 			const struct hw_found *found)
 {
 	const char *name = job->listing.names + found->name;
-	struct hw_stat stat = found->stat;
-	int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+	struct hw_stat stat;
 
-	if (fs < 0 ||
+	if (stat_of(share, dir, name, found, &stat) < 0 ||
 	    hw_share_is_excluded(share, dir, name, found->name_len, stat.type == HW_TYPE_DIR))
 		return;
-	stat.fs = (uint16_t)fs;
 	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
 
 	if (!id) {
@@ -228,9 +239,9 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 		hw_hint_doubt(share, dir, name, found->name_len);
 	} else if (!is_unchanged(e, &stat)) {
 		hw_hint_unsure(share, id);
-	} else if (job->generations) {
+	} else if (!job->cheap) {
 		e->ident = stat.ident;
-		e->generation = stat.generation;
+		e->identity = stat.identity;
 	}
 	if (stat.type != HW_TYPE_DIR)
 		return;
@@ -274,7 +285,7 @@ static void list_in_thread(uv_work_t *work)
 {
 	struct hw_job *job = (struct hw_job *)(void *)work;
 
-	hw_list_read(job->fd, HW_LIST_MAX, job->generations, &job->listing);
+	hw_list_read(job->fd, HW_LIST_MAX, job->identify, &job->listing);
 }
 
 static void launch(struct hw_share *share, struct hw_job *job);
@@ -335,8 +346,11 @@ static void listed(uv_work_t *work, int status)
 static void launch(struct hw_share *share, struct hw_job *job)
 {
 	job->touched = false;
-	job->generations = share->disk.generations && (job->kind == JOB_FILL || share->scan.rearm);
-	entry_of(share, (uint32_t)job->dir)->active++;
+	struct hw_entry *dir = entry_of(share, (uint32_t)job->dir);
+
+	job->cheap = job->kind == JOB_COMPARE && !share->scan.rearm;
+	job->identify = hw_disk_identify(&share->disk, dir->fs, job->cheap);
+	dir->active++;
 	job->next = share->scan.flying;
 	share->scan.flying = job;
 	share->scan.in_flight++;

@@ -80,7 +80,7 @@ static void list_in_thread(uv_work_t *work)
 {
 	struct job *job = (struct job *)(void *)work;
 
-	hw_list_read(job->fd, HW_LIST_MAX, false, &job->listing);
+	hw_list_read(job->fd, HW_LIST_MAX, (struct hw_identify){ 0 }, &job->listing);
 }
 
 static void listed(uv_work_t *work, int status);

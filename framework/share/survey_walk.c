@@ -249,7 +249,7 @@ static void list(struct walk *w, const struct waiting *here, const struct hw_sur
 	bool failed = fd < 0;
 
 	while (fd >= 0) {
-		hw_list_read(fd, HW_LIST_MAX, false, &w->listing);
+		hw_list_read(fd, HW_LIST_MAX, (struct hw_identify){ 0 }, &w->listing);
 		take_entries(w, here);
 		failed |= w->listing.error != 0;
 		if (w->s->error || !w->listing.more)

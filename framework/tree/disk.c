@@ -52,58 +52,8 @@ void hw_stat_from_statx(struct hw_stat *stat, const struct statx *stx)
 	stat->ident = (uint32_t)((uint64_t)stat->btime_ns ^ ((uint64_t)stat->btime_ns >> 32));
 	stat->nlink = stx->stx_nlink;
 	stat->fs = 0;
-	stat->generation = false;
+	stat->identity = HW_BY_BIRTH;
 	stat->type = type_of[(stx->stx_mode & S_IFMT) >> 12];
-}
-
-/*
- * File handles that are just inode number and generation (fs/libfs.c, mm/shmem.c,
- * fs/xfs/xfs_export.c), so that four bytes an entry are enough to make them again.
- */
-static const struct handle_layout {
-	int type;
-	unsigned bytes;
-	unsigned ino, ino_size, generation;
-} layouts[] = {
-	{ .type = 1, .bytes = 8, .ino = 0, .ino_size = 4, .generation = 4 },
-	{ .type = 1, .bytes = 12, .ino = 4, .ino_size = 8, .generation = 0 },
-	{ .type = 0x81, .bytes = 12, .ino = 0, .ino_size = 8, .generation = 8 },
-};
-#define LAYOUTS (sizeof(layouts) / sizeof(layouts[0]))
-
-union handle {
-	struct file_handle h;
-	char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
-
-int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret)
-{
-	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
-	int mount_id;
-
-	if (name_to_handle_at(dirfd, name ? name : "", &u.h, &mount_id, name ? 0 : AT_EMPTY_PATH) <
-	    0)
-		return -EOPNOTSUPP;
-	for (size_t i = 0; i < LAYOUTS; i++) {
-		const struct handle_layout *l = &layouts[i];
-
-		if (l->type == u.h.handle_type && l->bytes == u.h.handle_bytes &&
-		    memcmp(u.h.f_handle + l->ino, &ino, l->ino_size) == 0) {
-			memcpy(ret, u.h.f_handle + l->generation, sizeof(*ret));
-			return 0;
-		}
-	}
-	return -EOPNOTSUPP;
-}
-
-uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
-{
-	uint64_t ino = 0;
-
-	for (size_t i = 0; i < LAYOUTS; i++)
-		if (layouts[i].type == type && layouts[i].bytes == len)
-			memcpy(&ino, (const char *)handle + layouts[i].ino, layouts[i].ino_size);
-	return ino;
 }
 
 static int open_beneath_short(int dir, const char *path, int flags)
@@ -251,16 +201,6 @@ void hw_disk_free(struct hw_disk *disk)
 	disk->filesystem_count = 0;
 }
 
-/* A bind mount is another one on the same device. 0: not known, Linux 5.8 says. */
-static uint64_t mount_of(int fd)
-{
-	struct statx stx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
-		return 0;
-	return stx.stx_mnt_id;
-}
-
 int hw_disk_open_root(struct hw_disk *disk, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -287,7 +227,7 @@ int hw_disk_open_root(struct hw_disk *disk, const char *path)
 	hw_disk_close_root(disk);
 	disk->root = fd;
 	disk->root_dev = st.st_dev;
-	disk->root_mount = mount_of(fd);
+	disk->root_mount = hw_mount_of(fd);
 	return 0;
 }
 
@@ -305,9 +245,11 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
 		if (!list)
 			return -ENOMEM;
 		disk->filesystems = list;
-		list[i] = (struct hw_filesystem){
-			.dev = dev, .fd = -1, .watcher = UINT8_MAX, .leases = true
-		};
+		list[i] = (struct hw_filesystem){ .dev = dev,
+						  .fd = -1,
+						  .watcher = UINT8_MAX,
+						  .identity = HW_UNIDENTIFIED,
+						  .leases = true };
 		disk->filesystem_count++;
 	}
 	/* Only generations need it, and only a descriptor that is not O_PATH will do. It keeps the
@@ -354,7 +296,7 @@ void hw_disk_put_dir(struct hw_disk *disk, uint32_t dir, int fd)
 	slot->id = dir;
 	slot->serial = hw_tree_entry(disk->tree, dir)->dir.serial;
 	slot->fd = fd;
-	slot->foreign = mount_of(fd) != disk->root_mount ||
+	slot->foreign = hw_mount_of(fd) != disk->root_mount ||
 			disk->filesystems[hw_tree_entry(disk->tree, dir)->fs].dev != disk->root_dev;
 	disk->foreign |= slot->foreign;
 }
@@ -438,24 +380,54 @@ int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
 
 /* ---- entries ---- */
 
-static int stat_at(struct hw_disk *disk, int dirfd, const char *name, int flags,
-		   struct hw_stat *ret)
+/* Where an entry is: a name in a directory, or open itself (an empty name). */
+struct spot {
+	int fd;
+	const char *name;
+	int parent; /* descriptor of the directory; -1: of no interest */
+	uint32_t dir; /* when there is a parent */
+};
+
+/* An overlayfs may show a file with the device number of its layer (overlayfs.rst, xino). */
+static bool is_of_layer(struct hw_disk *disk, const struct spot *at, const struct statx *stx)
 {
+	const struct hw_filesystem *fs;
+
+	if (at->parent < 0 || S_ISDIR(stx->stx_mode))
+		return false;
+	fs = &disk->filesystems[hw_tree_entry(disk->tree, at->dir)->fs];
+	return fs->identity == HW_BY_HANDLE && fs->dev != hw_statx_dev(stx) &&
+	       stx->stx_mask & STATX_MNT_ID && stx->stx_mnt_id == hw_mount_of(at->parent);
+}
+
+static enum hw_identity identity_on(const struct hw_disk *disk, uint16_t fs)
+{
+	enum hw_identity by = disk->filesystems[fs].identity;
+
+	return disk->generations && by == HW_BY_BIRTH ? HW_BY_GENERATION : by;
+}
+
+static int stat_at(struct hw_disk *disk, const struct spot *at, struct hw_stat *ret)
+{
+	const char *name = *at->name ? at->name : NULL;
+	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name ? 0 : AT_EMPTY_PATH);
 	struct statx stx;
 	struct hw_stat stat;
+	int fs;
 
-	if (statx(dirfd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) <
-	    0)
+	if (statx(at->fd, at->name, flags, HW_STATX_MASK, &stx) < 0)
 		return -errno;
 	hw_stat_from_statx(&stat, &stx);
-	if (disk->generations)
-		stat.generation =
-			hw_stat_generation(dirfd, *name ? name : NULL, stat.ino, &stat.ident) == 0;
-	int fs = hw_disk_filesystem(disk, hw_statx_dev(&stx),
-				    stat.type == HW_TYPE_DIR && !*name ? dirfd : -1);
-
+	if (is_of_layer(disk, at, &stx))
+		fs = hw_tree_entry(disk->tree, at->dir)->fs;
+	else
+		fs = hw_disk_filesystem(disk, hw_statx_dev(&stx),
+					stat.type == HW_TYPE_DIR && !name ? at->fd : -1);
 	if (fs < 0)
 		return fs;
+	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
+		disk->filesystems[fs].identity = hw_identity_find(at->fd, name, &stx);
+	hw_identity_take(&stat, identity_on(disk, (uint16_t)fs), at->fd, name);
 	stat.fs = (uint16_t)fs;
 	*ret = stat;
 	return 0;
@@ -463,7 +435,19 @@ static int stat_at(struct hw_disk *disk, int dirfd, const char *name, int flags,
 
 int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret)
 {
-	return stat_at(disk, fd, "", AT_EMPTY_PATH, ret);
+	const struct spot at = { .fd = fd, .name = "", .parent = -1 };
+
+	return stat_at(disk, &at, ret);
+}
+
+struct hw_identify hw_disk_identify(const struct hw_disk *disk, uint16_t fs, bool cheaply)
+{
+	enum hw_identity by = identity_on(disk, fs);
+
+	/* The number alone must be comparable. */
+	if (cheaply && by == HW_BY_GENERATION)
+		by = HW_BY_BIRTH;
+	return (struct hw_identify){ .by = by, .dev = disk->filesystems[fs].dev };
 }
 
 static int dir_and_name(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
@@ -483,8 +467,9 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 {
 	char terminated[HW_NAME_MAX + 1];
 	int fd = dir_and_name(disk, dir, name, len, terminated);
+	const struct spot at = { .fd = fd, .name = terminated, .parent = fd, .dir = dir };
 
-	return fd < 0 ? fd : stat_at(disk, fd, terminated, 0, ret);
+	return fd < 0 ? fd : stat_at(disk, &at, ret);
 }
 
 bool hw_disk_has(struct hw_disk *disk, uint32_t id)
@@ -540,8 +525,10 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ELOOP ? -ENOENT : -EOPNOTSUPP;
+	const struct spot at = { .fd = fd, .name = "", .parent = dirfd, .dir = dir };
+
 	if (now.type == HW_TYPE_NONE)
-		r = hw_disk_stat_fd(disk, fd, &now);
+		r = stat_at(disk, &at, &now);
 	if (r == 0)
 		r = now.type == HW_TYPE_FILE ? try_lease(disk, fd, now.fs) : -ENOENT;
 	close(fd);
@@ -550,46 +537,19 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 	return r;
 }
 
-/* Whether the inode behind the handle, found through a directory on its filesystem, is alive. */
-static int is_alive(int on, const struct hw_entry *entry, uint16_t links)
-{
-	union handle u;
-	struct stat st;
-
-	for (size_t i = 0; i < LAYOUTS; i++) {
-		const struct handle_layout *l = &layouts[i];
-
-		memset(&u, 0, sizeof(u));
-		u.h.handle_type = l->type;
-		u.h.handle_bytes = l->bytes;
-		memcpy(u.h.f_handle + l->ino, &entry->ino, l->ino_size);
-		memcpy(u.h.f_handle + l->generation, &entry->ident, sizeof(entry->ident));
-		int fd = open_by_handle_at(on, &u.h, O_PATH | O_CLOEXEC);
-
-		if (fd < 0)
-			continue;
-		int r = fstat(fd, &st) == 0 && st.st_ino == entry->ino && st.st_nlink > 0 &&
-			(entry->type == HW_TYPE_DIR || (uint16_t)st.st_nlink >= links);
-
-		close(fd);
-		return r;
-	}
-	return 0;
-}
-
 int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_t links)
 {
 	int on = disk->filesystems[entry->fs].fd, alive, parent;
 
-	if (!entry->generation)
+	if (entry->identity != HW_BY_GENERATION)
 		return 0;
 	if (on >= 0)
-		return is_alive(on, entry, links);
+		return hw_identity_is_alive(on, entry, links);
 	parent = hw_disk_dir(disk, entry->parent);
 	on = parent < 0 ? -1 : openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (on < 0)
 		return 0;
-	alive = is_alive(on, entry, links);
+	alive = hw_identity_is_alive(on, entry, links);
 	close(on);
 	return alive;
 }

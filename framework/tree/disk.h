@@ -7,6 +7,7 @@
 #ifndef HW_DISK_H
 #define HW_DISK_H
 
+#include "identity.h"
 #include "tree.h"
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ struct hw_filesystem {
 	dev_t dev;
 	int fd; /* owned: a directory on it, for open_by_handle_at(2); the root's filesystem only */
 	uint8_t watcher; /* the first candidate that works on it, HW_WATCHER_NONE: not probed yet */
+	uint8_t identity; /* enum hw_identity; HW_UNIDENTIFIED: not determined yet */
 	bool leases; /* F_SETLEASE has not failed for want of support */
 };
 
@@ -33,8 +35,8 @@ struct hw_dir_slot {
 
 struct hw_disk {
 	int root; /* owned: O_RDONLY | O_DIRECTORY, -1 while offline */
-	bool generations; /* identify inodes by the generation in their file handle rather than by
-			     birth time */
+	bool generations; /* identify inodes by the generation in their file handle where the
+			     birth time would do */
 	const struct hw_tree *tree; /* borrowed */
 	struct hw_filesystem *filesystems; /* owned */
 	uint32_t filesystem_count;
@@ -74,6 +76,10 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 bool hw_disk_has(struct hw_disk *disk, uint32_t id);
 /* The same of an open directory. */
 int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret);
+/* How hw_list_read() identifies the entries of a directory on this filesystem. `cheaply`: numbers
+ * are comparable with those of the tree, and what identifies beyond them is not read if that costs
+ * a system call. */
+struct hw_identify hw_disk_identify(const struct hw_disk *disk, uint16_t fs, bool cheaply);
 /* Index of the filesystem of this device; makes it known. `fd`: a directory on it. */
 int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd);
 
@@ -90,13 +96,9 @@ int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_
 /* ---- pure ---- */
 void hw_stat_from_statx(struct hw_stat *stat,
 			const struct statx *stx); /* all but fs; ident from birth time */
-/* The generation of an inode from its file handle; 0 or -EOPNOTSUPP. `name` NULL: fd itself. */
-int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret);
-/* The inode number in a file handle; 0 when its layout is not known. */
-uint64_t hw_handle_ino(int type, const void *handle, uint32_t len);
 /* Opens beneath a directory, paths longer than PATH_MAX too; flags as openat2(2). */
 int hw_open_beneath(int root, const char *path, size_t len, int flags);
-#define HW_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME)
+#define HW_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID)
 dev_t hw_statx_dev(const struct statx *stx);
 
 #endif

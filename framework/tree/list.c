@@ -34,7 +34,18 @@ static int reserve(struct hw_listing *l, size_t name_len)
 	return 0;
 }
 
-static int add(struct hw_listing *l, int fd, const char *name, bool generations)
+/* Of another filesystem, or a file of an overlayfs that has the number of its layer's device. */
+static void identify_foreign(struct hw_found *f, const struct statx *stx, int fd,
+			     struct hw_identify how)
+{
+	if (how.by == HW_BY_HANDLE && f->stat.type != HW_TYPE_DIR && stx->stx_mask & STATX_MNT_ID &&
+	    stx->stx_mnt_id == hw_mount_of(fd))
+		f->dev = how.dev;
+	else
+		f->foreign = true;
+}
+
+static int add(struct hw_listing *l, int fd, const char *name, struct hw_identify how)
 {
 	struct statx stx;
 	size_t len = strlen(name);
@@ -53,8 +64,11 @@ static int add(struct hw_listing *l, int fd, const char *name, bool generations)
 	f->dev = hw_statx_dev(&stx);
 	f->name = l->names_used;
 	f->name_len = (uint8_t)len;
-	f->stat.generation =
-		generations && hw_stat_generation(fd, name, f->stat.ino, &f->stat.ident) == 0;
+	f->foreign = false;
+	if (how.dev && f->dev != how.dev)
+		identify_foreign(f, &stx, fd, how);
+	if (!f->foreign)
+		hw_identity_take(&f->stat, how.by, fd, name);
 	memcpy(l->names + l->names_used, name, len + 1);
 	l->names_used += (uint32_t)len + 1;
 	return 0;
@@ -65,7 +79,7 @@ static bool is_dot(const char *name)
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-void hw_list_read(int fd, uint32_t max, bool generations, struct hw_listing *listing)
+void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
 {
 	_Alignas(struct dirent64) char buffer[BUFFER];
 
@@ -85,7 +99,7 @@ void hw_list_read(int fd, uint32_t max, bool generations, struct hw_listing *lis
 			at += d->d_reclen;
 			if (is_dot(d->d_name))
 				continue;
-			listing->error = add(listing, fd, d->d_name, generations);
+			listing->error = add(listing, fd, d->d_name, how);
 			if (listing->error)
 				return;
 		}

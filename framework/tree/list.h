@@ -4,6 +4,7 @@
 #ifndef HW_LIST_H
 #define HW_LIST_H
 
+#include "identity.h"
 #include "tree.h"
 #include <sys/types.h>
 
@@ -14,6 +15,8 @@ struct hw_found {
 	dev_t dev;
 	uint32_t name; /* offset in names */
 	uint8_t name_len;
+	bool foreign; /* of another filesystem than the directory, which identifies in its own way:
+			 hw_disk_stat() says how */
 };
 
 struct hw_listing {
@@ -25,9 +28,8 @@ struct hw_listing {
 	int error; /* -errno that ended it, 0 */
 };
 
-/* Reads on in a directory open for reading, up to `max` entries. With `generations` inodes are
- * identified by them. */
-void hw_list_read(int fd, uint32_t max, bool generations, struct hw_listing *listing);
+/* Reads on in a directory open for reading, up to `max` entries. */
+void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing);
 /* Empties it, keeps its memory. */
 void hw_list_reset(struct hw_listing *listing);
 void hw_list_free(struct hw_listing *listing);

@@ -121,7 +121,7 @@ static void set_stat(struct hw_tree *tree, struct hw_entry *e, const struct hw_s
 	e->ino = stat->ino;
 	e->fs = stat->fs;
 	e->ident = stat->ident;
-	e->generation = stat->generation;
+	e->identity = stat->identity;
 	e->type = stat->type;
 	if (stat->type == HW_TYPE_DIR) {
 		e->dir.first_child = 0;
@@ -289,7 +289,7 @@ void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *sta
 		hw_index_add(&tree->by_ino, &ino_ops, tree, id);
 	}
 	e->ident = stat->ident;
-	e->generation = stat->generation;
+	e->identity = stat->identity;
 	e->type = stat->type;
 	e->flags &= (uint8_t)~HW_ENTRY_STALE;
 	copy_stat(e, stat);
@@ -310,14 +310,39 @@ uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t in
 	return 0;
 }
 
-bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat)
+/*
+ * Copy-up changes the birth time of an inode. It gives a file of several names in the lower layer
+ * another number, first with the old handle; that becomes another one when the kernel has forgotten
+ * the inode in between.
+ */
+static bool is_same_on_overlay(const struct hw_entry *entry, const struct hw_stat *stat)
+{
+	if (entry->ino != stat->ino)
+		return entry->type != HW_TYPE_DIR && entry->ident == stat->ident;
+	return hw_tree_ident(entry) == hw_lasting_ident(HW_BY_HANDLE, stat->ident) ||
+	       (entry->nlink > 1 && stat->nlink == 1);
+}
+
+static bool is_same_inode(const struct hw_entry *entry, const struct hw_stat *stat)
 {
 	/* Identified in two ways, after a switch of watchers: the number alone must do. */
-	bool comparable = entry->generation == stat->generation;
+	if (entry->identity != stat->identity)
+		return entry->ino == stat->ino;
+	if (entry->identity == HW_BY_HANDLE)
+		return is_same_on_overlay(entry, stat);
+	return entry->ino == stat->ino && entry->ident == stat->ident;
+}
 
-	return entry->ino == stat->ino && (entry->ident == stat->ident || !comparable) &&
-	       entry->fs == stat->fs && entry->type == stat->type &&
+bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat)
+{
+	return entry->fs == stat->fs && entry->type == stat->type && is_same_inode(entry, stat) &&
 	       !(entry->flags & HW_ENTRY_PHANTOM);
+}
+
+bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b)
+{
+	return a->type == b->type &&
+	       (a->identity != HW_BY_HANDLE || hw_tree_ident(a) == hw_tree_ident(b));
 }
 
 /* ---- names and paths ---- */

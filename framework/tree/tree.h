@@ -14,9 +14,19 @@
 
 #define HW_ROOT 1u
 
-/* What the disk says about an entry; filled by stat.h. */
+/* What tells an inode from a later one with the same number. */
+enum hw_identity {
+	HW_BY_BIRTH, /* ident is made of the birth time */
+	HW_BY_GENERATION, /* ident is the generation in the file handle */
+	HW_BY_HANDLE, /* ino is made of the whole file handle, ident of inode number and birth time
+		       */
+	HW_BY_NUMBER, /* nothing: ident is 0 */
+	HW_UNIDENTIFIED, /* of a filesystem: not determined yet */
+};
+
+/* What the disk says about an entry; filled by disk.h and list.h. */
 struct hw_stat {
-	uint64_t ino;
+	uint64_t ino; /* or what stands for it: see identity */
 	int64_t mtime_ns, ctime_ns;
 	int64_t atime_ns; /* says whether the times were set */
 	int64_t btime_ns; /* 0 when the filesystem has none */
@@ -26,8 +36,7 @@ struct hw_stat {
 	uint32_t nlink;
 	uint16_t fs; /* index into the share's filesystems */
 	uint8_t type; /* enum hw_type */
-	bool generation; /* ident is the generation of the file handle, else made of the birth time
-			  */
+	uint8_t identity; /* enum hw_identity */
 };
 
 /* Flags of an entry. */
@@ -86,7 +95,7 @@ struct hw_entry {
 	uint8_t watcher; /* of a directory: who watches it, HW_WATCHER_NONE */
 	uint8_t active; /* of a directory: a listing is under way */
 	uint8_t renamed; /* HW_MARK_*, marks of an observation in progress */
-	uint8_t generation; /* as in struct hw_stat */
+	uint8_t identity; /* as in struct hw_stat */
 };
 
 struct hw_tree {
@@ -144,7 +153,18 @@ hw_token hw_tree_token(const struct hw_tree *tree, uint32_t dir);
 uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token); /* 0: no longer there */
 size_t hw_tree_bytes(const struct hw_tree *tree);
 
+/* The part of ident that an inode keeps: copy-up changes the lower half on overlayfs. */
+static inline uint32_t hw_lasting_ident(uint8_t identity, uint32_t ident)
+{
+	return identity == HW_BY_HANDLE ? ident & 0xffff0000 : ident;
+}
+static inline uint32_t hw_tree_ident(const struct hw_entry *entry)
+{
+	return hw_lasting_ident(entry->identity, entry->ident);
+}
 /* Is this the same inode, of the same kind? */
 bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat);
+/* Are these two entries, with the same ino, names of one inode? */
+bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b);
 
 #endif

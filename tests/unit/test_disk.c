@@ -335,7 +335,7 @@ static void generations_tell_reused_numbers_apart(struct fixture *f)
 		struct hw_stat stat;
 		uint32_t id = learn(f, HW_ROOT, "a");
 
-		if (!hw_tree_entry(&f->tree, id)->generation) {
+		if (hw_tree_entry(&f->tree, id)->identity != HW_BY_GENERATION) {
 			print_message("no known file handles in %s\n", f->path);
 			return;
 		}
@@ -502,7 +502,9 @@ static void a_listing_says_what_statx_says(struct fixture *f)
 	write_file(f->fd, "a\n\xff");
 	assert_int_equal(mkdirat(f->fd, "...", 0755), 0);
 	assert_int_equal(symlinkat("nowhere", f->fd, "a"), 0);
-	hw_list_read(fd, HW_LIST_MAX, true, &listing);
+	hw_list_read(fd, HW_LIST_MAX,
+		     hw_disk_identify(&f->disk, hw_tree_entry(&f->tree, HW_ROOT)->fs, false),
+		     &listing);
 	hw_list_sort(&listing);
 	assert_int_equal(listing.error, 0);
 	assert_false(listing.more);
@@ -519,7 +521,7 @@ static void a_listing_says_what_statx_says(struct fixture *f)
 		assert_int_equal(found->stat.ino, stat.ino);
 		assert_int_equal(found->stat.type, stat.type);
 		assert_int_equal(found->stat.ident, stat.ident);
-		assert_int_equal(found->stat.generation, stat.generation);
+		assert_int_equal(found->stat.identity, stat.identity);
 		assert_int_equal(found->stat.mtime_ns, stat.mtime_ns);
 	}
 	hw_list_free(&listing);
@@ -539,7 +541,7 @@ static void a_large_directory_comes_in_several_listings(struct fixture *f)
 		assert_int_equal(mknodat(f->fd, name, S_IFREG | 0644, 0), 0);
 	}
 	do {
-		hw_list_read(fd, 1000, false, &listing);
+		hw_list_read(fd, 1000, (struct hw_identify){ 0 }, &listing);
 		assert_int_equal(listing.error, 0);
 		for (uint32_t i = 0; i < listing.count; i++) {
 			unsigned number = (unsigned)atoi(listing.names + listing.found[i].name);
@@ -564,7 +566,7 @@ static void a_listing_that_cannot_go_on_says_so(struct fixture *f)
 	write_file(f->fd, "file");
 	int fd = openat(f->fd, "file", O_RDONLY | O_CLOEXEC);
 
-	hw_list_read(fd, HW_LIST_MAX, false, &listing);
+	hw_list_read(fd, HW_LIST_MAX, (struct hw_identify){ 0 }, &listing);
 	assert_int_equal(listing.error, -ENOTDIR);
 	hw_list_free(&listing);
 	assert_int_equal(close(fd), 0);
@@ -572,7 +574,7 @@ static void a_listing_that_cannot_go_on_says_so(struct fixture *f)
 	assert_int_equal(mkdirat(f->fd, "d", 0755), 0);
 	fd = openat(f->fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);
-	hw_list_read(fd, HW_LIST_MAX, false, &listing);
+	hw_list_read(fd, HW_LIST_MAX, (struct hw_identify){ 0 }, &listing);
 	assert_true(listing.error == -ENOENT || (!listing.error && !listing.count));
 	hw_list_free(&listing);
 	assert_int_equal(close(fd), 0);

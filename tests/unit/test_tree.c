@@ -229,7 +229,7 @@ static void an_inode_is_the_same_by_number_identity_and_type(void **state)
 	assert_true(hw_tree_is_same(&e, &stat));
 	stat.ident = 7;
 	assert_false(hw_tree_is_same(&e, &stat));
-	stat.generation = true; /* identified in two ways */
+	stat.identity = HW_BY_GENERATION; /* identified in two ways */
 	assert_true(hw_tree_is_same(&e, &stat));
 	e.flags = HW_ENTRY_PHANTOM;
 	assert_false(hw_tree_is_same(&e, &stat));

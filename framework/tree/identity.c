@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#ifndef AT_HANDLE_FID
+#define AT_HANDLE_FID 0x200 /* Linux 6.5 */
+#endif
+
+/*
+ * File handles that are inode number and generation (fs/libfs.c, mm/shmem.c, fs/xfs/xfs_export.c)
+ * and perhaps what all of the filesystem have in common (the number of a subvolume:
+ * fs/btrfs/export.h), so that four bytes an entry are enough to make them again.
+ */
+static const struct handle_layout {
+	int type;
+	unsigned bytes;
+	unsigned ino, ino_size, generation;
+} layouts[] = {
+	{ .type = 1, .bytes = 8, .ino = 0, .ino_size = 4, .generation = 4 },
+	{ .type = 1, .bytes = 12, .ino = 4, .ino_size = 8, .generation = 0 },
+	{ .type = 0x81, .bytes = 12, .ino = 0, .ino_size = 8, .generation = 8 },
+	{ .type = 0x4d, .bytes = 20, .ino = 0, .ino_size = 8, .generation = 16 },
+};
+#define LAYOUTS (sizeof(layouts) / sizeof(layouts[0]))
+
+/* OVL_FILEID_V1 (fs/overlayfs/overlayfs.h): the handle in the layer that the file came from. The
+ * format is kept on disk, in extended attributes of the upper layer. */
+enum {
+	OVERLAY_HANDLE = 0xf8,
+	OVERLAY_MAGIC_AT = 4,
+	OVERLAY_MAGIC = 0xfb,
+	OVERLAY_FLAGS_AT = 6,
+	OVERLAY_PATH_UPPER = 4,
+};
+
+union handle {
+	struct file_handle h;
+	char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+/* A handle that cannot be opened is enough: it is only compared. */
+static bool get_handle(int dirfd, const char *name, union handle *ret)
+{
+	int flags = name ? 0 : AT_EMPTY_PATH, mount_id;
+
+	ret->h.handle_bytes = MAX_HANDLE_SZ;
+	if (name_to_handle_at(dirfd, name ? name : "", &ret->h, &mount_id, flags | AT_HANDLE_FID) ==
+	    0)
+		return true;
+	ret->h.handle_bytes = MAX_HANDLE_SZ;
+	return name_to_handle_at(dirfd, name ? name : "", &ret->h, &mount_id, flags) == 0;
+}
+
+int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret)
+{
+	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount_id;
+
+	if (name_to_handle_at(dirfd, name ? name : "", &u.h, &mount_id, name ? 0 : AT_EMPTY_PATH) <
+	    0)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		const struct handle_layout *l = &layouts[i];
+
+		if (l->type == u.h.handle_type && l->bytes == u.h.handle_bytes &&
+		    memcmp(u.h.f_handle + l->ino, &ino, l->ino_size) == 0) {
+			memcpy(ret, u.h.f_handle + l->generation, sizeof(*ret));
+			return 0;
+		}
+	}
+	return -EOPNOTSUPP;
+}
+
+uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
+{
+	uint64_t ino = 0;
+
+	if (type == OVERLAY_HANDLE)
+		return XXH3_64bits(handle, len);
+	for (size_t i = 0; i < LAYOUTS; i++)
+		if (layouts[i].type == type && layouts[i].bytes == len)
+			memcpy(&ino, (const char *)handle + layouts[i].ino, layouts[i].ino_size);
+	return ino;
+}
+
+/* ---- what holds on a filesystem ---- */
+
+static bool is_overlay(int dirfd, const char *name)
+{
+	struct statfs st;
+	int fd = name ? openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : dirfd;
+	bool is = fd >= 0 && fstatfs(fd, &st) == 0 && st.f_type == OVERLAYFS_SUPER_MAGIC;
+
+	if (name && fd >= 0)
+		(void)close(fd); /* O_PATH */
+	return is;
+}
+
+enum hw_identity hw_identity_find(int dirfd, const char *name, const struct statx *stx)
+{
+	union handle u;
+	uint32_t generation;
+
+	/* It shows the birth time of the layer that has the file now: a new one after a copy-up. */
+	if (is_overlay(dirfd, name))
+		return get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE
+			       ? HW_BY_HANDLE
+			       : HW_BY_NUMBER;
+	if (stx->stx_mask & STATX_BTIME)
+		return HW_BY_BIRTH;
+	return hw_stat_generation(dirfd, name, stx->stx_ino, &generation) == 0 ? HW_BY_GENERATION
+									       : HW_BY_NUMBER;
+}
+
+/* ---- one entry ---- */
+
+static uint32_t fold(uint64_t x)
+{
+	x ^= x >> 32;
+	return (uint32_t)((x ^ x >> 16) & 0xffff);
+}
+
+static bool is_from_lower(const struct file_handle *h)
+{
+	return h->handle_bytes > OVERLAY_FLAGS_AT &&
+	       h->f_handle[OVERLAY_MAGIC_AT] == OVERLAY_MAGIC &&
+	       !(h->f_handle[OVERLAY_FLAGS_AT] & OVERLAY_PATH_UPPER);
+}
+
+/*
+ * The handle becomes the number, since neither inode number nor birth time alone lasts on
+ * overlayfs: directories lose their number with the last reference to them if the layers are on
+ * different filesystems ("xino=off"), and of several hard links in a lower layer, the one that is
+ * written gets another number but keeps the handle for a while. Of other entries than directories,
+ * both halves of ident say which inode it is: see hw_tree_is_same().
+ */
+static void take_handle(struct hw_stat *stat, const union handle *u)
+{
+	if (stat->type != HW_TYPE_DIR)
+		stat->ident = fold(stat->ino * UINT64_C(0x9e3779b97f4a7c15)) << 16 |
+			      fold((uint64_t)stat->btime_ns);
+	else
+		stat->ident = 0;
+	/* It was there before the mount, whenever it was copied up. */
+	if (is_from_lower(&u->h))
+		stat->btime_ns = 1;
+	stat->ino = hw_handle_ino(u->h.handle_type, u->h.f_handle, u->h.handle_bytes);
+	stat->identity = HW_BY_HANDLE;
+}
+
+void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, const char *name)
+{
+	union handle u;
+
+	if (by == HW_BY_NUMBER) {
+		stat->ident = 0;
+		stat->identity = HW_BY_NUMBER;
+	} else if (by == HW_BY_GENERATION) {
+		if (hw_stat_generation(dirfd, name, stat->ino, &stat->ident) == 0)
+			stat->identity = HW_BY_GENERATION;
+	} else if (by == HW_BY_HANDLE) {
+		if (get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE)
+			take_handle(stat, &u);
+	}
+}
+
+/* ---- what lost its name ---- */
+
+/* The handle of an entry, made like that of another inode of its filesystem. */
+static bool make_handle(union handle *u, const struct hw_entry *entry)
+{
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		const struct handle_layout *l = &layouts[i];
+
+		if (l->type != u->h.handle_type || l->bytes != u->h.handle_bytes)
+			continue;
+		memcpy(u->h.f_handle + l->ino, &entry->ino, l->ino_size);
+		memcpy(u->h.f_handle + l->generation, &entry->ident, sizeof(entry->ident));
+		return true;
+	}
+	return false;
+}
+
+int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
+{
+	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	struct stat st;
+	int mount_id;
+
+	if (name_to_handle_at(on, "", &u.h, &mount_id, AT_EMPTY_PATH) < 0 ||
+	    !make_handle(&u, entry))
+		return 0;
+	int fd = open_by_handle_at(on, &u.h, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	int r = fstat(fd, &st) == 0 && st.st_ino == entry->ino && st.st_nlink > 0 &&
+		(entry->type == HW_TYPE_DIR || (uint16_t)st.st_nlink >= links);
+
+	(void)close(fd); /* O_PATH */
+	return r;
+}
+
+uint64_t hw_mount_of(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return stx.stx_mnt_id;
+}
