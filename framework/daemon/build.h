@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a checked configuration to shares and sinks that do nothing yet. Loop thread only. */
+/* Makes shares and sinks, which are not started yet, from a checked configuration. Loop thread
+ * only.
+ */
 #ifndef HW_BUILD_H
 #define HW_BUILD_H
 
@@ -7,8 +9,8 @@
 #include "share.h"
 #include "sink.h"
 
-/* A share with its watchers. Mistakes, which a checked configuration has none of, are added to
- * `errors`. -EINVAL, -ENOMEM. */
+/* A share with its watchers. Adds mistakes to `errors`; a checked configuration has none. -EINVAL,
+ * -ENOMEM. */
 int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 		   const struct hw_config_share *described, struct hw_errors *errors,
 		   struct hw_share **ret);
@@ -23,8 +25,8 @@ int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described
 		  struct hw_share *const *shares, size_t count, struct hw_errors *errors,
 		  struct hw_sink **ret);
 
-/* All that decides how a share or sink works, as text: two descriptions with the same one need no
- * restart. Owned by the caller; NULL out of memory. */
+/* A text of all settings that a share or sink works by. If it is the same in a new configuration,
+ * no restart is needed. Owned by the caller; NULL if out of memory. */
 char *hw_build_share_signature(const struct hw_config *config, const struct hw_config_share *share);
 char *hw_build_sink_signature(const struct hw_config *config, const struct hw_config_plugin *sink);
 

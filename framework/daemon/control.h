@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The control socket: one command a line in, records out, for `hostwatch status`, `switch`, `sync`.
- * Loop thread only.
+ * The control socket, through which `hostwatch status`, `switch`, `sync` and `reload` talk to the
+ * daemon. A peer sends commands, each of them a line, and receives records. Loop thread only.
  *
  *	status
- *		`share` records, each with a `watcher` record for each watcher at work in it;
- *		`sink` records, each with its `address` and `receiver` records
+ *		`share` records, each followed by a `watcher` record for each running watcher of
+ *		the share; `sink` records, each followed by its `address` and `receiver` records
  *	switch SHARE WATCHERS
- *		answers when the new watchers have taken over: from, to, how many entries were
- *		compared, how many events were reported meanwhile; WATCHERS: auto, or names with
- *		commas between them
+ *		answers when the new watchers have taken over: from, to, the number of entries
+ *		compared, the number of events reported meanwhile; WATCHERS: auto, or names
+ *		separated by commas
  *	sync SHARE
- *		answers with seq=N when the stream contains everything that happened before
+ *		answers with seq=N when the stream contains every earlier change
  *	reload
- *		like SIGHUP; answers with `change` records of what was started, stopped, restarted
- *		and kept, or with `mistake` records and an `error` whose cause is "configuration"
- *		when the file is wrong
+ *		like SIGHUP; answers with a `change` record for each share and sink (started,
+ *		stopped, restarted, kept), or, if the file has mistakes, with `mistake` records
+ *		and an `error` whose cause is "configuration"
  *
- * A record is a line: its kind, then TAB and key=value for each field; a key may stand several
- * times; in values \t, \n and \\ are escaped. The last line of an answer is `ok` (with fields) or
- * `error` with the field text. Then the next command may follow.
+ * A record is a line: its kind, then TAB and key=value for each field. A key may occur several
+ * times. In values, \t, \n and \\ are escaped. The last line of an answer is `ok` (with fields) or
+ * `error` with the field text. Then the peer may send the next command.
  */
 #ifndef HW_CONTROL_H
 #define HW_CONTROL_H

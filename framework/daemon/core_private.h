@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What core.c (life, reload, stop) and core_apply.c (what runs becomes what is described) share. */
+/* Shared by core.c (start, reload, stop), core_apply.c (applying a configuration) and
+ * core_switch.c. */
 #ifndef HW_CORE_PRIVATE_H
 #define HW_CORE_PRIVATE_H
 
@@ -9,9 +10,9 @@ struct core_share {
 	struct hw_share *share; /* owned */
 	uint64_t serial; /* of no other share or sink */
 	char *signature; /* owned */
-	bool keep; /* the new configuration describes it as well, or made it */
-	bool fresh; /* made by the hw_core_apply() that runs */
-	bool waits; /* for the end of what it takes the place of */
+	bool keep; /* the new configuration also describes it, or it was made for that one */
+	bool fresh; /* made by the current hw_core_apply() */
+	bool waits; /* it starts when the share that it replaces has ended */
 	bool started;
 };
 
@@ -19,11 +20,11 @@ struct core_sink {
 	struct hw_sink *sink; /* owned */
 	uint64_t serial; /* of no other share or sink */
 	char *signature; /* owned */
-	bool keep; /* these as of a share */
+	bool keep; /* these four as in struct core_share */
 	bool fresh;
 	bool waits;
 	bool started;
-	bool yields; /* another one waits for its end */
+	bool yields; /* it must end before another one can start */
 };
 
 struct hw_core {
@@ -39,21 +40,23 @@ struct hw_core {
 	struct hw_timer *drain_timer; /* owned */
 	uint64_t drain_until_ns;
 	bool dropped; /* rights were given up */
-	bool announced; /* the service manager was told ready */
+	bool announced; /* the service manager was notified */
 	bool interrupted; /* the last hw_core_apply() ended something */
 	bool refused; /* the last reload found mistakes in the configuration */
 };
 
-/* Brings what runs to what the configuration says. What is new starts beside what ends, except
- * sinks at the address of one that ends, and shares that change: those come last. On failure
- * nothing of it runs, and what was ended until then, if anything, is missing. */
+/* Makes the shares and sinks that run those of the configuration. New ones start before old ones
+ * end, with two exceptions, which start last: sinks that need the address of one that ends, and
+ * shares that change. On failure no new one runs, and old ones that were ended before are missing.
+ */
 int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors);
-/* Makes and starts what core->config describes and does not run, as much of it as can be. */
+/* Starts, as far as possible, the shares and sinks of core->config that do not run. */
 void hw_core_restore(struct hw_core *core, struct hw_errors *errors);
-/* Marks everything for hw_core_end_unkept(), which ends what is not kept: sinks, then shares. */
+/* Marks everything for hw_core_end_unkept(), which ends the sinks, then the shares, that are not
+ * kept. */
 void hw_core_keep_nothing(struct hw_core *core);
 void hw_core_end_unkept(struct hw_core *core);
-/* Tells the service manager that we are ready, once, when every share is up. */
+/* Notifies the service manager, once, when no share is being armed any more. */
 void hw_core_announce(struct hw_core *core);
 
 #endif
