@@ -367,68 +367,6 @@ void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *
 		free(ids);
 }
 
-void hw_quiet_found(struct hw_share *share, uint32_t id)
-{
-	uint8_t watcher = entry_of(share, entry_of(share, id)->parent)->watcher;
-
-	/* Nobody reports closes there: those of one scan are reported together. */
-	if (watcher == HW_WATCHER_NONE || share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
-		return;
-	(void)hw_ids_add(&share->quiet.found, id); /* without memory: after the interval */
-}
-
-/* 1: finished, as far as a lease can tell. */
-static bool is_finished(struct hw_share *share, uint32_t id)
-{
-	struct hw_entry *e = entry_of(share, id);
-	struct hw_stat stat;
-
-	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
-			      &stat) <= 0 ||
-	    !hw_tree_is_same(e, &stat))
-		return false;
-	hw_tree_update(&share->tree, id, &stat);
-	return true;
-}
-
-/* Those that no writer has open stay in the list. */
-static void keep_finished(struct hw_share *share, struct hw_ids *ids)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < ids->count; i++) {
-		uint32_t id = ids->ids[i];
-		const struct hw_entry *e = entry_of(share, id);
-
-		if (e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_DIRTY &&
-		    e->flags & HW_ENTRY_NEW && is_finished(share, id))
-			ids->ids[kept++] = id;
-	}
-	ids->count = kept;
-}
-
-void hw_quiet_try_found(struct hw_share *share)
-{
-	struct hw_ids ids = share->quiet.found;
-
-	if (!ids.count || share->walking || share->state != HW_SHARE_ONLINE)
-		return;
-	share->quiet.found = (struct hw_ids){ 0 };
-	keep_finished(share, &ids);
-	/* Hints of the writes and closes that were seen may be unread: they decide first. */
-	if (ids.count && hw_watchers_have_unread(share)) {
-		share->quiet.found = ids;
-		return;
-	}
-	sort_ids(share, &ids);
-	for (uint32_t i = 0; i < ids.count; i++)
-		if (hw_history_is_unannounced(entry_of(share, ids.ids[i])))
-			hw_history_modify(share, ids.ids[i]);
-	for (uint32_t i = 0; i < ids.count; i++)
-		close_names(share, ids.ids[i]);
-	hw_ids_free(&ids);
-}
-
 /* ---- again, soon ---- */
 
 /* The kernel reports a close before it lets go of the file. Pacing: 1, 2, 4 ... ms; then the
@@ -471,6 +409,72 @@ static void retry_fired(void *arg, struct hw_timer *timer)
 		ids->count = 0;
 	else if (kept)
 		hw_timer_set(timer, HW_MS << quiet->retries);
+}
+
+void hw_quiet_found(struct hw_share *share, uint32_t id)
+{
+	uint8_t watcher = entry_of(share, entry_of(share, id)->parent)->watcher;
+
+	/* Nobody reports closes there: those of one scan are reported together. */
+	if (watcher == HW_WATCHER_NONE || share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
+		return;
+	(void)hw_ids_add(&share->quiet.found, id); /* without memory: after the interval */
+}
+
+/* 1: finished, as far as a lease can tell. */
+static bool is_finished(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat stat;
+
+	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			      &stat) <= 0 ||
+	    !hw_tree_is_same(e, &stat))
+		return false;
+	hw_tree_update(&share->tree, id, &stat);
+	return true;
+}
+
+/* Those that no writer has open stay in the list. */
+static void keep_finished(struct hw_share *share, struct hw_ids *ids)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		uint32_t id = ids->ids[i];
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY) ||
+		    !(e->flags & HW_ENTRY_NEW))
+			continue;
+		if (is_finished(share, id))
+			ids->ids[kept++] = id;
+		else
+			try_again(share, id);
+	}
+	ids->count = kept;
+}
+
+void hw_quiet_try_found(struct hw_share *share)
+{
+	struct hw_ids ids = share->quiet.found;
+
+	if (!ids.count || share->walking || share->state != HW_SHARE_ONLINE)
+		return;
+	share->quiet.found = (struct hw_ids){ 0 };
+	keep_finished(share, &ids);
+	/* Hints of the writes and closes that were seen may be unread: they decide first. */
+	if (ids.count && hw_watchers_have_unread(share)) {
+		share->quiet.found = ids;
+		return;
+	}
+	sort_ids(share, &ids);
+	for (uint32_t i = 0; i < ids.count; i++)
+		if (hw_history_is_unannounced(entry_of(share, ids.ids[i])))
+			hw_history_modify(share, ids.ids[i]);
+	for (uint32_t i = 0; i < ids.count; i++)
+		close_names(share, ids.ids[i]);
+	hw_ids_free(&ids);
 }
 
 void hw_quiet_try(struct hw_share *share, uint32_t id)

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Changes and closes are reported for the inode that they are about, without waiting for the
+ * interval and without a barrier. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "framework/share/share_private.h"
+#include "tests/common/notation.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/unit/support/scene.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct mode {
+	const char *backend;
+	uint64_t settle_ns;
+};
+
+static const struct mode inotify_at_once = { "inotify", 0 };
+static const struct mode inotify_settling = { "inotify", 20 * HW_MS };
+static const struct mode fanotify_at_once = { "fanotify", 0 };
+static const struct mode fanotify_settling = { "fanotify", 20 * HW_MS };
+static const struct mode marks_at_once = { "fanotify-inode", 0 };
+static const struct mode marks_settling = { "fanotify-inode", 20 * HW_MS };
+
+/* The interval never ends here. */
+static void start(struct hw_scene *f, const struct mode *mode)
+{
+	const struct hw_rig_config config = {
+		.backend = mode->backend,
+		.interval_ns = 3600 * HW_SEC,
+		.settle_ns = mode->settle_ns,
+	};
+
+	if (!hw_scene_start_with(f, &config)) {
+		hw_scene_finish(f);
+		skip();
+	}
+}
+
+static void finish(struct hw_scene *f)
+{
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+	hw_scene_finish(f);
+}
+
+static int open_at(struct hw_scene *f, const char *name, int flags)
+{
+	int fd = openat(f->fd, name, flags | O_WRONLY | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void put(int fd)
+{
+	hw_clock_tick();
+	assert_int_equal(write(fd, "some", 4), 4);
+}
+
+/* ---- tests ---- */
+
+static void a_file_in_a_new_directory_is_closed_at_once(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	start(&f, *state);
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_write(f.fd, "d/a", "some");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/a");
+	hw_scene_expect(&f, "modify d/a");
+	hw_scene_expect(&f, "close_write d/a");
+	finish(&f);
+}
+
+/* Follows the stream to this event. */
+static void follow_to(struct hw_scene *f, const char *text)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + 60 * (int64_t)HW_SEC;
+	struct hw_event event;
+	bool found = false;
+	char why[256];
+	int r;
+
+	while (!found) {
+		r = hw_rig_next(f->rig, &event);
+		assert_true(r >= 0);
+		if (r) {
+			char *got = hw_notation_text(&event);
+
+			found = !strcmp(got, text);
+			free(got);
+			assert_int_equal(hw_model_apply(f->model, &event, why, sizeof(why)), 0);
+		} else {
+			assert_true(hw_clock_monotonic_ns() < deadline);
+			hw_rig_turn(f->rig, 10);
+		}
+	}
+}
+
+static void what_was_written_through_a_lost_link_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "f", "some");
+	start(&f, *state);
+	assert_int_equal(linkat(f.fd, "f", f.fd, "g", 0), 0);
+	int fd = open_at(&f, "g", O_APPEND);
+
+	put(fd);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(unlinkat(f.fd, "g", 0), 0);
+	follow_to(&f, "modify f");
+	follow_to(&f, "close_write f");
+	hw_scene_replay(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
+/* Both are open, and both were written. */
+static void a_file_is_not_closed_with_the_one_that_had_its_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	start(&f, *state);
+	int old = open_at(&f, "a", O_APPEND);
+
+	assert_int_equal(unlinkat(f.fd, "a", 0), 0);
+	hw_scene_expect(&f, "delete file a");
+	int new = open_at(&f, "a", O_CREAT | O_EXCL);
+
+	put(new);
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	/* A file that changed within the last tick of its clock may have been changed again. */
+	for (unsigned i = 0; i < 3; i++)
+		hw_clock_tick();
+	put(old);
+	assert_int_equal(close(old), 0);
+	close(open_at(&f, "b", O_CREAT | O_EXCL)); /* behind that close */
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "close_write b");
+	put(new);
+	hw_scene_expect(&f, "modify a");
+	assert_int_equal(close(new), 0);
+	hw_scene_expect(&f, "close_write a");
+	finish(&f);
+}
+
+static void a_file_that_was_remade_is_closed_at_once(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	start(&f, *state);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(unlinkat(f.fd, "a", 0), 0);
+		hw_scene_expect(&f, "delete file a");
+		int fd = open_at(&f, "a", O_CREAT | O_EXCL);
+
+		put(fd);
+		assert_int_equal(close(fd), 0);
+		hw_scene_expect(&f, "create file a");
+		hw_scene_expect(&f, "modify a");
+		hw_scene_expect(&f, "close_write a");
+	}
+	finish(&f);
+}
+
+#define UNDER(test, mode)                                                                          \
+	{                                                                                          \
+#test " (" #mode ")", test, NULL, NULL, (void *)&mode                              \
+	}
+#define UNDER_ALL(test)                                                                            \
+	UNDER(test, inotify_at_once), UNDER(test, inotify_settling),                               \
+		UNDER(test, fanotify_at_once), UNDER(test, fanotify_settling),                     \
+		UNDER(test, marks_at_once), UNDER(test, marks_settling)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		UNDER_ALL(a_file_in_a_new_directory_is_closed_at_once),
+		UNDER_ALL(what_was_written_through_a_lost_link_is_reported),
+		UNDER_ALL(a_file_is_not_closed_with_the_one_that_had_its_name),
+		UNDER_ALL(a_file_that_was_remade_is_closed_at_once),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
