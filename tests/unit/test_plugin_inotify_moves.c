@@ -199,26 +199,43 @@ static void a_full_buffer_ends_the_wait(void **state)
 	fixture_end(&f);
 }
 
-/* A child that renames there and back while the parent reads as fast as it can. */
+/* There and back, `rounds` times for each byte that can be read. */
+static void rename_when_asked(const struct fixture *f, int asked, unsigned rounds)
+{
+	char byte;
+
+	while (read(asked, &byte, 1) == 1)
+		for (unsigned i = 0; i < rounds; i++)
+			if (renameat(f->a, "x", f->b, "y") || renameat(f->b, "y", f->a, "x"))
+				_exit(1);
+	_exit(0);
+}
+
+/* A child that renames while the parent reads as fast as it can; never more than the queue holds,
+ * since the parent may stand still. */
 static void halves_are_never_split_while_another_task_renames(void **state)
 {
-	enum { ROUNDS = 10000 };
+	enum { TIMES = 10, EACH = 1000, ROUNDS = TIMES * EACH };
 	struct fixture f;
-	int status;
+	int status, ask[2];
 
 	rh_patient = true;
 	start(&f, state, long_window);
 	touch(f.a, "x");
 	rh_expect(f.rh, 1);
+	assert_int_equal(pipe(ask), 0);
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (!child) {
-		for (unsigned i = 0; i < ROUNDS; i++)
-			if (renameat(f.a, "x", f.b, "y") || renameat(f.b, "y", f.a, "x"))
-				_exit(1);
-		_exit(0);
+		close(ask[1]);
+		rename_when_asked(&f, ask[0], EACH);
 	}
-	rh_expect(f.rh, 1 + 2 * ROUNDS);
+	close(ask[0]);
+	for (unsigned i = 1; i <= TIMES; i++) {
+		assert_int_equal(write(ask[1], "", 1), 1);
+		rh_expect(f.rh, 1 + 2 * EACH * i);
+	}
+	close(ask[1]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
