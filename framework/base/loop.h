@@ -31,7 +31,7 @@ uint64_t hw_loop_polls(const struct hw_loop *loop);
 /* Something can be read just now. */
 bool hw_io_is_readable(const struct hw_io *io);
 
-/* CLOCK_MONOTONIC in ns as of this turn. */
+/* CLOCK_MONOTONIC in ns at the time of the call. */
 uint64_t hw_loop_now_ns(const struct hw_loop *loop);
 
 /* Descriptors and timers, as plugin.h describes them. hw_io_add(): -EEXIST when fd is watched

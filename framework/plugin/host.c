@@ -2,6 +2,7 @@
 #include "host.h"
 #include "activation.h"
 #include "defaults.h"
+#include "hint_fault.h"
 #include "instance.h"
 #include "log.h"
 #include "loop.h"
@@ -14,6 +15,7 @@
 /* Sizes in the first release. */
 #define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
 #define INFO_BYTES HW_SIZE_THROUGH(hw_share_info, seq)
+#define LOCATION_BYTES HW_SIZE_THROUGH(hw_location, name)
 #define HINT_BYTES HW_SIZE_THROUGH(hw_hint, handle_type)
 #define RECEIVER_BYTES HW_SIZE_THROUGH(hw_receiver, lost)
 #define ADDRESS_BYTES HW_SIZE_THROUGH(hw_sink_address, state)
@@ -151,6 +153,7 @@ static void host_hint(void *ctx, const struct hw_hint *hint)
 {
 	struct hw_instance *instance = ctx;
 	struct hw_hint known;
+	const char *fault;
 
 	if (!instance->watcher || !is_valid(instance, hint, HINT_BYTES, "hint"))
 		return;
@@ -158,7 +161,11 @@ static void host_hint(void *ctx, const struct hw_hint *hint)
 		hw_sized_read(&known, sizeof(known), hint);
 		hint = &known;
 	}
-	instance->watcher_services->hint(instance->watcher, hint);
+	fault = hw_hint_fault(hint);
+	if (fault)
+		hw_instance_complain(instance, "%s", fault);
+	else
+		instance->watcher_services->hint(instance->watcher, hint);
 }
 
 static void host_lost(void *ctx, hw_token dir)
@@ -175,6 +182,22 @@ static int host_scan(void *ctx, hw_token dir)
 
 	return instance->watcher ? instance->watcher_services->scan(instance->watcher, dir)
 				 : -ENOSYS;
+}
+
+static int host_locate(void *ctx, const char *path, uint32_t len, struct hw_location *ret)
+{
+	struct hw_instance *instance = ctx;
+	struct hw_location location = { .struct_size = sizeof(location) };
+	int r;
+
+	if (!instance->watcher)
+		return -ENOSYS;
+	if (!is_valid(instance, ret, LOCATION_BYTES, "locate"))
+		return -EINVAL;
+	r = instance->watcher_services->locate(instance->watcher, path, len, &location);
+	if (r >= 0)
+		hw_sized_write(ret, &location, sizeof(location));
+	return r;
 }
 
 /* ---- sinks ---- */
@@ -343,6 +366,7 @@ const struct hw_host hw_host_services = {
 	.hint = host_hint,
 	.lost = host_lost,
 	.scan = host_scan,
+	.locate = host_locate,
 	.share_count = host_share_count,
 	.share_info = host_share_info,
 	.cursor_open = host_cursor_open,

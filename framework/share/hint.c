@@ -5,6 +5,7 @@
 #include "access.h"
 #include "arm.h"
 #include "fill.h"
+#include "hint_fault.h"
 #include "hint_private.h"
 #include "history.h"
 #include "quiet.h"
@@ -350,12 +351,6 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 
 /* ---- hints about a move: hint_move.c ---- */
 
-static bool is_name(const char *name, uint32_t len)
-{
-	return name && len && len <= HW_NAME_MAX && !memchr(name, '\0', len) &&
-	       !memchr(name, '/', len) && !(len == 2 && name[0] == '.' && name[1] == '.');
-}
-
 void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_share *share = watcher->share;
@@ -368,6 +363,11 @@ void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		return;
 	uint32_t dir = hw_tree_by_token(&share->tree, hint->dir);
 
+	if (hint->what & HW_HINT_LOOK) {
+		if (dir && hw_hint_name_is_valid(hint->name, hint->name_len))
+			hw_hint_revalidate(share, dir, hint->name, hint->name_len);
+		return;
+	}
 	if (hint->what & HW_HINT_GONE) {
 		if (dir == HW_ROOT)
 			hw_share_check_root(share);
@@ -376,12 +376,12 @@ void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	if (hint->what & HW_HINT_MOVED) {
 		uint32_t to_dir = hw_tree_by_token(&share->tree, hint->to_dir);
 
-		if ((!dir || is_name(hint->name, hint->name_len)) &&
-		    (!to_dir || is_name(hint->to_name, hint->to_name_len)))
+		if ((!dir || hw_hint_name_is_valid(hint->name, hint->name_len)) &&
+		    (!to_dir || hw_hint_name_is_valid(hint->to_name, hint->to_name_len)))
 			hw_hint_move(watcher, hint, dir, to_dir);
 		return;
 	}
-	if (!dir || !is_name(hint->name, hint->name_len))
+	if (!dir || !hw_hint_name_is_valid(hint->name, hint->name_len))
 		return;
 	uint32_t told = share->attrib_dir;
 

@@ -27,6 +27,9 @@ void hw_hint_doubt_unsure(struct hw_share *share);
 /* Files that may have been written under names which were never examined join the unverified names:
  * now, or, at the end of a turn, when hints rest. */
 void hw_hint_examine_lost(struct hw_share *share, bool now);
+/* Something about this name may have changed: it is examined when hints rest, or when the settle
+ * window ends. "." is the directory itself. */
+void hw_hint_revalidate(struct hw_share *share, uint32_t dir, const char *name, size_t len);
 /* Waits for the settle window. ino: of the inode it is about, 0 when not known. */
 void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		   uint32_t what, uint64_t ino);

@@ -8,8 +8,9 @@
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 
-/* Besides HW_HINT_*, in here only: a move brought it from outside the share. */
-#define HW_HINT_ARRIVED 0x80u
+/* Besides HW_HINT_*, in here only: a move brought it from outside the share. It takes the place of
+ * HW_HINT_LOOK, which every suspect implies. */
+#define HW_HINT_ARRIVED HW_HINT_LOOK
 
 #define HW_SUSPECTS_MAX                                                                            \
 	(4u << 20) /* names; more are given up for a comparison of the whole share */

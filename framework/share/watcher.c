@@ -24,6 +24,7 @@ static const struct hw_watcher_services services = {
 	.hint = hw_watcher_hint,
 	.lost = hw_watcher_lost,
 	.scan = hw_watcher_scan,
+	.locate = hw_watcher_locate,
 };
 
 struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance *instance)

@@ -12,6 +12,8 @@ struct hw_share;
 void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
 void hw_watcher_lost(struct hw_watcher *watcher, hw_token dir);
 int hw_watcher_scan(struct hw_watcher *watcher, hw_token dir);
+int hw_watcher_locate(struct hw_watcher *watcher, const char *path, size_t len,
+		      struct hw_location *ret);
 
 /* Its counters, all zero unless it runs and has some. */
 void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scans at an interval, and gives a hint before each scan from a structure at the edge of memory. */
+/* Scans at an interval, and gives a hint before each scan from a structure at the edge of memory.
+ */
 #include <hostwatch/plugin.h>
 
 #include "edge.h"
@@ -10,6 +11,7 @@ struct edge_watcher {
 	void *ctx;
 	struct hw_timer *timer; /* owned */
 	struct hw_hint *hint; /* owned */
+	struct hw_location *location; /* owned */
 	hw_token dir; /* one that is watched; 0: none */
 };
 
@@ -20,6 +22,10 @@ static const struct hw_option *const options[] = { &interval_option };
 
 static void scan(struct edge_watcher *watcher)
 {
+	if (watcher->host->locate(watcher->ctx, "a/b", 3, watcher->location) >= 0) {
+		edge_check(watcher->location, sizeof(*watcher->location));
+		EDGE_CHECK_GROWN(watcher->location);
+	}
 	if (watcher->dir) {
 		watcher->hint->dir = watcher->dir;
 		watcher->host->hint(watcher->ctx, watcher->hint);
@@ -99,11 +105,12 @@ static int edge_start(void *self)
 	if (r < 0)
 		return watcher->host->fail(watcher->ctx, r, "no timer");
 	watcher->hint = edge_alloc(sizeof(*watcher->hint));
-	if (!watcher->hint)
+	watcher->location = edge_alloc(sizeof(*watcher->location));
+	if (!watcher->hint || !watcher->location)
 		return watcher->host->fail(watcher->ctx, 12, "no memory");
 	*watcher->hint = (struct hw_hint){
 		.struct_size = sizeof(*watcher->hint),
-		.what = HW_HINT_ATTRIB,
+		.what = HW_HINT_LOOK,
 		.name = "a name that is not there",
 		.name_len = 24,
 	};
@@ -118,8 +125,10 @@ static void edge_stop(void *self)
 	if (watcher->timer)
 		watcher->host->timer_del(watcher->ctx, watcher->timer);
 	edge_free(watcher->hint);
+	edge_free(watcher->location);
 	watcher->timer = NULL;
 	watcher->hint = NULL;
+	watcher->location = NULL;
 	watcher->dir = HW_NO_DIR;
 }
 

@@ -94,6 +94,12 @@ static void print_watcher_structs(void)
 	M(hw_hint, handle_len);
 	M(hw_hint, handle_type);
 	END(hw_hint);
+	BEGIN(hw_location);
+	M(hw_location, struct_size);
+	M(hw_location, name_len);
+	M(hw_location, dir);
+	M(hw_location, name);
+	END(hw_location);
 	BEGIN(hw_watcher_stats);
 	M(hw_watcher_stats, struct_size);
 	M(hw_watcher_stats, reserved);
@@ -169,6 +175,7 @@ static void print_host(void)
 	M(hw_host, hint);
 	M(hw_host, lost);
 	M(hw_host, scan);
+	M(hw_host, locate);
 	M(hw_host, share_count);
 	M(hw_host, share_info);
 	M(hw_host, cursor_open);
@@ -229,6 +236,7 @@ static void print_numbers(void)
 	N(HW_OPTION_SHARE), N(HW_OPTION_ADDRESS);
 	N(HW_NO_DIR), N(HW_HINT_CREATED), N(HW_HINT_DELETED), N(HW_HINT_MODIFIED);
 	N(HW_HINT_ATTRIB), N(HW_HINT_CLOSE_WRITE), N(HW_HINT_MOVED), N(HW_HINT_GONE);
+	N(HW_HINT_LOOK), N(HW_HINT_BRIEF);
 	N(HW_SHARE_ARMING), N(HW_SHARE_ONLINE), N(HW_SHARE_OFFLINE);
 	N(HW_LOG_ERROR), N(HW_LOG_WARNING), N(HW_LOG_INFO), N(HW_LOG_DEBUG);
 	N(HW_IO_READ), N(HW_IO_WRITE), N(HW_IO_HANGUP);

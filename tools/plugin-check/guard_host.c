@@ -4,6 +4,7 @@
 #include "guard_private.h"
 
 #include "alloc.h"
+#include "hint_fault.h"
 #include "host.h"
 #include "sized.h"
 
@@ -13,11 +14,8 @@
 #include <string.h>
 
 #define TEXT_MAX_BYTES 1024u
-#define NAME_MAX_BYTES 255u
+#define LOCATION_BYTES HW_SIZE_THROUGH(hw_location, name)
 #define HINT_BYTES HW_SIZE_THROUGH(hw_hint, handle_type) /* in the first release */
-#define WHAT_ALL                                                                                   \
-	(HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MODIFIED | HW_HINT_ATTRIB |                   \
-	 HW_HINT_CLOSE_WRITE | HW_HINT_MOVED | HW_HINT_GONE | HW_HINT_BRIEF)
 
 static uint64_t calls, fail_at;
 static const char *failed_call;
@@ -236,30 +234,16 @@ static void guard_timer_del(void *ctx, struct hw_timer *timer)
 
 /* ---- for watchers ---- */
 
-static bool name_is_sound(const char *name, uint32_t len)
-{
-	return name && len && len <= NAME_MAX_BYTES && !memchr(name, '/', len) &&
-	       !memchr(name, '\0', len);
-}
-
 static void check_hint(const struct hw_hint *hint)
 {
-	bool moved = hint->what == HW_HINT_MOVED, gone = hint->what & HW_HINT_GONE;
+	const char *fault = NULL;
 
-	if (hint->struct_size < HINT_BYTES)
+	if (hw_sized_is_valid(hint, HINT_BYTES))
+		fault = hw_hint_fault(hint);
+	else
 		hw_guard_fault("hint() with struct_size %u", hint->struct_size);
-	if (!hint->what || hint->what & ~WHAT_ALL || (hint->what & HW_HINT_MOVED && !moved))
-		hw_guard_fault("hint() of %#x", hint->what);
-	if (hint->type > HW_TYPE_DIR)
-		hw_guard_fault(
-			"hint() with type %u: use HW_TYPE_FILE for everything but directories",
-			hint->type);
-	if (!gone && hint->dir && !name_is_sound(hint->name, hint->name_len))
-		hw_guard_fault("hint() with an invalid name");
-	if (moved && hint->to_dir && !name_is_sound(hint->to_name, hint->to_name_len))
-		hw_guard_fault("hint() with an invalid new name");
-	if (!hint->dir && (!moved || !hint->to_dir))
-		hw_guard_fault("hint() without a directory");
+	if (fault)
+		hw_guard_fault("hint(): %s (what is %#x)", fault, hint->what);
 }
 
 static void guard_hint(void *ctx, const struct hw_hint *hint)
@@ -283,6 +267,16 @@ static int guard_scan(void *ctx, hw_token dir)
 	/* A request for the whole share cannot fail. */
 	int r = dir != HW_NO_DIR && hw_guard_fails("scan") ? -ENOENT
 							   : hw_host_services.scan(ctx, dir);
+	hw_frame_resume();
+	return r;
+}
+
+static int guard_locate(void *ctx, const char *path, uint32_t len, struct hw_location *ret)
+{
+	hw_frame_pause("locate");
+	if (!hw_sized_is_valid(ret, LOCATION_BYTES))
+		hw_guard_fault("locate() into a structure whose struct_size is not set");
+	int r = hw_guard_fails("locate") ? -EAGAIN : hw_host_services.locate(ctx, path, len, ret);
 	hw_frame_resume();
 	return r;
 }
@@ -321,6 +315,7 @@ const struct hw_host hw_guard_host = {
 	.hint = guard_hint,
 	.lost = guard_lost,
 	.scan = guard_scan,
+	.locate = guard_locate,
 	.share_count = hw_guard_share_count,
 	.share_info = hw_guard_share_info,
 	.cursor_open = hw_guard_cursor_open,

@@ -145,6 +145,7 @@ typedef uint64_t hw_token;
 /* In a move: outside the share. In lost() and scan(): the whole share. */
 #define HW_NO_DIR ((hw_token)0)
 
+/* hostwatch-plugin(3), BELIEF, says for each bit how far the host believes it. */
 #define HW_HINT_CREATED 0x01u
 #define HW_HINT_DELETED 0x02u
 #define HW_HINT_MODIFIED 0x04u
@@ -152,14 +153,18 @@ typedef uint64_t hw_token;
 #define HW_HINT_CLOSE_WRITE 0x10u
 #define HW_HINT_MOVED 0x20u /* dir/name was renamed to to_dir/to_name; no other bit may be set */
 #define HW_HINT_GONE 0x40u /* `dir` itself was deleted, moved or unmounted; no name */
-#define HW_HINT_BRIEF                                                                              \
-	0x100u /* with CREATED: what was created has been deleted again, in this hint or in one    \
-		* that follows, so the host does not look for it */
+/* Something about this name may have changed. The host examines it and decides. For watchers that
+ * do not know more; any other bits are ignored. */
+#define HW_HINT_LOOK 0x80u
+/* With CREATED: what was created has been deleted again, in this hint or in one that follows, so
+ * the host does not look for it. */
+#define HW_HINT_BRIEF 0x100u
 
 /*
- * The kernel's report about one name in one directory. Several bits may be set if the kernel merged
- * several changes. Names are borrowed for the call: 1 to 255 bytes, no NUL, no slash. A hint need
- * not be up to date, because the host examines the entry itself.
+ * A report about one name in one directory. Several bits may be set if the kernel merged several
+ * changes. Names are borrowed for the call: 1 to 255 bytes, no NUL, no slash; "." is the directory
+ * itself. A hint need not be up to date. The host logs the first invalid hint of an instance, and
+ * ignores invalid hints.
  */
 struct hw_hint {
 	uint32_t struct_size; /* sizeof(struct hw_hint) */
@@ -178,6 +183,14 @@ struct hw_hint {
 	const void *handle;
 	uint32_t handle_len;
 	int32_t handle_type;
+};
+
+/* Where an entry is, for a watcher that receives paths. */
+struct hw_location {
+	uint32_t struct_size;
+	uint32_t name_len;
+	hw_token dir;
+	const char *name; /* points into the path that was given, or is static */
 };
 
 /* Counters of a watcher, for `hostwatch status`. */
@@ -304,7 +317,7 @@ struct hw_host {
 	 * the host has found invalid itself. */
 	int (*fail_option)(void *ctx, const char *keys, const char *value, int error,
 			   const char *format, ...) HW_PRINTF(5, 6);
-	/* Returns the time of CLOCK_MONOTONIC. */
+	/* Returns the time of CLOCK_MONOTONIC at the time of the call. */
 	uint64_t (*now_ns)(void *ctx);
 	/* Watches fd, which still belongs to the plugin. Call io_del before closing it. `arg` is
 	 * passed to fn as self. `events` is HW_IO_READ | HW_IO_WRITE, or 0 to pause. Returns 0,
@@ -334,6 +347,15 @@ struct hw_host {
 	 * each scan that ends, never before scan() returns. Returns 0, or -ENOENT if the token is
 	 * unknown; a request for the whole share cannot fail. */
 	int (*scan)(void *ctx, hw_token dir);
+	/* Finds the directory of an entry by path: relative to the root of the share, or an
+	 * absolute path of the host below it. Symbolic links are not followed. Returns 1 if `dir`
+	 * is the directory that contains the entry and `name` its last component ("." for the root
+	 * of the share). Returns 0 if the host does not know a directory on the way: `dir` is the
+	 * deepest one that it knows, and `name` the component in it; if the watcher gives
+	 * HW_HINT_LOOK about that, the host finds what is below. -EXDEV if the path is outside of
+	 * the share, -EINVAL for a path with "..", a NUL or a name of more than 255 bytes, -EAGAIN
+	 * while the share is offline. */
+	int (*locate)(void *ctx, const char *path, uint32_t len, struct hw_location *ret);
 
 	/* -- sinks -- */
 	/* The shares that this sink serves have the numbers 0 to share_count() - 1. The count does
@@ -384,8 +406,8 @@ struct hw_host {
 /* Hints arrive in the order of the changes, and no hint was merged into an older one, so the last
  * hint about a name is correct. Without this flag the host examines the entry of every hint. */
 #define HW_PLUGIN_ORDERED 0x1u
-/* The watcher gives no hints and only requests scans. The host then stores the data that it needs
- * to tell a deleted entry from one that was moved out of the share. */
+/* The watcher only requests scans, and gives no hints except HW_HINT_LOOK. The host then stores the
+ * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
 
 struct hw_plugin {
