@@ -22,9 +22,9 @@ $(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(core_lib)
 #: make conformance     run every trace under every watcher; CONFORMANCE_ARGS="--filter '07*'" selects traces,
 #:                      FS="xfs btrfs overlay" (as root) selects filesystems: tests/conformance/README.md
 conformance: $(conformance_program) $(modules)
-	@$(conformance_program) --table > $(B)/conformance-table.md
+	@$(conformance_program) --table > $(B)/tests/conformance-table.md
 	@sed -n '/^| | | traces |/,/^$$/p' tests/conformance/README.md | sed '/^$$/d' | \
-		diff -u - $(B)/conformance-table.md || \
+		diff -u - $(B)/tests/conformance-table.md || \
 		{ echo "tests/conformance/README.md: the table is out of date; run: make conformance-table"; exit 1; }
 	$(if $(filter xfs btrfs%,$(FS)),@mk/deps filesystems)
 	$(if $(FS),tests/conformance/on "$(FS)") $(conformance_program) $(CONFORMANCE_ARGS)
