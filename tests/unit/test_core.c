@@ -22,7 +22,7 @@
 #include <sys/un.h>
 
 #define PLUGINS HW_BUILD_DIR "/tests/plugins:" HW_BUILD_DIR "/plugins:" HW_BUILD_DIR "/sinks"
-#define DEADLINE_NS (10 * HW_SEC)
+#define DEADLINE_NS (60 * HW_SEC)
 
 struct fixture {
 	struct hw_loop *loop;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEADLINE_NS (5 * HW_SEC)
+#define DEADLINE_NS (60 * HW_SEC)
 
 /* What happened, and what a callback shall do about it. */
 struct seen {

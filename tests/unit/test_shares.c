@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEADLINE_NS (INT64_C(30) * 1000000000)
+#define DEADLINE_NS (INT64_C(60) * 1000000000)
 
 /* One share, and a replica that follows it from its beginning. */
 struct side {
