@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What survey (which filesystems, which candidates) and survey_walk (counting) share. */
+/* Shared by survey.c (a share), survey_walk.c (counting), survey_sample.c (the cost of scanning)
+ * and survey_filesystem.c (filesystems and their candidates), each of which uses those after it. */
 #ifndef HW_SURVEY_PRIVATE_H
 #define HW_SURVEY_PRIVATE_H
 
@@ -34,7 +35,9 @@ struct hw_survey_visit {
 	dev_t dev;
 };
 
-/* survey.c */
+/* survey_filesystem.c */
+/* A copy of a text, owned by the caller. NULL if out of memory, with the error in `s`. */
+char *hw_survey_copy(struct hw_surveying *s, const char *text, size_t len);
 /* Opens a directory of the share. -errno; ret->fd is then -1. */
 int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
 		   struct hw_survey_visit *ret);
