@@ -73,7 +73,7 @@ test_events_that_are_missing_are_found() {
 }
 
 test_a_name_that_is_none_is_found() {
-	finds watcher bad_hint 'trace 001*' 'hint() with an invalid name'
+	finds watcher bad_hint 'trace 001*' 'a hint with an invalid name'
 }
 
 test_state_outside_of_an_instance_is_found() {
