@@ -296,7 +296,8 @@ static void print_files(const struct hw_survey *survey, FILE *to)
 
 		if (watcher && !watcher->scans)
 			put(to, "warning",
-			    "%s: a file is mounted here; %s does not report its changes",
+			    "%s: a file is mounted here; %s does not report its changes, so it is "
+			    "compared once per interval",
 			    bare(path, sizeof(path), files->paths[i]), watcher->name);
 	}
 	if (files->count > HW_SURVEY_PATHS_MAX)

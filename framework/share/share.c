@@ -236,24 +236,65 @@ static bool root_is_there(struct hw_share *share)
 
 /* ---- mounts ---- */
 
+/* The directory of a path, whose last part is left in *path; 0: the tree has none. */
+static uint32_t find_dir(const struct hw_share *share, const char **path)
+{
+	uint32_t dir = HW_ROOT;
+	const char *slash;
+
+	while (dir && (slash = strchr(*path, '/'))) {
+		dir = hw_tree_find(&share->tree, dir, *path, (size_t)(slash - *path));
+		*path = slash + 1;
+	}
+	return dir && hw_tree_entry(&share->tree, dir)->type == HW_TYPE_DIR ? dir : 0;
+}
+
+static void examine(struct hw_share *share, uint32_t dir, const char *name)
+{
+	if (share->settle_ns && !share->silent)
+		hw_hint_later(share, dir, name, strlen(name), 0, 0);
+	else
+		hw_hint_doubt(share, dir, name, strlen(name));
+	hw_share_kick(share);
+}
+
 /* What is seen at this place is another directory now, or the same one again. */
 static void mount_changed(void *arg, const char *path)
 {
 	struct hw_share *share = arg;
-	uint32_t dir = HW_ROOT;
-	const char *slash;
+	uint32_t dir = find_dir(share, &path);
 
-	while (dir && (slash = strchr(path, '/'))) {
-		dir = hw_tree_find(&share->tree, dir, path, (size_t)(slash - path));
-		path = slash + 1;
-	}
-	if (!dir || hw_tree_entry(&share->tree, dir)->type != HW_TYPE_DIR)
-		return; /* excluded, or below another mount that changed */
-	if (share->settle_ns && !share->silent)
-		hw_hint_later(share, dir, path, strlen(path), 0, 0);
-	else
-		hw_hint_doubt(share, dir, path, strlen(path));
-	hw_share_kick(share);
+	if (dir) /* else excluded, or below another mount that changed */
+		examine(share, dir, path);
+}
+
+/*
+ * A file that is mounted over a name: the kernel reports its changes to the directory that it is
+ * in, elsewhere. So it is compared with the tree, unless the directory is scanned anyway.
+ */
+static void check_mounted_file(void *arg, const char *path)
+{
+	struct hw_share *share = arg;
+	uint32_t dir = find_dir(share, &path);
+	uint8_t watcher = dir ? hw_tree_entry(&share->tree, dir)->watcher : HW_WATCHER_NONE;
+	uint32_t id = dir ? hw_tree_find(&share->tree, dir, path, strlen(path)) : 0;
+	struct hw_stat stat;
+
+	if (!id || watcher == HW_WATCHER_NONE ||
+	    share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
+		return;
+	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+	if (hw_disk_stat(&share->disk, dir, path, strlen(path), &stat) < 0 ||
+	    !hw_tree_is_same(e, &stat) || hw_history_compare(e, &stat, false))
+		examine(share, dir, path);
+}
+
+static void check_mounts(struct hw_share *share)
+{
+	hw_mount_watch_check(&share->mounts, mount_changed, share);
+	if (share->state == HW_SHARE_ONLINE)
+		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
 }
 
 /* The path, rather than share->path: links in that one may lead elsewhere by and by. */
@@ -315,7 +356,7 @@ void hw_share_check_root(struct hw_share *share)
 	else if (share->state != HW_SHARE_OFFLINE && !there)
 		go_offline(share);
 	else if (there)
-		hw_mount_watch_check(&share->mounts, mount_changed, share);
+		check_mounts(share);
 }
 
 static void root_fired(void *arg, struct hw_timer *timer)

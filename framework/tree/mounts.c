@@ -181,6 +181,7 @@ int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
 struct hw_mount_point {
 	uint64_t id;
 	char *path; /* owned: below the directory */
+	bool is_file; /* or anything but a directory */
 };
 
 struct points {
@@ -201,6 +202,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	struct points *points = arg;
 	size_t skip = strlen(points->dir);
 	struct hw_mount_point *list;
+	struct stat st;
 	char *below;
 
 	(void)type;
@@ -218,6 +220,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	list += points->count++;
 	list->id = id;
 	list->path = below;
+	list->is_file = lstat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 	return 0;
 }
 
@@ -298,6 +301,14 @@ void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 		return;
 	tell_changes(watch, &now, fn, arg);
 	keep_points(watch, &now);
+}
+
+void hw_mount_watch_each_file(const struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
+			      void *arg)
+{
+	for (size_t i = 0; i < watch->count; i++)
+		if (watch->points[i].is_file)
+			fn(arg, watch->points[i].path);
 }
 
 void hw_mount_watch_end(struct hw_mount_watch *watch)

@@ -33,6 +33,10 @@ void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir);
  * mount came, went, or is another one. Costs one system call when none did. */
 typedef void hw_mount_changed_fn(void *arg, const char *path);
 void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg);
+/* Calls fn with the path of each place, as of the last check, where something other than a
+ * directory is mounted. */
+void hw_mount_watch_each_file(const struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
+			      void *arg);
 void hw_mount_watch_end(struct hw_mount_watch *watch);
 
 #endif

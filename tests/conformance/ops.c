@@ -359,11 +359,19 @@ static int run_mount(struct run *run)
 	return r ? r : or_errno(mount("hwtest", run->at[0].proc, "tmpfs", 0, "size=1m"));
 }
 
+/* Over a symbolic link as well, which a path would follow. */
 static int run_bind(struct run *run)
 {
-	int r = keep_mount(run->world, arg(run, 1));
+	char proc[64];
+	int fd = openat(run->at[1].dir, run->at[1].leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : keep_mount(run->world, arg(run, 1));
 
-	return r ? r : or_errno(mount(run->at[0].proc, run->at[1].proc, NULL, MS_BIND, NULL));
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (!r)
+		r = or_errno(mount(run->at[0].proc, proc, NULL, MS_BIND, NULL));
+	if (fd >= 0)
+		(void)close(fd); /* O_PATH */
+	return r;
 }
 
 static int run_root(struct run *run)

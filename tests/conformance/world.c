@@ -136,7 +136,7 @@ void hw_world_remove(struct hw_world *world)
 	while (world->mount_count) {
 		char *at = world->mounts[--world->mount_count];
 
-		(void)umount2(at, MNT_DETACH); /* a failed mount is not there */
+		(void)umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW); /* a failed mount is not there */
 		free(at);
 	}
 	if (world->fd >= 0)
