@@ -31,3 +31,6 @@ test-quick:
 	@tests/run -B $(B) -s 10 'unit/*' 'demo/*' 'integration/*' conformance docs
 
 .PHONY: tests-built test test-quick
+
+# Replaces system calls, also those of plugins.
+$(B)/tests/test_retry: private LDFLAGS += -rdynamic

@@ -35,6 +35,8 @@ static const struct field share_fields[] = {
 	{ "kernel_events", NUMBER, NULL },
 	{ "overflows", NUMBER, NULL },
 	{ "rescans", NUMBER, NULL },
+	{ "retrying", NUMBER, NULL },
+	{ "refusals", NUMBER, NULL },
 	{ "tree_bytes", NUMBER, NULL },
 	{ "journal_bytes", NUMBER, NULL },
 	{ 0 },

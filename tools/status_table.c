@@ -7,6 +7,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,13 +53,17 @@ static void list_watchers(const struct hw_status *status, const struct hw_record
 static void add_note(struct hw_table *table, const struct hw_record *share)
 {
 	const char *path = hw_record_get(share, "path"), *why = hw_record_get(share, "why");
-	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX], armed[64] = "";
+	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX], armed[64] = "",
+									  retrying[64] = "";
 
 	if (strcmp(hw_record_get(share, "state"), "arming") == 0)
 		(void)snprintf(armed, sizeof(armed), ", %s directories armed",
 			       hw_record_get(share, "armed"));
-	(void)snprintf(note, sizeof(note), "%s%s, epoch %s%s%s", quoted(path_text, path), armed,
-		       hw_record_get(share, "epoch"), *why ? "; " : "",
+	if (hw_record_number(share, "retrying"))
+		(void)snprintf(retrying, sizeof(retrying), ", %" PRIu64 " unreadable",
+			       hw_record_number(share, "retrying"));
+	(void)snprintf(note, sizeof(note), "%s%s%s, epoch %s%s%s", quoted(path_text, path), armed,
+		       retrying, hw_record_get(share, "epoch"), *why ? "; " : "",
 		       hw_clean(why_text, sizeof(why_text), why));
 	hw_table_note(table, note);
 }

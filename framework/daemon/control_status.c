@@ -42,6 +42,8 @@ static void put_share(struct hw_answer *answer, struct hw_share *share)
 	hw_answer_number(answer, "kernel_events", status.kernel_events);
 	hw_answer_number(answer, "overflows", status.overflows);
 	hw_answer_number(answer, "rescans", status.rescans);
+	hw_answer_number(answer, "retrying", status.retrying);
+	hw_answer_number(answer, "refusals", status.refusals);
 	hw_answer_number(answer, "tree_bytes", status.tree_bytes);
 	hw_answer_number(answer, "journal_bytes", status.journal_bytes);
 	for (size_t i = 0; i < status.watcher_count; i++)

@@ -2,6 +2,7 @@
 #include "access.h"
 
 #include "hint.h"
+#include "retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +37,6 @@ static bool is_denied(int error)
 	return error == -EACCES || error == -EPERM;
 }
 
-static bool is_elsewhere(int error)
-{
-	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ELOOP ||
-	       error == -ECANCELED;
-}
-
 /* Opening a path fails where the first directory on the way to it may not be searched. */
 static uint32_t find_fault(struct hw_share *share, uint32_t dir, int error)
 {
@@ -67,15 +62,22 @@ static void log_failure(struct hw_share *share, uint32_t dir, int error)
 		(void)snprintf(what_helps, sizeof(what_helps),
 			       "; give uid %u read and search permission, or exclude it",
 			       (unsigned)geteuid());
+	else if (hw_disk_is_short(error))
+		(void)snprintf(what_helps, sizeof(what_helps),
+			       "; raise the limit of open files (ulimit -n)");
 	hw_warning("share %s: cannot read directory %s: %s; changes below it may be missed%s",
 		   share->name, hw_access_path(share, dir, quoted, sizeof(quoted)),
 		   strerror(-error), what_helps);
 }
 
-void hw_access_failed(struct hw_share *share, uint32_t dir, int error)
+uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error)
 {
-	if (!is_elsewhere(error) && !hw_disk_is_short(error))
-		log_failure(share, find_fault(share, dir, error), error);
+	/* -ENODEV: no watcher takes it, which was logged. */
+	if (!hw_retry_is_refusal(error) || error == -ENODEV)
+		return dir;
+	dir = find_fault(share, dir, error);
+	log_failure(share, dir, error);
+	return dir;
 }
 
 void hw_access_gained(struct hw_share *share, uint32_t dir)
@@ -91,13 +93,14 @@ void hw_access_changed(struct hw_share *share, uint32_t dir)
 			     : hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
 
 	if (fd < 0) {
-		hw_access_failed(share, dir, fd);
+		if (hw_retry_is_refusal(fd))
+			hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, fd);
 		return;
 	}
 	close(fd);
-	/* The scan opens it again, and arms it anew. One that was never listed is filled as a new
-	 * one is. */
-	if (e->flags & HW_ENTRY_LOCKED && e->flags & HW_ENTRY_LISTED)
+	/* It is opened again, and armed anew. */
+	if (!hw_retry_dir_soon(share, dir) && e->flags & HW_ENTRY_LOCKED &&
+	    e->flags & HW_ENTRY_LISTED)
 		hw_hint_audit(share, dir);
 }
 
@@ -150,6 +153,12 @@ void hw_access_refused(struct hw_access_refusals *refusals, struct hw_watcher *w
 	refusals->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
+void hw_access_forget_refusals(struct hw_share *share)
+{
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
+		share->watchers[i].complaints = 0;
+}
+
 void hw_access_log_refusals(const struct hw_access_refusals *refusals, struct hw_share *share,
 			    const struct hw_watcher *taker)
 {
@@ -162,7 +171,7 @@ void hw_access_log_refusals(const struct hw_access_refusals *refusals, struct hw
 		(void)snprintf(share->why, sizeof(share->why), "%s; no watcher left",
 			       refusals->text);
 	else
-		hw_warning("share %s: %s; no watcher left: changes there, and in others that fail "
-			   "this way, will not be reported",
+		hw_warning("share %s: %s; no watcher left: until one takes it, changes there, and "
+			   "in others that fail this way, are not reported",
 			   share->name, refusals->text);
 }

@@ -13,10 +13,10 @@
 const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size_t size);
 
 /* The directory, or one above it, could not be opened for reading. Logs the one that is at fault
- * unless that was done before. Errors that mean "it is elsewhere or gone", and a shortage of
- * descriptors, are not logged. */
-void hw_access_failed(struct hw_share *share, uint32_t dir, int error);
-/* It was opened for reading: the next failure is logged again. */
+ * unless that was done before, and returns it. Errors that mean "it is elsewhere or gone" are not
+ * logged. */
+uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error);
+/* All of it was read: the next failure is logged again. */
 void hw_access_gained(struct hw_share *share, uint32_t dir);
 /* Its mode or owner changed: logs the loss of access; on regained access the directory is compared
  * with the disk. */
@@ -36,6 +36,9 @@ void hw_access_refused(struct hw_access_refusals *refusals, struct hw_watcher *w
  * the root of a share that is starting, which fails then, the text goes to share->why. */
 void hw_access_log_refusals(const struct hw_access_refusals *refusals, struct hw_share *share,
 			    const struct hw_watcher *taker);
+
+/* Something works again: the next refusal is noted, whatever was before. */
+void hw_access_forget_refusals(struct hw_share *share);
 
 /* Writes why the root cannot be opened. */
 void hw_access_explain_root(const struct hw_share *share, int error, char *buf, size_t size);

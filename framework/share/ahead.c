@@ -23,6 +23,9 @@ static bool holds(struct hw_share *share, int fd, unsigned depth, uint32_t *budg
 	*budget -= listing.count < *budget ? listing.count : *budget;
 	for (uint32_t i = 0; i < listing.count && !found; i++) {
 		struct hw_stat *stat = &listing.found[i].stat;
+
+		if (listing.found[i].error)
+			continue;
 		int fs = hw_disk_filesystem(&share->disk, listing.found[i].dev, -1);
 
 		stat->fs = (uint16_t)fs;

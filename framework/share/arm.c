@@ -4,6 +4,7 @@
 #include "access.h"
 #include "hint.h"
 #include "history.h"
+#include "retry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -250,12 +251,20 @@ static bool is_left_over(struct hw_share *share, uint32_t dir)
 	return false;
 }
 
+/* Not a limit, and not a property of the filesystem. */
+static bool is_transient(int error)
+{
+	return error == -EIO || error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
+	       error == -EINTR || error == -EAGAIN;
+}
+
 int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 {
 	struct hw_entry *e = hw_tree_entry(&share->tree, dir);
 	hw_token token = hw_tree_token(&share->tree, dir);
 	struct hw_access_refusals refusals = { .len = 0 };
 	uint8_t old = e->watcher, next;
+	bool transient = false;
 
 	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i = next) {
 		struct hw_watcher *watcher = &share->watchers[share->order[i]];
@@ -273,12 +282,15 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			watcher->directories++;
 			hw_arm_note_top(share, dir);
 			hw_access_log_refusals(&refusals, share, watcher);
+			if (transient) /* it may go back */
+				hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, 0);
 			return 0;
 		}
 		if (r == -EEXIST && is_left_over(share, dir))
 			return -ESTALE;
 		if (r == -ENOENT)
 			return r;
+		transient |= is_transient(r);
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
 		/* That it cannot be read was logged. */
 		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))
@@ -287,9 +299,6 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			share->watchers[share->order[next]].instance->reason[0] = '\0';
 	}
 	hw_access_log_refusals(&refusals, share, NULL);
-	/* While another watcher takes over, the one before may have it still, or take it again. */
-	if (old == HW_WATCHER_NONE && !share->scan.rearm)
-		hw_history_rescan(share, dir);
 	return -ENODEV;
 }
 

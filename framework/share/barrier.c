@@ -4,11 +4,14 @@
 #include "hint.h"
 #include "observe.h"
 #include "quiet.h"
+#include "retry.h"
 #include "scan.h"
 #include "settle.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define RETRIES_MAX 3u /* turns that wait for attempts to read what refused */
 
 int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg)
 {
@@ -28,6 +31,7 @@ int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg)
 static void begin(struct hw_share *share, struct hw_barrier *barrier)
 {
 	barrier->begun = true;
+	hw_retry_soon(share);
 	hw_share_check_root(share);
 	share->drained_ns = hw_now_coarse_ns();
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
@@ -51,6 +55,16 @@ static bool is_scanned(const struct hw_share *share, const struct hw_barrier *ba
 	return true;
 }
 
+/* What refuses for longer is not waited for. */
+static bool is_retrying(struct hw_share *share)
+{
+	if (!hw_retry_is_pending(share) || share->barriers->retries == RETRIES_MAX)
+		return false;
+	share->barriers->retries++;
+	hw_share_kick(share);
+	return true;
+}
+
 /* Everything that waits is told now. False: that made directories to list. */
 static bool tell_all(struct hw_share *share)
 {
@@ -62,7 +76,7 @@ static bool tell_all(struct hw_share *share)
 		hw_observe(share, 0);
 	if (!hw_scan_is_idle(share) || share->walking || hw_share_has_doubts(share))
 		return false;
-	if (hw_hint_begin_audit(share))
+	if (hw_hint_begin_audit(share) || is_retrying(share))
 		return false;
 	hw_quiet_flush(share);
 	return true;

@@ -68,6 +68,7 @@ struct arriving {
 	uint32_t dir;
 	enum hw_arrival how;
 	int64_t since_ns;
+	bool touched; /* hints came during the listing */
 };
 
 /* What changed besides the name was told nobody, or not yet: its directory was not watched. */
@@ -114,31 +115,79 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 	}
 }
 
-static void apply_one(struct hw_share *share, const struct arriving *a,
-		      const struct hw_listing *listing, const struct hw_found *found, bool touched)
+static void refused(struct hw_share *share, const struct arriving *a, const char *name, size_t len,
+		    int error)
 {
-	const char *name = listing->names + found->name;
-	struct hw_stat stat = found->stat;
+	const struct hw_retry_name refused = {
+		.dir = a->dir,
+		.name = name,
+		.len = len,
+		.found = true,
+		.how = a->how,
+		.since_ns = a->since_ns,
+	};
+
+	hw_retry_name(share, &refused, error);
+}
+
+/* 0 and how the entry is now, or -errno. */
+static int examine(struct hw_share *share, const struct arriving *a, const char *name,
+		   const struct hw_found *found, struct hw_stat *ret)
+{
+	int fs;
+
+	if (found->error)
+		return -found->error;
+	if (a->touched || found->foreign)
+		return hw_disk_stat(&share->disk, a->dir, name, found->name_len, ret);
+	*ret = found->stat;
+	fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+	ret->fs = (uint16_t)fs;
+	return fs < 0 ? fs : 0;
+}
+
+static void add_one(struct hw_share *share, const struct arriving *a, const char *name, size_t len,
+		    const struct hw_stat *stat)
+{
 	enum hw_arrival how;
-
-	if (hw_share_is_excluded(share, a->dir, name, found->name_len, stat.type == HW_TYPE_DIR))
-		return;
-	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
-		return; /* a hint was faster */
-	if (touched || found->foreign) {
-		if (hw_disk_stat(&share->disk, a->dir, name, found->name_len, &stat) < 0)
-			return;
-	} else {
-		int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
-
-		if (fs < 0)
-			return;
-		stat.fs = (uint16_t)fs;
-	}
-	uint32_t id = arrive(share, a, name, found->name_len, &stat, &how);
+	uint32_t id = arrive(share, a, name, len, stat, &how);
 
 	if (id)
 		arrived(share, id, how);
+}
+
+static void apply_one(struct hw_share *share, const struct arriving *a,
+		      const struct hw_listing *listing, const struct hw_found *found)
+{
+	const char *name = listing->names + found->name;
+	struct hw_stat stat;
+	int r;
+
+	if (hw_share_is_excluded(share, a->dir, name, found->name_len,
+				 found->stat.type == HW_TYPE_DIR))
+		return;
+	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
+		return; /* a hint was faster */
+	r = examine(share, a, name, found, &stat);
+	if (r == 0)
+		add_one(share, a, name, found->name_len, &stat);
+	else if (hw_retry_is_refusal(r))
+		refused(share, a, name, found->name_len, r);
+}
+
+void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,
+		   const struct hw_stat *stat)
+{
+	const struct arriving a = {
+		.dir = name->dir,
+		.how = name->how,
+		.since_ns = name->since_ns,
+	};
+
+	if (!hw_share_is_excluded(share, a.dir, name->name, name->len, stat->type == HW_TYPE_DIR))
+		add_one(share, &a, name->name, name->len, stat);
+	if (!share->observing)
+		hw_fill_tell_modified(share);
 }
 
 void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing *listing,
@@ -148,6 +197,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 		.dir = dir,
 		.how = how,
 		.since_ns = share->scan.since_ns,
+		.touched = touched,
 	};
 	hw_token token = hw_tree_token(&share->tree, dir);
 
@@ -158,7 +208,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)
 			return; /* moved away and gone, by what was found meanwhile */
-		apply_one(share, &a, listing, &listing->found[i], touched);
+		apply_one(share, &a, listing, &listing->found[i]);
 	}
 }
 
@@ -209,7 +259,7 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 	int path_fd = hw_disk_dir(&share->disk, dir);
 
 	if (path_fd < 0) {
-		hw_access_failed(share, dir, path_fd);
+		(void)hw_access_failed(share, dir, path_fd);
 		return path_fd == -ESTALE ? -ENOENT : path_fd;
 	}
 	if (dir != HW_ROOT && is_loop(share, dir)) {
@@ -218,10 +268,8 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 	}
 	int fd = hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
 
-	if (fd >= 0)
-		hw_access_gained(share, dir);
-	else
-		hw_access_failed(share, dir, fd);
+	if (fd < 0)
+		(void)hw_access_failed(share, dir, fd);
 	/* Also when it cannot be read: a watcher that scans tries again. */
 	int r = hw_arm_dir(share, dir, path_fd, anew);
 
@@ -239,37 +287,43 @@ static int64_t birth_of(int fd)
 	return stx.stx_btime.tv_sec * INT64_C(1000000000) + stx.stx_btime.tv_nsec;
 }
 
-void hw_fill_failed(struct hw_share *share, uint32_t dir, int error)
+void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error)
 {
 	const struct hw_entry *e = entry_of(share, dir);
 
+	if (hw_retry_is_refusal(error)) {
+		entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LISTED;
+		hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
+		return;
+	}
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
 	hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
 	hw_hint_unsure(share, dir); /* it has to be filled under whatever name */
 }
 
-void hw_fill_cut_short(struct hw_share *share, uint32_t dir, int error)
+void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error,
+		    uint64_t since)
 {
-	char quoted[600];
-
-	hw_warning("share %s: cannot read all of %s: %s; sending receivers a rescan", share->name,
-		   hw_access_path(share, dir, quoted, sizeof(quoted)), strerror(-error));
-	hw_history_rescan(share, dir);
-	share->lost_while_arming |= share->silent && error == -ENOMEM;
+	if (!error) {
+		hw_retry_worked(share, dir, since);
+		return;
+	}
+	hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
 }
 
 static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
 	struct hw_listing listing = { 0 };
 	int64_t outer = share->fill_since_ns;
+	uint64_t since = share->retry.count_refusals;
 	int fd = hw_fill_open(share, dir, false);
 
 	if (fd < 0) {
 		if (hw_disk_is_short(fd))
 			hw_scan_fill(share, dir, -1, how); /* when others have been listed */
 		else
-			hw_fill_failed(share, dir, fd);
+			hw_fill_failed(share, dir, how, fd);
 		return;
 	}
 	share->fill_since_ns = birth_of(fd);
@@ -290,8 +344,8 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		hw_scan_fill(share, dir, fd, how); /* takes fd */
 	else if (fd >= 0)
 		close(fd);
-	if (listing.error && hw_tree_by_token(&share->tree, token) == dir)
-		hw_fill_cut_short(share, dir, listing.error);
+	if (!listing.more && hw_tree_by_token(&share->tree, token) == dir)
+		hw_fill_listed(share, dir, how, listing.error, since);
 	hw_list_free(&listing);
 	share->fill_since_ns = outer;
 }

@@ -6,6 +6,7 @@
 
 #include "history.h"
 #include "list.h"
+#include "retry.h"
 
 /* Arms and lists a directory of the tree that has not been; how its entries arrive: NEW or
  * WITH_DIR. Files with content are told modify after all creates. */
@@ -23,12 +24,17 @@ uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat
 /* Tells modify for what listings found with content. */
 void hw_fill_tell_modified(struct hw_share *share);
 
-/* A listing ended with this error: what is behind it in the directory was not told. */
-void hw_fill_cut_short(struct hw_share *share, uint32_t dir, int error);
+/* A name whose stat a listing was refused, now that it works. */
+void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,
+		   const struct hw_stat *stat);
+/* The last listing of a directory that is being filled ended, with this error or 0. `since`: see
+ * hw_retry_worked(). */
+void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error,
+		    uint64_t since);
 /* Opens a directory for reading after arming it; -errno. `anew`: see arm.h. */
 int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew);
-/* It could not be opened: when it is not where the tree has it, it is doubted, and filled when it
- * is found. */
-void hw_fill_failed(struct hw_share *share, uint32_t dir, int error);
+/* It could not be opened: tried again later. When it is not where the tree has it, it is doubted,
+ * and filled when it is found. */
+void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error);
 
 #endif

@@ -9,6 +9,7 @@
 #include "hint_private.h"
 #include "history.h"
 #include "quiet.h"
+#include "retry.h"
 #include "scan.h"
 #include "settle.h"
 
@@ -91,7 +92,13 @@ static void doubt_dir(struct hw_hint_at *c)
 
 void hw_hint_look(struct hw_hint_at *c)
 {
-	c->present = hw_disk_stat(&c->share->disk, c->dir, c->name, c->len, &c->stat) == 0;
+	const struct hw_retry_name name = { .dir = c->dir, .name = c->name, .len = c->len };
+	int r = hw_disk_stat(&c->share->disk, c->dir, c->name, c->len, &c->stat);
+
+	c->present = r == 0;
+	c->refused = hw_retry_is_refusal(r);
+	if (c->refused)
+		hw_retry_name(c->share, &name, r);
 }
 
 bool hw_hint_is_same(const struct hw_hint_at *c)
@@ -182,6 +189,8 @@ static void created(struct hw_hint_at *c)
 		return;
 	}
 	hw_hint_look(c);
+	if (c->refused)
+		return;
 	if (!c->id) {
 		if (is_what_was_created(c))
 			create_present(c);
@@ -234,6 +243,8 @@ static void created_and_deleted(struct hw_hint_at *c)
 {
 	if (!is_brief(c))
 		hw_hint_look(c);
+	if (c->refused)
+		return;
 	if (c->present) {
 		/* Known from before, it was removed and is back; from a listing, it was there
 		 * twice. */
@@ -258,6 +269,8 @@ static void one_name(struct hw_hint_at *c)
 		deleted(c);
 	else if (what & HW_HINT_CREATED)
 		created(c);
+	if (c->refused)
+		return;
 	if (what & HW_HINT_DELETED && !c->id)
 		hw_hint_data_of_gone(c);
 	else
@@ -315,6 +328,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 	if (hw_share_is_excluded(share, dir, name, len, hint->type == HW_TYPE_DIR))
 		return;
 	hw_scan_touched(share, dir);
+	hw_retry_hinted(share, dir, name, len);
 	if (waits(share)) {
 		about_later(&c);
 		return;

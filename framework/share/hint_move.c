@@ -6,6 +6,7 @@
 #include "hint.h"
 #include "history.h"
 #include "quiet.h"
+#include "retry.h"
 #include "scan.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct place {
 	size_t len;
 	uint32_t id; /* in the tree, 0 */
 	bool present; /* on the disk */
+	int error; /* of the look: -errno or 0 */
 	struct hw_stat stat; /* when present */
 };
 
@@ -27,7 +29,8 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 
 static void look(struct hw_share *share, struct place *p)
 {
-	p->present = hw_disk_stat(&share->disk, p->dir, p->name, p->len, &p->stat) == 0;
+	p->error = hw_disk_stat(&share->disk, p->dir, p->name, p->len, &p->stat);
+	p->present = p->error == 0;
 }
 
 static void doubt(struct hw_share *share, const struct place *p)
@@ -87,9 +90,16 @@ static void fill_arrived(struct hw_share *share, uint32_t id, enum hw_arrival ho
 /* `from` is outside: an entry with its old data. */
 static void moved_in(struct hw_share *share, struct place *to, const struct hw_hint *hint)
 {
+	const struct hw_retry_name name = {
+		.dir = to->dir, .name = to->name, .len = to->len, .arrived = true
+	};
 	bool phantom = !to->present;
 	uint32_t id;
 
+	if (hw_retry_is_refusal(to->error)) {
+		hw_retry_name(share, &name, to->error);
+		return;
+	}
 	if (phantom)
 		to->stat = (struct hw_stat){
 			.type = hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
@@ -309,6 +319,19 @@ static void find_places(struct hw_share *share, struct place *from, struct place
 	}
 }
 
+/* What is read of these directories at this moment may be old, and what refused may work. */
+static void note_places(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	if (from->dir) {
+		hw_scan_touched(share, from->dir);
+		hw_retry_hinted(share, from->dir, from->name, from->len);
+	}
+	if (to->dir) {
+		hw_scan_touched(share, to->dir);
+		hw_retry_hinted(share, to->dir, to->name, to->len);
+	}
+}
+
 static void later(struct hw_share *share, const struct place *from, const struct place *to)
 {
 	/* GONE: the kernel says that it left, where a look at the disk cannot. */
@@ -342,10 +365,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 			    .len = hint->to_name_len };
 
 	find_places(share, &from, &to, hint->type == HW_TYPE_DIR);
-	if (from.dir)
-		hw_scan_touched(share, from.dir);
-	if (to.dir)
-		hw_scan_touched(share, to.dir);
+	note_places(share, &from, &to);
 	if (share->settle_ns && !share->silent) {
 		if (ordered)
 			fold(share, &from, &to);

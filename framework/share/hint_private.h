@@ -14,6 +14,7 @@ struct hw_hint_at {
 	size_t len;
 	uint32_t id; /* in the tree, 0 */
 	bool present; /* on the disk */
+	bool refused; /* the disk does not say; tried again later */
 	struct hw_stat stat; /* when present */
 };
 

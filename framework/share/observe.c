@@ -5,6 +5,7 @@
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
+#include "retry.h"
 #include "scan.h"
 #include "settle.h"
 
@@ -127,6 +128,19 @@ static bool is_root_itself(const struct hw_item *item)
 	return item->len == 1 && item->name[0] == '.';
 }
 
+static void refused(struct hw_observation *o, const struct hw_item *item, int error)
+{
+	const struct hw_retry_name name = {
+		.dir = (uint32_t)item->dir,
+		.name = item->name,
+		.len = item->len,
+		.arrived = item->what & HW_HINT_ARRIVED,
+	};
+
+	if (hw_retry_is_refusal(error))
+		hw_retry_name(o->share, &name, error);
+}
+
 /* Returns whether another round may find more. */
 static bool look(struct hw_observation *o, struct hw_item *item)
 {
@@ -134,8 +148,12 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	uint32_t dir = (uint32_t)item->dir;
 	int fd = is_below_gone(o, dir) ? -ENOENT : hw_disk_dir(&share->disk, dir);
 
-	if (fd < 0)
+	if (fd < 0) {
+		item->resolved = hw_retry_is_refusal(fd);
+		if (item->resolved)
+			hw_retry_dir(share, dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, fd);
 		return false;
+	}
 	item->resolved = true;
 	if (is_root_itself(item)) {
 		item->entry = HW_ROOT;
@@ -144,8 +162,10 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	}
 	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
 
-	if (r < 0 && r != -ENOENT)
-		return false; /* no right to look, or the disk fails: that says nothing */
+	if (r < 0 && r != -ENOENT) { /* that says nothing */
+		refused(o, item, r);
+		return false;
+	}
 	item->entry = hw_tree_find(&share->tree, dir, item->name, item->len);
 	item->present = r == 0 && !hw_share_is_excluded(share, dir, item->name, item->len,
 							item->stat.type == HW_TYPE_DIR);

@@ -31,6 +31,9 @@ struct hw_job {
 	bool retried;
 	bool cheap; /* the listing says less than hw_disk_stat() of what identifies */
 	struct hw_identify identify;
+	bool anew; /* arm every directory from the first watcher */
+	bool flat; /* compare this directory only */
+	uint64_t since; /* retry.count_refusals when it was opened */
 	struct hw_listing listing;
 };
 
@@ -109,17 +112,37 @@ void hw_scan_fill(struct hw_share *share, uint32_t dir, int fd, enum hw_arrival 
 	pump(share);
 }
 
-static void compare(struct hw_share *share, uint32_t dir, uint8_t watcher)
+static struct hw_job *compare(struct hw_share *share, uint32_t dir, uint8_t watcher)
 {
 	struct hw_job *job = enqueue(share, dir, JOB_COMPARE, -1);
 
 	if (job)
 		job->watcher = watcher;
+	return job;
+}
+
+static void compare_child(struct hw_share *share, const struct hw_job *above, uint32_t dir)
+{
+	struct hw_job *job = above->flat ? NULL : compare(share, dir, above->watcher);
+
+	if (job)
+		job->anew = above->anew;
 }
 
 void hw_scan_below(struct hw_share *share, uint32_t dir)
 {
-	compare(share, dir, HW_WATCHER_NONE);
+	(void)compare(share, dir, HW_WATCHER_NONE); /* logged */
+	pump(share);
+}
+
+void hw_scan_again(struct hw_share *share, uint32_t dir, bool below)
+{
+	struct hw_job *job = compare(share, dir, HW_WATCHER_NONE);
+
+	if (job) {
+		job->anew = true;
+		job->flat = !below;
+	}
 	pump(share);
 }
 
@@ -140,7 +163,7 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 		/* Whoever watches its parent may not be told of its attributes. */
 		if (dir != HW_ROOT)
 			hw_hint_unsure(share, dir);
-		compare(share, dir, index);
+		(void)compare(share, dir, index); /* logged */
 	}
 	pump(share);
 }
@@ -204,6 +227,8 @@ static bool belongs(const struct hw_job *job, const struct hw_entry *e)
 static int stat_of(struct hw_share *share, uint32_t dir, const char *name,
 		   const struct hw_found *found, struct hw_stat *ret)
 {
+	if (found->error)
+		return -found->error;
 	if (found->foreign)
 		return hw_disk_stat(&share->disk, dir, name, found->name_len, ret);
 	int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
@@ -213,15 +238,32 @@ static int stat_of(struct hw_share *share, uint32_t dir, const char *name,
 	return fs;
 }
 
+/* The name is there, as anything. */
+static void refused(struct hw_share *share, uint32_t dir, const char *name, size_t len, int error)
+{
+	uint32_t id = hw_tree_find(&share->tree, dir, name, len);
+
+	if (!hw_retry_is_refusal(error))
+		return; /* gone since */
+	if (id)
+		entry_of(share, id)->flags |= HW_ENTRY_SEEN;
+	hw_retry_name(share, &(struct hw_retry_name){ .dir = dir, .name = name, .len = len },
+		      error);
+}
+
 static void compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
 			const struct hw_found *found)
 {
 	const char *name = job->listing.names + found->name;
-	struct hw_stat stat;
+	struct hw_stat stat = found->stat;
+	int r = stat_of(share, dir, name, found, &stat);
 
-	if (stat_of(share, dir, name, found, &stat) < 0 ||
-	    hw_share_is_excluded(share, dir, name, found->name_len, stat.type == HW_TYPE_DIR))
+	if (hw_share_is_excluded(share, dir, name, found->name_len, stat.type == HW_TYPE_DIR))
 		return;
+	if (r < 0) {
+		refused(share, dir, name, found->name_len, r);
+		return;
+	}
 	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
 
 	if (!id) {
@@ -248,7 +290,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	if (!same)
 		follow_moved(share, dir, name, &stat);
 	else if (belongs(job, e))
-		compare(share, id, job->watcher);
+		compare_child(share, job, id);
 }
 
 static void end_compare(struct hw_share *share, const struct hw_job *job, uint32_t dir)
@@ -269,14 +311,26 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 		hw_hint_unsure(share, dir);
 }
 
+/* To its end, or to this error. */
+static void compared(struct hw_share *share, uint32_t dir, int error, uint64_t since)
+{
+	if (error) {
+		hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, error);
+	} else {
+		hw_retry_worked(share, dir, since);
+	}
+}
+
 static void apply_compare(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
 	/* Backwards, since the queue is last in, first out: directories are then walked in the
 	 * order read. */
 	for (uint32_t i = job->listing.count; i--;)
 		compare_one(share, job, dir, &job->listing.found[i]);
-	if (!job->listing.more)
+	if (!job->listing.more) {
 		end_compare(share, job, dir);
+		compared(share, dir, job->listing.error, job->since);
+	}
 }
 
 /* ---- flight ---- */
@@ -295,14 +349,14 @@ static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 	share->scan.entries += job->listing.count;
 	if (share->scan.rearm && job->watcher == HW_WATCHER_NONE)
 		share->scan.rearmed += job->listing.count;
-	if (job->listing.error)
-		hw_fill_cut_short(share, dir, job->listing.error);
 	if (job->kind == JOB_COMPARE) {
 		apply_compare(share, job, dir);
 		return;
 	}
 	hw_list_sort(&job->listing);
 	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
+	if (!job->listing.more && hw_tree_by_token(&share->tree, job->dir) == dir)
+		hw_fill_listed(share, dir, job->how, job->listing.error, job->since);
 	if (!share->observing)
 		hw_fill_tell_modified(share);
 }
@@ -382,32 +436,24 @@ static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		return job->fd;
 	/* One that could not be read may be watched by the first watcher now. */
 	locked = entry_of(share, dir)->flags & HW_ENTRY_LOCKED;
-	if (job->kind == JOB_FILL || share->scan.rearm || locked ||
+	if (job->kind == JOB_FILL || share->scan.rearm || locked || job->anew ||
 	    entry_of(share, dir)->watcher == HW_WATCHER_NONE)
-		return hw_fill_open(share, dir, share->scan.rearm || locked);
+		return hw_fill_open(share, dir, share->scan.rearm || locked || job->anew);
 	return open_known(share, dir);
 }
 
 static void failed(struct hw_share *share, const struct hw_job *job, uint32_t dir, int error)
 {
-	char quoted[600];
-
-	if (dir && hw_disk_is_short(error)) {
-		hw_error("share %s: cannot open directory %s: %s; sending receivers a rescan; "
-			 "raise the limit of open files (ulimit -n)",
-			 share->name, hw_access_path(share, dir, quoted, sizeof(quoted)),
-			 strerror(-error));
-		hw_history_rescan(share, dir);
-	} else if (dir) {
-		hw_access_failed(share, dir, error);
-	}
-	if (job->kind == JOB_FILL && dir)
-		hw_fill_failed(share, dir, error);
+	if (!dir)
+		return;
+	if (job->kind == JOB_FILL)
+		hw_fill_failed(share, dir, job->how, error);
+	else if (hw_retry_is_refusal(error))
+		hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, error);
 	/* It may be elsewhere: tried again when the moves have been observed. */
 	if (job->kind == JOB_COMPARE && !job->retried &&
 	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR))
-		(void)hw_ids_add(&share->scan.retry,
-				 (uint32_t)job->dir); /* without memory: the next scan */
+		(void)hw_ids_add(&share->scan.retry, dir); /* without memory: the next scan */
 }
 
 void hw_scan_retry(struct hw_share *share)
@@ -450,6 +496,7 @@ static void pump(struct hw_share *share)
 
 		share->scan.queue = job->next;
 		share->scan.queued--;
+		job->since = share->retry.count_refusals;
 		int fd = open_job(share, job, dir);
 
 		if (hw_disk_is_short(fd) && (share->scan.in_flight || share->scan.opened)) {

@@ -14,6 +14,9 @@
 void hw_scan_fill(struct hw_share *share, uint32_t dir, int fd, enum hw_arrival how);
 /* Compares a directory and all below it, whoever watches it. */
 void hw_scan_below(struct hw_share *share, uint32_t dir);
+/* Compares a directory, with all below it or alone, and arms what it compares from the first
+ * watcher. */
+void hw_scan_again(struct hw_share *share, uint32_t dir, bool below);
 /* The same for every directory of one watcher. */
 void hw_scan_watcher(struct hw_share *share, uint8_t watcher);
 /* Events about this directory and below may have been lost: compares, counts a rescan. */

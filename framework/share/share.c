@@ -7,6 +7,7 @@
 #include "hint.h"
 #include "observe.h"
 #include "quiet.h"
+#include "retry.h"
 #include "scan.h"
 #include "settle.h"
 
@@ -139,6 +140,7 @@ static void turn(void *arg)
 	struct hw_share *share = arg;
 
 	(void)hw_hint_release(share, NULL);
+	hw_retry_turn(share);
 	end_walk(share);
 	hw_watchers_begin_scans(share);
 	hw_hint_examine_lost(share, false);
@@ -211,6 +213,7 @@ static void go_offline(struct hw_share *share)
 	hw_disk_close_root(&share->disk);
 	hw_suspects_clear(&share->suspects);
 	hw_fold_free(&share->fold);
+	hw_retry_clear(share);
 	hw_share_set_state(share, HW_SHARE_OFFLINE);
 }
 
@@ -219,14 +222,15 @@ static bool root_is_there(struct hw_share *share)
 	struct statx stx;
 	struct hw_stat now, ours;
 
-	if (statx(AT_FDCWD, share->path, AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0 ||
-	    !S_ISDIR(stx.stx_mode))
+	if (statx(AT_FDCWD, share->path, AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
+		return hw_retry_is_refusal(-errno) && share->disk.root >= 0;
+	if (!S_ISDIR(stx.stx_mode))
 		return false;
 	if (share->disk.root < 0)
 		return true;
 	hw_stat_from_statx(&now, &stx);
 	if (statx(share->disk.root, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0)
-		return false;
+		return hw_retry_is_refusal(-errno);
 	dev_t dev = hw_statx_dev(&stx);
 
 	hw_stat_from_statx(&ours, &stx);
@@ -454,6 +458,8 @@ static int init_parts(struct hw_share *share, const struct hw_share_config *conf
 	if (r == 0)
 		r = hw_quiet_init(share);
 	if (r == 0)
+		r = hw_retry_init(share);
+	if (r == 0)
 		r = hw_timer_add(share->loop, hw_settle_fired, share, &share->settle_timer);
 	if (r == 0)
 		r = hw_timer_add(share->loop, root_fired, share, &share->root_timer);
@@ -538,6 +544,7 @@ void hw_share_destroy(struct hw_share *share)
 	hw_watchers_destroy(share);
 	hw_barrier_free(share);
 	hw_quiet_free(share);
+	hw_retry_free(share);
 	hw_timer_del(share->settle_timer);
 	hw_timer_del(share->root_timer);
 	hw_timer_del(share->kick_timer);

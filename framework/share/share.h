@@ -116,6 +116,8 @@ struct hw_share_status {
 	uint64_t watches; /* of all watchers: watches or marks held */
 	uint64_t kernel_events, overflows; /* of all, also of those that were switched away */
 	uint64_t rescans; /* comparisons with the disk after a loss */
+	uint64_t retrying; /* directories and names that cannot be read and are tried again */
+	uint64_t refusals; /* of them, ever since it started */
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
 };

@@ -3,8 +3,8 @@
  * What the parts of a share know of each other. The parts, each with its own file: arm (who watches
  * which directory), list (reading a directory), scan (walking many), history (one change becomes
  * events), hint (what watchers tell), suspects and observe (many changes become their net effect),
- * settle (when these are looked at), quiet (close_write without a close), share (life). Loop thread
- * only, but for list.h.
+ * settle (when these are looked at), retry (what could not be read, again and again), quiet
+ * (close_write without a close), share (life). Loop thread only, but for list.h.
  */
 #ifndef HW_SHARE_PRIVATE_H
 #define HW_SHARE_PRIVATE_H
@@ -65,6 +65,21 @@ struct hw_scan {
 	int64_t since_ns; /* births before it are older than what the tree knew: see observe.h */
 };
 
+/* Directories and names that refused: retry.h. */
+struct hw_retry_item;
+
+struct hw_retry {
+	hw_token *dirs; /* owned; of each item: the directory, or the one that has the name */
+	struct hw_retry_item *items; /* owned, as many */
+	uint32_t count, room;
+	uint32_t hand; /* the next one to leave out */
+	uint32_t left_out;
+	uint64_t refusals; /* items so far */
+	uint64_t count_refusals; /* first and later ones */
+	uint64_t compared_ns; /* loop time of the last comparison for those left out */
+	struct hw_timer *timer; /* owned */
+};
+
 struct hw_quiet_item {
 	uint32_t id;
 	uint64_t due_ns; /* loop time */
@@ -93,6 +108,7 @@ struct hw_barrier {
 	void *arg;
 	uint64_t scans[HW_WATCHERS_MAX]; /* ended scans it waits for */
 	bool begun;
+	uint8_t retries; /* turns in which it waited for retry.h */
 };
 
 /* A switch to other watchers. */
@@ -134,6 +150,7 @@ struct hw_share {
 
 	struct hw_scan scan;
 	struct hw_quiet quiet;
+	struct hw_retry retry;
 	struct hw_suspects suspects;
 	struct hw_ids stale; /* to look at again at the end of the turn */
 	struct hw_ids modified; /* found with content by a listing: told after the creates */

@@ -91,6 +91,8 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.kernel_events = share->past_events,
 		.overflows = share->past_overflows,
 		.rescans = share->rescans,
+		.retrying = (uint64_t)share->retry.count + share->retry.left_out,
+		.refusals = share->retry.refusals,
 		.tree_bytes = hw_tree_bytes(&share->tree),
 		/* The rest of the ring was never touched, and takes no memory. */
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head

@@ -45,29 +45,38 @@ static void identify_foreign(struct hw_found *f, const struct statx *stx, int fd
 		f->foreign = true;
 }
 
+static void identify(struct hw_found *f, const struct statx *stx, int fd, struct hw_identify how)
+{
+	hw_stat_from_statx(&f->stat, stx);
+	f->dev = hw_statx_dev(stx);
+	if (how.dev && f->dev != how.dev)
+		identify_foreign(f, stx, fd, how);
+}
+
 static int add(struct hw_listing *l, int fd, const char *name, struct hw_identify how)
 {
 	struct statx stx;
 	size_t len = strlen(name);
+	int error = 0;
 
 	if (len > HW_NAME_MAX)
 		return 0; /* no filesystem of Linux has them */
 	if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
-		return errno == ENOENT ? 0 : -errno; /* deleted since */
+		error = errno;
+	if (error == ENOENT)
+		return 0; /* deleted since */
 	int r = reserve(l, len);
 
 	if (r < 0)
 		return r;
 	struct hw_found *f = &l->found[l->count++];
 
-	hw_stat_from_statx(&f->stat, &stx);
-	f->dev = hw_statx_dev(&stx);
-	f->name = l->names_used;
-	f->name_len = (uint8_t)len;
-	f->foreign = false;
-	if (how.dev && f->dev != how.dev)
-		identify_foreign(f, &stx, fd, how);
-	if (!f->foreign)
+	*f = (struct hw_found){ .name = l->names_used,
+				.name_len = (uint8_t)len,
+				.error = (uint8_t)error };
+	if (!error)
+		identify(f, &stx, fd, how);
+	if (!error && !f->foreign)
 		hw_identity_take(&f->stat, how.by, fd, name);
 	memcpy(l->names + l->names_used, name, len + 1);
 	l->names_used += (uint32_t)len + 1;

@@ -17,6 +17,7 @@ struct hw_found {
 	uint8_t name_len;
 	bool foreign; /* of another filesystem than the directory, which identifies in its own way:
 			 hw_disk_stat() says how */
+	uint8_t error; /* errno of a stat that was refused: stat is not set, its type is 0 */
 };
 
 struct hw_listing {

@@ -167,6 +167,33 @@ test_an_unreadable_root_is_one_error_of_the_daemon() {
 		"$(cat text)"
 }
 
+# The number of unreadable directories and names that status shows.
+shows() {
+	local end=$((SECONDS + DEADLINE)) text
+	until text=$(act "$programs/hostwatch" status -j -s "$PWD/control") &&
+		[[ $text =~ \"retrying\":"$1", ]]; do
+		[ $SECONDS -lt $end ] || fail "not $1: $text"
+	done
+}
+test_status_counts_what_is_unreadable() {
+	stage
+	act mkdir -p share/locked/in
+	act chmod 000 share/locked
+	printf '[hostwatch]\ncontrol = %s\n[share a]\npath = %s\n' "$PWD/control" "$PWD/share" >conf
+	chmod a+r conf
+	exec {out}< <(as_user "$programs/hostwatchd" -c conf 2>>err)
+	pid=$!
+	started+=("$pid")
+	await_log 'ready: '
+	shows 1
+	contains "$(act "$programs/hostwatch" status -s "$PWD/control")" ', 1 unreadable, epoch '
+	# A barrier does not wait for it.
+	act "$programs/hostwatch" sync -s "$PWD/control" a
+	act chmod 700 share/locked
+	shows 0
+	finish "$pid"
+}
+
 vanished() {
 	act mkdir -p share/a share/b
 	watch --watcher "$1" "$PWD/share"

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "retry.h"
+
+#include "access.h"
+#include "fill.h"
+#include "scan.h"
+#include "settle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIES_MAX 256u /* in one turn */
+#define LOGGED_MAX 16u /* more names are not logged one by one */
+#define QUICK_TRIES 3u /* before the interval */
+
+struct hw_retry_item {
+	char *name; /* owned; NULL: the directory itself */
+	uint64_t due_ns; /* loop time; 0: at once */
+	int64_t since_ns; /* births before it were known: see observe.h */
+	uint8_t name_len;
+	bool arrived, found; /* as in struct hw_retry_name */
+	uint8_t kind; /* enum hw_retry_kind */
+	uint8_t how; /* enum hw_arrival */
+	uint8_t tries;
+	bool fresh; /* added since the last turn */
+	bool flying; /* its attempt has begun, and no result is known */
+	bool logged, reported;
+	uint64_t refused_at; /* retry.count_refusals after its last refusal */
+};
+
+bool hw_retry_is_refusal(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ESTALE:
+	case -ELOOP:
+	case -ECANCELED:
+		return false;
+	default:
+		return error < 0;
+	}
+}
+
+static void fired(void *arg, struct hw_timer *timer)
+{
+	(void)arg;
+	(void)timer; /* a turn ends, which is enough */
+}
+
+int hw_retry_init(struct hw_share *share)
+{
+	static const struct hw_retry none;
+
+	share->retry = none;
+	return hw_timer_add(share->loop, fired, share, &share->retry.timer);
+}
+
+void hw_retry_clear(struct hw_share *share)
+{
+	struct hw_retry *retry = &share->retry;
+
+	for (uint32_t i = 0; i < retry->count; i++)
+		free(retry->items[i].name);
+	free(retry->items);
+	free(retry->dirs);
+	retry->items = NULL;
+	retry->dirs = NULL;
+	retry->count = retry->room = retry->left_out = 0;
+}
+
+void hw_retry_free(struct hw_share *share)
+{
+	hw_retry_clear(share);
+	if (share->retry.timer)
+		hw_timer_del(share->retry.timer);
+	share->retry.timer = NULL;
+}
+
+/* ---- the list ---- */
+
+static bool is_named(const struct hw_retry_item *item, const char *name, size_t len)
+{
+	if (!name || !item->name)
+		return !name && !item->name;
+	return item->name_len == len && memcmp(item->name, name, len) == 0;
+}
+
+/* The item, or `count`. `name` NULL: of the directory itself. */
+static uint32_t find(const struct hw_retry *retry, hw_token dir, const char *name, size_t len)
+{
+	uint32_t i = 0;
+
+	while (i < retry->count &&
+	       (retry->dirs[i] != dir || !is_named(&retry->items[i], name, len)))
+		i++;
+	return i;
+}
+
+static void remove_at(struct hw_retry *retry, uint32_t i)
+{
+	free(retry->items[i].name);
+	retry->items[i] = retry->items[--retry->count];
+	retry->dirs[i] = retry->dirs[retry->count];
+}
+
+static int grow(struct hw_retry *retry)
+{
+	uint32_t room = retry->room ? retry->room * 2 : 16;
+	struct hw_retry_item *items = reallocarray(retry->items, room, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	retry->items = items;
+	hw_token *dirs = reallocarray(retry->dirs, room, sizeof(*dirs));
+
+	if (!dirs)
+		return -ENOMEM;
+	retry->dirs = dirs;
+	retry->room = room;
+	return 0;
+}
+
+/* One that has been tried often gives way to a new one, which may work soon. */
+static void leave_one_out(struct hw_retry *retry)
+{
+	uint32_t i = 0;
+
+	while (i < retry->count &&
+	       retry->items[(retry->hand + i) % retry->count].tries < QUICK_TRIES)
+		i++;
+	i = (retry->hand + i) % retry->count;
+	remove_at(retry, i);
+	retry->hand = i;
+	retry->left_out++;
+}
+
+static int make_room(struct hw_retry *retry)
+{
+	if (retry->count >= HW_RETRY_MAX)
+		leave_one_out(retry);
+	return retry->count < retry->room ? 0 : grow(retry);
+}
+
+static void wake(struct hw_share *share)
+{
+	hw_timer_set(share->retry.timer, 1);
+}
+
+/* NULL when out of memory; receivers get a rescan then. */
+static struct hw_retry_item *add(struct hw_share *share, uint32_t dir, char *name)
+{
+	struct hw_retry *retry = &share->retry;
+
+	if (make_room(retry) < 0) {
+		hw_error("share %s: out of memory; sending receivers a rescan", share->name);
+		hw_history_rescan(share, dir);
+		free(name);
+		return NULL;
+	}
+	struct hw_retry_item *item = &retry->items[retry->count];
+
+	retry->dirs[retry->count++] = hw_tree_token(&share->tree, dir);
+	*item = (struct hw_retry_item){
+		.name = name,
+		.since_ns = share->silent ? 0 : hw_watchers_since(share),
+		.fresh = true,
+	};
+	retry->refusals++;
+	wake(share);
+	return item;
+}
+
+/* ---- one more refusal ---- */
+
+static uint64_t delay_ns(const struct hw_share *share, unsigned tries)
+{
+	switch (tries) {
+	case 1:
+		return 10 * HW_MS;
+	case 2:
+		return 100 * HW_MS;
+	default:
+		return share->interval_ns;
+	}
+}
+
+static void refused_again(struct hw_share *share, struct hw_retry_item *item)
+{
+	item->flying = false;
+	if (item->tries <= QUICK_TRIES)
+		item->tries++;
+	item->due_ns = hw_loop_now_ns(share->loop) + delay_ns(share, item->tries);
+}
+
+/* Receivers may be able to read what this process cannot. Not after the first refusal, and not
+ * while another watcher takes over: the old one may take the directory again. */
+static void report(struct hw_share *share, uint32_t dir, struct hw_retry_item *item, int error)
+{
+	if (item->reported || share->scan.rearm || !error || error == -EACCES || error == -EPERM)
+		return;
+	item->reported = true;
+	hw_history_rescan(share, dir);
+}
+
+void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
+		  enum hw_arrival how, int error)
+{
+	struct hw_retry *retry = &share->retry;
+	uint32_t fault;
+
+	if (error == -ENODEV && hw_tree_entry(&share->tree, dir)->watcher != HW_WATCHER_NONE)
+		return; /* during a switch: the old watcher has it */
+	fault = hw_access_failed(share, dir, error);
+	if (fault != dir)
+		kind = HW_RETRY_BELOW;
+	uint32_t i = find(retry, hw_tree_token(&share->tree, fault), NULL, 0);
+	struct hw_retry_item *item = i < retry->count ? &retry->items[i] : NULL;
+
+	if (!item) {
+		item = add(share, fault, NULL);
+		if (item)
+			item->kind = (uint8_t)kind;
+	} else if (item->flying) {
+		refused_again(share, item);
+		report(share, fault, item, error);
+	}
+	if (!item)
+		return;
+	item->refused_at = ++retry->count_refusals;
+	if (kind > item->kind)
+		item->kind = (uint8_t)kind;
+	if (kind == HW_RETRY_FILL)
+		item->how = (uint8_t)how;
+}
+
+static void log_name(struct hw_share *share, const struct hw_retry_name *name, int error,
+		     struct hw_retry_item *item)
+{
+	char dir[600], quoted[600];
+
+	if (share->retry.count > LOGGED_MAX)
+		return;
+	item->logged = true;
+	hw_warning("share %s: cannot examine %s in %s: %s; trying again", share->name,
+		   hw_quote(quoted, sizeof(quoted), name->name, name->len),
+		   hw_access_path(share, name->dir, dir, sizeof(dir)), strerror(-error));
+}
+
+static bool are_many(const struct hw_retry *retry, hw_token dir)
+{
+	uint32_t names = 0;
+
+	for (uint32_t i = 0; i < retry->count; i++)
+		names += retry->dirs[i] == dir && retry->items[i].name;
+	return names >= HW_RETRY_NAMES_MAX;
+}
+
+static void drop_names(struct hw_retry *retry, hw_token dir)
+{
+	for (uint32_t i = retry->count; i-- > 0;)
+		if (retry->dirs[i] == dir && retry->items[i].name)
+			remove_at(retry, i);
+}
+
+void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int error)
+{
+	struct hw_retry *retry = &share->retry;
+	hw_token dir = hw_tree_token(&share->tree, name->dir);
+	uint32_t i = find(retry, dir, name->name, name->len);
+
+	if (i < retry->count)
+		return; /* its attempts end where they are made */
+	/* The directory may not be searched, or something is wrong with all of it. */
+	if (error == -EACCES || error == -EPERM || find(retry, dir, NULL, 0) < retry->count ||
+	    are_many(retry, dir)) {
+		drop_names(retry, dir);
+		hw_retry_dir(share, name->dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, error);
+		return;
+	}
+	char *copy = strndup(name->name, name->len);
+	struct hw_retry_item *item = copy ? add(share, name->dir, copy) : NULL;
+
+	if (!item)
+		return;
+	item->name_len = (uint8_t)name->len;
+	item->arrived = name->arrived;
+	item->found = name->found;
+	item->how = (uint8_t)name->how;
+	if (name->found)
+		item->since_ns = name->since_ns;
+	else if (name->arrived)
+		item->since_ns = share->turn_ns; /* older than this: made elsewhere */
+	log_name(share, name, error, item);
+}
+
+/* ---- it works ---- */
+
+/* Those that were left out may work as well. */
+static void compare_left_out(struct hw_share *share)
+{
+	struct hw_retry *retry = &share->retry;
+	uint64_t now = hw_loop_now_ns(share->loop);
+
+	if (!retry->left_out || share->silent || share->walking ||
+	    (retry->compared_ns && now < retry->compared_ns + share->interval_ns))
+		return;
+	retry->left_out = 0;
+	retry->compared_ns = now;
+	hw_scan_lost(share, HW_ROOT);
+}
+
+void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
+{
+	struct hw_retry *retry = &share->retry;
+	char quoted[600];
+	uint32_t i = find(retry, hw_tree_token(&share->tree, dir), NULL, 0);
+
+	if (i < retry->count && retry->items[i].refused_at > since)
+		return;
+	hw_access_gained(share, dir);
+	if (i == retry->count)
+		return;
+	hw_info("share %s: directory %s can be read again", share->name,
+		hw_access_path(share, dir, quoted, sizeof(quoted)));
+	remove_at(retry, i);
+	hw_access_forget_refusals(share);
+	compare_left_out(share);
+}
+
+/* ---- another attempt ---- */
+
+/* What was born since the first attempt is new, whenever it is seen. */
+static void note_since(struct hw_share *share, int64_t since_ns)
+{
+	if (since_ns && (!share->observe_since_ns || since_ns < share->observe_since_ns))
+		share->observe_since_ns = since_ns;
+}
+
+static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *item)
+{
+	enum hw_arrival how = (enum hw_arrival)item->how;
+	enum hw_retry_kind kind = (enum hw_retry_kind)item->kind;
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+
+	if (e->active) { /* it is being listed: that is an attempt */
+		item->due_ns = hw_loop_now_ns(share->loop) + 10 * HW_MS;
+		return;
+	}
+	item->flying = true;
+	item->due_ns = hw_loop_now_ns(share->loop) + share->interval_ns;
+	if (kind == HW_RETRY_FILL || !(e->flags & HW_ENTRY_LISTED)) {
+		hw_fill_dir(share, dir, how);
+		return;
+	}
+	note_since(share, item->since_ns);
+	hw_scan_again(share, dir, kind == HW_RETRY_BELOW);
+}
+
+/* The next observation examines it like any other name. */
+static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
+{
+	if (share->settle_ns && !share->silent) {
+		hw_settle_note_since(share);
+		hw_settle_begin(share);
+	}
+	if (item->arrived)
+		share->arrived_since_ns = item->since_ns;
+	else
+		note_since(share, item->since_ns);
+	if (hw_suspects_add(&share->suspects, dir, item->name, item->name_len,
+			    item->arrived ? HW_HINT_ARRIVED : 0, 0) < 0)
+		share->suspects_full = true;
+}
+
+/* As the listing would have found it. */
+static void fill(struct hw_share *share, uint32_t dir, const struct hw_retry_item *item,
+		 const struct hw_stat *stat)
+{
+	const struct hw_retry_name found = {
+		.dir = dir,
+		.name = item->name,
+		.len = item->name_len,
+		.how = (enum hw_arrival)item->how,
+		.since_ns = item->since_ns,
+	};
+
+	hw_fill_found(share, &found, stat);
+}
+
+static void log_worked(struct hw_share *share, uint32_t dir, const struct hw_retry_item *item)
+{
+	char quoted[600], path[600];
+
+	if (item->logged)
+		hw_info("share %s: %s in %s can be examined again", share->name,
+			hw_quote(quoted, sizeof(quoted), item->name, item->name_len),
+			hw_access_path(share, dir, path, sizeof(path)));
+}
+
+static void try_name(struct hw_share *share, uint32_t dir, uint32_t i)
+{
+	struct hw_retry *retry = &share->retry;
+	struct hw_retry_item item = retry->items[i];
+	hw_token token = retry->dirs[i];
+	struct hw_stat stat;
+	int r = hw_disk_stat(&share->disk, dir, item.name, item.name_len, &stat);
+
+	if (hw_retry_is_refusal(r)) {
+		refused_again(share, &retry->items[i]);
+		return;
+	}
+	retry->items[i].name = NULL; /* item has it */
+	remove_at(retry, i);
+	log_worked(share, dir, &item);
+	if (r == 0 && item.found && !hw_tree_find(&share->tree, dir, item.name, item.name_len))
+		fill(share, dir, &item, &stat);
+	else
+		doubt(share, token, &item);
+	free(item.name);
+	compare_left_out(share);
+}
+
+static bool is_due(const struct hw_share *share, struct hw_retry_item *item)
+{
+	bool due = !item->fresh && item->due_ns <= hw_loop_now_ns(share->loop);
+
+	item->fresh = false;
+	return due;
+}
+
+/* An attempt may add and remove items. */
+static bool try_one(struct hw_share *share, uint32_t i)
+{
+	struct hw_retry *retry = &share->retry;
+	uint32_t dir = hw_tree_by_token(&share->tree, retry->dirs[i]);
+
+	if (!dir) { /* it is gone */
+		remove_at(retry, i);
+		return false;
+	}
+	if (!is_due(share, &retry->items[i]))
+		return false;
+	if (retry->items[i].name)
+		try_name(share, dir, i);
+	else
+		try_dir(share, dir, &retry->items[i]);
+	return true;
+}
+
+static void set_timer(struct hw_share *share)
+{
+	const struct hw_retry *retry = &share->retry;
+	uint64_t now = hw_loop_now_ns(share->loop), next = UINT64_MAX;
+
+	for (uint32_t i = 0; i < retry->count; i++)
+		if (retry->items[i].due_ns < next)
+			next = retry->items[i].due_ns;
+	if (retry->count)
+		hw_timer_set(retry->timer, next > now ? next - now : 1);
+}
+
+void hw_retry_turn(struct hw_share *share)
+{
+	struct hw_retry *retry = &share->retry;
+	uint32_t tries = 0;
+
+	if (!retry->count || share->state == HW_SHARE_OFFLINE)
+		return;
+	/* Backwards: what is removed is replaced by one that was tried. */
+	for (uint32_t i = retry->count; i-- > 0 && tries < TRIES_MAX;)
+		if (i < retry->count)
+			tries += try_one(share, i);
+	set_timer(share);
+}
+
+/* ---- sooner than that ---- */
+
+static void hurry(struct hw_share *share, uint32_t i)
+{
+	share->retry.items[i].due_ns = 0;
+	share->retry.items[i].fresh = false;
+	wake(share);
+}
+
+void hw_retry_hinted(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+{
+	const struct hw_retry *retry = &share->retry;
+	hw_token in, self = 0;
+	uint32_t id;
+
+	if (!retry->count)
+		return;
+	in = hw_tree_token(&share->tree, dir);
+	id = hw_tree_find(&share->tree, dir, name, len);
+	if (id && hw_tree_entry(&share->tree, id)->type == HW_TYPE_DIR)
+		self = hw_tree_token(&share->tree, id);
+	for (uint32_t i = 0; i < retry->count; i++)
+		if (retry->dirs[i] == in || (self && retry->dirs[i] == self))
+			hurry(share, i);
+}
+
+bool hw_retry_dir_soon(struct hw_share *share, uint32_t dir)
+{
+	uint32_t i = find(&share->retry, hw_tree_token(&share->tree, dir), NULL, 0);
+
+	if (i == share->retry.count)
+		return false;
+	hurry(share, i);
+	return true;
+}
+
+void hw_retry_soon(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->retry.count; i++)
+		hurry(share, i);
+}
+
+bool hw_retry_is_pending(const struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->retry.count; i++)
+		if (!share->retry.items[i].due_ns || share->retry.items[i].flying)
+			return true;
+	return false;
+}
