@@ -124,6 +124,12 @@ static bool is_brief(const struct hw_hint_at *c)
 	return c->hint->what & HW_HINT_BRIEF;
 }
 
+/* The watcher neither reports everything in order nor names the inode: it says where to look. */
+bool hw_hint_is_vague(const struct hw_hint_at *c)
+{
+	return !c->ordered && !c->hint->handle_len;
+}
+
 static void create_phantom(struct hw_hint_at *c)
 {
 	struct hw_stat stat;
@@ -178,7 +184,8 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 	uint64_t ino = hw_hint_ino(c->hint);
 
 	return c->present && (!ino || (uint32_t)ino == (uint32_t)c->stat.ino) &&
-	       (c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR) &&
+	       (c->hint->type == HW_TYPE_NONE ||
+		(c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR)) &&
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
@@ -194,6 +201,8 @@ static void created(struct hw_hint_at *c)
 	if (!c->id) {
 		if (is_what_was_created(c))
 			create_present(c);
+		else if (hw_hint_is_vague(c))
+			doubt(c);
 		else
 			create_phantom(c);
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM) {
@@ -251,7 +260,7 @@ static void created_and_deleted(struct hw_hint_at *c)
 		if (c->id)
 			hw_history_delete(c->share, c->id);
 		create_present(c);
-	} else if (!c->id) {
+	} else if (!c->id && !hw_hint_is_vague(c)) {
 		create_phantom(c);
 	}
 }

@@ -133,10 +133,23 @@ static void attributes(struct hw_hint_at *at)
 		hw_history_attrib(at->share, at->id);
 }
 
+/* A hint may be late: nothing is reported of a name that is gone or another file's. */
+static bool is_late(struct hw_hint_at *at)
+{
+	if (!hw_hint_is_vague(at))
+		return false;
+	hw_hint_look(at);
+	return !hw_hint_is_same(at);
+}
+
 static void about_entry(struct hw_hint_at *at)
 {
 	uint32_t what = at->hint->what;
 
+	if (is_late(at)) {
+		note_unsure(at);
+		return;
+	}
 	if (what & HW_HINT_MODIFIED)
 		modified(at);
 	if (what & HW_HINT_ATTRIB)

@@ -22,6 +22,8 @@ struct hw_hint_at {
 void hw_hint_look(struct hw_hint_at *at);
 /* The entry of the tree is what was seen. */
 bool hw_hint_is_same(const struct hw_hint_at *at);
+/* The watcher neither reports everything in order nor names the inode: it says where to look. */
+bool hw_hint_is_vague(const struct hw_hint_at *at);
 /* The inode that the hint is about, from its file handle; 0: not known. */
 uint64_t hw_hint_ino(const struct hw_hint *hint);
 /* inotify(7) names a file that was opened with O_TMPFILE by its inode: "#N". 0: no such name. */

@@ -80,6 +80,21 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 	return true;
 }
 
+/* No hint explains why these are gone: they are examined like other unverified names. */
+static void doubt_stale(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->stale.count; i++) {
+		uint32_t id = share->stale.ids[i];
+
+		hw_tree_entry(&share->tree, id)->flags &= (uint8_t)~HW_ENTRY_STALE;
+		hw_hint_unsure(share, id);
+	}
+	share->stale.count = 0;
+	if (share->settle_ns && !share->silent)
+		hw_settle_begin(share);
+	hw_share_kick(share);
+}
+
 static void refresh(struct hw_share *share)
 {
 	struct hw_ids *ids = &share->stale;
@@ -93,6 +108,8 @@ static void refresh(struct hw_share *share)
 			ids->ids[kept++] = id;
 	}
 	ids->count = kept;
+	if (kept && !hw_watchers_have_unread(share))
+		doubt_stale(share);
 	if (ids->room > 65536 && !kept)
 		hw_ids_free(ids);
 }
