@@ -159,15 +159,43 @@ char *hw_json_write_base64(char *out, const char *bytes, size_t len)
 	return out;
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+			    "25262728293031323334353637383940414243444546474849"
+			    "50515253545556575859606162636465666768697071727374"
+			    "75767778798081828384858687888990919293949596979899";
+
+/* The digits of a value, written backwards from `end`: two for each division, which is cheaper in
+ * 32 bits. At least one. Returns the first. */
+static char *write_backwards(char *end, uint32_t value)
+{
+	while (value >= 100) {
+		end -= 2;
+		memcpy(end, pairs + value % 100 * 2, 2);
+		value /= 100;
+	}
+	if (value < 10) {
+		*--end = (char)('0' + value);
+		return end;
+	}
+	memcpy(end - 2, pairs + value * 2, 2);
+	return end - 2;
+}
+
+#define BILLION UINT32_C(1000000000)
+
 char *hw_json_write_u64(char *out, uint64_t value)
 {
-	char digits[20];
-	size_t n = sizeof(digits);
+	char digits[27], *end = digits + sizeof(digits), *at;
 
-	do {
-		digits[--n] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	memcpy(out, digits + n, sizeof(digits) - n);
-	return out + sizeof(digits) - n;
+	/* Nine digits at a time, with zeros before them where others follow. */
+	for (at = end; value >= BILLION; value /= BILLION) {
+		char *nine = at - 9;
+
+		at = write_backwards(at, (uint32_t)(value % BILLION));
+		while (at > nine)
+			*--at = '0';
+	}
+	at = write_backwards(at, (uint32_t)value);
+	memcpy(out, at, (size_t)(end - at));
+	return out + (end - at);
 }

@@ -20,9 +20,9 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size_t size)
 {
 	size_t root_len = strlen(share->path), len = 0;
-	char *path = hw_tree_path(&share->tree, dir, share->path_a, sizeof(share->path_a), &len);
+	char *path = hw_tree_path(&share->tree, dir, share->path_c, sizeof(share->path_c), &len);
 
-	if (!path || dir == HW_ROOT || root_len + 1 > (size_t)(path - share->path_a))
+	if (!path || dir == HW_ROOT || root_len + 1 > (size_t)(path - share->path_c))
 		return hw_quote(buf, size, share->path, root_len);
 	*--path = '/';
 	path -= root_len;

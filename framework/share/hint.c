@@ -374,7 +374,7 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 
 /* ---- hints about a move: hint_move.c ---- */
 
-void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
+static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_share *share = watcher->share;
 
@@ -417,4 +417,13 @@ void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	about_name(watcher, hint, dir, hint->name, hint->name_len);
 	if (hint->what == HW_HINT_ATTRIB && hint->type == HW_TYPE_DIR)
 		share->attrib_dir = hw_tree_find(&share->tree, dir, hint->name, hint->name_len);
+}
+
+void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
+{
+	struct hw_journal *journal = &watcher->share->journal;
+
+	hw_journal_begin_moment(journal);
+	take_hint(watcher, hint);
+	hw_journal_end_moment(journal);
 }

@@ -46,13 +46,31 @@ static bool path_in(struct hw_share *share, uint32_t id, char *buf, struct path 
 	return ret->bytes && ret->len <= HW_PATH_MAX;
 }
 
+/* In path_a, where it may stand already: events about one entry follow each other. */
+static bool path_of(struct hw_share *share, uint32_t id, struct path *ret)
+{
+	struct hw_last_path *last = &share->last_path;
+
+	if (last->id == id && last->places == share->tree.places) {
+		*ret = (struct path){ last->bytes, last->len };
+		return true;
+	}
+	last->id = 0;
+	if (!path_in(share, id, share->path_a, ret))
+		return false;
+	*last = (struct hw_last_path){
+		.id = id, .places = share->tree.places, .bytes = ret->bytes, .len = ret->len
+	};
+	return true;
+}
+
 void hw_history_rescan(struct hw_share *share, uint32_t dir)
 {
 	struct hw_journal_cursor last;
 	struct hw_event event;
 	struct path path;
 
-	while (!path_in(share, dir, share->path_a, &path))
+	while (!path_of(share, dir, &path))
 		dir = entry_of(share, dir)->parent;
 	/* One is pending at most: the same one as the newest event says nothing new. */
 	uint64_t seq = hw_journal_last_seq(&share->journal);
@@ -81,7 +99,7 @@ static void tell_entry(struct hw_share *share, uint32_t id, enum hw_kind kind)
 
 	if (share->silent)
 		return;
-	if (!path_in(share, id, share->path_a, &path)) {
+	if (!path_of(share, id, &path)) {
 		hw_history_rescan(share, id);
 		return;
 	}
@@ -167,7 +185,7 @@ uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *nam
 		return id;
 	hw_history_stale(share, dir);
 	if (how == HW_ARRIVED_MOVED_IN) {
-		if (path_in(share, id, share->path_a, &path))
+		if (path_of(share, id, &path))
 			remember(share, id, HW_MOVE,
 				 tell(share, HW_MOVE, stat->type, 0, NULL, &path));
 		else
@@ -317,7 +335,7 @@ static void tell_move(struct hw_share *share, uint32_t id, const struct path *fr
 
 	if (share->silent)
 		return;
-	if (!from->bytes || !path_in(share, id, share->path_a, &path)) {
+	if (!from->bytes || !path_of(share, id, &path)) {
 		hw_history_rescan(share, entry_of(share, id)->parent);
 		return;
 	}
@@ -345,7 +363,7 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 	if (share->silent)
 		return id;
 	hw_history_stale(share, dir);
-	if (path_in(share, id, share->path_a, &path))
+	if (path_of(share, id, &path))
 		remember(share, id, HW_MOVE,
 			 tell(share, HW_MOVE, stat->type, HW_FLAG_REPLACED, NULL, &path));
 	else
@@ -400,7 +418,7 @@ void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 	}
 	bool fit = path_in(share, a, share->path_b, &from);
 
-	fit = path_in(share, b, share->path_a, &to) && fit;
+	fit = path_of(share, b, &to) && fit;
 	hw_tree_swap(&share->tree, a, b);
 	if (entry_of(share, a)->type == HW_TYPE_DIR)
 		hw_arm_note_top(share, a);

@@ -103,6 +103,15 @@ static int64_t wall_clock_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+static int64_t time_of_event(struct hw_journal *journal)
+{
+	if (!journal->one_moment)
+		return wall_clock_ns();
+	if (!journal->moment_ns)
+		journal->moment_ns = wall_clock_ns();
+	return journal->moment_ns;
+}
+
 static size_t length(const char *bytes, uint32_t len)
 {
 	return bytes ? len : 0;
@@ -131,7 +140,7 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 		.type = event->type,
 		.flags = event->flags,
 		.seq = journal->next_seq,
-		.time_ns = wall_clock_ns(),
+		.time_ns = time_of_event(journal),
 		.from_len = event->from ? event->from_len : ABSENT,
 		.path_len = event->path ? event->path_len : ABSENT,
 	};

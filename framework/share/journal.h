@@ -19,6 +19,8 @@ struct hw_journal {
 	uint64_t size, mark_count;
 	uint64_t head, tail; /* bytes ever written; bytes ever dropped */
 	uint64_t first_seq, next_seq; /* first_seq == next_seq: empty */
+	bool one_moment; /* what is appended has the time of the first of them */
+	int64_t moment_ns; /* that time, 0: nothing was appended yet */
 };
 
 /* The number of the newest event that was ever appended; 0: none. */
@@ -29,6 +31,19 @@ static inline uint64_t hw_journal_last_seq(const struct hw_journal *journal)
 
 int hw_journal_init(struct hw_journal *journal, uint64_t size); /* -EINVAL, -ENOMEM */
 void hw_journal_free(struct hw_journal *journal);
+/* Until the end, events are those of one record: they happened at one moment, and the clock is read
+ * once. */
+static inline void hw_journal_begin_moment(struct hw_journal *journal)
+{
+	journal->one_moment = true;
+	journal->moment_ns = 0;
+}
+
+static inline void hw_journal_end_moment(struct hw_journal *journal)
+{
+	journal->one_moment = false;
+}
+
 /* Gives the event its sequence number and time, copies it and returns the number. Never fails: the
  * oldest go. */
 uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event);

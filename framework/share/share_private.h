@@ -102,6 +102,14 @@ struct hw_held {
 	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
 };
 
+/* The path of the entry that the last event was about, while no name has changed since. */
+struct hw_last_path {
+	uint32_t id; /* 0: none */
+	uint32_t places; /* of the tree */
+	const char *bytes; /* borrowed */
+	size_t len;
+};
+
 struct hw_barrier {
 	struct hw_barrier *next;
 	hw_share_flush_fn *done;
@@ -205,6 +213,7 @@ struct hw_share {
 	uint64_t past_events, past_overflows; /* read by watchers that have been stopped */
 	struct hw_switching switching;
 	char path_a[HW_PATH_MAX + 1], path_b[HW_PATH_MAX + 1]; /* scratch of history.c */
+	struct hw_last_path last_path; /* in path_a */
 	char path_c[HW_PATH_MAX + HW_NAME_MAX + 2]; /* of hw_share_is_excluded() */
 };
 

@@ -188,7 +188,7 @@ static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
 {
 	size_t len;
 	const char *path =
-		hw_tree_path(&share->tree, id, share->path_a, sizeof(share->path_a), &len);
+		hw_tree_path(&share->tree, id, share->path_c, sizeof(share->path_c), &len);
 
 	if (!path || len > HW_PATH_MAX)
 		return false;

@@ -7,14 +7,6 @@
 #include <sys/random.h>
 #include <xxhash.h>
 
-#define CHUNK_BITS 12u
-#define CHUNK (1u << CHUNK_BITS)
-
-struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id)
-{
-	return &tree->chunks[id >> CHUNK_BITS][id & (CHUNK - 1)];
-}
-
 /* ---- the two indexes ---- */
 
 static uint32_t hash_name(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
@@ -27,6 +19,8 @@ static uint32_t hash_ino(const struct hw_tree *tree, uint16_t fs, uint64_t ino)
 {
 	uint64_t h = (ino + tree->seed + fs) * UINT64_C(0x9e3779b97f4a7c15);
 
+	/* The index takes the low bits, which of one product are uneven for numbers in a row. */
+	h = (h ^ (h >> 32)) * UINT64_C(0xbf58476d1ce4e5b9);
 	return (uint32_t)(h >> 32);
 }
 
@@ -71,7 +65,7 @@ static int add_chunk(struct hw_tree *tree)
 		tree->chunks = chunks;
 		tree->chunk_room = room;
 	}
-	struct hw_entry *chunk = malloc(CHUNK * sizeof(*chunk));
+	struct hw_entry *chunk = malloc(HW_TREE_CHUNK * sizeof(*chunk));
 
 	if (!chunk)
 		return -ENOMEM;
@@ -88,7 +82,7 @@ static uint32_t take_id(struct hw_tree *tree)
 	} else {
 		if (tree->used == UINT32_MAX)
 			return 0;
-		if (tree->used >> CHUNK_BITS >= tree->chunk_count && add_chunk(tree) < 0)
+		if (tree->used >> HW_TREE_CHUNK_BITS >= tree->chunk_count && add_chunk(tree) < 0)
 			return 0;
 		id = tree->used++;
 	}
@@ -186,6 +180,7 @@ static void unlink_child(struct hw_tree *tree, uint32_t id)
 {
 	struct hw_entry *e = hw_tree_entry(tree, id);
 
+	tree->places++;
 	hw_index_remove(&tree->by_name, &name_ops, tree, id);
 	if (e->prev_sibling)
 		hw_tree_entry(tree, e->prev_sibling)->next_sibling = e->next_sibling;
@@ -509,7 +504,7 @@ uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token)
 
 size_t hw_tree_bytes(const struct hw_tree *tree)
 {
-	return (size_t)tree->chunk_count * CHUNK * sizeof(struct hw_entry) +
+	return (size_t)tree->chunk_count * HW_TREE_CHUNK * sizeof(struct hw_entry) +
 	       tree->chunk_room * sizeof(void *) + hw_names_bytes(&tree->names) +
 	       ((size_t)tree->by_name.room + tree->by_ino.room) * sizeof(uint32_t);
 }

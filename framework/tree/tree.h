@@ -66,9 +66,26 @@ struct hw_stat {
 #define HW_MARK_UPDATED 0x40u /* has the state of its inode that another name showed */
 #define HW_MARK_REPORTED 0x80u /* its change was reported for all names of its inode */
 
-/* 80 bytes: a million of them are held. Times, size and ino are as of the last look. */
+/*
+ * 80 bytes: a million of them are held. Times, size and ino are as of the last look. What a search
+ * by name reads is in one cache line, and so is what a search by inode reads.
+ */
 struct hw_entry {
+	/* search by inode */
 	uint64_t ino;
+	uint32_t ino_link; /* chain of the inode index */
+	uint16_t fs;
+	uint8_t type; /* HW_TYPE_NONE: free */
+	uint8_t identity; /* as in struct hw_stat */
+	/* search by name */
+	uint32_t parent;
+	uint32_t name_ref;
+	uint32_t name_link; /* chain of the name index; of a free entry: the next free one */
+	uint8_t name_len;
+	uint8_t flags;
+	uint8_t last_kind;
+	uint8_t renamed; /* HW_MARK_*, marks of an observation in progress */
+
 	int64_t mtime_ns;
 	int64_t ctime_ns;
 	union {
@@ -80,23 +97,16 @@ struct hw_entry {
 	};
 	uint32_t attr;
 	uint32_t ident;
-	uint32_t parent;
 	uint32_t next_sibling, prev_sibling;
-	uint32_t name_link; /* chain of the name index; of a free entry: the next free one */
-	uint32_t ino_link; /* chain of the inode index */
-	uint32_t name_ref;
 	uint32_t last_seq; /* low half: of the last event about it */
 	uint16_t nlink; /* cut to 16 bits */
-	uint16_t fs;
-	uint8_t type; /* HW_TYPE_NONE: free */
-	uint8_t last_kind;
-	uint8_t name_len;
-	uint8_t flags;
 	uint8_t watcher; /* of a directory: who watches it, HW_WATCHER_NONE */
 	uint8_t active; /* of a directory: a listing is under way */
-	uint8_t renamed; /* HW_MARK_*, marks of an observation in progress */
-	uint8_t identity; /* as in struct hw_stat */
 };
+_Static_assert(sizeof(struct hw_entry) == 80, "five times 16 bytes: no group spans two lines");
+
+#define HW_TREE_CHUNK_BITS 12u
+#define HW_TREE_CHUNK (1u << HW_TREE_CHUNK_BITS)
 
 struct hw_tree {
 	struct hw_entry **chunks; /* owned */
@@ -106,6 +116,7 @@ struct hw_tree {
 	uint32_t serial; /* for tokens */
 	uint32_t entries; /* in the tree, root included */
 	uint32_t directories;
+	uint32_t places; /* changes when a path may have changed: moves, swaps and removals */
 	uint64_t seed;
 	struct hw_names names;
 	struct hw_index by_name;
@@ -116,7 +127,11 @@ int hw_tree_init(struct hw_tree *tree); /* 0 or -ENOMEM; makes the root, a direc
 void hw_tree_free(struct hw_tree *tree);
 
 /* The entry of a live id. */
-struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id);
+static inline struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id)
+{
+	return &tree->chunks[id >> HW_TREE_CHUNK_BITS][id & (HW_TREE_CHUNK - 1)];
+}
+
 /* 0 when there is no such child. */
 uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len);
 /* Adds an absent child; 0 when out of memory. Copies stat. */
