@@ -174,6 +174,8 @@ static void pace(struct hw_io *io)
 {
 	struct hw_loop *loop = io->loop;
 
+	/* The loop's time is that of its last wake-up: what was handled since is no rest. */
+	uv_update_time(&loop->uv);
 	if (!loop->paced)
 		(void)uv_timer_start(&loop->pace, on_pace, PACE_MS,
 				     0); /* fails only when closing */

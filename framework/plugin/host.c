@@ -90,9 +90,7 @@ static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *a
 	int r;
 
 	r = hw_io_add(instance->loop, fd, events, fn, arg, ret);
-	/* In a queue that merges, a file that is created and deleted while it waits leaves no
-	 * trace. */
-	if (r == 0 && (instance->plugin->flags & HW_PLUGIN_ORDERED))
+	if (r == 0 && instance->plugin->kind == HW_PLUGIN_WATCHER)
 		hw_io_set_patient(*ret);
 	for (unsigned i = 0; r == 0 && events & HW_IO_READ && i < HW_INPUTS_MAX; i++)
 		if (!instance->inputs[i]) {

@@ -118,10 +118,22 @@ static void phantom_stat(const struct hw_hint_at *c, struct hw_stat *ret)
 	};
 }
 
-/* Created and, as the watcher knows, deleted again: there is nothing to look for. */
+uint64_t hw_hint_ino(const struct hw_hint *hint)
+{
+	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
+				: 0;
+}
+
+/* Created and, as the watcher knows, deleted again: there is nothing to look for. Where records are
+ * merged this holds for an inode that the tree has never seen. */
 static bool is_brief(const struct hw_hint_at *c)
 {
-	return c->hint->what & HW_HINT_BRIEF;
+	uint64_t ino = hw_hint_ino(c->hint);
+
+	if (!(c->hint->what & HW_HINT_BRIEF) || c->ordered)
+		return c->hint->what & HW_HINT_BRIEF;
+	return !c->id && ino &&
+	       !hw_tree_same_inode(&c->share->tree, entry_of(c->share, c->dir)->fs, ino, 0);
 }
 
 /* The watcher neither reports everything in order nor names the inode: it says where to look. */
@@ -132,13 +144,14 @@ bool hw_hint_is_vague(const struct hw_hint_at *c)
 
 static void create_phantom(struct hw_hint_at *c)
 {
+	bool brief = is_brief(c);
 	struct hw_stat stat;
 
 	phantom_stat(c, &stat);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
 		entry_of(c->share, c->id)->flags |= HW_ENTRY_PHANTOM;
-	if (!is_brief(c))
+	if (!brief)
 		doubt(c);
 }
 
@@ -169,12 +182,6 @@ static void materialize(struct hw_hint_at *c)
 	hw_tree_update(&c->share->tree, c->id, &c->stat);
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
-}
-
-uint64_t hw_hint_ino(const struct hw_hint *hint)
-{
-	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
-				: 0;
 }
 
 /* The name may hold something else by now: another inode, of another type, or what a later rename

@@ -3,6 +3,7 @@
  * where it is not. */
 #include "../common/dirs.h"
 #include "../common/filesystem.h"
+#include "brief.h"
 #include "handle.h"
 #include "marks.h"
 #include "record.h"
@@ -16,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (128u * 1024)
+#define BUFFER_BYTES HW_BRIEF_BYTES
+#define RECORD_MAX 2048u /* more than any record has: two names and three handles */
 #define TIMER_BUDGET 1024u
 #define BACKLOG_DELAY_NS HW_MS
 /* Marked filesystems that are counted; more are marked all the same. */
@@ -42,6 +44,7 @@ struct fanotify {
 	dev_t filesystems[FILESYSTEMS_MAX];
 	uint32_t filesystem_count;
 	bool refusal_told;
+	struct hw_brief brief;
 	uint64_t kernel_events;
 	uint64_t overflows;
 };
@@ -158,6 +161,8 @@ static void handle_record(struct fanotify *self, const struct hw_record *record)
 	for (i = 0; i < sizeof(entry_hints) / sizeof(entry_hints[0]); i++)
 		if (record->mask & entry_hints[i].mask)
 			what |= entry_hints[i].what;
+	if (hw_brief_take(&self->brief, &self->seed, record))
+		what |= HW_HINT_BRIEF;
 	if (what)
 		send_entry(self, record, what);
 	if (record->mask & (FAN_DELETE_SELF | FAN_MOVE_SELF)) {
@@ -179,6 +184,12 @@ static int fill(struct fanotify *self)
 		return errno == EAGAIN ? 0 : -errno;
 	self->head = 0;
 	self->tail = (uint32_t)got;
+	/* A read ends early only where the queue does. Marks of directories do not report link
+	 * counts. */
+	if (self->tail + RECORD_MAX <= BUFFER_BYTES && !self->dirs.flagged)
+		hw_brief_begin(&self->brief, &self->seed, self->buffer, self->tail);
+	else
+		hw_brief_skip(&self->brief);
 	return (int)got;
 }
 
@@ -433,7 +444,9 @@ static int fanotify_start(void *arg)
 	if (self->group < 0)
 		return self->group;
 	self->buffer = malloc(BUFFER_BYTES);
-	rc = self->buffer ? host->timer_add(self->ctx, on_backlog, self, &self->backlog) : -ENOMEM;
+	rc = self->buffer ? hw_brief_init(&self->brief) : -ENOMEM;
+	if (rc == 0)
+		rc = host->timer_add(self->ctx, on_backlog, self, &self->backlog);
 	if (rc == 0)
 		rc = host->io_add(self->ctx, self->group, HW_IO_READ, on_readable, self, &self->io);
 	return rc < 0 ? host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
@@ -454,6 +467,7 @@ static void fanotify_stop(void *arg)
 	self->group = -1;
 	free(self->buffer);
 	self->buffer = NULL;
+	hw_brief_finish(&self->brief);
 	self->head = self->tail = 0;
 	self->filesystem_count = 0;
 	hw_dirs_finish(&self->dirs);

@@ -1,60 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "watcher_fixture.h"
+#include "fanotify_fixture.h"
 
 #include <linux/fs.h>
-#include <sys/fanotify.h>
-
-/* Where and with which kind of mark a test runs. */
-struct setup {
-	const char *place;
-	const char *mark;
-};
-
-static bool is_whole(void **state)
-{
-	const struct setup *setup = *state;
-
-	return !strcmp(setup->mark, "filesystem");
-}
-
-static bool may_have_unlimited_queue(void)
-{
-	int group = fanotify_init(FAN_UNLIMITED_QUEUE | FAN_CLOEXEC, O_RDONLY);
-
-	if (group >= 0)
-		close(group);
-	return group >= 0;
-}
-
-static void start_with(struct fixture *f, void **state, const char *key, const char *value)
-{
-	const struct setup *setup = *state;
-	struct hw_setting settings[3] = { { "mark", setup->mark } };
-	size_t count = 1;
-
-	if (key)
-		settings[count++] = (struct hw_setting){ key, value };
-	/* Whatever else is at work on that filesystem fills the queue as well. */
-	if (is_whole(state) && may_have_unlimited_queue())
-		settings[count++] = (struct hw_setting){ "unlimited_queue", "yes" };
-	fixture_make(f, setup->place);
-	f->rh = rh_start("fanotify", settings, count);
-	int rc = watch(f->rh, ROOT, f->root);
-	if (rc == -EPERM) {
-		print_message("# skipped: %s\n", f->rh->reason);
-		fixture_end(f);
-		skip();
-	}
-	if (rc)
-		fail_msg("watch_dir: %s", f->rh->reason);
-	assert_int_equal(watch(f->rh, A, f->a), 0);
-	assert_int_equal(watch(f->rh, B, f->b), 0);
-}
-
-static void start(struct fixture *f, void **state)
-{
-	start_with(f, state, NULL, NULL);
-}
 
 /* The hint number i of those that tell of a move; NULL when there are fewer. */
 static const struct rh_hint *nth_move(const struct rh *rh, unsigned i)
@@ -456,23 +403,6 @@ static void many_directories_come_and_go(void **state)
 		assert_true(rh_is(&f.rh->hints[i], HW_HINT_CREATED, 101 + 2 * i, "f"));
 	fixture_end(&f);
 }
-
-/* ---- without privilege ---- */
-
-static struct setup disk_whole = { "/var/tmp", "filesystem" };
-static struct setup disk_each = { "/var/tmp", "inode" };
-static struct setup memory_whole = { "/dev/shm", "filesystem" };
-static struct setup memory_each = { "/dev/shm", "inode" };
-
-#define ROW(test, where, setup)                                                                    \
-	{                                                                                          \
-#test " (" where ")", test, NULL, NULL, setup                                      \
-	}
-#define WITH_EACH_MARK(test)                                                                       \
-	ROW(test, "disk, filesystem mark", &disk_whole),                                           \
-		ROW(test, "disk, inode marks", &disk_each),                                        \
-		ROW(test, "tmpfs, filesystem mark", &memory_whole),                                \
-		ROW(test, "tmpfs, inode marks", &memory_each)
 
 int main(void)
 {
