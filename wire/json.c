@@ -110,7 +110,8 @@ int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_eve
 	if (!event_valid(event))
 		return -EINVAL;
 	path = hw_json_measure(event->path, event->path ? event->path_len : 0);
-	from = hw_json_measure(event->from, event->from ? event->from_len : 0);
+	from = event->from ? hw_json_measure(event->from, event->from_len)
+			   : (struct hw_json_text){ .plain = true, .valid = true };
 	/* 192: keys, words and numbers of the longest line */
 	r = hw_buf_reserve(buf, 192 + name.written + path_size(&path) + path_size(&from));
 	if (r < 0)

@@ -39,6 +39,12 @@ static size_t skip_plain(const char *bytes, size_t len)
 		if (word_needs_care(w))
 			break;
 	}
+	/* The rest, with bytes that are known to be plain before it. */
+	if (i && i < len && len - i < sizeof(w)) {
+		memcpy(&w, bytes + len - sizeof(w), sizeof(w));
+		if (!word_needs_care(w))
+			return len;
+	}
 	while (i < len && (unsigned char)bytes[i] < 0x80 && !escapes[(unsigned char)bytes[i]])
 		i++;
 	return i;
