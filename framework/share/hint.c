@@ -159,6 +159,7 @@ static void create_present(struct hw_hint_at *c)
 {
 	enum hw_arrival how = hw_fill_arrival(c->share, &c->stat, c->share->turn_ns);
 
+	c->share->last_ino = c->stat.ino;
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &c->stat,
 				  how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how);
 	if (!c->id)
@@ -196,12 +197,23 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
+/* The disk is asked meanwhile. Without a handle: most filesystems number files in the order in
+ * which they are made, and a wrong guess costs nothing. */
+static void prefetch_inode(const struct hw_hint_at *c)
+{
+	uint64_t ino = hw_hint_ino(c->hint);
+
+	hw_tree_prefetch_inode(&c->share->tree, entry_of(c->share, c->dir)->fs,
+			       ino ? ino : c->share->last_ino + 1);
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
 		create_phantom(c);
 		return;
 	}
+	prefetch_inode(c);
 	hw_hint_look(c);
 	if (c->refused)
 		return;

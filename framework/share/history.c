@@ -58,9 +58,7 @@ static bool path_of(struct hw_share *share, uint32_t id, struct path *ret)
 	last->id = 0;
 	if (!path_in(share, id, share->path_a, ret))
 		return false;
-	*last = (struct hw_last_path){
-		.id = id, .places = share->tree.places, .bytes = ret->bytes, .len = ret->len
-	};
+	*last = (struct hw_last_path){ id, share->tree.places, ret->bytes, ret->len };
 	return true;
 }
 

@@ -214,6 +214,7 @@ struct hw_share {
 	struct hw_switching switching;
 	char path_a[HW_PATH_MAX + 1], path_b[HW_PATH_MAX + 1]; /* scratch of history.c */
 	struct hw_last_path last_path; /* in path_a */
+	uint64_t last_ino; /* of the file that was created last */
 	char path_c[HW_PATH_MAX + HW_NAME_MAX + 2]; /* of hw_share_is_excluded() */
 };
 

@@ -290,6 +290,14 @@ void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *sta
 	copy_stat(e, stat);
 }
 
+void hw_tree_prefetch_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino)
+{
+	uint32_t id = hw_index_head(&tree->by_ino, hash_ino(tree, fs, ino));
+
+	if (id)
+		__builtin_prefetch(hw_tree_entry(tree, id));
+}
+
 uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino, uint32_t after)
 {
 	uint32_t id = after ? hw_tree_entry(tree, after)->ino_link

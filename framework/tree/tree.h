@@ -146,6 +146,8 @@ void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b);
 /* Takes over what the disk says; the type must not change between directory and other. */
 void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat);
 
+/* Fetches from memory, without waiting, what hw_tree_same_inode() reads first. */
+void hw_tree_prefetch_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino);
 /* Entries with this inode, one after the other: 0 starts, 0 ends. */
 uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino, uint32_t after);
 const char *hw_tree_name(const struct hw_tree *tree, uint32_t id); /* name_len bytes */
