@@ -79,6 +79,7 @@ static void *next_of(const char *name)
 		next_(__VA_ARGS__);                                                                \
 	})
 
+#pragma GCC visibility push(default) /* plugins call these as well */
 int openat(int dir, const char *path, int flags, ...)
 {
 	va_list args;
@@ -124,6 +125,8 @@ int statx(int dir, const char *restrict path, int flags, unsigned mask, struct s
 {
 	return must_fail(STAT) ? -1 : NEXT(statx, dir, path, flags, mask, stx);
 }
+
+#pragma GCC visibility pop
 
 static void begin_fault(enum call call, int before, int times, int error)
 {
