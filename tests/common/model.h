@@ -46,6 +46,10 @@ size_t hw_model_entries(const struct hw_model *model);
 
 /* Adds everything below the directory as it is on disk, without following links. 0, -errno. */
 int hw_model_load(struct hw_model *model, const char *root);
+/* The same without what is excluded, and all below it: patterns without a slash match any name,
+ * patterns that begin with one match a path. -EINVAL for another pattern. */
+int hw_model_load_but(struct hw_model *model, const char *root, const char *const *excludes,
+		      size_t exclude_count);
 
 /* The number of entries that differ in presence or type; the first ten are written to `out`. */
 size_t hw_model_compare(const struct hw_model *told, const struct hw_model *truth, FILE *out);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,26 +99,53 @@ void hw_model_observe_below(const struct hw_model *model, struct node *node)
 		hw_model_observe_below(model, child);
 }
 
-static int load_dir(struct hw_model *model, struct node *dir, int fd);
+/* What is loaded, and what is left out. */
+struct load {
+	struct hw_model *model;
+	const char *const *excludes; /* borrowed */
+	size_t exclude_count;
+};
 
-static int load_entry(struct hw_model *model, struct node *dir, int fd, const char *name)
+/* Written without the matcher of the product, to check that one. */
+static bool is_excluded(const struct load *load, const struct node *dir, const char *name)
+{
+	char *parent = hw_model_path(dir), *path = NULL;
+	bool found = false;
+
+	if (!parent || asprintf(&path, "/%s%s%s", parent, *parent ? "/" : "", name) < 0)
+		abort();
+	for (size_t i = 0; i < load->exclude_count && !found; i++) {
+		const char *pattern = load->excludes[i];
+
+		found = !fnmatch(pattern, *pattern == '/' ? path : name, FNM_PATHNAME);
+	}
+	free(path);
+	free(parent);
+	return found;
+}
+
+static int load_dir(const struct load *load, struct node *dir, int fd);
+
+static int load_entry(const struct load *load, struct node *dir, int fd, const char *name)
 {
 	struct stat st;
 
+	if (is_excluded(load, dir, name))
+		return 0;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	struct node *node = hw_model_add(model, dir, name, strlen(name), type_of(st.st_mode));
+	struct node *node = hw_model_add(load->model, dir, name, strlen(name), type_of(st.st_mode));
 	if (!node)
 		return -ENOMEM;
 	node->belief = see(fd, name);
 	if (node->type != HW_TYPE_DIR)
 		return 0;
 	int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return below < 0 ? -errno : load_dir(model, node, below);
+	return below < 0 ? -errno : load_dir(load, node, below);
 }
 
 /* Takes fd. */
-static int load_dir(struct hw_model *model, struct node *dir, int fd)
+static int load_dir(const struct load *load, struct node *dir, int fd)
 {
 	DIR *stream = fdopendir(fd);
 	struct dirent *entry;
@@ -130,16 +158,28 @@ static int load_dir(struct hw_model *model, struct node *dir, int fd)
 	}
 	while (!r && (entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			r = load_entry(model, dir, fd, entry->d_name);
+			r = load_entry(load, dir, fd, entry->d_name);
 	(void)closedir(stream); /* nothing was written */
 	return r;
 }
 
-int hw_model_load(struct hw_model *model, const char *root)
+int hw_model_load_but(struct hw_model *model, const char *root, const char *const *excludes,
+		      size_t exclude_count)
 {
+	const struct load load = { model, excludes, exclude_count };
+
+	for (size_t i = 0; i < exclude_count; i++)
+		if (*excludes[i] == '!' || strstr(excludes[i], "**") ||
+		    (*excludes[i] != '/' && strchr(excludes[i], '/')))
+			return -EINVAL;
 	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? -errno : load_dir(model, &model->root, fd);
+	return fd < 0 ? -errno : load_dir(&load, &model->root, fd);
+}
+
+int hw_model_load(struct hw_model *model, const char *root)
+{
+	return hw_model_load_but(model, root, NULL, 0);
 }
 
 static void report(FILE *out, size_t count, const struct node *node, const char *what)
