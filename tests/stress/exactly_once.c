@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * New files with content, made by two busy writers in five styles beside load on all processors:
+ * create, modify and close_write are reported once for each write, and a rename as one move. An append of two writes is one or
+ * two modifies, since records of consecutive writes are merged (rule 2 of hostwatch-events(7)).
+ */
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WRITERS 2u
+#define DEADLINE_NS (300 * INT64_C(1000000000))
+#define CLOSES_NS (30 * INT64_C(1000000000))
+#define REPORT_MAX 10u
+#define FILES_MAX 10000000u
+#define NAME_BYTES 32u
+
+static unsigned files = 1000;
+static bool strict; /* every style must be reported before the barrier */
+static unsigned loads; /* processes; 0: as many as processors */
+
+enum style { PLAIN, ATOMIC, APPEND, TMPFILE, MAPPED, STYLES };
+static const char *const style_names[STYLES] = { "plain", "atomic save", "append", "O_TMPFILE",
+						 "mmap" };
+
+/* Of each file. What was reported under a temporary name moves on with the file. */
+struct count {
+	unsigned creates, modifies, closes, moves, deletes, others;
+};
+
+struct check {
+	struct hw_rig *rig;
+	struct hw_model *model;
+	struct count *counts; /* owned, of `files` */
+};
+
+/* ---- the writers ---- */
+
+static int write_text(int fd, const char *text)
+{
+	return fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ? -1 : 0;
+}
+
+static int make_plain(int dir, const char *name, int flags, bool twice)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags, 0600);
+	int r = write_text(fd, "hello");
+
+	if (!r && twice)
+		r = write_text(fd, "again");
+	return fd < 0 || close(fd) ? -1 : r;
+}
+
+static int make_atomic(int dir, const char *name)
+{
+	char temporary[NAME_BYTES + 1];
+
+	(void)snprintf(temporary, sizeof(temporary), ".%s", name); /* fits */
+	return make_plain(dir, temporary, 0, false) ? -1 : renameat(dir, temporary, dir, name);
+}
+
+static int make_tmpfile(int dir, const char *name)
+{
+	char proc[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	int r = write_text(fd, "hello");
+
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd); /* fits */
+	if (!r)
+		r = linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW);
+	return fd < 0 || close(fd) ? -1 : r;
+}
+
+static int make_mapped(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 100))
+		return -1;
+	char *map = mmap(NULL, 100, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -1;
+	memcpy(map, "abc", 3);
+	return munmap(map, 100) | close(fd) ? -1 : 0;
+}
+
+static int make_file(int dir, unsigned number)
+{
+	char name[NAME_BYTES];
+
+	(void)snprintf(name, sizeof(name), "%u", number); /* fits */
+	switch ((enum style)(number / WRITERS % STYLES)) {
+	case ATOMIC:
+		return make_atomic(dir, name);
+	case APPEND:
+		return make_plain(dir, name, O_APPEND, true);
+	case TMPFILE:
+		return make_tmpfile(dir, name);
+	case MAPPED:
+		return make_mapped(dir, name);
+	default:
+		return make_plain(dir, name, 0, false);
+	}
+}
+
+static pid_t start_writer(const char *root, unsigned writer)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), r = dir < 0;
+
+	for (unsigned i = writer; !r && i < files; i += WRITERS)
+		r = make_file(dir, i);
+	_exit(r ? 1 : 0);
+}
+
+/* Ends with this process. */
+static pid_t start_load(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* where it fails the load is killed below */
+	for (volatile unsigned spin = 0;; spin++)
+		;
+}
+
+/* ---- what was reported ---- */
+
+static bool read_number(const char *path, uint32_t len, unsigned *ret)
+{
+	char name[NAME_BYTES];
+	char *end;
+
+	if (!path || len >= sizeof(name))
+		return false;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	*ret = (unsigned)strtoul(name + (*name == '.'), &end, 10);
+	return len && !*end && *ret < files;
+}
+
+static void count_event(struct check *c, const struct hw_event *event)
+{
+	unsigned number = 0;
+
+	if (!read_number(event->path, event->path_len, &number))
+		fail_msg("an event of something else");
+	struct count *count = &c->counts[number];
+
+	if (event->kind == HW_CREATE)
+		count->creates++;
+	else if (event->kind == HW_MODIFY)
+		count->modifies++;
+	else if (event->kind == HW_CLOSE_WRITE)
+		count->closes++;
+	else if (event->kind == HW_MOVE && event->from && !event->flags)
+		count->moves++;
+	else if (event->kind == HW_DELETE)
+		count->deletes++;
+	else
+		count->others++;
+}
+
+static void drain(struct check *c)
+{
+	struct hw_event event;
+	char why[160] = "";
+	int r;
+
+	while ((r = hw_rig_next(c->rig, &event)) > 0) {
+		if (hw_model_apply(c->model, &event, why, sizeof(why)))
+			fail_msg("%.*s: %s", (int)event.path_len, event.path ? event.path : "", why);
+		count_event(c, &event);
+	}
+	assert_int_equal(r, 0);
+}
+
+/* LIMITS: on a busy machine a rename may be reported as a delete and a create of a new file. */
+static bool is_split(const struct count *count, unsigned number)
+{
+	return number / WRITERS % STYLES == ATOMIC && count->creates == 2 && count->deletes == 1 &&
+	       !count->moves && !count->others && count->modifies >= 1 && count->modifies <= 2 &&
+	       count->closes >= 1 && count->closes <= 2;
+}
+
+static bool is_right(const struct count *count, unsigned number)
+{
+	enum style style = number / WRITERS % STYLES;
+	unsigned most_writes = style == APPEND ? 2 : 1;
+
+	return count->creates == 1 && count->closes == 1 && count->modifies >= 1 &&
+	       count->modifies <= most_writes && count->moves == (style == ATOMIC) && !count->deletes && !count->others;
+}
+
+static bool is_complete(const struct check *c)
+{
+	for (unsigned i = 0; i < files; i++)
+		if (!c->counts[i].closes && (strict || i / WRITERS % STYLES != TMPFILE))
+			return false;
+	return true;
+}
+
+static unsigned judge(const struct check *c)
+{
+	unsigned wrong = 0, split = 0;
+
+	for (unsigned i = 0; i < files; i++) {
+		const struct count *n = &c->counts[i];
+		bool excused = !strict && is_split(n, i);
+
+		split += excused;
+		if (excused || is_right(n, i) || wrong++ >= REPORT_MAX)
+			continue;
+		print_error("file %u (%s): create %u, modify %u, close_write %u, move %u, delete "
+			    "%u, other %u\n",
+			    i, style_names[i / WRITERS % STYLES], n->creates, n->modifies, n->closes,
+			    n->moves, n->deletes, n->others);
+	}
+	if (split)
+		print_message("renames reported as delete and create: %u\n", split);
+	return wrong;
+}
+
+/* ---- a run ---- */
+
+/* Records report the end of a file. A barrier would report those that the records did not, and the
+ * interval is an hour. The kernel's record for O_TMPFILE has no name of the file, and is not used:
+ * without --strict such a file may wait for the barrier. */
+static void wait_for_closes(struct check *c)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + CLOSES_NS;
+
+	while (!is_complete(c)) {
+		if (hw_clock_monotonic_ns() > deadline) {
+			print_error("no close_write before the barrier:\n");
+			(void)judge(c);
+			fail();
+		}
+		hw_rig_turn(c->rig, 5);
+		drain(c);
+	}
+}
+
+static void follow(struct check *c, const pid_t *writers)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	unsigned running = WRITERS;
+	int status;
+
+	while (running) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		hw_rig_turn(c->rig, 5);
+		drain(c);
+		for (unsigned i = 0; i < WRITERS; i++)
+			if (waitpid(writers[i], &status, WNOHANG) == writers[i]) {
+				assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+				running--;
+			}
+	}
+	wait_for_closes(c);
+	assert_int_equal(hw_rig_flush(c->rig), 0);
+	drain(c);
+}
+
+static unsigned run(const char *backend, const char *root, const pid_t *load, unsigned load_count)
+{
+	const struct hw_rig_config config = { .backend = backend, .root = root };
+	struct check c = { .counts = calloc(files, sizeof(*c.counts)) };
+	pid_t writers[WRITERS];
+	const char *why;
+	unsigned wrong;
+
+	assert_non_null(c.counts);
+	int r = hw_rig_start(&config, &c.rig, &why);
+
+	if (!r) {
+		assert_int_equal(hw_model_create(&c.model), 0);
+		for (unsigned i = 0; i < WRITERS; i++)
+			assert_true((writers[i] = start_writer(root, i)) > 0);
+		follow(&c, writers);
+	}
+	for (unsigned i = 0; i < load_count; i++) {
+		(void)kill(load[i], SIGKILL);
+		(void)waitpid(load[i], NULL, 0); /* it spins until it is killed */
+	}
+	wrong = r ? 0 : judge(&c);
+	hw_rig_stop(c.rig);
+	hw_model_destroy(c.model);
+	free(c.counts);
+	if (r == -EOPNOTSUPP) {
+		print_message("%s: %s\n", backend, why);
+		skip();
+	}
+	assert_int_equal(r, 0);
+	return wrong;
+}
+
+static void each_write_is_reported_once(void **state)
+{
+	const char *backend = *state;
+	unsigned places, failed = 0;
+	const struct hw_place *place = hw_scratch_places(&places);
+	unsigned count = loads ? loads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (unsigned i = 0; i < places; i++) {
+		char *root = hw_scratch_create(place[i].path);
+		pid_t *load = calloc(count, sizeof(*load));
+
+		assert_non_null(root);
+		assert_non_null(load);
+		for (unsigned k = 0; k < count; k++)
+			assert_true((load[k] = start_load()) > 0);
+		unsigned wrong = run(backend, root, load, count);
+
+		print_message("%s: %u of %u files wrong\n", place[i].name, wrong, files);
+		failed += wrong;
+		hw_scratch_remove(root);
+		free(load);
+	}
+	assert_int_equal(failed, 0);
+}
+
+static int usage(const char *program)
+{
+	fprintf(stderr, "usage: %s [--files COUNT] [--load PROCESSES] [--strict] "
+		"[--filter GLOB]\n",
+		program);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "files", required_argument, NULL, 'n' },
+		{ "load", required_argument, NULL, 'l' },
+		{ "strict", no_argument, NULL, 's' },
+		{ "filter", required_argument, NULL, 'F' },
+		{ 0 },
+	};
+	const struct CMUnitTest tests[] = {
+		{ "exactly_once/inotify", each_write_is_reported_once, NULL, NULL,
+		  (void *)(uintptr_t) "inotify" },
+		{ "exactly_once/fanotify", each_write_is_reported_once, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify" },
+		{ "exactly_once/fanotify-inode", each_write_is_reported_once, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify-inode" },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "n:l:sF:", options, NULL)) >= 0) {
+		if (option == 'n')
+			files = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'l')
+			loads = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			strict = true;
+		else if (option == 'F')
+			cmocka_set_test_filter(optarg);
+		else
+			return usage(argv[0]);
+	}
+	if (!files || files > FILES_MAX)
+		return usage(argv[0]);
+	return cmocka_run_group_tests_name("exactly once", tests, NULL, NULL);
+}
