@@ -188,7 +188,9 @@ static int apply_create(struct hw_model *model, const struct hw_event *event,
 	struct node *node = hw_model_add(model, at.dir, at.name, at.len, event->type);
 	if (!node)
 		return -ENOMEM;
+	node->created = event->kind == HW_CREATE;
 	hw_model_observe(model, node);
+	hw_model_read(model, node);
 	return 0;
 }
 
@@ -219,9 +221,15 @@ static int apply_change(struct hw_model *model, const struct hw_event *event,
 	int r = locate(model, event->path, event->path_len, &at, why);
 	if (!r)
 		r = expect(&at, event, why);
-	if (!r)
-		hw_model_observe(model, at.node);
-	return r;
+	if (r)
+		return r;
+	hw_model_observe(model, at.node);
+	if (event->kind != HW_ATTRIB) {
+		if (event->kind == HW_MODIFY || !at.node->created)
+			at.node->modified = true;
+		hw_model_read(model, at.node);
+	}
+	return 0;
 }
 
 static bool is_below(const struct node *node, const struct node *dir)
@@ -249,6 +257,8 @@ static int swap(struct hw_model *model, struct place *from, struct place *to,
 	attach(from->dir, b);
 	hw_model_observe_below(model, a);
 	hw_model_observe_below(model, b);
+	hw_model_read_strangers(model, a);
+	hw_model_read_strangers(model, b);
 	return r;
 }
 
@@ -288,6 +298,7 @@ static int move_inside(struct hw_model *model, const struct hw_event *event, str
 	r = set_name(from->node, to->name, to->len);
 	attach(to->dir, from->node);
 	hw_model_observe_below(model, from->node);
+	hw_model_read_strangers(model, from->node);
 	return r;
 }
 

@@ -83,4 +83,17 @@ struct hw_model_excuse {
 size_t hw_model_check_beliefs_but(const struct hw_model *model,
 				  const struct hw_model_excuse *excuse, FILE *out);
 
+/*
+ * The number of files whose data is not that of the moment when it was last announced, and of files
+ * of which a change was reported though nothing wrote to their inode: those not among `written`. A
+ * file that another one stood for when it was read, because the disk was ahead, is left out.
+ */
+struct hw_model_written {
+	const ino_t *inodes; /* borrowed */
+	size_t count;
+	bool strict; /* also of files that were reported by create */
+};
+size_t hw_model_check_data(const struct hw_model *model, const struct hw_model_written *written,
+			   const struct hw_model_excuse *excuse, FILE *out);
+
 #endif

@@ -7,11 +7,23 @@
 
 #include <uthash.h>
 
+/* The data of a file when they were last announced: by its arrival, modify or close_write. */
+struct data {
+	bool known;
+	ino_t ino; /* of the file that had the name at that moment */
+	off_t size;
+	int64_t mtime_ns;
+	uint64_t hash;
+};
+
 struct node {
 	UT_hash_handle hh; /* among the parent's children, by name */
 	struct node *parent; /* borrowed; NULL in the root */
 	struct node *children; /* owned */
 	struct hw_model_belief belief;
+	struct data data;
+	bool created; /* it came by create, after which close_write says nothing about data */
+	bool modified; /* a change of its data was reported */
 	uint8_t type;
 	uint32_t name_len;
 	char *name; /* owned, terminated */
@@ -36,5 +48,10 @@ char *hw_model_path(const struct node *node);
 void hw_model_observe(const struct hw_model *model, struct node *node);
 /* The same for all below, and node itself. */
 void hw_model_observe_below(const struct hw_model *model, struct node *node);
+
+/* Reads the data of a file, if the model looks and the name has a file. */
+void hw_model_read(const struct hw_model *model, struct node *node);
+/* After a move: reads those that were not read from this file, since the disk was ahead. */
+void hw_model_read_strangers(const struct hw_model *model, struct node *node);
 
 #endif

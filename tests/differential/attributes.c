@@ -82,7 +82,14 @@ int hw_writer_utimens(struct writer *w, char *a, char *b)
 	if (hw_writer_pick(w, 2))
 		times[1] = (struct timespec){ .tv_sec = (time_t)(1000000000 +
 								 hw_writer_pick(w, 1000)) };
-	return utimensat(AT_FDCWD, a, times, AT_SYMLINK_NOFOLLOW);
+	int fd = open(a, O_PATH | O_NOFOLLOW | O_CLOEXEC), r = -1;
+
+	if (fd < 0)
+		return -1;
+	if (!hw_writer_note_written(w, fd))
+		r = utimensat(fd, "", times, AT_EMPTY_PATH);
+	(void)close(fd); /* O_PATH */
+	return r;
 }
 
 int hw_writer_xattr(struct writer *w, char *a, char *b)

@@ -168,3 +168,47 @@ void model_excuses_only_what_is_as_it_was(void **state)
 	assert_int_equal(not_told(0700, true), 0);
 	assert_int_equal(not_told(0755, true), 1);
 }
+
+/* The file f has data, is reported by these lines, and then gets more. How many files are wrong;
+ * `noted`: that something wrote to it is known. */
+static size_t data_not_told(const char *lines, const char *more, bool noted)
+{
+	unsigned places, left;
+	char *root = hw_scratch_create(hw_scratch_places(&places)->path), *path;
+	FILE *null = fopen("/dev/null", "we");
+	const struct hw_model_excuse none = { 0 };
+	struct hw_model *model;
+	struct stat st;
+
+	assert_non_null(root);
+	assert_non_null(null);
+	assert_true(asprintf(&path, "%s/f", root) > 0);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs("data", file) >= 0 && fflush(file) == 0);
+	assert_int_equal(stat(path, &st), 0);
+	const struct hw_model_written written = { .inodes = &st.st_ino, .count = noted };
+
+	assert_int_equal(hw_model_create(&model), 0);
+	hw_model_look(model, root);
+	assert_int_equal(apply_lines(model, lines, &left), 0);
+	assert_true(fputs(more, file) >= 0 && fclose(file) == 0);
+	size_t count = hw_model_check_data(model, &written, &none, null);
+	hw_model_destroy(model);
+	(void)fclose(null); /* nothing depends on it */
+	free(path);
+	hw_scratch_remove(root);
+	return count;
+}
+
+void model_sees_data_that_was_not_told(void **state)
+{
+	(void)state;
+	assert_int_equal(data_not_told("create file f\nmodify f", "", true), 0);
+	assert_int_equal(data_not_told("create file f\nmodify f", "more", true), 1);
+	assert_int_equal(data_not_told("move file -> f", "more", true), 1);
+	assert_int_equal(data_not_told("move file -> f", "", false), 0);
+	assert_int_equal(data_not_told("move file -> f\nmodify f", "", false), 1);
+	assert_int_equal(data_not_told("move file -> f\nclose_write f", "", false), 1);
+	assert_int_equal(data_not_told("create file f\nclose_write f", "", false), 0);
+}

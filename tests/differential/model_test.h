@@ -10,4 +10,6 @@ void model_sees_differences(void **state);
 void model_sees_what_was_not_told(void **state);
 void model_excuses_only_what_is_as_it_was(void **state);
 
+void model_sees_data_that_was_not_told(void **state);
+
 #endif

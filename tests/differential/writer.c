@@ -122,17 +122,27 @@ void hw_writer_pick_old(struct writer *w, const char *top, char *path)
 
 /* ---- operations: what fails, fails ---- */
 
+int hw_writer_note_written(struct writer *w, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -1;
+	return write(w->written, &st.st_ino, sizeof(st.st_ino)) < 0 ? -1 : 0;
+}
+
 static int write_file(struct writer *w, const char *path, int flags)
 {
 	char data[256];
 	size_t len = hw_writer_pick(w, sizeof(data));
 	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
-	int r = 0;
 
 	if (fd < 0)
 		return -1;
+	int r = hw_writer_note_written(w, fd);
+
 	memset(data, 'a' + (int)hw_writer_pick(w, 26), sizeof(data));
-	if (len && write(fd, data, len) < 0)
+	if (!r && len && write(fd, data, len) < 0)
 		r = -1;
 	(void)close(fd); /* nothing depends on it */
 	return r;
@@ -161,13 +171,22 @@ static int do_append(struct writer *w, char *a, char *b)
 
 static int do_truncate(struct writer *w, char *a, char *b)
 {
+	char proc[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
 	struct stat st;
+	int r = -1;
 
 	(void)b;
 	hw_writer_pick_old(w, "share", a);
-	if (lstat(a, &st) || !S_ISREG(st.st_mode))
+	off_t size = (off_t)hw_writer_pick(w, 300);
+	int fd = open(a, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
 		return -1;
-	return truncate(a, (off_t)hw_writer_pick(w, 300));
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd); /* fits */
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && !hw_writer_note_written(w, fd))
+		r = truncate(proc, size);
+	(void)close(fd); /* O_PATH */
+	return r;
 }
 
 static int do_mkdir(struct writer *w, char *a, char *b)
@@ -361,9 +380,11 @@ static int run(const struct hw_writer_config *config, int start_fd)
 	w.log = fopen(path, "we");
 	(void)snprintf(path, sizeof(path), "%s/linked", config->base); /* fits */
 	w.linked = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	(void)snprintf(path, sizeof(path), "%s/written", config->base); /* fits */
+	w.written = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	(void)snprintf(path, sizeof(path), "%s/attributes", config->base); /* fits */
 	w.attributes = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (!w.log || w.linked < 0 || w.attributes < 0)
+	if (!w.log || w.linked < 0 || w.written < 0 || w.attributes < 0)
 		return 1;
 	make_names(&w);
 	if (read(start_fd, &byte, 1) < 0)

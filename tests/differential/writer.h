@@ -14,8 +14,8 @@ struct hw_writer_config {
 	unsigned operations;
 	unsigned number; /* of this writer: its log is BASE/writer-NUMBER.log */
 	/* Both write the inode number of each file that got another name to BASE/linked, as ino_t,
-	 * and mode and owner that a chmod or chown replaced to BASE/attributes, as struct
-	 * hw_model_attributes. */
+	 * that of each whose data or mtime changed to BASE/written, and mode and owner that a chmod
+	 * or chown replaced to BASE/attributes, as struct hw_model_attributes. */
 };
 
 /* Forks. The writer begins when the writing end of the pipe is closed. Returns the process id,

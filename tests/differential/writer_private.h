@@ -18,12 +18,16 @@ struct writer {
 	char names[NAMES][NAME_MAX_BYTES + 1];
 	FILE *log;
 	int linked; /* BASE/linked */
+	int written; /* BASE/written */
 	int attributes; /* BASE/attributes */
 };
 
 unsigned hw_writer_pick(struct writer *w, unsigned below);
 /* A name below BASE/top that was there a moment ago, if there is any. */
 void hw_writer_pick_old(struct writer *w, const char *top, char *path);
+
+/* Notes that this file was or will be written, or gets another mtime. 0, -1. */
+int hw_writer_note_written(struct writer *w, int fd);
 
 /* Operations: 0, or -1 with errno. */
 int hw_writer_chmod(struct writer *w, char *a, char *b);
