@@ -3,6 +3,7 @@
 
 conformance_program := $(B)/tests/run-conformance
 differential_program := $(B)/tests/run-differential
+bursts_program := $(B)/tests/run-bursts
 stress_programs := $(patsubst tests/stress/%.c,$(B)/tests/stress-%,$(wildcard tests/stress/*.c))
 # The plain seeds of CI; fuzz-differential takes any number: make fuzz-differential SEEDS=5000 FIRST=1000
 SEEDS ?= 200
@@ -12,6 +13,9 @@ $(conformance_program): $(call obj,tests/conformance/run.c) $(test_lib) $(core_l
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
 $(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_lib) $(core_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
+$(bursts_program): $(call obj,$(wildcard tests/bursts/*.c)) $(test_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
 $(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(core_lib)
@@ -38,8 +42,11 @@ differential: $(differential_program) $(modules)
 #: make fuzz-differential SEEDS=1000 FIRST=1   the same with any seeds
 fuzz-differential: $(differential_program) $(modules)
 	$(differential_program) --first $(FIRST) --seeds $(SEEDS)
+#: make bursts          run 300 random bursts under settle; fails today, see tests/bursts/main.c
+bursts: $(bursts_program) $(modules)
+	$(bursts_program)
 #: make stress          test the race of recursion, queue overflows and a stopped program
 stress: $(stress_programs) $(programs) $(modules)
 	@for t in $(stress_programs); do echo "== $$t"; $$t || exit 1; done
 
-.PHONY: conformance conformance-table differential fuzz-differential stress
+.PHONY: bursts conformance conformance-table differential fuzz-differential stress

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `make test`: what tests need is installed, all of it is built, tests/run runs it.
 
-test_programs := $(unit_tests:%=$(B)/tests/%) $(conformance_program) $(differential_program) $(stress_programs) \
+test_programs := $(unit_tests:%=$(B)/tests/%) $(conformance_program) $(differential_program) $(bursts_program) $(stress_programs) \
 	$(hostile_programs) $(B)/tests/fuse-endless
 demo_plugins := $(patsubst tests/demo/%.c,$(B)/tests/demo/%.so,$(wildcard tests/demo/*.c))
 

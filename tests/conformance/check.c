@@ -159,8 +159,7 @@ static void compare_with_disk(struct run *run)
 	/* A root that is gone is offline: nothing is reported of it. */
 	if (access(run->world.root, F_OK) || hw_model_create(&truth))
 		return;
-	int r = hw_model_load_but(truth, run->world.root,
-				  (const char *const *)run->trace->excludes,
+	int r = hw_model_load_but(truth, run->world.root, (const char *const *)run->trace->excludes,
 				  run->trace->exclude_count);
 	if (r || hw_model_compare(run->model, truth, run->report))
 		fail(run, 0, "the replayed stream is not what is on disk", r);

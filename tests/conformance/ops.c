@@ -64,6 +64,11 @@ static int write_close(int fd, const struct hw_bytes *data)
 	return r;
 }
 
+static int write_all(int fd, const struct hw_bytes *data)
+{
+	return write(fd, data->data, data->len) == (ssize_t)data->len ? 0 : -errno;
+}
+
 static int open_at(const struct hw_spot *at, int flags)
 {
 	return openat(at->dir, at->leaf, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -84,6 +89,22 @@ static int run_write(struct run *run)
 static int run_append(struct run *run)
 {
 	return write_close(open_at(&run->at[0], O_WRONLY | O_APPEND), &run->op->args[1]);
+}
+
+/* Without a name until it has its data. */
+static int run_tmpfile(struct run *run)
+{
+	const struct hw_spot *at = &run->at[0];
+	int fd = openat(at->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+	char proc[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd); /* fits */
+	int r = write_all(fd, &run->op->args[1]);
+	if (!r)
+		r = or_errno(linkat(AT_FDCWD, proc, at->dir, at->leaf, AT_SYMLINK_FOLLOW));
+	return close(fd) && !r ? -errno : r;
 }
 
 static int run_truncate(struct run *run)
@@ -284,11 +305,8 @@ static int run_open(struct run *run)
 static int run_writeh(struct run *run)
 {
 	const struct hw_handle *handle = find_handle(run->world, arg(run, 0));
-	const struct hw_bytes *data = &run->op->args[1];
 
-	if (!handle)
-		return -EBADF;
-	return write(handle->fd, data->data, data->len) == (ssize_t)data->len ? 0 : -errno;
+	return handle ? write_all(handle->fd, &run->op->args[1]) : -EBADF;
 }
 
 static int run_truncateh(struct run *run)
@@ -396,6 +414,7 @@ static const struct hw_verb verbs[] = {
 	{ "create", "create NAME", run_create, FIRST, 1, 1 },
 	{ "write", "write NAME TEXT", run_write, FIRST, 2, 2 },
 	{ "append", "append NAME TEXT", run_append, FIRST, 2, 2 },
+	{ "tmpfile", "tmpfile NAME TEXT", run_tmpfile, FIRST, 2, 2 },
 	{ "truncate", "truncate NAME SIZE", run_truncate, FIRST, 2, 2 },
 	{ "mmap", "mmap NAME TEXT", run_mmap, FIRST, 2, 2 },
 	{ "read", "read NAME", run_peek, FIRST, 1, 1 },

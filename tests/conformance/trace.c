@@ -360,23 +360,19 @@ static char *name_of(const char *path)
 	return strndup(name, dot ? (size_t)(dot - name) : strlen(name));
 }
 
-int hw_trace_load(const char *path, struct hw_trace **ret)
+int hw_trace_read(FILE *in, const char *path, struct hw_trace **ret)
 {
 	struct hw_trace *trace = calloc(1, sizeof(*trace));
 	struct parser p = { .trace = trace };
-	FILE *in;
 
 	if (!trace)
 		return -ENOMEM;
 	trace->path = strdup(path);
 	trace->name = name_of(path);
-	in = trace->path && trace->name ? fopen(path, "re") : NULL;
-	if (!in) {
-		hw_trace_destroy(trace);
-		return errno ? -errno : -ENOMEM;
-	}
-	read_lines(&p, in);
-	(void)fclose(in); /* only read */
+	if (!trace->path || !trace->name)
+		p.error = -ENOMEM;
+	else
+		read_lines(&p, in);
 	if (!p.error && !trace->step_count)
 		complain(&p, "a trace without steps");
 	if (!p.error && !trace->proof_count)
@@ -387,6 +383,18 @@ int hw_trace_load(const char *path, struct hw_trace **ret)
 	}
 	*ret = trace;
 	return 0;
+}
+
+int hw_trace_load(const char *path, struct hw_trace **ret)
+{
+	FILE *in = fopen(path, "re");
+
+	if (!in)
+		return -errno;
+	int r = hw_trace_read(in, path, ret);
+
+	(void)fclose(in); /* only read */
+	return r;
 }
 
 static void release_ops(struct hw_ops *ops)

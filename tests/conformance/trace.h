@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define HW_OP_ARGS 4u
 #define HW_TRACE_LINE_MAX 65536u
@@ -90,6 +91,8 @@ struct hw_trace {
 
 /* Mistakes go to stderr as file:line: text. -EINVAL, -ENOMEM, -errno of the file. */
 int hw_trace_load(const char *path, struct hw_trace **ret);
+/* The same from an open file; `path` is for messages and the name. */
+int hw_trace_read(FILE *in, const char *path, struct hw_trace **ret);
 void hw_trace_destroy(struct hw_trace *trace); /* NULL is fine */
 
 #endif

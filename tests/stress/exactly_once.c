@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * New files with content, made by two busy writers in five styles beside load on all processors:
- * create, modify and close_write are reported once for each write, and a rename as one move. An append of two writes is one or
- * two modifies, since records of consecutive writes are merged (rule 2 of hostwatch-events(7)).
+ * create, modify and close_write are reported once for each write, and a rename as one move. An
+ * append of two writes is one or two modifies, since records of consecutive writes are merged (rule
+ * 2 of hostwatch-events(7)).
  */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -188,7 +189,8 @@ static void drain(struct check *c)
 
 	while ((r = hw_rig_next(c->rig, &event)) > 0) {
 		if (hw_model_apply(c->model, &event, why, sizeof(why)))
-			fail_msg("%.*s: %s", (int)event.path_len, event.path ? event.path : "", why);
+			fail_msg("%.*s: %s", (int)event.path_len, event.path ? event.path : "",
+				 why);
 		count_event(c, &event);
 	}
 	assert_int_equal(r, 0);
@@ -208,7 +210,8 @@ static bool is_right(const struct count *count, unsigned number)
 	unsigned most_writes = style == APPEND ? 2 : 1;
 
 	return count->creates == 1 && count->closes == 1 && count->modifies >= 1 &&
-	       count->modifies <= most_writes && count->moves == (style == ATOMIC) && !count->deletes && !count->others;
+	       count->modifies <= most_writes && count->moves == (style == ATOMIC) &&
+	       !count->deletes && !count->others;
 }
 
 static bool is_complete(const struct check *c)
@@ -232,8 +235,8 @@ static unsigned judge(const struct check *c)
 			continue;
 		print_error("file %u (%s): create %u, modify %u, close_write %u, move %u, delete "
 			    "%u, other %u\n",
-			    i, style_names[i / WRITERS % STYLES], n->creates, n->modifies, n->closes,
-			    n->moves, n->deletes, n->others);
+			    i, style_names[i / WRITERS % STYLES], n->creates, n->modifies,
+			    n->closes, n->moves, n->deletes, n->others);
 	}
 	if (split)
 		print_message("renames reported as delete and create: %u\n", split);
@@ -341,7 +344,8 @@ static void each_write_is_reported_once(void **state)
 
 static int usage(const char *program)
 {
-	fprintf(stderr, "usage: %s [--files COUNT] [--load PROCESSES] [--strict] "
+	fprintf(stderr,
+		"usage: %s [--files COUNT] [--load PROCESSES] [--strict] "
 		"[--filter GLOB]\n",
 		program);
 	return 2;

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The streams of inotify and fanotify are the same, event for event. That of polling is the same
+ * but for LIMITS of hostwatch-events(7): a scan knows a file by name, size, mtime, mode, owner and
+ * ctime.
+ *
+ * - Size and mtime as before: it does not know that data was written, and takes a change of ctime
+ * for attrib if the names are as before, else for an effect of the change of names.
+ * - An entry that arrived: it does not know the state that the entry had when it arrived.
+ * - Several names of one inode, of which some went and some came: it cannot know which became
+ * which.
+ */
+#include "judge.h"
+
+#include <hostwatch/event.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum mistake {
+	BROKEN,
+	TWICE,
+	SILENT,
+	UNCLOSED,
+	FALSE_MODIFY,
+	DELETED,
+	NEW,
+	CAME,
+	LEFT,
+	DIFFER,
+	POLLING,
+	ORDER,
+	POLLING_ORDER,
+};
+
+static const char *const mistakes[] = {
+	[BROKEN] = "not a history that ends at the disk",
+	[TWICE] = "an event twice",
+	[SILENT] = "a change of data is not announced",
+	[UNCLOSED] = "a change of data is not closed",
+	[FALSE_MODIFY] = "a change of data is announced and did not happen",
+	[DELETED] = "a name that was and is there is deleted",
+	[NEW] = "an entry that was there is new",
+	[CAME] = "an entry came that was not outside",
+	[LEFT] = "an entry left that is not outside",
+	[DIFFER] = "the kernel's watchers differ",
+	[POLLING] = "polling differs from the kernel's watchers",
+	[ORDER] = "the kernel's watchers report in another order",
+	[POLLING_ORDER] = "polling reports in another order",
+};
+#define MISTAKES (sizeof(mistakes) / sizeof(*mistakes))
+
+struct verdict {
+	const struct hw_stream *stream;
+	FILE *report;
+	uint32_t ignored;
+	const char *wrong;
+};
+
+static void blame(struct verdict *v, enum mistake mistake, const char *detail)
+{
+	if (v->wrong || v->ignored >> mistake & 1)
+		return;
+	v->wrong = mistakes[mistake];
+	fprintf(v->report, "%s: %s: %s\n", v->stream->backend, v->wrong, detail);
+}
+
+const char *hw_judge_mistake(unsigned i)
+{
+	return i < MISTAKES ? mistakes[i] : NULL;
+}
+
+static bool is_polling(const struct hw_stream *stream)
+{
+	return !strcmp(stream->backend, "polling");
+}
+
+static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool has_same_data(const struct hw_census_entry *a, const struct hw_census_entry *b)
+{
+	return a->hash == b->hash && a->st.stx_size == b->st.stx_size &&
+	       is_same_time(&a->st.stx_mtime, &b->st.stx_mtime);
+}
+
+/* What an entry was before the burst, in the share or beside it. */
+static const struct hw_census_entry *origin(const struct hw_stream *stream,
+					    const struct hw_census_entry *e)
+{
+	unsigned names;
+
+	return hw_census_inode(&stream->before, e, &names);
+}
+
+/* ---- what polling cannot know ---- */
+
+/* Data and attributes of the entry at this path after the burst. */
+static bool is_hidden_from_polling(const struct hw_stream *stream,
+				   const struct hw_burst_event *event)
+{
+	const struct hw_census_entry *before, *after;
+
+	if (event->kind != HW_MODIFY && event->kind != HW_ATTRIB && event->kind != HW_CLOSE_WRITE)
+		return false;
+	after = hw_census_at(&stream->after, event->path);
+	before = after ? origin(stream, after) : NULL;
+	if (!before)
+		return false;
+	if (before->is_outside)
+		return true;
+	if (event->kind == HW_ATTRIB && S_ISDIR(after->st.stx_mode))
+		return before->st.stx_mode == after->st.stx_mode;
+	if (before->st.stx_size != after->st.stx_size ||
+	    !is_same_time(&before->st.stx_mtime, &after->st.stx_mtime))
+		return event->kind == HW_ATTRIB && before->st.stx_mode == after->st.stx_mode;
+	return event->kind != HW_ATTRIB || before->hash != after->hash ||
+	       before->st.stx_mode == after->st.stx_mode;
+}
+
+/* Whether the inode of an entry has this name in the share, before and after the burst. */
+static bool keeps_name(const struct hw_stream *stream, const struct hw_census_entry *e)
+{
+	const struct hw_census_entry *after = hw_census_at(&stream->after, e->path);
+	unsigned names;
+
+	return after && hw_census_inode(&stream->before, after, &names) &&
+	       after->st.stx_ino == e->st.stx_ino;
+}
+
+/* Two names of one inode went and one came, in the share or beside it, or the reverse. */
+static bool is_ambiguous_to_polling(const struct hw_stream *stream)
+{
+	for (size_t i = 0; i < stream->before.count; i++) {
+		const struct hw_census_entry *e = &stream->before.entries[i];
+		unsigned gone = 0, came = 0;
+
+		for (size_t k = 0; k < stream->before.count; k++)
+			gone += !stream->before.entries[k].is_outside &&
+				stream->before.entries[k].st.stx_ino == e->st.stx_ino &&
+				!keeps_name(stream, &stream->before.entries[k]);
+		for (size_t k = 0; k < stream->after.count; k++)
+			came += stream->after.entries[k].st.stx_ino == e->st.stx_ino;
+		for (size_t k = 0; k < stream->before.count; k++)
+			came -= stream->before.entries[k].st.stx_ino == e->st.stx_ino &&
+				!stream->before.entries[k].is_outside &&
+				keeps_name(stream, &stream->before.entries[k]);
+		if (gone && came && e->st.stx_nlink + gone + came > 3)
+			return true;
+	}
+	return false;
+}
+
+/* ---- each stream by itself ---- */
+
+static bool announces(const struct hw_stream *stream, uint8_t kind, const char *path)
+{
+	for (size_t i = 0; i < stream->count; i++)
+		if (stream->events[i].kind == kind && stream->events[i].path &&
+		    !strcmp(stream->events[i].path, path))
+			return true;
+	return false;
+}
+
+static void check_file(struct verdict *v, const struct hw_census_entry *after)
+{
+	const struct hw_stream *stream = v->stream;
+	const struct hw_census_entry *before = origin(stream, after);
+	const struct hw_burst_event modify = { .kind = HW_MODIFY, .path = after->path };
+	bool announced = announces(stream, HW_MODIFY, after->path);
+	bool closed = announces(stream, HW_CLOSE_WRITE, after->path);
+	bool changed = before ? !has_same_data(before, after) : after->st.stx_size > 0;
+
+	if (is_polling(stream) && is_hidden_from_polling(stream, &modify))
+		return;
+	if (changed && !announced && (before || !announces(stream, HW_CREATE, after->path)))
+		blame(v, SILENT, after->path);
+	if (changed && !closed)
+		blame(v, UNCLOSED, after->path);
+	if (before && !changed && (announced || closed))
+		blame(v, FALSE_MODIFY, after->path);
+}
+
+static void check_event(struct verdict *v, const struct hw_burst_event *event)
+{
+	const struct hw_stream *stream = v->stream;
+	const struct hw_census_entry *before, *after;
+	unsigned names;
+
+	after = event->path ? hw_census_at(&stream->after, event->path) : NULL;
+	if (event->kind == HW_DELETE) {
+		before = hw_census_at(&stream->before, event->path);
+		if (before && after && !S_ISDIR(before->st.stx_mode) &&
+		    !S_ISDIR(after->st.stx_mode))
+			blame(v, DELETED, event->path);
+	}
+	if (event->kind == HW_CREATE && after && after->st.stx_nlink == 1) {
+		before = origin(stream, after);
+		if (before && !before->is_outside && before->st.stx_nlink == 1)
+			blame(v, NEW, event->path);
+	}
+	if (event->kind == HW_MOVE && event->path && !event->from && after &&
+	    event->flags != HW_FLAG_REPLACED) {
+		before = origin(stream, after);
+		if (!before || !before->is_outside)
+			blame(v, CAME, event->path);
+	}
+	if (event->kind == HW_MOVE && event->from && !event->path) {
+		before = hw_census_at(&stream->before, event->from);
+		after = before ? hw_census_inode(&stream->after, before, &names) : NULL;
+		if (before && !after)
+			blame(v, LEFT, event->from);
+	}
+}
+
+static void check_stream(struct verdict *v)
+{
+	const struct hw_stream *stream = v->stream;
+
+	if (stream->broken)
+		blame(v, BROKEN, stream->broken);
+	for (size_t i = 0; i < stream->count; i++) {
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(stream->events[i].text, stream->events[k].text))
+				blame(v, TWICE, stream->events[i].text);
+		check_event(v, &stream->events[i]);
+	}
+	for (size_t i = 0; i < stream->after.count; i++)
+		if (!stream->after.entries[i].is_outside &&
+		    S_ISREG(stream->after.entries[i].st.stx_mode))
+			check_file(v, &stream->after.entries[i]);
+}
+
+/* ---- one with the other ---- */
+
+/* The texts of what both streams can know: owned by the caller, the texts by the stream. */
+static const char **comparable(const struct hw_stream *stream, bool polling, size_t *ret_count)
+{
+	const char **texts = calloc(stream->count + 1, sizeof(*texts));
+
+	if (!texts)
+		abort();
+	*ret_count = 0;
+	for (size_t i = 0; i < stream->count; i++)
+		if (!polling || !is_hidden_from_polling(stream, &stream->events[i]))
+			texts[(*ret_count)++] = stream->events[i].text;
+	return texts;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_equal(const char *const *a, const char *const *b, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(a[i], b[i]))
+			return false;
+	return true;
+}
+
+static void compare(struct verdict *v, const struct hw_stream *first)
+{
+	bool polling = is_polling(v->stream);
+	size_t n, m;
+	const char **a = comparable(first, polling, &n), **b = comparable(v->stream, polling, &m);
+
+	if (n != m) {
+		blame(v, polling ? POLLING : DIFFER, first->backend);
+	} else if (!is_equal(a, b, n)) {
+		qsort(a, n, sizeof(*a), by_text);
+		qsort(b, n, sizeof(*b), by_text);
+		if (is_equal(a, b, n))
+			blame(v, polling ? POLLING_ORDER : ORDER, first->backend);
+		else
+			blame(v, polling ? POLLING : DIFFER, first->backend);
+	}
+	free(a);
+	free(b);
+}
+
+const char *hw_judge(const struct hw_stream *streams, size_t count, uint32_t ignored, FILE *report)
+{
+	struct verdict v = { .report = report, .ignored = ignored };
+
+	for (size_t i = 0; i < count && !v.wrong; i++) {
+		v.stream = &streams[i];
+		check_stream(&v);
+	}
+	for (size_t i = 1; i < count && !v.wrong; i++) {
+		v.stream = &streams[i];
+		if (!is_polling(&streams[i]) || !is_ambiguous_to_polling(&streams[i]))
+			compare(&v, &streams[0]);
+	}
+	return v.wrong;
+}
+
+void hw_judge_show(const struct hw_stream *stream, FILE *out)
+{
+	fprintf(out, "  %s:%s\n", stream->backend, stream->count ? "" : " nothing");
+	for (size_t i = 0; i < stream->count; i++)
+		fprintf(out, "    %s\n", stream->events[i].text);
+}
