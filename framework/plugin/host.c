@@ -174,6 +174,14 @@ static void host_lost(void *ctx, hw_token dir)
 		instance->watcher_services->lost(instance->watcher, dir);
 }
 
+static int host_lock(void *ctx, hw_token dir)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->watcher ? instance->watcher_services->lock(instance->watcher, dir)
+				 : -ENODEV;
+}
+
 static int host_scan(void *ctx, hw_token dir)
 {
 	struct hw_instance *instance = ctx;
@@ -364,6 +372,7 @@ const struct hw_host hw_host_services = {
 	.hint = host_hint,
 	.lost = host_lost,
 	.scan = host_scan,
+	.lock = host_lock,
 	.locate = host_locate,
 	.share_count = host_share_count,
 	.share_info = host_share_info,

@@ -17,6 +17,7 @@ struct hw_watcher_services {
 	void (*hint)(struct hw_watcher *watcher, const struct hw_hint *hint);
 	void (*lost)(struct hw_watcher *watcher, hw_token dir);
 	int (*scan)(struct hw_watcher *watcher, hw_token dir);
+	int (*lock)(struct hw_watcher *watcher, hw_token dir);
 	int (*locate)(struct hw_watcher *watcher, const char *path, size_t len,
 		      struct hw_location *ret);
 };

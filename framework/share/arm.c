@@ -281,6 +281,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			e->watcher = watcher->index;
 			watcher->directories++;
 			hw_arm_note_top(share, dir);
+			hw_mark_armed(share);
 			hw_access_log_refusals(&refusals, share, watcher);
 			if (transient) /* it may go back */
 				hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, 0);

@@ -2,11 +2,11 @@
 #include "barrier.h"
 
 #include "hint.h"
-#include "observe.h"
 #include "quiet.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,20 +61,46 @@ static bool is_retrying(struct hw_share *share)
 	if (!hw_retry_is_pending(share) || share->barriers->retries == RETRIES_MAX)
 		return false;
 	share->barriers->retries++;
+	share->barriers->counted = false; /* what can be examined again is verified as well */
 	hw_share_kick(share);
 	return true;
 }
 
-/* Everything that waits is told now. False: that made directories to list. */
-static bool tell_all(struct hw_share *share)
+/* The round that verifies all names that wait now, and what that one leaves open. */
+static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 {
+	const struct hw_verify *verify = &share->verify;
+
+	if (!barrier->counted) {
+		barrier->counted = true;
+		/* The active one may leave names to the next one. */
+		barrier->round = verify->begun +
+				 (hw_share_has_doubts(share) || hw_verify_is_active(share) ? 1 : 0);
+	}
+	while (!hw_verify_is_active(share) && verify->ended < barrier->round) {
+		if (!hw_share_has_doubts(share))
+			break; /* there was nothing left to begin one for */
+		if (share->settle_ns)
+			hw_settle_now(share);
+		else
+			hw_verify_begin(share, 0, false);
+	}
+	if (verify->follows > barrier->round)
+		barrier->round = verify->follows;
+	return !hw_verify_is_active(share) &&
+	       (verify->ended >= barrier->round || !hw_share_has_doubts(share));
+}
+
+/* Everything that waits is reported now. False: something has to be listed or verified first. */
+static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
+{
+	hw_hint_release_phantom(share, NULL);
 	(void)hw_hint_release(share, NULL);
-	hw_hint_examine_lost(share, true);
-	if (share->settle_ns)
-		hw_settle_now(share);
-	else
-		hw_observe(share, 0);
-	if (!hw_scan_is_idle(share) || share->walking || hw_share_has_doubts(share))
+	if (!barrier->counted)
+		hw_hint_examine_lost(share, true);
+	if (!is_verified(share, barrier))
+		return false;
+	if (!hw_scan_is_idle(share) || share->walking)
 		return false;
 	if (hw_hint_begin_audit(share) || is_retrying(share))
 		return false;
@@ -101,7 +127,7 @@ void hw_barrier_advance(struct hw_share *share)
 	while (share->barriers && share->barriers->begun && share->state != HW_SHARE_ARMING) {
 		if (share->state == HW_SHARE_ONLINE &&
 		    (share->walking || !hw_scan_is_idle(share) ||
-		     !is_scanned(share, share->barriers) || !tell_all(share)))
+		     !is_scanned(share, share->barriers) || !report_all(share, share->barriers)))
 			return;
 		finish(share, 0);
 	}

@@ -331,6 +331,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		     &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
+	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_CAME;
 	share->fill_budget -=
 		listing.count < share->fill_budget ? listing.count : share->fill_budget;
 	hw_token token = hw_tree_token(&share->tree, dir);
@@ -352,6 +353,10 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
+	struct hw_entry *e = entry_of(share, dir);
+
+	if (e->flags & HW_ENTRY_CAME)
+		how = HW_ARRIVED_WITH_DIR;
 	if (share->fill_depth >= DEPTH_MAX || !share->fill_budget || share->silent) {
 		hw_scan_fill(share, dir, -1, how);
 		return;

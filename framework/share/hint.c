@@ -12,6 +12,7 @@
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,7 +35,14 @@ static void suspect(struct hw_share *share, uint32_t dir, const char *name, size
 
 void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len)
 {
+	hw_mark_noted(share);
 	suspect(share, dir, name, len, 0, 0);
+}
+
+void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+{
+	hw_mark_noted(share);
+	suspect(share, dir, name, len, HW_HINT_AWAY, 0);
 }
 
 /* A name that is looked at may not be the one it has when it is looked at. */
@@ -42,6 +50,8 @@ void hw_hint_unsure(struct hw_share *share, uint32_t id)
 {
 	struct hw_ids *unsure = &share->unsure;
 
+	if (entry_of(share, id)->type == HW_TYPE_DIR)
+		hw_mark_noted(share);
 	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
 		(void)hw_ids_add(unsure, id); /* without memory: the next change */
 }
@@ -148,11 +158,63 @@ static void create_phantom(struct hw_hint_at *c)
 	struct hw_stat stat;
 
 	phantom_stat(c, &stat);
+	if (stat.type == HW_TYPE_DIR) /* which was never watched */
+		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
 		entry_of(c->share, c->id)->flags |= HW_ENTRY_PHANTOM;
 	if (!brief)
 		doubt(c);
+}
+
+/*
+ * The record does not say whether it was a file, a symlink or a device. A rename that follows at
+ * once, as of a symlink that is switched, shows what it became.
+ */
+static void hold_phantom(struct hw_hint_at *c)
+{
+	struct hw_held_name *held = &c->share->phantom;
+
+	held->dir = c->hint->dir;
+	held->len = (uint8_t)c->len;
+	memcpy(held->name, c->name, c->len);
+}
+
+static bool is_renamed_by(const struct hw_held_name *held, const struct hw_hint *next)
+{
+	return next && next->what & HW_HINT_MOVED && next->dir == held->dir &&
+	       next->name_len == held->len && memcmp(next->name, held->name, held->len) == 0;
+}
+
+static uint8_t type_after(struct hw_share *share, const struct hw_hint *move)
+{
+	uint32_t dir = hw_tree_by_token(&share->tree, move->to_dir);
+	struct hw_stat stat;
+
+	if (!dir || hw_disk_stat(&share->disk, dir, move->to_name, move->to_name_len, &stat) < 0 ||
+	    stat.type == HW_TYPE_DIR)
+		return HW_TYPE_FILE;
+	return stat.type;
+}
+
+void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next)
+{
+	const struct hw_held_name held = share->phantom;
+	uint32_t dir = held.dir ? hw_tree_by_token(&share->tree, held.dir) : 0, id;
+
+	share->phantom.dir = 0;
+	if (!dir || hw_tree_find(&share->tree, dir, held.name, held.len))
+		return;
+	struct hw_stat stat = {
+		.type = is_renamed_by(&held, next) ? type_after(share, next) : HW_TYPE_FILE,
+		.nlink = 1,
+		.fs = entry_of(share, dir)->fs,
+	};
+
+	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
+	if (id)
+		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
+	hw_hint_doubt(share, dir, held.name, held.len);
 }
 
 static void create_present(struct hw_hint_at *c)
@@ -222,6 +284,8 @@ static void created(struct hw_hint_at *c)
 			create_present(c);
 		else if (hw_hint_is_vague(c))
 			doubt(c);
+		else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)
+			hold_phantom(c);
 		else
 			create_phantom(c);
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM) {
@@ -356,8 +420,11 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 	if (hw_share_is_excluded(share, dir, name, len, hint->type == HW_TYPE_DIR))
 		return;
 	hw_scan_touched(share, dir);
+	hw_verify_touch(share, hw_tree_token(&share->tree, dir), name, len, hint->what);
 	hw_retry_hinted(share, dir, name, len);
 	if (waits(share)) {
+		if (hint->type == HW_TYPE_DIR && hint->what & HW_HINT_CREATED)
+			hw_mark_noted(share);
 		about_later(&c);
 		return;
 	}
@@ -401,6 +468,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		return;
 	share->doubt_rounds = 0;
 	share->hinted = true;
+	hw_hint_release_phantom(share, hint);
 	if (hw_hint_release(share, hint))
 		return;
 	uint32_t dir = hw_tree_by_token(&share->tree, hint->dir);

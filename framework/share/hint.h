@@ -10,6 +10,8 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 /* A move that is held is decided: by the next hint, or, NULL, without it. True: that hint was a
  * part of it. */
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
+/* The same of a name that was created and has moved on. */
+void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next);
 /*
  * Hints about directories contradict each other or the disk, as when directories are exchanged and
  * moved faster than one looks: what is below `dir` is compared with the disk as soon as no hints
@@ -20,6 +22,9 @@ void hw_hint_audit(struct hw_share *share, uint32_t dir);
 bool hw_hint_begin_audit(struct hw_share *share);
 /* The tree and the disk disagree about a name, or may: observed when hints rest. */
 void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+/* A record says that this name was moved, and not where to. If it turns out to be there again, that
+ * is reported as attrib: receivers may have looked in between. */
+void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t len);
 /* The same of an entry, which hints may give another name until then. */
 void hw_hint_unsure(struct hw_share *share, uint32_t id);
 /* These are doubted under the names that they have now; they remain unsure. */

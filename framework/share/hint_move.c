@@ -8,12 +8,14 @@
 #include "quiet.h"
 #include "retry.h"
 #include "scan.h"
+#include "verify.h"
 
 #include <string.h>
 
 struct place {
 	hw_token token;
 	uint32_t dir; /* 0: outside the share, or excluded */
+	bool excluded;
 	const char *name;
 	size_t len;
 	uint32_t id; /* in the tree, 0 */
@@ -71,10 +73,15 @@ static void adopt(struct hw_share *share, uint32_t id, struct place *from, const
 /* ---- out and in ---- */
 
 /* Also when it is back by now, which a later hint tells: a receiver may have looked in between. */
-static void moved_out(struct hw_share *share, struct place *from)
+static void moved_out(struct hw_share *share, struct place *from, bool excluded)
 {
 	if (!from->id)
 		return;
+	/* It may be in a directory that is still to be listed. */
+	if (!excluded && !hw_mark_proves_outside(share)) {
+		hw_hint_away(share, from->dir, from->name, from->len);
+		return;
+	}
 	look(share, from);
 	if (from->present)
 		doubt(share, from);
@@ -85,6 +92,14 @@ static void fill_arrived(struct hw_share *share, uint32_t id, enum hw_arrival ho
 {
 	if (id && entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_fill_dir(share, id, how);
+}
+
+/* Made here as far as its birth can tell: in a directory of the share that was not watched yet, or
+ * under an excluded name. */
+static bool is_young(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	return to->present && (from->excluded || !hw_mark_proves_outside(share)) &&
+	       (!to->stat.btime_ns || to->stat.btime_ns >= hw_mark_known_ns(share));
 }
 
 /* `from` is outside: an entry with its old data. */
@@ -107,12 +122,14 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 			.fs = entry_of(share, to->dir)->fs,
 		};
 	if (to->id)
-		id = hw_history_replace(share, to->id, &to->stat);
+		id = hw_history_replace(share, to->id, &to->stat, HW_ARRIVED_MOVED_IN);
 	else
 		id = hw_history_create(share, to->dir, to->name, to->len, &to->stat,
 				       HW_ARRIVED_MOVED_IN);
 	if (phantom && id) {
 		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
+		if (to->stat.type == HW_TYPE_DIR)
+			entry_of(share, id)->flags |= HW_ENTRY_CAME;
 		doubt(share, to);
 	} else {
 		fill_arrived(share, id, HW_ARRIVED_WITH_DIR);
@@ -307,10 +324,11 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 
 static void find_places(struct hw_share *share, struct place *from, struct place *to, bool is_dir)
 {
-	if (from->dir && hw_share_is_excluded(share, from->dir, from->name, from->len, is_dir))
-		from->dir = 0;
-	if (to->dir && hw_share_is_excluded(share, to->dir, to->name, to->len, is_dir))
-		to->dir = 0;
+	from->excluded =
+		from->dir && hw_share_is_excluded(share, from->dir, from->name, from->len, is_dir);
+	to->excluded = to->dir && hw_share_is_excluded(share, to->dir, to->name, to->len, is_dir);
+	from->dir = from->excluded ? 0 : from->dir;
+	to->dir = to->excluded ? 0 : to->dir;
 	if (from->dir)
 		from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
 	if (to->dir) {
@@ -325,22 +343,37 @@ static void note_places(struct hw_share *share, const struct place *from, const 
 	if (from->dir) {
 		hw_scan_touched(share, from->dir);
 		hw_retry_hinted(share, from->dir, from->name, from->len);
+		hw_verify_touch(share, from->token, from->name, from->len, HW_HINT_MOVED);
 	}
 	if (to->dir) {
 		hw_scan_touched(share, to->dir);
 		hw_retry_hinted(share, to->dir, to->name, to->len);
+		hw_verify_touch(share, to->token, to->name, to->len, HW_HINT_MOVED);
 	}
 }
 
-static void later(struct hw_share *share, const struct place *from, const struct place *to)
+static void later(struct hw_share *share, const struct place *from, const struct place *to,
+		  bool is_dir)
 {
-	/* GONE: the kernel says that it left, where a look at the disk cannot. */
+	bool outside = !from->excluded && (!from->dir || !to->dir) &&
+		       (to->excluded || hw_mark_proves_outside(share));
+
+	/* GONE, ARRIVED: the record proves that it left, or that it came from outside, which a stat
+	 * cannot. */
 	if (from->dir)
 		hw_hint_later(share, from->dir, from->name, from->len,
-			      to->dir ? HW_HINT_MOVED : HW_HINT_GONE, 0);
+			      to->dir   ? HW_HINT_MOVED
+			      : outside ? HW_HINT_GONE
+					: HW_HINT_DELETED,
+			      0);
 	if (to->dir)
 		hw_hint_later(share, to->dir, to->name, to->len,
-			      from->dir ? HW_HINT_MOVED : HW_HINT_ARRIVED, 0);
+			      from->dir ? HW_HINT_MOVED
+			      : outside ? HW_HINT_ARRIVED
+					: HW_HINT_CREATED,
+			      0);
+	if (is_dir && !from->dir)
+		hw_mark_noted(share);
 }
 
 static void fold(struct hw_share *share, const struct place *from, const struct place *to)
@@ -369,11 +402,11 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (share->settle_ns && !share->silent) {
 		if (ordered)
 			fold(share, &from, &to);
-		later(share, &from, &to);
+		later(share, &from, &to, hint->type == HW_TYPE_DIR);
 		return;
 	}
 	if (!to.dir) {
-		moved_out(share, &from);
+		moved_out(share, &from, to.excluded);
 		return;
 	}
 	if (swallow(share, from.id, to.id) && from.id && to.id)
@@ -391,7 +424,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	}
 	if (from.id && from.id != to.id)
 		renamed(share, &from, &to);
-	else if (from.dir)
+	else if (from.dir || is_young(share, &from, &to))
 		appeared(share, &to);
 	else
 		moved_in(share, &to, hint);

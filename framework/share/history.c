@@ -341,7 +341,8 @@ static void tell_move(struct hw_share *share, uint32_t id, const struct path *fr
 		 tell(share, HW_MOVE, entry_of(share, id)->type, flags, from, &path));
 }
 
-uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct hw_stat *stat)
+uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct hw_stat *stat,
+			    enum hw_arrival how)
 {
 	char name[HW_NAME_MAX];
 	struct hw_entry *e = entry_of(share, old);
@@ -366,6 +367,8 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 			 tell(share, HW_MOVE, stat->type, HW_FLAG_REPLACED, NULL, &path));
 	else
 		hw_history_rescan(share, dir);
+	if (how == HW_ARRIVED_NEW && stat->type == HW_TYPE_FILE)
+		begin_data(share, id);
 	return id;
 }
 

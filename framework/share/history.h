@@ -24,8 +24,10 @@ enum hw_arrival {
  * arm.h, list.h. */
 uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			   const struct hw_stat *stat, enum hw_arrival how);
-/* The same onto a present name, which it replaces: a move from outside. */
-uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct hw_stat *stat);
+/* The same onto a present name, which it replaces: a move without a source. how: MOVED_IN, LINK or
+ * NEW. */
+uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct hw_stat *stat,
+			    enum hw_arrival how);
 /* An entry and all below it are deleted, children first. */
 void hw_history_delete(struct hw_share *share, uint32_t id);
 /* An entry moved out of the share, with all below it. */

@@ -128,6 +128,17 @@ static bool is_root_itself(const struct hw_item *item)
 	return item->len == 1 && item->name[0] == '.';
 }
 
+/* A watcher that reports records has one for this change. */
+static bool is_unannounced(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = entry_of(o, item->entry);
+	uint8_t watcher = entry_of(o, e->parent)->watcher;
+
+	return !(item->what & HW_HINTS_OF_DATA) && watcher != HW_WATCHER_NONE &&
+	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS) &&
+	       hw_history_compare(e, &item->stat, false);
+}
+
 static void refused(struct hw_observation *o, const struct hw_item *item, int error)
 {
 	const struct hw_retry_name name = {
@@ -172,6 +183,8 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	bool same = item->present && item->entry &&
 		    hw_tree_is_same(entry_of(o, item->entry), &item->stat);
 
+	item->differs = !same && (item->present || item->entry);
+	item->changed = same && is_unannounced(o, item);
 	if (item->entry && !same)
 		entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
 	if (item->present && item->inode && item->inode != (uint32_t)item->stat.ino)
@@ -188,6 +201,59 @@ static void look_at_all(struct hw_observation *o)
 		for (uint32_t i = 0; i < o->count; i++)
 			if (!o->items[i].resolved)
 				again |= look(o, &o->items[i]);
+	}
+}
+
+/* A name that nobody suspected. */
+static void add_name_of(struct hw_observation *o, uint32_t id)
+{
+	const struct hw_entry *e = entry_of(o, id);
+	const char *name = hw_tree_name(&o->share->tree, id);
+	uint32_t ref = hw_names_add(&o->names->names, name, e->name_len);
+
+	/* Without memory the entry that appeared is a create, and its old name is deleted later. */
+	if (ref)
+		(void)add_item(o, hw_tree_token(&o->share->tree, e->parent),
+			       hw_names_get(&o->names->names, ref), e->name_len, 0);
+}
+
+static bool has_lost_its_name(struct hw_observation *o, uint32_t id)
+{
+	struct hw_share *share = o->share;
+	const struct hw_entry *e = entry_of(o, id);
+	struct hw_stat there;
+	int r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			     &there);
+
+	return r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &there));
+}
+
+/* What appeared may be an entry of the tree whose old name was not suspected, but is gone all the
+ * same. */
+static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
+{
+	struct hw_share *share = o->share;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
+		if (id != HW_ROOT && !(entry_of(o, id)->flags & HW_ENTRY_GONE) &&
+		    hw_tree_is_same(entry_of(o, id), stat) && has_lost_its_name(o, id))
+			add_name_of(o, id);
+}
+
+static void look_at_old_names(struct hw_observation *o)
+{
+	uint32_t count = o->count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct hw_stat stat = o->items[i].stat;
+
+		if (o->items[i].present && o->items[i].differs &&
+		    (stat.nlink == 1 || stat.type == HW_TYPE_DIR))
+			add_old_names(o, &stat);
+		for (uint32_t j = count; j < o->count; j++)
+			if (!o->items[j].resolved)
+				(void)look(o, &o->items[j]);
 	}
 }
 
@@ -282,14 +348,13 @@ static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat
 	return 0;
 }
 
-/* The kernel may know better than a birth time that something was not made here. */
+/* A record may prove what a birth time cannot: that it was not made here. */
 static enum hw_arrival arrival_of(const struct hw_observation *o, const struct hw_item *item)
 {
 	int64_t since = o->since_ns;
 
-	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)) &&
-	    o->share->arrived_since_ns > since)
-		since = o->share->arrived_since_ns;
+	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)))
+		since = INT64_MAX;
 	return hw_fill_arrival(o->share, &item->stat, since);
 }
 
@@ -297,12 +362,6 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 {
 	uint32_t id = gone_source(o, &item->stat);
 
-	/* Its old name was not suspected, but may be gone all the same. */
-	if (!id && (item->stat.nlink == 1 || item->stat.type == HW_TYPE_DIR)) {
-		id = hw_fill_renamed_from(o->share, &item->stat);
-		if (id && item->stat.type == HW_TYPE_DIR && hw_disk_dir(&o->share->disk, id) < 0)
-			(void)pin_moved_dir(o, item);
-	}
 	if (!id) {
 		item->arrival = (uint8_t)arrival_of(o, item);
 		return;
@@ -369,10 +428,10 @@ void hw_observation_sort(struct hw_observation *o)
 
 /* ---- the observation ---- */
 
-static void give_up(struct hw_observation *o)
+static void give_up(struct hw_share *share)
 {
-	hw_error("share %s: out of memory; sending receivers a rescan", o->share->name);
-	hw_history_rescan(o->share, HW_ROOT);
+	hw_error("share %s: out of memory; sending receivers a rescan", share->name);
+	hw_history_rescan(share, HW_ROOT);
 }
 
 /* Directories that could not be armed or listed when they appeared, since they or what they are in
@@ -419,13 +478,109 @@ static void forget_looks(struct hw_observation *o)
 			entry_of(o, o->items[i].entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
+	o->renamed.count = 0;
 }
 
-/* False when it has told nothing: what was seen may be newer than the hints. */
-static bool run(struct hw_observation *o)
+struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
+					     int64_t since_ns)
+{
+	struct hw_observation *o = names->count ? calloc(1, sizeof(*o)) : NULL;
+
+	if (!o && !names->count)
+		return NULL;
+	if (o) {
+		*o = (struct hw_observation){
+			.share = share, .since_ns = since_ns, .names = names, .fold = share->fold
+		};
+		share->fold = (struct hw_fold){ 0 };
+	}
+	if (o && collect(o, names) == 0)
+		return o;
+	give_up(share);
+	hw_observation_free(o);
+	return NULL;
+}
+
+void hw_observation_free(struct hw_observation *o)
+{
+	if (!o)
+		return;
+	free(o->items);
+	hw_fold_free(&o->fold);
+	hw_ids_free(&o->renamed);
+	hw_ids_free(&o->gone);
+	free(o);
+}
+
+static bool is_one_name(const struct hw_item *a, const struct hw_item *b)
+{
+	return a->dir == b->dir && a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
+}
+
+static void drop_duplicates(struct hw_observation *o)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		if (kept && is_one_name(&o->items[kept - 1], &o->items[i]))
+			o->items[kept - 1].what |= o->items[i].what;
+		else
+			o->items[kept++] = o->items[i];
+	}
+	o->count = kept;
+}
+
+void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item old = o->items[i];
+
+		o->items[i] = (struct hw_item){
+			.dir = old.dir, .name = old.name, .len = old.len, .what = old.what
+		};
+	}
+	for (uint32_t i = 0; i < names->count; i++) {
+		const struct hw_suspect *s = &names->list[i];
+		uint32_t ref =
+			hw_names_add(&o->names->names, hw_suspects_name(names, s), s->name_len);
+
+		/* Without memory the next window examines it alone. */
+		if (ref)
+			(void)add_item(o, s->dir, hw_names_get(&o->names->names, ref), s->name_len,
+				       0);
+	}
+	hw_observation_sort(o);
+	drop_duplicates(o);
+}
+
+void hw_observation_examine(struct hw_observation *o)
 {
 	hw_observation_sort(o);
 	look_at_all(o);
+	look_at_old_names(o);
+	forget_looks(o);
+}
+
+/* The tree may have changed since they were examined, the names that are left have not. */
+static void compare_with_tree(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+
+		if (!item->resolved || is_root_itself(item))
+			continue;
+		item->entry =
+			hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);
+		if (item->entry &&
+		    !(item->present && hw_tree_is_same(entry_of(o, item->entry), &item->stat)))
+			entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
+	}
+}
+
+static void report(struct hw_observation *o)
+{
+	hw_observation_sort(o);
+	compare_with_tree(o);
 	hw_observation_take_facts(o);
 	classify(o);
 	collect_gone(o);
@@ -433,10 +588,6 @@ static bool run(struct hw_observation *o)
 		if (has_appeared(&o->items[i]))
 			find_source(o, &o->items[i]);
 	look_into_new_dirs(o);
-	if (o->at_rest && hw_watchers_have_unread(o->share)) {
-		forget_looks(o);
-		return false;
-	}
 	hw_plan_names(o);
 	fill_unlisted(o);
 	hw_observation_tell_changes(o);
@@ -444,7 +595,17 @@ static bool run(struct hw_observation *o)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
 	hw_observation_tell_closes(o);
 	doubt_again(o);
-	return true;
+}
+
+void hw_observation_report(struct hw_observation *o)
+{
+	struct hw_share *share = o->share;
+
+	share->observing = true;
+	share->scan.since_ns = o->since_ns;
+	report(o);
+	share->scan.since_ns = 0;
+	share->observing = false;
 }
 
 /* Doubts that an observation itself leaves are for the next turn, but not for ever. */
@@ -475,70 +636,31 @@ static void compare_left_out(struct hw_share *share)
 	hw_scan_lost(share, HW_ROOT);
 }
 
-/* Returns whether they were observed; if not they are suspects still. */
-static bool observe_suspects(struct hw_share *share, struct hw_observation *o)
+void hw_observe_finish(struct hw_share *share)
 {
-	o->fold = share->fold;
-	share->fold = (struct hw_fold){ 0 };
-
-	struct hw_suspects suspects = share->suspects;
-	struct hw_ids unsure = share->unsure;
-	bool done = true;
-
-	share->suspects = share->spare_suspects;
-	share->unsure = (struct hw_ids){ 0 };
-	share->observing = true;
-	share->scan.since_ns = o->since_ns;
-	if (collect(o, &suspects) < 0)
-		give_up(o);
-	else
-		done = run(o);
-	share->scan.since_ns = 0;
-	share->observing = false;
-	free(o->items);
-	hw_fold_free(&o->fold);
-	hw_ids_free(&o->renamed);
-	hw_ids_free(&o->gone);
-	if (!done) {
-		share->spare_suspects = share->suspects;
-		share->suspects = suspects;
-		hw_ids_free(&share->unsure);
-		share->unsure = unsure;
-		return false;
-	}
-	hw_ids_free(&unsure);
-	hw_suspects_clear(&suspects);
-	share->spare_suspects = suspects;
-	return true;
-}
-
-static bool observe(struct hw_share *share, struct hw_observation *o)
-{
-	hw_fold_expand(share);
-	hw_hint_doubt_unsure(share);
-	if (!share->suspects.count) {
-		share->unsure.count = 0;
-		compare_left_out(share);
-		return true;
-	}
-	if (!observe_suspects(share, o))
-		return false; /* whoever is unsure may have another name next time */
 	hw_scan_retry(share);
 	check_doubts(share);
 	compare_left_out(share);
-	return true;
 }
 
 void hw_observe(struct hw_share *share, int64_t since_ns)
 {
-	struct hw_observation o = { .share = share, .since_ns = since_ns };
+	struct hw_suspects names;
+	struct hw_observation *o;
 
-	(void)observe(share, &o); /* true */
-}
-
-bool hw_observe_at_rest(struct hw_share *share)
-{
-	struct hw_observation o = { .share = share, .at_rest = true };
-
-	return observe(share, &o);
+	hw_fold_expand(share);
+	hw_hint_doubt_unsure(share);
+	share->unsure.count = 0;
+	names = share->suspects;
+	share->suspects = share->spare_suspects;
+	share->spare_suspects = (struct hw_suspects){ 0 };
+	o = hw_observation_create(share, &names, since_ns);
+	if (o) {
+		hw_observation_examine(o);
+		hw_observation_report(o);
+		hw_observation_free(o);
+	}
+	hw_suspects_clear(&names);
+	share->spare_suspects = names;
+	hw_observe_finish(share);
 }

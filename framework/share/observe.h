@@ -10,12 +10,29 @@
 
 #include "history.h"
 
-/* since_ns: what was born before it (CLOCK_REALTIME_COARSE) and is new to the tree was moved in or
- * linked, not made. 0: not known. */
+/*
+ * Examines all names that wait and reports the difference at once, without waiting for records that
+ * may explain it: at the start and the end of a history. since_ns: what was born before it
+ * (CLOCK_REALTIME_COARSE) and is new to the tree was moved in or linked, not made. 0: not known.
+ */
 void hw_observe(struct hw_share *share, int64_t since_ns);
-/* The same of doubts, if nothing happened meanwhile: false when the kernel has unread hints once
- * all was looked at. Then nothing is told, and the suspects remain. */
-bool hw_observe_at_rest(struct hw_share *share);
+/* After an observation: what it made necessary. */
+void hw_observe_finish(struct hw_share *share);
+
+/* ---- between observe.c and verify.c: the steps of an observation ---- */
+
+struct hw_observation;
+/* Of these names, which it borrows. NULL: there are none, or no memory, which ends in a rescan. */
+struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
+					     int64_t since_ns);
+/* Looks at each name and at the old names of each inode that appeared, and notes which differ from
+ * the tree. Changes nothing. */
+void hw_observation_examine(struct hw_observation *o);
+/* These names join the observation, and all of them are to be examined again. */
+void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names);
+/* Reports what was found, as it was found, of names that the tree still has in the same place. */
+void hw_observation_report(struct hw_observation *o);
+void hw_observation_free(struct hw_observation *o); /* NULL is allowed */
 
 /* ---- between observe.c, plan.c and observe_close.c ---- */
 
@@ -29,12 +46,14 @@ enum hw_finding {
 
 struct hw_item {
 	hw_token dir;
-	const char *name; /* borrowed from the suspects */
+	const char *name; /* borrowed from the names of the observation */
 	uint8_t len;
 	uint8_t what; /* HW_HINT_* */
 	uint32_t inode; /* low half, of the inode that the hints were about; 0: not known */
 	bool resolved; /* looked at */
 	bool present;
+	bool differs; /* in inode or type, or one of the two is missing */
+	bool changed; /* the same inode in another state, which no hint has announced */
 	bool done; /* told, as far as names go */
 	bool told; /* its change was told for all names of the inode */
 	bool try_close; /* no hint is certain to report its close */
@@ -54,7 +73,7 @@ struct hw_observation {
 	struct hw_fold fold; /* owned: the hints of the window */
 	uint32_t count, room;
 	int64_t since_ns;
-	bool at_rest; /* only if the hints are all read */
+	struct hw_suspects *names; /* borrowed */
 	uint32_t moves; /* items with a source that are not told yet */
 	struct hw_ids renamed; /* entries with a mark */
 	struct hw_ids gone; /* entries whose name is gone, by inode and path */
@@ -68,6 +87,9 @@ struct hw_observation {
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);
 /* Sets a HW_MARK_* that lasts until the observation ends. */
 void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit);
+/* The same for all names of its inode; returns false if they have it already. */
+bool hw_observation_mark_names(struct hw_observation *o, uint32_t id, uint8_t bit);
+void hw_observation_unmark(struct hw_observation *o, uint8_t bit);
 /* The entry of this item is there still, as the inode that was found. */
 bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item);
 

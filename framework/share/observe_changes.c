@@ -63,7 +63,10 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 	unsigned kind = hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
 
 	if (!kind)
-		return is_attrib_of_renamed(e, stat, what) ? HW_ATTRIB : 0;
+		return is_attrib_of_renamed(e, stat, what) ||
+				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
+			       ? HW_ATTRIB
+			       : 0;
 	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;
 }
 
@@ -109,8 +112,7 @@ static void add_change(struct hw_observation *o, struct hw_ids *modified, struct
 		free(ids);
 }
 
-/* Marks all names of an inode; returns false when they were marked before. */
-static bool mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
+bool hw_observation_mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
 {
 	struct hw_tree *tree = &o->share->tree;
 	const struct hw_entry *e = entry_of(o, id);
@@ -126,7 +128,7 @@ static bool mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
 	return true;
 }
 
-static void unmark(struct hw_observation *o, uint8_t bit)
+void hw_observation_unmark(struct hw_observation *o, uint8_t bit)
 {
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed &= (uint8_t)~bit;
@@ -137,16 +139,16 @@ static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
 {
 	sort_ids(o, ids);
 	for (uint32_t i = 0; i < ids->count; i++)
-		if (mark_names(o, ids->ids[i], HW_MARK_REPORTED))
+		if (hw_observation_mark_names(o, ids->ids[i], HW_MARK_REPORTED))
 			tell(o->share, ids->ids[i]);
-	unmark(o, HW_MARK_REPORTED);
+	hw_observation_unmark(o, HW_MARK_REPORTED);
 	hw_ids_free(ids);
 }
 
 static void update(struct hw_observation *o, const struct hw_item *item)
 {
 	uint32_t id = item->source ? item->source : item->entry;
-	bool first = mark_names(o, id, HW_MARK_UPDATED);
+	bool first = hw_observation_mark_names(o, id, HW_MARK_UPDATED);
 
 	if (entry_of(o, id)->type == HW_TYPE_DIR && entry_of(o, id)->attr != item->stat.attr)
 		hw_access_changed(o->share, id);

@@ -107,8 +107,11 @@ void hw_observation_tell_closes(struct hw_observation *o)
 	count = find_closed(o, closed);
 	if (count)
 		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);
+	/* Each is reported for all names of its inode. */
 	for (uint32_t i = 0; i < count; i++)
-		if (!i || closed[i].id != closed[i - 1].id)
+		if ((!i || closed[i].id != closed[i - 1].id) &&
+		    hw_observation_mark_names(o, closed[i].id, HW_MARK_REPORTED))
 			report(o->share, &closed[i]);
+	hw_observation_unmark(o, HW_MARK_REPORTED);
 	free(closed);
 }

@@ -116,6 +116,31 @@ static bool is_gone(const struct hw_observation *o, const struct hw_item *item)
 	       id == item->entry && entry_of(o, id)->flags & HW_ENTRY_GONE;
 }
 
+/* The name has another inode than before, whose old name is not known: it was never absent, as far
+ * as anybody can tell. A directory is not replaced by rename(2) unless it is empty. */
+static bool is_replaced_in_place(const struct hw_observation *o, const struct hw_item *item)
+{
+	return item->finding == HW_FOUND_REPLACED && !item->done && !item->source &&
+	       item->arrival != HW_ARRIVED_MOVED_IN && item->stat.type != HW_TYPE_DIR &&
+	       is_gone(o, item) && entry_of(o, item->entry)->type != HW_TYPE_DIR;
+}
+
+static void replace_in_place(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = &o->items[i];
+
+		if (!is_replaced_in_place(o, item))
+			continue;
+		item->entry = hw_history_replace(o->share, item->entry, &item->stat,
+						 (enum hw_arrival)item->arrival);
+		item->done = true;
+		if (item->entry && item->arrival == HW_ARRIVED_NEW && item->stat.size &&
+		    item->stat.type == HW_TYPE_FILE)
+			(void)hw_ids_add(&o->share->modified, item->entry);
+	}
+}
+
 /* Returns whether it deleted something. `blocking`: only what holds a name that is needed. */
 static bool delete_round(struct hw_observation *o, bool blocking)
 {
@@ -127,7 +152,7 @@ static bool delete_round(struct hw_observation *o, bool blocking)
 		struct hw_item *item = &o->items[i];
 
 		if (!is_gone(o, item) || (blocking && item->finding != HW_FOUND_REPLACED) ||
-		    holds_a_source(o, item->entry))
+		    holds_a_source(o, item->entry) || is_replaced_in_place(o, item))
 			continue;
 		hw_history_delete(o->share, item->entry);
 		item->entry = 0;
@@ -269,6 +294,8 @@ static void fill_moved_in(struct hw_observation *o, const struct hw_item *item)
 void hw_plan_names(struct hw_observation *o)
 {
 	moves(o);
+	hw_observation_sort(o);
+	replace_in_place(o);
 	while (delete_round(o, false))
 		;
 	hw_observation_sort(o);

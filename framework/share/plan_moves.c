@@ -90,7 +90,7 @@ static bool try_move_in(struct hw_observation *o, struct hw_item *item, uint32_t
 		return false;
 	}
 	if (old)
-		id = hw_history_replace(o->share, old, &item->stat);
+		id = hw_history_replace(o->share, old, &item->stat, HW_ARRIVED_MOVED_IN);
 	else
 		id = hw_history_create(o->share, (uint32_t)item->dir, item->name, item->len,
 				       &item->stat, HW_ARRIVED_MOVED_IN);

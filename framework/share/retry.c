@@ -365,9 +365,7 @@ static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_it
 		hw_settle_note_since(share);
 		hw_settle_begin(share);
 	}
-	if (item->arrived)
-		share->arrived_since_ns = item->since_ns;
-	else
+	if (!item->arrived)
 		note_since(share, item->since_ns);
 	if (hw_suspects_add(&share->suspects, dir, item->name, item->name_len,
 			    item->arrived ? HW_HINT_ARRIVED : 0, 0) < 0)

@@ -90,6 +90,8 @@ static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kin
 			close(fd);
 		return NULL;
 	}
+	if (!share->walking)
+		share->marks.walk_ns = share->marks.read_until_ns;
 	share->walking = true;
 	job->share = share;
 	job->dir = hw_tree_token(&share->tree, dir);

@@ -10,6 +10,7 @@
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -129,7 +130,7 @@ static void tell_listeners(struct hw_share *share)
 
 static void end_walk(struct hw_share *share)
 {
-	if (share->walking && hw_scan_is_idle(share)) {
+	if (share->walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
 		share->walking = false;
 		hw_share_walked(share);
 	}
@@ -143,8 +144,8 @@ static void audit(struct hw_share *share)
 	share->hinted = false;
 	if (!share->audit)
 		return;
-	if (share->doubted_ns)
-		return; /* the turn that ends the doubts is the next to look */
+	if (hw_verify_is_active(share))
+		return; /* the end of the round is followed by another iteration */
 	if (hinted || hw_share_has_doubts(share) || share->walking)
 		hw_share_kick(share);
 	else
@@ -156,19 +157,21 @@ static void turn(void *arg)
 {
 	struct hw_share *share = arg;
 
+	hw_hint_release_phantom(share, NULL);
 	(void)hw_hint_release(share, NULL);
+	refresh(share); /* what was reported in this iteration is compared with nothing older */
+	hw_mark_roll(share);
+	hw_verify_advance(share);
+	hw_settle_advance(share);
 	hw_retry_turn(share);
 	end_walk(share);
 	hw_watchers_begin_scans(share);
 	hw_hint_examine_lost(share, false);
-	/* Doubts of a share that does not settle are resolved soon; those of a walk at its end. */
+	/* Names that a share without a window has to verify; of a walk at its end. */
 	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
-	    share->state == HW_SHARE_ONLINE)
-		hw_settle_doubts(share);
-	else
-		share->doubted_ns = share->doubted_polls = 0;
+	    share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
+		hw_verify_begin(share, 0, false);
 	audit(share);
-	refresh(share);
 	hw_quiet_try_found(share);
 	hw_disk_release_foreign(&share->disk);
 	hw_barrier_advance(share);
@@ -224,7 +227,11 @@ static void go_offline(struct hw_share *share)
 
 	hw_warning("share %s: %s was deleted, moved or unmounted; waiting for it to reappear",
 		   share->name, hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
-	hw_settle_now(share);
+	hw_verify_void(share);
+	hw_observe(share, share->observe_since_ns);
+	share->observe_since_ns = 0;
+	share->settle_start_ns = 0;
+	share->settle_ending = false;
 	hw_history_rescan(share, HW_ROOT);
 	forget_all(share, HW_ROOT);
 	hw_disk_close_root(&share->disk);
@@ -394,6 +401,7 @@ static void begin_history(struct hw_share *share)
 {
 	share->silent = false;
 	share->since_ns = share->drained_ns = share->begun_ns;
+	hw_mark_begin_history(share);
 	for (uint32_t i = 0; i < HW_WATCHERS_MAX; i++)
 		share->watchers[i].polled_ns = share->begun_ns;
 }
@@ -426,8 +434,14 @@ void hw_share_walked(struct hw_share *share)
 			since = share->observe_since_ns;
 		share->observe_since_ns = 0;
 		share->settle_start_ns = 0;
-		hw_observe(share, since);
+		hw_verify_begin(share, since, true);
+		return;
 	}
+	hw_share_verified(share);
+}
+
+void hw_share_verified(struct hw_share *share)
+{
 	if (!hw_scan_is_idle(share))
 		return; /* what was observed made more to list */
 	hw_watchers_walked(share);
@@ -572,6 +586,7 @@ void hw_share_destroy(struct hw_share *share)
 	hw_journal_free(&share->journal);
 	hw_suspects_free(&share->suspects);
 	hw_suspects_free(&share->spare_suspects);
+	hw_verify_free(share);
 	hw_ids_free(&share->unsure);
 	hw_fold_free(&share->fold);
 	hw_former_free(&share->former);

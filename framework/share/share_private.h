@@ -3,8 +3,9 @@
  * What the parts of a share know of each other. The parts, each with its own file: arm (who watches
  * which directory), list (reading a directory), scan (walking many), history (one change becomes
  * events), hint (what watchers tell), suspects and observe (many changes become their net effect),
- * settle (when these are looked at), retry (what could not be read, again and again), quiet
- * (close_write without a close), share (life). Loop thread only, but for list.h.
+ * verify and mark (when a difference is proved), settle (windows), retry (what could not be read,
+ * again and again), quiet (close_write without a close), share (life). Loop thread only, but for
+ * list.h.
  */
 #ifndef HW_SHARE_PRIVATE_H
 #define HW_SHARE_PRIVATE_H
@@ -17,6 +18,7 @@
 #include "ids.h"
 #include "journal.h"
 #include "log.h"
+#include "mark.h"
 #include "mounts.h"
 #include "share.h"
 #include "suspects.h"
@@ -32,6 +34,7 @@ struct hw_watcher {
 	struct hw_instance *instance; /* owned */
 	const struct hw_plugin *plugin; /* borrowed */
 	uint8_t index;
+	uint64_t serial; /* no other watcher of the share ever has it */
 	enum hw_watcher_state state;
 	uint64_t complaints; /* a bit for each error, below 64, that was logged when it refused a
 				directory */
@@ -102,6 +105,13 @@ struct hw_held {
 	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
 };
 
+/* A name that was created and could not be examined, until the next hint. */
+struct hw_held_name {
+	hw_token dir; /* 0: none is held */
+	uint8_t len;
+	char name[HW_NAME_MAX];
+};
+
 /* The path of the entry that the last event was about, while no name has changed since. */
 struct hw_last_path {
 	uint32_t id; /* 0: none */
@@ -115,7 +125,8 @@ struct hw_barrier {
 	hw_share_flush_fn *done;
 	void *arg;
 	uint64_t scans[HW_WATCHERS_MAX]; /* ended scans it waits for */
-	bool begun;
+	uint64_t round; /* of verification that it waits for, once counted */
+	bool begun, counted;
 	uint8_t retries; /* turns in which it waited for retry.h */
 };
 
@@ -129,6 +140,20 @@ struct hw_switching {
 	int error;
 	char reason[600];
 	uint64_t seq, begun_ns; /* when it began */
+};
+
+/* The names that are being verified: verify.h. */
+struct hw_observation;
+struct hw_verify {
+	struct hw_observation *observation; /* owned; NULL: no round is active */
+	struct hw_suspects names; /* of the observation */
+	struct hw_suspects touched; /* named by records since they were examined */
+	bool all_touched; /* some could not be noted */
+	struct hw_mark mark;
+	bool walk; /* a walk ends with this round */
+	bool again; /* they have been examined a second time */
+	uint64_t begun, ended; /* rounds */
+	uint64_t follows; /* the round that verifies what the last one left open */
 };
 
 struct hw_listener {
@@ -162,11 +187,15 @@ struct hw_share {
 	struct hw_suspects suspects;
 	struct hw_ids stale; /* to look at again at the end of the turn */
 	struct hw_ids modified; /* found with content by a listing: told after the creates */
+	struct hw_marks marks;
+	struct hw_verify verify;
+	uint64_t watcher_serial; /* the last one that was given */
 	struct hw_timer *settle_timer, *root_timer; /* owned */
+	struct hw_mark settle_mark; /* of the end of a settle window */
+	bool settle_ending; /* waits for it */
 	uint64_t settle_start_ns; /* loop time of the first hint that waits, 0: none */
 	uint64_t settle_last_ns; /* of the last one */
 	int64_t observe_since_ns; /* since_ns as it was then, 0: none waits */
-	int64_t arrived_since_ns; /* the same of what is said to have arrived */
 	bool walking; /* directories are being listed */
 	bool lost_while_arming;
 	int root_error; /* why a root that reappeared cannot be opened, as it was logged */
@@ -176,6 +205,7 @@ struct hw_share {
 	int64_t drained_ns; /* CLOCK_REALTIME_COARSE before the queues were last read to their end
 			     */
 	int64_t turn_ns; /* the same clock at the end of the last turn */
+	int64_t drain_ns; /* when settle_mark was set */
 	uint64_t turn_first_seq; /* the first number of this turn */
 	uint64_t told_seq; /* what listeners were told */
 	struct {
@@ -191,15 +221,14 @@ struct hw_share {
 	hw_token audit; /* contradictions about directories were told in or below it: to be compared
 			   when it is quiet */
 	bool hinted; /* in this turn */
-	uint64_t hinted_ns, doubted_ns; /* the last hint; the first doubt that waits, 0 */
-	uint64_t doubted_polls; /* hw_loop_polls() that are waited for when the time is over, 0 */
 	struct hw_held held;
+	struct hw_held_name phantom;
 	struct hw_fold fold; /* of the settle window */
 	struct hw_former former; /* names that lost their inode */
 	struct hw_ids lost; /* directories in which a written file was never examined */
 	uint64_t lost_ns; /* loop time of the first of them */
 	struct hw_ids unsure; /* entries that are doubted, whatever their names are by then */
-	struct hw_suspects spare_suspects; /* memory, while the others are observed */
+	struct hw_suspects spare_suspects; /* memory, while the others are observed at once */
 	bool suspects_full; /* some were left out: a comparison of all follows */
 	unsigned doubt_rounds; /* observations in a row that left doubts, without a hint between */
 	uint64_t swallow_from,
@@ -240,6 +269,8 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 void hw_share_check_root(struct hw_share *share);
 /* The walk is over: nothing is queued and nothing in flight. */
 void hw_share_walked(struct hw_share *share);
+/* The names that it found have been verified. */
+void hw_share_verified(struct hw_share *share);
 
 /* watcher.c */
 /* Births before it are not new to a walk that has ended. */

@@ -67,6 +67,35 @@ void hw_suspects_compact(struct hw_suspects *suspects)
 	suspects->count = suspects->compacted = kept;
 }
 
+static int compare_name(const struct hw_suspects *suspects, const struct hw_suspect *x,
+			hw_token dir, const char *name, size_t len)
+{
+	if (x->dir != dir)
+		return x->dir < dir ? -1 : 1;
+	int c = memcmp(hw_suspects_name(suspects, x), name, x->name_len < len ? x->name_len : len);
+
+	return c ? c : (int)x->name_len - (int)len;
+}
+
+uint8_t hw_suspects_find(const struct hw_suspects *suspects, hw_token dir, const char *name,
+			 size_t len)
+{
+	uint32_t low = 0, high = suspects->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int c = compare_name(suspects, &suspects->list[middle], dir, name, len);
+
+		if (!c)
+			return suspects->list[middle].what;
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
 static int make_room(struct hw_suspects *suspects)
 {
 	if (suspects->count < suspects->room)

@@ -11,6 +11,8 @@
 /* Besides HW_HINT_*, in here only: a move brought it from outside the share. It takes the place of
  * HW_HINT_LOOK, which every suspect implies. */
 #define HW_HINT_ARRIVED HW_HINT_LOOK
+/* In a share without a settle window: it was moved, and it is not known where to. */
+#define HW_HINT_AWAY HW_HINT_DELETED
 
 #define HW_SUSPECTS_MAX                                                                            \
 	(4u << 20) /* names; more are given up for a comparison of the whole share */
@@ -38,6 +40,9 @@ int hw_suspects_add(struct hw_suspects *suspects, hw_token dir, const char *name
 #define HW_HINTS_OF_DATA (HW_HINT_MODIFIED | HW_HINT_ATTRIB | HW_HINT_CLOSE_WRITE)
 /* Sorts by directory and name; duplicates become one with all their hints. */
 void hw_suspects_compact(struct hw_suspects *suspects);
+/* The HW_HINT_* of this name, 0 if it is not among them. They must be compacted. */
+uint8_t hw_suspects_find(const struct hw_suspects *suspects, hw_token dir, const char *name,
+			 size_t len);
 const char *hw_suspects_name(const struct hw_suspects *suspects, const struct hw_suspect *suspect);
 void hw_suspects_clear(struct hw_suspects *suspects); /* keeps some memory */
 void hw_suspects_free(struct hw_suspects *suspects);

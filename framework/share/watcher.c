@@ -3,7 +3,9 @@
 
 #include "arm.h"
 #include "history.h"
+#include "lock.h"
 #include "scan.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,10 +22,19 @@ static struct hw_watcher *free_place(struct hw_share *share)
 	return NULL;
 }
 
+static int lock_dir(struct hw_watcher *watcher, hw_token token)
+{
+	struct hw_share *share = watcher->share;
+	uint32_t dir = hw_tree_by_token(&share->tree, token);
+
+	return dir ? hw_disk_lock(&share->disk, dir) : -ENOENT;
+}
+
 static const struct hw_watcher_services services = {
 	.hint = hw_watcher_hint,
 	.lost = hw_watcher_lost,
 	.scan = hw_watcher_scan,
+	.lock = lock_dir,
 	.locate = hw_watcher_locate,
 };
 
@@ -37,6 +48,7 @@ struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance
 	watcher->instance = instance;
 	watcher->plugin = instance->plugin;
 	watcher->state = HW_WATCHER_IDLE;
+	watcher->serial = ++share->watcher_serial;
 	watcher->polled_ns = share->since_ns;
 	instance->watcher = watcher;
 	instance->watcher_services = &services;
@@ -118,6 +130,7 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 	}
 	hw_info("share %s: %s lost events; scanning for changes", share->name,
 		watcher->instance->name);
+	hw_verify_void(share);
 	if (dir)
 		hw_scan_lost(share, dir);
 	else
@@ -163,7 +176,8 @@ void hw_watchers_begin_scans(struct hw_share *share)
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
 		struct hw_watcher *watcher = &share->watchers[i];
 
-		if (share->walking || share->state != HW_SHARE_ONLINE)
+		if (share->walking || (hw_verify_is_active(share) && share->verify.walk) ||
+		    share->state != HW_SHARE_ONLINE)
 			return;
 		if (!watcher->scan_pending)
 			continue;

@@ -17,11 +17,15 @@
 	256u /* descriptors kept open, a power of two; all shares together a quarter of            \
 		RLIMIT_NOFILE */
 
+/* Is a listing cheap, or a request to a server? lock.h */
+enum hw_listing_cost { HW_LISTING_UNKNOWN, HW_LISTING_FAST, HW_LISTING_SLOW };
+
 /* One filesystem of the share. */
 struct hw_filesystem {
 	dev_t dev;
 	int fd; /* owned: a directory on it, for open_by_handle_at(2); the root's filesystem only */
 	uint8_t watcher; /* the first candidate that works on it, HW_WATCHER_NONE: not probed yet */
+	uint8_t listing; /* enum hw_listing_cost */
 	uint8_t identity; /* enum hw_identity; HW_UNIDENTIFIED: not determined yet */
 	bool leases; /* F_SETLEASE has not failed for want of support */
 };

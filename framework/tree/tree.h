@@ -45,6 +45,9 @@ struct hw_stat {
 #define HW_ENTRY_NEW                                                                               \
 	0x02u /* created, no close_write yet: attribute changes belong to the create               \
 	       */
+#define HW_ENTRY_CAME                                                                              \
+	0x02u /* of a directory, never new: it was moved in and is not listed yet: what is in it   \
+		 is old */
 #define HW_ENTRY_QUEUED 0x04u /* in the queue of quiet.h */
 #define HW_ENTRY_LOCKED 0x04u /* of a directory, never queued: not listable, which was told */
 #define HW_ENTRY_STALE 0x08u /* changed since the tree looked: in the refresh list of the turn */

@@ -44,9 +44,11 @@ struct fanotify {
 	dev_t filesystems[FILESYSTEMS_MAX];
 	uint32_t filesystem_count;
 	bool refusal_told;
+	uint64_t handed; /* records whose hints have returned */
 	struct hw_brief brief;
 	uint64_t kernel_events;
 	uint64_t overflows;
+	bool broken; /* the group cannot be read any more */
 };
 
 static const struct {
@@ -205,12 +207,14 @@ static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
 			self->host->log(self->ctx, HW_LOG_ERROR,
 					"malformed record from the kernel; scanning for changes");
 			self->head = self->tail;
+			self->handed += BUFFER_BYTES / FAN_EVENT_METADATA_LEN; /* at most */
 			self->host->lost(self->ctx, HW_NO_DIR);
 			return handled;
 		}
-		self->head += record.len;
 		self->kernel_events++;
 		handle_record(self, &record);
+		self->head += record.len;
+		self->handed++;
 	}
 	return handled;
 }
@@ -240,6 +244,7 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 					"reported",
 					strerror(-rc));
 			self->host->io_set(self->ctx, self->io, 0);
+			self->broken = true;
 			self->host->lost(self->ctx, HW_NO_DIR);
 		}
 	}
@@ -270,6 +275,35 @@ static int fanotify_flush(void *arg)
 	} while (rc > 0 && self->kernel_events < until);
 	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
 		      : 0;
+}
+
+/* In records. */
+static uint32_t count_buffered(const struct fanotify *self)
+{
+	struct fanotify_event_metadata event;
+	uint32_t count = 0;
+
+	for (uint32_t at = self->head; self->tail - at >= sizeof(event); at += event.event_len) {
+		memcpy(&event, self->buffer + at, sizeof(event));
+		if (event.event_len < sizeof(event) || event.event_len > self->tail - at)
+			break;
+		count++;
+	}
+	return count;
+}
+
+/* FIONREAD counts the metadata of each queued record, and takes the lock under which the kernel
+ * queues them. */
+static int fanotify_position(void *arg, struct hw_queue_position *ret)
+{
+	struct fanotify *self = arg;
+	int bytes = 0;
+
+	if (self->broken || ioctl(self->group, FIONREAD, &bytes) < 0)
+		return -EIO;
+	ret->handed = self->handed;
+	ret->queued = count_buffered(self) + (uint32_t)bytes / FAN_EVENT_METADATA_LEN;
+	return 0;
 }
 
 static int get_handle(struct fanotify *self, int dirfd, union hw_handle_buffer *buffer,
@@ -513,4 +547,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.flush = fanotify_flush,
 	.stats = fanotify_stats,
 	.cost = fanotify_cost,
+	.position = fanotify_position,
 };

@@ -29,13 +29,15 @@
 /* Records handled in one go where the host gives no budget. */
 #define TIMER_BUDGET 1024u
 #define BACKLOG_DELAY_NS HW_MS
+/* For the second half of a rename where the source directory cannot be locked: it was moved, it
+ * cannot be opened, or its filesystem is remote. */
+#define UNLOCKED_WAIT_NS (50 * HW_MS)
 /* Looking at a record while searching for a partner costs about this part of handling one. */
 #define STEPS_PER_RECORD 16u
 /* Records searched for the deletion of a name that was created, while deletions are frequent. */
 #define BRIEF_AHEAD 64u
 
 struct inotify {
-	uint64_t join_window_ns;
 	uint32_t remote;
 
 	const struct hw_host *host; /* borrowed; NULL before open */
@@ -50,9 +52,17 @@ struct inotify {
 	uint64_t kernel_events;
 	uint64_t overflows;
 	uint64_t last_delete; /* kernel_events when a deletion was handled */
+	bool broken; /* the descriptor cannot be read any more */
 };
 
 enum progress { HANDLED, WAITING };
+
+/* For the partner of a half. */
+struct search {
+	enum hw_pair_verdict verdict;
+	uint64_t partner; /* position, when it was found */
+	uint32_t *steps; /* records looked at */
+};
 
 static const struct {
 	uint32_t mask;
@@ -238,33 +248,63 @@ static uint32_t merge_next(struct inotify *self, struct hw_record *record)
 	return merged;
 }
 
+/* Reads until a partner is found, or the queue has been read to its end or to `mark`. Returns as
+ * hw_queue_fill(). */
+static int find_partner(struct inotify *self, uint64_t position, uint64_t mark, struct search *s)
+{
+	int got = 1;
+
+	for (;;) {
+		s->verdict =
+			hw_pair_find(&self->pair, &self->queue, position, &s->partner, s->steps);
+		if (s->verdict != HW_PAIR_OPEN || hw_queue_tail(&self->queue) >= mark || got <= 0)
+			return got;
+		got = hw_queue_fill(&self->queue, self->fd);
+	}
+}
+
+/* Once for each directory and batch: a half whose directory was locked after it had been read. */
+static bool lock_source(struct inotify *self, uint64_t position)
+{
+	struct hw_record half;
+	int queued = 0;
+
+	if (hw_pair_is_locked(&self->pair, position))
+		return true;
+	if (hw_queue_get(&self->queue, position, &half) <= 0 ||
+	    self->host->lock(self->ctx, find_dir(self, half.wd)) < 0 ||
+	    ioctl(self->fd, FIONREAD, &queued) < 0)
+		return false;
+	hw_pair_lock(&self->pair, position, hw_queue_tail(&self->queue) + (uint32_t)queued);
+	return true;
+}
+
 /*
- * The first half of a rename, at `position`. WAITING: its partner may still come, and nothing
- * behind it may be told before it. `final` waits for nothing.
+ * The first half of a rename, at `position`. The kernel queues both halves while it holds the lock
+ * of the source directory, so one that is alone when all that was queued after the lock was taken
+ * has been read is one-sided. WAITING: that is not known yet, and nothing behind it may be passed
+ * on before it. `final` waits for nothing.
  */
 static enum progress handle_half(struct inotify *self, uint64_t position, bool final,
 				 uint32_t *steps)
 {
-	enum hw_pair_verdict verdict;
+	struct search s = { .steps = steps };
 	struct hw_record from, to;
-	uint64_t partner = 0;
-	int got = 1;
+	int got = find_partner(self, position, UINT64_MAX, &s);
 
-	do {
-		verdict = hw_pair_find(&self->pair, &self->queue, position, &partner, steps);
-		if (verdict == HW_PAIR_OPEN)
-			got = hw_queue_fill(&self->queue, self->fd);
-	} while (verdict == HW_PAIR_OPEN && got > 0);
-	if (verdict == HW_PAIR_OPEN && got == 0 && !final && self->join_window_ns &&
-	    !hw_pair_is_ripe(&self->pair, position)) {
-		if (hw_pair_wait(&self->pair, &self->queue))
-			self->host->timer_set(self->ctx, self->join, self->join_window_ns);
-		return WAITING;
+	if (s.verdict == HW_PAIR_OPEN && got == 0) {
+		if (lock_source(self, position)) {
+			(void)find_partner(self, position, self->pair.mark, &s); /* as above */
+		} else if (!final && !hw_pair_is_ripe(&self->pair, position)) {
+			if (hw_pair_wait(&self->pair, &self->queue))
+				self->host->timer_set(self->ctx, self->join, UNLOCKED_WAIT_NS);
+			return WAITING;
+		}
 	}
 	if (hw_queue_get(&self->queue, position, &from) <= 0)
 		return HANDLED;
-	if (verdict == HW_PAIR_FOUND && hw_queue_get(&self->queue, partner, &to) > 0) {
-		hw_queue_take(&self->queue, partner);
+	if (s.verdict == HW_PAIR_FOUND && hw_queue_get(&self->queue, s.partner, &to) > 0) {
+		hw_queue_take(&self->queue, s.partner);
 		send_move(self, &from, &to);
 	} else {
 		send_move(self, &from, NULL);
@@ -322,6 +362,7 @@ static void give_up_reading(struct inotify *self, int error)
 			"cannot read events: %s; later changes will not be reported",
 			strerror(-error));
 	self->host->io_set(self->ctx, self->io, 0);
+	self->broken = true;
 	self->host->lost(self->ctx, HW_NO_DIR);
 }
 
@@ -387,6 +428,19 @@ static int inotify_flush(void *arg)
 	(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
 	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
 		      : 0;
+}
+
+/* In bytes. FIONREAD counts whole records and takes the lock under which the kernel queues them. */
+static int inotify_position(void *arg, struct hw_queue_position *ret)
+{
+	struct inotify *self = arg;
+	int queued = 0;
+
+	if (self->broken || ioctl(self->fd, FIONREAD, &queued) < 0)
+		return -EIO;
+	ret->handed = hw_queue_head(&self->queue);
+	ret->queued = hw_queue_tail(&self->queue) - ret->handed + (uint32_t)queued;
+	return 0;
 }
 
 static int add_watch(struct inotify *self, int dirfd)
@@ -524,15 +578,11 @@ static void inotify_stop(void *arg)
 	self->pair = (struct hw_pair){ 0 };
 }
 
-static const struct hw_option option_join_window =
-	HW_OPT_DURATION("join_window", struct inotify, join_window_ns, "50ms", 0, HW_SEC,
-			"How long to wait for the second half of a rename when the kernel's queue "
-			"is empty");
 static const struct hw_option option_remote =
 	HW_OPT_BOOL("remote", struct inotify, remote, "no",
 		    "Also watch network and FUSE filesystems, where only changes made through this "
 		    "host's mount are reported");
-static const struct hw_option *const options[] = { &option_join_window, &option_remote };
+static const struct hw_option *const options[] = { &option_remote };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, struct inotify),
@@ -552,4 +602,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.flush = inotify_flush,
 	.stats = inotify_stats,
 	.cost = inotify_cost,
+	.position = inotify_position,
 };

@@ -31,6 +31,17 @@ enum hw_pair_verdict hw_pair_find(struct hw_pair *pair, const struct hw_queue *q
 	return HW_PAIR_OPEN;
 }
 
+void hw_pair_lock(struct hw_pair *pair, uint64_t position, uint64_t mark)
+{
+	pair->locked = position + 1;
+	pair->mark = mark;
+}
+
+bool hw_pair_is_locked(const struct hw_pair *pair, uint64_t position)
+{
+	return pair->locked == position + 1;
+}
+
 bool hw_pair_wait(struct hw_pair *pair, const struct hw_queue *queue)
 {
 	if (pair->ripening)

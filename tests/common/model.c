@@ -188,7 +188,8 @@ static int apply_create(struct hw_model *model, const struct hw_event *event,
 	struct node *node = hw_model_add(model, at.dir, at.name, at.len, event->type);
 	if (!node)
 		return -ENOMEM;
-	node->created = event->kind == HW_CREATE;
+	/* What replaces an entry without coming from another name may have been made there. */
+	node->created = event->kind == HW_CREATE || event->flags & HW_FLAG_REPLACED;
 	hw_model_observe(model, node);
 	hw_model_read(model, node);
 	return 0;

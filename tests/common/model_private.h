@@ -22,7 +22,8 @@ struct node {
 	struct node *children; /* owned */
 	struct hw_model_belief belief;
 	struct data data;
-	bool created; /* it came by create, after which close_write says nothing about data */
+	bool created; /* it came by create or replaced its name, after which close_write says
+			 nothing about data */
 	bool modified; /* a change of its data was reported */
 	uint8_t type;
 	uint32_t name_len;

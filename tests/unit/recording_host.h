@@ -15,11 +15,15 @@
 #include <cmocka.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RH_UNUSED __attribute__((unused))
 #define RH_SLOTS 8u
@@ -47,6 +51,8 @@ struct hw_timer {
 	uint64_t due_ns; /* 0: not set */
 };
 
+#define RH_DIRS 256u
+
 struct rh {
 	const struct hw_plugin *plugin;
 	struct hw_host host;
@@ -59,6 +65,8 @@ struct rh {
 	unsigned lost, scans, calls;
 	unsigned fail_call; /* the number of the service call that fails with ENOMEM; 0: none */
 	int scan_result;
+	int lock_error; /* what lock() returns without a look, 0: it locks */
+	int dirs[RH_DIRS]; /* owned: duplicates of what was watched, by token; 0: none */
 	uint32_t budget;
 	uint64_t last_delay_ns; /* of the last timer_set() */
 	bool started;
@@ -245,6 +253,25 @@ static int rh_scan(void *ctx, hw_token dir)
 	return rh->scan_result;
 }
 
+static int rh_lock(void *ctx, hw_token dir)
+{
+	struct rh *rh = ctx;
+	char entry[512];
+
+	if (rh->lock_error)
+		return rh->lock_error;
+	if (dir >= RH_DIRS || !rh->dirs[dir])
+		return -ENOENT;
+	int fd = openat(rh->dirs[dir], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	(void)lseek(fd, LLONG_MAX, SEEK_SET);
+	(void)syscall(SYS_getdents64, fd, entry, sizeof(entry));
+	close(fd);
+	return 0;
+}
+
 /* ---- the plugin's life ---- */
 
 static void rh_mistake(void *arg, const struct hw_setting *setting, const char *text)
@@ -289,6 +316,7 @@ static RH_UNUSED struct rh *rh_create(const char *name, const struct hw_setting 
 		.hint = rh_hint,
 		.lost = rh_lost,
 		.scan = rh_scan,
+		.lock = rh_lock,
 	};
 	struct hw_option_table table = { rh->plugin->options, rh->plugin->option_count };
 	assert_int_equal(hw_option_apply(&table, rh->self, settings, count, rh_mistake, NULL,
@@ -315,6 +343,15 @@ static RH_UNUSED struct rh *rh_start(const char *name, const struct hw_setting *
 	return rh;
 }
 
+static RH_UNUSED void rh_close_dirs(struct rh *rh)
+{
+	for (unsigned i = 0; i < RH_DIRS; i++) {
+		if (rh->dirs[i] > 0)
+			close(rh->dirs[i]);
+		rh->dirs[i] = 0;
+	}
+}
+
 /* Stops what was started, closes, checks that nothing of the host's is left, frees. */
 static RH_UNUSED void rh_destroy(struct rh *rh)
 {
@@ -325,6 +362,7 @@ static RH_UNUSED void rh_destroy(struct rh *rh)
 		assert_null(rh->ios[i]);
 		assert_null(rh->timers[i]);
 	}
+	rh_close_dirs(rh);
 	free(rh->self);
 	free(rh->strings);
 	free(rh->hints);

@@ -163,6 +163,7 @@ static void a_deleted_root_is_gone(void **state)
 	close(f.b);
 	close(f.root);
 	f.a = f.b = f.root = -1;
+	rh_close_dirs(f.rh);
 	assert_int_equal(unlinkat(f.top, "root", AT_REMOVEDIR), 0);
 	rh_flush(f.rh);
 	assert_int_equal(rh_told(f.rh, ROOT, ""), HW_HINT_GONE);

@@ -7,21 +7,17 @@
 /* Records of a read() that fills the plugin's buffer, when names have up to 15 bytes. */
 #define RECORDS_PER_BUFFER (256u * 1024 / 32)
 
-static const struct hw_setting long_window[] = { { "join_window", "1s" } };
-static const struct hw_setting short_window[] = { { "join_window", "20ms" } };
-static const struct hw_setting no_window[] = { { "join_window", "0s" } };
-
 /* Each test below runs once on a disk and once on tmpfs. */
-static void start(struct fixture *f, void **state, const struct hw_setting *setting)
+static void start(struct fixture *f, void **state)
 {
-	fixture_start(f, *state, "inotify", setting, setting ? 1 : 0);
+	fixture_start(f, *state, "inotify", NULL, 0);
 }
 
 static void rename_across_directories_is_one_hint(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.a, "old");
 	assert_int_equal(renameat(f.a, "old", f.b, "new"), 0);
 	rh_expect(f.rh, 2);
@@ -33,7 +29,7 @@ static void rename_of_a_watched_directory_also_says_gone(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	assert_int_equal(renameat(f.root, "a", f.root, "c"), 0);
 	rh_expect(f.rh, 2);
 	assert_true(rh_is_move(&f.rh->hints[0], ROOT, "a", ROOT, "c"));
@@ -47,7 +43,7 @@ static void exchange_is_two_moves(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.a, "x");
 	touch(f.b, "y");
 	assert_int_equal(renameat2(f.a, "x", f.b, "y", RENAME_EXCHANGE), 0);
@@ -57,26 +53,11 @@ static void exchange_is_two_moves(void **state)
 	fixture_end(&f);
 }
 
-static void rename_out_is_one_sided_after_the_window(void **state)
+static void rename_out_is_one_sided_at_once(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, short_window);
-	touch(f.a, "old");
-	rh_expect(f.rh, 1);
-	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
-	uint64_t before = rh_now_ns();
-	rh_expect(f.rh, 2);
-	assert_true(rh_now_ns() - before >= 20 * HW_MS);
-	assert_true(rh_is_move(&f.rh->hints[1], A, "old", HW_NO_DIR, ""));
-	fixture_end(&f);
-}
-
-static void rename_out_without_a_window_is_one_sided_at_once(void **state)
-{
-	struct fixture f;
-
-	start(&f, state, no_window);
+	start(&f, state);
 	touch(f.a, "old");
 	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
 	rh_turn(f.rh, 1000);
@@ -85,11 +66,42 @@ static void rename_out_without_a_window_is_one_sided_at_once(void **state)
 	fixture_end(&f);
 }
 
+static void rename_out_of_what_cannot_be_locked_waits(void **state)
+{
+	struct fixture f;
+
+	start(&f, state);
+	f.rh->lock_error = -EOPNOTSUPP;
+	touch(f.a, "old");
+	rh_expect(f.rh, 1);
+	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
+	uint64_t before = rh_now_ns();
+	rh_expect(f.rh, 2);
+	assert_true(rh_now_ns() - before >= 50 * HW_MS);
+	assert_true(rh_is_move(&f.rh->hints[1], A, "old", HW_NO_DIR, ""));
+	fixture_end(&f);
+}
+
+/* The directory has another path by now, or is gone. */
+static void rename_out_of_what_moved_on_waits(void **state)
+{
+	struct fixture f;
+
+	start(&f, state);
+	f.rh->lock_error = -ESTALE;
+	touch(f.a, "old");
+	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
+	rh_expect(f.rh, 2);
+	assert_true(rh_is_move(&f.rh->hints[1], A, "old", HW_NO_DIR, ""));
+	fixture_end(&f);
+}
+
 static void what_follows_a_half_waits_with_it(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
+	f.rh->lock_error = -EOPNOTSUPP;
 	touch(f.a, "old");
 	rh_expect(f.rh, 1);
 	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
@@ -108,7 +120,7 @@ static void next_entry_event_of_the_directory_ends_the_wait(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.a, "old");
 	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
 	touch(f.a, "next");
@@ -126,7 +138,8 @@ static void many_lonely_halves_wait_together(void **state)
 	struct fixture f;
 	char name[16];
 
-	start(&f, state, short_window);
+	start(&f, state);
+	f.rh->lock_error = -EOPNOTSUPP;
 	for (unsigned i = 0; i < DIRS; i++) {
 		snprintf(name, sizeof(name), "d%u", i);
 		int dir = fixture_mkdir(f.outside, name);
@@ -137,7 +150,7 @@ static void many_lonely_halves_wait_together(void **state)
 	}
 	uint64_t before = rh_now_ns();
 	rh_expect(f.rh, DIRS);
-	assert_true(rh_now_ns() - before < DIRS / 4 * 20 * HW_MS);
+	assert_true(rh_now_ns() - before < DIRS / 4 * 50 * HW_MS);
 	for (unsigned i = 0; i < DIRS; i++)
 		assert_true(rh_is_move(&f.rh->hints[i], FIRST + i, "old", HW_NO_DIR, ""));
 	fixture_end(&f);
@@ -147,7 +160,7 @@ static void rename_in_comes_from_nowhere(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.outside, "old");
 	assert_int_equal(renameat(f.outside, "old", f.b, "new"), 0);
 	rh_expect(f.rh, 1);
@@ -169,7 +182,7 @@ static void halves_split_by_the_end_of_the_buffer_are_joined(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, no_window);
+	start(&f, state);
 	touch(f.a, "old");
 	fill_queue(&f, RECORDS_PER_BUFFER - 2);
 	assert_int_equal(renameat(f.a, "old", f.a, "new"), 0);
@@ -184,7 +197,8 @@ static void a_full_buffer_ends_the_wait(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
+	f.rh->lock_error = -EOPNOTSUPP;
 	touch(f.a, "old");
 	rh_expect(f.rh, 1);
 	assert_int_equal(renameat(f.a, "old", f.outside, "new"), 0);
@@ -220,7 +234,7 @@ static void halves_are_never_split_while_another_task_renames(void **state)
 	int status, ask[2];
 
 	rh_patient = true;
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.a, "x");
 	rh_expect(f.rh, 1);
 	assert_int_equal(pipe(ask), 0);
@@ -251,7 +265,7 @@ static void a_move_from_a_forgotten_directory_comes_from_outside(void **state)
 {
 	struct fixture f;
 
-	start(&f, state, long_window);
+	start(&f, state);
 	touch(f.a, "old");
 	rh_flush(f.rh);
 	rh_forget_hints(f.rh);
@@ -276,8 +290,9 @@ int main(void)
 		IN_EACH_PLACE(rename_across_directories_is_one_hint),
 		IN_EACH_PLACE(rename_of_a_watched_directory_also_says_gone),
 		IN_EACH_PLACE(exchange_is_two_moves),
-		IN_EACH_PLACE(rename_out_is_one_sided_after_the_window),
-		IN_EACH_PLACE(rename_out_without_a_window_is_one_sided_at_once),
+		IN_EACH_PLACE(rename_out_is_one_sided_at_once),
+		IN_EACH_PLACE(rename_out_of_what_cannot_be_locked_waits),
+		IN_EACH_PLACE(rename_out_of_what_moved_on_waits),
 		IN_EACH_PLACE(what_follows_a_half_waits_with_it),
 		IN_EACH_PLACE(next_entry_event_of_the_directory_ends_the_wait),
 		IN_EACH_PLACE(many_lonely_halves_wait_together),

@@ -58,6 +58,8 @@ static RH_UNUSED void fixture_make(struct fixture *f, const char *place)
 
 static RH_UNUSED int watch(struct rh *rh, hw_token token, int dirfd)
 {
+	if (token < RH_DIRS && !rh->dirs[token])
+		rh->dirs[token] = dup(dirfd);
 	return rh->plugin->watch_dir(rh->self, token, dirfd);
 }
 

@@ -261,6 +261,15 @@ static void guard_lost(void *ctx, hw_token dir)
 	hw_frame_resume();
 }
 
+static int guard_lock(void *ctx, hw_token dir)
+{
+	hw_frame_pause("lock");
+	int r = hw_guard_fails("lock") ? -EOPNOTSUPP : hw_host_services.lock(ctx, dir);
+
+	hw_frame_resume();
+	return r;
+}
+
 static int guard_scan(void *ctx, hw_token dir)
 {
 	hw_frame_pause("scan");
@@ -315,6 +324,7 @@ const struct hw_host hw_guard_host = {
 	.hint = guard_hint,
 	.lost = guard_lost,
 	.scan = guard_scan,
+	.lock = guard_lock,
 	.locate = guard_locate,
 	.share_count = hw_guard_share_count,
 	.share_info = hw_guard_share_info,

@@ -399,6 +399,14 @@ struct hw_host {
 	 * until close(). -ENOENT if XDG_RUNTIME_DIR is not set, -EPERM if other users can change
 	 * the directory, or the error of creating it. */
 	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
+	/* -- watchers -- */
+	/* Takes the lock of a watched directory and gives it back, so that the records of all
+	 * operations on its names that have begun are in the kernel's queue when it returns. For a
+	 * watcher that reads a rename as two records, which the kernel queues while it holds the
+	 * locks of both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the
+	 * host knows it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as
+	 * open(2). */
+	int (*lock)(void *ctx, hw_token dir);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -409,6 +417,15 @@ struct hw_host {
 /* The watcher only requests scans, and gives no hints except HW_HINT_LOOK. The host then stores the
  * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
+
+/* How far a watcher has come in the kernel's queue. Both numbers count the same unit, which is the
+ * watcher's choice, as bytes or records. */
+struct hw_queue_position {
+	uint32_t struct_size;
+	uint32_t reserved;
+	uint64_t handed; /* passed to the host by hint() or lost(); never decreases */
+	uint64_t queued; /* not passed on yet: read and waiting here, or still in the kernel */
+};
 
 struct hw_plugin {
 	uint64_t magic; /* HW_PLUGIN_MAGIC */
@@ -471,6 +488,11 @@ struct hw_plugin {
 	 * succeeded for the directory, possibly several times. Has no side effects. dirfd was
 	 * opened with O_PATH and is borrowed for the call. */
 	void (*cost)(void *self, int dirfd, struct hw_watcher_cost *cost);
+	/* Reports the position. Every record that the kernel queued before this call lies before
+	 * handed + queued, so the host knows that it has been passed on as soon as `handed` is at
+	 * least that. Called often, also while hint() runs, and must be cheap. Returns 0, or a
+	 * negative errno if the position is not known. NULL: the host calls flush() instead. */
+	int (*position)(void *self, struct hw_queue_position *ret);
 };
 
 #define HW_PLUGIN_HEADER(plugin_kind, T)                                                           \

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Positions in the queues of the watchers. A mark is the position of the end of each queue at one
+ * moment; once it has been reached, every record that the kernel had queued at that moment has been
+ * passed on. It says nothing about changes whose records were not queued yet: whoever examined the
+ * disk has to lock the parent directory before it sets the mark (hw_disk_lock()).
+ */
+#ifndef HW_MARK_H
+#define HW_MARK_H
+
+#include "share.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hw_mark {
+	struct {
+		uint64_t at;
+		uint64_t serial; /* of the watcher, 0: nothing to wait for */
+	} of[HW_WATCHERS_MAX];
+};
+
+/* Sets a mark at the end of each queue. */
+void hw_mark_set(struct hw_share *share, struct hw_mark *mark);
+/* A watcher without position() that has something to read is flushed by this call. */
+bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark);
+
+/*
+ * A record with one known directory says only that the other one was not watched when the record
+ * was queued. It proves that the other one is outside the share if every directory of the share had
+ * been armed and listed by then. Otherwise the birth of the entry decides: what was born before the
+ * time until which all changes are known was not made in the share.
+ */
+struct hw_arming {
+	struct hw_mark mark;
+	int64_t known_ns;
+	bool set;
+};
+struct hw_marks {
+	struct hw_mark rolling;
+	int64_t rolling_ns; /* CLOCK_REALTIME_COARSE when it was set, 0: it is not */
+	int64_t read_until_ns; /* the same clock: all records queued before were passed on */
+	struct hw_arming arming[2]; /* the older one first */
+	bool armed; /* a directory, in this iteration */
+	bool noted, examined; /* unverified names that may be directories: waiting, or of the round
+				 that waits for its mark */
+	int64_t noted_ns, examined_ns, walk_ns; /* read_until_ns when that began */
+};
+
+/* All directories of the share have been armed and listed. */
+void hw_mark_begin_history(struct hw_share *share);
+/* At the end of each iteration of the loop. */
+void hw_mark_roll(struct hw_share *share);
+void hw_mark_armed(struct hw_share *share); /* a directory was armed */
+void hw_mark_noted(struct hw_share *share); /* an unverified name that may be a directory */
+void hw_mark_round_begins(struct hw_share *share);
+void hw_mark_round_ends(struct hw_share *share);
+/* For the record that is being passed on now. */
+bool hw_mark_proves_outside(struct hw_share *share);
+/* CLOCK_REALTIME_COARSE: what was born at or after it may have been made in the share. */
+int64_t hw_mark_known_ns(struct hw_share *share);
+
+#endif

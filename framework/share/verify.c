@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "verify.h"
+
+#include "hint.h"
+#include "lock.h"
+#include "observe.h"
+#include "settle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the names of a round ---- */
+
+/* Takes over all names that wait. */
+static void take_names(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+	struct hw_suspects spare = verify->names;
+
+	hw_fold_expand(share);
+	hw_hint_doubt_unsure(share);
+	share->unsure.count = 0;
+	verify->names = share->suspects;
+	share->suspects = spare;
+	hw_suspects_clear(&share->suspects);
+	hw_suspects_clear(&verify->touched);
+	verify->all_touched = false;
+	hw_mark_round_begins(share);
+}
+
+static void give_back(struct hw_share *share, const struct hw_item *item)
+{
+	if (hw_suspects_add(&share->suspects, item->dir, item->name, item->len, item->what,
+			    item->inode) < 0)
+		share->suspects_full = true;
+}
+
+static void release(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+
+	hw_observation_free(verify->observation);
+	verify->observation = NULL;
+	hw_suspects_clear(&verify->names);
+	hw_mark_round_ends(share);
+}
+
+static void end(struct hw_share *share)
+{
+	release(share);
+	share->verify.ended = share->verify.begun;
+}
+
+/* ---- examining ---- */
+
+static int compare_dirs(const void *a, const void *b)
+{
+	const struct hw_item *const *x = a, *const *y = b;
+
+	return ((*x)->dir > (*y)->dir) - ((*x)->dir < (*y)->dir);
+}
+
+/* Once for each directory with a name that differs. */
+static void lock_parents(struct hw_share *share, struct hw_observation *o)
+{
+	struct hw_item **differ = reallocarray(NULL, o->count, sizeof(struct hw_item *));
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < o->count && differ; i++)
+		if (o->items[i].differs)
+			differ[count++] = &o->items[i];
+	if (count)
+		qsort(differ, count, sizeof(*differ), compare_dirs);
+	for (uint32_t i = 0; i < count; i++)
+		if (!i || differ[i]->dir != differ[i - 1]->dir)
+			/* A directory that is gone has no operation under way; where a lock cannot
+			 * be had, the mark has to be enough. */
+			(void)hw_disk_lock(&share->disk, (uint32_t)differ[i]->dir);
+	free(differ);
+}
+
+static bool must_wait(const struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++)
+		if (o->items[i].differs || o->items[i].changed)
+			return true;
+	return false;
+}
+
+/* ---- the end of a round ---- */
+
+#define HINTS_OF_NAME (HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MOVED)
+
+/* Did a record explain what was found, or change the name since it was examined? */
+static bool is_touched(const struct hw_verify *verify, const struct hw_item *item)
+{
+	uint8_t explains = item->changed ? UINT8_MAX : HINTS_OF_NAME;
+
+	return verify->all_touched ||
+	       hw_suspects_find(&verify->touched, item->dir, item->name, item->len) & explains;
+}
+
+static bool any_touched(const struct hw_observation *o, const struct hw_verify *verify)
+{
+	for (uint32_t i = 0; i < o->count; i++)
+		if (is_touched(verify, &o->items[i]))
+			return true;
+	return false;
+}
+
+/* What the records said about these names has been reported, and what they left open waits. The
+ * entries may have other names now. */
+static void drop_touched(struct hw_share *share)
+{
+	const struct hw_verify *verify = &share->verify;
+	struct hw_observation *o = verify->observation;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item *item = &o->items[i];
+
+		if (!is_touched(verify, item))
+			o->items[kept++] = *item;
+		else if (item->what & HW_HINT_AWAY)
+			give_back(share, item);
+		else if (item->entry)
+			hw_hint_unsure(share, item->entry);
+	}
+	o->count = kept;
+}
+
+static void give_back_all(struct hw_share *share)
+{
+	const struct hw_observation *o = share->verify.observation;
+
+	for (uint32_t i = 0; i < o->count; i++)
+		give_back(share, &o->items[i]);
+}
+
+static void report(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+	uint32_t waiting;
+
+	if (!share->settle_ns)
+		drop_touched(share);
+	waiting = share->suspects.count + share->unsure.count;
+	hw_observation_report(verify->observation);
+	end(share);
+	if (share->suspects.count + share->unsure.count > waiting)
+		verify->follows = verify->begun + 1;
+}
+
+static void finish(struct hw_share *share)
+{
+	hw_observe_finish(share);
+	if (share->verify.walk)
+		hw_share_verified(share);
+}
+
+static void examine(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+
+	hw_observation_examine(verify->observation);
+	memset(&verify->mark, 0, sizeof(verify->mark));
+	if (!must_wait(verify->observation))
+		return; /* no mark to wait for */
+	lock_parents(share, verify->observation);
+	hw_mark_set(share, &verify->mark);
+}
+
+/* In a settle window the records that were read since the names were examined wait as well: both
+ * are examined together, once more. Of a name that changes all the time that shows the net effect.
+ */
+static bool must_examine_again(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+
+	if (!share->settle_ns || verify->again)
+		return false;
+	verify->again = true;
+	return any_touched(verify->observation, verify);
+}
+
+static void examine_again(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+
+	hw_observation_extend(verify->observation, &verify->touched);
+	hw_suspects_clear(&verify->touched);
+	verify->all_touched = false;
+	examine(share);
+}
+
+/* Ends the round as far as the marks allow. */
+static void go_on(struct hw_share *share)
+{
+	struct hw_verify *verify = &share->verify;
+
+	while (verify->observation) {
+		if (!hw_mark_is_reached(share, &verify->mark) || !verify->observation)
+			return; /* not yet, or records were lost on the way */
+		hw_suspects_compact(&verify->touched);
+		if (!must_examine_again(share)) {
+			report(share);
+			finish(share);
+			return;
+		}
+		examine_again(share);
+	}
+	end(share); /* nothing waited, or there was no memory */
+	finish(share);
+}
+
+void hw_verify_advance(struct hw_share *share)
+{
+	if (hw_verify_is_active(share))
+		go_on(share);
+}
+
+void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk)
+{
+	share->verify.walk = walk;
+	share->verify.again = false;
+	share->verify.begun++;
+	take_names(share);
+	share->verify.observation = hw_observation_create(share, &share->verify.names, since_ns);
+	if (share->verify.observation)
+		examine(share);
+	go_on(share);
+}
+
+void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
+		     uint32_t what)
+{
+	struct hw_verify *verify = &share->verify;
+
+	if (hw_verify_is_active(share) &&
+	    hw_suspects_add(&verify->touched, dir, name, len, what, 0) < 0)
+		verify->all_touched = true;
+}
+
+void hw_verify_void(struct hw_share *share)
+{
+	if (!hw_verify_is_active(share))
+		return;
+	give_back_all(share);
+	end(share);
+	share->walking |= share->verify.walk; /* which ends when they have been verified */
+}
+
+void hw_verify_free(struct hw_share *share)
+{
+	if (hw_verify_is_active(share))
+		end(share);
+	hw_suspects_free(&share->verify.names);
+	hw_suspects_free(&share->verify.touched);
+}

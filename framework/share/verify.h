@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Names that may differ between the tree and the disk are verified in rounds, one at a time: the
+ * names are examined, the directories of those that differ are locked and unlocked, and a mark is
+ * set. When it has been reached, every record that explains what was found has been read; what no
+ * record explained is reported.
+ */
+#ifndef HW_VERIFY_H
+#define HW_VERIFY_H
+
+#include "share_private.h"
+
+/* Begins a round with all names that wait; it ends within the call if no record is unread. No other
+ * round may be active. since_ns: see observe.h. `walk`: names that a walk found;
+ * hw_share_verified() is called at its end. */
+void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk);
+/* At the end of an iteration of the loop: ends the round if its mark has been reached. */
+void hw_verify_advance(struct hw_share *share);
+/* A record about this name was read; `what`: HW_HINT_*. */
+void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
+		     uint32_t what);
+/* Records were lost, so that the mark proves nothing: the names wait again. */
+void hw_verify_void(struct hw_share *share);
+void hw_verify_free(struct hw_share *share);
+
+static inline bool hw_verify_is_active(const struct hw_share *share)
+{
+	return share->verify.observation;
+}
+
+#endif
