@@ -94,43 +94,43 @@ struct hw_option {
 					    ? 1                                                    \
 					    : -1])))
 
-#define HW_OPT_COMMON(option_type, k, T, f, ctype, h)                                              \
+#define HW_OPTION_HEAD(option_type, k, T, f, ctype, h)                                             \
 	.struct_size = sizeof(struct hw_option), .type = (option_type), .key = (k), .help = (h),   \
 	.offset = HW_FIELD(T, f, ctype)
 #define HW_OPT_BOOL(k, T, f, def, h)                                                               \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1      \
+		HW_OPTION_HEAD(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1     \
 	}
 #define HW_OPT_NUMBER(k, T, f, def, lo, hi, h)                                                     \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def),             \
-								       .min = (lo), .max = (hi)    \
+		HW_OPTION_HEAD(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def),            \
+									.min = (lo), .max = (hi)   \
 	}
 #define HW_OPT_DURATION(k, T, f, def, lo_ns, hi_ns, h)                                             \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_DURATION, k, T, f, uint64_t, h),                           \
+		HW_OPTION_HEAD(HW_OPTION_DURATION, k, T, f, uint64_t, h),                          \
 			.value = (def), .min = (lo_ns), .max = (hi_ns)                             \
 	}
 #define HW_OPT_SIZE(k, T, f, def, lo, hi, h)                                                       \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo),  \
-								     .max = (hi)                   \
+		HW_OPTION_HEAD(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo), \
+								      .max = (hi)                  \
 	}
 /* With flags: HW_OPTION_*. A required key has no default. */
 #define HW_OPT_STRING_FLAGS(k, T, f, def, bits, h)                                                 \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),         \
-									   .flags = (bits)         \
+		HW_OPTION_HEAD(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),        \
+									    .flags = (bits)        \
 	}
 #define HW_OPT_STRING(k, T, f, def, h) HW_OPT_STRING_FLAGS(k, T, f, def, 0, h)
 #define HW_OPT_ENUM(k, T, f, def, list, h)                                                         \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def),               \
-								     .choices = (list)             \
+		HW_OPTION_HEAD(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def),              \
+								      .choices = (list)            \
 	}
 #define HW_OPT_LIST_FLAGS(k, T, f, bits, h)                                                        \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)           \
+		HW_OPTION_HEAD(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)          \
 	}
 #define HW_OPT_LIST(k, T, f, h) HW_OPT_LIST_FLAGS(k, T, f, 0, h)
 
@@ -309,12 +309,12 @@ struct hw_host {
 	 * Returns -|error|. A probe() that succeeds may call it with error 0, to describe how the
 	 * watcher would watch the directory. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
-	/* The same for a mistake in the settings. `keys` names the options that it is about,
-	 * separated by commas: the first is the one to correct, whose line `hostwatch check`
-	 * prints. `value` is the value at fault, for example one of a LIST; NULL: none in
-	 * particular. The host puts "KEY = VALUE: " or "KEY: " before the message. open() may call
-	 * it once for each mistake; all of them are printed, except those about a key whose value
-	 * the host has found invalid itself. */
+	/* Stores the message as a mistake in the settings, and returns as fail() does. `keys` names
+	 * the options that it is about, separated by commas: the first is the one to correct, whose
+	 * line `hostwatch check` prints. `value` is the value at fault, for example one of a LIST;
+	 * NULL: none in particular. The host puts "KEY = VALUE: " or "KEY: " before the message.
+	 * open() may call it once for each mistake; all of them are printed, except those about a
+	 * key whose value the host has found invalid itself. */
 	int (*fail_option)(void *ctx, const char *keys, const char *value, int error,
 			   const char *format, ...) HW_PRINTF(5, 6);
 	/* Returns the time of CLOCK_MONOTONIC at the time of the call. */
@@ -342,7 +342,7 @@ struct hw_host {
 	void (*lost)(void *ctx, hw_token dir);
 	/* Lists this directory and all directories below it (HW_NO_DIR: the whole share), compares
 	 * them with the tree and reports the differences. If the host cannot begin now, it queues
-	 * the scan. Of each watcher one scan runs and one waits: a call while one waits joins it;
+	 * the scan. One scan of a watcher runs and one waits: a call while one waits joins it;
 	 * if the directories differ, the whole share is scanned. The host calls scanned() once for
 	 * each scan that ends, never before scan() returns. Returns 0, or -ENOENT if the token is
 	 * unknown; a request for the whole share cannot fail. */
