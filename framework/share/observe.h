@@ -19,7 +19,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns);
 /* After an observation: what it made necessary. */
 void hw_observe_finish(struct hw_share *share);
 
-/* ---- between observe.c and verify.c: the steps of an observation ---- */
+/* ---- between observe.c, observe_examine.c and verify.c: the steps of an observation ---- */
 
 struct hw_observation;
 /* Of these names, which it borrows. NULL: there are none, or no memory, which ends in a rescan. */
@@ -83,6 +83,12 @@ struct hw_observation {
 		uint16_t fs;
 	} counted; /* names that the tree has of one inode, the last that was asked for */
 };
+
+/* The root has no parent to be looked at from: "." stands for it. */
+static inline bool hw_item_is_root(const struct hw_item *item)
+{
+	return item->len == 1 && item->name[0] == '.';
+}
 
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);
 /* Sets a HW_MARK_* that lasts until the observation ends. */

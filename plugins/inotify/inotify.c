@@ -3,6 +3,7 @@
  * cookie. */
 #include "../common/dirs.h"
 #include "../common/filesystem.h"
+#include "merge.h"
 #include "pair.h"
 #include "queue.h"
 #include "remedy.h"
@@ -34,8 +35,6 @@
 #define UNLOCKED_WAIT_NS (50 * HW_MS)
 /* Looking at a record while searching for a partner costs about this part of handling one. */
 #define STEPS_PER_RECORD 16u
-/* Records searched for the deletion of a name that was created, while deletions are frequent. */
-#define BRIEF_AHEAD 64u
 
 struct inotify {
 	uint32_t remote;
@@ -174,80 +173,6 @@ static void handle_record(struct inotify *self, const struct hw_record *record)
 		send_entry(self, dir, record);
 }
 
-/* In the order in which the host takes them out of one hint. */
-#define MERGED (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
-
-static unsigned place_in_hint(uint32_t mask)
-{
-	static const uint32_t order[] = { IN_CREATE, IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE };
-	unsigned place = 0;
-
-	while (place < sizeof(order) / sizeof(order[0]) && !(mask & order[place]))
-		place++;
-	return place;
-}
-
-static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
-{
-	return a->wd == b->wd && a->name_len == b->name_len &&
-	       memcmp(a->name, b->name, a->name_len) == 0;
-}
-
-/* Whether the record at `position` deletes what the given one, or one merged into it, created. */
-static bool is_deletion_of(struct inotify *self, uint64_t position, const struct hw_record *record,
-			   struct hw_record *ret)
-{
-	return record->mask & IN_CREATE && hw_queue_get(&self->queue, position, ret) > 0 &&
-	       ret->mask & IN_DELETE && (ret->mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
-	       is_same_name(record, ret);
-}
-
-/* The records of several writers are mixed. Whether the next one that gives the name to something
- * else, or takes it away, is its deletion. */
-static bool is_deleted_later(struct inotify *self, const struct hw_record *record)
-{
-	struct hw_record next = *record;
-
-	if (!(record->mask & IN_CREATE) || self->kernel_events - self->last_delete > BRIEF_AHEAD)
-		return false;
-	for (unsigned left = BRIEF_AHEAD; left; left--) {
-		if (hw_queue_get(&self->queue, next.next, &next) <= 0)
-			return false;
-		if (next.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) &&
-		    is_same_name(record, &next))
-			return next.mask & IN_DELETE &&
-			       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR);
-	}
-	return false;
-}
-
-/* A file that is made, written, closed and perhaps deleted is three or four records in a row: one
- * hint says as much, in the same order, for a part of the work. Returns how many were added. */
-static uint32_t merge_next(struct inotify *self, struct hw_record *record)
-{
-	unsigned place = place_in_hint(record->mask);
-	struct hw_record next;
-	uint32_t merged = 0;
-
-	if (!record->name_len || !(record->mask & MERGED))
-		return 0;
-	while (hw_queue_get(&self->queue, record->next, &next) > 0 && next.mask & MERGED &&
-	       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
-	       place_in_hint(next.mask) > place && is_same_name(record, &next)) {
-		place = place_in_hint(next.mask);
-		record->mask |= next.mask;
-		record->next = next.next;
-		merged++;
-	}
-	if (is_deletion_of(self, record->next, record, &next)) {
-		record->mask |= IN_DELETE;
-		record->next = next.next;
-		merged++;
-	}
-	record->brief = record->mask & IN_DELETE || is_deleted_later(self, record);
-	return merged;
-}
-
 /* Reads until a partner is found, or the queue has been read to its end or to `mark`. Returns as
  * hw_queue_fill(). */
 static int find_partner(struct inotify *self, uint64_t position, uint64_t mark, struct search *s)
@@ -343,7 +268,9 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 			if (handle_half(self, position, final, &steps) == WAITING)
 				return handled;
 		} else {
-			merged = merge_next(self, &record);
+			merged = hw_merge_next(&self->queue, &record,
+					       self->kernel_events - self->last_delete <=
+						       HW_MERGE_AHEAD);
 			handle_record(self, &record);
 		}
 		hw_queue_drop(&self->queue, record.next);

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The first half of an observation: its names, and what the disk has there. */
+#include "observe.h"
+
+#include "fill.h"
+#include "retry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
+{
+	return hw_tree_entry(&o->share->tree, id);
+}
+
+/* ---- collecting ---- */
+
+static int add_item(struct hw_observation *o, hw_token dir, const char *name, uint8_t len,
+		    uint8_t what)
+{
+	if (o->count == o->room) {
+		uint32_t room = o->room ? o->room * 2 : 64;
+		struct hw_item *items = realloc(o->items, room * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		o->items = items;
+		o->room = room;
+	}
+	o->items[o->count++] =
+		(struct hw_item){ .dir = dir, .name = name, .len = len, .what = what };
+	return 0;
+}
+
+static int collect(struct hw_observation *o, struct hw_suspects *suspects)
+{
+	hw_suspects_compact(suspects);
+	for (uint32_t i = 0; i < suspects->count; i++) {
+		const struct hw_suspect *s = &suspects->list[i];
+
+		if (!hw_tree_by_token(&o->share->tree, s->dir))
+			continue;
+		if (add_item(o, s->dir, hw_suspects_name(suspects, s), s->name_len, s->what) < 0)
+			return -ENOMEM;
+		o->items[o->count - 1].inode = s->inode;
+	}
+	return 0;
+}
+
+/* ---- looking ---- */
+
+void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit)
+{
+	/* Without memory: a needless attrib, a change told by the next scan. */
+	if (!entry_of(o, id)->renamed && hw_ids_add(&o->renamed, id) < 0)
+		return;
+	entry_of(o, id)->renamed |= bit;
+}
+
+void hw_observation_renamed(struct hw_observation *o, uint32_t id)
+{
+	hw_observation_mark(o, id, HW_MARK_RENAMED);
+}
+
+/*
+ * A directory of the tree stands elsewhere on the disk: open it there, so that items below it can
+ * be looked at before its move is told.
+ */
+static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
+{
+	char name[HW_NAME_MAX + 1];
+	struct hw_share *share = o->share;
+	uint32_t id = 0;
+	struct hw_stat stat;
+
+	while ((id = hw_tree_same_inode(&share->tree, item->stat.fs, item->stat.ino, id)))
+		if (id != HW_ROOT && id != item->entry &&
+		    hw_tree_is_same(entry_of(o, id), &item->stat))
+			break;
+	if (!id)
+		return false;
+	int parent = hw_disk_dir(&share->disk, (uint32_t)item->dir);
+
+	if (parent < 0)
+		return false;
+	memcpy(name, item->name, item->len);
+	name[item->len] = '\0';
+	int fd = hw_disk_openat(&share->disk, parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd < 0)
+		return false;
+	if (hw_disk_stat_fd(&share->disk, fd, &stat) < 0 ||
+	    !hw_tree_is_same(entry_of(o, id), &stat)) {
+		close(fd);
+		return false;
+	}
+	hw_disk_put_dir(&share->disk, id, fd);
+	hw_observation_mark(o, id, HW_MARK_PINNED);
+	return true;
+}
+
+/* In a directory that is no longer there: what an open descriptor would show is somewhere else. */
+static bool is_below_gone(const struct hw_observation *o, uint32_t dir)
+{
+	for (uint32_t id = dir; id != HW_ROOT; id = entry_of(o, id)->parent) {
+		const struct hw_entry *e = entry_of(o, id);
+
+		if (e->renamed & HW_MARK_PINNED)
+			return false;
+		if (e->flags & HW_ENTRY_GONE)
+			return true;
+	}
+	return false;
+}
+
+/* A watcher that reports records has one for this change. */
+static bool is_unannounced(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = entry_of(o, item->entry);
+	uint8_t watcher = entry_of(o, e->parent)->watcher;
+
+	return !(item->what & HW_HINTS_OF_DATA) && watcher != HW_WATCHER_NONE &&
+	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS) &&
+	       hw_history_compare(e, &item->stat, false);
+}
+
+static void refused(struct hw_observation *o, const struct hw_item *item, int error)
+{
+	const struct hw_retry_name name = {
+		.dir = (uint32_t)item->dir,
+		.name = item->name,
+		.len = item->len,
+		.arrived = item->what & HW_HINT_ARRIVED,
+	};
+
+	if (hw_retry_is_refusal(error))
+		hw_retry_name(o->share, &name, error);
+}
+
+/* Returns whether another round may find more. */
+static bool look(struct hw_observation *o, struct hw_item *item)
+{
+	struct hw_share *share = o->share;
+	uint32_t dir = (uint32_t)item->dir;
+	int fd = is_below_gone(o, dir) ? -ENOENT : hw_disk_dir(&share->disk, dir);
+
+	if (fd < 0) {
+		item->resolved = hw_retry_is_refusal(fd);
+		if (item->resolved)
+			hw_retry_dir(share, dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, fd);
+		return false;
+	}
+	item->resolved = true;
+	if (hw_item_is_root(item)) {
+		item->entry = HW_ROOT;
+		item->present = hw_disk_stat_fd(&share->disk, fd, &item->stat) == 0;
+		return false;
+	}
+	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
+
+	if (r < 0 && r != -ENOENT) { /* that says nothing */
+		refused(o, item, r);
+		return false;
+	}
+	item->entry = hw_tree_find(&share->tree, dir, item->name, item->len);
+	item->present = r == 0 && !hw_share_is_excluded(share, dir, item->name, item->len,
+							item->stat.type == HW_TYPE_DIR);
+	bool same = item->present && item->entry &&
+		    hw_tree_is_same(entry_of(o, item->entry), &item->stat);
+
+	item->differs = !same && (item->present || item->entry);
+	item->changed = same && is_unannounced(o, item);
+	if (item->entry && !same)
+		entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
+	if (item->present && item->inode && item->inode != (uint32_t)item->stat.ino)
+		item->what &= (uint8_t)~HW_HINTS_OF_DATA; /* of an inode that lost this name */
+	return item->present && !same && item->stat.type == HW_TYPE_DIR && pin_moved_dir(o, item);
+}
+
+static void look_at_all(struct hw_observation *o)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (uint32_t i = 0; i < o->count; i++)
+			if (!o->items[i].resolved)
+				again |= look(o, &o->items[i]);
+	}
+}
+
+/* A name that nobody suspected. */
+static void add_name_of(struct hw_observation *o, uint32_t id)
+{
+	const struct hw_entry *e = entry_of(o, id);
+	const char *name = hw_tree_name(&o->share->tree, id);
+	uint32_t ref = hw_names_add(&o->names->names, name, e->name_len);
+
+	/* Without memory the entry that appeared is a create, and its old name is deleted later. */
+	if (ref)
+		(void)add_item(o, hw_tree_token(&o->share->tree, e->parent),
+			       hw_names_get(&o->names->names, ref), e->name_len, 0);
+}
+
+static bool has_lost_its_name(struct hw_observation *o, uint32_t id)
+{
+	struct hw_share *share = o->share;
+	const struct hw_entry *e = entry_of(o, id);
+	struct hw_stat there;
+	int r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			     &there);
+
+	return r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &there));
+}
+
+/* What appeared may be an entry of the tree whose old name was not suspected, but is gone all the
+ * same. */
+static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
+{
+	struct hw_share *share = o->share;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
+		if (id != HW_ROOT && !(entry_of(o, id)->flags & HW_ENTRY_GONE) &&
+		    hw_tree_is_same(entry_of(o, id), stat) && has_lost_its_name(o, id))
+			add_name_of(o, id);
+}
+
+static void look_at_old_names(struct hw_observation *o)
+{
+	uint32_t count = o->count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct hw_stat stat = o->items[i].stat;
+
+		if (o->items[i].present && o->items[i].differs &&
+		    (stat.nlink == 1 || stat.type == HW_TYPE_DIR))
+			add_old_names(o, &stat);
+		for (uint32_t j = count; j < o->count; j++)
+			if (!o->items[j].resolved)
+				(void)look(o, &o->items[j]);
+	}
+}
+
+static int compare_items(const void *a, const void *b, void *arg)
+{
+	const struct hw_item *x = a, *y = b;
+	return hw_tree_compare_places(arg, (uint32_t)x->dir, x->name, x->len, (uint32_t)y->dir,
+				      y->name, y->len);
+}
+
+void hw_observation_sort(struct hw_observation *o)
+{
+	uint32_t kept = 0;
+
+	/* What was in a directory that is gone has nothing left to tell. */
+	for (uint32_t i = 0; i < o->count; i++)
+		if (hw_tree_by_token(&o->share->tree, o->items[i].dir))
+			o->items[kept++] = o->items[i];
+	o->count = kept;
+	if (o->count)
+		qsort_r(o->items, o->count, sizeof(*o->items), compare_items, &o->share->tree);
+}
+
+/* ---- the observation ---- */
+
+static void give_up(struct hw_share *share)
+{
+	hw_error("share %s: out of memory; sending receivers a rescan", share->name);
+	hw_history_rescan(share, HW_ROOT);
+}
+
+static void forget_looks(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++)
+		if (o->items[i].entry)
+			entry_of(o, o->items[i].entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
+	for (uint32_t i = 0; i < o->renamed.count; i++)
+		entry_of(o, o->renamed.ids[i])->renamed = 0;
+	o->renamed.count = 0;
+}
+
+struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
+					     int64_t since_ns)
+{
+	struct hw_observation *o = names->count ? calloc(1, sizeof(*o)) : NULL;
+
+	if (!o && !names->count)
+		return NULL;
+	if (o) {
+		*o = (struct hw_observation){
+			.share = share, .since_ns = since_ns, .names = names, .fold = share->fold
+		};
+		share->fold = (struct hw_fold){ 0 };
+	}
+	if (o && collect(o, names) == 0)
+		return o;
+	give_up(share);
+	hw_observation_free(o);
+	return NULL;
+}
+
+void hw_observation_free(struct hw_observation *o)
+{
+	if (!o)
+		return;
+	free(o->items);
+	hw_fold_free(&o->fold);
+	hw_ids_free(&o->renamed);
+	hw_ids_free(&o->gone);
+	free(o);
+}
+
+static bool is_one_name(const struct hw_item *a, const struct hw_item *b)
+{
+	return a->dir == b->dir && a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
+}
+
+static void drop_duplicates(struct hw_observation *o)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		if (kept && is_one_name(&o->items[kept - 1], &o->items[i]))
+			o->items[kept - 1].what |= o->items[i].what;
+		else
+			o->items[kept++] = o->items[i];
+	}
+	o->count = kept;
+}
+
+void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		const struct hw_item old = o->items[i];
+
+		o->items[i] = (struct hw_item){
+			.dir = old.dir, .name = old.name, .len = old.len, .what = old.what
+		};
+	}
+	for (uint32_t i = 0; i < names->count; i++) {
+		const struct hw_suspect *s = &names->list[i];
+		uint32_t ref =
+			hw_names_add(&o->names->names, hw_suspects_name(names, s), s->name_len);
+
+		/* Without memory the next window examines it alone. */
+		if (ref)
+			(void)add_item(o, s->dir, hw_names_get(&o->names->names, ref), s->name_len,
+				       0);
+	}
+	hw_observation_sort(o);
+	drop_duplicates(o);
+}
+
+void hw_observation_examine(struct hw_observation *o)
+{
+	hw_observation_sort(o);
+	look_at_all(o);
+	look_at_old_names(o);
+	forget_looks(o);
+}

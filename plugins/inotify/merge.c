@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "merge.h"
+
+#include <string.h>
+#include <sys/inotify.h>
+
+/* In the order in which the host takes them out of one hint. */
+#define MERGED (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
+
+static unsigned place_in_hint(uint32_t mask)
+{
+	static const uint32_t order[] = { IN_CREATE, IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE };
+	unsigned place = 0;
+
+	while (place < sizeof(order) / sizeof(order[0]) && !(mask & order[place]))
+		place++;
+	return place;
+}
+
+static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
+{
+	return a->wd == b->wd && a->name_len == b->name_len &&
+	       memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+/* Whether the record at `position` deletes what the given one, or one merged into it, created. */
+static bool is_deletion_of(const struct hw_queue *queue, uint64_t position,
+			   const struct hw_record *record, struct hw_record *ret)
+{
+	return record->mask & IN_CREATE && hw_queue_get(queue, position, ret) > 0 &&
+	       ret->mask & IN_DELETE && (ret->mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
+	       is_same_name(record, ret);
+}
+
+/* The records of several writers are mixed. Whether the next one that gives the name to something
+ * else, or takes it away, is its deletion. */
+static bool is_deleted_later(const struct hw_queue *queue, const struct hw_record *record)
+{
+	struct hw_record next = *record;
+
+	if (!(record->mask & IN_CREATE))
+		return false;
+	for (unsigned left = HW_MERGE_AHEAD; left; left--) {
+		if (hw_queue_get(queue, next.next, &next) <= 0)
+			return false;
+		if (next.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) &&
+		    is_same_name(record, &next))
+			return next.mask & IN_DELETE &&
+			       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR);
+	}
+	return false;
+}
+
+uint32_t hw_merge_next(const struct hw_queue *queue, struct hw_record *record, bool deletions)
+{
+	unsigned place = place_in_hint(record->mask);
+	struct hw_record next;
+	uint32_t merged = 0;
+
+	if (!record->name_len || !(record->mask & MERGED))
+		return 0;
+	while (hw_queue_get(queue, record->next, &next) > 0 && next.mask & MERGED &&
+	       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
+	       place_in_hint(next.mask) > place && is_same_name(record, &next)) {
+		place = place_in_hint(next.mask);
+		record->mask |= next.mask;
+		record->next = next.next;
+		merged++;
+	}
+	if (is_deletion_of(queue, record->next, record, &next)) {
+		record->mask |= IN_DELETE;
+		record->next = next.next;
+		merged++;
+	}
+	record->brief = record->mask & IN_DELETE || (deletions && is_deleted_later(queue, record));
+	return merged;
+}
