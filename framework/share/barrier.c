@@ -96,6 +96,7 @@ static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
 	hw_hint_release_phantom(share, NULL);
 	(void)hw_hint_release(share, NULL);
+	hw_share_refresh(share); /* after the records that flush() passed on */
 	if (!barrier->counted)
 		hw_hint_examine_lost(share, true);
 	if (!is_verified(share, barrier))

@@ -205,6 +205,12 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	 * it. */
 	if (!a.since_ns)
 		a.since_ns = share->fill_since_ns;
+	/* One that was created and has moved on may be what the listing found. */
+	if (share->marks.noted || share->marks.examined) {
+		int64_t known = hw_mark_known_ns(share);
+
+		a.since_ns = known < a.since_ns ? known : a.since_ns;
+	}
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)
 			return; /* moved away and gone, by what was found meanwhile */

@@ -8,6 +8,7 @@
 #include "hint_fault.h"
 #include "hint_private.h"
 #include "history.h"
+#include "lock.h"
 #include "quiet.h"
 #include "retry.h"
 #include "scan.h"
@@ -177,7 +178,29 @@ static void hold_phantom(struct hw_hint_at *c)
 
 	held->dir = c->hint->dir;
 	held->len = (uint8_t)c->len;
+	held->marked = false;
 	memcpy(held->name, c->name, c->len);
+}
+
+/* The record of the rename is read before the mark, if there was one. */
+static bool may_be_renamed(struct hw_share *share, uint32_t dir)
+{
+	struct hw_held_name *held = &share->phantom;
+
+	if (!held->marked) {
+		(void)hw_disk_lock(&share->disk, dir); /* else the mark has to be enough */
+		hw_mark_set(share, &held->mark);
+	}
+	held->marked = true;
+	return !hw_mark_is_reached(share, &held->mark);
+}
+
+void hw_hint_expire_phantom(struct hw_share *share)
+{
+	uint32_t dir = hw_tree_by_token(&share->tree, share->phantom.dir);
+
+	if (share->phantom.dir && (!dir || !may_be_renamed(share, dir)))
+		hw_hint_release_phantom(share, NULL);
 }
 
 static bool is_renamed_by(const struct hw_held_name *held, const struct hw_hint *next)

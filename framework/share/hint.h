@@ -12,6 +12,9 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
 /* The same of a name that was created and has moved on. */
 void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next);
+/* At the end of an iteration of the loop: decided when all records that were queued have been read.
+ */
+void hw_hint_expire_phantom(struct hw_share *share);
 /*
  * Hints about directories contradict each other or the disk, as when directories are exchanged and
  * moved faster than one looks: what is below `dir` is compared with the disk as soon as no hints

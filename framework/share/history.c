@@ -406,6 +406,15 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 	hw_history_stale(share, dir);
 }
 
+/* Its ctime changed. New data of a file is not taken over: no record has reported it. */
+static void note_renamed(struct hw_share *share, uint32_t id)
+{
+	if (entry_of(share, id)->type == HW_TYPE_DIR)
+		hw_history_stale(share, id);
+	else
+		(void)hw_ids_add(&share->renamed, id); /* without memory: an attrib too many */
+}
+
 void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 {
 	struct path from, to;
@@ -425,8 +434,8 @@ void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 		hw_arm_note_top(share, a);
 	if (entry_of(share, b)->type == HW_TYPE_DIR)
 		hw_arm_note_top(share, b);
-	hw_history_stale(share, a);
-	hw_history_stale(share, b);
+	note_renamed(share, a);
+	note_renamed(share, b);
 	hw_history_stale(share, entry_of(share, a)->parent);
 	hw_history_stale(share, entry_of(share, b)->parent);
 	if (!fit) {

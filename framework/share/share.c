@@ -96,10 +96,31 @@ static void doubt_stale(struct hw_share *share)
 	hw_share_kick(share);
 }
 
-static void refresh(struct hw_share *share)
+static void refresh_renamed(struct hw_share *share)
+{
+	struct hw_stat stat;
+
+	for (uint32_t i = 0; i < share->renamed.count; i++) {
+		uint32_t id = share->renamed.ids[i];
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (e->type == HW_TYPE_NONE || e->type == HW_TYPE_DIR ||
+		    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				 e->name_len, &stat) < 0 ||
+		    !hw_tree_is_same(e, &stat))
+			continue;
+		e->ctime_ns = stat.ctime_ns;
+		e->nlink = (uint16_t)stat.nlink;
+	}
+	share->renamed.count = 0;
+}
+
+void hw_share_refresh(struct hw_share *share)
 {
 	struct hw_ids *ids = &share->stale;
 	uint32_t kept = 0;
+
+	refresh_renamed(share);
 
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];
@@ -157,9 +178,10 @@ static void turn(void *arg)
 {
 	struct hw_share *share = arg;
 
-	hw_hint_release_phantom(share, NULL);
+	hw_hint_expire_phantom(share);
 	(void)hw_hint_release(share, NULL);
-	refresh(share); /* what was reported in this iteration is compared with nothing older */
+	hw_share_refresh(
+		share); /* what was reported in this iteration is compared with nothing older */
 	hw_mark_roll(share);
 	hw_verify_advance(share);
 	hw_settle_advance(share);
@@ -592,6 +614,7 @@ void hw_share_destroy(struct hw_share *share)
 	hw_former_free(&share->former);
 	hw_ids_free(&share->lost);
 	hw_ids_free(&share->stale);
+	hw_ids_free(&share->renamed);
 	hw_ids_free(&share->modified);
 	free(share->listeners);
 	free(share->name);

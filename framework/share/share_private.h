@@ -108,6 +108,8 @@ struct hw_held {
 /* A name that was created and could not be examined, until the next hint. */
 struct hw_held_name {
 	hw_token dir; /* 0: none is held */
+	struct hw_mark mark; /* when marked */
+	bool marked;
 	uint8_t len;
 	char name[HW_NAME_MAX];
 };
@@ -186,6 +188,7 @@ struct hw_share {
 	struct hw_retry retry;
 	struct hw_suspects suspects;
 	struct hw_ids stale; /* to look at again at the end of the turn */
+	struct hw_ids renamed; /* whose ctime changed, likewise */
 	struct hw_ids modified; /* found with content by a listing: told after the creates */
 	struct hw_marks marks;
 	struct hw_verify verify;
@@ -267,6 +270,8 @@ void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
 void hw_share_check_root(struct hw_share *share);
+/* Takes over the data of entries whose change was reported. */
+void hw_share_refresh(struct hw_share *share);
 /* The walk is over: nothing is queued and nothing in flight. */
 void hw_share_walked(struct hw_share *share);
 /* The names that it found have been verified. */
