@@ -3,6 +3,7 @@
 
 #include "hint.h"
 #include "quiet.h"
+#include "refresh.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
@@ -96,7 +97,7 @@ static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
 	hw_hint_release_phantom(share, NULL);
 	(void)hw_hint_release(share, NULL);
-	hw_share_refresh(share); /* after the records that flush() passed on */
+	hw_refresh(share); /* after the records that flush() passed on */
 	if (!barrier->counted)
 		hw_hint_examine_lost(share, true);
 	if (!is_verified(share, barrier))

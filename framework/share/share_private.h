@@ -270,8 +270,6 @@ void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
 void hw_share_check_root(struct hw_share *share);
-/* Takes over the data of entries whose change was reported. */
-void hw_share_refresh(struct hw_share *share);
 /* The walk is over: nothing is queued and nothing in flight. */
 void hw_share_walked(struct hw_share *share);
 /* The names that it found have been verified. */

@@ -426,7 +426,7 @@ static int stat_at(struct hw_disk *disk, const struct spot *at, struct hw_stat *
 	if (fs < 0)
 		return fs;
 	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
-		disk->filesystems[fs].identity = hw_identity_find(at->fd, name, &stx);
+		disk->filesystems[fs].identity = (uint8_t)hw_identity_find(at->fd, name, &stx);
 	hw_identity_take(&stat, identity_on(disk, (uint16_t)fs), at->fd, name);
 	stat.fs = (uint16_t)fs;
 	*ret = stat;

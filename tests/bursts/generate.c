@@ -55,7 +55,8 @@ static void run_line(struct generator *g, const char *line)
 }
 
 /* Adds a line to the list after it has been tried. After a failure nothing is done any more. */
-static void add(struct generator *g, char **lines, unsigned *count, const char *format, va_list ap)
+static __attribute__((format(printf, 4, 0))) void
+add(struct generator *g, char **lines, unsigned *count, const char *format, va_list ap)
 {
 	char *line;
 

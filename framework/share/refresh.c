@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "refresh.h"
+
+#include "hint.h"
+#include "history.h"
+#include "settle.h"
+
+#include <errno.h>
+
+/* False when its name is another's by now: a hint that is still to come moves or removes it. */
+static bool refresh_one(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = hw_tree_entry(&share->tree, id);
+	struct hw_stat stat;
+	int r;
+
+	if (id == HW_ROOT)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	else
+		r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				 e->name_len, &stat);
+	if (r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &stat)))
+		return false;
+	e->flags &= (uint8_t)~HW_ENTRY_STALE;
+	if (r < 0)
+		return true;
+	/* Another mode or owner is told by a hint that is still to come as well. */
+	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
+		return true;
+	stat.attr = e->attr;
+	/* The modify was reported for every name. */
+	bool written = (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
+		       (e->mtime_ns != stat.mtime_ns || e->size != stat.size);
+
+	hw_tree_update(&share->tree, id, &stat);
+	if (written)
+		hw_history_siblings(share, id, &stat, true);
+	return true;
+}
+
+/* No hint explains why these are gone: they are examined like other unverified names. */
+static void doubt_stale(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->stale.count; i++) {
+		uint32_t id = share->stale.ids[i];
+
+		hw_tree_entry(&share->tree, id)->flags &= (uint8_t)~HW_ENTRY_STALE;
+		hw_hint_unsure(share, id);
+	}
+	share->stale.count = 0;
+	if (share->settle_ns && !share->silent)
+		hw_settle_begin(share);
+	hw_share_kick(share);
+}
+
+static void refresh_renamed(struct hw_share *share)
+{
+	struct hw_stat stat;
+
+	for (uint32_t i = 0; i < share->renamed.count; i++) {
+		uint32_t id = share->renamed.ids[i];
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (e->type == HW_TYPE_NONE || e->type == HW_TYPE_DIR ||
+		    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
+				 e->name_len, &stat) < 0 ||
+		    !hw_tree_is_same(e, &stat))
+			continue;
+		e->ctime_ns = stat.ctime_ns;
+		e->nlink = (uint16_t)stat.nlink;
+	}
+	share->renamed.count = 0;
+}
+
+void hw_refresh(struct hw_share *share)
+{
+	struct hw_ids *ids = &share->stale;
+	uint32_t kept = 0;
+
+	refresh_renamed(share);
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		uint32_t id = ids->ids[i];
+		const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (e->type != HW_TYPE_NONE && e->flags & HW_ENTRY_STALE && !refresh_one(share, id))
+			ids->ids[kept++] = id;
+	}
+	ids->count = kept;
+	if (kept && !hw_watchers_have_unread(share))
+		doubt_stale(share);
+	if (ids->room > 65536 && !kept)
+		hw_ids_free(ids);
+}
