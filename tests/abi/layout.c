@@ -114,6 +114,12 @@ static void print_watcher_structs(void)
 	M(hw_scan_result, changes);
 	M(hw_scan_result, elapsed_ns);
 	END(hw_scan_result);
+	BEGIN(hw_queue_position);
+	M(hw_queue_position, struct_size);
+	M(hw_queue_position, reserved);
+	M(hw_queue_position, handed);
+	M(hw_queue_position, queued);
+	END(hw_queue_position);
 	BEGIN(hw_watcher_cost);
 	M(hw_watcher_cost, struct_size);
 	M(hw_watcher_cost, reserved);
@@ -190,6 +196,7 @@ static void print_host(void)
 	M(hw_host, activation_fd);
 	M(hw_host, address);
 	M(hw_host, runtime_dir);
+	M(hw_host, lock);
 	END(hw_host);
 }
 
@@ -223,6 +230,7 @@ static void print_plugin(void)
 	M(hw_plugin, status);
 	M(hw_plugin, drain);
 	M(hw_plugin, cost);
+	M(hw_plugin, position);
 	END(hw_plugin);
 }
 

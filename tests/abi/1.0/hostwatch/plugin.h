@@ -94,43 +94,43 @@ struct hw_option {
 					    ? 1                                                    \
 					    : -1])))
 
-#define HW_OPT_COMMON(option_type, k, T, f, ctype, h)                                              \
+#define HW_OPTION_HEAD(option_type, k, T, f, ctype, h)                                             \
 	.struct_size = sizeof(struct hw_option), .type = (option_type), .key = (k), .help = (h),   \
 	.offset = HW_FIELD(T, f, ctype)
 #define HW_OPT_BOOL(k, T, f, def, h)                                                               \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1      \
+		HW_OPTION_HEAD(HW_OPTION_BOOL, k, T, f, uint32_t, h), .value = (def), .max = 1     \
 	}
 #define HW_OPT_NUMBER(k, T, f, def, lo, hi, h)                                                     \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def),             \
-								       .min = (lo), .max = (hi)    \
+		HW_OPTION_HEAD(HW_OPTION_NUMBER, k, T, f, uint64_t, h), .value = (def),            \
+									.min = (lo), .max = (hi)   \
 	}
 #define HW_OPT_DURATION(k, T, f, def, lo_ns, hi_ns, h)                                             \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_DURATION, k, T, f, uint64_t, h),                           \
+		HW_OPTION_HEAD(HW_OPTION_DURATION, k, T, f, uint64_t, h),                          \
 			.value = (def), .min = (lo_ns), .max = (hi_ns)                             \
 	}
 #define HW_OPT_SIZE(k, T, f, def, lo, hi, h)                                                       \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo),  \
-								     .max = (hi)                   \
+		HW_OPTION_HEAD(HW_OPTION_SIZE, k, T, f, uint64_t, h), .value = (def), .min = (lo), \
+								      .max = (hi)                  \
 	}
 /* With flags: HW_OPTION_*. A required key has no default. */
 #define HW_OPT_STRING_FLAGS(k, T, f, def, bits, h)                                                 \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),         \
-									   .flags = (bits)         \
+		HW_OPTION_HEAD(HW_OPTION_STRING, k, T, f, const char *, h), .value = (def),        \
+									    .flags = (bits)        \
 	}
 #define HW_OPT_STRING(k, T, f, def, h) HW_OPT_STRING_FLAGS(k, T, f, def, 0, h)
 #define HW_OPT_ENUM(k, T, f, def, list, h)                                                         \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def),               \
-								     .choices = (list)             \
+		HW_OPTION_HEAD(HW_OPTION_ENUM, k, T, f, uint32_t, h), .value = (def),              \
+								      .choices = (list)            \
 	}
 #define HW_OPT_LIST_FLAGS(k, T, f, bits, h)                                                        \
 	{                                                                                          \
-		HW_OPT_COMMON(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)           \
+		HW_OPTION_HEAD(HW_OPTION_LIST, k, T, f, const char *, h), .flags = (bits)          \
 	}
 #define HW_OPT_LIST(k, T, f, h) HW_OPT_LIST_FLAGS(k, T, f, 0, h)
 
@@ -309,12 +309,12 @@ struct hw_host {
 	 * Returns -|error|. A probe() that succeeds may call it with error 0, to describe how the
 	 * watcher would watch the directory. */
 	int (*fail)(void *ctx, int error, const char *format, ...) HW_PRINTF(3, 4);
-	/* The same for a mistake in the settings. `keys` names the options that it is about,
-	 * separated by commas: the first is the one to correct, whose line `hostwatch check`
-	 * prints. `value` is the value at fault, for example one of a LIST; NULL: none in
-	 * particular. The host puts "KEY = VALUE: " or "KEY: " before the message. open() may call
-	 * it once for each mistake; all of them are printed, except those about a key whose value
-	 * the host has found invalid itself. */
+	/* Stores the message as a mistake in the settings, and returns as fail() does. `keys` names
+	 * the options that it is about, separated by commas: the first is the one to correct, whose
+	 * line `hostwatch check` prints. `value` is the value at fault, for example one of a LIST;
+	 * NULL: none in particular. The host puts "KEY = VALUE: " or "KEY: " before the message.
+	 * open() may call it once for each mistake; all of them are printed, except those about a
+	 * key whose value the host has found invalid itself. */
 	int (*fail_option)(void *ctx, const char *keys, const char *value, int error,
 			   const char *format, ...) HW_PRINTF(5, 6);
 	/* Returns the time of CLOCK_MONOTONIC at the time of the call. */
@@ -342,7 +342,7 @@ struct hw_host {
 	void (*lost)(void *ctx, hw_token dir);
 	/* Lists this directory and all directories below it (HW_NO_DIR: the whole share), compares
 	 * them with the tree and reports the differences. If the host cannot begin now, it queues
-	 * the scan. Of each watcher one scan runs and one waits: a call while one waits joins it;
+	 * the scan. One scan of a watcher runs and one waits: a call while one waits joins it;
 	 * if the directories differ, the whole share is scanned. The host calls scanned() once for
 	 * each scan that ends, never before scan() returns. Returns 0, or -ENOENT if the token is
 	 * unknown; a request for the whole share cannot fail. */
@@ -399,6 +399,14 @@ struct hw_host {
 	 * until close(). -ENOENT if XDG_RUNTIME_DIR is not set, -EPERM if other users can change
 	 * the directory, or the error of creating it. */
 	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
+	/* -- watchers -- */
+	/* Takes the lock of a watched directory and gives it back, so that the records of all
+	 * operations on its names that have begun are in the kernel's queue when it returns. For a
+	 * watcher that reads a rename as two records, which the kernel queues while it holds the
+	 * locks of both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the
+	 * host knows it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as
+	 * open(2). */
+	int (*lock)(void *ctx, hw_token dir);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -409,6 +417,15 @@ struct hw_host {
 /* The watcher only requests scans, and gives no hints except HW_HINT_LOOK. The host then stores the
  * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
+
+/* How far a watcher has come in the kernel's queue. Both numbers count the same unit, which is the
+ * watcher's choice, as bytes or records. */
+struct hw_queue_position {
+	uint32_t struct_size;
+	uint32_t reserved;
+	uint64_t handed; /* passed to the host by hint() or lost(); never decreases */
+	uint64_t queued; /* not passed on yet: read and waiting here, or still in the kernel */
+};
 
 struct hw_plugin {
 	uint64_t magic; /* HW_PLUGIN_MAGIC */
@@ -471,6 +488,11 @@ struct hw_plugin {
 	 * succeeded for the directory, possibly several times. Has no side effects. dirfd was
 	 * opened with O_PATH and is borrowed for the call. */
 	void (*cost)(void *self, int dirfd, struct hw_watcher_cost *cost);
+	/* Reports the position. Every record that the kernel queued before this call lies before
+	 * handed + queued, so the host knows that it has been passed on as soon as `handed` is at
+	 * least that. Called often, also while hint() runs, and must be cheap. Returns 0, or a
+	 * negative errno if the position is not known. NULL: the host calls flush() instead. */
+	int (*position)(void *self, struct hw_queue_position *ret);
 };
 
 #define HW_PLUGIN_HEADER(plugin_kind, T)                                                           \
