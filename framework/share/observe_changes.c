@@ -20,6 +20,15 @@ bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item
 	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
 }
 
+/* By something else than a rename: the entry had this name before. */
+static bool has_new_ctime(const struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id = hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);
+
+	return id && hw_tree_is_same(entry_of(o, id), &item->stat) &&
+	       entry_of(o, id)->ctime_ns != item->stat.ctime_ns;
+}
+
 void hw_observation_take_facts(struct hw_observation *o)
 {
 	if (!o->fold.inode_count)
@@ -41,6 +50,9 @@ void hw_observation_take_facts(struct hw_observation *o)
 		if (!facts)
 			continue;
 		item->what |= facts->what;
+		/* It may have been another inode; a change of this one changed its ctime. */
+		if (facts->maybe && has_new_ctime(o, item))
+			item->what |= facts->maybe & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
 		item->try_close |= (facts->maybe & HW_HINT_CLOSE_WRITE) != 0;
 	}
 }
