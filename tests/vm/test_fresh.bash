@@ -4,13 +4,17 @@
 
 : "${VM_FRESH_CHANGES:=2000}"
 
-# What is told of "file" until the last word of this change. Whatever is told of it, what it was before must not be found any more.
+# What is told of "file" until the last word of this change. Whatever is told of it, what it was before must not be found any more. But
+# for a second modify of the change before, which hostwatch-events(7) names in LIMITS: it may come this late, rarely.
 fresh_until() { # EVENT SIZE CONTENT LISTED
 	local want="$*" event size content listed
 	while vm_read; do
 		[[ $vm_line == '| R '* ]] || continue
 		read -r _ _ event file size content listed <<<"$vm_line"
 		[ "$file" = file ] || continue
+		if [ "$content" = "$fresh_old" ] && [ "$event" = MODIFY ] && [ $((++fresh_late)) -le $((VM_FRESH_CHANGES / 50)) ]; then
+			continue
+		fi
 		if [ "$content" = "$fresh_old" ] && [ "$fresh_old" != - ]; then
 			vm_fail "$event $file: still $content, as before $want"
 			return 1
@@ -39,7 +43,7 @@ fresh_change() { # NUMBER
 }
 
 test_whoever_looks_when_told_finds_the_new_state() {
-	local i fresh_old=00000000
+	local i fresh_old=00000000 fresh_late=0
 	printf '%s' $fresh_old >"$dir/file"
 	host_sync || return 1
 	vm_run "cat /mnt/$name/file >/dev/null; ls -l /mnt/$name >/dev/null; vm-reader /mnt/$name 2>&1 </dev/null | mark R &" &&
@@ -52,5 +56,5 @@ test_whoever_looks_when_told_finds_the_new_state() {
 		}
 	done
 	vm_run 'killall vm-reader'
-	echo "    $VM_FRESH_CHANGES changes"
+	echo "    $VM_FRESH_CHANGES changes, $fresh_late late modify"
 }
