@@ -111,7 +111,7 @@ test_fill() {
 	check_reported "$1" "$(value reported "$reported")" $((5 * chains))
 }
 
-# ---- latency: from just before the system call until the line can be read from a pipe; leave: the same of moves out ----
+# ---- latency: from just before the system call until the line can be read from a pipe; leave: likewise, for moves out ----
 before_latency() { :; }
 after_latency() { fresh_dir; }
 before_leave() { :; }

@@ -23,7 +23,7 @@ struct hw_fold_inode {
 	uint32_t ident; /* as in struct hw_entry */
 	uint16_t fs;
 	uint8_t what; /* HW_HINTS_OF_DATA that were reported about it */
-	uint8_t maybe; /* the same of it or of another inode */
+	uint8_t maybe; /* likewise, about it or about another inode */
 	bool has_ident;
 	bool named; /* it has a name as far as the hints say */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Names that lost their inode, by deletion or replacement. inotify(7) reports a change of such an
- * inode, through a descriptor that is still open, under the lost name, which may be another file's
- * by then. Bounded: of too many names the oldest are forgotten.
+ * inode, through a descriptor that is still open, under the lost name, which may now be
+ * that of another file. Bounded: of too many names the oldest are forgotten.
  */
 #ifndef HW_FORMER_H
 #define HW_FORMER_H
@@ -35,7 +35,7 @@ struct hw_former {
 /* The inode has lost this name. Without memory nothing is remembered. */
 void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
-/* The same of an entry that is about to lose its name. */
+/* An entry is about to lose its name: its inode is remembered. */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
 /* The inodes that lost this name, but for the one of `now`, which may be NULL. Returns how many. */
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,

@@ -10,7 +10,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 /* A move that is held is decided: by the next hint, or, NULL, without it. True: that hint was a
  * part of it. */
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
-/* The same of a name that was created and has moved on. */
+/* A name that was created and has moved on is decided, by the next hint or, NULL, without it. */
 void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next);
 /* At the end of an iteration of the loop: decided when all records that were queued have been read.
  */
@@ -28,7 +28,7 @@ void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_
 /* A record says that this name was moved, and not where to. If it turns out to be there again, that
  * is reported as attrib: receivers may have looked in between. */
 void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* The same of an entry, which hints may give another name until then. */
+/* Notes an entry as unverified; hints may give it another name until it is verified. */
 void hw_hint_unsure(struct hw_share *share, uint32_t id);
 /* These are doubted under the names that they have now; they remain unsure. */
 void hw_hint_doubt_unsure(struct hw_share *share);

@@ -36,7 +36,7 @@ static bool is_phantom(const struct hw_hint_at *at)
 
 /* ---- an entry and its own change ---- */
 
-/* What was told this turn after looking at the disk includes this change. */
+/* The attrib that was reported in this iteration, after a stat, includes this change. */
 static bool is_told(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
@@ -57,8 +57,8 @@ static void modified(struct hw_hint_at *at)
 		hw_history_stale(at->share, at->id);
 }
 
-/* What was made or removed in it changed its times, not utimensat(2) of now, which sets all three.
- */
+/* Were its times changed by an entry that was made or removed in it? utimensat(2) with the current
+ * time sets all three. */
 static bool is_busy(const struct hw_stat *stat)
 {
 	return stat->mtime_ns == stat->ctime_ns && stat->atime_ns != stat->mtime_ns;

@@ -74,9 +74,9 @@ static int edge_start(void *self)
 	sink->address = edge_alloc(sizeof(*sink->address));
 	if (!sink->event || !sink->info || !sink->receiver || !sink->address)
 		return sink->host->fail(sink->ctx, 12, "no memory");
-	*sink->receiver = (struct hw_receiver){
-		.struct_size = sizeof(*sink->receiver), .name = "edge", .share = ""
-	};
+	*sink->receiver = (struct hw_receiver){ .struct_size = sizeof(*sink->receiver),
+						.name = "edge",
+						.share = "" };
 	*sink->address = (struct hw_sink_address){
 		.struct_size = sizeof(*sink->address), .option = "text", .address = "x", .state = ""
 	};

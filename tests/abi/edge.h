@@ -17,7 +17,8 @@
 static inline void *edge_alloc(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t stamp = (uint32_t)size;
 
 	if (pages == MAP_FAILED || mprotect(pages + page, page, PROT_NONE) < 0)
