@@ -137,6 +137,16 @@ void hw_mark_noted(struct hw_share *share)
 	share->marks.noted = true;
 }
 
+void hw_mark_noted_again(struct hw_share *share)
+{
+	struct hw_marks *marks = &share->marks;
+	int64_t since_ns = marks->examined ? marks->examined_ns : marks->read_until_ns;
+
+	if (!marks->noted || since_ns < marks->noted_ns)
+		marks->noted_ns = since_ns;
+	marks->noted = true;
+}
+
 void hw_mark_round_begins(struct hw_share *share)
 {
 	share->marks.examined = share->marks.noted;

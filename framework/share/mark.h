@@ -52,6 +52,7 @@ void hw_mark_begin_history(struct hw_share *share);
 void hw_mark_roll(struct hw_share *share);
 void hw_mark_armed(struct hw_share *share); /* a directory was armed */
 void hw_mark_noted(struct hw_share *share); /* an unverified name that may be a directory */
+void hw_mark_noted_again(struct hw_share *share); /* one that the round did not verify */
 void hw_mark_round_begins(struct hw_share *share);
 void hw_mark_round_ends(struct hw_share *share);
 /* For the record that is being passed on now. */

@@ -191,8 +191,16 @@ static void fill_unlisted(struct hw_observation *o)
 	}
 }
 
-/* What could not be looked at is in a directory that is somewhere else: that one is looked at
- * first, next time. */
+void hw_observation_give_back(struct hw_share *share, const struct hw_item *item)
+{
+	hw_mark_noted_again(share);
+	if (hw_suspects_add(&share->suspects, item->dir, item->name, item->len, item->what,
+			    item->inode) < 0)
+		share->suspects_full = true;
+}
+
+/* A name that could not be examined is in a directory that is somewhere else: that one is examined
+ * first, in the next round. */
 static void doubt_again(struct hw_observation *o)
 {
 	struct hw_share *share = o->share;
@@ -203,7 +211,7 @@ static void doubt_again(struct hw_observation *o)
 
 		if (item->resolved || !dir)
 			continue;
-		hw_hint_doubt(share, dir, item->name, item->len);
+		hw_observation_give_back(share, item);
 		hw_hint_audit(share, entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
 		if (dir != HW_ROOT)
 			hw_hint_unsure(share, dir);

@@ -21,6 +21,7 @@ void hw_observe_finish(struct hw_share *share);
 
 /* ---- between observe.c, observe_examine.c and verify.c: the steps of an observation ---- */
 
+struct hw_item;
 struct hw_observation;
 /* Of these names, which it borrows. NULL: there are none, or no memory, which ends in a rescan. */
 struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
@@ -30,6 +31,8 @@ struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_s
 void hw_observation_examine(struct hw_observation *o);
 /* These names join the observation, and all of them are to be examined again. */
 void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names);
+/* A name of the observation waits for another one, with what is known of it. */
+void hw_observation_give_back(struct hw_share *share, const struct hw_item *item);
 /* Reports what was found, as it was found, of names that the tree still has in the same place. */
 void hw_observation_report(struct hw_observation *o);
 void hw_observation_free(struct hw_observation *o); /* NULL is allowed */

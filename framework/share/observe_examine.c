@@ -147,6 +147,9 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	uint32_t dir = (uint32_t)item->dir;
 	int fd = is_below_gone(o, dir) ? -ENOENT : hw_disk_dir(&share->disk, dir);
 
+	item->entry = hw_item_is_root(item)
+			      ? HW_ROOT
+			      : hw_tree_find(&share->tree, dir, item->name, item->len);
 	if (fd < 0) {
 		item->resolved = hw_retry_is_refusal(fd);
 		if (item->resolved)
@@ -155,7 +158,6 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	}
 	item->resolved = true;
 	if (hw_item_is_root(item)) {
-		item->entry = HW_ROOT;
 		item->present = hw_disk_stat_fd(&share->disk, fd, &item->stat) == 0;
 		return false;
 	}
@@ -165,7 +167,6 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 		refused(o, item, r);
 		return false;
 	}
-	item->entry = hw_tree_find(&share->tree, dir, item->name, item->len);
 	item->present = r == 0 && !hw_share_is_excluded(share, dir, item->name, item->len,
 							item->stat.type == HW_TYPE_DIR);
 	bool same = item->present && item->entry &&

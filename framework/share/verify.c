@@ -29,13 +29,6 @@ static void take_names(struct hw_share *share)
 	hw_mark_round_begins(share);
 }
 
-static void give_back(struct hw_share *share, const struct hw_item *item)
-{
-	if (hw_suspects_add(&share->suspects, item->dir, item->name, item->len, item->what,
-			    item->inode) < 0)
-		share->suspects_full = true;
-}
-
 static void release(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
@@ -95,7 +88,8 @@ static bool must_wait(const struct hw_observation *o)
 /* Did a record explain what was found, or change the name since it was examined? */
 static bool is_touched(const struct hw_verify *verify, const struct hw_item *item)
 {
-	uint8_t explains = item->changed ? UINT8_MAX : HINTS_OF_NAME;
+	bool same = item->present && !item->differs;
+	uint8_t explains = same ? UINT8_MAX : HINTS_OF_NAME;
 
 	return verify->all_touched ||
 	       hw_suspects_find(&verify->touched, item->dir, item->name, item->len) & explains;
@@ -123,7 +117,7 @@ static void drop_touched(struct hw_share *share)
 		if (!is_touched(verify, item))
 			o->items[kept++] = *item;
 		else if (item->what & HW_HINT_AWAY)
-			give_back(share, item);
+			hw_observation_give_back(share, item);
 		else if (item->entry)
 			hw_hint_unsure(share, item->entry);
 	}
@@ -135,7 +129,7 @@ static void give_back_all(struct hw_share *share)
 	const struct hw_observation *o = share->verify.observation;
 
 	for (uint32_t i = 0; i < o->count; i++)
-		give_back(share, &o->items[i]);
+		hw_observation_give_back(share, &o->items[i]);
 }
 
 static void report(struct hw_share *share)

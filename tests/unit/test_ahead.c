@@ -328,6 +328,109 @@ static void a_change_is_told_that_a_scan_found_before_a_rename(void **state)
 	doubt_and_rename(doubt_by_scan);
 }
 
+/* ---- names in a directory that was gone when they were examined ---- */
+
+static void prepare_directory(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "d");
+	hw_scene_write(f->fd, "d/old", "x");
+}
+
+static uint32_t directory_of(struct hw_share *share)
+{
+	return hw_tree_find(&share->tree, HW_ROOT, "d", 1);
+}
+
+/* Another name is verified in the same round, which has to wait for its records. */
+static void wait_for_another(struct hw_scene *f, struct hw_share *share)
+{
+	hw_hint_doubt(share, HW_ROOT, "other", 5);
+	hw_scene_write(f->fd, "other", "z");
+	hw_verify_begin(share, 0, false);
+	assert_true(hw_verify_is_active(share));
+}
+
+static void expect_another(struct hw_scene *f)
+{
+	hw_scene_expect(f, "create file other");
+	hw_scene_expect(f, "modify other");
+	hw_scene_expect(f, "close_write other");
+}
+
+/* The file left the directory before that was removed: the records of both are unread. */
+static void leave_directory(struct hw_scene *f, struct hw_share *share)
+{
+	uint32_t dir = directory_of(share), id = hw_tree_find(&share->tree, dir, "old", 3);
+
+	hw_tree_entry(&share->tree, id)->attr ^= 1;
+	hw_hint_unsure(share, id);
+	hw_scene_move(f->fd, "d/old", f->fd, "new");
+	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);
+	hw_disk_forget_dir(&share->disk, dir);
+	wait_for_another(f, share);
+	hw_scene_expect(f, "move file d/old -> new");
+	hw_scene_expect(f, "delete dir d");
+	expect_another(f);
+	hw_scene_expect(f, "attrib file new");
+}
+
+/* The directory has another name, which has not been read yet. */
+static void rename_directory(struct hw_scene *f, struct hw_share *share)
+{
+	hw_hint_away(share, directory_of(share), "old", 3);
+	hw_scene_move(f->fd, "d", f->fd, "e");
+	hw_disk_forget_dir(&share->disk, directory_of(share));
+	hw_verify_begin(share, 0, false);
+	hw_scene_expect(f, "move dir d -> e");
+	hw_scene_expect(f, "attrib file e/old");
+}
+
+static void write_while_examined(struct hw_scene *f, struct hw_share *share)
+{
+	hw_hint_unsure(share, hw_tree_find(&share->tree, directory_of(share), "old", 3));
+	wait_for_another(f, share);
+	hw_scene_write(f->fd, "d/old", "y");
+	expect_another(f);
+	hw_scene_expect(f, "modify d/old");
+	hw_scene_expect(f, "close_write d/old");
+}
+
+static void examine_in_directory(hw_doubt_fn *change)
+{
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* has no records */
+		hw_scene_prepare(&f);
+		prepare_directory(&f);
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			change(&f, hw_rig_share(f.rig));
+			hw_scene_expect_no_more(&f);
+			hw_scene_check(&f);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+static void a_change_is_told_of_a_file_that_left_a_directory_which_is_gone(void **state)
+{
+	(void)state;
+	examine_in_directory(leave_directory);
+}
+
+static void a_name_that_was_away_is_told_in_a_directory_that_was_renamed(void **state)
+{
+	(void)state;
+	examine_in_directory(rename_directory);
+}
+
+static void a_write_after_the_examination_is_told_once(void **state)
+{
+	(void)state;
+	examine_in_directory(write_while_examined);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +438,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_is_reported_of_a_difference_before_its_mark),
 		cmocka_unit_test(a_change_is_told_that_was_heard_of_before_a_rename),
 		cmocka_unit_test(a_change_is_told_that_a_scan_found_before_a_rename),
+		cmocka_unit_test(a_change_is_told_of_a_file_that_left_a_directory_which_is_gone),
+		cmocka_unit_test(a_name_that_was_away_is_told_in_a_directory_that_was_renamed),
+		cmocka_unit_test(a_write_after_the_examination_is_told_once),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
