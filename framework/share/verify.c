@@ -54,14 +54,22 @@ static int compare_dirs(const void *a, const void *b)
 	return ((*x)->dir > (*y)->dir) - ((*x)->dir < (*y)->dir);
 }
 
-/* Once for each directory with a name that differs. */
+static bool must_be_explained(const struct hw_item *item)
+{
+	return item->differs || item->changed;
+}
+
+/*
+ * Once for each directory with a name that differs, or an entry that changed: a rename sets the
+ * times of the inode before the name moves.
+ */
 static void lock_parents(struct hw_share *share, struct hw_observation *o)
 {
 	struct hw_item **differ = reallocarray(NULL, o->count, sizeof(struct hw_item *));
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < o->count && differ; i++)
-		if (o->items[i].differs)
+		if (must_be_explained(&o->items[i]))
 			differ[count++] = &o->items[i];
 	if (count)
 		qsort(differ, count, sizeof(*differ), compare_dirs);
@@ -76,7 +84,7 @@ static void lock_parents(struct hw_share *share, struct hw_observation *o)
 static bool must_wait(const struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
-		if (o->items[i].differs || o->items[i].changed)
+		if (must_be_explained(&o->items[i]))
 			return true;
 	return false;
 }

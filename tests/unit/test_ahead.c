@@ -431,6 +431,83 @@ static void a_write_after_the_examination_is_told_once(void **state)
 	examine_in_directory(write_while_examined);
 }
 
+/* ---- renames while names are examined ---- */
+
+#define BURSTS 10u
+#define RENAMES 4000u /* two records each: fewer than fs.inotify.max_queued_events */
+
+static void rename_back_and_forth(int dir)
+{
+	for (unsigned i = 0; i < RENAMES; i++)
+		if (renameat(dir, i % 2 ? "b" : "a", dir, i % 2 ? "a" : "b") < 0)
+			_exit(1);
+	_exit(0);
+}
+
+static unsigned count_moves(struct hw_rig *rig)
+{
+	struct hw_event event;
+	unsigned count = 0;
+
+	while (hw_rig_next(rig, &event) == 1) {
+		assert_int_equal(event.kind, HW_MOVE);
+		count++;
+	}
+	return count;
+}
+
+/* A name leaves its directory an instant before the record of it is queued. */
+static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer)
+{
+	struct hw_share *share = hw_rig_share(rig);
+	unsigned moves = 0;
+	int status = 0;
+
+	while (waitpid(writer, &status, WNOHANG) == 0) {
+		for (unsigned i = 0; i < 8 && !hw_verify_is_active(share); i++) {
+			hw_hint_doubt(share, HW_ROOT, i % 2 ? "b" : "a", 1);
+			hw_verify_begin(share, 0, false);
+		}
+		hw_rig_turn(rig, 0);
+		moves += count_moves(rig);
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(hw_rig_flush(rig), 0);
+	return moves + count_moves(rig);
+}
+
+/* fanotify merges renames that are equal; inotify has all of them. */
+static void rename_in_bursts(struct hw_scene *f, bool all)
+{
+	for (unsigned burst = 0; burst < BURSTS; burst++) {
+		pid_t pid = fork();
+		unsigned moves;
+
+		assert_true(pid >= 0);
+		if (!pid)
+			rename_back_and_forth(f->fd);
+		moves = examine_meanwhile(f->rig, pid);
+		if (all)
+			assert_int_equal(moves, RENAMES);
+	}
+}
+
+static void a_rename_is_told_as_one_while_its_names_are_examined(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue; /* has no records */
+		hw_scene_prepare(&f);
+		hw_scene_write(f.fd, "a", "x");
+		if (hw_scene_start(&f, hw_rig_backends[i], 0))
+			rename_in_bursts(&f, !strcmp(hw_rig_backends[i], "inotify"));
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +518,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_change_is_told_of_a_file_that_left_a_directory_which_is_gone),
 		cmocka_unit_test(a_name_that_was_away_is_told_in_a_directory_that_was_renamed),
 		cmocka_unit_test(a_write_after_the_examination_is_told_once),
+		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
