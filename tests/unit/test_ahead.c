@@ -444,20 +444,22 @@ static void rename_back_and_forth(int dir)
 	_exit(0);
 }
 
-static unsigned count_moves(struct hw_rig *rig)
+/* fanotify merges renames that are equal: of a file that is back at its name, no record says that
+ * it was away. */
+static unsigned count_moves(struct hw_rig *rig, bool merged)
 {
 	struct hw_event event;
 	unsigned count = 0;
 
 	while (hw_rig_next(rig, &event) == 1) {
-		assert_int_equal(event.kind, HW_MOVE);
+		assert_true(event.kind == HW_MOVE || (merged && event.kind == HW_ATTRIB));
 		count++;
 	}
 	return count;
 }
 
 /* A name leaves its directory an instant before the record of it is queued. */
-static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer)
+static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer, bool merged)
 {
 	struct hw_share *share = hw_rig_share(rig);
 	unsigned moves = 0;
@@ -469,15 +471,14 @@ static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer)
 			hw_verify_begin(share, 0, false);
 		}
 		hw_rig_turn(rig, 0);
-		moves += count_moves(rig);
+		moves += count_moves(rig, merged);
 	}
 	assert_int_equal(status, 0);
 	assert_int_equal(hw_rig_flush(rig), 0);
-	return moves + count_moves(rig);
+	return moves + count_moves(rig, merged);
 }
 
-/* fanotify merges renames that are equal; inotify has all of them. */
-static void rename_in_bursts(struct hw_scene *f, bool all)
+static void rename_in_bursts(struct hw_scene *f, bool merged)
 {
 	for (unsigned burst = 0; burst < BURSTS; burst++) {
 		pid_t pid = fork();
@@ -486,8 +487,8 @@ static void rename_in_bursts(struct hw_scene *f, bool all)
 		assert_true(pid >= 0);
 		if (!pid)
 			rename_back_and_forth(f->fd);
-		moves = examine_meanwhile(f->rig, pid);
-		if (all)
+		moves = examine_meanwhile(f->rig, pid, merged);
+		if (!merged)
 			assert_int_equal(moves, RENAMES);
 	}
 }
@@ -503,7 +504,7 @@ static void a_rename_is_told_as_one_while_its_names_are_examined(void **state)
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "a", "x");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0))
-			rename_in_bursts(&f, !strcmp(hw_rig_backends[i], "inotify"));
+			rename_in_bursts(&f, strcmp(hw_rig_backends[i], "inotify") != 0);
 		hw_scene_finish(&f);
 	}
 }
