@@ -47,7 +47,9 @@ rooms := base tree share plugin config daemon
 core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
 tool_src := $(filter-out tools/main.c,$(wildcard tools/*.c)) tools/plugin-check/arguments.c
-test_src := $(filter-out tests/conformance/run.c,$(wildcard $(addsuffix /*.c,tests/common tests/conformance tests/unit/support)))
+# The conformance kit is a program that people build: it has what it needs of the tests, without cmocka.
+kit_src := $(filter-out tests/conformance/run.c tests/conformance/host.c,$(wildcard tests/common/*.c tests/conformance/*.c))
+test_src := tests/conformance/host.c $(wildcard tests/unit/support/*.c)
 plugins := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
 sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -58,6 +60,7 @@ base_lib := $(B)/libhostwatch-base.a
 wire_lib := $(B)/libhostwatch-wire.a
 plugin_lib := $(B)/libhostwatch-plugin.a
 tool_lib := $(B)/libhostwatch-tools.a
+kit_lib := $(B)/libhostwatch-kit.a
 test_lib := $(B)/libhostwatch-tests.a
 programs := $(B)/hostwatchd $(B)/hostwatch
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
@@ -95,6 +98,7 @@ $(base_lib): $(call obj,$(wildcard framework/base/*.c))
 $(wire_lib): $(call obj,$(wire_src))
 $(plugin_lib): $(call obj,$(wildcard plugins/common/*.c))
 $(tool_lib): $(call obj,$(tool_src))
+$(kit_lib): $(call obj,$(kit_src))
 $(test_lib): $(call obj,$(test_src))
 $(B)/%.a:
 	@mkdir -p $(@D)
@@ -123,7 +127,7 @@ $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
 -include $(wildcard mk/*.mk)
 
 # --- tests --------------------------------------------------------------------------------------------
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $(test_lib) $(tool_lib) $(plugin_lib) $(core_lib) $(wire_lib)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(test_lib) $(kit_lib) $(tool_lib) $(plugin_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson
 unit: $(unit_tests:%=$(B)/tests/%) $(modules)

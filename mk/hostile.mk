@@ -4,7 +4,7 @@
 hostile_support := $(call obj,$(wildcard tests/hostile/support/*.c))
 hostile_programs := $(patsubst tests/hostile/%.c,$(B)/tests/hostile-%,$(wildcard tests/hostile/*.c))
 
-$(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_support) $(test_lib) $(core_lib) $(wire_lib)
+$(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_support) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson -lutil
 #: make hostile         test unreadable directories, mounts, limits, full disks and hostile peers

@@ -57,6 +57,16 @@ test_man_pages_are_built_by_what_building_needs() {
 	contains "$text" "  scdoc: "
 }
 
+# `make run` installs what building needs, and cmocka is what the tests need.
+test_what_make_run_builds_needs_no_package_of_the_tests() {
+	[ -w "$tree/$(realpath --relative-to "$tree" "$B")" ] || skip "the tree was built by somebody else"
+	sources=$(make -C "$tree" -n -B all 2>&1 | grep -oE '[^ ]+\.c\b' | sort -u)
+	contains "$sources" framework/daemon/main.c
+	contains "$sources" tests/conformance/world.c
+	# shellcheck disable=SC2086 # paths of the tree have no blanks
+	equal "" "$(cd "$tree" && grep -l 'cmocka\.h' $sources)"
+}
+
 test_nothing_is_printed_if_nothing_is_missing() {
 	command -v dpkg-query >/dev/null || skip "no dpkg-query"
 	dpkg-query -W scdoc libuv1-dev uthash-dev >/dev/null 2>&1 || skip "the packages are not installed"

@@ -11,6 +11,7 @@ make() {
 	B=${B#"$tree/"} command make "$@"
 }
 export B tree
+export SHELL=/bin/sh # script(1) runs commands in the user's shell, and that of nobody refuses
 unset HOSTWATCH_PLUGIN_PATH NOTIFY_SOCKET CDPATH
 umask 022 # whatever the caller has: some tests make files for other users
 
