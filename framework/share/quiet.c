@@ -455,19 +455,31 @@ static void keep_finished(struct hw_share *share, struct hw_ids *ids)
 	ids->count = kept;
 }
 
-void hw_quiet_try_found(struct hw_share *share)
+/* Has a record reported something of it since the lease was granted? Then it may be open again. */
+static bool has_events(const struct hw_share *share, const struct hw_entry *e)
 {
-	struct hw_ids ids = share->quiet.found;
+	return (int32_t)(e->last_seq - share->quiet.finished_seq) > 0;
+}
 
-	if (!ids.count || share->walking || share->state != HW_SHARE_ONLINE)
-		return;
-	share->quiet.found = (struct hw_ids){ 0 };
-	keep_finished(share, &ids);
-	/* Hints of the writes and closes that were seen may be unread: they decide first. */
-	if (ids.count && hw_watchers_have_unread(share)) {
-		share->quiet.found = ids;
-		return;
+/* The records that were queued before the lease have been read: what they did not report, they do
+ * not know. */
+static void report_finished(struct hw_share *share)
+{
+	struct hw_ids ids = share->quiet.finished;
+	uint32_t kept = 0;
+
+	share->quiet.finished = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < ids.count; i++) {
+		const struct hw_entry *e = entry_of(share, ids.ids[i]);
+
+		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY))
+			continue;
+		if (has_events(share, e))
+			hw_quiet_found(share, ids.ids[i]);
+		else
+			ids.ids[kept++] = ids.ids[i];
 	}
+	ids.count = kept;
 	sort_ids(share, &ids);
 	for (uint32_t i = 0; i < ids.count; i++)
 		if (hw_history_is_unannounced(entry_of(share, ids.ids[i])))
@@ -475,6 +487,32 @@ void hw_quiet_try_found(struct hw_share *share)
 	for (uint32_t i = 0; i < ids.count; i++)
 		close_names(share, ids.ids[i]);
 	hw_ids_free(&ids);
+	if (share->quiet.found.count)
+		hw_share_kick(share);
+}
+
+static void try_found(struct hw_share *share)
+{
+	struct hw_quiet *quiet = &share->quiet;
+
+	hw_ids_free(&quiet->finished);
+	quiet->finished = quiet->found;
+	quiet->found = (struct hw_ids){ 0 };
+	keep_finished(share, &quiet->finished);
+	quiet->finished_seq = (uint32_t)hw_journal_last_seq(&share->journal);
+	hw_mark_set(share, &quiet->finished_mark);
+}
+
+void hw_quiet_try_found(struct hw_share *share)
+{
+	struct hw_quiet *quiet = &share->quiet;
+
+	if (share->walking || share->state != HW_SHARE_ONLINE)
+		return;
+	if (!quiet->finished.count && quiet->found.count)
+		try_found(share);
+	if (quiet->finished.count && hw_mark_is_reached(share, &quiet->finished_mark))
+		report_finished(share);
 }
 
 void hw_quiet_try(struct hw_share *share, uint32_t id)
@@ -502,6 +540,7 @@ void hw_quiet_free(struct hw_share *share)
 		hw_timer_del(share->quiet.retry);
 	free(share->quiet.ring);
 	hw_ids_free(&share->quiet.found);
+	hw_ids_free(&share->quiet.finished);
 	hw_ids_free(&share->quiet.refused);
 	share->quiet = (struct hw_quiet){ 0 };
 }

@@ -21,8 +21,9 @@ void hw_quiet_try(struct hw_share *share, uint32_t id);
 /* A listing found a new file, which may have been closed before its directory was watched: tried at
  * the end of the turn. */
 void hw_quiet_found(struct hw_share *share, uint32_t id);
-/* At the end of a turn. The files that were found: modify and close_write of those that no writer
- * has open, unless hints that are unread may report the same. */
+/* At the end of a turn. The files that were found: a lease shows which of them no writer has open;
+ * when the records that were queued by then have been read, modify and close_write of those which
+ * no record was about. */
 void hw_quiet_try_found(struct hw_share *share);
 /* Checks every file that waits, now. */
 void hw_quiet_flush(struct hw_share *share);

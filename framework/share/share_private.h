@@ -93,6 +93,9 @@ struct hw_quiet {
 	uint32_t room, head, count;
 	struct hw_timer *timer; /* owned */
 	struct hw_ids found; /* by listings, to be tried at the end of the turn */
+	struct hw_ids finished; /* of those, which nobody had open: reported at the mark */
+	struct hw_mark finished_mark;
+	uint32_t finished_seq; /* the newest event at that time */
 	struct hw_ids refused; /* may be closed at this moment: tried again soon */
 	struct hw_timer *retry; /* owned */
 	unsigned retries; /* of the newest of them */
