@@ -425,7 +425,7 @@ void hw_quiet_found(struct hw_share *share, uint32_t id)
 static bool is_finished(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
-	struct hw_stat stat;
+	struct hw_stat stat = { 0 };
 
 	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
 			      &stat) <= 0 ||

@@ -11,6 +11,7 @@
 #include "framework/share/scan.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/puppet.h"
 #include "tests/unit/support/scene.h"
 
 #include <dlfcn.h>
@@ -249,6 +250,25 @@ static void a_file_that_was_saved_by_rename_is_closed_with_the_others(void **sta
 	hw_scene_finish(&f);
 }
 
+/* A busy share: it is closed when the records have been read that were queued when it was found. */
+static void a_file_that_a_listing_found_is_closed_while_records_come(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	hw_puppet.endless = true;
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_write(f.fd, "d/file", "x");
+	hw_puppet_hint(&f, HW_HINT_CREATED, "", "d");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/file");
+	hw_scene_expect(&f, "modify d/file");
+	hw_scene_expect(&f, "close_write d/file");
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +279,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_open_file_that_lost_its_name_is_not_closed),
 		cmocka_unit_test(a_change_of_mode_is_left_to_the_scan),
 		cmocka_unit_test(attributes_of_a_new_file_belong_to_its_create),
+		cmocka_unit_test(a_file_that_a_listing_found_is_closed_while_records_come),
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
 		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
 		  "inotify" },

@@ -10,8 +10,10 @@
 
 #include "tests/common/rig.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 struct hw_puppet hw_puppet;
@@ -25,17 +27,36 @@ int hw_puppet_scan(hw_token dir)
 	return r;
 }
 
+/* A record of that queue, which says nothing. */
+static int read_record(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
+{
+	(void)self;
+	(void)io;
+	(void)events;
+	(void)budget;
+	hw_puppet.handed++;
+	return 1;
+}
+
 static int puppet_open(void *self, const struct hw_host *host, void *ctx)
 {
 	(void)self;
 	hw_puppet.host = host;
 	hw_puppet.ctx = ctx;
-	return 0;
+	if (!hw_puppet.endless)
+		return 0;
+	hw_puppet.input = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(hw_puppet.input >= 0);
+	return host->io_add(ctx, hw_puppet.input, HW_IO_READ, read_record, NULL, &hw_puppet.io);
 }
 
 static void puppet_close(void *self)
 {
 	(void)self;
+	if (hw_puppet.endless) {
+		hw_puppet.host->io_del(hw_puppet.ctx, hw_puppet.io);
+		(void)close(hw_puppet.input); /* nothing was written */
+	}
 	hw_puppet = (struct hw_puppet){ 0 };
 }
 
@@ -71,6 +92,16 @@ static int puppet_flush(void *self)
 	return hw_puppet.scan_in_flush && hw_puppet_scan(HW_NO_DIR) == 0;
 }
 
+static int puppet_position(void *self, struct hw_queue_position *ret)
+{
+	(void)self;
+	if (!hw_puppet.endless)
+		return -EOPNOTSUPP;
+	ret->handed = hw_puppet.handed;
+	ret->queued = 1;
+	return 0;
+}
+
 static void puppet_scanned(void *self, const struct hw_scan_result *result)
 {
 	(void)self;
@@ -86,7 +117,7 @@ static void puppet_scanned(void *self, const struct hw_scan_result *result)
 			.summary = "reports what a test says", .open = puppet_open,                \
 			.close = puppet_close, .watch_dir = puppet_watch_dir,                      \
 			.forget_dir = puppet_forget_dir, .flush = puppet_flush,                    \
-			.scanned = puppet_scanned,                                                 \
+			.position = puppet_position, .scanned = puppet_scanned,                    \
 	}
 
 void hw_puppet_start(struct hw_scene *f, uint32_t flags, uint64_t settle_ns)
@@ -98,6 +129,7 @@ void hw_puppet_start(struct hw_scene *f, uint32_t flags, uint64_t settle_ns)
 		.backend = "puppet",
 		.plugin = flags & HW_PLUGIN_ORDERED ? &of_ordered : &of_merging,
 		.settle_ns = settle_ns,
+		.interval_ns = hw_puppet.endless ? 3600 * HW_SEC : 0,
 	};
 
 	assert_true(hw_scene_start_with(f, &config));

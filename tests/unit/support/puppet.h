@@ -23,6 +23,10 @@ struct hw_puppet {
 	bool scan_early; /* set by a test: watch_dir() of the root calls scan() */
 	bool scan_in_flush; /* set by a test: flush() calls scan() */
 	int early; /* what that call returned */
+	bool endless; /* set by a test: its queue is never empty, and the quiet interval an hour */
+	int input; /* owned: readable for ever, if endless */
+	struct hw_io *io; /* owned: of input */
+	uint64_t handed; /* records of that queue */
 };
 extern struct hw_puppet hw_puppet;
 
