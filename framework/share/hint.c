@@ -489,7 +489,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 
 	if (share->state == HW_SHARE_OFFLINE)
 		return;
-	share->doubt_rounds = 0;
+	share->verify.stuck_seq = 0;
 	share->hinted = true;
 	hw_hint_release_phantom(share, hint);
 	if (hw_hint_release(share, hint))

@@ -20,8 +20,6 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 	return hw_tree_entry(&o->share->tree, id);
 }
 
-#define DOUBT_ROUNDS_MAX 32u
-
 /* ---- classifying ---- */
 
 static void classify_present(struct hw_observation *o, struct hw_item *item)
@@ -199,11 +197,12 @@ void hw_observation_give_back(struct hw_share *share, const struct hw_item *item
 		share->suspects_full = true;
 }
 
-/* A name that could not be examined is in a directory that is somewhere else: that one is examined
- * first, in the next round. */
+/* A name that could not be examined is in a directory that is somewhere else. One of those above it
+ * can be examined: the root always can. */
 static void doubt_again(struct hw_observation *o)
 {
 	struct hw_share *share = o->share;
+	hw_token last = HW_NO_DIR;
 
 	for (uint32_t i = 0; i < o->count; i++) {
 		const struct hw_item *item = &o->items[i];
@@ -212,8 +211,11 @@ static void doubt_again(struct hw_observation *o)
 		if (item->resolved || !dir)
 			continue;
 		hw_observation_give_back(share, item);
+		if (item->dir == last)
+			continue;
+		last = item->dir;
 		hw_hint_audit(share, entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
-		if (dir != HW_ROOT)
+		for (; dir != HW_ROOT; dir = entry_of(o, dir)->parent)
 			hw_hint_unsure(share, dir);
 	}
 }
@@ -265,23 +267,26 @@ void hw_observation_report(struct hw_observation *o)
 	share->observing = false;
 }
 
-/* Doubts that an observation itself leaves are for the next turn, but not for ever. */
+/* The next round verifies what this one left open. If that reports nothing and leaves names open
+ * again, without a record in between, examining them once more finds no more. */
 static void check_doubts(struct hw_share *share)
 {
-	if (!hw_share_has_doubts(share)) {
-		share->doubt_rounds = 0;
+	uint64_t seq = share->journal.next_seq;
+	bool stuck = share->verify.stuck_seq == seq;
+
+	share->verify.stuck_seq = 0;
+	if (!hw_share_has_doubts(share))
 		return;
-	}
 	if (share->settle_ns)
 		hw_settle_begin(share);
 	hw_share_kick(share);
-	if (++share->doubt_rounds <= DOUBT_ROUNDS_MAX)
+	if (!stuck) {
+		share->verify.stuck_seq = seq;
 		return;
+	}
 	hw_suspects_clear(&share->suspects);
 	share->unsure.count = 0;
-	share->doubt_rounds = 0;
-	hw_debug("share %s: names still unverified after %u rounds; scanning", share->name,
-		 DOUBT_ROUNDS_MAX);
+	hw_debug("share %s: names cannot be verified where they are; scanning", share->name);
 	hw_scan_lost(share, HW_ROOT);
 }
 

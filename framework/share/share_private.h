@@ -159,6 +159,8 @@ struct hw_verify {
 	bool again; /* they have been examined a second time */
 	uint64_t begun, ended; /* rounds */
 	uint64_t follows; /* the round that verifies what the last one left open */
+	uint64_t stuck_seq; /* the next event when the last round left names open and no record
+			       was read since; 0: neither */
 };
 
 struct hw_listener {
@@ -236,7 +238,6 @@ struct hw_share {
 	struct hw_ids unsure; /* entries that are doubted, whatever their names are by then */
 	struct hw_suspects spare_suspects; /* memory, while the others are observed at once */
 	bool suspects_full; /* some were left out: a comparison of all follows */
-	unsigned doubt_rounds; /* observations in a row that left doubts, without a hint between */
 	uint64_t swallow_from,
 		swallow_to; /* names whose inverse move is part of an exchange that was told */
 

@@ -56,7 +56,15 @@ static int compare_dirs(const void *a, const void *b)
 
 static bool must_be_explained(const struct hw_item *item)
 {
-	return item->differs || item->changed;
+	return !item->resolved || item->differs || item->changed;
+}
+
+/* A directory that could not be opened was moved: out of its parent. */
+static uint32_t dir_to_lock(const struct hw_share *share, const struct hw_item *item)
+{
+	uint32_t dir = (uint32_t)item->dir;
+
+	return item->resolved || dir == HW_ROOT ? dir : hw_tree_entry(&share->tree, dir)->parent;
 }
 
 /*
@@ -77,7 +85,7 @@ static void lock_parents(struct hw_share *share, struct hw_observation *o)
 		if (!i || differ[i]->dir != differ[i - 1]->dir)
 			/* A directory that is gone has no operation under way; where a lock cannot
 			 * be had, the mark has to be enough. */
-			(void)hw_disk_lock(&share->disk, (uint32_t)differ[i]->dir);
+			(void)hw_disk_lock(&share->disk, dir_to_lock(share, differ[i]));
 	free(differ);
 }
 
