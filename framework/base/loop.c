@@ -38,7 +38,6 @@ struct hw_loop {
 	struct turn *turns; /* owned */
 	size_t turn_count, turn_room;
 	unsigned io_count, timer_count;
-	uint64_t polls; /* how often it has looked at its descriptors */
 	bool timer_ran; /* a timer ran since turn functions were called last */
 	bool in_turns;
 };
@@ -106,7 +105,6 @@ static void on_check(uv_check_t *handle)
 {
 	struct hw_loop *loop = handle->data;
 
-	loop->polls++;
 	run_turns(loop);
 }
 
@@ -481,11 +479,6 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
 	/* UV_RUN_ONCE runs timers after the check phase as well */
 	if (loop->timer_ran)
 		run_turns(loop);
-}
-
-uint64_t hw_loop_polls(const struct hw_loop *loop)
-{
-	return loop->polls;
 }
 
 uint64_t hw_loop_now_ns(const struct hw_loop *loop)

@@ -24,10 +24,6 @@ void hw_loop_stop(struct hw_loop *loop);
  * ready. */
 void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms);
 
-/* How often the loop has looked at its descriptors: timers are late where the machine is busy, and
- * run before that. */
-uint64_t hw_loop_polls(const struct hw_loop *loop);
-
 /* Something can be read just now. */
 bool hw_io_is_readable(const struct hw_io *io);
 

@@ -364,17 +364,6 @@ bool hw_tree_is_below(const struct hw_tree *tree, uint32_t id, uint32_t dir)
 	return id != 0;
 }
 
-size_t hw_tree_path_len(const struct hw_tree *tree, uint32_t id)
-{
-	size_t len = 0;
-
-	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent)
-		len += hw_tree_entry(tree, id)->name_len + 1u;
-	if (len)
-		len--;
-	return len > HW_PATH_MAX ? SIZE_MAX : len;
-}
-
 char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t size, size_t *ret_len)
 {
 	char *p = buf + size;

@@ -155,8 +155,6 @@ void hw_tree_prefetch_inode(const struct hw_tree *tree, uint16_t fs, uint64_t in
 uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino, uint32_t after);
 const char *hw_tree_name(const struct hw_tree *tree, uint32_t id); /* name_len bytes */
 bool hw_tree_is_below(const struct hw_tree *tree, uint32_t id, uint32_t dir); /* or is it */
-/* Length of the path; SIZE_MAX above HW_PATH_MAX. */
-size_t hw_tree_path_len(const struct hw_tree *tree, uint32_t id);
 /* Writes the path into the last bytes of buf, which has `size`; returns where it begins, NULL when
  * it does not fit. */
 char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t size,

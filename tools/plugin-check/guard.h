@@ -38,9 +38,8 @@ unsigned hw_guard_faults(void);
 /* One breach more. */
 void hw_guard_fault(const char *format, ...) HW_PRINTF(1, 2);
 
-/* What sinks have drawn, all cursors together, and how many cursors are open. */
+/* The events that sinks have drawn, all cursors together. */
 uint64_t hw_guard_drawn(void);
-unsigned hw_guard_cursors(void);
 /* Whether every open cursor has drawn this event, or stands behind it. */
 bool hw_guard_all_drawn(uint64_t seq);
 

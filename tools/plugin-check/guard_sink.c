@@ -186,15 +186,6 @@ uint64_t hw_guard_drawn(void)
 	return drawn;
 }
 
-unsigned hw_guard_cursors(void)
-{
-	unsigned count = 0;
-
-	for (const struct hw_held *held = hw_held; held; held = held->next)
-		count += held->what == HW_HELD_CURSOR;
-	return count;
-}
-
 bool hw_guard_all_drawn(uint64_t seq)
 {
 	for (const struct hw_held *held = hw_held; held; held = held->next)
