@@ -49,7 +49,7 @@ static bool is_key(const struct hw_dirs *dirs, const uint32_t *a, const uint32_t
 	return ((a[last] ^ b[last]) & ~FLAG) == 0;
 }
 
-/* The number of the directory, 0 when there is none. */
+/* Returns the index of the directory in keys and tokens, plus one; 0 if it is not in the table. */
 static uint32_t find_key(const struct hw_dirs *dirs, const uint32_t *key)
 {
 	const uint32_t *index = dirs->index[BY_KEY];
@@ -76,7 +76,8 @@ static uint32_t find_token(const struct hw_dirs *dirs, hw_token token)
 	return index[slot];
 }
 
-/* The slot that holds this number, which is in the index; 0 finds the free slot for `home`. */
+/* Returns the slot whose value is `number`. It must exist. With 0, returns the free slot for
+ * `home`. */
 static uint32_t find_slot(const struct hw_dirs *dirs, int which, uint32_t home, uint32_t number)
 {
 	while (dirs->index[which][home] != number)
@@ -91,7 +92,7 @@ static void insert_index(struct hw_dirs *dirs, int which, uint32_t number)
 	dirs->index[which][slot] = number;
 }
 
-/* Those after the hole move up, unless that would put them before their home. */
+/* Entries after the hole move up, unless that would put them before their home slot. */
 static void remove_index(struct hw_dirs *dirs, int which, uint32_t number)
 {
 	uint32_t hole = find_slot(dirs, which, home_of(dirs, which, number), number);
@@ -203,7 +204,7 @@ const uint32_t *hw_dirs_key(const struct hw_dirs *dirs, hw_token token)
 	return number ? key_at(dirs, number) : NULL;
 }
 
-/* The last directory takes the place of the one removed. */
+/* The last directory moves into the place of the removed one. */
 void hw_dirs_remove(struct hw_dirs *dirs, hw_token token)
 {
 	uint32_t number = find_token(dirs, token), last = dirs->count;

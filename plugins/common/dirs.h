@@ -19,28 +19,30 @@
 struct hw_dirs {
 	uint32_t key_words; /* at least 1 */
 	uint32_t capacity; /* slots of each index: a power of two, or 0 */
-	uint32_t room; /* of tokens and keys */
+	uint32_t room; /* capacity of tokens and keys */
 	uint32_t count;
-	uint32_t flagged; /* of them, those added with the flag */
+	uint32_t flagged; /* directories that were added with the flag */
 	hw_token *tokens; /* owned: count of them, without holes */
-	uint32_t *keys; /* owned: key_words for each token */
-	uint32_t *index[2]; /* owned: by key, by token; number of the directory plus one, 0: free */
+	uint32_t *keys; /* owned: key_words words for each token */
+	uint32_t *index[2]; /* owned: by key, by token; a slot is the index of a directory plus one,
+			     * or 0: free */
 };
 
 /* Empties the table. */
 void hw_dirs_finish(struct hw_dirs *dirs);
 
-/* -ENOMEM; -EEXIST if the key or the token is in the table. Nothing has changed then. */
+/* Returns -ENOMEM, or -EEXIST if the key or the token is in the table. On error, nothing changes.
+ * */
 int hw_dirs_add(struct hw_dirs *dirs, const uint32_t *key, hw_token token, bool flag);
 
-/* HW_NO_DIR if the key is not in the table. */
+/* Returns HW_NO_DIR if the key is not in the table. */
 hw_token hw_dirs_token(const struct hw_dirs *dirs, const uint32_t *key);
 
-/* The key with the flag in it, valid until the table changes; NULL if the token is not in the
- * table. */
+/* Returns the key, including the flag, valid until the table changes; NULL if the token is not in
+ * the table. */
 const uint32_t *hw_dirs_key(const struct hw_dirs *dirs, hw_token token);
 
-/* A token that is not in the table is fine. */
+/* Does nothing if the token is not in the table. */
 void hw_dirs_remove(struct hw_dirs *dirs, hw_token token);
 
 #endif

@@ -17,7 +17,8 @@ static const struct {
 	{ 0x7461636f, "ocfs2" }, { 0x786f4256, "vboxsf" }, { 0xbacbacbc, "vmhgfs" },
 };
 
-/* The name of a filesystem that others can change without this kernel's knowledge, else NULL. */
+/* Returns the name of a filesystem that other machines or servers can change without this kernel's
+ * knowledge, else NULL. */
 static const char *find_remote(uint32_t magic)
 {
 	for (size_t i = 0; i < sizeof(remote_filesystems) / sizeof(remote_filesystems[0]); i++)
@@ -31,7 +32,7 @@ static bool is_kernel_made(uint32_t magic)
 	return magic == PROC_SUPER_MAGIC || magic == SYSFS_MAGIC;
 }
 
-/* 0 if the filesystem cannot be examined. */
+/* Returns 0 if statfs(2) fails. */
 static uint32_t magic_of(int dirfd)
 {
 	struct statfs st;

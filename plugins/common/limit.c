@@ -11,14 +11,14 @@
 
 #define PATH_BYTES 100u /* "/proc/sys/" and the name of a sysctl */
 
-/* UINT64_MAX when it cannot be read. */
+/* Returns UINT64_MAX if the sysctl cannot be read. */
 static uint64_t read_sysctl(const char *name)
 {
 	char path[PATH_BYTES], text[32];
 	ssize_t got;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "/proc/sys/%s", name); /* it fits */
+	(void)snprintf(path, sizeof(path), "/proc/sys/%s", name); /* always fits */
 	for (char *at = path; *at; at++)
 		if (*at == '.')
 			*at = '/';
@@ -26,7 +26,7 @@ static uint64_t read_sysctl(const char *name)
 	if (fd < 0)
 		return UINT64_MAX;
 	got = read(fd, text, sizeof(text) - 1);
-	(void)close(fd); /* was only read */
+	(void)close(fd); /* opened read-only: nothing can be lost */
 	text[got > 0 ? got : 0] = '\0';
 	return got > 0 ? strtoull(text, NULL, 10) : UINT64_MAX;
 }

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Limits of the kernel for one user, and the error messages that say how to raise them. */
+/* Kernel limits for one user, and error messages that say how to raise them. */
 #ifndef HW_PLUGIN_LIMIT_H
 #define HW_PLUGIN_LIMIT_H
 
 #include <hostwatch/plugin.h>
 
-/* A limit that exists twice: of a user namespace (user_namespaces(7)) and of the machine. */
+/* A limit that the kernel applies twice: to a user namespace (user_namespaces(7)) and to the
+ * machine. */
 struct hw_limit {
 	const char *object; /* "inotify watch" */
 	const char *own, *global; /* the sysctls, as sysctl(8) names them */
 };
 
-/* The smaller of the two, which is often that of a container, and its sysctl (static). UINT64_MAX
- * when neither can be read. */
+/* Returns the smaller of the two limits and, in *ret_name, its sysctl (static). In a container, the
+ * limit of the namespace is often the smaller one. Returns UINT64_MAX if neither can be read. */
 uint64_t hw_limit_read(const struct hw_limit *limit, const char **ret_name);
-/* The same for struct hw_watcher_cost: 0 when neither can be read. */
+/* Returns the limit for struct hw_watcher_cost: 0 if neither sysctl can be read. */
 uint64_t hw_limit_cost(const struct hw_limit *limit, const char **ret_name);
 
-/* ENOSPC of a call that adds such an object. Calls fail() with the remedy, and returns its result,
- * -ENOSPC. */
+/* Handles ENOSPC of a call that adds such an object: calls fail() with the remedy and returns its
+ * result, -ENOSPC. */
 int hw_limit_fail(const struct hw_host *host, void *ctx, const struct hw_limit *limit);
-/* EMFILE of a call that makes a descriptor of such an object: as hw_limit_fail(), and the limit of
- * open files is the other possible cause. */
+/* Handles EMFILE of a call that opens a descriptor of such an object. As hw_limit_fail(), but the
+ * limit of open files is also a possible cause. */
 int hw_limit_fail_open(const struct hw_host *host, void *ctx, const struct hw_limit *limit);
 
 #endif

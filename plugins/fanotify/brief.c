@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/fanotify.h>
 
-#define SLOTS 8192u /* a record has 48 bytes at least, so a batch fills a third */
+#define SLOTS 8192u /* a record has at least 48 bytes, so a batch fills at most a third */
 _Static_assert(HW_BRIEF_BYTES / 48 <= SLOTS / 3, "there is always a free slot");
 #define LINKED 4096u
 
@@ -14,9 +14,9 @@ _Static_assert(HW_BRIEF_BYTES / 48 <= SLOTS / 3, "there is always a free slot");
 
 struct hw_brief_inode {
 	struct hw_handle_key key;
-	uint32_t batch; /* of another one: the slot is free */
-	uint16_t names; /* records with a name, a rename counts as two */
-	bool linked; /* its link count changed before it had a name */
+	uint32_t batch; /* the slot is free unless this is the current batch */
+	uint16_t names; /* records with a name; a rename counts as two */
+	bool linked; /* its link count changed before a record with a name */
 };
 
 int hw_brief_init(struct hw_brief *brief)
@@ -48,7 +48,7 @@ static uint64_t mark_of(const struct hw_handle_key *key)
 	uint64_t mark;
 
 	memcpy(&mark, key->words, sizeof(mark));
-	return mark | 1; /* 0 is a free place */
+	return mark | 1; /* 0 marks a free slot */
 }
 
 static uint64_t *linked_place(const struct hw_brief *brief, uint64_t mark)
@@ -86,8 +86,7 @@ static void note(struct hw_brief *brief, const struct hw_handle_seed *seed,
 		inode->names = (uint16_t)(inode->names + (record->mask & FAN_RENAME ? 2 : 1));
 }
 
-/* Only the heads of the records are read, which is all that a batch costs where nothing is brief.
- */
+/* Reads only the heads of the records, so that a batch without brief files costs little. */
 static bool may_be_brief(const char *bytes, size_t len)
 {
 	struct fanotify_event_metadata event;
@@ -110,7 +109,7 @@ void hw_brief_begin(struct hw_brief *brief, const struct hw_handle_seed *seed, c
 	brief->usable = brief->inodes && len <= HW_BRIEF_BYTES && may_be_brief(bytes, len);
 	if (!brief->usable)
 		return;
-	if (++brief->batch == 0) { /* all slots were used under this number long ago */
+	if (++brief->batch == 0) { /* the number wrapped: old slots may contain it */
 		memset(brief->inodes, 0, SLOTS * sizeof(*brief->inodes));
 		brief->batch = 1;
 	}

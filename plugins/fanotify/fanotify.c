@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fanotify watcher: one mark for a filesystem where that is allowed, one for each directory
- * where it is not. */
+/* The fanotify watcher: one mark per filesystem where that is permitted, else one per directory. */
 #include "../common/dirs.h"
 #include "../common/filesystem.h"
 #include "brief.h"
@@ -18,10 +17,10 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES HW_BRIEF_BYTES
-#define RECORD_MAX 2048u /* more than any record has: two names and three handles */
+#define RECORD_MAX 2048u /* more than the largest record: two names and three handles */
 #define TIMER_BUDGET 1024u
 #define BACKLOG_DELAY_NS HW_MS
-/* Marked filesystems that are counted; more are marked all the same. */
+/* Marked filesystems that are counted. More filesystems can be marked; they are not counted. */
 #define FILESYSTEMS_MAX 64u
 
 struct fanotify {
@@ -32,23 +31,23 @@ struct fanotify {
 
 	const struct hw_host *host; /* borrowed; NULL before open */
 	void *ctx;
-	int group; /* owned, -1: none */
+	int group; /* owned; -1 if it is not open */
 	int32_t pid;
 	struct hw_io *io; /* owned */
-	struct hw_timer
-		*backlog; /* owned: events wait in the buffer while the descriptor may be quiet */
-	char *buffer; /* owned: BUFFER_BYTES; head .. tail is unhandled */
+	struct hw_timer *backlog; /* owned: runs while records are in the buffer, because the
+				   * descriptor may not become readable */
+	char *buffer; /* owned: BUFFER_BYTES; the bytes in head .. tail are unhandled */
 	uint32_t head, tail;
 	struct hw_dirs dirs;
 	struct hw_handle_seed seed;
 	dev_t filesystems[FILESYSTEMS_MAX];
 	uint32_t filesystem_count;
 	bool refusal_told;
-	uint64_t handed; /* records whose hints have returned */
+	uint64_t handed; /* records whose hints have been passed on */
 	struct hw_brief brief;
 	uint64_t kernel_events;
 	uint64_t overflows;
-	bool broken; /* the group cannot be read any more */
+	bool broken; /* the group can no longer be read */
 };
 
 static const struct {
@@ -60,8 +59,8 @@ static const struct {
 	{ FAN_CLOSE_WRITE, HW_HINT_CLOSE_WRITE },
 };
 
-/* A filesystem mark tells of every directory there is: one lookup, no system call, for those
- * outside. */
+/* A filesystem mark reports changes in every directory of the filesystem. For one outside the
+ * share, this costs a lookup and no system call. */
 static hw_token find_dir(const struct fanotify *self, const struct hw_handle *handle)
 {
 	struct hw_handle_key key;
@@ -130,7 +129,7 @@ static void send_entry(struct fanotify *self, const struct hw_record *record, ui
 	};
 
 	if (hint.dir == HW_NO_DIR) {
-		/* The directory where the share's root was is not known, the root is. */
+		/* The root's parent directory is not in the table; the root itself is. */
 		if ((record->mask & (FAN_DELETE | FAN_ONDIR)) == (FAN_DELETE | FAN_ONDIR))
 			send_gone(self, find_dir(self, &record->object), record);
 		return;
@@ -150,7 +149,7 @@ static void handle_record(struct fanotify *self, const struct hw_record *record)
 	uint32_t what = 0;
 	size_t i;
 
-	/* It has no information records: before any of them is looked for. */
+	/* This must come first: an overflow record has no information records. */
 	if (record->mask & FAN_Q_OVERFLOW) {
 		self->overflows++;
 		self->host->lost(self->ctx, HW_NO_DIR);
@@ -174,7 +173,8 @@ static void handle_record(struct fanotify *self, const struct hw_record *record)
 	}
 }
 
-/* Bytes read; 0 when the kernel has no event; -errno. The buffer must be empty. */
+/* Returns the number of bytes read; 0 if the kernel has no record; -errno. The buffer must be
+ * empty. */
 static int fill(struct fanotify *self)
 {
 	ssize_t got;
@@ -186,8 +186,8 @@ static int fill(struct fanotify *self)
 		return errno == EAGAIN ? 0 : -errno;
 	self->head = 0;
 	self->tail = (uint32_t)got;
-	/* A read ends early only where the queue does. Marks of directories do not report link
-	 * counts. */
+	/* A read that leaves room for a record has reached the end of the queue. Marks of
+	 * directories do not report link counts. */
 	if (self->tail + RECORD_MAX <= BUFFER_BYTES && !self->dirs.flagged)
 		hw_brief_begin(&self->brief, &self->seed, self->buffer, self->tail);
 	else
@@ -195,7 +195,7 @@ static int fill(struct fanotify *self)
 	return (int)got;
 }
 
-/* Handles up to `budget` events of those read, and returns how many. */
+/* Handles up to `budget` records of the buffer, and returns how many. */
 static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
 {
 	struct hw_record record;
@@ -207,7 +207,7 @@ static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
 			self->host->log(self->ctx, HW_LOG_ERROR,
 					"malformed record from the kernel; scanning for changes");
 			self->head = self->tail;
-			self->handed += BUFFER_BYTES / FAN_EVENT_METADATA_LEN; /* at most */
+			self->handed += BUFFER_BYTES / FAN_EVENT_METADATA_LEN; /* an upper bound */
 			self->host->lost(self->ctx, HW_NO_DIR);
 			return handled;
 		}
@@ -223,7 +223,7 @@ static uint32_t run(struct fanotify *self, uint32_t budget)
 {
 	uint32_t handled = handle_buffer(self, budget);
 
-	/* The descriptor may be quiet, so that nobody else would come back for the rest. */
+	/* The descriptor may not become readable again, so a timer handles the rest. */
 	if (self->head < self->tail)
 		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
 	return handled;
@@ -254,7 +254,7 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 static void on_backlog(void *arg, struct hw_timer *timer)
 {
 	(void)timer;
-	(void)run(arg, TIMER_BUDGET); /* no one asks how many */
+	(void)run(arg, TIMER_BUDGET); /* the count is not needed */
 }
 
 static int fanotify_flush(void *arg)
@@ -263,21 +263,22 @@ static int fanotify_flush(void *arg)
 	uint64_t until;
 	int bytes = 0, rc;
 
-	(void)handle_buffer(self, UINT32_MAX); /* all there is */
-	/* Counts metadata only, so it says how many events are queued. What comes later than this
-	 * call is not waited for, or a busy writer would keep us here. */
+	(void)handle_buffer(self, UINT32_MAX); /* handles all records in the buffer */
+	/* FIONREAD counts the metadata only, which gives the number of queued records. Records that
+	 * are queued after this call are not read here: with a busy writer, the loop would not end.
+	 * */
 	if (ioctl(self->group, FIONREAD, &bytes) < 0 || bytes <= 0)
 		return 0;
 	until = self->kernel_events + (uint32_t)bytes / FAN_EVENT_METADATA_LEN;
 	do {
 		rc = fill(self);
-		(void)handle_buffer(self, UINT32_MAX); /* all there is */
+		(void)handle_buffer(self, UINT32_MAX); /* handles all records in the buffer */
 	} while (rc > 0 && self->kernel_events < until);
 	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
 		      : 0;
 }
 
-/* In records. */
+/* Returns the number of records in the buffer. */
 static uint32_t count_buffered(const struct fanotify *self)
 {
 	struct fanotify_event_metadata event;
@@ -318,7 +319,7 @@ static int get_handle(struct fanotify *self, int dirfd, union hw_handle_buffer *
 	return 0;
 }
 
-/* What `hostwatch explain` shows. */
+/* Sets the text that `hostwatch explain` shows. */
 static void note_kind(struct fanotify *self, int kind, int refused)
 {
 	const char *why = refused ? hw_mark_refusal(refused) : NULL;
@@ -330,8 +331,8 @@ static void note_kind(struct fanotify *self, int kind, int refused)
 				       why ? why : "");
 }
 
-/* In a group of its own: removing a mark from the one at work could remove one that is needed.
- * Returns as hw_mark_add(). */
+/* Uses a new group, because removing the mark from the working group could remove one that is
+ * needed. Returns as hw_mark_add(). */
 static int try_mark(struct fanotify *self, int dirfd, int *ret_refused)
 {
 	int group = hw_group_create(self->host, self->ctx, false), rc;
@@ -339,7 +340,7 @@ static int try_mark(struct fanotify *self, int dirfd, int *ret_refused)
 	if (group < 0)
 		return group;
 	rc = hw_mark_add(self->host, self->ctx, group, dirfd, self->mark, ret_refused);
-	(void)close(group); /* and its mark */
+	(void)close(group); /* and removes its mark */
 	return rc;
 }
 
@@ -380,8 +381,8 @@ static int add_mark(struct fanotify *self, int dirfd)
 {
 	int refused, kind;
 
-	/* Also for each directory on a filesystem that has its mark: adding it again changes
-	 * nothing, and it is missing when the filesystem was unmounted and mounted between. */
+	/* Do this also for each directory on a filesystem that is marked: adding the mark again
+	 * changes nothing, and it is missing if the filesystem was unmounted and mounted again. */
 	kind = hw_mark_add(self->host, self->ctx, self->group, dirfd, self->mark, &refused);
 	if (kind == HW_MARK_FILESYSTEM)
 		count_filesystem(self, dirfd);
@@ -423,9 +424,9 @@ static int fanotify_watch_dir(void *arg, hw_token dir, int dirfd)
 	return 0;
 }
 
-/* An inode mark stays: without a descriptor the kernel cannot be told which one. It ends with its
- * directory, what it tells is dropped as unknown, and it serves again when the directory comes
- * back. */
+/* An inode mark stays, because the kernel can only remove it by a descriptor. The kernel removes it
+ * with its directory. Until then its records are discarded as unknown, and it is used again if the
+ * directory returns. */
 static void fanotify_forget_dir(void *arg, hw_token dir)
 {
 	struct fanotify *self = arg;

@@ -24,7 +24,7 @@ int hw_handle_get(int dirfd, union hw_handle_buffer *buffer, struct hw_handle *r
 		handle->handle_bytes = 128;
 		rc = name_to_handle_at(dirfd, "", handle, &mount_id, AT_EMPTY_PATH | AT_HANDLE_FID);
 		if (rc < 0 && errno == EINVAL)
-			return -EOPNOTSUPP; /* the flag is newer than the kernel */
+			return -EOPNOTSUPP; /* the kernel is older than the flag */
 	}
 	if (rc < 0 || fstatfs(dirfd, &st) < 0)
 		return -errno;
@@ -37,7 +37,7 @@ int hw_handle_get(int dirfd, union hw_handle_buffer *buffer, struct hw_handle *r
 	return 0;
 }
 
-/* The finaliser of SplitMix64: every bit of the result depends on every bit of x. */
+/* The finalizer of SplitMix64: every bit of the result depends on every bit of x. */
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -49,8 +49,8 @@ struct hw_handle_seed hw_handle_new_seed(void)
 {
 	struct hw_handle_seed seed = { 0 };
 
-	/* Handles contain inode numbers, which writers can influence a little. Without a seed the
-	 * table still works. */
+	/* Handles contain inode numbers, which writers can influence a little. If the seed is
+	 * missing, the table still works. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
 		seed.a = (uintptr_t)&seed;
 	return seed;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * File handles of directories. The table of directories keeps a seeded fingerprint of 127 bits for
- * each, so that a handle of any filesystem takes the same memory.
- */
+/* File handles of directories. For each directory, the table keeps a seeded fingerprint of 127
+ * bits, so that a handle takes the same memory on every filesystem. */
 #ifndef HW_FANOTIFY_HANDLE_H
 #define HW_FANOTIFY_HANDLE_H
 
@@ -22,15 +20,13 @@ union hw_handle_buffer {
 	char bytes[8 + 128]; /* struct file_handle with MAX_HANDLE_SZ */
 };
 
-/*
- * The handle that events in this directory carry; *ret points into buffer. dirfd may be O_PATH.
- * -EOPNOTSUPP on a filesystem without handles.
- */
+/* Returns the handle that records of this directory carry; *ret points into buffer. dirfd may be
+ * O_PATH. Returns -EOPNOTSUPP on a filesystem without handles. */
 int hw_handle_get(int dirfd, union hw_handle_buffer *buffer, struct hw_handle *ret);
 
 #define HW_HANDLE_KEY_WORDS 4u
 
-/* A fingerprint, as a key of struct hw_dirs: the highest bit is 0. */
+/* The fingerprint of a handle, used as a key of struct hw_dirs: the highest bit is 0. */
 struct hw_handle_key {
 	uint32_t words[HW_HANDLE_KEY_WORDS];
 };
@@ -39,7 +35,7 @@ struct hw_handle_seed {
 	uint64_t a, b;
 };
 
-/* Another seed for each call. */
+/* Returns a different seed on each call. */
 struct hw_handle_seed hw_handle_new_seed(void);
 struct hw_handle_key hw_handle_key(const struct hw_handle_seed *seed,
 				   const struct hw_handle *handle);

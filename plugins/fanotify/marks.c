@@ -6,15 +6,15 @@
 #include <string.h>
 #include <sys/fanotify.h>
 
-/* FAN_RENAME alone tells of renames: with FAN_MOVED_FROM and FAN_MOVED_TO the kernel tells each
- * twice. */
+/* Renames are requested by FAN_RENAME only: with FAN_MOVED_FROM and FAN_MOVED_TO, the kernel would
+ * report each rename twice. */
 #define COMMON_MASK                                                                                \
 	(FAN_CREATE | FAN_DELETE | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE | FAN_RENAME |        \
 	 FAN_ONDIR)
 
-/* On a filesystem mark the *_SELF events would come once more for every file; what a parent is told
- * names the object, and that suffices. A mark of one directory has no marked parent at the root of
- * the share. */
+/* On a filesystem mark, the *_SELF events would be an additional report for every file; the record
+ * of the parent directory already names the object. With marks on directories, nothing else reports
+ * changes of the share's root, because its parent is not marked. */
 #define FILESYSTEM_MASK COMMON_MASK
 #define INODE_MASK (COMMON_MASK | FAN_EVENT_ON_CHILD | FAN_DELETE_SELF | FAN_MOVE_SELF)
 
@@ -73,7 +73,7 @@ const char *hw_mark_refusal(int error)
 	}
 }
 
-/* "." and not the empty path: the kernel refuses an O_PATH descriptor by itself. */
+/* Uses "." instead of the empty path: the kernel refuses an O_PATH descriptor without a path. */
 static int add_mark(int group, int dirfd, enum hw_mark_kind kind)
 {
 	bool whole = kind == HW_MARK_FILESYSTEM;
@@ -120,6 +120,6 @@ int hw_mark_add(const struct hw_host *host, void *ctx, int group, int dirfd, enu
 
 void hw_mark_remove(int group, int dirfd)
 {
-	/* Fails only where there is no mark. */
+	/* Fails only if there is no mark. */
 	(void)fanotify_mark(group, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR, INODE_MASK, dirfd, ".");
 }

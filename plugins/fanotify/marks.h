@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Groups and marks: what the kernel is asked to tell, and what an error of it means. */
+/* Groups and marks: the events that are requested from the kernel, and the meaning of its errors.
+ * */
 #ifndef HW_FANOTIFY_MARKS_H
 #define HW_FANOTIFY_MARKS_H
 
@@ -9,23 +10,23 @@
 
 enum hw_mark_kind { HW_MARK_AUTO, HW_MARK_FILESYSTEM, HW_MARK_INODE }; /* choices of `mark` */
 
-extern const struct hw_limit hw_mark_limit; /* of marks */
+extern const struct hw_limit hw_mark_limit; /* the limit of marks */
 
-/* A new group, or -errno with the reason in fail(). */
+/* Returns a new group, or -errno with the reason in fail(). */
 int hw_group_create(const struct hw_host *host, void *ctx, bool unlimited_queue);
 
 /*
- * Marks the directory, or all of its filesystem. `kind`: AUTO tries a filesystem mark first.
- * Returns the kind that was made; -errno with the reason in fail(). *ret_refused: why AUTO could
- * not mark the filesystem, 0 when it did.
+ * Marks the directory, or its whole filesystem. `kind`: AUTO tries a filesystem mark first. Returns
+ * the kind that was made; -errno with the reason in fail(). *ret_refused: the error for which AUTO
+ * could not mark the filesystem, 0 if it did.
  */
 int hw_mark_add(const struct hw_host *host, void *ctx, int group, int dirfd, enum hw_mark_kind kind,
 		int *ret_refused);
 
-/* Undoes an inode mark. */
+/* Removes an inode mark. */
 void hw_mark_remove(int group, int dirfd);
 
-/* What an error of a filesystem mark means, in words. */
+/* Returns the meaning of an error of a filesystem mark, in words. */
 const char *hw_mark_refusal(int error);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define HANDLE_MAX 128u /* MAX_HANDLE_SZ */
 
-/* struct fanotify_event_info_fid, whose handle may not be aligned as the compiler thinks. */
+/* struct fanotify_event_info_fid, whose handle may be less aligned than the compiler assumes. */
 struct fid_header {
 	struct fanotify_event_info_header header;
 	uint64_t fsid;
@@ -17,7 +17,7 @@ struct fid_header {
 } __attribute__((packed));
 _Static_assert(sizeof(struct fid_header) == 20, "kernel ABI");
 
-/* `bytes` is one information record with a file handle. */
+/* `bytes` is one information record that contains a file handle. */
 static int parse_fid(const char *bytes, size_t len, struct hw_handle *ret)
 {
 	struct fid_header fid;
@@ -46,7 +46,7 @@ static int parse_place(const char *bytes, size_t len, struct hw_place *ret)
 	before = sizeof(struct fid_header) + ret->dir.len;
 	ret->name = bytes + before;
 	ret->name_len = (uint32_t)strnlen(ret->name, len - before);
-	/* The NUL must be there: the kernel counts it. */
+	/* The NUL must be present: the kernel counts it in the length. */
 	if (!ret->name_len || ret->name_len > NAME_MAX || ret->name_len == len - before)
 		return -EBADMSG;
 	return 0;

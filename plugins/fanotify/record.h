@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One event of fanotify(7) with its information records, read by type and checked by length. */
+/* One record of fanotify(7) with its information records, which are read by type and checked by
+ * length. */
 #ifndef HW_FANOTIFY_RECORD_H
 #define HW_FANOTIFY_RECORD_H
 
@@ -7,25 +8,26 @@
 
 #include <stddef.h>
 
-/* A directory and a name in it. A name of "." is the directory itself. */
+/* A directory and a name in it. The name "." means the directory itself. */
 struct hw_place {
 	struct hw_handle dir;
-	const char
-		*name; /* in the buffer, not terminated by contract; NULL: this place is not told */
+	const char *name; /* in the buffer, may lack a NUL; NULL: the record does not contain this
+			   * place */
 	uint32_t name_len;
 };
 
 struct hw_record {
 	uint64_t mask;
 	int32_t pid;
-	uint32_t len; /* of the event in the buffer */
+	uint32_t len; /* length of the record in the buffer */
 	struct hw_place at;
 	struct hw_place from, to; /* of a rename */
-	struct hw_handle object; /* what it happened to; bytes NULL: not told */
+	struct hw_handle object; /* the object of the change; bytes is NULL if the record does not
+				  * contain it */
 };
 
-/* The event at the start of `len` bytes, at least one. -EBADMSG when they are none. What ret points
- * to is in bytes. Records of unknown types are skipped. */
+/* Parses the record at the start of `len` bytes, at least one. Returns -EBADMSG if it is malformed.
+ * Pointers in *ret point into bytes. Information records of unknown types are skipped. */
 int hw_record_parse(const char *bytes, size_t len, struct hw_record *ret);
 
 #endif

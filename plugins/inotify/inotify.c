@@ -19,21 +19,20 @@
 /*
  * No IN_EXCL_UNLINK: a write through a descriptor whose name was unlinked or replaced is reported
  * under that name. The file may have another name in the share, and the host knows which names lost
- * their inode. No IN_DONT_FOLLOW: the link in /proc that
- * leads to the descriptor must be followed. IN_MASK_CREATE: a directory reached a second time must
- * not silently change its token.
+ * their inode. No IN_DONT_FOLLOW: the link in /proc that leads to the descriptor must be followed.
+ * IN_MASK_CREATE: reaching a directory a second time must not silently change its token.
  */
 #define WATCH_MASK                                                                                 \
 	(IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM |          \
 	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_CREATE)
 
-/* Records handled in one go where the host gives no budget. */
+/* Records handled per call where the host gives no budget. */
 #define TIMER_BUDGET 1024u
 #define BACKLOG_DELAY_NS HW_MS
-/* For the second half of a rename where the source directory cannot be locked: it was moved, it
- * cannot be opened, or its filesystem is remote. */
+/* The wait for the second half of a rename if the source directory cannot be locked: it was moved,
+ * it cannot be opened, or its filesystem is remote. */
 #define UNLOCKED_WAIT_NS (50 * HW_MS)
-/* Looking at a record while searching for a partner costs about this part of handling one. */
+/* Examining a record in the search for a partner costs about 1/16 of handling one. */
 #define STEPS_PER_RECORD 16u
 
 struct inotify {
@@ -43,24 +42,26 @@ struct inotify {
 	void *ctx;
 	int fd; /* owned while io is set or start() runs, else -1 */
 	struct hw_io *io; /* owned */
-	struct hw_timer *join; /* owned: the half at the head of the queue becomes one-sided */
-	struct hw_timer *backlog; /* owned: records wait here while the descriptor may be quiet */
+	struct hw_timer *join; /* owned: at its expiry, the half at the head of the queue is handled
+				* as one-sided */
+	struct hw_timer *backlog; /* owned: runs while records are in the buffer, because the
+				   * descriptor may not become readable */
 	struct hw_queue queue;
 	struct hw_pair pair;
 	struct hw_dirs dirs; /* by watch descriptor */
 	uint64_t kernel_events;
 	uint64_t overflows;
-	uint64_t last_delete; /* kernel_events when a deletion was handled */
-	bool broken; /* the descriptor cannot be read any more */
+	uint64_t last_delete; /* kernel_events at the last handled deletion */
+	bool broken; /* the descriptor can no longer be read */
 };
 
 enum progress { HANDLED, WAITING };
 
-/* For the partner of a half. */
+/* A search for the second half of a rename. */
 struct search {
 	enum hw_pair_verdict verdict;
-	uint64_t partner; /* position, when it was found */
-	uint32_t *steps; /* records looked at */
+	uint64_t partner; /* position, if it was found */
+	uint32_t *steps; /* number of records examined */
 };
 
 static const struct {
@@ -111,7 +112,7 @@ static void send_entry(struct inotify *self, hw_token dir, const struct hw_recor
 		self->host->hint(self->ctx, &hint);
 }
 
-/* One side may be NULL: it lies outside the share. */
+/* One side may be NULL: it is outside the share. */
 static void send_move(struct inotify *self, const struct hw_record *from,
 		      const struct hw_record *to)
 {
@@ -135,13 +136,13 @@ static void send_move(struct inotify *self, const struct hw_record *from,
 		self->host->hint(self->ctx, &hint);
 }
 
-/* About the watched directory itself. */
+/* Handles a record about the watched directory itself. */
 static void handle_self(struct inotify *self, hw_token dir, const struct hw_record *record)
 {
 	if (record->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
 		send_gone(self, dir);
-	/* The parent's watch tells this as well, but the root of the share has no parent that is
-	 * watched. */
+	/* The parent's watch also reports this, but the parent of the share's root is not watched.
+	 * */
 	if (record->mask & IN_ATTRIB) {
 		struct hw_record dot = { .name = ".", .name_len = 1, .mask = IN_ATTRIB | IN_ISDIR };
 
@@ -155,7 +156,7 @@ static void handle_record(struct inotify *self, const struct hw_record *record)
 {
 	hw_token dir;
 
-	/* Its wd is -1: before anything is looked up. */
+	/* This must come first: the wd of an overflow record is -1. */
 	if (record->mask & IN_Q_OVERFLOW) {
 		self->overflows++;
 		self->host->lost(self->ctx, HW_NO_DIR);
@@ -188,7 +189,8 @@ static int find_partner(struct inotify *self, uint64_t position, uint64_t mark, 
 	}
 }
 
-/* Once for each directory and batch: a half whose directory was locked after it had been read. */
+/* Locks the directory of the half once, after the half was read, and marks the end of the queue.
+ * Returns false if the directory cannot be locked. */
 static bool lock_source(struct inotify *self, uint64_t position)
 {
 	struct hw_record half;
@@ -205,10 +207,10 @@ static bool lock_source(struct inotify *self, uint64_t position)
 }
 
 /*
- * The first half of a rename, at `position`. The kernel queues both halves while it holds the lock
- * of the source directory, so one that is alone when all that was queued after the lock was taken
- * has been read is one-sided. WAITING: that is not known yet, and nothing behind it may be passed
- * on before it. `final` waits for nothing.
+ * Handles the first half of a rename, at `position`. The kernel queues both halves while it holds
+ * the lock of the source directory. So after that lock was taken and everything queued before it
+ * was released has been read, a half without a partner is one-sided. WAITING: that point is not
+ * reached, and no later record may be passed on. With `final`, does not wait.
  */
 static enum progress handle_half(struct inotify *self, uint64_t position, bool final,
 				 uint32_t *steps)
@@ -237,7 +239,7 @@ static enum progress handle_half(struct inotify *self, uint64_t position, bool f
 	return HANDLED;
 }
 
-/* Bytes that are no record: nothing behind them can be trusted. */
+/* The bytes are not a valid record, so everything after them is invalid. */
 static void give_up_queue(struct inotify *self)
 {
 	self->host->log(self->ctx, HW_LOG_ERROR,
@@ -246,8 +248,8 @@ static void give_up_queue(struct inotify *self)
 	self->host->lost(self->ctx, HW_NO_DIR);
 }
 
-/* Handles up to `budget` records of those read. Returns how many; *ret_more: others are left, and
- * wait for nothing. */
+/* Handles up to `budget` records of the buffer and returns how many. *ret_more: others are left
+ * that need not wait for a partner. */
 static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, bool *ret_more)
 {
 	uint32_t handled = 0, steps = 0;
@@ -299,7 +301,8 @@ static uint32_t run(struct inotify *self, uint32_t budget)
 	bool more;
 
 	handled = handle_queue(self, budget, false, &more);
-	/* The descriptor is quiet when all is read, so nobody else would come back for the rest. */
+	/* After everything was read, the descriptor does not become readable again, so a timer
+	 * handles the rest. */
 	if (more)
 		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
 	return handled;
@@ -312,8 +315,8 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 
 	(void)io;
 	(void)events; /* a hangup shows as an error of read(2) */
-	/* Early, though records may be left over: what is in this buffer cannot overflow the
-	 * kernel's queue. */
+	/* Read early, even if records remain in the buffer: records that were read cannot overflow
+	 * the kernel's queue. */
 	if (hw_queue_room(&self->queue) >= HW_QUEUE_BYTES / 4) {
 		rc = hw_queue_fill(&self->queue, self->fd);
 		if (rc < 0 && rc != -ENOBUFS)
@@ -328,13 +331,13 @@ static void on_join(void *arg, struct hw_timer *timer)
 
 	(void)timer;
 	hw_pair_timeout(&self->pair);
-	(void)run(self, TIMER_BUDGET); /* no one asks how many */
+	(void)run(self, TIMER_BUDGET); /* the count is not needed */
 }
 
 static void on_backlog(void *arg, struct hw_timer *timer)
 {
 	(void)timer;
-	(void)run(arg, TIMER_BUDGET); /* no one asks how many */
+	(void)run(arg, TIMER_BUDGET); /* the count is not needed */
 }
 
 static int inotify_flush(void *arg)
@@ -343,21 +346,23 @@ static int inotify_flush(void *arg)
 	int queued = 0, rc = 0;
 	bool more;
 
-	/* What comes later than this call is not waited for, or a busy writer would keep us here.
-	 */
+	/* Records that are queued after this call are not read here: with a busy writer, the loop
+	 * would not end. */
 	if (ioctl(self->fd, FIONREAD, &queued) < 0)
 		queued = 0;
 	do {
-		(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
+		(void)handle_queue(self, UINT32_MAX, true, &more); /* handles all records in the
+								    * buffer */
 		rc = queued > 0 ? hw_queue_fill(&self->queue, self->fd) : 0;
 		queued -= rc > 0 ? rc : 0;
 	} while (rc > 0);
-	(void)handle_queue(self, UINT32_MAX, true, &more); /* all there is */
+	(void)handle_queue(self, UINT32_MAX, true, &more); /* handles all records in the buffer */
 	return rc < 0 ? self->host->fail(self->ctx, rc, "cannot read events: %s", strerror(-rc))
 		      : 0;
 }
 
-/* In bytes. FIONREAD counts whole records and takes the lock under which the kernel queues them. */
+/* The unit is a byte. FIONREAD counts whole records, and takes the lock under which the kernel
+ * queues them. */
 static int inotify_position(void *arg, struct hw_queue_position *ret)
 {
 	struct inotify *self = arg;
@@ -391,7 +396,7 @@ static int inotify_probe(void *arg, int dirfd)
 	wd = add_watch(self, dirfd);
 	if (wd < 0 && wd != -EEXIST)
 		return hw_remedy_watch(self->host, self->ctx, wd);
-	if (wd >= 0) /* its IN_IGNORED names a wd that is not in the table */
+	if (wd >= 0) /* the IN_IGNORED record has a wd that is no longer in the table */
 		(void)inotify_rm_watch(self->fd, wd);
 	(void)self->host->fail(self->ctx, 0, "one watch per directory");
 	return 0;
@@ -411,11 +416,11 @@ static int inotify_watch_dir(void *arg, hw_token dir, int dirfd)
 	if (wd < 0)
 		return hw_remedy_watch(self->host, self->ctx, wd);
 	key = (uint32_t)wd;
-	/* The kernel may have reused the number of a watch that it removed. */
+	/* The kernel may reuse the number of a watch that it removed. */
 	hw_dirs_remove(&self->dirs, find_dir(self, wd));
 	rc = hw_dirs_add(&self->dirs, &key, dir, false);
 	if (rc < 0) {
-		(void)inotify_rm_watch(self->fd, wd); /* undoes what this call did */
+		(void)inotify_rm_watch(self->fd, wd); /* undoes the watch of this call */
 		return self->host->fail(self->ctx, rc, "out of memory for %u watches",
 					self->dirs.count + 1);
 	}
@@ -432,7 +437,8 @@ static void inotify_forget_dir(void *arg, hw_token dir)
 		return;
 	wd = (int)*key;
 	hw_dirs_remove(&self->dirs, dir);
-	(void)inotify_rm_watch(self->fd, wd); /* EINVAL: the kernel removed it with the directory */
+	(void)inotify_rm_watch(self->fd, wd); /* EINVAL: the kernel already removed it with the
+					       * directory */
 }
 
 static void inotify_stats(void *arg, struct hw_watcher_stats *ret)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
-/* In the order in which the host takes them out of one hint. */
+/* In the order in which the host reports the flags of one hint. */
 #define MERGED (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
 
 static unsigned place_in_hint(uint32_t mask)
@@ -23,7 +23,7 @@ static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
 	       memcmp(a->name, b->name, a->name_len) == 0;
 }
 
-/* Whether the record at `position` deletes what the given one, or one merged into it, created. */
+/* Returns whether the record at `position` deletes the file created by `record`. */
 static bool is_deletion_of(const struct hw_queue *queue, uint64_t position,
 			   const struct hw_record *record, struct hw_record *ret)
 {
@@ -32,8 +32,8 @@ static bool is_deletion_of(const struct hw_queue *queue, uint64_t position,
 	       is_same_name(record, ret);
 }
 
-/* The records of several writers are mixed. Whether the next one that gives the name to something
- * else, or takes it away, is its deletion. */
+/* Records of several writers are interleaved. Returns whether the next record that replaces or
+ * removes the name is its deletion. */
 static bool is_deleted_later(const struct hw_queue *queue, const struct hw_record *record)
 {
 	struct hw_record next = *record;

@@ -21,7 +21,7 @@ enum hw_pair_verdict hw_pair_find(struct hw_pair *pair, const struct hw_queue *q
 			*ret_partner = pair->looked;
 			return HW_PAIR_FOUND;
 		}
-		/* Where the kernel ran out of room, the partner is what it dropped. */
+		/* After an overflow, the partner is one of the dropped records. */
 		if ((record.mask & IN_Q_OVERFLOW) ||
 		    (record.wd == half.wd && (record.mask & ENTRY_EVENTS)))
 			return HW_PAIR_ALONE;

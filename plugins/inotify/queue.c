@@ -9,7 +9,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* The kernel pads a name and its NUL to a multiple of the header. */
+/* The kernel pads a name and its NUL to a multiple of the header size. */
 #define NAME_FIELD_MAX 272u
 #define RECORD_MAX (sizeof(struct inotify_event) + NAME_FIELD_MAX)
 _Static_assert(NAME_FIELD_MAX >= NAME_MAX + 1, "the longest name fits");
@@ -38,7 +38,8 @@ int hw_queue_fill(struct hw_queue *queue, int fd)
 {
 	ssize_t got;
 
-	/* Free while nothing is left over; else only when less than a quarter is free behind it. */
+	/* Moving is free if no record is left. Otherwise, move only if less than a quarter is free
+	 * at the end. */
 	if (queue->head &&
 	    (queue->head == queue->tail || HW_QUEUE_BYTES - queue->tail < HW_QUEUE_BYTES / 4))
 		compact(queue);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The polling watcher: asks for a comparison with the disk now and then. It decides when; the host
- * knows how. */
+/* The polling watcher: requests a scan at intervals. It decides when to scan; the host performs the
+ * scan. */
 #include "../common/filesystem.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ struct polling {
 	bool scanning; /* a requested scan has not ended */
 };
 
-/* A request for the whole share cannot fail: the host queues a scan that it cannot begin now. */
+/* A request for the whole share cannot fail: the host queues a scan that it cannot start now. */
 static void request_scan(struct polling *self)
 {
 	self->scanning = true;
@@ -39,8 +39,8 @@ static void on_timer(void *arg, struct hw_timer *timer)
 		request_scan(self);
 }
 
-/* A scan costs about one CPU while it runs: it may take no more than its share of the time between
- * two starts. */
+/* A scan uses about one CPU while it runs. It may use at most the configured share of the time
+ * between two starts. */
 static uint64_t fair_period(const struct polling *self, uint64_t pause_ns, uint64_t scan_ns)
 {
 	uint64_t fair = scan_ns / self->budget_percent * 100;
@@ -75,7 +75,7 @@ static int polling_probe(void *arg, int dirfd)
 {
 	struct polling *self = arg;
 
-	/* Whatever can be listed can be polled. */
+	/* Any other directory that can be listed can be polled. */
 	if (hw_filesystem_is_kernel_made(dirfd))
 		(void)self->host->fail(
 			self->ctx, 0,
@@ -107,7 +107,7 @@ static void polling_forget_dir(void *arg, hw_token dir)
 		self->host->timer_set(self->ctx, self->timer, 0);
 }
 
-/* A running scan may have passed the latest change; this one follows it. */
+/* The running scan may already have passed the latest change, so another scan follows it. */
 static int polling_flush(void *arg)
 {
 	struct polling *self = arg;
@@ -121,7 +121,7 @@ static int polling_flush(void *arg)
 static void polling_stats(void *arg, struct hw_watcher_stats *ret)
 {
 	(void)arg;
-	(void)ret; /* zero: the kernel holds nothing and tells nothing */
+	(void)ret; /* zero: there is no kernel queue */
 }
 
 static void polling_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
