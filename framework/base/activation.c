@@ -10,7 +10,7 @@
 #define LISTEN_FDS_START 3
 #define LISTEN_FDS_MAX 1024u
 
-/* How many descriptors were passed to this very process. */
+/* Returns the number of descriptors that were passed to this process. */
 static unsigned listen_fds(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");

@@ -14,7 +14,7 @@
 
 #define QUOTED_MAX 200u /* bytes of a word shown in a message */
 #define WORD_MAX 64u /* bytes of a word in a set of choices */
-#define VALUE_HELP 256 /* getopt_long() returns these beyond all letters */
+#define VALUE_HELP 256 /* above the values of all letters; getopt_long() returns these */
 #define VALUE_VERSION 257
 #define VALUE_ARGS 258
 
@@ -25,7 +25,7 @@ struct parser {
 	char *settings; /* borrowed */
 	char **argv; /* borrowed; operands move to its beginning */
 	int operands;
-	const char *value; /* what getopt took last as an option's value */
+	const char *value; /* the option value that getopt_long() returned last */
 };
 
 void hw_words_free(struct hw_words *words)
@@ -126,7 +126,7 @@ static int take_set(struct parser *parser, const struct hw_arg *arg, const char 
 	return -1;
 }
 
-/* -1, or an exit status. */
+/* Returns -1, or an exit status. */
 static int take_value(struct parser *parser, const struct hw_arg *arg, const char *value)
 {
 	void *field = parser->settings + arg->offset;
@@ -161,7 +161,7 @@ static int take_value(struct parser *parser, const struct hw_arg *arg, const cha
 
 /* ---- what getopt_long() does not accept ---- */
 
-/* How the user wrote the option that was taken last. */
+/* Returns the most recently parsed option as the user wrote it. */
 static const struct hw_arg *arg_of(const struct hw_command_line *line, int value)
 {
 	for (size_t i = 0; i < line->arg_count; i++) {
@@ -199,8 +199,8 @@ static int refuse(const struct parser *parser)
 	const char *word = parser->argv[optind - 1];
 	char letter[QUOTED_MAX], text[3] = { '-', (char)optopt, '\0' };
 
-	/* optopt is 0 for an unknown long option, known for one that has a needless value, and an
-	 * unknown letter otherwise. */
+	/* optopt is 0 for an unknown long option, a known value for an option that takes no value
+	 * but has one, and an unknown letter otherwise. */
 	if (optopt == 0 || optopt >= VALUE_HELP || optopt == 'h' || arg_of(parser->line, optopt))
 		return unknown_long(parser, word + 2);
 	return hw_args_mistake(parser->line, "%s: no such option", quoted(letter, text));
@@ -221,7 +221,7 @@ static void prepare(struct parser *parser)
 	struct option *at = parser->longs;
 	char *letter = parser->shorts;
 
-	/* Operands in the order given, no messages of getopt's own. */
+	/* Keeps the order of operands and suppresses the messages of getopt_long(). */
 	letter = stpcpy(letter, "-:h");
 	for (size_t i = 0; i < line->arg_count; i++) {
 		const struct hw_arg *arg = &line->args[i];
@@ -243,14 +243,15 @@ static void prepare(struct parser *parser)
 	*letter = '\0';
 }
 
-/* -1 to go on, else an exit status. */
+/* Returns -1 to continue, else an exit status. */
 static int take(struct parser *parser, int c)
 {
 	const struct hw_arg *arg;
 
 	switch (c) {
 	case 1:
-		parser->argv[parser->operands++] = optarg; /* before what getopt still reads */
+		parser->argv[parser->operands++] = optarg; /* before the arguments that
+							    * getopt_long() has yet to read */
 		return -1;
 	case '?':
 		return refuse(parser);
@@ -270,7 +271,7 @@ static int take(struct parser *parser, int c)
 	return 0;
 }
 
-/* The first operand that is not there, or the last name for all further ones. */
+/* Reports the first missing operand. The last name stands for all further operands. */
 static int operand_is_missing(const struct hw_command_line *line, unsigned given)
 {
 	const char *name = line->operand;
@@ -297,7 +298,7 @@ static int check_operands(const struct parser *parser)
 	return -1;
 }
 
-/* What follows "--" is a command, or further operands. */
+/* The words after "--" are a command, or further operands. */
 static int take_rest(struct parser *parser, int argc, struct hw_operands *ret)
 {
 	const char *last = parser->argv[optind - 1];
@@ -329,7 +330,7 @@ int hw_args_parse(const struct hw_command_line *line, int argc, char **argv, voi
 	}
 	prepare(&parser);
 	opterr = 0;
-	optind = 0; /* begin anew, however often this is called */
+	optind = 0; /* resets getopt_long(), because this function may be called repeatedly */
 	while (status < 0 && (c = getopt_long(argc, argv, parser.shorts, parser.longs, NULL)) != -1)
 		status = take(&parser, c);
 	if (status < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Command lines. A program describes its options and operands in a table; parsing, the text of
- * --help, the form of its errors and shell completions come from that table. No state, any thread
- * that may use getopt_long(3).
+ * --help, the form of its errors and shell completions are derived from that table. Stateless; for
+ * any thread that may use getopt_long(3).
  */
 #ifndef HW_ARGS_H
 #define HW_ARGS_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit statuses of every program, besides 0. */
+/* Exit statuses of all programs, besides 0. */
 #define HW_EXIT_FAILURE 1 /* something failed while it ran */
 #define HW_EXIT_USAGE 2 /* the command line is wrong */
 #define HW_EXIT_IDLE 3 /* hostwatch watch: nothing happened for --exit-after-idle */
@@ -19,7 +19,7 @@
 
 #define HW_ARGS_MAX 40u /* options of one program */
 
-enum hw_arg_type { /* and the field that takes the value */
+enum hw_arg_type { /* each with the type of the field that receives the value */
 		   HW_ARG_FLAG, /* bool, set to true */
 		   HW_ARG_TEXT, /* const char *, points into argv */
 		   HW_ARG_TEXTS, /* struct hw_words: all values, in the order given */
@@ -31,7 +31,7 @@ enum hw_arg_type { /* and the field that takes the value */
 				*/
 };
 
-/* What a shell offers to complete a value or an operand. */
+/* The completions that a shell offers for a value or an operand. */
 enum hw_arg_complete {
 	HW_COMPLETE_NOTHING,
 	HW_COMPLETE_FILE,
@@ -47,7 +47,7 @@ struct hw_arg {
 	const char *name; /* long option, without dashes */
 	char letter; /* short option, 0: none */
 	enum hw_arg_type type;
-	const char *value; /* how --help calls the value: "TIME"; NULL for flags */
+	const char *value; /* name of the value in --help: "TIME"; NULL for flags */
 	const char *help; /* one or more sentences without a line break; it is wrapped */
 	size_t offset; /* of the field in the program's settings */
 	uint64_t min, max; /* NUMBER and DURATION; max 0: no upper limit */
@@ -62,14 +62,14 @@ struct hw_command_line {
 	const char *synopsis; /* after the name: "[OPTION]... DIR..."; a line feed begins another
 				 form */
 	const char *about; /* paragraphs before the options; wrapped; a blank line separates them */
-	const char *footer; /* the same, after the options; NULL: none */
+	const char *footer; /* paragraphs after the options; NULL: none */
 	const struct hw_arg *args;
 	size_t arg_count;
-	const char *operand; /* names of those that must be there, in their order: "DIR",
-				"SHARE WATCHER"; NULL: there are no operands */
+	const char *operand; /* names of the required operands, in order: "DIR", "SHARE WATCHER";
+			      * NULL: there are no operands */
 	unsigned operands_min, operands_max; /* operands_max UINT_MAX: any number */
-	enum hw_arg_complete complete; /* the operands */
-	enum hw_arg_complete complete_next; /* those after the first, if they are different */
+	enum hw_arg_complete complete; /* of the operands */
+	enum hw_arg_complete complete_next; /* of the operands after the first, if different */
 	const char *choices; /* words that the first operand may be: "a|b|c"; NULL: any */
 	bool takes_command; /* words after "--" are a command, not operands */
 	bool has_version; /* --version */
@@ -85,14 +85,14 @@ void hw_words_free(struct hw_words *words);
 struct hw_operands {
 	char **items; /* borrowed from argv */
 	int count;
-	char **command; /* borrowed: what follows "--", ends with NULL; NULL when "--" was not given
-			 */
+	char **command; /* borrowed: the words after "--", ends with NULL; NULL if "--" was not
+			 * given */
 };
 
 /*
- * Parses argv into settings, which hold the defaults. --help and, where the program has it,
- * --version are answered here. -1 to go on, else the exit status: 0 after --help and --version,
- * HW_EXIT_USAGE after a mistake, which was written to stderr. argv is reordered.
+ * Parses argv into settings, which contain the defaults. Handles --help and, if the program has it,
+ * --version. Returns -1 to continue, else the exit status: 0 after --help and --version,
+ * HW_EXIT_USAGE after a mistake, which was written to stderr. Reorders argv.
  */
 int hw_args_parse(const struct hw_command_line *line, int argc, char **argv, void *settings,
 		  struct hw_operands *ret);
@@ -107,21 +107,21 @@ int hw_args_parse(const struct hw_command_line *line, int argc, char **argv, voi
  */
 __attribute__((format(printf, 2, 3))) int hw_args_mistake(const struct hw_command_line *line,
 							  const char *format, ...);
-/* "hostwatch watch: TEXT" on stderr: an error while the program runs. Returns HW_EXIT_FAILURE. */
+/* Writes "hostwatch watch: TEXT" to stderr, for an error at run time. Returns HW_EXIT_FAILURE. */
 __attribute__((format(printf, 2, 3))) int hw_args_failure(const struct hw_command_line *line,
 							  const char *format, ...);
 
 /*
- * The table as lines of words separated by tabs, for the completions of shells: "program", its name
+ * Prints the table as lines of words separated by tabs, for shell completions: "program", its name
  * and summary; "option" with name, letter, type, how to complete it, name of the value, choices and
  * help; "operand" with name, how many, how to complete the first and the others, choices; "command"
- * if a command may follow "--". "-" stands for nothing. hw_args_parse() prints it if the only
- * argument is HW_ARGS_TABLE.
+ * if a command may follow "--". "-" means an empty field. hw_args_parse() prints the table if the
+ * only argument is HW_ARGS_TABLE.
  */
 #define HW_ARGS_TABLE "--print-argument-table"
 void hw_args_print_table(const struct hw_command_line *line);
 
-/* The text of --help. */
+/* Prints the text of --help. */
 void hw_args_print_help(const struct hw_command_line *line);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of --help, from the table. */
+/* Prints the text of --help, from the table. */
 #include "args.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define WIDTH 80 /* columns */
-#define LEFT_MAX 26 /* columns for names of options; longer ones have a line of their own */
+#define LEFT_MAX 26 /* columns for names of options; a longer name has its own line */
 
-/* Prints a paragraph from column `at` on; its lines begin at column `indent`. */
+/* Prints a paragraph, starting at column `at`; further lines begin at column `indent`. */
 static void wrap(const char *text, int at, int indent)
 {
 	while (*text) {
@@ -33,7 +33,7 @@ static void wrap(const char *text, int at, int indent)
 	putchar('\n');
 }
 
-/* Paragraphs that begin with a space are left as they are. */
+/* Paragraphs that begin with a space are not wrapped. */
 static void print_paragraphs(const char *text)
 {
 	while (text && *text) {

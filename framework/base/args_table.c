@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table as lines of text, from which mk/completions makes completions for shells. */
+/* Prints the table as lines of text, from which mk/completions generates shell completions. */
 #include "args.h"
 
 #include <stdio.h>

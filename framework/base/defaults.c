@@ -16,7 +16,7 @@ static int join(char buf[HW_DEFAULT_PATH_MAX], const char *dir, int len, const c
 	return n < (int)HW_DEFAULT_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The XDG specification tells programs to ignore relative paths. */
+/* The XDG specification requires programs to ignore relative paths. */
 static const char *directory(const char *variable)
 {
 	const char *dir = getenv(variable);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Default paths. Those of root are the system's, those of other users are below their XDG
- * directories. No state, any thread. */
+/* Default paths: the system's for root; below the XDG directories for other users. Stateless, any
+ * thread. */
 #ifndef HW_DEFAULTS_H
 #define HW_DEFAULTS_H
 
@@ -11,23 +11,23 @@
 #define HW_SYSTEM_CONTROL HW_SYSTEM_RUNTIME_DIR "/control.sock"
 
 /*
- * The directory of sockets: /run/hostwatch of root; of other users $XDG_RUNTIME_DIR/hostwatch, or
+ * The directory of sockets: /run/hostwatch for root; for other users $XDG_RUNTIME_DIR/hostwatch, or
  * else the first directory of $RUNTIME_DIRECTORY, which systemd.exec(5) sets for services with
- * User=. -ENOENT when neither is an absolute path, -ENAMETOOLONG.
+ * User=. Returns -ENOENT if neither is an absolute path, or -ENAMETOOLONG.
  */
 int hw_default_runtime_dir(char buf[HW_DEFAULT_PATH_MAX]);
-/* The control socket: control.sock in that directory. The same errors. */
+/* The control socket: control.sock in that directory. Errors as above. */
 int hw_default_control(char buf[HW_DEFAULT_PATH_MAX]);
 /*
- * The configuration: of root /etc/hostwatch/hostwatch.conf; of other users
- * $XDG_CONFIG_HOME/hostwatch/hostwatch.conf, with $HOME/.config for an $XDG_CONFIG_HOME that is not
- * set. The same errors.
+ * The configuration: /etc/hostwatch/hostwatch.conf for root; for other users
+ * $XDG_CONFIG_HOME/hostwatch/hostwatch.conf, where $HOME/.config replaces an unset
+ * $XDG_CONFIG_HOME. Errors as above.
  */
 int hw_default_config(char buf[HW_DEFAULT_PATH_MAX]);
 
-/* Makes the directory of sockets unless it exists; that of root with mode 0755, since sockets in it
- * have modes of their own, that of another user with 0700. -EACCES and the like; -EPERM for
- * one that another user could change. */
+/* Creates the directory of sockets if it does not exist: with mode 0755 for root, because its
+ * sockets have their own modes; with 0700 for another user. Returns -EACCES and the like, or -EPERM
+ * if another user could change the directory. */
 int hw_default_make_runtime_dir(const char *path);
 
 #endif

@@ -27,7 +27,7 @@ void hw_errors_add(struct hw_errors *errors, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(line, sizeof(line), format, ap); /* cut lines are fine */
+	(void)vsnprintf(line, sizeof(line), format, ap); /* a truncated line is acceptable */
 	va_end(ap);
 	if (!errors) {
 		hw_error("%s", line);
@@ -35,7 +35,8 @@ void hw_errors_add(struct hw_errors *errors, const char *format, ...)
 	}
 	errors->total++;
 	if (errors->count < HW_ERRORS_MAX)
-		(void)keep_line(errors, line); /* total counts it all the same */
+		(void)keep_line(errors, line); /* hw_errors_add() counts the line even if it is not
+						* kept */
 }
 
 void hw_errors_print(const struct hw_errors *errors, FILE *to)

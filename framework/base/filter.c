@@ -6,12 +6,13 @@
 #include <string.h>
 
 struct hw_pattern {
-	char *text; /* owned; without "!", the leading and the trailing slash */
+	char *text; /* owned; without "!" and without the leading and trailing slash */
 	size_t len;
 	bool negated, anchored, dirs_only;
 };
 
-/* One "[...]" at p against c. Returns the byte behind it, NULL when it is not closed. */
+/* Matches one "[...]" at p against c. Returns the byte after it, NULL if the bracket is not closed.
+ * */
 static const char *match_set(const char *p, const char *end, unsigned char c, bool *ret_hit)
 {
 	bool negated = p + 1 < end && (p[1] == '!' || p[1] == '^'), hit = false;
@@ -33,8 +34,8 @@ static const char *match_set(const char *p, const char *end, unsigned char c, bo
 	return p < end ? p + 1 : NULL;
 }
 
-/* One step of the pattern against one byte; the rest of the pattern, NULL when it does not match.
- */
+/* Matches one step of the pattern against one byte. Returns the rest of the pattern, NULL if it
+ * does not match. */
 static const char *match_one(const char *p, const char *end, char c)
 {
 	bool hit;
@@ -52,7 +53,7 @@ static const char *match_one(const char *p, const char *end, char c)
 	return *p == c ? p + 1 : NULL;
 }
 
-/* "**" between slashes or the ends; elsewhere two stars are one. */
+/* "**" must be between slashes or the ends of the pattern; elsewhere, two stars equal one. */
 static bool is_double_star(const struct hw_pattern *pat, const char *p)
 {
 	const char *end = pat->text + pat->len;
@@ -61,14 +62,14 @@ static bool is_double_star(const struct hw_pattern *pat, const char *p)
 	       (p + 2 == end || p[2] == '/');
 }
 
-/* Where to go on after a mismatch: the pattern behind a star, and the text that the star does not
+/* Where to continue after a mismatch: the pattern after a star, and the text that the star does not
  * cover yet. */
 struct retry {
 	const char *p, *s;
 };
 
-/* "*" covers one byte more, "**" one component more. Only the last of each needs to be remembered:
- * what was matched before it could not have been matched by less. */
+/* Extends "*" by one byte, or "**" by one component. It is enough to remember the last star of each
+ * kind: a longer match of an earlier one cannot help. */
 static bool go_back(struct retry *star, struct retry *stars, const char *send, const char **p,
 		    const char **s)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Excludes: gitignore-like patterns. "*.o" matches a name anywhere, "/build" and "a/b" a path from
- * the root, "logs/" only directories, "**" any number of directories, "!keep.o" takes a name back;
- * the last pattern that matches decides. "*" and "?" match bytes, not "/"; "[a-z]" and "[!a-z]" a
- * set; "\" quotes; "**" next to anything but "/" is one "*". What is below an excluded directory
- * cannot be taken back.
+ * Excludes: gitignore-like patterns. "*.o" matches a name anywhere, "/build" and "a/b" match a path
+ * from the root, "logs/" matches only directories, "**" any number of directories, and "!keep.o"
+ * includes a name again; the last pattern that matches decides. "*" and "?" match bytes other than
+ * "/"; "[a-z]" and "[!a-z]" match a set; "\" quotes; "**" next to anything but "/" is one "*".
+ * Entries below an excluded directory cannot be included again.
  */
 #ifndef HW_FILTER_H
 #define HW_FILTER_H
@@ -18,16 +18,16 @@
 struct hw_filter {
 	struct hw_pattern *patterns; /* owned */
 	size_t count;
-	bool anchored; /* a pattern looks at more than the last name */
+	bool anchored; /* a pattern matches more than the last name of a path */
 };
 
-/* -EINVAL: *ret_bad is the pattern that is not one, *ret_reason why (static). -ENOMEM. Copies the
- * patterns. */
+/* Copies the patterns. Returns -EINVAL for an invalid pattern, with the pattern in *ret_bad and the
+ * reason in *ret_reason (static), or -ENOMEM. */
 int hw_filter_init(struct hw_filter *filter, const char *const *patterns, size_t count,
 		   size_t *ret_bad, const char **ret_reason);
 void hw_filter_free(struct hw_filter *filter);
-/* Is the entry at this path excluded, its parents not being so? path may be just the name unless
- * filter->anchored. */
+/* Returns whether the entry at this path is excluded. Its parents must not be excluded. path may be
+ * just the name unless filter->anchored. */
 bool hw_filter_matches(const struct hw_filter *filter, const char *path, size_t len, bool is_dir);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers of which the smallest comes out first. Zeroed before use, ended with hw_heap_free(). */
+/* A heap of numbers; the smallest is removed first. Zeroed before use, released by hw_heap_free().
+ * */
 #ifndef HW_HEAP_H
 #define HW_HEAP_H
 

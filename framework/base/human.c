@@ -9,7 +9,7 @@
 
 #define EXACT_MAX UINT64_C(999999)
 
-/* Divides by `base` until the number is short. Returns the unit's place. */
+/* Divides by `base` until the number is short. Returns the index of the unit. */
 static size_t scale(double *number, double base, double most, size_t units)
 {
 	size_t unit = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers for people. Each function writes to buf and returns it. Any thread. */
+/* Formats numbers for people. Each function writes to buf and returns it. Any thread. */
 #ifndef HW_HUMAN_H
 #define HW_HUMAN_H
 

@@ -8,7 +8,7 @@
 #define FIRST 64u
 #define LOAD_NUM 3u /* items per bucket: 3/2 */
 #define LOAD_DEN 2u
-#define SPLITS 32u /* buckets split in one go, so that memory brings their items side by side */
+#define SPLITS 32u /* buckets split at a time, so that their memory accesses overlap */
 
 int hw_index_init(struct hw_index *index)
 {
@@ -39,7 +39,7 @@ uint32_t hw_index_head(const struct hw_index *index, uint32_t hash)
 	return index->buckets[bucket_of(index, hash)];
 }
 
-/* Room for one more bucket; a large realloc() moves pages, not bytes. */
+/* Makes room for one more bucket; a large realloc() remaps pages instead of copying bytes. */
 static int reserve(struct hw_index *index)
 {
 	if (index->low + index->split < index->room)

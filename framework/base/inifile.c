@@ -11,21 +11,22 @@
 #define QUOTED_MAX 128u
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
-/* inih splits keys from values. It neither counts lines for its handler, nor tells empty sections
- * or every bad line, and it cuts long names of sections: the reader that feeds it does all that. */
+/* inih splits keys from values. It does not count lines for its handler, does not report empty
+ * sections or every bad line, and truncates long section names. The reader function that feeds inih
+ * handles these. */
 struct parser {
 	FILE *file;
 	const char *name;
-	char text[QUOTED_MAX]; /* the line, quoted, when a setting is expected of it */
+	char text[QUOTED_MAX]; /* the line, quoted, if it should contain a setting */
 	struct hw_errors *errors;
 	struct hw_ini *ini;
 	unsigned line;
 	size_t bytes;
-	bool in_section; /* a section has begun, sound or not */
-	bool skip; /* it was not sound: its keys belong nowhere */
+	bool in_section; /* a section has begun, valid or not */
+	bool skip; /* the section is invalid: its keys are discarded */
 	bool expects_pair; /* the line being parsed must reach the handler */
 	bool bad;
-	int error; /* that ends it all */
+	int error; /* an error that ends the parsing */
 };
 
 static void mistake(struct parser *parser, const char *text)
@@ -80,7 +81,7 @@ static bool is_line_end(const char *text)
 	return *text == '\0' || *text == '#' || *text == ';';
 }
 
-/* text stands behind the opening bracket. */
+/* text is the line after the opening bracket. */
 static void begin_section(struct parser *parser, const char *text)
 {
 	const char *kind = skip_space(text);
@@ -117,7 +118,7 @@ static void end_line(struct parser *parser)
 	parser->expects_pair = false;
 }
 
-/* Reads one line without its newline. Returns its whole length, of which at most room bytes were
+/* Reads one line without its newline. Returns its full length, of which at most room bytes were
  * stored; -1 at the end. */
 static ssize_t get_line(struct parser *parser, char *line, size_t room, bool *ret_has_nul)
 {
@@ -155,7 +156,7 @@ static void look_at_line(struct parser *parser, const char *line)
 	hw_quote(parser->text, sizeof(parser->text), text, len);
 }
 
-/* The reader of ini_parse_stream(): the contract of fgets(). */
+/* The reader function of ini_parse_stream(), with the contract of fgets(). */
 static char *read_line(char *str, int num, void *stream)
 {
 	struct parser *parser = stream;
@@ -175,7 +176,7 @@ static char *read_line(char *str, int num, void *stream)
 	if ((size_t)len > room || has_nul) {
 		mistake(parser,
 			has_nul ? "line contains a NUL byte" : "line longer than 4096 bytes");
-		len = 0; /* an empty line, so that the rest is checked too */
+		len = 0; /* passes an empty line, so that the rest is also checked */
 	}
 	str[len] = '\0';
 	if (parser->line == 1 && strncmp(str, "\xef\xbb\xbf", 3) == 0)
@@ -216,7 +217,7 @@ static int handle_pair(void *user, const char *ini_section, const char *key, con
 	struct parser *parser = user;
 	struct hw_ini *ini = parser->ini;
 
-	(void)ini_section; /* inih cuts it */
+	(void)ini_section; /* inih truncates it */
 	parser->expects_pair = false;
 	if (parser->error < 0)
 		return 1;
@@ -237,7 +238,8 @@ int hw_ini_read(FILE *file, const char *name, struct hw_errors *errors, struct h
 	int r;
 
 	parser.name = hw_quote(quoted, sizeof(quoted), name, strlen(name));
-	/* File names that need no quoting are shown as they are: editors jump to NAME:LINE. */
+	/* A file name that needs no quoting is shown without quotes, so that editors can jump to
+	 * NAME:LINE. */
 	if (strlen(name) + 2 == strlen(quoted))
 		parser.name = name;
 	*ret = (struct hw_ini){ 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An INI file as sections of key = value, each with its line, before anything is known about their
- * meaning. */
+/* Reads an INI file into sections of key = value, each with its line number. Does not interpret
+ * them. */
 #ifndef HW_INIFILE_H
 #define HW_INIFILE_H
 
@@ -16,10 +16,10 @@
 /* [kind] or [kind name] */
 struct hw_ini_section {
 	char *kind; /* owned */
-	char *name; /* owned, "" when there is none, else [A-Za-z0-9._-]{1,64} */
+	char *name; /* owned: "" if there is no name, else [A-Za-z0-9._-]{1,64} */
 	unsigned line; /* of the header */
 	struct hw_setting *settings; /* owned, with their strings, in the order of the file */
-	unsigned *lines; /* owned: of each setting */
+	unsigned *lines; /* owned: line number of each setting */
 	size_t count;
 };
 
@@ -29,10 +29,10 @@ struct hw_ini {
 };
 
 /*
- * Reads the whole stream. Comments are lines that begin with # or ;, there are none behind a value.
- * Every mistake is added to `errors` as "NAME:LINE: text". *ret is filled in any case, and to be
- * freed, so that what could be read can be checked as well. -EINVAL when there was a mistake, -EIO,
- * -ENOMEM.
+ * Reads the whole stream. Lines that begin with # or ; are comments; a comment cannot follow a
+ * value. Every mistake is added to `errors` as "NAME:LINE: text". *ret is always filled, so that
+ * the valid part can also be checked; the caller frees it. Returns -EINVAL if there was a mistake,
+ * -EIO, or -ENOMEM.
  */
 int hw_ini_read(FILE *file, const char *name, struct hw_errors *errors, struct hw_ini *ret);
 void hw_ini_free(struct hw_ini *ini);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Longer lines are cut: a log line is for people. */
+/* Longer lines are truncated. */
 #define LINE_MAX_BYTES 4096
 
 enum journal_mode { JOURNAL_UNKNOWN, JOURNAL_OFF, JOURNAL_ON };
@@ -51,8 +51,8 @@ void hw_log_set_fn(void (*fn)(const char *line))
 	log_fn = fn;
 }
 
-/* JOURNAL_STREAM is inherited by children whose stderr went elsewhere: compare, as systemd.exec(5)
- * asks. */
+/* JOURNAL_STREAM is inherited by children whose stderr was redirected. systemd.exec(5) says to
+ * compare device and inode. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -118,7 +118,7 @@ void hw_log(enum hw_log_level level, const char *format, ...)
 	va_end(ap);
 }
 
-/* Bytes of the UTF-8 sequence at s, 0 when it is invalid. Sets the code point. */
+/* Returns the length of the UTF-8 sequence at s, 0 if it is invalid. Sets the code point. */
 static size_t decode_utf8(const unsigned char *s, size_t len, uint32_t *ret_code)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -144,7 +144,7 @@ static size_t decode_utf8(const unsigned char *s, size_t len, uint32_t *ret_code
 	return n;
 }
 
-/* Control characters, and those that reorder, hide or break text on a terminal. */
+/* Excludes control characters, and those that reorder, hide or break text on a terminal. */
 static bool is_printable(uint32_t code)
 {
 	static const struct {
@@ -162,8 +162,8 @@ static bool is_printable(uint32_t code)
 	return true;
 }
 
-/* Writes one character or escape of at most 4 bytes to out; returns its length, *ret_used the bytes
- * taken. */
+/* Writes one character or escape of at most 4 bytes to out and returns its length. *ret_used: the
+ * number of bytes consumed. */
 static size_t quote_one(char out[4], const unsigned char *s, size_t len, size_t *ret_used)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -208,9 +208,9 @@ bool hw_quote_is_needless(const char *bytes, size_t len)
 const char *hw_quote(char *buf, size_t size, const char *bytes, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)bytes;
-	size_t out = 1, cut = 1; /* where the dots go when the rest does not fit */
+	size_t out = 1, cut = 1; /* position of the dots if the rest does not fit */
 
-	if (size < 6) { /* not even room for quotes and dots */
+	if (size < 6) { /* there is no room for quotes and dots */
 		if (size > 0)
 			buf[0] = '\0';
 		return buf;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The log: lines on stderr, for people on a terminal and with syslog levels for the journal. Loop
- * thread only. */
+/* The log: lines on stderr, plain for a terminal or with syslog levels for the journal. Loop thread
+ * only. */
 #ifndef HW_LOG_H
 #define HW_LOG_H
 
@@ -9,19 +9,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Lines above this level are dropped; HW_LOG_INFO at the start. */
+/* Lines above this level are discarded. The initial level is HW_LOG_INFO. */
 void hw_log_set_level(enum hw_log_level level);
-/* The same for a level of the command line: hw_log_set_level() changes nothing after it. */
+/* Sets the level from the command line: later calls of hw_log_set_level() have no effect. */
 void hw_log_fix_level(enum hw_log_level level);
 
-/* Prefixes lines with <N> (sd-daemon(3)) instead of a word; the default when JOURNAL_STREAM names
- * stderr. */
+/* Prefixes lines with <N> (sd-daemon(3)) instead of a word. This is the default if JOURNAL_STREAM
+ * names stderr. */
 void hw_log_set_journal(bool on);
 
-/* Called with each line, without a newline, instead of writing it to stderr. NULL: stderr again. */
+/* fn is called with each line, without a newline, instead of writing the line to stderr. NULL
+ * restores stderr. */
 void hw_log_set_fn(void (*fn)(const char *line));
 
-/* One line, no newline at its end. Text from outside goes through hw_quote() first. */
+/* Logs one line, without a newline at its end. Text from outside must go through hw_quote() first.
+ * */
 void hw_log(enum hw_log_level level, const char *format, ...) HW_PRINTF(2, 3);
 void hw_logv(enum hw_log_level level, const char *format, va_list ap) HW_PRINTF(2, 0);
 
@@ -31,12 +33,13 @@ void hw_logv(enum hw_log_level level, const char *format, va_list ap) HW_PRINTF(
 #define hw_debug(...) hw_log(HW_LOG_DEBUG, __VA_ARGS__)
 
 /*
- * Writes bytes from outside so that they are safe on a terminal and unambiguous in a log: printable
- * UTF-8 as it is, quotes, backslash, control bytes and invalid UTF-8 as \n, \t, \\, \" or \xHH; in
- * double quotes. Cuts with "..." when it does not fit. Returns buf, always terminated.
+ * Quotes bytes from outside so that they are safe on a terminal and unambiguous in a log: in double
+ * quotes, printable UTF-8 is unchanged; quotes, backslash, control bytes and invalid UTF-8 become
+ * \n, \t, \\, \" or \xHH. Truncates with "..." if the result does not fit. Returns buf, always
+ * terminated.
  */
 const char *hw_quote(char *buf, size_t size, const char *bytes, size_t len);
-/* Would hw_quote() write these bytes as they are? */
+/* Returns whether hw_quote() would leave these bytes unchanged. */
 bool hw_quote_is_needless(const char *bytes, size_t len);
 
 #endif

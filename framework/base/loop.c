@@ -11,14 +11,15 @@
 #include <utlist.h>
 
 /*
- * A flooding descriptor rests, so that the kernel queues a batch: waking for every record costs
- * three times the CPU. A single change is still read at once: several calls in one millisecond show
- * the flood, and a batch of some size after a rest that it goes on.
+ * A descriptor that is flooded with records rests, so that the kernel queues a batch: waking for
+ * every record takes three times the CPU time. A single change is still read at once. Several calls
+ * in one millisecond show that a flood began, and a large batch after a rest shows that it
+ * continues.
  */
 #define PACE_MS 1
 #define PACE_CALLS 4
 #define PACE_BATCH 8
-/* Of a loop with signals: epoll, wake-up, a pipe of the process and one of the loop. */
+/* Descriptors of a loop with signals: epoll, wake-up, a pipe of the process and one of the loop. */
 #define UV_DESCRIPTORS 6
 
 struct turn {
@@ -28,17 +29,17 @@ struct turn {
 
 struct hw_loop {
 	uv_loop_t uv;
-	uv_prepare_t prepare; /* before the loop sleeps: the turn of the timers */
-	uv_check_t check; /* after the descriptors and finished work */
+	uv_prepare_t prepare; /* runs before the loop sleeps, after the timers */
+	uv_check_t check; /* runs after the descriptors and finished work */
 	uv_timer_t timeout; /* of hw_loop_turn() */
 	uv_timer_t pace; /* wakes the descriptors in `paced` */
 	struct hw_io *paced; /* borrowed, linked through next and prev */
-	struct hw_io **by_fd; /* owned array of borrowed: who watches this fd */
+	struct hw_io **by_fd; /* owned array of borrowed pointers: the hw_io of each fd */
 	size_t by_fd_len;
 	struct turn *turns; /* owned */
 	size_t turn_count, turn_room;
 	unsigned io_count, timer_count;
-	bool timer_ran; /* a timer ran since turn functions were called last */
+	bool timer_ran; /* a timer ran since the turn functions were last called */
 	bool in_turns;
 };
 
@@ -50,12 +51,12 @@ struct hw_io {
 	struct hw_io *next, *prev; /* in loop->paced */
 	int fd; /* borrowed */
 	uint32_t events;
-	uint64_t tick_ms; /* of the loop's clock, in which it was called last */
-	unsigned tick_calls; /* calls in that millisecond that found something to read */
+	uint64_t tick_ms; /* loop time in ms of the last call */
+	unsigned tick_calls; /* calls in that millisecond that found data to read */
 	bool paced;
 	bool patient; /* hw_io_set_patient() */
-	bool rested; /* the last call came after a rest */
-	bool deleted; /* its memory lives until libuv has closed the handle */
+	bool rested; /* the last call followed a rest */
+	bool deleted; /* freed after libuv has closed the handle */
 	bool hangup_told;
 };
 
@@ -100,7 +101,8 @@ static void on_prepare(uv_prepare_t *handle)
 		run_turns(loop);
 }
 
-/* libuv does not say whether uv_queue_work() callbacks ran: a turn without any costs little. */
+/* libuv does not report whether uv_queue_work() callbacks ran. Calling the turn functions without
+ * need costs little. */
 static void on_check(uv_check_t *handle)
 {
 	struct hw_loop *loop = handle->data;
@@ -148,7 +150,8 @@ static int update_poll(struct hw_io *io)
 		events |= UV_READABLE;
 	if (io->events & HW_IO_WRITE)
 		events |= UV_WRITABLE;
-	/* Level triggered: told once, or a half-closed peer would spin the loop. */
+	/* Polling is level triggered: report the hangup once, or a half-closed peer would keep the
+	 * loop busy. */
 	if (!io->hangup_told)
 		events |= UV_DISCONNECT;
 	return uv_poll_start(&io->poll, events, on_poll);
@@ -164,7 +167,7 @@ static void on_pace(uv_timer_t *handle)
 		DL_DELETE(loop->paced, io);
 		io->paced = false;
 		io->rested = true;
-		(void)update_poll(io); /* it was polled before with the same handle */
+		(void)update_poll(io); /* cannot fail: the same handle was polled before */
 	}
 }
 
@@ -172,11 +175,12 @@ static void pace(struct hw_io *io)
 {
 	struct hw_loop *loop = io->loop;
 
-	/* The loop's time is that of its last wake-up: what was handled since is no rest. */
+	/* The loop's time is that of its last wake-up. Update it, because the time spent on
+	 * handling since then is not part of the rest. */
 	uv_update_time(&loop->uv);
 	if (!loop->paced)
 		(void)uv_timer_start(&loop->pace, on_pace, PACE_MS,
-				     0); /* fails only when closing */
+				     0); /* fails only if the handle is closing */
 	io->paced = true;
 	DL_APPEND(loop->paced, io);
 	(void)update_poll(io);
@@ -209,7 +213,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 		ready |= HW_IO_WRITE;
 	if (events & UV_DISCONNECT)
 		ready |= HW_IO_HANGUP;
-	/* libuv stops the handle at POLLERR. The caller finds the error with its next call on the
+	/* libuv stops the handle at POLLERR. The caller gets the error from its next call on the
 	 * fd. */
 	if (status < 0)
 		ready = HW_IO_HANGUP | io->events;
@@ -237,7 +241,8 @@ static int remember_fd(struct hw_loop *loop, int fd, struct hw_io *io)
 		loop->by_fd = by_fd;
 		loop->by_fd_len = len;
 	}
-	/* libuv would notice only while both are polled, not while one rests. */
+	/* libuv would detect the duplicate only if both are being polled, and not while one rests.
+	 * */
 	if (loop->by_fd[index])
 		return -EEXIST;
 	loop->by_fd[index] = io;
@@ -275,7 +280,7 @@ int hw_io_add(struct hw_loop *loop, int fd, uint32_t events, hw_io_fn *fn, void 
 	return 0;
 fail:
 	free(io);
-	/* epoll's EPERM and EBADF, which say that this is nothing to wait for */
+	/* EPERM and EBADF of epoll: the descriptor cannot be polled */
 	return r == -ENOMEM || r == -EEXIST ? r : -EINVAL;
 }
 
@@ -285,7 +290,7 @@ void hw_io_set(struct hw_io *io, uint32_t events)
 	if (events == io->events)
 		return;
 	io->events = events;
-	(void)update_poll(io); /* hw_io_add() has shown that this fd can be polled */
+	(void)update_poll(io); /* cannot fail: hw_io_add() has polled this fd */
 }
 
 void hw_io_set_patient(struct hw_io *io)
@@ -317,7 +322,7 @@ void hw_io_del(struct hw_io *io)
 	loop->by_fd[io->fd] = NULL;
 	loop->io_count--;
 	io->deleted = true;
-	/* Takes the fd out of epoll and of the batch being handled, so that its number may be
+	/* Removes the fd from epoll and from the batch being handled, so that its number may be
 	 * reused at once. */
 	(void)uv_poll_stop(&io->poll);
 	uv_close((uv_handle_t *)&io->poll, free_handle);
@@ -358,8 +363,8 @@ void hw_timer_set(struct hw_timer *timer, uint64_t delay_ns)
 		(void)uv_timer_stop(&timer->timer);
 		return;
 	}
-	/* libuv counts from the start of this turn in whole milliseconds: give it the moment, so
-	 * that it never comes early. */
+	/* libuv counts whole milliseconds from the start of this iteration. Update its time, so
+	 * that the timer never expires early. */
 	if (delay_ns > INT64_MAX)
 		delay_ns = INT64_MAX;
 	due_ms = (uv_hrtime() + delay_ns + HW_MS - 1) / HW_MS;
@@ -377,7 +382,7 @@ void hw_timer_del(struct hw_timer *timer)
 
 /* ---- the loop ---- */
 
-/* libuv ends the process where it finds none for its signals. */
+/* libuv aborts the process if it cannot get descriptors for its signals. */
 static int check_descriptors(void)
 {
 	int fds[UV_DESCRIPTORS], count = 0, r = 0;
@@ -388,7 +393,7 @@ static int check_descriptors(void)
 		count += r == 0;
 	}
 	while (count > 0)
-		(void)close(fds[--count]); /* never used */
+		(void)close(fds[--count]); /* never used for data */
 	return r;
 }
 
@@ -434,7 +439,8 @@ void hw_loop_destroy(struct hw_loop *loop)
 	assert(loop->io_count == 0 && loop->timer_count == 0);
 	uv_walk(&loop->uv, close_handle, NULL);
 	do {
-		(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until close and work callbacks ran */
+		(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until the close and work callbacks have
+							  * run */
 		r = uv_loop_close(&loop->uv);
 	} while (r == UV_EBUSY);
 	free(loop->turns);
@@ -449,7 +455,7 @@ uv_loop_t *hw_loop_uv(struct hw_loop *loop)
 
 int hw_loop_run(struct hw_loop *loop)
 {
-	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* says whether handles are left: they are */
+	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* the result is ignored: handles remain */
 	if (loop->timer_ran)
 		run_turns(loop);
 	return 0;
@@ -462,7 +468,7 @@ void hw_loop_stop(struct hw_loop *loop)
 
 static void on_timeout(uv_timer_t *handle)
 {
-	(void)handle; /* having woken the loop is all */
+	(void)handle; /* the handle only wakes the loop */
 }
 
 void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
@@ -470,13 +476,13 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms)
 	if (timeout_ms == 0) {
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	} else {
-		uv_update_time(&loop->uv); /* the caller may have been away for long */
-		/* It may fire before the loop waits, so it has to come again. */
+		uv_update_time(&loop->uv); /* the last iteration may be long ago */
+		/* It may expire before the loop waits, so it must repeat. */
 		(void)uv_timer_start(&loop->timeout, on_timeout, timeout_ms, timeout_ms);
 		(void)uv_run(&loop->uv, UV_RUN_ONCE);
 		(void)uv_timer_stop(&loop->timeout);
 	}
-	/* UV_RUN_ONCE runs timers after the check phase as well */
+	/* UV_RUN_ONCE also runs timers after the check phase. */
 	if (loop->timer_ran)
 		run_turns(loop);
 }

@@ -33,7 +33,7 @@ static int grow(struct hw_names *names)
 
 	if (!chunk)
 		return -1;
-	/* Reference 0 means none: the first unit of the first chunk stays unused. */
+	/* Reference 0 is reserved: the first unit of the first chunk stays unused. */
 	names->used = names->chunk_count == 0 ? UNIT : 0;
 	names->chunks[names->chunk_count++] = chunk;
 	return 0;

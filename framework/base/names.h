@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Storage for entry names: size classes of 4 bytes in large chunks, so that a name costs its bytes.
- */
+/* Storage for entry names: size classes of 4 bytes in large chunks, so that a name has almost no
+ * overhead. */
 #ifndef HW_NAMES_H
 #define HW_NAMES_H
 
@@ -19,12 +19,12 @@ struct hw_names {
 };
 
 void hw_names_free_all(struct hw_names *names);
-/* Forgets every name, keeps a little memory for the next ones. */
+/* Removes all names, and keeps a little memory for new ones. */
 void hw_names_reset(struct hw_names *names);
-/* Stores len (1 to HW_NAME_MAX) bytes. Returns a reference, 0 when out of memory. */
+/* Stores len (1 to HW_NAME_MAX) bytes. Returns a reference, 0 if memory is short. */
 uint32_t hw_names_add(struct hw_names *names, const char *name, size_t len);
 void hw_names_remove(struct hw_names *names, uint32_t ref, size_t len);
-/* The bytes, not terminated; valid until removed. */
+/* Returns the bytes, not terminated, valid until the name is removed. */
 const char *hw_names_get(const struct hw_names *names, uint32_t ref);
 size_t hw_names_bytes(const struct hw_names *names);
 

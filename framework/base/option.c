@@ -12,7 +12,7 @@
 #define QUOTED_MAX 200u /* bytes of a value shown in a message */
 #define OPTION_COUNT_MAX 256u
 #define KEY_MAX 48u
-#define CHOICES_MAX 256u /* bytes of a list of choices that suggestions are taken from */
+#define CHOICES_MAX 256u /* bytes of the list of choices that suggestions are taken from */
 #define CHOICE_COUNT_MAX 32u
 
 struct unit {
@@ -33,13 +33,13 @@ static const struct unit size_units[] = {
 	{ NULL, 0 },
 };
 static const struct unit plain_units[] = { { "", 1 }, { NULL, 0 } };
-/* A duration without a unit. */
+/* The unit of a duration without a suffix. */
 static const struct unit second_units[] = { { "", HW_SEC }, { NULL, 0 } };
 
 static const struct {
 	const char *name;
 	const char *example;
-	const struct unit *units; /* NULL: no number */
+	const struct unit *units; /* NULL: not a number */
 	size_t width; /* bytes of the field */
 } types[] = {
 	[HW_OPTION_BOOL] = { "yes or no", NULL, NULL, sizeof(uint32_t) },
@@ -90,7 +90,8 @@ static int parse_enum(const char *choices, const char *value, uint64_t *ret)
 	return -EINVAL;
 }
 
-/* Digits and one of the units, nothing else: no sign, no space. -ERANGE beyond 64 bits. */
+/* Accepts digits and one of the units, without sign or space. Returns -ERANGE if 64 bits are
+ * exceeded. */
 static int parse_number(const struct unit *unit, const char *value, uint64_t *ret)
 {
 	const char *at = value;
@@ -111,7 +112,7 @@ static int parse_number(const struct unit *unit, const char *value, uint64_t *re
 	return -EINVAL;
 }
 
-/* Seconds are the unit of a duration that has none. */
+/* A duration without a unit is in seconds. */
 static const struct unit *units_of(const struct hw_option *option, const char *value)
 {
 	bool bare = value[strspn(value, "0123456789")] == '\0';
@@ -120,7 +121,7 @@ static const struct unit *units_of(const struct hw_option *option, const char *v
 							  : types[option->type].units;
 }
 
-/* The choice that was probably meant goes to buf; false when none is near. */
+/* Writes the choice that was probably meant to buf. Returns false if no choice is similar. */
 static bool suggest_choice(const char *choices, const char *value, char buf[CHOICES_MAX])
 {
 	const char *words[CHOICE_COUNT_MAX], *meant;
@@ -245,8 +246,7 @@ const char *hw_option_format(const struct hw_option *option, uint64_t number, ch
 	} else if (number == UINT64_MAX) {
 		(void)snprintf(buf, size, "any");
 	} else {
-		/* The largest unit that divides it, and the smallest one for what no unit divides.
-		 */
+		/* Uses the largest unit that divides the number, else the smallest one. */
 		while (unit[1].suffix && (number % unit->factor != 0 || number == 0))
 			unit++;
 		(void)snprintf(buf, size, "%" PRIu64 "%s", number / unit->factor, unit->suffix);
@@ -372,8 +372,8 @@ static void store_number(const struct hw_option *option, char *self, uint64_t nu
 		*(uint64_t *)(void *)field = number;
 }
 
-/* A further value of a list follows its first one directly, because an option's settings are walked
- * together. */
+/* Further values of a list directly follow its first one, because the settings of an option are
+ * walked together. */
 static void store_text(struct apply *apply, const struct hw_option *option, const char *value)
 {
 	const char **field = (const char **)(void *)(apply->self + option->offset);

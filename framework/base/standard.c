@@ -13,10 +13,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static struct rlimit first_limit; /* of descriptors; zero: it was not changed */
-static bool pipes_ignored; /* SIGPIPE was */
+static struct rlimit first_limit; /* RLIMIT_NOFILE at the start; zero: it was not changed */
+static bool pipes_ignored; /* SIGPIPE was ignored at the start */
 
-/* Directories, subscribers: the soft limit is one of select(2), which is not used. */
+/* Directories and subscribers need descriptors. The low soft limit exists for select(2), which is
+ * not used. */
 static void allow_descriptors(void)
 {
 	struct rlimit limit;
@@ -24,15 +25,15 @@ static void allow_descriptors(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		first_limit = limit;
 		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer will do */
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* works with fewer if this fails */
 	}
 }
 
 void hw_standard_begin(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		/* The wrong way round, so that errors are seen; the lowest free number is this one.
-		 */
+		/* Opened for the wrong direction, so that its use fails. open(2) returns the lowest
+		 * free number, which is this one. */
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
 			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 	}
@@ -50,7 +51,7 @@ void hw_standard_restore(void)
 
 /* ---- output ---- */
 
-static int output_error; /* errno of the first failure; 0: none that is known */
+static int output_error; /* errno of the first failure; 0: no known failure */
 
 int hw_standard_flush(void)
 {
@@ -74,7 +75,7 @@ int hw_standard_end(int status)
 {
 	if (hw_standard_flush() == 0 || hw_standard_caught() || output_error == EPIPE)
 		return status;
-	/* printf() itself may have failed, and what for is not known any more. */
+	/* printf() may have failed earlier, and its errno is lost. */
 	if (output_error == 0 && reader_left())
 		return status;
 	fprintf(stderr, "%s: standard output: %s\n", program_invocation_short_name,
@@ -88,8 +89,8 @@ static volatile sig_atomic_t caught;
 static int caught_fd = -1; /* an eventfd */
 static int null_fd = -1;
 
-/* A write to stdout that blocks returns; a later one, which the signal would not interrupt, goes
- * nowhere. */
+/* A blocked write to stdout returns. A later write, which the signal would not interrupt, goes to
+ * /dev/null. */
 static void on_signal(int number)
 {
 	const uint64_t one = 1;
@@ -97,9 +98,9 @@ static void on_signal(int number)
 
 	(void)number;
 	caught = 1;
-	(void)dup2(null_fd, STDOUT_FILENO); /* as it is, it may block */
+	(void)dup2(null_fd, STDOUT_FILENO); /* stdout may block */
 	if (write(caught_fd, &one, sizeof(one)) < 0)
-		(void)0; /* it is readable already */
+		(void)0; /* the eventfd is already readable */
 	errno = error;
 }
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define WORD_MAX 64u /* longer words are no typing mistakes of ours */
+#define WORD_MAX 64u /* longer words get no suggestion */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
@@ -12,7 +12,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Three rows are enough: the swap looks back two. */
+/* Three rows are enough: a swap of neighbors refers to the row before the previous one. */
 static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	unsigned rows[3][WORD_MAX + 1];
@@ -39,7 +39,8 @@ struct nearest {
 	const char *word;
 	size_t len;
 	const char *best;
-	unsigned distance; /* of best, or the first that is too far */
+	unsigned distance; /* of the best word; before one is found, the first distance that is too
+			    * large */
 };
 
 static void nearest_init(struct nearest *nearest, const char *word)
@@ -47,7 +48,7 @@ static void nearest_init(struct nearest *nearest, const char *word)
 	size_t len = strlen(word);
 
 	*nearest = (struct nearest){ .word = word, .len = len };
-	/* A third of the word may be wrong, at least one and at most three letters. */
+	/* A third of the word may be wrong, with at least one and at most three letters. */
 	nearest->distance = 1 + (unsigned)(len < 6 ? 1 : len < 9 ? 2 : 3);
 }
 
