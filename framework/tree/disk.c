@@ -22,7 +22,8 @@ static const uint8_t type_of[16] = {
 	[S_IFSOCK >> 12] = HW_TYPE_OTHER,
 };
 
-/* Anybody may set times that 64 bits of nanoseconds do not hold: they wrap, and still differ. */
+/* File times can be set to values that 64 bits of nanoseconds do not hold: they wrap, and still
+ * differ. */
 static int64_t nanoseconds(const struct statx_timestamp *t)
 {
 	return (int64_t)((uint64_t)t->tv_sec * UINT64_C(1000000000) + t->tv_nsec);
@@ -70,7 +71,8 @@ static int open_beneath_short(int dir, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* The longest beginning of path, ending before a slash, that fits the kernel's limit. */
+/* Returns the length of the longest beginning of path that ends before a slash and fits PATH_MAX.
+ * */
 static size_t first_part(const char *path, size_t len)
 {
 	size_t n = len < PATH_MAX ? len : PATH_MAX - 1;
@@ -129,8 +131,8 @@ static void close_filesystems(struct hw_disk *disk)
 	}
 }
 
-/* Cached descriptors of all shares: each has its own cache, but the limit is the process's. Loop
- * thread only. */
+/* Number of cached descriptors of all shares: each share has its own cache, but the limit applies
+ * to the process. Loop thread only. */
 static unsigned cached;
 
 static unsigned cached_max(void)
@@ -160,7 +162,7 @@ bool hw_disk_is_short(int error)
 	return error == -EMFILE || error == -ENFILE;
 }
 
-/* False when there was nothing to give up. */
+/* Returns false if there was nothing to close. */
 static bool give_up_cached(struct hw_disk *disk, int but)
 {
 	bool closed = false;
@@ -214,7 +216,7 @@ int hw_disk_open_root(struct hw_disk *disk, const char *path)
 		close(fd);
 		return -error;
 	}
-	/* Reading its names is not enough: names below it are looked up. */
+	/* Permission to list the directory is not enough: names below it are looked up. */
 	int path_fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (path_fd < 0) {
@@ -252,8 +254,8 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
 						  .leases = true };
 		disk->filesystem_count++;
 	}
-	/* Only generations need it, and only a descriptor that is not O_PATH will do. It keeps the
-	 * mount busy, which the root does as well. */
+	/* A descriptor is needed only for generations, and must not be O_PATH. It keeps the mount
+	 * busy, but the root does so already. */
 	if (disk->filesystems[i].fd < 0 && disk->generations && fd >= 0 && dev == disk->root_dev)
 		disk->filesystems[i].fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return (int)i;
@@ -272,7 +274,7 @@ static bool slot_has(const struct hw_disk *disk, const struct hw_dir_slot *slot,
 	       slot->serial == hw_tree_entry(disk->tree, dir)->dir.serial;
 }
 
-/* Any of this share's; none when others have all. */
+/* Closes any cached descriptor of this share; none if all are in the caches of other shares. */
 static void close_one(struct hw_disk *disk)
 {
 	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
@@ -323,7 +325,7 @@ void hw_disk_release_foreign(struct hw_disk *disk)
 	}
 }
 
-/* From the nearest ancestor that is open, so that a cold directory costs the names between. */
+/* Starts at the nearest ancestor that is open, so that only the names below it are looked up. */
 static int open_dir(struct hw_disk *disk, uint32_t dir)
 {
 	const struct hw_tree *tree = disk->tree;
@@ -380,15 +382,15 @@ int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
 
 /* ---- entries ---- */
 
-/* Where an entry is: a name in a directory, or open itself (an empty name). */
+/* The place of an entry: a name in a directory, or an open descriptor (an empty name). */
 struct spot {
 	int fd;
 	const char *name;
-	int parent; /* descriptor of the directory; -1: of no interest */
-	uint32_t dir; /* when there is a parent */
+	int parent; /* descriptor of the directory; -1: not needed */
+	uint32_t dir; /* valid if parent is a descriptor */
 };
 
-/* An overlayfs may show a file with the device number of its layer (overlayfs.rst, xino). */
+/* An overlayfs may report the device number of the layer for a file (overlayfs.rst, xino). */
 static bool is_of_layer(struct hw_disk *disk, const struct spot *at, const struct statx *stx)
 {
 	const struct hw_filesystem *fs;
@@ -444,7 +446,7 @@ struct hw_identify hw_disk_identify(const struct hw_disk *disk, uint16_t fs, boo
 {
 	enum hw_identity by = identity_on(disk, fs);
 
-	/* The number alone must be comparable. */
+	/* It is enough if the inode numbers are comparable. */
 	if (cheaply && by == HW_BY_GENERATION)
 		by = HW_BY_BIRTH;
 	return (struct hw_identify){ .by = by, .dev = disk->filesystems[fs].dev };
@@ -494,18 +496,18 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* 1, 0 or -EOPNOTSUPP for an open file; -ENOENT when it is none. */
+/* Returns 1, 0 or -EOPNOTSUPP for a regular file; -ENOENT for any other type. */
 static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
 {
 	if (!disk->filesystems[fs].leases)
 		return -EOPNOTSUPP;
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
-		return 1; /* the close(2) that follows gives it back */
+		return 1; /* close(2) releases the lease */
 	if (errno == EAGAIN)
 		return 0;
 	if (!lease_is_unsupported(errno))
 		return -EOPNOTSUPP;
-	if (!is_file(fd)) /* which says nothing about the filesystem */
+	if (!is_file(fd)) /* the error does not say anything about the filesystem */
 		return -ENOENT;
 	disk->filesystems[fs].leases = false;
 	return -EOPNOTSUPP;

@@ -14,9 +14,9 @@
 #endif
 
 /*
- * File handles that are inode number and generation (fs/libfs.c, mm/shmem.c, fs/xfs/xfs_export.c)
- * and perhaps what all of the filesystem have in common (the number of a subvolume:
- * fs/btrfs/export.h), so that four bytes an entry are enough to make them again.
+ * File handles that consist of inode number and generation (fs/libfs.c, mm/shmem.c,
+ * fs/xfs/xfs_export.c), and perhaps a part common to the whole filesystem (the number of a
+ * subvolume: fs/btrfs/export.h). Four bytes per entry are enough to reconstruct them.
  */
 static const struct handle_layout {
 	int type;
@@ -30,8 +30,8 @@ static const struct handle_layout {
 };
 #define LAYOUTS (sizeof(layouts) / sizeof(layouts[0]))
 
-/* OVL_FILEID_V1 (fs/overlayfs/overlayfs.h): the handle in the layer that the file came from. The
- * format is kept on disk, in extended attributes of the upper layer. */
+/* OVL_FILEID_V1 (fs/overlayfs/overlayfs.h): the handle in the layer that the file originates from.
+ * The format is stable, because extended attributes of the upper layer contain it. */
 enum {
 	OVERLAY_HANDLE = 0xf8,
 	OVERLAY_MAGIC_AT = 4,
@@ -45,7 +45,7 @@ union handle {
 	char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 };
 
-/* A handle that cannot be opened is enough: it is only compared. */
+/* The handle need not be usable for opening: it is only compared. */
 static bool get_handle(int dirfd, const char *name, union handle *ret)
 {
 	int flags = name ? 0 : AT_EMPTY_PATH, mount_id;
@@ -108,7 +108,8 @@ enum hw_identity hw_identity_find(int dirfd, const char *name, const struct stat
 	union handle u;
 	uint32_t generation;
 
-	/* It shows the birth time of the layer that has the file now: a new one after a copy-up. */
+	/* overlayfs reports the birth time of the layer that currently has the file: copy-up
+	 * changes it. */
 	if (is_overlay(dirfd, name))
 		return get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE
 			       ? HW_BY_HANDLE
@@ -135,11 +136,11 @@ static bool is_from_lower(const struct file_handle *h)
 }
 
 /*
- * The handle becomes the number, since neither inode number nor birth time alone lasts on
- * overlayfs: directories lose their number with the last reference to them if the layers are on
- * different filesystems ("xino=off"), and of several hard links in a lower layer, the one that is
- * written gets another number but keeps the handle for a while. Of other entries than directories,
- * both halves of ident say which inode it is: see hw_tree_is_same().
+ * The handle replaces the inode number, because neither inode number nor birth time alone is stable
+ * on overlayfs: if the layers are on different filesystems ("xino=off"), a directory loses its
+ * number with the last reference to it; and of several hard links in a lower layer, the one that is
+ * written gets another number but keeps the handle for a while. For entries that are not
+ * directories, each half of ident identifies the inode: see hw_tree_is_same().
  */
 static void take_handle(struct hw_stat *stat, const union handle *u)
 {
@@ -148,7 +149,7 @@ static void take_handle(struct hw_stat *stat, const union handle *u)
 			      fold((uint64_t)stat->btime_ns);
 	else
 		stat->ident = 0;
-	/* It was there before the mount, whenever it was copied up. */
+	/* The file existed before the mount, even if it was copied up later. */
 	if (is_from_lower(&u->h))
 		stat->btime_ns = 1;
 	stat->ino = hw_handle_ino(u->h.handle_type, u->h.f_handle, u->h.handle_bytes);
@@ -173,7 +174,7 @@ void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, cons
 
 /* ---- what lost its name ---- */
 
-/* The handle of an entry, made like that of another inode of its filesystem. */
+/* Reconstructs the handle of an entry from that of another inode on its filesystem. */
 static bool make_handle(union handle *u, const struct hw_entry *entry)
 {
 	for (size_t i = 0; i < LAYOUTS; i++) {

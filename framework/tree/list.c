@@ -34,7 +34,8 @@ static int reserve(struct hw_listing *l, size_t name_len)
 	return 0;
 }
 
-/* Of another filesystem, or a file of an overlayfs that has the number of its layer's device. */
+/* Stats an entry on another filesystem, or a file on overlayfs that has the device number of its
+ * layer. */
 static void identify_foreign(struct hw_found *f, const struct statx *stx, int fd,
 			     struct hw_identify how)
 {
@@ -60,11 +61,11 @@ static int add(struct hw_listing *l, int fd, const char *name, struct hw_identif
 	int error = 0;
 
 	if (len > HW_NAME_MAX)
-		return 0; /* no filesystem of Linux has them */
+		return 0; /* no Linux filesystem has such names */
 	if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
 		error = errno;
 	if (error == ENOENT)
-		return 0; /* deleted since */
+		return 0; /* deleted meanwhile */
 	int r = reserve(l, len);
 
 	if (r < 0)
@@ -98,7 +99,7 @@ void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listin
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) { /* ENOENT: it was removed, so nothing is in it */
+		if (n <= 0) { /* ENOENT: the directory was removed, so it is empty */
 			listing->error = n < 0 && errno != ENOENT ? -errno : 0;
 			return;
 		}

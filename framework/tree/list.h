@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads one directory with what statx(2) says of each entry. Needs no share: also run on the thread
- * pool. */
+/* Reads one directory, with the statx(2) result of each entry. Needs no share; also runs on the
+ * thread pool. */
 #ifndef HW_LIST_H
 #define HW_LIST_H
 
@@ -8,16 +8,16 @@
 #include "tree.h"
 #include <sys/types.h>
 
-#define HW_LIST_MAX 32768u /* entries in one listing; a larger directory is read in several */
+#define HW_LIST_MAX 32768u /* entries in one listing; a larger directory takes several */
 
 struct hw_found {
 	struct hw_stat stat; /* fs is not set: see dev */
 	dev_t dev;
 	uint32_t name; /* offset in names */
 	uint8_t name_len;
-	bool foreign; /* of another filesystem than the directory, which identifies in its own way:
-			 hw_disk_stat() says how */
-	uint8_t error; /* errno of a stat that was refused: stat is not set, its type is 0 */
+	bool foreign; /* on another filesystem than the directory, with its own identification: use
+		       * hw_disk_stat() */
+	uint8_t error; /* errno if stat was refused: stat is not set, its type is 0 */
 };
 
 struct hw_listing {
@@ -25,16 +25,16 @@ struct hw_listing {
 	char *names; /* owned; each terminated */
 	uint32_t count, room;
 	uint32_t names_used, names_room;
-	bool more; /* the directory goes on: read again */
-	int error; /* -errno that ended it, 0 */
+	bool more; /* the directory has more entries: read again */
+	int error; /* -errno that ended the listing, or 0 */
 };
 
-/* Reads on in a directory open for reading, up to `max` entries. */
+/* Continues to read a directory that is open for reading, up to `max` entries. */
 void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing);
-/* Empties it, keeps its memory. */
+/* Empties the listing, and keeps its memory. */
 void hw_list_reset(struct hw_listing *listing);
 void hw_list_free(struct hw_listing *listing);
-/* Byte order of names. */
+/* Sorts by the byte order of names. */
 void hw_list_sort(struct hw_listing *listing);
 
 #endif

@@ -38,7 +38,7 @@ static int open_for_reading(struct hw_disk *disk, int path_fd)
 {
 	int fd = hw_disk_openat(disk, path_fd, ".", O_RDONLY | O_DIRECTORY | O_NOATIME);
 
-	/* O_NOATIME is refused for the directories of others. */
+	/* O_NOATIME is refused for directories of other owners. */
 	return fd == -EPERM ? hw_disk_openat(disk, path_fd, ".", O_RDONLY | O_DIRECTORY) : fd;
 }
 
@@ -58,7 +58,7 @@ int hw_disk_lock(struct hw_disk *disk, uint32_t dir)
 
 	if (fd < 0)
 		return fd;
-	/* At the end, so that as little as possible is read; both results say nothing. */
+	/* Seeks to the end, so that as little as possible is read. The results do not matter. */
 	(void)lseek(fd, LLONG_MAX, SEEK_SET);
 	(void)syscall(SYS_getdents64, fd, entry, sizeof(entry));
 	close(fd);

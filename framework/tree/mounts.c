@@ -41,7 +41,7 @@ static char *unescape(char *text)
 	return text;
 }
 
-/* "36 35 98:0 /root /mount/point options optional... - type source superoptions", cut in place */
+/* "36 35 98:0 /root /mount/point options optional... - type source superoptions", split in place */
 static bool parse_line(char *line, struct mount *ret)
 {
 	char *path = NULL, *word, *end;
@@ -108,7 +108,7 @@ static void free_mounts(struct mounts *mounts)
 	free(mounts->list);
 }
 
-/* Is path at or below dir? */
+/* Returns whether path is dir or below it. */
 static bool is_below(const char *path, const char *dir)
 {
 	size_t len = strlen(dir);
@@ -118,8 +118,8 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* The mount that is seen at a path: others may be hidden below it, and their order says nothing,
- * since mounts can move. */
+/* Gets the ID of the mount that is visible at a path. Other mounts may be hidden below it. The
+ * order of mountinfo does not show this, because mounts can be moved. */
 static bool seen_at(const char *path, uint64_t *ret_id)
 {
 	struct statx st;
@@ -181,7 +181,7 @@ int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
 struct hw_mount_point {
 	uint64_t id;
 	char *path; /* owned: below the directory */
-	bool is_file; /* or anything but a directory */
+	bool is_file; /* any type except directory */
 };
 
 struct points {
@@ -206,7 +206,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	char *below;
 
 	(void)type;
-	/* The directory itself is its owner's affair; what a link leads to by now is nobody's. */
+	/* Skips the directory itself, which its owner checks, and paths through a symbolic link. */
 	if (strncmp(path, points->dir, skip) != 0 || path[skip] == '\0')
 		return 0;
 	below = strdup(path + skip + (path[skip] == '/'));
@@ -224,7 +224,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	return 0;
 }
 
-/* Parents before what is below them. */
+/* Sorts parents before their descendants. */
 static int by_path(const void *a, const void *b)
 {
 	const struct hw_mount_point *x = a, *y = b;
@@ -247,7 +247,7 @@ static int read_points(const char *dir, struct points *ret)
 	return 0;
 }
 
-/* Both are sorted: what is in one only, or with another number. */
+/* Both lists are sorted. Reports mount points that are in one list only, or have different IDs. */
 static void tell_changes(const struct hw_mount_watch *old, const struct points *now,
 			 hw_mount_changed_fn *fn, void *arg)
 {
@@ -295,8 +295,7 @@ void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 	struct pollfd changed = { .fd = watch->fd, .events = POLLPRI };
 	struct points now;
 
-	/* proc(5): a change is an exceptional condition, told once to each that has the file open.
-	 */
+	/* proc(5): a change is an exceptional condition, reported once to each open file. */
 	if (watch->fd < 0 || poll(&changed, 1, 0) <= 0 || read_points(watch->dir, &now) < 0)
 		return;
 	tell_changes(watch, &now, fn, arg);
@@ -316,6 +315,6 @@ void hw_mount_watch_end(struct hw_mount_watch *watch)
 	free_points(watch->points, watch->count);
 	free(watch->dir);
 	if (watch->fd >= 0)
-		(void)close(watch->fd); /* only polled */
+		(void)close(watch->fd); /* used for polling only */
 	hw_mount_watch_init(watch);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Filesystems mounted at and below a directory, from /proc/self/mountinfo (proc(5)). */
+/* Lists the filesystems mounted at and below a directory, from /proc/self/mountinfo (proc(5)). */
 #ifndef HW_MOUNTS_H
 #define HW_MOUNTS_H
 
@@ -8,33 +8,32 @@
 
 #define HW_MOUNTS_MAX 65536u
 
-/* One mount: its number while it lasts (0: not known), where (absolute, resolved) and its
- * filesystem's type. A negative result ends the walk. */
+/* One mount: its ID, unique while it is mounted (0: unknown), its path (absolute, resolved), and
+ * the type of its filesystem. A negative result ends the walk. */
 typedef int hw_mount_fn(void *arg, uint64_t id, const char *path, const char *type);
 
 /* Calls fn for the directory itself, then for each mount below it that is not hidden by a later one
- * at the same place, in the order of mounting. -ENOENT, -ENOTDIR and the like about dir; -ENOMEM;
- * what fn returned. */
+ * at the same place, in the order of mounting. Returns -ENOENT, -ENOTDIR and the like for dir;
+ * -ENOMEM; or the result of fn. */
 int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg);
 
-/* The mounts below a directory, to notice those that come and go: no watcher tells it. */
+/* Detects mounts and unmounts below a directory, which no watcher reports. */
 struct hw_mount_watch {
 	char *dir; /* owned */
-	struct hw_mount_point *points; /* owned: as they were last, by path */
+	struct hw_mount_point *points; /* owned: as of the last check, sorted by path */
 	size_t count;
-	int fd; /* owned: the kernel's table, -1 */
+	int fd; /* owned: /proc/self/mountinfo, -1: not open */
 };
 
 void hw_mount_watch_init(struct hw_mount_watch *watch);
-/* From now on, and for this directory (absolute, resolved). Without memory or /proc nothing will be
- * noticed. */
+/* Starts to watch this directory (absolute, resolved). If memory is short or /proc is missing, no
+ * changes will be detected. */
 void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir);
-/* Calls fn with the path, below the directory and without slash at its start, of each place where a
- * mount came, went, or is another one. Costs one system call when none did. */
+/* Calls fn with the path, relative to the directory, of each place where a filesystem was mounted,
+ * unmounted, or replaced. Costs one system call if there was no change. */
 typedef void hw_mount_changed_fn(void *arg, const char *path);
 void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg);
-/* Calls fn with the path of each place, as of the last check, where something other than a
- * directory is mounted. */
+/* Calls fn with the path of each mount point that, as of the last check, is not a directory. */
 void hw_mount_watch_each_file(const struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 			      void *arg);
 void hw_mount_watch_end(struct hw_mount_watch *watch);

@@ -19,7 +19,8 @@ static uint32_t hash_ino(const struct hw_tree *tree, uint16_t fs, uint64_t ino)
 {
 	uint64_t h = (ino + tree->seed + fs) * UINT64_C(0x9e3779b97f4a7c15);
 
-	/* The index takes the low bits, which of one product are uneven for numbers in a row. */
+	/* The index uses the low bits. After a single multiplication, these are not uniform for
+	 * consecutive numbers. */
 	h = (h ^ (h >> 32)) * UINT64_C(0xbf58476d1ce4e5b9);
 	return (uint32_t)(h >> 32);
 }
@@ -131,7 +132,7 @@ int hw_tree_init(struct hw_tree *tree)
 
 	memset(tree, 0, sizeof(*tree));
 	tree->used = HW_ROOT;
-	/* Unkeyed hashes of names from outside could be made to collide. */
+	/* With unseeded hashes, names could be chosen to collide. */
 	if (getrandom(&tree->seed, sizeof(tree->seed), 0) != sizeof(tree->seed))
 		return -EIO;
 	int r = hw_index_init(&tree->by_name);
@@ -314,9 +315,9 @@ uint32_t hw_tree_same_inode(const struct hw_tree *tree, uint16_t fs, uint64_t in
 }
 
 /*
- * Copy-up changes the birth time of an inode. It gives a file of several names in the lower layer
- * another number, first with the old handle; that becomes another one when the kernel has forgotten
- * the inode in between.
+ * Copy-up changes the birth time of an inode. If a file has several names in the lower layer,
+ * copy-up also changes its inode number. The handle stays the same at first, and changes once the
+ * kernel has evicted the inode.
  */
 static bool is_same_on_overlay(const struct hw_entry *entry, const struct hw_stat *stat)
 {
@@ -328,7 +329,8 @@ static bool is_same_on_overlay(const struct hw_entry *entry, const struct hw_sta
 
 static bool is_same_inode(const struct hw_entry *entry, const struct hw_stat *stat)
 {
-	/* Identified in two ways, after a switch of watchers: the number alone must do. */
+	/* After a change of watchers, the two may be identified in different ways: compare the
+	 * inode numbers only. */
 	if (entry->identity != stat->identity)
 		return entry->ino == stat->ino;
 	if (entry->identity == HW_BY_HANDLE)
@@ -425,7 +427,7 @@ static int compare_bytes(const char *a, size_t len_a, const char *b, size_t len_
 	return c ? c : (len_a > len_b) - (len_a < len_b);
 }
 
-/* The child of `dir` on the way down to `below`; 0 when that is not below it. */
+/* Returns the child of `dir` on the path down to `below`; 0 if `below` is not below `dir`. */
 static uint32_t step_towards(const struct hw_tree *tree, uint32_t dir, uint32_t below)
 {
 	while (below && hw_tree_entry(tree, below)->parent != dir)
@@ -475,7 +477,7 @@ int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_id
 	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
 	     c = hw_tree_entry(tree, c)->next_sibling)
 		ids[i++] = c;
-	/* qsort_r() hands the context through as it got it. */
+	/* qsort_r() passes the context on unchanged. */
 	qsort_r(ids, count, sizeof(*ids), compare_siblings, (void *)(uintptr_t)tree);
 	*ret_ids = ids;
 	return (int)count;
