@@ -27,7 +27,7 @@ const struct hw_option_table hw_config_global_options = {
 	sizeof(global_options) / sizeof(global_options[0]),
 };
 
-/* ---- telling mistakes ---- */
+/* ---- reporting mistakes ---- */
 
 void hw_config_mistake(struct hw_config_checker *checker, unsigned line, const char *format, ...)
 {
@@ -37,9 +37,9 @@ void hw_config_mistake(struct hw_config_checker *checker, unsigned line, const c
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
-	/* A name that needs no escapes stands bare, so that editors jump to FILE:LINE. */
+	/* A name that needs no escapes is not quoted, so that editors can jump to FILE:LINE. */
 	hw_quote(quoted, sizeof(quoted), file, len);
 	hw_errors_add(checker->errors, "%s:%u: %s", strlen(quoted) == len + 2 ? file : quoted, line,
 		      text);
@@ -112,7 +112,7 @@ static const struct hw_ini_section *find_before(const struct hw_ini *ini, size_t
 	return NULL;
 }
 
-/* Does the section go on to be read? */
+/* Returns whether the section is to be read. */
 static bool check_section(struct hw_config_checker *checker, size_t index)
 {
 	const struct hw_ini *ini = &checker->config->ini;
@@ -160,7 +160,7 @@ static const struct hw_ini_section *enter(struct hw_config_checker *checker, cha
 	return section;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole file ---- */
 
 static void read_sections(struct hw_config_checker *checker, const bool *sound, size_t kind)
 {
@@ -175,7 +175,8 @@ static void read_sections(struct hw_config_checker *checker, const bool *sound, 
 		if (kind == KIND_GLOBAL)
 			(void)hw_config_apply(checker, &hw_config_global_options, checker->config,
 					      section->settings, section->lines, section->count,
-					      &checker->config->strings); /* told in errors */
+					      &checker->config->strings); /* mistakes are added to
+									   * `errors` */
 		else if (kind == KIND_SHARE)
 			hw_config_read_share(checker, section);
 		else
@@ -219,7 +220,7 @@ static int check(struct hw_config_checker *checker)
 	read_sections(checker, sound, KIND_GLOBAL);
 	if (r == 0)
 		r = hw_loader_add_defaults(checker->loader, config->plugin_path);
-	/* Watchers first: shares name them. */
+	/* Watchers are read first, because shares refer to them. */
 	for (size_t kind = KIND_WATCHER; kind < KIND_END && r == 0; kind++)
 		read_sections(checker, sound, kind);
 	if (r == 0)

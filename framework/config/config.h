@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon's configuration: what hostwatch.conf(5) describes, read, checked and resolved to
+/* The daemon's configuration, as described in hostwatch.conf(5): read, checked and resolved to
  * plugins. Loop thread only. */
 #ifndef HW_CONFIG_H
 #define HW_CONFIG_H
@@ -10,22 +10,23 @@
 #include "option.h"
 #include <stdbool.h>
 
-#define HW_CONFIG_WATCHERS_MAX 8u /* of one share */
+#define HW_CONFIG_WATCHERS_MAX 8u /* watchers of one share */
 #define HW_CONFIG_EXCLUDES_MAX 4096u
 
-/* [watcher NAME], [sink NAME], or a watcher that a share names and no section describes. */
+/* [watcher NAME], [sink NAME], or a watcher that a share names and that has no section. */
 struct hw_config_plugin {
 	const char *name; /* borrowed from the section or the module */
-	const struct hw_module *module; /* borrowed from the loader; NULL: could not be loaded */
-	unsigned line; /* 0: no section */
+	const struct hw_module *module; /* borrowed from the loader; NULL: it could not be loaded */
+	unsigned line; /* 0: it has no section */
 	bool opens; /* open() can be called with the settings */
-	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys; of a
-					section with mistakes those that are right */
-	unsigned *lines; /* owned: of each setting */
+	struct hw_setting *settings; /* owned array of borrowed strings: the plugin's own keys; if
+				      * the section has mistakes, only the valid ones */
+	unsigned *lines; /* owned: line of each setting */
 	size_t count;
-	const char **doubts; /* owned array of borrowed keys: what was left out may decide these */
+	const char **doubts; /* owned array of borrowed keys: their checks may depend on omitted
+			      * settings */
 	size_t doubt_count;
-	const char *shares; /* of a sink: borrowed, NULL for all */
+	const char *shares; /* of a sink: borrowed, NULL for all shares */
 	unsigned shares_line;
 };
 
@@ -33,14 +34,14 @@ struct hw_config_share {
 	/* written by the option table */
 	const char *path;
 	const char *watcher;
-	const char *exclude; /* patterns, a line each; NULL */
+	const char *exclude; /* patterns, one per line; NULL: no patterns */
 	uint64_t interval_ns, settle_ns, settle_max_ns, journal_bytes;
 
 	const char *name; /* borrowed from the section */
-	const char *interval; /* borrowed: as it was written; NULL: a mistake hides it */
+	const char *interval; /* borrowed: as written in the file; NULL: invalid */
 	unsigned line, path_line, watcher_line, interval_line, settle_max_line, exclude_line;
 	char *strings; /* owned */
-	char *exclude_text; /* owned: what excludes point into */
+	char *exclude_text; /* owned: the memory of excludes */
 	const char **excludes; /* owned array */
 	size_t exclude_count;
 	bool automatic; /* watcher = auto */
@@ -50,7 +51,7 @@ struct hw_config_share {
 
 struct hw_config {
 	/* written by the option table */
-	const char *plugin_path; /* NULL: none */
+	const char *plugin_path; /* NULL: not set */
 	const char *control; /* path; NULL: the default of this user; "": none */
 	uint32_t log_level; /* enum hw_log_level */
 
@@ -70,36 +71,36 @@ extern const struct hw_option_table hw_config_global_options;
 extern const struct hw_option_table hw_config_share_options;
 
 /*
- * Reads a file, checks it, and loads the plugins that it names (the loader's default directories
- * are added, with plugin_path). Adds mistakes to `errors` as "FILE:LINE: text". Returns 0 and what
- * could be read of it also if there are mistakes; they keep a configuration from being used, but
- * not from being checked further. -ENOENT and the like if the file cannot be opened; -ENOMEM.
+ * Reads and checks a file, and loads the plugins that it names (adding the loader's default
+ * directories, with plugin_path). Adds mistakes to `errors` as "FILE:LINE: text". If there are
+ * mistakes, returns 0 and the valid part, which must not be used but can be checked further.
+ * -ENOENT and the like if the file cannot be opened; -ENOMEM.
  */
 int hw_config_read(const char *file, struct hw_loader *loader, struct hw_errors *errors,
 		   struct hw_config **ret);
-void hw_config_free(struct hw_config *config); /* NULL is fine */
+void hw_config_free(struct hw_config *config); /* NULL is allowed */
 
-/* The settings of a share's n-th watcher: the section's, and the share's interval where the plugin
- * has that key and the section does not set it. settings must have room for count + 1; returns how
- * many there are. */
+/* Gets the settings of a share's n-th watcher: those of its section, and the share's interval if
+ * the plugin has that key and the section does not set it. settings must have room for count + 1.
+ * Returns their number. */
 size_t hw_config_watcher_settings(const struct hw_config_share *share,
 				  const struct hw_config_plugin *watcher,
 				  struct hw_setting *settings);
 
-/* Whether a message of fail_option() about these keys and this value (NULL: none) stands on its
- * own: open() got the configured values of all the keys. `share`: the one that a watcher was opened
- * for, NULL for a sink. */
+/* Returns whether a message of fail_option() about these keys and this value (NULL: no value) is
+ * reliable: open() received the configured values of all these keys. `share`: the share that a
+ * watcher was opened for, NULL for a sink. */
 bool hw_config_knows(const struct hw_config_plugin *plugin, const struct hw_config_share *share,
 		     const char *keys, const char *value);
-/* The line of the first of these keys: the one with this value if `value` is not NULL. 0: the
- * section does not set the key. */
+/* Returns the line of the first of these keys, or of the setting with this value if `value` is not
+ * NULL. 0: the section does not set the key. */
 unsigned hw_config_setting_line(const struct hw_config_plugin *plugin, const char *keys,
 				const char *value);
 
-/* Does this sink serve that share? */
+/* Returns whether this sink serves the share. */
 bool hw_config_sink_serves(const struct hw_config_plugin *sink, const char *share);
 
-/* The watcher called NAME, described by a section or not; -ENOENT when no share uses it and no
+/* Gets the watcher called NAME, with or without a section; -ENOENT if no share uses it and no
  * section describes it. */
 int hw_config_find_watcher(const struct hw_config *config, const char *name, size_t *ret);
 

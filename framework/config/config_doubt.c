@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* open() is also called for sections with mistakes, so that all mistakes are reported at once: with
- * the settings that are valid. Its messages about other keys are dropped. */
+/* open() is also called for sections with mistakes, with the settings that are valid, so that all
+ * mistakes are reported at once. Messages of open() about omitted or replaced settings are
+ * discarded. */
 #include "config.h"
 #include "config_private.h"
 #include "instance.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char stand_in[] = "?"; /* for a text that must be given */
+static const char stand_in[] = "?"; /* replaces a required text that is missing */
 
 static bool is_text(const struct hw_option *option)
 {
@@ -30,7 +31,7 @@ int hw_config_doubt(struct hw_config_plugin *plugin, const char *key)
 	return 0;
 }
 
-/* ---- what is left of a section ---- */
+/* ---- valid settings of a section ---- */
 
 static bool has_setting(const struct hw_config_plugin *plugin, const char *key)
 {
@@ -50,8 +51,8 @@ bool hw_config_is_doubted(const struct hw_config_plugin *plugin, const char *key
 	return false;
 }
 
-/* Does it stay? *ret_doubt: the key whose value is not known because of it, NULL when none is. Of
- * one that is given twice it is the first. */
+/* Returns whether the setting is kept. *ret_doubt: the key whose value is unknown because of it, or
+ * NULL. If a key is set twice, the first value counts. */
 static bool is_right(const struct hw_option_table *table, const struct hw_config_plugin *kept,
 		     const struct hw_setting *setting, const char **ret_doubt)
 {
@@ -135,9 +136,10 @@ int hw_config_leave_right_settings(struct hw_config_plugin *plugin)
 	return r;
 }
 
-/* ---- what open() says ---- */
+/* ---- messages of open() ---- */
 
-/* Of a list, a value that is there is wrong whatever the values are that were left out. */
+/* Returns whether open() received this value as an item of a list. A message about it holds,
+ * whatever other items were omitted. */
 static bool is_in_list(const struct hw_config_plugin *plugin, const char *key, const char *value)
 {
 	const struct hw_plugin *header = &plugin->module->plugin;

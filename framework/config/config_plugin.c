@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Errors of the loader know no line. */
+/* Errors of the loader have no line number. */
 static void pass_on(struct hw_config_checker *checker, unsigned line, struct hw_errors *errors)
 {
 	for (size_t i = 0; i < errors->count; i++)
@@ -15,7 +15,7 @@ static void pass_on(struct hw_config_checker *checker, unsigned line, struct hw_
 	hw_errors_free(errors);
 }
 
-/* Keys of ours in a plugin's section. */
+/* Returns whether the host defines this key for sections of plugins. */
 static bool is_our_key(const char *key, size_t kind)
 {
 	return strcmp(key, "plugin") == 0 || (kind == KIND_SINK && strcmp(key, "shares") == 0);
@@ -37,7 +37,7 @@ static int take_settings(struct hw_config_plugin *plugin, const struct hw_ini_se
 	return 0;
 }
 
-/* A rehearsal: into memory that is thrown away. */
+/* Applies the settings to temporary memory, only to check them. */
 static void check_plugin_settings(struct hw_config_checker *checker,
 				  struct hw_config_plugin *plugin)
 {
@@ -145,8 +145,8 @@ int hw_config_find_watcher(const struct hw_config *config, const char *name, siz
 	return -ENOENT;
 }
 
-/* The watcher of this name, made when no section describes it. `optional`: one of auto, which may
- * be missing. */
+/* Gets the watcher with this name, and creates it if it has no section. `optional`: it is a
+ * candidate of auto, which may be missing. */
 int hw_config_get_watcher(struct hw_config_checker *checker, const char *name, unsigned line,
 			  bool optional, size_t *ret)
 {
@@ -156,7 +156,8 @@ int hw_config_get_watcher(struct hw_config_checker *checker, const char *name, u
 	struct hw_config_plugin *plugin;
 
 	if (hw_config_find_watcher(config, name, ret) == 0)
-		return config->watchers[*ret].module ? 0 : -EINVAL; /* told with its section */
+		return config->watchers[*ret].module ? 0 : -EINVAL; /* was reported with its section
+								     * */
 	if (optional) {
 		(void)hw_loader_load(checker->loader, HW_PLUGIN_WATCHER, name, &ignored, &module);
 		hw_errors_free(&ignored);

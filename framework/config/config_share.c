@@ -194,7 +194,7 @@ static void check_excludes(struct hw_config_checker *checker, struct hw_config_s
 	}
 }
 
-/* Each by itself: they were not taken over. */
+/* Checks each pattern separately, because the set was rejected. */
 static void check_patterns(struct hw_config_checker *checker, const struct hw_ini_section *section)
 {
 	char quoted[HW_CONFIG_QUOTED_MAX];
@@ -221,7 +221,7 @@ static void check_patterns(struct hw_config_checker *checker, const struct hw_in
 	}
 }
 
-/* Whether it is what the watchers would be given. */
+/* Returns whether the interval is the one that the watchers would receive. */
 static bool is_interval_known(const struct hw_config_share *share,
 			      const struct hw_ini_section *section)
 {
@@ -241,14 +241,14 @@ static bool is_interval_known(const struct hw_config_share *share,
 	return hw_option_parse(option, share->interval, &ignored, why) == 0;
 }
 
-/* Some key is wrong, so the share will not be: all the same the others' mistakes are told with it.
- */
+/* A key is wrong, so the share will not exist. Checks the other keys nevertheless, so that all
+ * mistakes are reported at once. */
 static void check_the_rest(struct hw_config_checker *checker, struct hw_config_share *share,
 			   const struct hw_ini_section *section)
 {
 	share->path = hw_config_value_of(section, "path");
 	share->watcher = hw_config_value_of(section, "watcher");
-	if (share->path && *share->path) /* else that was told */
+	if (share->path && *share->path) /* otherwise, the mistake was already reported */
 		check_path(checker, share);
 	check_patterns(checker, section);
 	if (share->watcher)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which shares a sink serves: `shares`, and options of plugins that name one share. */
+/* The shares that a sink serves: `shares`, and plugin options that name one share. */
 #include "config.h"
 #include "config_private.h"
 #include "log.h"
@@ -36,7 +36,7 @@ bool hw_config_sink_serves(const struct hw_config_plugin *sink, const char *shar
 	return false;
 }
 
-/* The shares that the sink serves, of all that are configured if it is NULL. */
+/* Lists the shares that the sink serves, or all configured shares if sink is NULL. */
 static int list_names(const struct hw_config *config, const struct hw_config_plugin *sink,
 		      struct names *ret)
 {
@@ -76,14 +76,14 @@ static const char *join_names(const struct names *names, char text[NAMES_BYTES])
 	return text;
 }
 
-/* One sink being checked. Everything is borrowed but the lists of names. */
+/* One sink that is being checked. Everything except the lists of names is borrowed. */
 struct sink_check {
 	struct hw_config_checker *checker;
 	struct hw_config_plugin *sink;
 	struct names all, served;
 };
 
-/* With the name that was probably meant, or all there are. */
+/* Adds the name that was probably meant, or all names. */
 static void report_unknown_share(const struct sink_check *check, unsigned line, const char *subject,
 				 const char *name)
 {
@@ -120,7 +120,7 @@ static int check_shares(const struct sink_check *check)
 	return 0;
 }
 
-/* The value of a key, NULL when it is not given; its line, or that of the section. */
+/* Returns the value of a key, NULL if it is not set, and its line or that of the section. */
 static const char *value_of(const struct hw_config_plugin *sink, const char *key,
 			    unsigned *ret_line)
 {
@@ -134,8 +134,8 @@ static const char *value_of(const struct hw_config_plugin *sink, const char *key
 	return NULL;
 }
 
-/* An option that names the share to carry: it must be one of those that the sink serves, and may be
- * left out if there is only one. */
+/* Checks an option that names the share to carry: the sink must serve that share. The option may be
+ * omitted if there is only one. */
 static void check_share_option(const struct sink_check *check, const char *key)
 {
 	const struct hw_config_plugin *sink = check->sink;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The port or path at the end of an address. The port alone is compared, since one address may
- * stand for all of the machine. NULL: the option is not an address. */
+/* Returns the port or path at the end of an address. Only the port is compared, because an address
+ * may include all interfaces of the machine. NULL: the option is not an address. */
 static const char *place_of(const struct hw_config_plugin *sink, size_t index)
 {
 	const struct hw_plugin *plugin = &sink->module->plugin;
@@ -21,7 +21,7 @@ static const char *place_of(const struct hw_config_plugin *sink, size_t index)
 	return colon ? colon + 1 : setting->value;
 }
 
-/* A path may be written in several ways. */
+/* A path can be written in several ways. */
 static bool is_same_place(const char *one, const char *other)
 {
 	struct stat a, b;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The order in which `watcher = auto` tries the watchers. */
+/* The order in which `watcher = auto` tries watchers. */
 #ifndef HW_AUTO_H
 #define HW_AUTO_H
 

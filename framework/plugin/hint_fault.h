@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is wrong with a hint. Any thread. */
+/* Checks hints for violations of the contract. Any thread. */
 #ifndef HW_HINT_FAULT_H
 #define HW_HINT_FAULT_H
 
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 
-/* 1 to 255 bytes, no NUL, no slash, not "..". */
+/* Valid: 1 to 255 bytes, no NUL, no slash, not "..". */
 bool hw_hint_name_is_valid(const char *name, uint32_t len);
-/* How a hint breaks the contract of plugin.h: static text; NULL if it does not. Its struct_size is
- * valid. */
+/* Returns how a hint violates the contract of plugin.h: static text; NULL if it does not. Its
+ * struct_size must be valid. */
 const char *hw_hint_fault(const struct hw_hint *hint);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Sizes in the first release. */
+/* Structure sizes in the first release. */
 #define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
 #define INFO_BYTES HW_SIZE_THROUGH(hw_share_info, seq)
 #define LOCATION_BYTES HW_SIZE_THROUGH(hw_location, name)
@@ -28,7 +28,7 @@ static void host_log(void *ctx, uint32_t level, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* a truncated line is acceptable */
 	va_end(ap);
 	hw_log(level > HW_LOG_DEBUG ? HW_LOG_DEBUG : (enum hw_log_level)level, "%s: %s",
 	       instance->name, text);
@@ -70,7 +70,8 @@ static int host_fail_option(void *ctx, const char *keys, const char *value, int 
 			shown);
 	if (used > 0 && (size_t)used < room) {
 		va_start(ap, format);
-		(void)vsnprintf(at + used, room - (size_t)used, format, ap); /* may be cut */
+		(void)vsnprintf(at + used, room - (size_t)used, format, ap); /* truncation is
+									      * acceptable */
 		va_end(ap);
 	}
 	return give_reason(instance, keys, value, error);
@@ -135,7 +136,7 @@ static void host_timer_del(void *ctx, struct hw_timer *timer)
 	hw_timer_del(timer);
 }
 
-/* A structure whose size was not set is not read or written. Logged once. */
+/* A structure whose size was not set is neither read nor written. Logged once. */
 static bool is_valid(struct hw_instance *instance, const void *of_plugin, size_t least,
 		     const char *service)
 {

@@ -57,7 +57,7 @@ int hw_instance_open(struct hw_instance *instance)
 	if (instance->state != HW_INSTANCE_NEW)
 		return -EINVAL;
 	instance->reason[0] = '\0';
-	/* Also when it fails: close() follows in either case. */
+	/* Set even if open() fails, because close() must follow in either case. */
 	instance->state = HW_INSTANCE_OPEN;
 	if (instance->plugin->open)
 		r = instance->plugin->open(instance->self, &hw_host_services, instance);
@@ -96,7 +96,7 @@ void hw_instance_complain(struct hw_instance *instance, const char *format, ...)
 		return;
 	instance->complained = true;
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	hw_warning("%s: the plugin made an invalid call, which is ignored: %s (hostwatch "
 		   "plugin-check finds such calls)",

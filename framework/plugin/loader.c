@@ -12,7 +12,7 @@
 
 #define QUOTED_MAX 256u
 #define SUFFIX ".so"
-#define FILES_MAX 1024u /* files looked at in one directory */
+#define FILES_MAX 1024u /* files examined in one directory */
 
 struct hw_loader {
 	char *dirs[HW_LOADER_DIRS_MAX]; /* owned */
@@ -84,7 +84,7 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* 1 when the executable stands in a build tree, whose folders were added. */
+/* Returns 1 if the executable is in a build tree, whose folders were then added. */
 static int add_build_tree(struct hw_loader *loader)
 {
 	static const char *const names[] = { "plugins", "sinks" };
@@ -94,7 +94,8 @@ static int add_build_tree(struct hw_loader *loader)
 
 	len = readlink("/proc/self/exe", exe, sizeof(exe));
 	if (len <= 0 || (size_t)len >= sizeof(exe) - sizeof("/plugins"))
-		return 0; /* no /proc, or an absurd place: the installed directories are left */
+		return 0; /* /proc is missing, or the path is too long: only the installed
+			   * directories remain */
 	exe[len] = '\0';
 	slash = strrchr(exe, '/');
 	if (!slash)
@@ -162,8 +163,8 @@ static int load_path(struct hw_loader *loader, const char *path, struct hw_error
 	return 0;
 }
 
-/* A file must be called what its plugin is called, so that a name in a configuration means one
- * thing. */
+/* The name of a file must match the name of its plugin, so that a name in a configuration is
+ * unambiguous. */
 static int load_named(struct hw_loader *loader, const char *dir, const char *name,
 		      struct hw_errors *errors, const struct hw_module **ret)
 {
@@ -210,7 +211,7 @@ static int tell_missing(struct hw_loader *loader, uint32_t kind, const char *nam
 	struct hw_errors ignored = { 0 };
 	size_t count = 0, used = 0;
 
-	(void)hw_loader_load_all(loader, &ignored); /* only for the suggestion */
+	(void)hw_loader_load_all(loader, &ignored); /* for the suggestion only */
 	hw_errors_free(&ignored);
 	for (size_t i = 0; i < loader->module_count; i++) {
 		if (!kind || loader->modules[i]->plugin.kind == kind)
@@ -218,7 +219,7 @@ static int tell_missing(struct hw_loader *loader, uint32_t kind, const char *nam
 	}
 	meant = hw_suggest(name, known, count);
 	if (strchr(name, '.') && access(name, F_OK) == 0) {
-		/* never a path by itself: the current directory may be of another user */
+		/* never the plain path, because the current directory may belong to another user */
 		hw_quote(quoted, sizeof(quoted), name, strlen(name));
 		hw_errors_add(errors, "no %s %s; a path has a slash, did you mean \"./%.*s?",
 			      kind_word(kind), quoted, (int)(strlen(quoted) - 1), quoted + 1);
@@ -260,14 +261,15 @@ int hw_loader_load(struct hw_loader *loader, uint32_t kind, const char *name,
 	if (strchr(name, '/')) {
 		r = load_path(loader, name, errors, &module);
 	} else if (is_plugin_name(name)) {
-		/* A watcher and a sink may share a name: go on behind one of the other kind. */
+		/* A watcher and a sink may share a name: if the kind differs, continue the search.
+		 * */
 		for (size_t i = 0; i < loader->dir_count && r == -ENOENT; i++) {
 			r = load_named(loader, loader->dirs[i], name, errors, &module);
 			if (r == 0 && kind && module->plugin.kind != kind)
 				r = -ENOENT;
 		}
 		if (r == -ENOENT && module)
-			r = 0; /* to say what it is instead */
+			r = 0; /* reports what the plugin is instead */
 	}
 	if (r == -ENOENT && !strchr(name, '/'))
 		return tell_missing(loader, kind, name, errors);
@@ -298,8 +300,7 @@ static int load_dir(struct hw_loader *loader, const char *dir, struct hw_errors 
 
 	count = scandir(dir, &entries, is_object, by_name);
 	if (count < 0)
-		return errno == ENOMEM ? -ENOMEM
-				       : 0; /* a directory that is not there has no plugins */
+		return errno == ENOMEM ? -ENOMEM : 0; /* a missing directory has no plugins */
 	for (int i = 0; i < count; i++) {
 		const struct hw_module *module;
 		char *path;
@@ -307,7 +308,8 @@ static int load_dir(struct hw_loader *loader, const char *dir, struct hw_errors 
 		if (i < (int)FILES_MAX && r == 0) {
 			r = asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0 ? -ENOMEM : 0;
 			if (r == 0) {
-				(void)load_path(loader, path, errors, &module); /* told in errors */
+				(void)load_path(loader, path, errors, &module); /* errors are added
+										 * to `errors` */
 				free(path);
 			}
 		}

@@ -14,8 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Through `drain`, the last member of the first release: a struct that claims less never was one.
- */
+/* Up to `drain`, the last member of the first release. No valid struct is smaller. */
 #define PLUGIN_SIZE_MIN ((uint32_t)(offsetof(struct hw_plugin, drain) + sizeof(void *)))
 #define PLUGIN_SIZE_MAX 65536u
 #define OPTION_BYTES HW_SIZE_THROUGH(hw_option, flags)
@@ -37,7 +36,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(struct hw_errors *errors
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	hw_errors_add(errors, "%s: %s", hw_quote(quoted, sizeof(quoted), path, strlen(path)), text);
 	return error;
@@ -45,7 +44,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(struct hw_errors *errors
 
 /* ---- may it be loaded at all ---- */
 
-/* Whoever may write the file or its directory would get root's rights. */
+/* A user who can write the file or its directory could run code as root. */
 static int check_owner(const char *path, struct hw_errors *errors)
 {
 	struct stat st;
@@ -91,8 +90,8 @@ static int read_exactly(int fd, void *buf, size_t size, uint64_t offset)
 	return n == (ssize_t)size ? 0 : -ENOEXEC;
 }
 
-/* dlopen() maps the segments of a truncated file without a word, and touching what is missing is a
- * SIGBUS. */
+/* dlopen() maps the segments of a truncated file without an error, and accessing the missing part
+ * raises SIGBUS. */
 static int check_segments(int fd, uint64_t file_size)
 {
 	ElfW(Ehdr) header;
@@ -154,7 +153,7 @@ static int refuse_newer(const struct hw_plugin *plugin, const char *path, struct
 		      plugin->abi_major, plugin->abi_minor, HW_ABI_MAJOR, HW_ABI_MINOR);
 }
 
-/* symbol_size is what the ELF symbol says: nothing behind it may be read. */
+/* symbol_size is the size in the ELF symbol: bytes after it must not be read. */
 static int check_stamp(const struct hw_plugin *plugin, size_t symbol_size, const char *path,
 		       struct hw_errors *errors)
 {
@@ -334,7 +333,7 @@ static int load_resolved(struct hw_module *module, const char *path, struct hw_e
 {
 	int r;
 
-	/* Both the directory that was searched and the one that a link leads to. */
+	/* Checks both the searched directory and the one that a symbolic link refers to. */
 	r = check_directory(path, errors);
 	if (r == 0)
 		r = check_directory(module->path, errors);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One plugin file: is it safe to load, is its header sound, what does it offer. Loop thread only.
- */
+/* One plugin file: checks that it is safe to load, checks its header, and loads it. Loop thread
+ * only. */
 #ifndef HW_MODULE_H
 #define HW_MODULE_H
 
@@ -8,9 +8,10 @@
 #include <hostwatch/plugin.h>
 
 /*
- * A loaded plugin. `plugin` and its options are copies in the form that this host knows: members
- * that an older plugin does not have are zero, and callbacks that it leaves out do nothing, so none
- * is NULL. The object is never unloaded: leak reports and late callbacks keep their symbols.
+ * A loaded plugin. `plugin` and its options are copies in the form of this host's version: members
+ * that an older plugin lacks are zero, and missing callbacks are replaced by empty functions, so
+ * none is NULL. The object is never unloaded, so that leak reports and late callbacks keep their
+ * symbols.
  */
 struct hw_module {
 	struct hw_plugin plugin;
@@ -20,16 +21,16 @@ struct hw_module {
 };
 
 /*
- * Loads the file at `path`. As root it and its directory must belong to root and be writable by
- * root only. A mistake is added to `errors` with the path and what to do. -EPERM: not trusted;
- * -ENOEXEC: not a plugin, or of another ABI; -EINVAL: its tables are not sound; -ENOENT and the
- * like; -ENOMEM.
+ * Loads the file at `path`. If run by root, the file and its directory must belong to root and be
+ * writable by root only. Adds a mistake to `errors`, with the path and the remedy. -EPERM: not
+ * trusted; -ENOEXEC: not a plugin, or of another ABI; -EINVAL: its tables are invalid; -ENOENT and
+ * the like; -ENOMEM.
  */
 int hw_module_load(const char *path, struct hw_errors *errors, struct hw_module **ret);
-/* Frees the copy. Its instances must be gone. NULL is fine. */
+/* Frees the copy. Its instances must have been destroyed. Accepts NULL. */
 void hw_module_free(struct hw_module *module);
 
-/* "watcher" or "sink". */
+/* Returns "watcher" or "sink". */
 const char *hw_plugin_kind_name(uint32_t kind);
 
 #endif

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #define KCMP_FILE 0 /* linux/kcmp.h */
-#define GROUPS_MAX 4096u /* descriptors with objects that are remembered */
+#define GROUPS_MAX 4096u /* descriptors remembered for comparison */
 
-/* A descriptor that has objects: after fork(2) several processes have the same one. */
+/* A descriptor with objects. After fork(2), several processes share it. */
 struct group {
 	pid_t pid;
 	int fd;
@@ -61,7 +61,7 @@ static uint64_t count_objects(const char *path, const char *beginnings)
 	return objects;
 }
 
-/* Only those with as many objects are compared, so that few calls are made. */
+/* Compares only descriptors with the same number of objects, to save calls. */
 static bool is_known(const struct counting *c, const struct group *group)
 {
 	for (size_t i = 0; i < c->count; i++) {
@@ -110,8 +110,8 @@ static uint64_t count_process(struct counting *c, pid_t pid)
 	return objects;
 }
 
-/* The kernel counts for each effective user and user namespace. Processes that cannot be examined
- * are left out. */
+/* The kernel counts per effective user and user namespace. Processes that cannot be examined are
+ * not counted. */
 static bool counts_for_us(const struct counting *c, pid_t pid)
 {
 	char path[64], ns[sizeof(c->user_ns)] = "";

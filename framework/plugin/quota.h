@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Limits of kernel objects that all programs of a user share (user_namespaces(7)): how many of them
- * are in use, and how many of the rest were given away here. Loop thread only.
- */
+/* Limits of kernel objects that all programs of a user share (user_namespaces(7)): counts the
+ * objects in use, and assigns the rest. Loop thread only. */
 #ifndef HW_QUOTAS_H
 #define HW_QUOTAS_H
 
@@ -15,27 +13,28 @@
 
 /* Written by quota.c only. */
 struct hw_quota {
-	const char *name; /* static: of the sysctl */
+	const char *name; /* static: name of the sysctl */
 	uint64_t max;
-	uint64_t used; /* by programs of this user, as far as /proc shows */
-	bool counted; /* used was counted in /proc */
-	uint64_t claimed; /* given away by hw_quota_claim() */
-	pid_t holder; /* the process with most of them, 0: none */
-	uint64_t held; /* by this process */
+	uint64_t used; /* by programs of this user, as far as /proc shows them */
+	bool counted; /* used was counted from /proc */
+	uint64_t claimed; /* assigned by hw_quota_claim() */
+	pid_t holder; /* the process that uses the most, 0: unknown */
+	uint64_t held; /* used by the holder */
 	char holder_name[16];
 };
 
-/* All zero is empty. */
+/* All zero: no limits. */
 struct hw_quotas {
 	struct hw_quota list[HW_QUOTAS_MAX];
 	size_t count;
 };
 
-/* The limit that a watcher named. The objects in use are counted at the first call. NULL: none. */
+/* Returns the quota of the limit that a watcher reported, NULL if it reported none. The first call
+ * counts the objects in use. */
 struct hw_quota *hw_quotas_get(struct hw_quotas *quotas, const struct hw_watcher_cost *cost);
-/* Takes `count` of those that are left; false, and takes none, if there are fewer. */
+/* Claims `count` of the remaining objects. Returns false, and claims none, if fewer remain. */
 bool hw_quota_claim(struct hw_quota *quota, uint64_t count);
-/* Neither in use nor claimed. */
+/* Returns the number of objects that are neither in use nor claimed. */
 uint64_t hw_quota_left(const struct hw_quota *quota);
 
 #endif

@@ -145,7 +145,7 @@ typedef uint64_t hw_token;
 /* In a move: outside the share. In lost() and scan(): the whole share. */
 #define HW_NO_DIR ((hw_token)0)
 
-/* hostwatch-plugin(3), BELIEF, says for each bit how far the host believes it. */
+/* hostwatch-plugin(3), BELIEF, describes for each bit how far the host relies on it. */
 #define HW_HINT_CREATED 0x01u
 #define HW_HINT_DELETED 0x02u
 #define HW_HINT_MODIFIED 0x04u
@@ -178,8 +178,8 @@ struct hw_hint {
 	uint32_t type; /* HW_TYPE_DIR, HW_TYPE_FILE for any other type, HW_TYPE_NONE: not known */
 	int32_t pid; /* the process that made the change, 0 if not known; never leaves the host */
 	/* The entry's file handle, in the form of name_to_handle_at(2), if the kernel reports one.
-	 * With it the host can tell a change of an unlinked inode from a change of a new file with
-	 * the same name. handle_len is 0 if it is not known. */
+	 * With it the host can distinguish a change of an unlinked inode from a change of a new
+	 * file with the same name. handle_len is 0 if it is not known. */
 	const void *handle;
 	uint32_t handle_len;
 	int32_t handle_type;
@@ -258,9 +258,10 @@ struct hw_receiver {
 	const char *name; /* printable name of the receiver */
 	const char *share; /* "" for several */
 	uint64_t seq; /* the last event that was sent to it */
-	uint64_t dropped; /* how often it fell off the journal and was sent rescan */
-	/* Events that were not sent to it because they were gone, as far as their sequence numbers
-	 * are known. The host adds those that are gone and not noticed by the sink yet. */
+	uint64_t dropped; /* how often its cursor was overtaken by the journal and it was sent
+			   * rescan */
+	/* Events that were not sent to it because the journal no longer had them, as far as their
+	 * sequence numbers are known. The host adds those that the sink has not detected yet. */
 	uint64_t lost;
 };
 
@@ -269,8 +270,8 @@ struct hw_sink_address {
 	uint32_t struct_size;
 	uint32_t reserved; /* 0 */
 	const char *option; /* the option that gave it: "listen" */
-	const char *address; /* printable, as the option has it: "unix:/run/x" */
-	const char *state; /* a few printable words: "no guest"; "" when there is nothing to say */
+	const char *address; /* printable, as in the option: "unix:/run/x" */
+	const char *state; /* a few printable words: "no guest"; may be "" */
 };
 
 struct hw_cursor; /* a position in a share's journal; owned by the sink that opened it */
@@ -400,12 +401,12 @@ struct hw_host {
 	 * the directory, or the error of creating it. */
 	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
 	/* -- watchers -- */
-	/* Takes the lock of a watched directory and gives it back, so that the records of all
-	 * operations on its names that have begun are in the kernel's queue when it returns. For a
-	 * watcher that reads a rename as two records, which the kernel queues while it holds the
-	 * locks of both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the
-	 * host knows it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as
-	 * open(2). */
+	/* Takes and releases the lock of a watched directory, so that the records of all operations
+	 * on its names that have begun are in the kernel's queue when it returns. For a watcher
+	 * that reads a rename as two records, which the kernel queues while it holds the locks of
+	 * both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the host
+	 * expects it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as open(2).
+	 * */
 	int (*lock)(void *ctx, hw_token dir);
 };
 
@@ -418,8 +419,8 @@ struct hw_host {
  * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
 
-/* How far a watcher has come in the kernel's queue. Both numbers count the same unit, which is the
- * watcher's choice, as bytes or records. */
+/* The position of a watcher in the kernel's queue. Both numbers count the same unit, for example
+ * bytes or records, which the watcher chooses. */
 struct hw_queue_position {
 	uint32_t struct_size;
 	uint32_t reserved;
@@ -465,8 +466,8 @@ struct hw_plugin {
 	 * watcher must not send a hint about it after this call. */
 	void (*forget_dir)(void *self, hw_token dir);
 	/* A barrier: passes on everything that the kernel has queued, at once and without waiting,
-	 * and joins the halves of renames that are there. A watcher that scans calls scan().
-	 * Returns 1 if it has called scan() or is going to, otherwise 0. */
+	 * and joins the halves of renames that are available. A watcher that scans calls scan().
+	 * Returns 1 if it has called scan() or will call it, otherwise 0. */
 	int (*flush)(void *self);
 	/* A scan that this watcher requested has ended. */
 	void (*scanned)(void *self, const struct hw_scan_result *result);
