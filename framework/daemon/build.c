@@ -79,8 +79,8 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 
 uint64_t hw_build_capabilities(const struct hw_config *config)
 {
-	/* Directories that others made unreadable belong to the share too; leases on the files of
-	 * others. */
+	/* Needed for directories that are not readable by this user, and for leases on files of
+	 * other owners. */
 	uint64_t keep = UINT64_C(1) << CAP_DAC_READ_SEARCH | UINT64_C(1) << CAP_LEASE;
 
 	for (size_t i = 0; i < config->watcher_count; i++)
@@ -116,7 +116,7 @@ static void sign_plugin(FILE *to, const struct hw_config_plugin *plugin)
 		fprintf(to, "%s=%s\n", plugin->settings[i].key, plugin->settings[i].value);
 }
 
-/* The stream keeps its error until it is closed. */
+/* An error of the stream is kept until it is closed. */
 static char *finish(FILE *to, char **text)
 {
 	bool bad = ferror(to) != 0;

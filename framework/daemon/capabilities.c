@@ -23,7 +23,7 @@ int hw_capabilities_keep(uint64_t mask)
 		if (keep >> cap & 1)
 			(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
 	}
-	/* The bounding set asks for CAP_SETPCAP, which containers often lack. */
+	/* Changing the bounding set needs CAP_SETPCAP, which containers often lack. */
 	if (capng_apply(CAPNG_SELECT_BOTH) < 0 && capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return -EPERM;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define SUGGESTED_MAX 256u /* shares that a name may be a misspelling of */
+#define SUGGESTED_MAX 256u /* shares considered for a suggestion */
 #define WORDS_MAX 4u
 
 struct peer {
@@ -27,16 +27,16 @@ struct peer {
 	char who[64]; /* "uid 0 (pid 123)" */
 	char in[HW_CONTROL_REQUEST_MAX];
 	size_t in_len;
-	char *out; /* owned: what is not sent yet */
+	char *out; /* owned: unsent bytes */
 	size_t out_len, out_sent;
-	bool busy; /* a command waits for its answer: no other is read */
-	bool ended; /* the peer sends no more */
+	bool busy; /* a command is being executed; no other is read */
+	bool ended; /* the peer will send nothing more */
 };
 
 /* A command that a share answers later. */
 struct pending {
 	struct hw_control *control; /* borrowed */
-	struct peer *peer; /* borrowed; NULL when it left */
+	struct peer *peer; /* borrowed; NULL if it disconnected */
 	struct pending *next, *prev;
 };
 
@@ -65,12 +65,13 @@ static void end_peer(struct peer *peer)
 	DL_DELETE(control->peers, peer);
 	control->peer_count--;
 	hw_io_del(peer->io);
-	(void)close(peer->fd); /* whatever was not sent is lost with the peer */
+	(void)close(peer->fd); /* unsent bytes are lost with the peer */
 	free(peer->out);
 	free(peer);
 }
 
-/* Sends what the socket takes. -1 when the peer has gone, or all is said. */
+/* Sends as much as the socket accepts. Returns -1 if the peer disconnected, or the answer is
+ * complete. */
 static int send_out(struct peer *peer)
 {
 	while (peer->out_sent < peer->out_len) {
@@ -93,7 +94,7 @@ static void update_peer(struct peer *peer)
 
 	if (!peer->busy && !peer->ended)
 		events |= HW_IO_READ;
-	/* Also to come back and end a peer that has nothing more to hear. */
+	/* Also poll to end a peer that has received everything. */
 	if (peer->out_len > peer->out_sent || (peer->ended && !peer->busy))
 		events |= HW_IO_WRITE;
 	hw_io_set(peer->io, events);
@@ -119,7 +120,8 @@ static void queue(struct peer *peer, const char *text, size_t len)
 
 /* ---- answers ---- */
 
-/* Hands over what was written; half an answer for want of memory would be a wrong one. */
+/* Appends the answer to the output. If memory is short, ends the peer, because half an answer would
+ * be wrong. */
 static void answer(struct peer *peer, struct hw_answer *made)
 {
 	char *text;
@@ -163,7 +165,7 @@ static void do_status(struct peer *peer, char *const words[])
 
 /* ---- commands that take a while ---- */
 
-/* NULL when no more may wait: then the peer has got its answer. */
+/* Returns NULL if too many commands are pending: then the peer has been sent an error. */
 static struct pending *begin_pending(struct peer *peer)
 {
 	struct hw_control *control = peer->control;
@@ -183,8 +185,9 @@ static struct pending *begin_pending(struct peer *peer)
 	return pending;
 }
 
-/* Returns the peer that waits, NULL when it left. Shares call back from their inside: the next
- * command, which may remove the share, is left to the turn in which the answer goes out. */
+/* Returns the waiting peer, NULL if it disconnected. Shares call this from within their own code.
+ * The next command, which may remove the share, is read in the iteration in which the answer is
+ * sent. */
 static struct peer *end_pending(struct pending *pending)
 {
 	struct peer *peer = pending->peer;
@@ -241,7 +244,7 @@ static void on_switched(void *arg, struct hw_share *share, const struct hw_core_
 	update_peer(peer);
 }
 
-/* Borrowed from the share; NULL when no name is near. */
+/* Borrowed from the share; NULL if no name is similar. */
 static const char *suggest_share(const struct hw_core *core, const char *name)
 {
 	const char *names[SUGGESTED_MAX];
@@ -324,7 +327,7 @@ static void put_change(void *arg, const struct hw_running *running, const char *
 	hw_answer_text(made, "change", change);
 }
 
-/* Mistakes of the file, or what could not start, and what became of the rest. */
+/* Adds the mistakes of the file, or the failures to start, and the state of the rest. */
 static void put_failed_reload(struct hw_answer *made, struct hw_core *core,
 			      const struct hw_errors *errors, int error)
 {
@@ -372,7 +375,7 @@ static void do_reload(struct peer *peer, char *const words[])
 
 static const struct {
 	const char *name;
-	size_t words; /* with the name */
+	size_t words; /* including the name */
 	void (*run)(struct peer *peer, char *const words[]);
 } commands[] = {
 	{ "status", 1, do_status },
@@ -443,7 +446,7 @@ static int on_peer(void *self, struct hw_io *io, uint32_t events, uint32_t budge
 
 	(void)io, (void)budget;
 	if ((events & HW_IO_HANGUP) && peer->busy && !(events & HW_IO_READ))
-		return 0; /* half closed perhaps: the answer will tell */
+		return 0; /* the peer may be half closed: sending the answer will show it */
 	if (!peer->busy && !peer->ended && (events & (HW_IO_READ | HW_IO_HANGUP)))
 		r = read_some(peer);
 	if (r == 0) {

@@ -30,7 +30,7 @@
 #define HW_CONTROL_REQUEST_MAX 1024u /* bytes of a command */
 #define HW_CONTROL_ANSWER_MAX (4u << 20) /* bytes waiting for a peer that does not read */
 #define HW_CONTROL_PEERS_MAX 32u
-#define HW_CONTROL_PENDING_MAX 64u /* commands without an answer yet, of all peers */
+#define HW_CONTROL_PENDING_MAX 64u /* pending commands of all peers */
 
 struct hw_control;
 struct hw_core;
@@ -42,8 +42,8 @@ struct hw_core;
  */
 int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *path,
 		      struct hw_errors *errors, struct hw_control **ret);
-/* Removes the socket. Call it after hw_core_destroy(), which answers the commands that still wait.
- * NULL is fine. */
+/* Removes the socket. Call it after hw_core_destroy(), which answers the pending commands. Accepts
+ * NULL. */
 void hw_control_destroy(struct hw_control *control);
 
 #endif

@@ -15,8 +15,8 @@
 
 /* ---- its path ---- */
 
-/* Where it is, and whether it is in the directory of the daemon's sockets. -ENAMETOOLONG; -ENOENT:
- * nobody knows where that directory is. */
+/* Finds the path, and whether it is in the default directory of sockets. Returns -ENAMETOOLONG, or
+ * -ENOENT if that directory cannot be determined. */
 static int find_path(const char *configured, char path[HW_DEFAULT_PATH_MAX], bool *ret_in_dir)
 {
 	char dir[HW_DEFAULT_PATH_MAX];
@@ -52,8 +52,8 @@ static int make_parent(const char *path, bool in_dir)
 	return r;
 }
 
-/* A socket that a dead daemon left behind is removed; one with a daemon behind it, or anything
- * else, is not. */
+/* Removes the socket of a daemon that has ended. Keeps the socket of a running daemon, and any
+ * other file. */
 static int clear_path(const struct sockaddr_un *address, const char *quoted)
 {
 	struct stat st;
@@ -84,7 +84,7 @@ static int clear_path(const struct sockaddr_un *address, const char *quoted)
 
 static int bind_and_listen(struct hw_control_socket *s, const struct sockaddr_un *address)
 {
-	mode_t mask = umask(0177); /* no moment in which others may connect */
+	mode_t mask = umask(0177); /* the socket must not be connectable by others at any time */
 	int r = bind(s->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
 	struct stat st;
 
@@ -140,7 +140,7 @@ static const struct {
 	  "stop it, or name another path with control = in [hostwatch]" },
 };
 
-/* What would be the same at the next attempt is a matter of the configuration. */
+/* If the next attempt would fail in the same way, the error is one of the configuration. */
 static int report(struct hw_errors *errors, const char *quoted, int error)
 {
 	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
@@ -187,7 +187,7 @@ void hw_control_close(struct hw_control_socket *s)
 	if (s->fd >= 0)
 		(void)close(s->fd); /* nothing is buffered in it */
 	if (s->ino && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-		(void)unlink(s->path); /* the next daemon replaces it all the same */
+		(void)unlink(s->path); /* if this fails, the next daemon replaces it */
 	s->fd = -1;
 	s->ino = 0;
 }
@@ -215,6 +215,7 @@ void hw_control_name_peer(int fd, char *buf, size_t size)
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len); /* a unix socket has them */
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len); /* unix sockets always have them
+								     * */
 	(void)snprintf(buf, size, "uid %u (pid %d)", peer.uid, peer.pid);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The listening end of the control socket. */
+/* The listening control socket. */
 #ifndef HW_CONTROL_SOCKET_H
 #define HW_CONTROL_SOCKET_H
 
@@ -10,25 +10,25 @@
 
 struct hw_control_socket {
 	char path[HW_DEFAULT_PATH_MAX];
-	int fd; /* owned; listens and does not block; -1: none */
-	dev_t dev; /* of the file */
+	int fd; /* owned; listening and non-blocking; -1: not open */
+	dev_t dev; /* of the socket file */
 	ino_t ino;
 };
 
 /*
- * Listens at the path of the configuration: NULL is the default of this user, a relative one is
- * below the directory of the daemon's sockets. Its directory is made when only that is missing, a
- * socket on which nobody listens is replaced. Errors go to `errors` with their remedy: -EINVAL when
- * the configuration or the environment has to change, -EADDRINUSE when another daemon listens
+ * Listens at the path of the configuration: NULL is the default of this user, a relative path is
+ * below the default directory of sockets. Creates that directory if only it is missing, and
+ * replaces a socket that no process listens on. Adds errors to `errors` with their remedy: -EINVAL
+ * if the configuration or the environment must be changed, -EADDRINUSE if another daemon listens
  * there, and the like.
  */
 int hw_control_listen(struct hw_control_socket *socket, const char *path, struct hw_errors *errors);
-/* Closes it, and removes the file unless somebody has replaced it. */
+/* Closes the socket, and removes the file if it is still the same one. */
 void hw_control_close(struct hw_control_socket *socket);
-/* Accepts one peer that may give commands: its fd, -EAGAIN when there is none, -EPERM when one was
- * turned away. */
+/* Accepts one authorized peer: returns its fd, -EAGAIN if no peer is waiting, -EPERM if one was
+ * rejected. */
 int hw_control_accept(int listener);
-/* Writes who a peer is, "uid 0 (pid 123)", to buf. */
+/* Writes the identity of a peer, "uid 0 (pid 123)", to buf. */
 void hw_control_name_peer(int fd, char *buf, size_t size);
 
 #endif

@@ -79,7 +79,8 @@ int hw_core_start(struct hw_core *core, struct hw_errors *errors)
 	int r = hw_core_apply(core, core->config, errors);
 
 	if (r == 0)
-		hw_core_announce(core); /* what is online by now calls no listener */
+		hw_core_announce(core); /* a share that is already online does not call a listener
+					 * */
 	return r;
 }
 
@@ -111,7 +112,7 @@ int hw_core_reload(struct hw_core *core, struct hw_errors *errors)
 	int r;
 
 	hw_notify_reloading();
-	core->announced = false; /* READY ends RELOADING, also when nothing changes */
+	core->announced = false; /* READY must end RELOADING even if nothing changes */
 	core->interrupted = false;
 	r = load(core, errors, &config);
 	core->refused = r < 0 && r != -ENOMEM;
@@ -168,7 +169,7 @@ static void drain(void *arg, struct hw_timer *timer)
 void hw_core_drain(struct hw_core *core)
 {
 	if (core->drain_timer)
-		return; /* already at it */
+		return; /* already draining */
 	hw_notify_stopping();
 	core->drain_until_ns = hw_loop_now_ns(core->loop) + HW_DRAIN_MAX_NS;
 	if (hw_timer_add(core->loop, drain, core, &core->drain_timer) < 0)
@@ -177,7 +178,7 @@ void hw_core_drain(struct hw_core *core)
 		drain(core, core->drain_timer);
 }
 
-/* ---- what runs ---- */
+/* ---- running shares and sinks ---- */
 
 const char *hw_core_file(const struct hw_core *core)
 {

@@ -30,7 +30,7 @@ void hw_core_announce(struct hw_core *core)
 	core->announced = true;
 	(void)snprintf(text, sizeof(text), "%zu of %zu share%s online, %zu sink%s", online,
 		       core->share_count, core->share_count == 1 ? "" : "s", core->sink_count,
-		       core->sink_count == 1 ? "" : "s"); /* it fits */
+		       core->sink_count == 1 ? "" : "s"); /* always fits */
 	hw_notify_status("%s", text);
 	hw_notify_ready();
 	hw_info("ready: %s", text);
@@ -92,14 +92,14 @@ static void end_shares(struct hw_core *core)
 	core->share_count = left;
 }
 
-/* Sinks first: they borrow shares. */
+/* Sinks first, because they borrow shares. */
 void hw_core_end_unkept(struct hw_core *core)
 {
 	end_sinks(core, false);
 	end_shares(core);
 }
 
-/* What was made for it; what ran before stays. */
+/* Ends the new shares and sinks; the old ones stay. */
 static void end_fresh(struct hw_core *core)
 {
 	for (size_t i = 0; i < core->sink_count; i++)
@@ -117,9 +117,9 @@ void hw_core_keep_nothing(struct hw_core *core)
 		core->shares[i].keep = false;
 }
 
-/* ---- what runs and what shall run ---- */
+/* ---- old and new shares and sinks ---- */
 
-/* There may be two of a name while one takes the place of the other. */
+/* Two shares may have the same name while one replaces the other. */
 static struct core_share *find_share(const struct hw_core *core, const char *name, bool keep)
 {
 	for (size_t i = 0; i < core->share_count; i++) {
@@ -157,7 +157,7 @@ static int mark_shares(struct hw_core *core, const struct hw_config *config)
 	return 0;
 }
 
-/* A sink whose shares are restarted restarts as well. */
+/* A sink is restarted if one of its shares is. */
 static bool shares_are_kept(const struct hw_core *core, const struct hw_config *config,
 			    const struct hw_config_plugin *sink)
 {
@@ -239,7 +239,7 @@ static int build_sink(struct hw_core *core, const struct hw_config *config,
 	return r;
 }
 
-/* Whether it must wait for the end of one that runs, all of which are told. */
+/* Returns whether it must wait until a running sink has ended. Logs each such sink. */
 static bool must_wait(struct hw_core *core, const struct hw_config_plugin *described)
 {
 	bool waits = false;
@@ -320,7 +320,7 @@ static int start_share(struct core_share *share, struct hw_errors *errors)
 	return r;
 }
 
-/* Those that wait for the end of something, or those that do not. */
+/* Starts the sinks that wait for the end of another one, or those that do not. */
 static int start_sinks(struct hw_core *core, bool waiting, struct hw_errors *errors)
 {
 	int r = 0;
@@ -347,8 +347,8 @@ static int start_shares(struct hw_core *core, bool waiting, struct hw_errors *er
 	return r;
 }
 
-/* Before the shares start: their listings are the first to use the thread pool, whose threads
- * inherit what is left. */
+/* Call before the shares start: their listings are the first users of the thread pool, whose
+ * threads inherit the remaining capabilities. */
 static int drop_rights(struct hw_core *core, const struct hw_config *config,
 		       struct hw_errors *errors)
 {
@@ -388,7 +388,7 @@ static int start_beside(struct hw_core *core, const struct hw_config *config,
 	return r < 0 ? r : start_shares(core, false, errors);
 }
 
-/* Two of a share would need twice the kernel's watches. */
+/* Two instances of a share at a time would need twice the kernel's watches. */
 static int take_places(struct hw_core *core, struct hw_errors *errors)
 {
 	int r;
@@ -417,9 +417,9 @@ int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct h
 	return r;
 }
 
-/* ---- going back ---- */
+/* ---- restoring ---- */
 
-/* The last one added. */
+/* Removes the share that was added last. */
 static void drop_last_share(struct hw_core *core)
 {
 	end_share(core, &core->shares[--core->share_count]);
@@ -430,7 +430,7 @@ static void drop_last_sink(struct hw_core *core)
 	end_sink(&core->sinks[--core->sink_count]);
 }
 
-/* Shares first: a sink can do without one that does not start. */
+/* Shares first: a sink can run without a share that fails to start. */
 void hw_core_restore(struct hw_core *core, struct hw_errors *errors)
 {
 	const struct hw_config *config = core->config;

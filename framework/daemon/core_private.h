@@ -8,19 +8,19 @@
 
 struct core_share {
 	struct hw_share *share; /* owned */
-	uint64_t serial; /* of no other share or sink */
+	uint64_t serial; /* differs from that of any other share or sink */
 	char *signature; /* owned */
-	bool keep; /* the new configuration also describes it, or it was made for that one */
-	bool fresh; /* made by the current hw_core_apply() */
+	bool keep; /* the new configuration also describes it, or it was created for that */
+	bool fresh; /* created by the current hw_core_apply() */
 	bool waits; /* it starts when the share that it replaces has ended */
 	bool started;
 };
 
 struct core_sink {
 	struct hw_sink *sink; /* owned */
-	uint64_t serial; /* of no other share or sink */
+	uint64_t serial; /* differs from that of any other share or sink */
 	char *signature; /* owned */
-	bool keep; /* these four as in struct core_share */
+	bool keep; /* these four are as in struct core_share */
 	bool fresh;
 	bool waits;
 	bool started;
@@ -31,32 +31,32 @@ struct hw_core {
 	struct hw_loop *loop; /* borrowed */
 	char *file; /* owned */
 	struct hw_loader *loader; /* owned */
-	struct hw_config *config; /* owned: what runs; NULL before start */
-	struct core_share *shares; /* owned, in no order */
+	struct hw_config *config; /* owned: the active configuration; NULL before the start */
+	struct core_share *shares; /* owned, unordered */
 	size_t share_count;
-	struct core_sink *sinks; /* owned, in no order */
+	struct core_sink *sinks; /* owned, unordered */
 	size_t sink_count;
-	uint64_t serials; /* given out */
+	uint64_t serials; /* serials assigned so far */
 	struct hw_timer *drain_timer; /* owned */
 	uint64_t drain_until_ns;
-	bool dropped; /* rights were given up */
+	bool dropped; /* capabilities were dropped */
 	bool announced; /* the service manager was notified */
-	bool interrupted; /* the last hw_core_apply() ended something */
+	bool interrupted; /* the last hw_core_apply() stopped a share or sink */
 	bool refused; /* the last reload found mistakes in the configuration */
 };
 
-/* Makes the shares and sinks that run those of the configuration. New ones start before old ones
- * end, with two exceptions, which start last: sinks that need the address of one that ends, and
- * shares that change. On failure no new one runs, and old ones that were ended before are missing.
- */
+/* Replaces the running shares and sinks by those of the configuration. New ones start before old
+ * ones end, with two exceptions, which start last: sinks that need the address of an old one, and
+ * shares that change. On failure, no new one runs, and old ones that had already ended are missing.
+ * */
 int hw_core_apply(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors);
-/* Starts, as far as possible, the shares and sinks of core->config that do not run. */
+/* Starts, as far as possible, the shares and sinks of core->config that are not running. */
 void hw_core_restore(struct hw_core *core, struct hw_errors *errors);
-/* Marks everything for hw_core_end_unkept(), which ends the sinks, then the shares, that are not
- * kept. */
+/* Marks all shares and sinks for hw_core_end_unkept(), which ends the sinks, then the shares, that
+ * are not kept. */
 void hw_core_keep_nothing(struct hw_core *core);
 void hw_core_end_unkept(struct hw_core *core);
-/* Notifies the service manager, once, when no share is being armed any more. */
+/* Notifies the service manager, once, when no share is arming. */
 void hw_core_announce(struct hw_core *core);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Other watchers for a running share: from names to instances, and the log of what came of it. */
+/* Changes the watchers of a running share: finds and opens them by name, and logs the result. */
 #include "auto.h"
 #include "build.h"
 #include "core_private.h"
@@ -14,7 +14,7 @@
 
 #define NAMES_MAX HW_SWITCH_NAMES_MAX
 
-/* A switch from its request to its end. */
+/* A change of watchers from its request to its end. */
 struct change {
 	struct hw_core *core; /* borrowed */
 	hw_core_switched_fn *done;
@@ -28,7 +28,7 @@ struct change {
 
 /* ---- names ---- */
 
-/* Those that look after directories, as "fanotify, polling". */
+/* Names the watchers that watch directories, for example "fanotify, polling". */
 static void name_watchers(struct hw_share *share, char names[NAMES_MAX])
 {
 	struct hw_share_status status = { 0 };
@@ -83,7 +83,7 @@ static int add_instance(struct change *change, const char *name, struct hw_error
 	return r;
 }
 
-/* Those that are not installed are left out. */
+/* Skips watchers that are not installed. */
 static int add_automatic(struct change *change)
 {
 	change->automatic = true;
@@ -138,7 +138,7 @@ static void add_reasons(const struct change *change, struct hw_errors *errors)
 	}
 }
 
-/* Nothing was changed. */
+/* Reports a failure that changed nothing. */
 static int refuse(struct change *change, struct hw_errors *errors, int error)
 {
 	if (error == -EBUSY)
@@ -176,7 +176,7 @@ static void on_switched(void *arg, struct hw_share *share, const struct hw_switc
 		hw_error("share %s: switch failed after %s; %s stays in use: %s", change->share,
 			 took, to, result->reason);
 	change->done(change->arg, share, &switched);
-	change->count = 0; /* the share has them */
+	change->count = 0; /* the share owns the instances now */
 	free_change(change);
 }
 

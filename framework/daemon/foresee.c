@@ -15,7 +15,7 @@
 struct foreseeing {
 	struct hw_loop *loop; /* borrowed */
 	const struct hw_config *config; /* borrowed */
-	const struct hw_config_share *described; /* borrowed: the share under way */
+	const struct hw_config_share *described; /* borrowed: the share that is being surveyed */
 	struct hw_errors *warnings; /* borrowed */
 	struct hw_quotas quotas;
 };
@@ -34,21 +34,22 @@ static void add(struct foreseeing *f, unsigned line, const char *severity, const
 
 static void warn(struct foreseeing *f, const char *format, ...) HW_PRINTF(2, 3);
 
-/* About the watchers of the share. */
+/* Adds a warning about the watchers of the share. */
 static void warn(struct foreseeing *f, const char *format, ...)
 {
 	char text[HW_ERRORS_LINE_MAX];
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	add(f, f->described->watcher_line, "warning: ", text);
 }
 
 /* ---- watchers that cannot watch ---- */
 
-/* The name of the first candidate from `rank` on that works; NULL: none. */
+/* Returns the name of the first working candidate, starting at `rank`; NULL if there is no such
+ * candidate. */
 static const char *taker_of(const struct hw_survey_filesystem *fs, size_t rank)
 {
 	for (size_t i = rank; i < fs->count; i++)
@@ -57,7 +58,7 @@ static const char *taker_of(const struct hw_survey_filesystem *fs, size_t rank)
 	return NULL;
 }
 
-/* Each candidate that the user named and that does not work on this filesystem. */
+/* Reports each candidate that the user named and that does not work on this filesystem. */
 static void warn_refused(struct foreseeing *f, const struct hw_survey_filesystem *fs)
 {
 	const char *taker = taker_of(fs, fs->first);
@@ -152,7 +153,7 @@ static void count_directories(struct foreseeing *f, struct hw_share *share)
 	hw_survey_free(&counted);
 }
 
-/* It cannot start. */
+/* Reports that the share cannot start. */
 static void report_failure(struct foreseeing *f, struct hw_share *share, int error)
 {
 	bool no_watcher = error == -ENODEV;
@@ -195,7 +196,8 @@ int hw_foresee(struct hw_loop *loop, const struct hw_config *config, struct hw_e
 			r = foresee_share(&f, shares[i]);
 		worst = r < 0 ? r : worst;
 	}
-	/* Until now each has held what it would hold in a daemon. */
+	/* Each share is kept until here, because in a daemon all of them hold their kernel objects
+	 * at the same time. */
 	for (size_t i = 0; shares && i < config->share_count; i++)
 		hw_share_destroy(shares[i]);
 	free(shares);

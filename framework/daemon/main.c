@@ -75,7 +75,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	switch (number) {
 	case SIGHUP:
-		(void)hw_core_reload(daemon->core, &errors); /* it logs what is wrong */
+		(void)hw_core_reload(daemon->core, &errors); /* it logs its errors */
 		hw_errors_free(&errors);
 		break;
 	case SIGUSR1:
@@ -102,8 +102,8 @@ static int watch_signals(struct hw_loop *loop, struct daemon *daemon)
 	return 0;
 }
 
-/* Mistakes of the file have another status than failures of the machine: a service manager need not
- * try again. */
+/* Mistakes of the file have a different exit status than failures of the machine, so that a service
+ * manager does not retry. */
 static int exit_status(int r)
 {
 	if (r == 0)
@@ -113,7 +113,7 @@ static int exit_status(int r)
 		       : HW_EXIT_FAILURE;
 }
 
-/* The control socket comes first: a second daemon ends there, before it starts anything. */
+/* The control socket comes first: a second daemon fails there, before it starts anything. */
 static int start(struct hw_loop *loop, struct hw_core *core, struct hw_errors *errors,
 		 struct hw_control **ret)
 {
@@ -130,7 +130,7 @@ static int serve(struct hw_loop *loop, struct hw_core *core, struct hw_errors *e
 	struct daemon daemon = { .core = core };
 	int r;
 
-	/* A signal to stop may arrive while the shares are armed. */
+	/* A signal to stop may arrive while the shares are arming. */
 	r = watch_signals(loop, &daemon);
 	if (r == 0)
 		r = start(loop, core, errors, ret_control);
@@ -140,7 +140,7 @@ static int serve(struct hw_loop *loop, struct hw_core *core, struct hw_errors *e
 		if (daemon.signals[i].data)
 			uv_close((uv_handle_t *)&daemon.signals[i], NULL);
 	}
-	hw_loop_turn(loop, 0); /* the handles lie in this frame */
+	hw_loop_turn(loop, 0); /* closes the handles, which are on this stack frame */
 	return r;
 }
 
@@ -181,7 +181,8 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	return exit_status(r);
 }
 
-/* The default configuration unless the command line names one. -1, or an exit status. */
+/* Uses the default configuration unless the command line names one. Returns -1, or an exit status.
+ * */
 static int find_file(struct arguments *arguments, char path[HW_DEFAULT_PATH_MAX])
 {
 	char quoted[300];
@@ -220,9 +221,9 @@ int main(int argc, char **argv)
 	status = find_file(&arguments, path);
 	if (status >= 0)
 		return status;
-	(void)signal(SIGPIPE, SIG_IGN); /* peers that leave are errors of send() */
-	(void)signal(SIGIO, SIG_IGN); /* leases that are broken */
-	(void)signal(SIGUSR1, SIG_IGN); /* until the loop takes it */
+	(void)signal(SIGPIPE, SIG_IGN); /* send() returns an error if a peer disconnected */
+	(void)signal(SIGIO, SIG_IGN); /* sent when a lease is broken */
+	(void)signal(SIGUSR1, SIG_IGN); /* until the loop handles it */
 	status = hw_loop_create(&loop);
 	if (status < 0)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Written by hand: linking libsystemd for one datagram would load it into a process with
- * privileges. */
+/* Implemented here, because libsystemd would be loaded into a privileged process for a single
+ * datagram. */
 static int send_state(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -76,7 +76,8 @@ void hw_notify_status(const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(state + used, sizeof(state) - used, format, ap); /* cut lines are fine */
+	(void)vsnprintf(state + used, sizeof(state) - used, format, ap); /* a truncated line is
+									  * acceptable */
 	va_end(ap);
 	notify(state);
 }

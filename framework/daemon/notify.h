@@ -9,7 +9,7 @@
 void hw_notify_ready(void);
 void hw_notify_reloading(void);
 void hw_notify_stopping(void);
-/* One line for `systemctl status`. */
+/* Sets the status line of `systemctl status`. */
 void hw_notify_status(const char *format, ...) HW_PRINTF(1, 2);
 
 #endif

@@ -11,7 +11,7 @@
 struct rehearsal {
 	const struct hw_config *config;
 	const struct hw_config_plugin *plugin;
-	const struct hw_config_share *share; /* of a watcher, NULL of a sink */
+	const struct hw_config_share *share; /* of a watcher; NULL for a sink */
 	struct hw_errors mistakes;
 	bool gave_reason;
 };
@@ -31,7 +31,7 @@ static void add_mistake(struct rehearsal *r, unsigned line, const char *text)
 		      hw_quote_is_needless(text, strlen(text)) ? text : quoted);
 }
 
-/* A reason without keys may be the consequence of any mistake in the section. */
+/* A failure without keys may be the consequence of any mistake in the section. */
 static void take_reason(void *arg, const char *keys, const char *value, const char *text)
 {
 	struct rehearsal *r = arg;
@@ -41,7 +41,7 @@ static void take_reason(void *arg, const char *keys, const char *value, const ch
 		add_mistake(r, keys ? hw_config_setting_line(r->plugin, keys, value) : 0, text);
 }
 
-/* Reports everything that open() finds wrong, not only the mistake that it returns. */
+/* Reports every mistake that open() finds, not only the one that it returns. */
 static int open_instance(struct hw_instance *instance, struct rehearsal *rehearsal,
 			 struct hw_errors *errors)
 {
@@ -84,7 +84,7 @@ static int rehearse_share(struct hw_loop *loop, const struct hw_config *config,
 	return r;
 }
 
-/* The shares it serves, by their names: that is all of them that open() may look at. */
+/* Passes the names of the served shares, which are all that open() may examine. */
 static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 			 const struct hw_config_plugin *described, struct hw_errors *errors)
 {
@@ -113,8 +113,8 @@ static int rehearse_sink(struct hw_loop *loop, const struct hw_config *config,
 	return r;
 }
 
-/* Makes an instance of each plugin with those of its settings that are right and calls its open(),
- * which compares options with each other and changes nothing. Returns 0 or -ENOMEM. */
+/* Creates an instance of each plugin with its valid settings and calls open(), which checks options
+ * against each other and changes nothing. Returns 0 or -ENOMEM. */
 static int rehearse(struct hw_loop *loop, const struct hw_config *config, struct hw_errors *errors)
 {
 	int r = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A configuration is correct if every plugin that it names opens with its settings. Loop thread
- * only. */
+/* Checks a configuration: it is correct if every plugin that it names opens with its settings. Loop
+ * thread only. */
 #ifndef HW_REHEARSE_H
 #define HW_REHEARSE_H
 

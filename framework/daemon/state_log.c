@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The state of every share, sink and receiver as lines of the log. */
+/* Logs the state of every share, sink and receiver. */
 #include "core.h"
 #include "human.h"
 #include "log.h"
@@ -10,7 +10,7 @@
 
 #define LIST_MAX 512u /* bytes of a list in a line */
 
-/* Adds text to a list that may be cut. */
+/* Adds text to a list, which may be truncated. */
 HW_PRINTF(3, 4)
 static void add(char *list, size_t size, const char *format, ...)
 {
@@ -18,7 +18,7 @@ static void add(char *list, size_t size, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(list + len, size - len, format, ap); /* cut is good enough to read */
+	(void)vsnprintf(list + len, size - len, format, ap); /* truncation is acceptable */
 	va_end(ap);
 }
 
