@@ -175,8 +175,7 @@ static void read_sections(struct hw_config_checker *checker, const bool *sound, 
 		if (kind == KIND_GLOBAL)
 			(void)hw_config_apply(checker, &hw_config_global_options, checker->config,
 					      section->settings, section->lines, section->count,
-					      &checker->config->strings); /* mistakes are added to
-									   * `errors` */
+					      &checker->config->strings); /* reported in errors */
 		else if (kind == KIND_SHARE)
 			hw_config_read_share(checker, section);
 		else

@@ -156,8 +156,7 @@ int hw_config_get_watcher(struct hw_config_checker *checker, const char *name, u
 	struct hw_config_plugin *plugin;
 
 	if (hw_config_find_watcher(config, name, ret) == 0)
-		return config->watchers[*ret].module ? 0 : -EINVAL; /* was reported with its section
-								     * */
+		return config->watchers[*ret].module ? 0 : -EINVAL; /* reported with its section */
 	if (optional) {
 		(void)hw_loader_load(checker->loader, HW_PLUGIN_WATCHER, name, &ignored, &module);
 		hw_errors_free(&ignored);

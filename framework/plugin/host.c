@@ -70,8 +70,7 @@ static int host_fail_option(void *ctx, const char *keys, const char *value, int 
 			shown);
 	if (used > 0 && (size_t)used < room) {
 		va_start(ap, format);
-		(void)vsnprintf(at + used, room - (size_t)used, format, ap); /* truncation is
-									      * acceptable */
+		(void)vsnprintf(at + used, room - (size_t)used, format, ap); /* may truncate */
 		va_end(ap);
 	}
 	return give_reason(instance, keys, value, error);

@@ -308,8 +308,7 @@ static int load_dir(struct hw_loader *loader, const char *dir, struct hw_errors 
 		if (i < (int)FILES_MAX && r == 0) {
 			r = asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0 ? -ENOMEM : 0;
 			if (r == 0) {
-				(void)load_path(loader, path, errors, &module); /* errors are added
-										 * to `errors` */
+				(void)load_path(loader, path, errors, &module); /* in errors */
 				free(path);
 			}
 		}

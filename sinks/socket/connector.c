@@ -7,7 +7,7 @@
 
 #define WAIT_FIRST_NS (100 * HW_MS)
 #define WAIT_MAX_NS (10 * HW_SEC)
-#define STABLE_NS (10 * HW_SEC) /* a connection that lasted so long was a good one */
+#define STABLE_NS (10 * HW_SEC) /* a connection that lasted this long was successful */
 
 static void try_later(struct connector *c)
 {
@@ -26,7 +26,7 @@ static void drop_socket(struct connector *c)
 	c->fd = -1;
 }
 
-/* Told once until it works again. */
+/* Logged once until a connection succeeds again. */
 static void give_up(struct connector *c, int error)
 {
 	struct socket_sink *sink = c->sink;
@@ -123,7 +123,7 @@ int hw_connector_start(struct connector *c, struct socket_sink *sink,
 					address->transport == HW_TRANSPORT_VSOCK ? "vsock"
 										 : "such sockets");
 	if (fd >= 0)
-		(void)close(fd); /* only asked */
+		(void)close(fd); /* used for getsockopt() only */
 	r = sink->host->timer_add(sink->ctx, try_connect, c, &c->timer);
 	if (r < 0)
 		return sink->host->fail(sink->ctx, r, "%s: %s", address->text, strerror(-r));

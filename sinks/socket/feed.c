@@ -11,7 +11,7 @@ int hw_feed_init(struct socket_sink *sink, struct feed *feed, uint32_t share)
 	return sink->host->cursor_open(sink->ctx, share, 0, 0, &feed->cursor);
 }
 
-/* Replaces the cursor. On failure the old one stays. */
+/* Replaces the cursor. On failure, the old one stays. */
 static int open_at(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after)
 {
 	struct hw_cursor *cursor;
@@ -25,7 +25,7 @@ static int open_at(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 	return 0;
 }
 
-/* Events after `from` up to `to` are not sent to it. */
+/* Counts the events after `from` up to `to`, which are not sent to this receiver. */
 static void count_lost(struct feed *feed, uint64_t from, uint64_t to)
 {
 	if (to > from)
@@ -37,8 +37,8 @@ int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 {
 	int r;
 
-	/* One event may be told as two of one number, and the connection may have ended between
-	 * them. */
+	/* One event may be sent as two events with the same number, and the connection may have
+	 * ended between them. */
 	if (filtered && after) {
 		r = open_at(sink, feed, epoch, after - 1);
 		if (r == 0)
@@ -62,7 +62,7 @@ static void close_snapshot(struct socket_sink *sink, struct feed *feed)
 	sink->host->snapshot_close(sink->ctx, feed->snapshot);
 	feed->snapshot = NULL;
 	sink->snapshots--;
-	hw_sink_kick(sink); /* others may wait for it */
+	hw_sink_kick(sink); /* other feeds may wait for the snapshot */
 }
 
 void hw_feed_fini(struct socket_sink *sink, struct feed *feed)
@@ -102,7 +102,8 @@ static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct 
 	event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
 	event.time_ns = now_realtime();
 	count_lost(feed, feed->seq, event.seq);
-	hw_sink_refresh(sink, feed->share); /* what made it fall off may be a new epoch */
+	hw_sink_refresh(sink, feed->share); /* the journal may have overtaken the cursor because of
+					     * a new epoch */
 	feed->owes_rescan = false;
 	feed->told = 0;
 	feed->seq = event.seq;
@@ -112,8 +113,8 @@ static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct 
 
 /* ---- snapshots ---- */
 
-/* While it waits, the cursor keeps to the end: the snapshot will tell what it passes, and ready()
- * goes on. */
+/* While the feed waits, its cursor stays at the end: the snapshot will contain the skipped events,
+ * and ready() is still called. */
 static int wait_for_snapshot(struct socket_sink *sink, struct feed *feed)
 {
 	struct hw_event event = { .struct_size = sizeof(event) };
@@ -123,7 +124,7 @@ static int wait_for_snapshot(struct socket_sink *sink, struct feed *feed)
 	return 0;
 }
 
-/* 1: open; 0: not yet; -errno. */
+/* Returns 1: open; 0: not yet; -errno. */
 static int open_snapshot(struct socket_sink *sink, struct feed *feed)
 {
 	uint64_t seq;
@@ -154,7 +155,8 @@ static int tell_entry(struct socket_sink *sink, struct feed *feed, const struct 
 	int r = sink->host->snapshot_next(sink->ctx, feed->snapshot, &event);
 
 	if (r > 0) {
-		event.time_ns = feed->snapshot_ns; /* when it was seen to be there */
+		event.time_ns = feed->snapshot_ns; /* the time at which the entry was known to exist
+						    * */
 		return put_event(sink, feed, filter, buf, &event);
 	}
 	close_snapshot(sink, feed);

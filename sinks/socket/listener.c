@@ -13,7 +13,7 @@
 
 /* ---- accepting ---- */
 
-/* The peer gets the reason; what it does with it is not waited for. */
+/* Sends the reason to the peer, without waiting for it to read. */
 static void turn_away(struct socket_sink *sink, int fd, int error, const char *text)
 {
 	struct hw_buf *buf = &sink->scratch;
@@ -24,12 +24,12 @@ static void turn_away(struct socket_sink *sink, int fd, int error, const char *t
 	buf->len = 0;
 	if (sink->stream->put_error(sink, buf, error, text) == 0)
 		(void)send(fd, buf->data, buf->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)shutdown(fd, SHUT_WR); /* the peer may be gone */
+	(void)shutdown(fd, SHUT_WR); /* the peer may have disconnected */
 	(void)close(fd); /* as above */
 }
 
-/* A peer that vanished without a word is noticed within two minutes; events are not held back to
- * fill packets. */
+/* A peer that vanishes without closing the connection is detected within two minutes. Events are
+ * not delayed to fill packets. */
 static void set_tcp(int fd)
 {
 	static const struct {
@@ -42,7 +42,7 @@ static void set_tcp(int fd)
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-				 sizeof(int)); /* not TCP: nothing to set */
+				 sizeof(int)); /* not TCP: there is nothing to set */
 }
 
 static void admit(struct socket_sink *sink, int fd)
@@ -64,8 +64,8 @@ static void admit(struct socket_sink *sink, int fd)
 				    strerror(-r));
 }
 
-/* Out of descriptors or memory: the connection waits in the backlog, and trying at once would spin.
- */
+/* If descriptors or memory are short, the connection waits in the backlog. Retrying at once would
+ * be a busy loop. */
 static void pause_accept(struct listener *l, int error)
 {
 	struct socket_sink *sink = l->sink;
@@ -108,7 +108,7 @@ static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t
 		} else if (errno == EAGAIN) {
 			break;
 		}
-		count++; /* other errors are of the connection that was not to be */
+		count++; /* other errors concern only the connection that failed */
 	}
 	return (int)count;
 }
@@ -134,7 +134,7 @@ static int open_inet_or_vsock(struct listener *l)
 	if (fd < 0)
 		return fail_listen(l, errno);
 	if (a->transport == HW_TRANSPORT_TCP)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* a restart */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* for a restart */
 	if (bind(fd, &a->to.any, a->len) < 0 || listen(fd, SOMAXCONN) < 0) {
 		int error = errno;
 
@@ -145,8 +145,8 @@ static int open_inet_or_vsock(struct listener *l)
 	return 0;
 }
 
-/* What the service manager may hand over: a listening stream socket that the options would allow.
- */
+/* Checks a descriptor of the service manager: it must be a listening stream socket that the options
+ * permit. */
 static const char *find_fault(const struct socket_sink *sink, int fd)
 {
 	struct sockaddr_storage addr;
@@ -227,7 +227,7 @@ void hw_listener_stop(struct listener *l)
 	l->sink->host->io_del(l->sink->ctx, l->io);
 	hw_sink_drop_timer(l->sink, l->pause);
 	if (l->fd >= 0)
-		(void)close(l->fd); /* a listening socket has nothing to lose */
+		(void)close(l->fd); /* a listening socket has no unsent data */
 	if (l->ino)
 		hw_unix_unlink(l->address, l->dev, l->ino);
 	*l = (struct listener){ .fd = -1 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events to a group of NETLINK_USERSOCK. Sending needs no privilege, joining the group needs
- * CAP_NET_ADMIN. Nobody knows who listens: a listener whose buffer is full gets ENOBUFS from its
- * own socket.
+ * Sends events to a group of NETLINK_USERSOCK. Sending needs no privilege; joining the group needs
+ * CAP_NET_ADMIN. The sink does not know its listeners: a listener whose buffer is full gets ENOBUFS
+ * from its own socket.
  */
 #include "socket.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DATAGRAM_BYTES 32768u /* a batch; a single long event makes a longer one */
+#define DATAGRAM_BYTES 32768u /* bytes of a batch; a single long event may exceed this */
 #define DATAGRAMS_PER_TURN 16u
 
 static int send_datagram(struct multicast *m, const struct hw_buf *buf)
@@ -23,11 +23,11 @@ static int send_datagram(struct multicast *m, const struct hw_buf *buf)
 	if (sendto(m->fd, buf->data, buf->len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) >=
 	    0)
 		return 0;
-	/* After the multicast the kernel tries the unicast address, 0: nobody is there. */
+	/* After the multicast, the kernel tries the unicast address 0, which has no socket. */
 	return errno == ECONNREFUSED || errno == ESRCH ? 0 : -errno;
 }
 
-/* 1: there is more; 0: nothing; -errno. */
+/* Returns 1: there is more; 0: nothing; -errno. */
 static int pump_feed(struct multicast *m, struct feed *feed)
 {
 	static const struct feed_filter everything = { NULL, 0 };
@@ -59,7 +59,7 @@ void hw_multicast_pump(struct multicast *m)
 					    "%s: events lost: %s; sending a rescan",
 					    m->address->text, strerror(-r));
 			m->feeds[i].owes_rescan = true;
-			m->feeds[i].seq = m->feeds[i].done_seq; /* what was not sent is lost */
+			m->feeds[i].seq = m->feeds[i].done_seq; /* unsent events are lost */
 		}
 		if (r != 0)
 			hw_sink_kick(sink);
@@ -75,7 +75,8 @@ static int open_socket(struct multicast *m)
 	if (m->fd < 0 || bind(m->fd, (struct sockaddr *)&self, sizeof(self)) < 0)
 		return m->sink->host->fail(m->sink->ctx, errno, "%s: %s", m->address->text,
 					   strerror(errno));
-	(void)setsockopt(m->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* as far as allowed */
+	(void)setsockopt(m->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* as far as permitted
+									      * */
 	return 0;
 }
 
@@ -109,7 +110,7 @@ int hw_multicast_start(struct multicast *m, struct socket_sink *sink,
 		r = sink->stream->put_hello(sink, buf);
 	if (r < 0)
 		return sink->host->fail(sink->ctx, r, "%s: %s", address->text, strerror(-r));
-	(void)send_datagram(m, buf); /* nobody need listen yet */
+	(void)send_datagram(m, buf); /* there may be no listener yet */
 	hw_multicast_pump(m);
 	sink->host->log(sink->ctx, HW_LOG_INFO, "sending to %s", address->text);
 	return 0;
@@ -123,6 +124,6 @@ void hw_multicast_stop(struct multicast *m)
 		hw_feed_fini(m->sink, &m->feeds[i]);
 	free(m->feeds);
 	if (m->fd >= 0)
-		(void)close(m->fd); /* datagrams that were sent are with their receivers */
+		(void)close(m->fd); /* sent datagrams are already in the receivers' buffers */
 	*m = (struct multicast){ .fd = -1 };
 }

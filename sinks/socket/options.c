@@ -9,7 +9,7 @@
 
 #define GROUP_BUFFER_MAX 65536u
 
-/* The values of a list option, one after the other. */
+/* Iterates over the values of a list option. */
 static bool next_value(const char **list, const char **ret, size_t *ret_len)
 {
 	const char *end;
@@ -23,7 +23,7 @@ static bool next_value(const char **list, const char **ret, size_t *ret_len)
 	return true;
 }
 
-/* One value of a list, which is not terminated. */
+/* `value` is one item of a list, not terminated. */
 static int refuse_value(struct socket_sink *sink, const char *keys, const char *value, size_t len,
 			const char *error)
 {
@@ -48,14 +48,14 @@ static uint32_t count_values(const char *list)
 	return count;
 }
 
-/* All mistakes are reported, not only the first. Out of memory ends it. */
+/* All mistakes are reported, not only the first. A lack of memory ends the check. */
 static void note(int *result, int r)
 {
 	if (r < 0 && (*result == 0 || r == -ENOMEM))
 		*result = r;
 }
 
-/* A relative path is below the directory of the daemon's sockets. */
+/* A relative path is below the default directory of sockets. */
 static int parse_address(struct socket_sink *sink, const char *value, size_t len,
 			 struct hw_address *ret, const char **ret_error)
 {
@@ -127,7 +127,7 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 		   a->to.vm.svm_cid == VMADDR_CID_ANY) {
 		error = "the CID \"any\" can be used in listen only";
 	} else if (connect && a->transport == HW_TRANSPORT_TCP && !a->to.in.sin_port) {
-		error = "port 0 can be used in listen only"; /* at the same place for IPv6 */
+		error = "port 0 can be used in listen only"; /* also used for IPv6 */
 	}
 	if (!error)
 		return 0;
@@ -149,7 +149,7 @@ static int check_addresses(struct socket_sink *sink)
 	return r;
 }
 
-/* Digits of a base, nothing else. */
+/* Accepts only digits of this base. */
 static int parse_digits(const char *text, size_t len, unsigned base, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;

@@ -9,7 +9,7 @@
 #define READ_BYTES 16384u
 #define SHARES_TEXT_MAX 200u
 
-/* A request that cannot be granted: the connection ends with the reason. Always -ECONNRESET. */
+/* Refuses a request: sends the reason and ends the connection. Always returns -ECONNRESET. */
 static int refuse(struct subscriber *s, int error, const char *text)
 {
 	hw_subscriber_refuse(s, error, text);
@@ -23,7 +23,7 @@ void hw_subscriber_go_live(struct subscriber *s)
 	(void)hw_subscriber_pump(s, TURN_BYTES);
 }
 
-/* Leaves only the feed of this share. */
+/* Keeps only the feed of this share. */
 static bool keep_share(struct subscriber *s, const char *name)
 {
 	struct socket_sink *sink = s->sink;
@@ -56,7 +56,7 @@ static int keep_below(struct subscriber *s, const struct hw_subscribe *request)
 	return 0;
 }
 
-/* With the names of those that there are, as far as there is room. */
+/* Adds the names of existing shares, as far as there is room. */
 static int refuse_share(struct subscriber *s)
 {
 	char text[SHARES_TEXT_MAX] = "no such share; this sink sends";
@@ -68,7 +68,7 @@ static int refuse_share(struct subscriber *s)
 	return refuse(s, ENOENT, text);
 }
 
-/* -ECONNRESET when it was refused. */
+/* Returns -ECONNRESET if the request was refused. */
 static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *request)
 {
 	const char *error;
@@ -98,7 +98,7 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 	return 0;
 }
 
-/* An answer that goes before any event that is not encoded yet. */
+/* Sends an answer, before any event that is not encoded yet. */
 static int answer(struct subscriber *s, const struct request *request)
 {
 	struct socket_sink *sink = s->sink;
@@ -131,7 +131,8 @@ static void drop_input(struct subscriber *s, size_t len)
 		hw_buf_free(&s->in);
 }
 
-/* Every finished request, until an answer has to wait. -ECONNRESET when the subscriber is gone. */
+/* Handles every complete request, until an answer has to wait. Returns -ECONNRESET if the
+ * subscriber was destroyed. */
 static int handle_requests(struct subscriber *s)
 {
 	const char *error = "malformed request";
@@ -154,7 +155,7 @@ static int handle_requests(struct subscriber *s)
 	return 0;
 }
 
-/* Bytes read; 0 when there are none; -errno at the end. */
+/* Returns the number of bytes read; 0 if there are none; -errno at the end. */
 static ssize_t receive(struct subscriber *s)
 {
 	struct socket_sink *sink = s->sink;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what the parts share ---- */
+/* ---- services for all parts ---- */
 
 void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, const char *format, ...)
 {
@@ -20,7 +20,7 @@ void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, cons
 		return;
 	}
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	if (limit->left_out)
 		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s (%llu similar messages suppressed)",
@@ -119,7 +119,7 @@ static int start_address(struct socket_sink *sink, uint32_t i)
 	return hw_listener_start(&sink->listeners[i], sink, address);
 }
 
-/* Where relative paths lead. */
+/* Creates the directory for relative paths. */
 static int make_runtime_dir(struct socket_sink *sink)
 {
 	const char *dir;
@@ -153,7 +153,7 @@ static void stop_addresses(struct socket_sink *sink)
 		hw_listener_stop(&sink->listeners[i]);
 	for (uint32_t i = 0; sink->multicasts && i < sink->listen_count; i++)
 		hw_multicast_stop(&sink->multicasts[i]);
-	/* Their subscribers tell the connectors, which go after them. */
+	/* Subscribers notify their connectors, so they end first. */
 	while (!LIST_EMPTY(&sink->subscribers))
 		hw_subscriber_destroy(LIST_FIRST(&sink->subscribers));
 	for (uint32_t i = 0; sink->connectors && i < sink->connect_count; i++)
@@ -188,7 +188,7 @@ static void socket_close(void *self)
 	hw_options_free(self);
 }
 
-/* ---- at work ---- */
+/* ---- running ---- */
 
 static void socket_ready(void *self, uint32_t share)
 {
@@ -204,7 +204,7 @@ static void socket_ready(void *self, uint32_t share)
 	}
 }
 
-/* The address as it is used: a relative path was completed. */
+/* Reports the address that is in use: a relative path was completed. */
 static void tell_address(struct socket_sink *sink, const char *option,
 			 const struct hw_address *address, const char *state)
 {

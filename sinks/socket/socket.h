@@ -22,14 +22,16 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#define ADDRESSES_MAX 64u /* of listen, and of connect */
+#define ADDRESSES_MAX 64u /* addresses of listen, and of connect */
 #define UIDS_MAX 256u
 #define SUBSCRIBERS_MAX 16384u
-#define SNAPSHOTS_MAX 8u /* open at a time; more subscribers wait for their turn */
-#define SNAPSHOT_STALL_NS (10 * HW_SEC) /* a snapshot that its reader does not take for so long */
-#define CLOSING_NS (5 * HW_SEC) /* for a peer to take the error that ends its connection */
-#define INPUT_TOTAL_MAX (8u << 20) /* bytes of unfinished requests of all subscribers */
-#define TURN_BYTES (256u << 10) /* for one subscriber, before others have their turn */
+#define SNAPSHOTS_MAX 8u /* open at a time; further subscribers wait */
+#define SNAPSHOT_STALL_NS                                                                          \
+	(10 * HW_SEC) /* time limit for a reader that stops reading its snapshot                   \
+		       * */
+#define CLOSING_NS (5 * HW_SEC) /* time for a peer to read the error that ends its connection */
+#define INPUT_TOTAL_MAX (8u << 20) /* total bytes of unfinished requests of all subscribers */
+#define TURN_BYTES (256u << 10) /* bytes for one subscriber before others are served */
 
 struct listener;
 struct connector;
@@ -38,7 +40,7 @@ struct subscriber;
 
 enum format { FORMAT_JSON, FORMAT_NETLINK }; /* in the order of the option's choices */
 
-/* Log lines that a peer can cause: one a second, and how many were left out. */
+/* Limits log lines that a peer can cause: one per second, with the number of suppressed lines. */
 struct log_limit {
 	uint64_t last_ns;
 	uint64_t left_out;
@@ -57,41 +59,42 @@ struct socket_sink {
 	uint64_t handshake_timeout_ns;
 	const char *listen, *connect, *mode, *group, *allow_uid;
 
-	/* what open() made of them */
+	/* set by open() */
 	struct hw_address *listen_on, *connect_to; /* owned */
 	uint32_t listen_count, connect_count;
-	bool in_runtime_dir; /* some paths were relative */
+	bool in_runtime_dir; /* some of the paths were relative */
 	uid_t *uids; /* owned */
-	uint32_t uid_count; /* 0: any */
+	uint32_t uid_count; /* 0: any uid */
 	mode_t socket_mode;
 	gid_t socket_group; /* (gid_t)-1: unchanged */
 
-	/* what start() made */
+	/* set by start() */
 	const struct stream *stream; /* static */
 	struct hw_nl_writer *writer; /* owned */
-	struct hw_buf scratch; /* a batch, between encoding and send() */
-	struct hw_share_info *shares; /* owned: as of the last look */
+	struct hw_buf scratch; /* a batch, between encoding and sending */
+	struct hw_share_info *shares; /* owned: as last refreshed */
 	uint32_t share_count;
 	struct listener *listeners; /* owned: listen_count of them */
 	struct connector *connectors; /* owned: connect_count of them */
-	struct multicast *multicasts; /* owned: listen_count of them, unused ones zero */
+	struct multicast *multicasts; /* owned: listen_count of them; unused ones are zero */
 	LIST_HEAD(subscriber_list, subscriber) subscribers; /* owned */
-	uint32_t accepted; /* subscribers that connected to us */
-	uint32_t snapshots; /* open */
-	size_t input_bytes; /* of unfinished requests */
-	struct hw_timer *kick; /* owned: pumps those who wait for a snapshot or a turn */
+	uint32_t accepted; /* subscribers that connected to a listener */
+	uint32_t snapshots; /* number of open snapshots */
+	size_t input_bytes; /* total bytes of unfinished requests */
+	struct hw_timer *kick; /* owned: pumps feeds that wait for a snapshot, or were interrupted
+				* for others */
 	struct log_limit refusals, failures;
 };
 
-/* Formatted by the caller's format; dropped and counted when one was logged within the last second.
- */
+/* Logs a line of the caller's format; suppresses and counts it if a line was logged within the last
+ * second. */
 void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, const char *format, ...)
 	HW_PRINTF(3, 4);
-/* Looks at the share again: its epoch, state and newest event. */
+/* Updates the information about the share: its epoch, state and newest event. */
 void hw_sink_refresh(struct socket_sink *sink, uint32_t share);
-/* The same for all of them. */
+/* Updates the information about all shares. */
 void hw_sink_refresh_all(struct socket_sink *sink);
-/* Soon pumps every receiver that waits for something but its socket. */
+/* Schedules a pump of every receiver that waits for something other than its socket. */
 void hw_sink_kick(struct socket_sink *sink);
 
 static inline void hw_sink_drop_timer(struct socket_sink *sink, struct hw_timer *timer)
@@ -104,10 +107,10 @@ static inline void hw_sink_drop_timer(struct socket_sink *sink, struct hw_timer 
 
 #define PEER_NAME_MAX 96
 
-/* "unix pid 12 uid 1000", "tcp 127.0.0.1:4242", "vsock 3:1024". */
+/* Writes a name such as "unix pid 12 uid 1000", "tcp 127.0.0.1:4242", "vsock 3:1024". */
 void hw_peer_name(int fd, char name[PEER_NAME_MAX]);
-/* Whether allow_uid admits the other end. Any is admitted when the list is empty; nobody who has no
- * uid otherwise. */
+/* Returns whether allow_uid admits the peer. An empty list admits every peer; otherwise a peer
+ * without a uid is rejected. */
 bool hw_peer_allowed(const struct socket_sink *sink, int fd);
 
 /* ---- stream.c ---- */
@@ -118,7 +121,7 @@ struct request {
 	const char *text; /* of a ping; may be NULL */
 };
 
-/* A format. Writers append to the buffer as those of <hostwatch/wire.h> do. */
+/* One of the formats. Writers append to the buffer as the functions of <hostwatch/wire.h> do. */
 struct stream {
 	int (*put_hello)(struct socket_sink *sink, struct hw_buf *buf);
 	int (*put_event)(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
@@ -128,8 +131,9 @@ struct stream {
 				bool several, uint64_t seq);
 	int (*put_error)(struct socket_sink *sink, struct hw_buf *buf, int error, const char *text);
 	int (*put_pong)(struct socket_sink *sink, struct hw_buf *buf, const char *text);
-	/* The first request in these bytes, which it may change: its length, 0 while it is
-	 * unfinished, -errno and static text when it is bad. Pointers in ret are into the bytes. */
+	/* Parses the first request in these bytes, which it may modify. Returns its length, 0 if it
+	 * is incomplete, or -errno and a static text if it is invalid. Pointers in ret point into
+	 * the bytes. */
 	int (*read)(char *bytes, size_t len, struct request *ret, const char **ret_error);
 };
 extern const struct stream hw_stream_json, hw_stream_netlink;
@@ -142,26 +146,26 @@ struct listener {
 	int fd; /* owned; -1 when closed */
 	struct hw_io *io; /* owned */
 	struct hw_timer *pause; /* owned: after a failed accept */
-	uint64_t pause_ns; /* the last one */
-	dev_t dev; /* of the unix socket's file, to remove no other */
+	uint64_t pause_ns; /* the last pause */
+	dev_t dev; /* of the unix socket's file, so that no other file is removed */
 	ino_t ino;
 };
 
-/* Listens. Errors as the host's fail() keeps them. */
+/* Listens. On failure, the reason is in the host's fail(). */
 int hw_listener_start(struct listener *listener, struct socket_sink *sink,
 		      const struct hw_address *address);
-void hw_listener_stop(struct listener *listener); /* one that is zero is fine */
+void hw_listener_stop(struct listener *listener); /* accepts a zeroed one */
 
 /* ---- options.c ---- */
 
-/* Makes of the option strings what the sink works with, and checks them against each other. Errors
- * as the host's fail() keeps them. Touches no kernel object. */
+/* Parses the option strings into the fields that the sink uses, and checks them against each other.
+ * On failure, the reason is in the host's fail(). Creates no kernel object. */
 int hw_options_parse(struct socket_sink *sink);
 void hw_options_free(struct socket_sink *sink);
 
 /* ---- unix.c ---- */
 
-/* A listening unix socket with the configured mode and group; a stale file is removed. */
+/* Opens a listening unix socket with the configured mode and group; removes a stale file. */
 int hw_unix_listen(struct socket_sink *sink, const struct hw_address *address, int *ret_fd,
 		   dev_t *ret_dev, ino_t *ret_ino);
 void hw_unix_unlink(const struct hw_address *address, dev_t dev, ino_t ino);
@@ -169,121 +173,123 @@ void hw_unix_unlink(const struct hw_address *address, dev_t dev, ino_t ino);
 /* ---- connector.c ---- */
 
 struct connector {
-	struct socket_sink *sink; /* borrowed; NULL when unused */
+	struct socket_sink *sink; /* borrowed; NULL if unused */
 	const struct hw_address *address; /* borrowed from sink->connect_to */
 	int fd; /* owned while connecting, else -1 */
 	struct hw_io *io; /* owned while connecting */
-	struct hw_timer *timer; /* owned: the next try */
+	struct hw_timer *timer; /* owned: expires at the next attempt */
 	struct subscriber *subscriber; /* borrowed from the list, while connected */
-	uint64_t wait_ns; /* before the next try */
-	uint64_t since_ns; /* when it was connected */
-	bool told; /* that it cannot connect */
-	int error; /* errno of the last attempt, 0: none has failed since it was connected */
+	uint64_t wait_ns; /* before the next attempt */
+	uint64_t since_ns; /* time of the connection */
+	bool told; /* the failure was logged */
+	int error; /* errno of the last attempt, 0: no failure since the last connection */
 };
 
 int hw_connector_start(struct connector *connector, struct socket_sink *sink,
 		       const struct hw_address *address);
-void hw_connector_stop(struct connector *connector); /* one that is zero is fine */
-/* A few words for status. */
+void hw_connector_stop(struct connector *connector); /* accepts a zeroed one */
+/* Returns a few words for status. */
 const char *hw_connector_state(const struct connector *connector);
-/* The subscriber of this connector is gone: tries again after a while. */
+/* Called when the connector's subscriber is destroyed: schedules another attempt. */
 void hw_connector_lost(struct connector *connector);
 
 /* ---- feed.c ---- */
 
-/* One share on its way to one receiver. */
+/* The feed of one share to one receiver. */
 struct feed {
 	uint32_t share;
-	bool wants_snapshot; /* asked for, not opened yet */
-	bool owes_rescan; /* before anything else */
+	bool wants_snapshot; /* requested, but not open yet */
+	bool owes_rescan; /* a rescan must be sent first */
 	bool several; /* the receiver did not name a share */
 	struct hw_cursor *cursor; /* owned */
-	struct hw_snapshot *snapshot; /* owned: while it is being told */
+	struct hw_snapshot *snapshot; /* owned: while it is being sent */
 	uint64_t snapshot_seq;
 	int64_t snapshot_ns; /* CLOCK_REALTIME when it was opened */
 	uint64_t seq; /* of the last event encoded */
-	uint64_t done_seq; /* of the last event the socket took */
-	uint64_t told; /* resume: of this event the first half was seen already; 0: none */
-	uint64_t dropped; /* times it was told rescan */
-	uint64_t lost; /* events that were gone then */
+	uint64_t done_seq; /* of the last event that the socket accepted */
+	uint64_t told; /* resume: the receiver already has the first half of this event; 0: no such
+			* event */
+	uint64_t dropped; /* number of rescans sent because events were lost */
+	uint64_t lost; /* number of these events, if known */
 };
 
-/* Where and what. below is borrowed from the receiver. */
+/* The part of the share to send, and the format. below is borrowed from the receiver. */
 struct feed_filter {
 	const char *below; /* NULL: everything */
 	uint32_t below_len;
 };
 
-/* Behind the newest event. -ENOMEM. */
+/* Starts after the newest event. Returns 0 or -ENOMEM. */
 int hw_feed_init(struct socket_sink *sink, struct feed *feed, uint32_t share);
-/* Behind event `after` of `epoch`; when the journal does not hold what follows it: behind the
- * newest, and owing a rescan. */
+/* Starts after event `after` of `epoch`. If the journal no longer has the following events, starts
+ * after the newest event, with a rescan. */
 int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after,
 		   bool filtered);
 void hw_feed_fini(struct socket_sink *sink, struct feed *feed);
-/* Appends messages to buf until it holds `limit` bytes or there are no more. 1: there may be more;
- * 0: none until ready() or, for those that wait for a snapshot, a kick; -errno. */
+/* Appends messages to buf until it contains `limit` bytes or there are no more. Returns 1: there
+ * may be more; 0: nothing until ready() or, for a feed that waits for a snapshot, the timer;
+ * -errno. */
 int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
 		 struct hw_buf *buf, size_t limit);
-/* What was pulled has been sent. */
+/* Call this after the pulled messages were sent. */
 void hw_feed_done(struct socket_sink *sink, struct feed *feed);
-/* A row of status. */
+/* Reports a receiver for status. */
 void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const char *name);
 
 /* ---- subscriber.c ---- */
 
 enum phase {
-	PHASE_HELLO, /* hello is sent; a request may come */
-	PHASE_LIVE, /* events flow */
-	PHASE_CLOSING, /* only what is queued is sent */
+	PHASE_HELLO, /* hello was sent; a request may follow */
+	PHASE_LIVE, /* events are being sent */
+	PHASE_CLOSING, /* only queued bytes are sent */
 };
 
 struct subscriber {
 	LIST_ENTRY(subscriber) link;
 	struct socket_sink *sink; /* borrowed */
-	struct connector *connector; /* borrowed; NULL: it connected to us */
+	struct connector *connector; /* borrowed; NULL: the peer connected to a listener */
 	enum phase phase;
 	int fd; /* owned */
 	struct hw_io *io; /* owned */
-	struct hw_timer *timer; /* owned: what ends the phase, or a stalled snapshot */
-	bool waited; /* hello_wait is over */
-	bool asked; /* a request decided what it is told */
-	uint64_t wait_ns; /* the last wait for it to read hello */
+	struct hw_timer *timer; /* owned: ends the phase, or a stalled snapshot */
+	bool waited; /* hello_wait has expired */
+	bool asked; /* a request has selected the events */
+	uint64_t wait_ns; /* the last wait for the peer to read hello */
 	struct hw_buf in; /* an unfinished request */
-	struct hw_buf out; /* what the socket did not take */
-	struct feed *feeds; /* owned: all shares, then those subscribed */
+	struct hw_buf out; /* bytes that the socket did not accept */
+	struct feed *feeds; /* owned: all shares, later only the subscribed ones */
 	uint32_t feed_count;
-	uint32_t next_feed; /* where pulling goes on */
+	uint32_t next_feed; /* the feed with which pulling continues */
 	char *below; /* owned; NULL: everything */
 	uint32_t below_len;
 	char name[PEER_NAME_MAX];
 };
 
-/* Takes the connected, non-blocking fd (closed on failure as well) and says hello. connector may be
- * NULL. */
+/* Takes over the connected, non-blocking fd (closed also on failure) and sends hello. connector may
+ * be NULL. */
 int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *connector,
 			 struct subscriber **ret);
 void hw_subscriber_destroy(struct subscriber *s);
-/* Sends what there is and the socket takes, about `bytes` at most. May destroy the subscriber:
- * -ECONNRESET then; 1 while bytes are queued. */
+/* Sends available data, at most about `bytes`, as far as the socket accepts it. Returns 1 while
+ * bytes are queued; -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_pump(struct subscriber *s, size_t bytes);
 /* Sends the error as the last message. May destroy the subscriber. */
 void hw_subscriber_refuse(struct subscriber *s, int error, const char *text);
-/* The feed of this share, NULL when it is not live or takes another share. */
+/* Returns the feed of this share, NULL if the subscriber is not live or subscribed to another
+ * share. */
 struct feed *hw_subscriber_feed(struct subscriber *s, uint32_t share);
 
 /* ---- request.c ---- */
 
-/* Reads what the peer sent and does what it asks for. May destroy the subscriber: -ECONNRESET then.
- */
+/* Reads and handles requests of the peer. Returns -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_input(struct subscriber *s);
-/* Events flow from where hello said. May destroy the subscriber. */
+/* Starts to send the events that follow the hello. May destroy the subscriber. */
 void hw_subscriber_go_live(struct subscriber *s);
 
 /* ---- multicast.c ---- */
 
 struct multicast {
-	struct socket_sink *sink; /* borrowed; NULL when unused */
+	struct socket_sink *sink; /* borrowed; NULL if unused */
 	const struct hw_address *address; /* borrowed */
 	int fd; /* owned */
 	struct feed *feeds; /* owned: one for each share */
@@ -291,7 +297,7 @@ struct multicast {
 
 int hw_multicast_start(struct multicast *multicast, struct socket_sink *sink,
 		       const struct hw_address *address);
-void hw_multicast_stop(struct multicast *multicast); /* one that is zero is fine */
+void hw_multicast_stop(struct multicast *multicast); /* accepts a zeroed one */
 void hw_multicast_pump(struct multicast *multicast);
 
 #endif

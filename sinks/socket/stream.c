@@ -26,7 +26,7 @@ static int json_put_snapshot_end(struct socket_sink *sink, struct hw_buf *buf, u
 static int json_put_error(struct socket_sink *sink, struct hw_buf *buf, int error, const char *text)
 {
 	(void)sink;
-	(void)error; /* the format has no number for it */
+	(void)error; /* the format has no error numbers */
 	return hw_json_put_error(buf, text);
 }
 
@@ -35,7 +35,7 @@ static int json_put_pong(struct socket_sink *sink, struct hw_buf *buf, const cha
 	(void)sink;
 	(void)buf;
 	(void)text;
-	return -EOPNOTSUPP; /* json_read() never finds a ping */
+	return -EOPNOTSUPP; /* json_read() never returns a ping */
 }
 
 static int json_read(char *bytes, size_t len, struct request *ret, const char **ret_error)

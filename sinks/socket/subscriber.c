@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define DISCARD_MAX (256u << 10) /* unread input taken away before an error is sent */
+#define DISCARD_MAX (256u << 10) /* bytes of unread input discarded before an error is sent */
 
 struct feed *hw_subscriber_feed(struct subscriber *s, uint32_t share)
 {
@@ -44,7 +44,7 @@ void hw_subscriber_destroy(struct subscriber *s)
 	hw_buf_free(&s->out);
 	free(s->feeds);
 	free(s->below);
-	(void)close(s->fd); /* nothing was promised for what the peer did not take */
+	(void)close(s->fd); /* unread bytes may be lost */
 	free(s);
 	if (connector)
 		hw_connector_lost(connector);
@@ -54,7 +54,7 @@ void hw_subscriber_destroy(struct subscriber *s)
 
 /* ---- output ---- */
 
-/* How many bytes the socket took; -ECONNRESET when it takes none any more. */
+/* Returns the number of bytes that the socket accepted; -ECONNRESET if it accepts no more. */
 static ssize_t send_bytes(struct subscriber *s, const char *bytes, size_t len)
 {
 	size_t sent = 0;
@@ -73,7 +73,7 @@ static ssize_t send_bytes(struct subscriber *s, const char *bytes, size_t len)
 	return (ssize_t)sent;
 }
 
-/* Whoever holds a snapshot must take it: others wait for theirs. */
+/* A subscriber with an open snapshot must read it, because others wait for theirs. */
 static void watch_progress(struct subscriber *s)
 {
 	if (s->phase == PHASE_LIVE)
@@ -88,7 +88,7 @@ static void mark_done(struct subscriber *s)
 	watch_progress(s);
 }
 
-/* 0: nothing is left; 1: the socket is full; -errno: the connection is over. */
+/* Returns 0: nothing is left; 1: the socket is full; -errno: the connection ended. */
 static int flush_out(struct subscriber *s)
 {
 	ssize_t n = send_bytes(s, s->out.data, s->out.len);
@@ -106,7 +106,7 @@ static int flush_out(struct subscriber *s)
 	return 0;
 }
 
-/* Sends, and keeps what the socket does not take. Same results. */
+/* Sends, and keeps the bytes that the socket does not accept. Returns as above. */
 static int send_or_keep(struct subscriber *s, const struct hw_buf *buf)
 {
 	ssize_t n = s->out.len ? 0 : send_bytes(s, buf->data, buf->len);
@@ -123,7 +123,7 @@ static int send_or_keep(struct subscriber *s, const struct hw_buf *buf)
 	return r < 0 ? r : 1;
 }
 
-/* Encodes the next batch. 1: there may be more; 0: that was all; -errno. */
+/* Encodes the next batch. Returns 1: there may be more; 0: this was all; -errno. */
 static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 {
 	struct feed_filter filter = { s->below, s->below_len };
@@ -141,7 +141,8 @@ static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 	return 0;
 }
 
-/* While output waits no request is read, so that nobody can ask faster than it listens. */
+/* While output is queued, no request is read, so that a peer cannot send requests faster than it
+ * reads the answers. */
 static void set_events(struct subscriber *s, bool more)
 {
 	uint32_t events = s->out.len ? HW_IO_WRITE : HW_IO_READ;
@@ -151,7 +152,7 @@ static void set_events(struct subscriber *s, bool more)
 	s->sink->host->io_set(s->sink->ctx, s->io, more ? events | HW_IO_WRITE : events);
 }
 
-/* 1: there may be more to send; 0: all is sent or queued; -errno. */
+/* Returns 1: there may be more to send; 0: everything is sent or queued; -errno. */
 static int pump_events(struct subscriber *s, size_t bytes)
 {
 	struct hw_buf *buf = &s->sink->scratch;
@@ -166,7 +167,7 @@ static int pump_events(struct subscriber *s, size_t bytes)
 		if (r < 0)
 			return r;
 		if (r > 0)
-			return 0; /* on with it when the socket can take more */
+			return 0; /* continue when the socket is writable */
 	}
 	return more;
 }
@@ -181,8 +182,8 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 		hw_sink_log_limited(s->sink, &s->sink->failures, "disconnected %s: %s", s->name,
 				    strerror(-r));
 	if (r < 0 || (s->phase == PHASE_CLOSING && !s->out.len)) {
-		(void)shutdown(s->fd,
-			       SHUT_WR); /* the end, also where the peer has a copy of the fd */
+		(void)shutdown(s->fd, SHUT_WR); /* ends the connection even if the peer has a
+						 * duplicate of the fd */
 		hw_subscriber_destroy(s);
 		return -ECONNRESET;
 	}
@@ -190,7 +191,7 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 	return r > 0 || s->out.len;
 }
 
-/* Input that is left unread at close() would make TCP reset the connection and lose the error. */
+/* With unread input, close() would make TCP reset the connection, and the error would be lost. */
 static void discard_input(struct subscriber *s)
 {
 	char bytes[4096];
@@ -224,7 +225,7 @@ static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 	int r = 0;
 
 	(void)io;
-	(void)budget; /* one read and a few batches are less */
+	(void)budget; /* one read and a few batches are less than any budget */
 	if (events & HW_IO_READ) {
 		r = hw_subscriber_input(s);
 		if (r < 0)
@@ -235,12 +236,12 @@ static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 		return 1;
 	}
 	if ((events & HW_IO_WRITE) && hw_subscriber_pump(s, TURN_BYTES) == 0 && s->in.len)
-		(void)hw_subscriber_input(s); /* requests that waited for the output */
+		(void)hw_subscriber_input(s); /* requests may have waited for the output */
 	return 1;
 }
 
-/* Whether a peer with a unix socket has yet to read hello; of others the kernel tells at most
- * whether it has arrived. */
+/* Returns whether a unix socket peer has yet to read hello. For other peers, the kernel reports at
+ * most whether it arrived. */
 static bool is_unread(const struct subscriber *s)
 {
 	int bytes = 0;
@@ -248,7 +249,7 @@ static bool is_unread(const struct subscriber *s)
 	return s->out.len || (ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0);
 }
 
-/* A program that was stopped, or has no CPU, is not one that asks for nothing. */
+/* A peer that was stopped, or got no CPU time, may still send a request. */
 static void end_hello_wait(struct subscriber *s)
 {
 	struct socket_sink *sink = s->sink;
@@ -283,7 +284,7 @@ static void on_timer(void *self, struct hw_timer *timer)
 	}
 }
 
-/* ---- beginning ---- */
+/* ---- creation ---- */
 
 static int open_feeds(struct subscriber *s)
 {
@@ -328,7 +329,7 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	int r = -ENOMEM;
 
 	if (!s) {
-		(void)close(fd); /* nothing was sent on it */
+		(void)close(fd); /* nothing was sent */
 		return r;
 	}
 	s->sink = sink;
@@ -351,7 +352,7 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	}
 	if (connector) {
 		s->connector = connector;
-		sink->accepted--; /* destroy tells the connector instead */
+		sink->accepted--; /* destroy notifies the connector instead */
 	}
 	if (ret)
 		*ret = s;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whether somebody listens there: a full backlog is somebody as well. */
+/* Returns whether a process listens on the socket. A full backlog also shows a listener. */
 static bool is_answered(const struct hw_address *address, int *ret_error)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -16,11 +16,11 @@ static bool is_answered(const struct hw_address *address, int *ret_error)
 
 	*ret_error = r < 0 ? errno : 0;
 	if (fd >= 0)
-		(void)close(fd); /* only asked */
+		(void)close(fd); /* used for connect() only */
 	return r == 0 || *ret_error == EAGAIN;
 }
 
-/* Makes way for bind(): what is there goes only if it is a socket that nobody answers on. */
+/* Makes room for bind(): removes a file only if it is a socket that no process listens on. */
 static int remove_stale(struct socket_sink *sink, const struct hw_address *address)
 {
 	const char *path = address->to.un.sun_path;
@@ -28,7 +28,7 @@ static int remove_stale(struct socket_sink *sink, const struct hw_address *addre
 	int error;
 
 	if (lstat(path, &st) < 0)
-		return 0; /* mostly absent; anything else bind() finds out */
+		return 0; /* usually absent; bind() reports any other error */
 	if (!S_ISSOCK(st.st_mode))
 		return sink->host->fail(sink->ctx, EEXIST,
 					"%s: the path exists and is not a socket", address->text);
@@ -44,8 +44,7 @@ static int remove_stale(struct socket_sink *sink, const struct hw_address *addre
 	return 0;
 }
 
-/* Through a descriptor of the file itself, so that nothing that takes its name meanwhile is
- * changed. */
+/* Uses a descriptor of the file, so that a file that takes the name meanwhile is not changed. */
 static int set_owner_and_mode(struct socket_sink *sink, int path_fd)
 {
 	char link[40];
@@ -69,7 +68,7 @@ static int finish_file(struct socket_sink *sink, const struct hw_address *addres
 	r = fstat(fd, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
 	if (r == 0)
 		r = set_owner_and_mode(sink, fd);
-	(void)close(fd); /* it was only a name */
+	(void)close(fd); /* O_PATH */
 	if (r < 0)
 		return r;
 	*ret_dev = st.st_dev;
@@ -77,7 +76,8 @@ static int finish_file(struct socket_sink *sink, const struct hw_address *addres
 	return 0;
 }
 
-/* The file takes its first mode from the socket: nobody gets in before mode and group are set. */
+/* The file gets its first mode from the socket: no peer can connect before mode and group are set.
+ * */
 static int bind_socket(const struct hw_address *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
@@ -110,7 +110,7 @@ int hw_unix_listen(struct socket_sink *sink, const struct hw_address *address, i
 		return 0;
 	}
 	(void)close(fd); /* never listened */
-	(void)unlink(address->to.un.sun_path); /* ours: bind() made it */
+	(void)unlink(address->to.un.sun_path); /* bind() created it */
 	return sink->host->fail(sink->ctx, r, "cannot listen on %s: %s", address->text,
 				strerror(-r));
 }
@@ -121,5 +121,5 @@ void hw_unix_unlink(const struct hw_address *address, dev_t dev, ino_t ino)
 	struct stat st;
 
 	if (lstat(path, &st) == 0 && st.st_dev == dev && st.st_ino == ino)
-		(void)unlink(path); /* the next start removes what stays */
+		(void)unlink(path); /* the next start removes it if this fails */
 }

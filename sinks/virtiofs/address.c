@@ -11,7 +11,7 @@ static int bad_address(const char *why, const char **ret_why)
 	return -EINVAL;
 }
 
-/* A decimal number without sign or spaces, up to the end of the text. */
+/* Parses a decimal number without sign or spaces, up to the end of the text. */
 static bool parse_u32(const char *text, uint32_t *ret)
 {
 	uint64_t value = 0;
@@ -69,8 +69,8 @@ static int parse_vsock(const char *rest, struct channel *ret, const char **ret_w
 	return 0;
 }
 
-/* The VMM owns PATH, where the host connects; a guest that connects to the host's CID 2 ends at
- * PATH_PORT, where the host listens. */
+/* The VMM listens on PATH, to which the host connects. If a guest connects to the host's CID 2, the
+ * VMM connects to PATH_PORT, where the host listens. */
 static int parse_hybrid(const char *rest, struct channel *ret, const char **ret_why)
 {
 	const char *colon = strrchr(rest, ':');

@@ -55,7 +55,7 @@ int hw_channel_connect(const struct channel *channel, int *ret_fd)
 	if (connect(fd, &address.any, len) < 0) {
 		if (errno != EINPROGRESS) {
 			r = -errno;
-			(void)close(fd); /* the error is connect's */
+			(void)close(fd); /* keeps the errno of connect() */
 			return r;
 		}
 		r = 1;
@@ -74,8 +74,8 @@ int hw_channel_connected(int fd)
 	return -error;
 }
 
-/* Whether the file at the address is a socket on which nobody listens: what a process that was
- * killed leaves. */
+/* Returns whether the file at the address is a socket that no process listens on, for example of a
+ * process that was killed. */
 static bool is_stale(const struct channel *channel, const union address *address, socklen_t len)
 {
 	struct stat st;
@@ -88,12 +88,11 @@ static bool is_stale(const struct channel *channel, const union address *address
 	if (fd < 0)
 		return false;
 	stale = connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED;
-	(void)close(fd); /* it was a question only */
+	(void)close(fd); /* used for connect() only */
 	return stale;
 }
 
-/* Through a descriptor of the file itself, so that no file that takes its name meanwhile is
- * changed. */
+/* Uses a descriptor of the file, so that a file that takes the name meanwhile is not changed. */
 static int open_file(const struct channel *channel, mode_t mode, int *ret_file_fd)
 {
 	int fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -119,8 +118,8 @@ static int bind_unix(const struct channel *channel, int fd, mode_t mode, int *re
 	union address address;
 	socklen_t len = fill_address(channel, &address);
 
-	/* bind() gives the file the mode of the socket less the umask, so that it is never open
-	 * wider than asked for */
+	/* bind() gives the file the mode of the socket less the umask, so that it never has more
+	 * permissions than requested */
 	if (fchmod(fd, mode) < 0)
 		return -errno;
 	if (bind(fd, &address.any, len) < 0) {
@@ -153,7 +152,7 @@ int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd, i
 		r = -errno;
 	if (r < 0) {
 		hw_channel_unlink(channel, file_fd);
-		(void)close(fd); /* the error is the one before */
+		(void)close(fd); /* keeps the earlier error */
 		return r;
 	}
 	*ret_fd = fd;
@@ -172,7 +171,7 @@ int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd)
 										       : -errno;
 	if (channel->kind == CHANNEL_VSOCK && channel->cid != CHANNEL_CID_ANY &&
 	    peer.vm.svm_cid != channel->cid) {
-		(void)close(fd); /* a stranger */
+		(void)close(fd); /* the wrong peer */
 		return -EPERM;
 	}
 	*ret_fd = fd;
@@ -187,6 +186,7 @@ void hw_channel_unlink(const struct channel *channel, int file_fd)
 		return;
 	if (fstat(file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
 	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		(void)unlink(channel->path); /* the next start copes with what is left */
-	(void)close(file_fd); /* O_PATH: the inode number was not used again */
+		(void)unlink(channel->path); /* the next start replaces the file if this fails */
+	(void)close(file_fd); /* O_PATH: the open descriptor kept the inode number from being reused
+			       * */
 }

@@ -20,7 +20,7 @@ int hw_handshake_ask(int fd, uint32_t port)
 	return n == len ? 0 : -EIO;
 }
 
-/* The number is the VMM's own port and means nothing to us. */
+/* The number is the VMM's own port, and is not needed. */
 static int is_ok(const unsigned char *line, size_t len)
 {
 	if (len < 4 || memcmp(line, "OK ", 3) != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How a VMM that shows vsock as a unix socket is asked for a port of the guest (Firecracker, Cloud
- * Hypervisor): one line "CONNECT PORT", answered by "OK" and a number; when nobody in the guest
- * listens there, the VMM closes the connection.
+ * Requests a port of the guest from a VMM that provides vsock as a unix socket (Firecracker, Cloud
+ * Hypervisor): one line "CONNECT PORT", answered by "OK" and a number. If no program in the guest
+ * listens on the port, the VMM closes the connection.
  */
 #ifndef VIRTIOFS_HANDSHAKE_H
 #define VIRTIOFS_HANDSHAKE_H
@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* On a socket that was just connected, so that the line fits. -EIO when it does not, -errno. */
+/* The socket must be newly connected, so that the line fits. Returns 0; -EIO if it does not fit;
+ * -errno. */
 int hw_handshake_ask(int fd, uint32_t port);
 
-/* Bytes that the answer takes at the start of the input, 0 while it is not complete, -EBADMSG when
- * it is another. */
+/* Returns the length of the answer at the start of the input, 0 if it is incomplete, -EBADMSG if it
+ * is any other answer. */
 int hw_handshake_answer(const unsigned char *input, size_t len);
 
 #endif

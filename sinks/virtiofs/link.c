@@ -14,12 +14,12 @@
 
 #define RETRY_MIN_NS (100 * HW_MS)
 #define RETRY_MAX_NS (5 * HW_SEC)
-#define CONNECT_NS (30 * HW_SEC) /* for connect() and the VMM's answer */
+#define CONNECT_NS (30 * HW_SEC) /* time limit for connect() and the VMM's answer */
 
 static hw_io_fn link_ready;
 static hw_io_fn listen_ready;
 
-/* ---- a connection comes ---- */
+/* ---- a new connection ---- */
 
 /* The session may end the link at once. */
 static void enter_up(struct virtiofs *v)
@@ -95,14 +95,14 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 			     strerror(-r));
 		return 1;
 	}
-	/* the newest is the guest: an older one may be a connection that its side forgot */
+	/* The newest connection is the guest: the peer of an older one may have lost it. */
 	if (v->link.state != LINK_DOWN)
 		hw_link_drop(v, true, "replaced by a new connection");
 	adopt_fd(v, fd, false);
 	return 1;
 }
 
-/* ---- a connection goes ---- */
+/* ---- the end of a connection ---- */
 
 static void close_fd(struct virtiofs *v)
 {
@@ -111,7 +111,7 @@ static void close_fd(struct virtiofs *v)
 	v->host->io_del(v->ctx, link->io);
 	link->io = NULL;
 	if (link->fd >= 0)
-		(void)close(link->fd); /* nothing is written that must arrive */
+		(void)close(link->fd); /* unsent data may be lost */
 	link->fd = -1;
 	link->input_len = 0;
 	link->state = LINK_DOWN;
@@ -125,12 +125,12 @@ static void say_once(struct virtiofs *v, bool calm, const char *text)
 	if (strcmp(link->said, text) == 0)
 		level = HW_LOG_DEBUG;
 	(void)snprintf(link->said, sizeof(link->said), "%s",
-		       text); /* cut is good enough to compare */
+		       text); /* truncation is acceptable for the comparison */
 	v->host->log(v->ctx, level, "%s: %s", v->label, text);
 }
 
-/* How long to rest. A connection that served its guest for a while, or that just went, begins anew.
- */
+/* Returns the wait before the next attempt. It starts over if the connection served its guest for a
+ * while, or ended normally. */
 static uint64_t next_retry(struct virtiofs *v, bool calm, uint64_t live_ns)
 {
 	struct link *link = &v->link;
@@ -152,7 +152,7 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut is good enough to read */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	close_fd(v);
 	hw_session_end(v);
@@ -185,7 +185,7 @@ static void link_timer(void *self, struct hw_timer *timer)
 		if (v->link.listen_fd >= 0)
 			v->host->io_set(v->ctx, v->link.listen_io, HW_IO_READ);
 		else
-			(void)begin_connect(v); /* a failure sets the next wait */
+			(void)begin_connect(v); /* on failure, it sets the next wait */
 		break;
 	case LINK_CONNECTING:
 		hw_link_drop(v, false, "cannot connect: timed out");
@@ -199,7 +199,7 @@ static void link_timer(void *self, struct hw_timer *timer)
 	}
 }
 
-/* ---- a connection lives ---- */
+/* ---- an open connection ---- */
 
 void hw_link_live(struct virtiofs *v)
 {
@@ -214,7 +214,7 @@ void hw_link_want_write(struct virtiofs *v, bool on)
 	v->host->io_set(v->ctx, v->link.io, HW_IO_READ | (on ? HW_IO_WRITE : 0));
 }
 
-/* The VMM's answer; what follows it is the guest's. */
+/* Parses the VMM's answer; the bytes after it are from the guest. */
 static void take_handshake(struct virtiofs *v)
 {
 	struct link *link = &v->link;
@@ -254,7 +254,7 @@ static int take_input(struct virtiofs *v, uint32_t events)
 	if (n <= 0) {
 		const char *who = link->state == LINK_HANDSHAKE ? "the VMM" : "the guest";
 
-		/* a VMM hangs up when nobody in the guest listens on the port */
+		/* a VMM disconnects if no program in the guest listens on the port */
 		hw_link_drop(v, link->state == LINK_UP, "%s closed the channel", who);
 		return 0;
 	}
@@ -272,7 +272,7 @@ static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 	int count = 0;
 
 	(void)io;
-	(void)budget; /* one buffer a call is less */
+	(void)budget; /* one buffer per call is less than any budget */
 	if (v->link.state == LINK_CONNECTING) {
 		int r = hw_channel_connected(v->link.fd);
 		if (r < 0)
@@ -285,13 +285,13 @@ static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 	if (events & (HW_IO_READ | HW_IO_HANGUP))
 		count = take_input(v, events);
 	if (v->link.state == LINK_UP)
-		(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+		(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 	return count;
 }
 
 /* ---- start and stop ---- */
 
-/* A descriptor of the service manager: one that listens, or the channel itself. */
+/* Uses a descriptor of the service manager: a listening socket, or the channel itself. */
 static int start_fd(struct virtiofs *v)
 {
 	struct link *link = &v->link;
@@ -375,7 +375,7 @@ void hw_link_stop(struct virtiofs *v)
 	v->host->io_del(v->ctx, link->listen_io);
 	link->listen_io = NULL;
 	if (listened)
-		(void)close(link->listen_fd); /* nothing to lose */
+		(void)close(link->listen_fd); /* a listening socket has no unsent data */
 	link->listen_fd = -1;
 	hw_channel_unlink(&v->channel, link->file_fd);
 	link->file_fd = -1;

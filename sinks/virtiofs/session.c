@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Buffers sent in one turn of the loop; with more to send the socket's readiness brings the next
- * turn. */
+/* Buffers sent in one iteration of the loop. If there is more, it continues when the socket is
+ * writable. */
 #define PUMP_ROUNDS 4
 
 static uint32_t notify_code(const struct virtiofs *v)
@@ -18,7 +18,7 @@ static struct hw_share_info share_info(struct virtiofs *v)
 {
 	struct hw_share_info info = { .struct_size = sizeof(info) };
 
-	(void)v->host->share_info(v->ctx, v->share, &info); /* the share was there at the start */
+	(void)v->host->share_info(v->ctx, v->share, &info); /* the share existed at the start */
 	return info;
 }
 
@@ -35,7 +35,7 @@ void hw_session_begin(struct virtiofs *v)
 	v->session.owe_hello = true;
 	v->session.owe_start = false;
 	v->session.owe_rescan = false;
-	(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+	(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 }
 
 void hw_session_end(struct virtiofs *v)
@@ -48,7 +48,7 @@ void hw_session_end(struct virtiofs *v)
 	v->session.owe_rescan = false;
 }
 
-/* ---- what goes out ---- */
+/* ---- output ---- */
 
 static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
 {
@@ -63,7 +63,7 @@ static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
 	unsigned char *room = hw_output_room(&v->output, HW_FRAME_HELLO_MAX);
 	int n;
 
-	/* a share that was not started yet has no epoch; ready() follows */
+	/* a share that has not started has no epoch; ready() follows */
 	if (!room || info->epoch == 0)
 		return false;
 	n = hw_frame_encode_hello(room, HW_FRAME_HELLO_MAX, notify_code(v), &hello);
@@ -76,9 +76,9 @@ static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
 }
 
 /*
- * Opens the cursor where the guest stopped. A guest that has seen nothing starts behind the hello
- * that it was sent, so that nothing falls between the two. What the journal no longer holds, and
- * another history, is a rescan.
+ * Opens the cursor at the position of the guest. A guest that has seen nothing starts after the
+ * hello that it was sent, so that no event between the two is lost. If the journal no longer has
+ * the position, or the epoch is different, a rescan is sent.
  */
 static bool start_cursor(struct virtiofs *v)
 {
@@ -96,7 +96,7 @@ static bool start_cursor(struct virtiofs *v)
 		s->owe_rescan = true;
 		s->dropped++;
 		if (epoch != s->epoch || after > newest)
-			after = newest; /* how many events it missed is not known */
+			after = newest; /* the number of missed events is unknown */
 		r = v->host->cursor_open(v->ctx, v->share, 0, 0, &s->cursor);
 	}
 	if (r < 0) {
@@ -133,12 +133,12 @@ static void put_rescan(struct virtiofs *v)
 
 	if (rescan.seq > v->session.queued_seq)
 		v->session.lost += rescan.seq - v->session.queued_seq;
-	(void)put_event(v, &rescan); /* the room was looked at, and a rescan always encodes */
+	(void)put_event(v, &rescan); /* the room was checked, and a rescan can always be encoded */
 	v->session.owe_rescan = false;
 }
 
-/* Takes events while a frame of any length fits, since an event that was taken cannot be put back.
- * Returns whether the journal may have more. */
+/* Takes events while a frame of any length fits, because an event that was taken cannot be put
+ * back. Returns whether the journal may have more. */
 static bool fill_events(struct virtiofs *v)
 {
 	struct session *s = &v->session;
@@ -170,7 +170,8 @@ static bool fill_events(struct virtiofs *v)
 	return true;
 }
 
-/* Another history: what the guest has seen, be it the hello alone, belongs to the old one. */
+/* The epoch changed: the position of the guest, even if it has only seen the hello, belongs to the
+ * old one. */
 static void leave_epoch(struct virtiofs *v)
 {
 	struct session *s = &v->session;
@@ -182,8 +183,8 @@ static void leave_epoch(struct virtiofs *v)
 	s->owe_start = true;
 }
 
-/* Whatever is due, in its order. Returns whether there may be more than the buffer took; the link
- * may be down. */
+/* Writes all pending messages, in order. Returns whether more than the buffer may be pending; the
+ * link may be down. */
 static bool fill_output(struct virtiofs *v)
 {
 	struct session *s = &v->session;
@@ -221,12 +222,12 @@ bool hw_session_pump(struct virtiofs *v)
 	return r > 0 || more;
 }
 
-/* ---- what comes in ---- */
+/* ---- input ---- */
 
 /*
- * A guest may say hello again on the same connection: behind a virtio-serial port a new agent takes
- * over without the host seeing the old one go. It is answered with a hello, so that the guest can
- * tell old bytes from new, and then served as if it had just connected.
+ * A guest may send hello again on the same connection: on a virtio-serial port, a new agent
+ * replaces the old one, and the host does not see the change. The host answers with a hello, so
+ * that the guest can separate old bytes from new, and then serves it like a new connection.
  */
 static void take_hello(struct virtiofs *v, const struct hw_frame_hello *hello)
 {

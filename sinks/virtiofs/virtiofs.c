@@ -40,7 +40,7 @@ static const struct hw_option *const options[] = {
 	&option_code,  &option_send_buffer, &option_hello_timeout,
 };
 
-/* The channel with a printable path, for messages. */
+/* Writes the channel with a printable path, for messages. */
 static void make_label(struct virtiofs *v, const char *channel)
 {
 	size_t i;
@@ -53,7 +53,7 @@ static void make_label(struct virtiofs *v, const char *channel)
 	v->label[i] = '\0';
 }
 
-/* A relative path is below the directory of the daemon's sockets. */
+/* A relative path is below the default directory of sockets. */
 static int parse_channel(struct virtiofs *v, const char **ret_why)
 {
 	const char *text = v->channel_option, *dir;
@@ -101,10 +101,10 @@ static int parse_mode(const char *text, mode_t *ret)
 }
 
 /*
- * The kernel's own notifications name inodes by node ids, and those are known to the FUSE server
- * alone. All that could be said without them is what happens directly below the root, whose id is
- * 1: a channel that is silent about the rest of the tree would look as if it worked. And mainline
- * answers unknown notify codes with EINVAL.
+ * The kernel's own FUSE notifications name inodes by node IDs, which only the FUSE server knows.
+ * Without these, only changes directly below the root, whose ID is 1, could be sent: the channel
+ * would seem to work, but would miss the rest of the tree. In addition, mainline answers unknown
+ * notify codes with EINVAL.
  */
 static int refuse_fuse(struct virtiofs *v)
 {
@@ -149,8 +149,9 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->link.file_fd = -1;
 	v->opened = true;
 	make_label(v, v->channel_option);
-	/* fail_option() once for each mistake: all of them are printed */
-	r = host->share_count(ctx) ? find_share(v) : 0; /* none yet: start() looks */
+	/* calls fail_option() once for each mistake: all of them are printed */
+	r = host->share_count(ctx) ? find_share(v) : 0; /* there may be none yet: start() checks
+							 * again */
 	if (parse_channel(v, &why) < 0)
 		r = host->fail_option(ctx, "channel,listen", v->channel_option, EINVAL, "%s", why);
 	else if (v->channel.kind == CHANNEL_FUSE)
@@ -199,7 +200,7 @@ static void virtiofs_ready(void *self, uint32_t share)
 	struct virtiofs *v = self;
 
 	if (share == v->share && v->link.state == LINK_UP)
-		(void)hw_session_pump(v); /* the socket's readiness brings the rest */
+		(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 }
 
 static const char *describe_state(const struct virtiofs *v)
@@ -238,7 +239,7 @@ static int virtiofs_drain(void *self)
 {
 	struct virtiofs *v = self;
 
-	/* a guest that has not said hello is owed nothing that would be worth waiting for */
+	/* a guest that has not sent hello has nothing to receive */
 	if (!v->session.live)
 		return 0;
 	return hw_session_pump(v) ? 1 : 0;

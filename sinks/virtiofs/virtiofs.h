@@ -20,42 +20,42 @@
 _Static_assert(INPUT_BYTES > HW_FRAME_HELLO_MAX, "a hello fits");
 
 enum link_state {
-	LINK_DOWN, /* no connection; the timer or the listening socket brings one */
-	LINK_CONNECTING, /* connect() is under way */
-	LINK_HANDSHAKE, /* hybrid-vsock: CONNECT is sent, OK is awaited */
-	LINK_UP, /* the session talks */
+	LINK_DOWN, /* no connection; the timer or the listening socket opens one */
+	LINK_CONNECTING, /* connect() is pending */
+	LINK_HANDSHAKE, /* hybrid-vsock: CONNECT was sent, OK is expected */
+	LINK_UP, /* the session is active */
 };
 
 struct link {
 	enum link_state state;
 	int fd; /* owned; -1 while DOWN */
-	int listen_fd; /* owned; -1 where we connect */
-	int file_fd; /* owned: of the socket file, -1 while there is none */
-	bool is_socket; /* else something that the service manager handed over */
-	bool spent; /* the descriptor of fd:NAME broke, and cannot be opened again */
+	int listen_fd; /* owned; -1 if the host connects */
+	int file_fd; /* owned: of the socket file, -1 if there is no file */
+	bool is_socket; /* otherwise another kind of descriptor, passed by the service manager */
+	bool spent; /* the descriptor of fd:NAME failed, and cannot be opened again */
 	struct hw_io *io; /* owned */
 	struct hw_io *listen_io; /* owned */
 	struct hw_timer *timer; /* owned: retry while DOWN, deadline otherwise */
 	uint64_t retry_ns; /* the last wait, 0 before the first */
-	uint64_t live_ns; /* when the guest said hello on this connection */
-	char said[200]; /* the reason that was logged last: not repeated */
+	uint64_t live_ns; /* time of the guest's hello on this connection */
+	char said[200]; /* the reason that was logged last, which is not repeated */
 	unsigned char input[INPUT_BYTES];
 	size_t input_len;
 };
 
 struct session {
-	bool live; /* the guest said hello on this connection */
-	bool owe_hello; /* to be sent before anything else */
-	bool owe_start; /* the cursor is to be opened at resume_* */
-	bool owe_rescan; /* to be sent before the next event */
-	uint64_t epoch; /* of the hello sent last */
-	uint64_t hello_seq; /* the same */
-	uint64_t resume_epoch; /* what the guest has seen last */
+	bool live; /* the guest has sent hello on this connection */
+	bool owe_hello; /* hello must be sent first */
+	bool owe_start; /* the cursor must be opened at resume_* */
+	bool owe_rescan; /* a rescan must precede the next event */
+	uint64_t epoch; /* of the last hello that was sent */
+	uint64_t hello_seq; /* sequence number in that hello */
+	uint64_t resume_epoch; /* position of the guest */
 	uint64_t resume_seq;
 	struct hw_cursor *cursor; /* owned; NULL until started */
 	uint64_t queued_seq; /* of the last event in the output buffer or sent */
-	uint64_t dropped; /* rescans that were told because events were gone */
-	uint64_t lost; /* those events, as far as they can be counted */
+	uint64_t dropped; /* number of rescans sent because events were lost */
+	uint64_t lost; /* number of these events, if known */
 };
 
 struct virtiofs {
@@ -82,33 +82,32 @@ struct virtiofs {
 	struct output output;
 };
 
-/* Listens or begins to connect. Only what cannot pass by itself is an error, with its reason in
- * fail(). */
+/* Listens or begins to connect. Returns only permanent errors, with the reason in fail(). */
 int hw_link_start(struct virtiofs *v);
 void hw_link_stop(struct virtiofs *v);
 
 /*
- * Closes the connection, ends the session, and lets the next one come: at once when the peer just
- * went (`calm`), after a wait that doubles each time when it did something wrong. The reason is
- * logged unless it is the last one again.
+ * Closes the connection, ends the session, and prepares for the next connection: at once if the
+ * peer only disconnected (`calm`), after a wait that doubles each time if the peer made an error.
+ * Logs the reason unless it is the same as before.
  */
 void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...) HW_PRINTF(3, 4);
 
-/* The guest said hello: no deadline any more. */
+/* The guest has sent hello: removes the deadline. */
 void hw_link_live(struct virtiofs *v);
 
-/* What the socket is to be watched for besides input. */
+/* Watches the socket for output in addition to input. */
 void hw_link_want_write(struct virtiofs *v, bool on);
 
-/* A connection is there. */
+/* Called when a connection is open. */
 void hw_session_begin(struct virtiofs *v);
 void hw_session_end(struct virtiofs *v);
 
-/* Reads frames from link.input. Returns how many; the link may be down afterwards. */
+/* Reads frames from link.input. Returns their number; the link may be down afterwards. */
 int hw_session_input(struct virtiofs *v);
 
-/* Fills the output from the journal and sends what the guest takes. Returns whether something is
- * left to send. The link may be down afterwards. */
+/* Fills the output from the journal and sends as much as the guest accepts. Returns whether
+ * something is left to send. The link may be down afterwards. */
 bool hw_session_pump(struct virtiofs *v);
 
 #endif
