@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_MAX 32 /* NETLINK_USERSOCK has that many: net/netlink/af_netlink.c */
+#define GROUP_MAX 32 /* the number of groups of NETLINK_USERSOCK: net/netlink/af_netlink.c */
 
 static int refuse(const char **ret_error, const char *error)
 {
@@ -15,7 +15,7 @@ static int refuse(const char **ret_error, const char *error)
 	return -EINVAL;
 }
 
-/* Addresses are printed in logs and status as they are. */
+/* Addresses are printed unchanged in logs and status. */
 static bool is_printable(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
@@ -29,7 +29,7 @@ static bool is_printable(const char *text, size_t len)
 	return true;
 }
 
-/* Digits only, so that "1 " and "+1" and "-1" are no numbers. */
+/* Accepts digits only, so that "1 ", "+1" and "-1" are not numbers. */
 static int parse_number(const char *text, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;
@@ -160,7 +160,7 @@ int hw_address_expand(const char *text, size_t len, const char *dir, char *buf, 
 		if (len <= prefix || memcmp(text, prefixes[i], prefix) != 0)
 			continue;
 		if (text[prefix] == '/' || text[prefix] == ':')
-			return 0; /* absolute, or there is none */
+			return 0; /* the path is absolute, or there is none */
 		if (!dir)
 			return 1;
 		n = snprintf(buf, size, "%s%s/%.*s", prefixes[i], dir, (int)(len - prefix),

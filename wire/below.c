@@ -5,7 +5,7 @@
 
 enum place { OUTSIDE, ABOVE, INSIDE };
 
-/* Whether `path` is `dir` or lies below it. */
+/* Returns whether `path` is `dir` or below it. */
 static bool is_within(const char *path, uint32_t len, const char *dir, uint32_t dir_len)
 {
 	if (!dir_len)
@@ -79,11 +79,11 @@ static int filter_move(struct hw_event ret[HW_BELOW_MAX], const char *below, uin
 	if (to == INSIDE && from == OUTSIDE && ret[0].from)
 		return tell_enter(ret, ret[0].flags ? HW_FLAG_REPLACED : 0);
 	if (to == INSIDE && from == OUTSIDE)
-		return 1; /* from outside the share: its contents are told by creates */
+		return 1; /* from outside the share: creates report its contents */
 	if (exchange)
 		return cross_exchange(ret, from, below, below_len);
 	if (to == ABOVE && !ret[0].from)
-		return 0; /* what it holds is told by creates as well */
+		return 0; /* creates also report its contents */
 	if (to == ABOVE) {
 		hw_event_make_rescan(&ret[0], below, below_len);
 		return 1;

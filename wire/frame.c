@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Offsets in a frame, as struct hw_fuse_out_header and what follows it lie in memory. */
+/* Offsets in a frame, from struct hw_fuse_out_header and the struct that follows it. */
 enum {
 	AT_LEN = 0,
 	AT_CODE = 4,
@@ -46,7 +46,7 @@ static uint64_t get64(const unsigned char *p)
 	return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
 }
 
-/* ---- what may be said ---- */
+/* ---- checks ---- */
 
 static bool name_valid(const char *name, size_t len)
 {
@@ -111,7 +111,7 @@ static const char *check_paths(const struct hw_event *e)
 	return NULL;
 }
 
-/* What can be told of an event before its paths are there. */
+/* Checks the members of an event other than its paths. */
 static const char *check_event(const struct hw_event *e)
 {
 	if (e->kind == 0 || e->kind >= HW_KIND_END)
@@ -211,8 +211,8 @@ int hw_frame_encode_hello(void *buf, size_t size, uint32_t code, const struct hw
 
 /* ---- reading ---- */
 
-/* Refuses a header as soon as it can be known to be wrong, so that garbage does not make the reader
- * wait for a frame that never ends. *ret_what is set once the code is there. */
+/* Refuses an invalid header as early as possible, so that garbage does not make the reader wait for
+ * an endless frame. Sets *ret_what once the code has arrived. */
 static const char *check_header(const unsigned char *p, size_t len, uint32_t code,
 				enum hw_frame_what *ret_what)
 {
@@ -240,8 +240,8 @@ static const char *check_header(const unsigned char *p, size_t len, uint32_t cod
 	return NULL;
 }
 
-/* The fixed part is there; the paths may not be. Pointers are set, and read by nobody before they
- * are. */
+/* The fixed part has arrived; the paths may be missing. Sets the pointers, which are not used
+ * before the paths have arrived. */
 static const char *read_event(const unsigned char *p, uint32_t frame_len, struct hw_frame *f)
 {
 	struct hw_event *e = &f->event;
@@ -286,7 +286,7 @@ static const char *read_hello(const unsigned char *p, uint32_t frame_len, struct
 	return check_hello(h);
 }
 
-/* The whole frame is there: points into it and checks what it points to. */
+/* The whole frame has arrived: sets the pointers and checks the paths. */
 static const char *read_tail(const unsigned char *p, struct hw_frame *f)
 {
 	struct hw_event *e = &f->event;
@@ -335,7 +335,7 @@ int hw_frame_decode(const void *buf, size_t len, uint32_t code, struct hw_frame 
 	return (int)frame_len;
 }
 
-/* Whether the bytes, as far as they are there, are those of a host's hello. */
+/* Returns whether the available bytes are the beginning of a host's hello. */
 static bool is_hello_start(const unsigned char *p, size_t len, uint32_t code)
 {
 	enum hw_frame_what what = HW_FRAME_HELLO;

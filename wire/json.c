@@ -23,7 +23,7 @@ static char *write_string(char *out, const char *text)
 	return out + len;
 }
 
-/* The compiler knows the length: this is a few stores. */
+/* The compiler knows the length, so this is a few stores. */
 #define WRITE(out, literal)                                                                        \
 	(memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
 
@@ -38,7 +38,7 @@ static char *write_hex64(char *out, uint64_t value)
 
 /* ---- events ---- */
 
-/* A path of an event under its key: "path", "from" or "to". */
+/* Writes a path of an event under its key: "path", "from" or "to". */
 #define PATH_OVERHEAD 40u /* ,"path":"","path_b64":"" */
 
 static size_t path_size(const struct hw_json_text *text)
@@ -126,7 +126,7 @@ int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_eve
 	return 0;
 }
 
-/* ---- the other lines ---- */
+/* ---- other lines ---- */
 
 static int put(struct hw_buf *buf, const char *text)
 {
@@ -151,7 +151,7 @@ static int put_u64(struct hw_buf *buf, uint64_t value)
 	return hw_buf_append(buf, digits, (size_t)(hw_json_write_u64(digits, value) - digits));
 }
 
-/* Ends a message of several appends: takes all of it back when one failed. */
+/* Ends a message that was written in several appends: removes all of it if one of them failed. */
 static int finish(struct hw_buf *buf, size_t start, int r)
 {
 	if (r < 0)
@@ -220,7 +220,7 @@ int hw_json_put_error(struct hw_buf *buf, const char *text)
 	return finish(buf, start, put(buf, "\"}\n"));
 }
 
-/* `"key":"` or `,"key":"` as the place asks for. */
+/* Writes `"key":"` or `,"key":"`, depending on the position. */
 static int put_key(struct hw_buf *buf, bool *first, const char *key)
 {
 	int r = put(buf, *first ? "\"" : ",\"");

@@ -55,7 +55,7 @@ static int digit_value(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Over itself: three bytes for each four. */
+/* Decodes in place: three bytes for each four. */
 static int decode_base64(char *text, size_t *len)
 {
 	size_t pad, out = 0;
@@ -81,7 +81,7 @@ static int decode_base64(char *text, size_t *len)
 	return 0;
 }
 
-/* A path that is given in text, or in text and base64. */
+/* Takes a path that is given as text, or as text and base64. */
 static int take_path(struct hw_json_field *text, struct hw_json_field *base64, const char **ret,
 		     uint32_t *ret_len)
 {
@@ -139,7 +139,7 @@ static int take_event(struct hw_json_field *f, struct hw_json_message *ret)
 	return take_paths(f, event);
 }
 
-/* A hello is passed on, not taken apart: it only has to be one line of harmless text. */
+/* A hello is passed on without parsing: it must be one line of harmless text. */
 static bool is_hello(const char *line, size_t len)
 {
 	static const char start[] = "{\"hello\":";

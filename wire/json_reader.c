@@ -19,7 +19,7 @@ static void skip_space(struct hw_json_reader *r)
 		r->at++;
 }
 
-/* The next character that is not space, which must be `c`. */
+/* Expects `c` as the next character that is not space. */
 int hw_json_expect(struct hw_json_reader *r, char c, const char *error)
 {
 	skip_space(r);
@@ -51,7 +51,7 @@ int hw_json_hex_value(char c)
 	return -1;
 }
 
-/* The four digits of \uXXXX. */
+/* Reads the four digits of \uXXXX. */
 static int read_hex4(struct hw_json_reader *r)
 {
 	int code = 0;
@@ -104,7 +104,7 @@ static char *write_code_point(char *out, int code)
 	return out;
 }
 
-/* Behind a backslash. The result is never longer than the escape. */
+/* Reads an escape after its backslash. The result is never longer than the escape. */
 static int read_escape(struct hw_json_reader *r, char **out)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -131,8 +131,7 @@ static int read_escape(struct hw_json_reader *r, char **out)
 	return 0;
 }
 
-/* Decodes over itself: what is written never overtakes what is read, and the closing quote becomes
- * the NUL. */
+/* Decodes in place: writing never overtakes reading, and the closing quote becomes the NUL. */
 int hw_json_read_string(struct hw_json_reader *r, char **ret, size_t *ret_len)
 {
 	char *start, *out;
@@ -245,7 +244,7 @@ static int read_member(struct hw_json_reader *r, struct hw_json_field *fields, s
 	return read_value(r, field);
 }
 
-/* An object of known keys, each at most once, in any order. */
+/* Reads an object of known keys, each at most once, in any order. */
 int hw_json_read_object(struct hw_json_reader *r, struct hw_json_field *fields, size_t count)
 {
 	if (hw_json_expect(r, '{', "expected an object") < 0)

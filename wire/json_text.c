@@ -6,8 +6,8 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* What follows the backslash of a short escape; 'u' for the other bytes that need one, 0 for the
- * rest of ASCII. */
+/* The character after the backslash of a short escape; 'u' for other bytes that need an escape, 0
+ * for the rest of ASCII. */
 static const char escapes[128] = {
 	[0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u',  [0x04] = 'u', [0x05] = 'u',
 	[0x06] = 'u', [0x07] = 'u', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [0x0b] = 'u',
@@ -19,7 +19,7 @@ static const char escapes[128] = {
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether one of eight bytes is above 0x7e, below 0x20, a quote or a backslash. */
+/* Returns whether one of eight bytes is above 0x7e, below 0x20, a quote or a backslash. */
 static bool word_needs_care(uint64_t w)
 {
 	uint64_t quote = w ^ EACH('"'), backslash = w ^ EACH('\\'), del = w ^ EACH(0x7f);
@@ -39,7 +39,7 @@ static size_t skip_plain(const char *bytes, size_t len)
 		if (word_needs_care(w))
 			break;
 	}
-	/* The rest, with bytes that are known to be plain before it. */
+	/* Checks the rest together with preceding bytes, which are known to be plain. */
 	if (i && i < len && len - i < sizeof(w)) {
 		memcpy(&w, bytes + len - sizeof(w), sizeof(w));
 		if (!word_needs_care(w))
@@ -50,14 +50,14 @@ static size_t skip_plain(const char *bytes, size_t len)
 	return i;
 }
 
-/* C1 controls move a terminal's cursor as C0 ones do. */
+/* C1 controls move a terminal's cursor, as C0 controls do. */
 static bool is_c1(const char *bytes, unsigned n)
 {
 	return n == 2 && (unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0;
 }
 
-/* How many bytes the character at *i becomes; moves *i behind it. *valid is cleared for a bad byte.
- */
+/* Returns the output length of the character at *i, and moves *i after it. Clears *valid for an
+ * invalid byte. */
 static size_t measure_char(const char *bytes, size_t len, size_t *i, bool *valid)
 {
 	unsigned char c = (unsigned char)bytes[*i];
@@ -170,8 +170,8 @@ static const char pairs[] = "00010203040506070809101112131415161718192021222324"
 			    "50515253545556575859606162636465666768697071727374"
 			    "75767778798081828384858687888990919293949596979899";
 
-/* The digits of a value, written backwards from `end`: two for each division, which is cheaper in
- * 32 bits. At least one. Returns the first. */
+/* Writes the digits of a value backwards from `end`: two for each division, which is cheaper in 32
+ * bits. Writes at least one digit. Returns the first. */
 static char *write_backwards(char *end, uint32_t value)
 {
 	while (value >= 100) {
@@ -193,7 +193,7 @@ char *hw_json_write_u64(char *out, uint64_t value)
 {
 	char digits[27], *end = digits + sizeof(digits), *at;
 
-	/* Nine digits at a time, with zeros before them where others follow. */
+	/* Writes nine digits at a time, with leading zeros except in the first group. */
 	for (at = end; value >= BILLION; value /= BILLION) {
 		char *nine = at - 9;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text as it stands between the quotes of a JSON string. Private to wire/. */
+/* Text between the quotes of a JSON string. Private to wire/. */
 #ifndef HW_JSON_TEXT_H
 #define HW_JSON_TEXT_H
 
@@ -7,18 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Text that was looked at: how long it gets, and which of the two ways writes it. */
+/* Text that was examined: its output length, and how to write it. */
 struct hw_json_text {
 	const char *bytes; /* borrowed */
 	size_t len;
 	size_t written; /* bytes between the quotes */
-	bool plain; /* copied as it is */
-	bool valid; /* UTF-8 */
+	bool plain; /* can be copied unchanged */
+	bool valid; /* is valid UTF-8 */
 };
 
 struct hw_json_text hw_json_measure(const char *bytes, size_t len);
 
-/* Each writes to memory that is large enough and returns what is behind its last byte. */
+/* Each function writes to memory that is large enough, and returns the end of the output. */
 char *hw_json_write_text(char *out, const struct hw_json_text *text); /* text->written bytes */
 char *hw_json_write_base64(char *out, const char *bytes,
 			   size_t len); /* hw_json_base64_size() bytes */

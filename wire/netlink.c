@@ -7,7 +7,8 @@
 #include <string.h>
 
 struct hw_nl_writer {
-	struct nl_msg *msg; /* owned; its memory is touched only as far as messages get */
+	struct nl_msg *msg; /* owned; only the part of its memory that messages fill is ever touched
+			     * */
 };
 
 int hw_nl_writer_create(struct hw_nl_writer **ret)
@@ -50,7 +51,8 @@ static int finish(struct hw_nl_writer *writer, struct hw_buf *buf, int r)
 	return r < 0 ? r : hw_buf_append(buf, header, header->nlmsg_len);
 }
 
-/* nla_put() would store a length above 16 bits wrapped. The only way it fails is a full message. */
+/* nla_put() would truncate a length above 16 bits. Apart from that, it fails only if the message is
+ * full. */
 static int put(struct nl_msg *msg, enum hw_nl_attr attr, const void *data, size_t len)
 {
 	if (len > HW_NL_ATTR_MAX)

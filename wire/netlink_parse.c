@@ -45,7 +45,7 @@ static const struct nla_policy policy[HW_NLA_END] = {
 };
 _Static_assert(HW_NLA_END <= 32, "attributes seen are bits of a word");
 
-/* What a message cannot do without. */
+/* The required attributes of a message. */
 static const uint32_t required[] = {
 	[HW_NL_HELLO] = BIT(HW_NLA_PROTOCOL) | BIT(HW_NLA_BYTE_ORDER) | BIT(HW_NLA_VERSION),
 	[HW_NL_SUBSCRIBE] = 0,
@@ -72,7 +72,8 @@ int hw_nl_frame(const void *data, size_t len, size_t max)
 {
 	struct nlmsghdr header = { 0 };
 
-	/* Length and type tell all that can be wrong: a stranger's first bytes are enough. */
+	/* Length and type are enough to detect every error, so the first bytes of a stranger
+	 * suffice. */
 	if (len < offsetof(struct nlmsghdr, nlmsg_flags))
 		return 0;
 	memcpy(&header, data, len < sizeof(header) ? len : sizeof(header));
@@ -87,8 +88,8 @@ int hw_nl_frame(const void *data, size_t len, size_t max)
 
 /* ---- attributes ---- */
 
-/* nla_parse() takes the last of repeated attributes and overlooks bytes that form none: refuse both
- * first. */
+/* nla_parse() takes the last of repeated attributes and ignores trailing bytes that are not an
+ * attribute: refuse both first. */
 static int check_stream(const struct nlattr *head, int len, uint32_t *ret_seen)
 {
 	const struct nlattr *attr;

@@ -42,7 +42,7 @@ static bool is_tail(unsigned char byte)
 	return (byte & 0xc0) == 0x80;
 }
 
-/* The range of the second byte excludes overlong forms, surrogates and what lies above U+10FFFF. */
+/* The range of the second byte excludes overlong forms, surrogates and values above U+10FFFF. */
 static bool second_fits(unsigned char first, unsigned char second)
 {
 	switch (first) {

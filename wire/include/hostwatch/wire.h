@@ -146,7 +146,7 @@ int hw_json_parse_line(char *line, size_t len, struct hw_json_message *ret);
 /* Builds messages in memory that is allocated once and reused for each message. */
 struct hw_nl_writer;
 int hw_nl_writer_create(struct hw_nl_writer **ret); /* -ENOMEM */
-void hw_nl_writer_destroy(struct hw_nl_writer *writer); /* NULL is fine */
+void hw_nl_writer_destroy(struct hw_nl_writer *writer); /* NULL is allowed */
 
 /* Each of these functions builds one message with libnl and appends it to buf. Errors: -EMSGSIZE if
  * an attribute is longer than HW_NL_ATTR_MAX or the message longer than HW_NL_MESSAGE_MAX; -EINVAL
@@ -228,8 +228,8 @@ int hw_nl_next_share(const struct hw_nl_message *hello, uint32_t *pos, struct hw
 int hw_event_below(const struct hw_event *event, const char *below, uint32_t below_len,
 		   struct hw_event ret[HW_BELOW_MAX]);
 
-/* Turns an event into a rescan of a directory, whose path is borrowed. Sequence number and time
- * stay. For programs that leave out events by other rules than `below`. */
+/* Turns an event into a rescan of a directory, whose path is borrowed. Keeps sequence number and
+ * time. For programs that omit events by other rules than `below`. */
 void hw_event_make_rescan(struct hw_event *event, const char *path, uint32_t len);
 
 #ifdef __cplusplus
