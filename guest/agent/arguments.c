@@ -95,7 +95,7 @@ const struct hw_command_line hw_guest_line = {
 	.has_version = true,
 };
 
-/* Options that only describe the mount of --channel. */
+/* Checks options that only describe the mount of --channel. */
 static int check_mount(const struct hw_arguments *args)
 {
 	const struct {
@@ -117,7 +117,7 @@ static int check_mount(const struct hw_arguments *args)
 	return -1;
 }
 
-/* --probe stands alone. */
+/* --probe cannot be combined with other options. */
 static int check_probe(const struct hw_arguments *args)
 {
 	if (args->probe && (args->config || args->check || args->mount.channel_text ||

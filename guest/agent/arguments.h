@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 struct hw_arguments {
-	const char *config; /* all borrowed from argv */
+	const char *config; /* borrowed from argv, like all pointers here */
 	const char *state;
 	const char *probe;
 	uint32_t log_level; /* enum hw_log_level; HW_ARGUMENT_ABSENT: as configured */
@@ -21,7 +21,7 @@ struct hw_arguments {
 
 extern const struct hw_command_line hw_guest_line;
 
-/* -1 to go on, else an exit status. Sets all of *args. */
+/* Returns -1 to continue, else an exit status. Sets all of *args. */
 int hw_arguments_parse(int argc, char **argv, struct hw_arguments *args);
 
 #endif

@@ -32,7 +32,8 @@ static int parse_virtio(const char *name, struct channel *ret, const char **ret_
 	return 0;
 }
 
-/* What listens is written SCHEME-listen:REST; `form` makes an ordinary address of it. */
+/* A listening address has the form SCHEME-listen:REST; `form` converts it to an ordinary address.
+ * */
 static int parse_listen(const char *rest, const char *form, struct channel *ret,
 			const char **ret_error)
 {
@@ -59,7 +60,7 @@ static int parse_connect(const char *text, struct channel *ret, const char **ret
 
 static const struct {
 	const char *prefix;
-	const char *form; /* of the address, when it listens */
+	const char *form; /* format of the ordinary address of a listening one */
 } schemes[] = {
 	{ "vsock-listen:", "vsock:any:" },
 	{ "unix-listen:", "unix:" },
@@ -112,7 +113,7 @@ static bool names_port(int class_fd, const char *entry, const char *port)
 	return n == (ssize_t)strlen(port) && memcmp(name, port, (size_t)n) == 0;
 }
 
-/* Without udev nobody makes /dev/virtio-ports; the kernel makes /dev/vportNpM itself. */
+/* Without udev, /dev/virtio-ports does not exist; the kernel creates /dev/vportNpM itself. */
 static int open_by_class(const char *port)
 {
 	DIR *dir = opendir(PORTS_SYSFS);
@@ -155,7 +156,7 @@ static int open_socket(const struct hw_address *address)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A socket that a killed agent left behind, and nothing else. */
+/* Removes the socket of an agent that was killed, and no other file. */
 static void remove_stale(const struct hw_address *address)
 {
 	struct stat st;
@@ -168,8 +169,8 @@ static void remove_stale(const struct hw_address *address)
 	if (fd < 0)
 		return;
 	if (connect(fd, &address->to.any, address->len) < 0 && errno == ECONNREFUSED)
-		(void)unlink(address->to.un.sun_path); /* bind() tells if it is still there */
-	(void)close(fd); /* nothing was said */
+		(void)unlink(address->to.un.sun_path); /* bind() fails if it still exists */
+	(void)close(fd); /* nothing was sent */
 }
 
 int hw_channel_listen(const struct channel *channel)
@@ -183,11 +184,12 @@ int hw_channel_listen(const struct channel *channel)
 	if (fd < 0)
 		return fd;
 	if (address->transport == HW_TRANSPORT_TCP)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind() tells */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind() reports
+										  * the error */
 	if (bind(fd, &address->to.any, address->len) < 0 || listen(fd, 4) < 0) {
 		int r = -errno;
 
-		(void)close(fd); /* the error is the one before */
+		(void)close(fd); /* keeps the earlier error */
 		return r;
 	}
 	return fd;
@@ -202,11 +204,11 @@ int hw_channel_open(const struct channel *channel, bool *ret_pending)
 	if (fd < 0)
 		return fd;
 	if (!channel->is_virtio && connect(fd, &address->to.any, address->len) < 0) {
-		/* EAGAIN of a unix socket is a full backlog: nothing is under way */
+		/* EAGAIN of a unix socket means a full backlog: the connection is not pending */
 		if (errno != EINPROGRESS) {
 			int r = -errno;
 
-			(void)close(fd); /* the error is connect's */
+			(void)close(fd); /* keeps the errno of connect() */
 			return r;
 		}
 		pending = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's end of a channel: addresses, and how a connection is opened. */
+/* The guest's end of a channel: parses addresses and opens connections. */
 #ifndef GUEST_CHANNEL_H
 #define GUEST_CHANNEL_H
 
@@ -8,28 +8,27 @@
 
 #define CHANNEL_PORT_NAME_MAX 107u
 
-/* One way to the host. A plain value. */
+/* One address of the host. A plain value. */
 struct channel {
 	bool is_virtio; /* a virtio-serial port: `port` is set, `address` is not */
-	bool listen; /* the host connects to us */
+	bool listen; /* the host connects to the guest */
 	char port[CHANNEL_PORT_NAME_MAX + 1];
 	struct hw_address address;
 };
 
-/*
- * Reads virtio:NAME, vsock:CID:PORT, vsock-listen:PORT, unix:PATH, unix-listen:PATH, tcp:ADDR:PORT,
- * tcp-listen:ADDR:PORT. -EINVAL, with what is wrong in *ret_error: static text.
- */
+/* Parses virtio:NAME, vsock:CID:PORT, vsock-listen:PORT, unix:PATH, unix-listen:PATH,
+ * tcp:ADDR:PORT, tcp-listen:ADDR:PORT. On -EINVAL, *ret_error is a static text with the reason. */
 int hw_channel_parse(const char *text, struct channel *ret, const char **ret_error);
 
-/* A listening descriptor, nonblocking. A unix socket that nobody listens on is replaced. -errno. */
+/* Returns a listening, non-blocking descriptor, or -errno. Replaces a unix socket that no process
+ * listens on. */
 int hw_channel_listen(const struct channel *channel);
 
-/* Opens the port or begins to connect: a nonblocking descriptor. -errno; *ret_pending when
- * connect(2) is still under way. */
+/* Opens the port or begins to connect. Returns a non-blocking descriptor or -errno; sets
+ * *ret_pending if connect(2) has not finished. */
 int hw_channel_open(const struct channel *channel, bool *ret_pending);
 
-/* The result of a connect(2) that was under way: 0 or -errno. */
+/* Returns the result of a pending connect(2): 0 or -errno. */
 int hw_channel_connected(int fd);
 
 #endif

@@ -45,7 +45,7 @@ static const struct hw_option_table mount_table = {
 };
 
 struct reader {
-	const char *file; /* as it is shown */
+	const char *file; /* as shown in messages */
 	const struct hw_ini *ini;
 	const struct hw_ini_section *section;
 	struct hw_errors *errors;
@@ -90,7 +90,7 @@ static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 	return mount->path[0] == '/' ? NULL : "must be an absolute path";
 }
 
-/* What is wrong with it, and the key at fault; NULL when nothing is. */
+/* Returns the mistake and its key; NULL if there is no mistake. */
 static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const char **ret_key)
 {
 	const char *why = NULL;
@@ -130,7 +130,7 @@ static void apply(struct reader *reader, const struct hw_option_table *table, vo
 		reader->error = r;
 }
 
-/* False if an earlier section is the same one, which is a mistake. */
+/* Returns false if an earlier section has the same name, which is a mistake. */
 static bool is_first(struct reader *reader)
 {
 	const struct hw_ini_section *section = reader->section, *first = reader->ini->sections;
@@ -235,7 +235,7 @@ int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_
 	*ret = (struct hw_guest_config){ 0 };
 	reader.file = hw_quote(quoted, sizeof(quoted), name, strlen(name));
 	if (strlen(name) + 2 == strlen(quoted))
-		reader.file = name; /* editors jump to NAME:LINE */
+		reader.file = name; /* in this form, editors can jump to NAME:LINE */
 	r = hw_ini_read(file, name, errors, &ini);
 	for (size_t i = 0; i < ini.count && reader.error != -ENOMEM; i++) {
 		reader.section = &ini.sections[i];

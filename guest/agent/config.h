@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The configuration of the agent: one section for each mount. hostwatch-guest(8) describes it. */
+/* The configuration of the agent, with one section per mount: see hostwatch-guest(8). */
 #ifndef GUEST_CONFIG_H
 #define GUEST_CONFIG_H
 
@@ -18,9 +18,9 @@ enum hw_inject_kind { HW_INJECT_MODULE, HW_INJECT_TOUCH, HW_INJECT_PRINT };
 
 /* Strings are owned by the configuration. */
 struct hw_mount {
-	const char *name; /* of the section */
-	const char *path; /* where it is mounted; NULL only when events are printed */
-	const char *share; /* the one to ask for; NULL: whichever the channel carries */
+	const char *name; /* name of the section */
+	const char *path; /* mount point; NULL is valid only if events are printed */
+	const char *share; /* the requested share; NULL: the one that the channel carries */
 	const char *channel_text;
 	uint32_t inject; /* enum hw_inject_kind */
 	uint64_t notify_code;
@@ -28,7 +28,7 @@ struct hw_mount {
 };
 
 struct hw_guest_config {
-	const char *state; /* "" for none */
+	const char *state; /* path of the state file, "" if there is none */
 	uint32_t log_level; /* enum hw_log_level */
 	struct hw_mount mounts[HW_GUEST_MOUNTS_MAX];
 	size_t count;
@@ -37,14 +37,14 @@ struct hw_guest_config {
 };
 
 /*
- * Reads the file. `any_path`: nothing is handed to the kernel, so that a mount needs no path. All
- * mistakes are added to `errors` as "NAME:LINE: text": -EINVAL. -EIO, -ENOMEM. *ret is filled in
- * any case, and to be freed.
+ * Reads the file. `any_path`: no kernel object is used, so that a mount needs no path. Adds all
+ * mistakes to `errors` as "NAME:LINE: text" and returns -EINVAL. Also returns -EIO, -ENOMEM. *ret
+ * is always filled; the caller frees it.
  */
 int hw_guest_config_read(FILE *file, const char *name, bool any_path, struct hw_errors *errors,
 			 struct hw_guest_config *ret);
-/* One mount from the command line, called "main"; its strings are borrowed. -EINVAL: the value of
- * *ret_option is wrong for the reason *ret_why, both static. -ENOMEM. */
+/* Creates one mount from the command line, called "main"; its strings are borrowed. -EINVAL: the
+ * value of *ret_option is invalid for the reason *ret_why, both static. -ENOMEM. */
 int hw_guest_config_single(const struct hw_mount *mount, struct hw_guest_config *ret,
 			   const char **ret_option, const char **ret_why);
 void hw_guest_config_free(struct hw_guest_config *config);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How often a host may leave out the same event before it counts as lost. */
+/* The host may omit the same event this often before it counts as lost. */
 #define GAPS_MAX 3u
 
 int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_position *seen)
@@ -29,7 +29,7 @@ int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_p
 static void disconnect(struct hw_link *link)
 {
 	if (link->fd >= 0)
-		(void)close(link->fd); /* everything read was handled */
+		(void)close(link->fd); /* all input was handled */
 	link->fd = -1;
 	link->state = HW_LINK_DOWN;
 	link->len = 0;
@@ -48,9 +48,9 @@ void hw_link_finish(struct hw_link *link)
 	disconnect(link);
 	close_inject(link);
 	if (link->listen_fd >= 0) {
-		(void)close(link->listen_fd); /* nothing to lose */
+		(void)close(link->listen_fd); /* nothing is lost */
 		if (link->mount->channel.address.transport == HW_TRANSPORT_UNIX)
-			(void)unlink(link->mount->channel.address.to.un.sun_path); /* the same */
+			(void)unlink(link->mount->channel.address.to.un.sun_path); /* as above */
 	}
 	free(link->bytes);
 }
@@ -62,7 +62,7 @@ static HW_PRINTF(3, 4) void say(struct hw_link *link, enum hw_log_level level, c
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	if (strcmp(text, link->said) == 0)
 		return;
@@ -72,7 +72,7 @@ static HW_PRINTF(3, 4) void say(struct hw_link *link, enum hw_log_level level, c
 
 static void try_later(struct hw_link *link, uint64_t now_ms)
 {
-	/* a host that says hello and goes, again and again, is no reason to hurry */
+	/* a host that repeatedly sends hello and disconnects does not shorten the wait */
 	if (link->told_epoch != 0 && now_ms - link->live_ms >= HW_LINK_RETRY_MAX_MS)
 		link->wait_ms = HW_LINK_RETRY_MIN_MS;
 	link->due_ms = now_ms + link->wait_ms;
@@ -81,7 +81,7 @@ static void try_later(struct hw_link *link, uint64_t now_ms)
 		link->wait_ms = HW_LINK_RETRY_MAX_MS;
 }
 
-/* The connection ends; the next one is tried after a while. */
+/* Ends the connection; schedules the next attempt. */
 static HW_PRINTF(4, 5) void drop(struct hw_link *link, uint64_t now_ms, enum hw_log_level level,
 				 const char *format, ...)
 {
@@ -89,18 +89,19 @@ static HW_PRINTF(4, 5) void drop(struct hw_link *link, uint64_t now_ms, enum hw_
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	say(link, level, "%s", text);
 	try_later(link, now_ms);
 	disconnect(link);
 }
 
-/* ---- what the host says ---- */
+/* ---- input from the host ---- */
 
 /*
- * Who has seen nothing begins at the host's hello. Who comes from another history keeps what it
- * knows until the rescan is here: if the connection broke before, it must be told again.
+ * An agent that has seen nothing starts at the host's hello. If the epoch changed, the agent keeps
+ * its position until the rescan arrives: if the connection ends before that, the host must send the
+ * rescan again.
  */
 static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, uint64_t now_ms)
 {
@@ -147,7 +148,7 @@ static int inject(struct hw_link *link, const void *bytes, size_t len, const str
 	return r;
 }
 
-/* Whatever was lost, the whole share may differ. */
+/* Any number of events may be lost, so the whole share may differ. */
 static int inject_rescan(struct hw_link *link, uint64_t seq, uint64_t now_ms)
 {
 	unsigned char bytes[HW_FRAME_EVENT_BYTES];
@@ -160,7 +161,7 @@ static int inject_rescan(struct hw_link *link, uint64_t seq, uint64_t now_ms)
 	return n < 0 ? n : inject(link, bytes, (size_t)n, &rescan, now_ms);
 }
 
-/* Asking again mostly brings what is missing; a host that leaves it out each time has lost it. */
+/* Reconnecting usually gets the missing events. If the host omits them each time, they are lost. */
 static int take_gap(struct hw_link *link, const struct hw_event *event, uint64_t now_ms)
 {
 	uint64_t after = link->seen->seq;
@@ -193,12 +194,12 @@ static int take_event(struct hw_link *link, const void *bytes, size_t len,
 	struct hw_position *seen = link->seen;
 	int r = 0;
 
-	/* a rescan of the root says where to go on, whatever was before */
+	/* a rescan of the root sets the position, whatever preceded it */
 	if (event->kind != HW_RESCAN || event->path_len != 0) {
 		bool same = seen->epoch == link->told_epoch;
 
 		if (same && event->seq <= seen->seq)
-			return 0; /* left over from before a hello */
+			return 0; /* sent before the hello */
 		if (!same || event->seq != seen->seq + 1)
 			r = take_gap(link, event, now_ms);
 	}
@@ -225,7 +226,7 @@ static int flush(struct hw_link *link, uint64_t now_ms)
 	return r;
 }
 
-/* Every frame that is complete. -EPIPE ends the program, other errors are this connection's. */
+/* Handles every complete frame. -EPIPE ends the program, other errors end the connection. */
 static int take_complete(struct hw_link *link, uint64_t now_ms)
 {
 	uint32_t code = (uint32_t)link->mount->notify_code;
@@ -237,7 +238,7 @@ static int take_complete(struct hw_link *link, uint64_t now_ms)
 		const char *why = "";
 		int n;
 
-		/* a port keeps what an agent before us did not read */
+		/* a port keeps bytes that an earlier agent did not read */
 		if (link->told_epoch == 0 && link->mount->channel.is_virtio)
 			at += hw_frame_find_hello(link->bytes + at, link->len - at, code);
 		n = hw_frame_decode(link->bytes + at, link->len - at, code, &frame, &why);
@@ -270,7 +271,7 @@ static int take_frames(struct hw_link *link, uint64_t now_ms)
 	int r = take_complete(link, now_ms);
 	int flushed = r == -ENODEV ? r : flush(link, now_ms);
 
-	/* what was kept is lost with the mount: it has to be told again */
+	/* buffered events were lost with the mount: the host must send them again */
 	if (flushed == -ENODEV)
 		*link->seen = before;
 	return r < 0 ? r : flushed;
@@ -402,11 +403,11 @@ uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
 	return link->state == HW_LINK_UP && link->told_epoch != 0 ? UINT64_MAX : link->due_ms;
 }
 
-/* 0; -EAGAIN: the rest has to wait; -errno. */
+/* Returns 0; -EAGAIN: the rest has to wait; -errno. */
 static int send_hello(struct hw_link *link)
 {
 	while (link->hello_at < link->hello_len) {
-		/* SIGPIPE is ignored; a port is no socket */
+		/* SIGPIPE is ignored; a port is not a socket */
 		ssize_t n = write(link->fd, link->hello + link->hello_at,
 				  link->hello_len - link->hello_at);
 
@@ -417,7 +418,7 @@ static int send_hello(struct hw_link *link)
 	return 0;
 }
 
-/* As much as there is, up to where a frame still fits: each turn costs more than what it reads. */
+/* Reads until a further frame might not fit: an iteration costs more than the reading. */
 static int receive(struct hw_link *link, uint64_t now_ms)
 {
 	size_t before = link->len;
@@ -427,13 +428,13 @@ static int receive(struct hw_link *link, uint64_t now_ms)
 		n = read(link->fd, link->bytes + link->len, 2 * HW_FUSE_FRAME_MAX - link->len);
 		link->len += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && link->len < HW_FUSE_FRAME_MAX);
-	/* what ended the reading is seen again when there is nothing else */
+	/* the condition that ended the reading is reported again when no data is left */
 	if (link->len != before)
 		return take_frames(link, now_ms) == -EPIPE ? -EPIPE : 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
-		/* a port whose other end nobody has open reads as ended */
+		/* a port reads as ended while its other end is closed */
 		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s",
 		     n < 0 ? strerror(errno) : "no host at the other end");
 	return 0;

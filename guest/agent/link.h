@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * One mount's connection to the host: opened again for ever, hello said, events taken in order and
- * handed to what injects them.
- */
+/* One mount's connection to the host: reconnects for ever, sends hello, and passes events in order
+ * to the injector. */
 #ifndef GUEST_LINK_H
 #define GUEST_LINK_H
 
@@ -15,56 +13,55 @@
 #define HW_LINK_HELLO_MS 10000u
 
 enum hw_link_state {
-	HW_LINK_DOWN, /* until due_ms, or the listening socket brings the host */
+	HW_LINK_DOWN, /* until due_ms, or until the host connects to the listening socket */
 	HW_LINK_CONNECTING,
 	HW_LINK_UP,
 };
 
 struct hw_link {
 	const struct hw_mount *mount; /* borrowed */
-	struct hw_inject *inject; /* owned; NULL until the mount is there */
+	struct hw_inject *inject; /* owned; NULL until the mount exists */
 	struct hw_position *seen; /* borrowed: of the state file */
 	enum hw_link_state state;
 	int fd; /* owned; -1 while DOWN */
-	int listen_fd; /* owned; -1 where we connect */
-	uint64_t due_ms; /* CLOCK_MONOTONIC: of the next try, or the end of patience */
-	unsigned wait_ms; /* before the next try */
-	uint64_t live_ms; /* when the host said hello */
+	int listen_fd; /* owned; -1 if the agent connects */
+	uint64_t due_ms; /* CLOCK_MONOTONIC: the next attempt, or the deadline */
+	unsigned wait_ms; /* before the next attempt */
+	uint64_t live_ms; /* time of the host's hello */
 	char said[400]; /* the reason that was logged last: not repeated */
 
-	unsigned char hello[HW_FRAME_HELLO_MAX]; /* what we have to say */
+	unsigned char hello[HW_FRAME_HELLO_MAX]; /* the hello to be sent */
 	size_t hello_len, hello_at;
-	uint64_t told_epoch; /* of the host's hello on this connection, 0 before it */
+	uint64_t told_epoch; /* from the host's hello on this connection, 0 before it */
 	char told_share[HW_FRAME_SHARE_MAX + 1];
-	uint64_t gap_seq; /* the last event before a gap; with gaps, how often in a row */
+	uint64_t gap_seq; /* the last event before a gap; gaps counts its repetitions */
 	unsigned gaps;
 
 	unsigned char *bytes; /* owned: 2 * HW_FUSE_FRAME_MAX */
 	size_t len;
 };
 
-/* -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_position *seen);
 void hw_link_finish(struct hw_link *link);
 
-/*
- * Begins what can begin now. 0; -errno when it cannot work before somebody does something, which
- * was logged.
- */
+/* Opens the connection or the mount if possible. Returns 0, or -errno if it cannot work without
+ * user action, which was logged. */
 int hw_link_start(struct hw_link *link, uint64_t now_ms);
 
-/* Something was mounted or unmounted: closes what went, and looks at once for what may have come.
- */
+/* Call this after a mount or unmount: closes a mount that is gone, and checks at once for a new
+ * one. */
 void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms);
 
-/* Logs how the connection is and what became of its events, whatever was logged before. */
+/* Logs the state of the connection and its events, even if it was logged before. */
 void hw_link_log_status(const struct hw_link *link);
 
-/* What to wait for; pollfd->fd is -1 when nothing but time. Returns when to come again in any case,
- * UINT64_MAX: never. */
+/* Sets the event to wait for; pollfd->fd is -1 if there is only a timeout. Returns the time of the
+ * next call, UINT64_MAX: never. */
 uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd);
 
-/* After poll(2). 0; -EPIPE: standard output is closed; other -errno as hw_link_start(). */
+/* Call this after poll(2). Returns 0; -EPIPE: standard output is closed; other -errno as
+ * hw_link_start(). */
 int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch-guest: hands what the host tells of its shares to this kernel. */
+/* hostwatch-guest: passes events of the host's shares to this kernel. */
 #include "arguments.h"
 #include "errors.h"
 #include "link.h"
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* At most this long after an event its number is in the state file. */
+/* The position of an event is in the state file at most this long after the event. */
 #define SAVE_MS 100u
 #define FIXED_FDS 4u /* descriptors that are polled besides those of the links */
 
@@ -27,13 +27,13 @@ struct agent {
 	struct hw_link links[HW_GUEST_MOUNTS_MAX];
 	struct hw_position positions[HW_GUEST_MOUNTS_MAX];
 	struct hw_position saved[HW_GUEST_MOUNTS_MAX];
-	size_t count; /* links that were made */
-	const char *state; /* borrowed; NULL: nothing is kept */
+	size_t count; /* number of initialized links */
+	const char *state; /* borrowed; NULL: positions are not stored */
 	uint64_t save_ms; /* when to save; UINT64_MAX: nothing to save */
-	int save_error; /* that was logged last */
+	int save_error; /* the error that was logged last */
 	int signal_fd; /* owned */
 	int mounts_fd; /* owned; -1 without /proc */
-	bool prints; /* events of some mount go to stdout */
+	bool prints; /* events of a mount are printed to stdout */
 };
 
 static uint64_t clock_ms(void)
@@ -63,8 +63,8 @@ static void load_state(struct agent *agent)
 	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
 }
 
-/* Another history: who begins without knowing it would begin at its end, and not say that something
- * is missing. */
+/* The epoch changed. It must be saved: without it, a new agent would start at the end of the
+ * history and would not report that events are missing. */
 static bool epoch_changed(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++)
@@ -109,7 +109,8 @@ static void plan_save(struct agent *agent, uint64_t now_ms)
 
 /* ---- the loop ---- */
 
-/* Those that end the program interrupt writes that block: they are not in the descriptor. */
+/* Signals that end the program must interrupt a blocked write, so they are not part of the
+ * descriptor. */
 static int open_signals(void)
 {
 	sigset_t set;
@@ -117,7 +118,7 @@ static int open_signals(void)
 
 	if (r < 0)
 		return r;
-	(void)sigemptyset(&set); /* cannot fail, as the next one */
+	(void)sigemptyset(&set); /* cannot fail, like the next call */
 	(void)sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
@@ -144,7 +145,7 @@ static void take_signal(struct agent *agent)
 		hw_link_log_status(&agent->links[i]);
 }
 
-/* 0; 1 when asked to end; -errno. */
+/* Returns 0; 1 if it is to end; -errno. */
 static int run_once(struct agent *agent)
 {
 	struct pollfd fds[HW_GUEST_MOUNTS_MAX + FIXED_FDS] = {
@@ -152,7 +153,7 @@ static int run_once(struct agent *agent)
 		/* proc(5): a change of the mounts is reported as an error */
 		{ .fd = agent->mounts_fd, .events = POLLPRI },
 		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
-		/* an error when the reader leaves */
+		/* an error shows that the reader left */
 		{ .fd = agent->prints ? STDOUT_FILENO : -1 },
 	};
 	uint64_t due_ms = agent->save_ms;
@@ -215,7 +216,7 @@ static int run(struct agent *agent)
 	return HW_EXIT_FAILURE;
 }
 
-/* ---- from the command line on ---- */
+/* ---- start ---- */
 
 static void set_log_level(uint32_t given, uint32_t configured)
 {
@@ -225,7 +226,7 @@ static void set_log_level(uint32_t given, uint32_t configured)
 	hw_log_set_level(levels[given == HW_ARGUMENT_ABSENT ? configured : given]);
 }
 
-/* The mount of --channel. 0, or an exit status. */
+/* Uses the mount of --channel. Returns 0 or an exit status. */
 static int take_mount(const struct hw_mount *mount, struct hw_guest_config *config)
 {
 	const char *option, *why;
@@ -236,7 +237,7 @@ static int take_mount(const struct hw_mount *mount, struct hw_guest_config *conf
 	return r == 0 ? 0 : hw_args_failure(&hw_guest_line, "%s", strerror(-r));
 }
 
-/* 0, or an exit status. */
+/* Returns 0 or an exit status. */
 static int read_config(const struct hw_arguments *args, struct hw_guest_config *config)
 {
 	const char *path = args->config ? args->config : HW_GUEST_CONFIG;
@@ -264,7 +265,7 @@ static void choose_state(struct agent *agent, const struct hw_arguments *args)
 {
 	const char *state = args->state;
 
-	/* what was only printed has not been told to programs */
+	/* printed events do not reach programs, so the position is not stored */
 	if (!state && !args->print)
 		state = agent->config.state;
 	agent->state = state && *state ? state : NULL;

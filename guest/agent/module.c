@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* inject = module: frames go to hostwatch.ko as they came. */
+/* inject = module: passes frames unchanged to hostwatch.ko. */
 #include "inject.h"
 #include "log.h"
 #include "mountinfo.h"
@@ -20,10 +20,10 @@ struct module {
 	struct hw_inject inject;
 	const struct hw_mount *mount; /* borrowed */
 	int fd; /* owned */
-	struct hw_mountinfo info; /* of what it is bound to */
-	int said; /* the error that was logged last: not repeated */
+	struct hw_mountinfo info; /* of the bound mount */
+	int said; /* the error that was logged last, which is not repeated */
 	size_t len;
-	unsigned char frames[HW_GUEST_WRITE_MAX]; /* whole ones, not written yet */
+	unsigned char frames[HW_GUEST_WRITE_MAX]; /* complete frames that are not written yet */
 };
 
 static const struct {
@@ -74,7 +74,7 @@ int hw_module_bind(const char *path, int *ret_fd, char why[HW_INJECT_WHY_MAX])
 	if (root >= 0)
 		(void)close(root); /* the module has its own reference */
 	if (r < 0)
-		(void)close(device); /* nothing was said */
+		(void)close(device); /* nothing was written */
 	else
 		*ret_fd = device;
 	return r;
@@ -100,7 +100,7 @@ static int open_module(const struct hw_mount *mount, struct hw_inject **ret,
 		return r;
 	module = calloc(1, sizeof(*module));
 	if (!module) {
-		(void)close(fd); /* nothing was said */
+		(void)close(fd); /* nothing was written */
 		return refuse(why, ENOMEM, "cannot begin");
 	}
 	module->inject.ops = &hw_inject_module;
@@ -111,7 +111,7 @@ static int open_module(const struct hw_mount *mount, struct hw_inject **ret,
 	return 0;
 }
 
-/* Bytes of the first frame behind `at`. */
+/* Returns the length of the frame at `at`. */
 static size_t frame_len(const struct module *module, size_t at)
 {
 	uint32_t len = 0;
@@ -121,7 +121,7 @@ static size_t frame_len(const struct module *module, size_t at)
 	return len;
 }
 
-/* Frames behind one that is refused are none the worse for it. */
+/* Skips a refused frame; the following ones are still valid. */
 static size_t pass_refused(struct module *module, size_t at, int error)
 {
 	if (error != module->said)
@@ -151,7 +151,7 @@ static int flush_module(struct hw_inject *inject)
 	return 0;
 }
 
-/* The device knows the default code only. */
+/* The device accepts the default code only. */
 static int tell_module(struct hw_inject *inject, const struct hw_told *told)
 {
 	struct module *module = (struct module *)inject;
@@ -172,7 +172,7 @@ static int tell_module(struct hw_inject *inject, const struct hw_told *told)
 	return 0;
 }
 
-/* The device reads as one counter a line. */
+/* Reading the device returns one counter per line. */
 static void describe_module(struct hw_inject *inject, char *buf, size_t size)
 {
 	const struct module *module = (const struct module *)inject;

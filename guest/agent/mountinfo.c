@@ -13,7 +13,7 @@
 #define STATX_MNT_ID 0x1000u
 #endif
 
-/* The type and source stand behind " - " in a line of mountinfo: proc(5). */
+/* The type and source follow " - " in a line of mountinfo: proc(5). */
 static bool read_line(char *line, unsigned long long id, struct hw_mountinfo *info)
 {
 	char *tail = strstr(line, " - ");

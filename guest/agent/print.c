@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* inject = print: events go to standard output, as `hostwatch guest-sim` prints them. */
+/* inject = print: writes events to standard output, in the format of `hostwatch guest-sim`. */
 #include "inject.h"
 #include "log.h"
 #include "standard.h"
@@ -43,13 +43,14 @@ static int open_printer(const struct hw_mount *mount, struct hw_inject **ret,
 
 static int flush(void)
 {
-	return hw_standard_flush() < 0 ? -EPIPE : 0; /* ends the program, for whatever reason */
+	return hw_standard_flush() < 0 ? -EPIPE : 0; /* any output error ends the program */
 }
 
 static void print_line(struct printer *printer, int r)
 {
 	if (r == 0)
-		(void)fwrite(printer->line.data, 1, printer->line.len, stdout); /* flush() tells */
+		(void)fwrite(printer->line.data, 1, printer->line.len, stdout); /* flush() reports
+										 * errors */
 	printer->line.len = 0;
 }
 
@@ -66,7 +67,7 @@ static int print_event(struct hw_inject *inject, const struct hw_told *told)
 	struct hw_event event = *told->event;
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* the frame does not say when */
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* frames carry no time */
 	event.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	if (use_json) {
 		print_line(printer, hw_json_put_event(&printer->line, told->share, &event));
@@ -100,7 +101,7 @@ static void print_hello(struct hw_inject *inject, const struct hw_frame_hello *h
 		printf("hello share %s epoch %016" PRIx64 " seq %" PRIu64 "\n",
 		       hw_quote(printer->quoted, sizeof(printer->quoted), share, strlen(share)),
 		       hello->epoch, hello->seq);
-	(void)flush(); /* the next event tells */
+	(void)flush(); /* the next event reports errors */
 }
 
 static void close_printer(struct hw_inject *inject)

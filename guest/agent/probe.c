@@ -13,7 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* What programs see of each event, by what injects it; NULL: nothing. */
+/* The events that programs receive, by the kind of injection; NULL: no event. */
 static const struct {
 	const char *event;
 	const char *module;
@@ -29,7 +29,7 @@ static const struct {
 	{ "rescan", "IN_ATTRIB of watched directories", NULL },
 };
 
-/* Only a remote filesystem changes behind this kernel's back. */
+/* Only a remote filesystem can change without this kernel's knowledge. */
 static bool is_remote(const char *type)
 {
 	static const char *const types[] = { "virtiofs", "9p",   "nfs", "nfs4",  "cifs",
@@ -68,7 +68,7 @@ static bool probe_module(const char *path)
 	int r = hw_module_bind(path, &fd, why);
 
 	if (r == 0)
-		(void)close(fd); /* it was only tried */
+		(void)close(fd); /* opened as a test only */
 	printf("module      %s%s\n", r == 0 ? "yes" : "no: ", why);
 	return r == 0;
 }

@@ -40,7 +40,7 @@ static void read_boot_id(char id[BOOT_ID_BYTES + 1])
 	char text[64];
 	int n = read_all("/proc/sys/kernel/random/boot_id", text, sizeof(text));
 
-	memset(id, '-', BOOT_ID_BYTES); /* without /proc all boots are one */
+	memset(id, '-', BOOT_ID_BYTES); /* without /proc, boots cannot be distinguished */
 	id[BOOT_ID_BYTES] = '\0';
 	if (n >= (int)BOOT_ID_BYTES)
 		memcpy(id, text, BOOT_ID_BYTES);
@@ -48,7 +48,7 @@ static void read_boot_id(char id[BOOT_ID_BYTES + 1])
 
 /* ---- reading ---- */
 
-/* NAME EPOCH SEQ: names have no spaces. */
+/* A line is NAME EPOCH SEQ; names have no spaces. */
 static bool read_line(char *line, struct hw_position *positions, size_t count)
 {
 	char *save = NULL, *end;
@@ -120,7 +120,7 @@ static void make_directory(const char *path)
 
 	if (slash && slash != copy) {
 		*slash = '\0';
-		(void)mkdir(copy, 0700); /* open() tells */
+		(void)mkdir(copy, 0700); /* open() reports the error */
 	}
 	free(copy);
 }
@@ -132,8 +132,8 @@ static int write_text(const char *path, const char *text, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	errno = EIO; /* of a short write */
-	/* not synced: it counts for this boot only */
+	errno = EIO; /* for a short write */
+	/* not synced, because it is valid for this boot only */
 	if (write(fd, text, len) != (ssize_t)len)
 		r = -errno;
 	if (close(fd) < 0 && r == 0)
@@ -156,7 +156,7 @@ static int replace(const char *path, const char *text, size_t len)
 	if (r == 0 && rename(part, path) < 0)
 		r = -errno;
 	if (r < 0)
-		(void)unlink(part); /* the error is the one before */
+		(void)unlink(part); /* keeps the earlier error */
 	free(part);
 	return r;
 }

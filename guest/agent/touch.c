@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * inject = touch: without the module, setting a file's modification time to what it is makes this
- * kernel tell IN_MODIFY. Nothing else can be imitated without changing something on the host: no
- * mode is set, no other time, nothing made or removed.
+ * inject = touch: without the module, setting a file's modification time to its current value makes
+ * this kernel report IN_MODIFY. Other events cannot be imitated without a change on the host: this
+ * code sets no mode and no other time, and creates or removes nothing.
  *
- * The host sees the touch (the change time moves) and tells it, as a modify of the same file. So
- * what was touched is remembered, and a file that still looks the same is not touched for it again.
- * Two guests that do this see each other's: a bound on how often the same contents are told ends
- * it.
+ * The host detects the touch, because ctime changes, and reports it as a modify of the same
+ * file. So the state after the touch is stored, and a file that still has this state is not touched
+ * for that event. If two guests do this, each receives the other's touches: a limit on the touches
+ * of the same contents ends this.
  */
 #include "inject.h"
 #include "log.h"
@@ -24,11 +24,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define PATH_BYTES_MAX 4096u /* what one system call takes, NUL included */
+#define PATH_BYTES_MAX 4096u /* the limit of one system call, including NUL */
 #define SLOTS 4096u
 #define SAME_MAX 3u /* touches of one file with the same contents */
 
-/* A file as it looked when it had been touched. */
+/* A file's state after it was touched. */
 struct slot {
 	uint64_t key; /* of the path; 0: free */
 	struct statx_timestamp mtime, ctime;
@@ -39,12 +39,13 @@ struct slot {
 struct touch {
 	struct hw_inject inject;
 	const struct hw_mount *mount; /* borrowed */
-	struct hw_mountinfo info; /* of the root, to know it again */
-	int said; /* the error that was logged last: not repeated */
-	struct slot slots[SLOTS]; /* a file hashes to one: the newer stays */
+	struct hw_mountinfo info; /* of the root, to identify it later */
+	int said; /* the error that was logged last, which is not repeated */
+	struct slot slots[SLOTS]; /* each file hashes to one slot: a newer file replaces an older
+				   * one */
 };
 
-/* ---- what was touched ---- */
+/* ---- touched files ---- */
 
 static uint64_t key_of(const char *path, size_t len)
 {
@@ -66,7 +67,7 @@ static bool same_data(const struct slot *slot, uint64_t key, const struct statx 
 	       same_time(&slot->mtime, &stx->stx_mtime);
 }
 
-/* Is a modify of this file the echo of our own touch? */
+/* Returns whether a modify of this file is the echo of a touch. */
 static bool is_echo(const struct slot *slot, uint64_t key, const struct statx *stx)
 {
 	if (!same_data(slot, key, stx))
@@ -126,7 +127,7 @@ static int touch_file(struct touch *touch, int fd, uint64_t key, bool may_be_ech
 	r = set_own_mtime(fd, &before);
 	if (r < 0)
 		return r;
-	/* changed meanwhile: what the host tells of that is no echo */
+	/* changed meanwhile: the host's event about that change is not an echo */
 	if (look(fd, &after) == 0 && same_time(&before.stx_mtime, &after.stx_mtime) &&
 	    before.stx_size == after.stx_size)
 		remember(slot, key, &after);
@@ -140,7 +141,7 @@ static uint64_t dev_of(dev_t dev)
 	return (uint64_t)major(dev) << 32 | minor(dev);
 }
 
-/* -ENODEV when something else is at the path now. */
+/* Returns -ENODEV if the path is another directory now. */
 static int open_root(const struct touch *touch)
 {
 	int fd = open(touch->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -151,11 +152,11 @@ static int open_root(const struct touch *touch)
 	if (fstat(fd, &st) == 0 && dev_of(st.st_dev) == touch->info.dev &&
 	    st.st_ino == touch->info.ino)
 		return fd;
-	(void)close(fd); /* nothing was done with it */
+	(void)close(fd); /* nothing was written */
 	return -ENODEV;
 }
 
-/* The root is not kept open: that would keep the mount busy. */
+/* The root is not kept open, because that would keep the mount busy. */
 static int open_below(const struct touch *touch, const char *path, uint32_t len)
 {
 	const struct open_how how = {
@@ -180,7 +181,8 @@ static int open_below(const struct touch *touch, const char *path, uint32_t len)
 	return fd;
 }
 
-/* What has a file's data behind it that programs here may not know. */
+/* Returns whether the event means that a file's data changed without the knowledge of local
+ * programs. */
 static bool is_told(const struct hw_event *event)
 {
 	if (!event->path || event->type != HW_TYPE_FILE)
@@ -203,7 +205,7 @@ static int imitate(struct hw_inject *inject, const struct hw_told *told)
 			       event->kind == HW_MODIFY);
 		(void)close(fd); /* O_PATH: nothing to lose */
 	}
-	/* gone again, replaced by a symlink or a mount of ours: there is nothing to tell */
+	/* deleted again, or replaced by a symlink or a local mount: there is nothing to report */
 	if (r >= 0 || r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ESTALE)
 		return 0;
 	if (r == -ENODEV)
@@ -215,7 +217,7 @@ static int imitate(struct hw_inject *inject, const struct hw_told *told)
 	return 0;
 }
 
-/* ---- beginning and end ---- */
+/* ---- open and close ---- */
 
 static int check_root(const struct hw_mount *mount, struct hw_mountinfo *ret,
 		      char why[HW_INJECT_WHY_MAX])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One event: where nobody watches, nothing is asked from the host. */
+/* Applies one event. If no mark can match it, the host is not asked for anything. */
 #include "hostwatch.h"
 
 #include "compat.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A program that was told must find the new state: what is cached goes first. */
+/* Updates the caches before an event is reported, so that a program that receives it finds the new
+ * state. */
 #include "hostwatch.h"
 
 #include "compat.h"
@@ -16,14 +17,15 @@ int hw_refresh(struct hw_file *f, struct dentry *dentry)
 
 void hw_forget_data(struct inode *inode)
 {
-	/* Pages that cannot go are being written by a program here: its data is newer. */
+	/* Pages that cannot be invalidated are being written by a local program: their data is
+	 * newer. */
 	if (inode->i_mapping->nrpages)
 		(void)invalidate_inode_pages2(inode->i_mapping);
 }
 
 void hw_refresh_dir(struct hw_file *f, struct dentry *dir)
 {
-	(void)hw_refresh(f, dir); /* gone by now: its own delete will follow */
+	(void)hw_refresh(f, dir); /* on failure it is gone: its own delete will follow */
 	hw_forget_data(d_inode(dir));
 }
 
@@ -36,7 +38,7 @@ void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data)
 	if (data)
 		hw_forget_data(d_inode(dentry));
 	if (hw_in_use(dentry))
-		(void)hw_refresh(f, dentry); /* what cannot be asked is as it was */
+		(void)hw_refresh(f, dentry); /* on failure the cached attributes stay */
 	else
 		d_invalidate(dentry);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What differs between the kernels that this module is built for: Linux 6.1 and later. */
+/* Differences between the supported kernels: Linux 6.1 and later. */
 #ifndef HOSTWATCH_COMPAT_H
 #define HOSTWATCH_COMPAT_H
 
@@ -8,11 +8,11 @@
 #include <linux/namei.h>
 #include <linux/version.h>
 
-/* Exported by all, declared by <linux/namei.h> of some. */
+/* Exported by all of them, but declared in <linux/namei.h> of some only. */
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
 		    unsigned int flags, struct path *path);
 
-/* How many objects on the superblock are watched, itself included. */
+/* Returns the number of watched objects on the superblock, including itself. */
 static inline long hw_sb_count_watched(struct super_block *sb)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
@@ -22,7 +22,7 @@ static inline long hw_sb_count_watched(struct super_block *sb)
 #endif
 }
 
-/* Whether anything is, but for the superblock itself, which we watch. */
+/* Returns whether an object is watched, other than the superblock by this module. */
 static inline bool hw_sb_has_watchers(struct super_block *sb)
 {
 	return hw_sb_count_watched(sb) > 1;
@@ -37,8 +37,8 @@ static inline int hw_add_sb_mark(struct fsnotify_mark *mark, struct super_block 
 #endif
 }
 
-/* Whether names of the file system are asked for again: what is dropped from the cache comes back.
- */
+/* Returns whether the file system revalidates names: a name that is dropped from the cache is
+ * looked up again. */
 static inline bool hw_sb_revalidates(struct super_block *sb)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /dev/hostwatch: who may open it, what it is bound to, and the frames that are written to it. */
+/* /dev/hostwatch: checks who may open it, binds it to a mount, and accepts the frames written to
+ * it. */
 #include "hostwatch.h"
 
 #include "compat.h"
@@ -41,7 +42,7 @@ static int device_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Every mount keeps its file system active, our clones do as well. */
+/* Every mount keeps its file system active, including the clones of this module. */
 static DEFINE_SPINLOCK(bound_lock);
 static LIST_HEAD(bound);
 static int bound_count;
@@ -57,7 +58,8 @@ static void set_bound(struct hw_file *f, bool is_bound)
 	spin_unlock(&bound_lock);
 }
 
-/* Whether no mount is left but ours. While another one comes or goes the answer may be no. */
+/* Returns whether only mounts of this module are left. While another mount is created or removed,
+ * the result may be false. */
 static bool is_gone(const struct super_block *sb)
 {
 	const struct hw_file *f;
@@ -93,10 +95,8 @@ static int device_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/*
- * A clone of our own keeps the file system while we work on it, and the mount free to be unmounted.
- * Nothing is mounted on the clone: no path leads out of it.
- */
+/* Uses a private clone of the mount, which keeps the file system active and leaves the mount free
+ * to be unmounted. Nothing is mounted on the clone, so no path leads out of it. */
 static int bind(struct hw_file *f, const struct path *root)
 {
 	struct vfsmount *mnt;
@@ -166,7 +166,8 @@ static int take(struct hw_file *f, const void *frame, size_t len)
 	return r;
 }
 
-/* Up to a frame that is refused: the next call begins with it, and tells. */
+/* Processes frames up to one that is refused. The next call begins with that frame, and returns the
+ * error. */
 static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
 {
 	size_t at = 0;

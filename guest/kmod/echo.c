@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What programs of this guest do comes back from the host. Their own kernel has told of it already,
- * so a group of our own on the file system takes down what it tells, and the host's word of the
- * same is used for the caches only.
+ * Changes by programs of this guest are also reported by the host. The local kernel has already
+ * reported them. So a notification group of this module on the file system records local events,
+ * and the host's event for the same change only updates the caches.
  */
 #include "echo.h"
 
@@ -22,8 +22,8 @@ static struct dentry *dentry_of(const void *data, int data_type)
 	}
 }
 
-/* Of what is moved to the name of a file that was changed the state is taken down, too: the host
- * has yet to speak of that file. */
+/* Also records the state of a changed file's inode that is moved to another name: the host has yet
+ * to report the change. */
 static void take_name(struct hw_echo *e, u32 mask, const void *data, int data_type,
 		      struct inode *dir, const struct qstr *name)
 {
@@ -36,10 +36,10 @@ static void take_name(struct hw_echo *e, u32 mask, const void *data, int data_ty
 	else if ((mask & (FS_CREATE | FS_MOVED_TO)) && inode)
 		hw_note_moved(e, inode, hw_is_changed(&e->names, dir, name));
 	else if ((mask & FS_DELETE) && inode && !S_ISDIR(inode->i_mode))
-		hw_note_moved(e, inode, false); /* by the names it has left */
+		hw_note_moved(e, inode, false); /* found by its remaining names */
 }
 
-/* Of an inode without a name it is its number of links that has changed. */
+/* For an inode without a dentry, the link count has changed. */
 static void take_state(struct hw_echo *e, const void *data, int data_type)
 {
 	struct dentry *dentry = dentry_of(data, data_type);
@@ -51,7 +51,8 @@ static void take_state(struct hw_echo *e, const void *data, int data_type)
 		hw_note_moved(e, inode, false);
 }
 
-/* On behalf of the program that did it; of ourselves it is what we tell. */
+/* Runs in the context of the program that made the change. An event in the context of this module
+ * is one that it raises itself. */
 static int handle_event(struct fsnotify_group *group, u32 mask, const void *data, int data_type,
 			struct inode *dir, const struct qstr *name, u32 cookie,
 			struct fsnotify_iter_info *iter_info)
@@ -120,7 +121,7 @@ void hw_echo_stop(struct hw_echo *e)
 	fsnotify_destroy_mark(&e->mark, group);
 	fsnotify_put_mark(&e->mark);
 	fsnotify_put_group(group);
-	/* whoever is in the handler has left it then */
+	/* waits until the handler has returned everywhere */
 	fsnotify_wait_marks_destroyed();
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names that programs of this guest changed. Each change answers for one word of the same kind
- * about the same name, the oldest first, if what the name stands for now was brought about by a
- * program here: the host speaks of names that have changed again since, sees several changes as
- * one, and some not at all.
+ * Names changed by programs of this guest. Each change matches one host event of the same kind
+ * about the same name, the oldest change first, if the current inode of the name results from a
+ * local change. The match is not exact, because the host reports names that have changed again,
+ * merges several changes into one event, and does not report some at all.
  */
 #include "echo.h"
 
@@ -12,7 +12,7 @@
 
 #define APPEARED (FS_CREATE | FS_MOVED_TO)
 #define REMOVED (FS_DELETE | FS_MOVED_FROM)
-#define AGAIN HZ /* words that come of one look of the host */
+#define AGAIN HZ /* host events within this time may come from one examination */
 
 void hw_names_init(struct hw_names *names)
 {
@@ -24,7 +24,7 @@ static struct hlist_head *bucket_of(struct hw_names *names, u64 dir, u32 name)
 	return &names->buckets[hash_64(dir ^ ((u64)name << 32), HW_NAME_BITS)];
 }
 
-/* In place of the oldest. */
+/* Replaces the oldest record. */
 static void add_name(struct hw_names *names, const struct hw_own_name *init)
 {
 	struct hw_own_name *n = &names->names[names->serial % HW_NAMES];
@@ -55,7 +55,7 @@ static struct hw_own_name *find_changed(struct hw_names *names, u64 dir, u32 nam
 	return NULL;
 }
 
-/* The last that a program here did to the name, before `serial`. */
+/* Returns the newest local change of the name before `serial`. */
 static struct hw_own_name *find_newest(struct hw_names *names, u64 dir, u32 name, u64 serial)
 {
 	struct hw_own_name *n;
@@ -73,7 +73,7 @@ static u32 hash_of(const struct qstr *name)
 	return full_name_hash(NULL, name->name, name->len);
 }
 
-/* A new directory may have the number of an old one. */
+/* A new directory may reuse the number of an old one. */
 static void forget_dir(struct hw_names *names, u64 dir)
 {
 	unsigned int i;
@@ -83,8 +83,8 @@ static void forget_dir(struct hw_names *names, u64 dir)
 			hlist_del_init(&names->names[i].node);
 }
 
-/* An exchange is told as two moves: what the name lost in the second is not what it got in the
- * first. */
+/* An exchange is recorded as two moves: the inode that leaves a name in the second is not the one
+ * that arrived in the first. */
 static void exchange_halves(struct hw_names *names, struct hw_own_name *from)
 {
 	struct hw_own_name *to = find_newest(names, from->dir, from->name, U64_MAX);
@@ -115,7 +115,7 @@ void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const str
 	spin_unlock(&names->lock);
 }
 
-/* In case that the name is gone when the host speaks of it. */
+/* Needed if the name is gone when the host reports the change. */
 void hw_note_changed(struct hw_names *names, struct dentry *dentry)
 {
 	struct hw_own_name init = { .mask = 0 }, *n;
@@ -142,8 +142,9 @@ static bool is_appearance(u32 mask)
 }
 
 /*
- * Whether a program here has put there what has the name now. Who removed it again before the host
- * was asked has not; the same number is another inode then. `inode` 0: it is gone by now.
+ * Returns whether a local program gave the name its current inode. If a program then removed that
+ * inode before the host event arrived, the inode is another one with the same number. `inode` 0:
+ * the name does not exist.
  */
 static bool has_put(struct hw_names *names, u64 dir, u32 name, u64 inode)
 {
@@ -164,9 +165,9 @@ static bool has_put(struct hw_names *names, u64 dir, u32 name, u64 inode)
 }
 
 /*
- * Whether the name may be without what it stood for because of a program here: it is not if the
- * last that a program did was to put something there, and that is not there. What is done to the
- * name while the host's word is in hand may have been seen or not.
+ * Returns whether a local change may have removed the inode from the name. If the newest local
+ * change gave the name another inode that is not there now, it did not. A local change after the
+ * host event arrived may or may not be included in it.
  */
 static bool may_have_removed(struct hw_names *names, u64 dir, u32 name, u64 inode)
 {
@@ -177,13 +178,13 @@ static bool may_have_removed(struct hw_names *names, u64 dir, u32 name, u64 inod
 	return !is_appearance(n->mask) || !n->inode || n->inode == inode;
 }
 
-/* Changes that may answer for the word. */
+/* Local changes that may match the host event. */
 struct answer {
-	struct hw_own_name *same; /* of its kind; the oldest */
+	struct hw_own_name *same; /* of the same kind; the oldest */
 	struct hw_own_name *like; /* of the same effect; the oldest */
-	struct hw_own_name *over; /* something was moved over the name: what had it is gone */
-	bool known; /* what lost the name may be what a program removed */
-	bool again; /* one has answered just now */
+	struct hw_own_name *over; /* an entry was moved over the name: its inode was removed */
+	bool known; /* the inode that lost the name may be one that a local program removed */
+	bool again; /* a change was matched recently */
 };
 
 static struct answer find_answers(struct hw_names *names, const struct hw_word *w, u64 dir,
@@ -216,10 +217,10 @@ static struct answer find_answers(struct hw_names *names, const struct hw_word *
 }
 
 /*
- * Whether programs here did that, and which of their changes have answered then: those before
- * *ret_until. One of the same kind answers, or where the host saw several changes as one, one that
- * had the same effect. One look of the host at several changes may be told by words that need one
- * of them twice: what there is now is of a program here all the same.
+ * Returns whether local programs made the change, and marks the matching records: those before
+ * *ret_until. A record of the same kind matches, or one of the same effect if the host merged
+ * several changes. The host may report several changes by events that need one record twice: such
+ * an event also matches if the current inode of the name comes from a local program.
  */
 static bool is_own(struct hw_names *names, const struct hw_word *w, u64 dir, u32 name,
 		   u64 *ret_until)
@@ -237,7 +238,7 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, u64 dir, u32
 		return true;
 	}
 	if (!is_there && a.over) {
-		*ret_until = a.over->serial; /* it has to answer for itself, too */
+		*ret_until = a.over->serial; /* that record has to match its own event, too */
 		return true;
 	}
 	if (!a.again || !now)
@@ -247,7 +248,7 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, u64 dir, u32
 	return is_appearance(now->mask) && now->inode == w->inode;
 }
 
-/* The host speaks in order: with one answered, older ones of that name have had their time. */
+/* The host reports changes in order: after a match, older records of the same name are obsolete. */
 static void set_answered(struct hw_names *names, u64 dir, u32 name, u64 until)
 {
 	struct hw_own_name *n;
@@ -263,10 +264,8 @@ static void set_answered(struct hw_names *names, u64 dir, u32 name, u64 until)
 	}
 }
 
-/*
- * Somebody else did that: what programs here did before is over, whether or not the host has spoken
- * of it. What they did behind it led to what is there now.
- */
+/* Another machine made the change: earlier local changes are obsolete, whether or not the host has
+ * reported them. Keeps the newest local change if it may have followed the host's change. */
 static void take_over(struct hw_names *names, const struct hw_word *w, u64 dir, u32 name)
 {
 	struct hw_own_name *n, *behind = find_newest(names, dir, name, names->telling);
@@ -331,7 +330,7 @@ bool hw_echo_has_put(struct hw_echo *e, struct hw_place *place)
 	return ret;
 }
 
-/* Whether a program here has changed it: what has, or had, the name. */
+/* Returns whether a local program changed the inode that has, or had, the name. */
 static bool was_changed(struct hw_echo *e, u64 dir, u32 name)
 {
 	struct hw_own_name *n;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data and attributes as programs of this guest left them: after each change of a watched file its
- * times and size are taken from the server, before watchers are told. What the server says when the
- * host speaks of a change is the program's if it is what the program left last, or what it has left
- * since the server was asked. Two changes have not the same times: of data that of modification, of
- * attributes that of change.
+ * Data and attributes after changes by programs of this guest: after each change of a watched file,
+ * its times and size are read from the server, before watchers receive the event. When the host
+ * reports a change, the state on the server is local if it is the last recorded one, or one
+ * recorded since the server was asked. Two changes do not have the same times: data changes differ
+ * in mtime, attribute changes in ctime.
  */
 #include "echo.h"
 
@@ -40,7 +40,7 @@ static struct hw_state *find_state(struct hw_states *states, u64 inode)
 	return NULL;
 }
 
-/* In place of the oldest that no program waits for; NULL: as many wait as there can be. */
+/* Replaces the oldest record that no program waits for; NULL if there is none. */
 static struct hw_state *add_state(struct hw_states *states, u64 inode)
 {
 	struct hw_state *s;
@@ -65,10 +65,10 @@ static bool has_watchers(struct dentry *dentry)
 	return hw_is_watched(d_inode(dentry)) || (dentry->d_flags & DCACHE_FSNOTIFY_PARENT_WATCHED);
 }
 
-/* ---- what is taken down ---- */
+/* ---- recording ---- */
 
-/* What a program does to attributes FUSE answers with those that came of it. What it does not
- * answer so, it knows that it does not know, and asks. */
+/* FUSE answers an attribute change with the resulting attributes, which are then valid in the
+ * cache. For other changes, FUSE marks the cached attributes as invalid, and asks the server. */
 static unsigned int how_to_ask(struct inode *inode)
 {
 	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC && IS_NOCMTIME(inode)
@@ -98,14 +98,13 @@ static bool has_same_owner(const struct hw_seen *a, const struct hw_seen *b)
 	return a->mode == b->mode && uid_eq(a->uid, b->uid) && gid_eq(a->gid, b->gid);
 }
 
-/* Only the time of change is another. That a directory has other entries says its time of
- * modification. */
+/* Returns whether only the ctime differs. A directory with other entries also has another mtime. */
 static bool is_moved_only(const struct hw_seen *a, const struct hw_seen *b)
 {
 	return has_same_owner(a, b) && (S_ISDIR(a->mode) || has_same_data(a, b));
 }
 
-/* Of two programs that ask at a time the first may be answered last. */
+/* If two programs ask at the same time, the first may be answered last. */
 static void add_seen(struct hw_states *states, struct hw_state *s, struct hw_seen *seen, u64 since)
 {
 	bool late = s->seen[0].serial >= since && seen->ctime_ns < s->seen[0].ctime_ns;
@@ -120,7 +119,7 @@ static void add_seen(struct hw_states *states, struct hw_state *s, struct hw_see
 
 enum change { CHANGE_STATE, CHANGE_MOVED, CHANGE_NEW };
 
-/* Whoever has that to tell of what is not known has nothing to say. */
+/* Returns NULL if only a name changed and no state is recorded: then there is nothing to update. */
 static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum change change,
 				     u64 *ret_since)
 {
@@ -141,8 +140,8 @@ static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum c
 	return s;
 }
 
-/* The host may speak before the server's answer is here: it has to wait. After a move what others
- * changed at the same moment is not taken for the program's. */
+/* The host event may arrive before the server's answer, so it has to wait for that. After a move, a
+ * simultaneous change by another machine must not be recorded as local. */
 static void ask_state(struct hw_echo *e, struct dentry *dentry, enum change change)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
@@ -202,10 +201,10 @@ void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all)
 	dput(dentry);
 }
 
-/* ---- what the host speaks of ---- */
+/* ---- matching ---- */
 
-/* When the last name goes, and when a directory gets or loses an entry, the time of change is that:
- * what was changed before is not seen by it. */
+/* When the last name is removed, and when a directory gains or loses an entry, ctime is the time of
+ * that change and hides earlier changes. */
 static bool hides_changes(const struct kstat *stat, const struct hw_seen *now)
 {
 	return stat->nlink == 0 || (S_ISDIR(now->mode) && now->mtime_ns == now->ctime_ns);
@@ -220,7 +219,7 @@ static bool is_as_left(const struct hw_seen *left, const struct hw_seen *now, bo
 		      : left->ctime_ns == now->ctime_ns && has_same_owner(left, now);
 }
 
-/* `since`: what was seen from there on may have been so when the server was asked. */
+/* `since`: states recorded after it may have been current when the server was asked. */
 static bool is_own(struct hw_echo *e, u64 inode, const struct kstat *stat, u64 since, bool data)
 {
 	const struct hw_seen now = seen_of(stat);
@@ -268,7 +267,7 @@ static bool is_noted_since(struct hw_echo *e, u64 inode, u64 noted)
 	return last_seen(e, inode, &asking) != noted;
 }
 
-/* Until what programs have changed so far has been taken down. */
+/* Waits until the local changes made so far are recorded. */
 static void wait_for_notes(struct hw_echo *e, struct inode *inode, struct inode *dir)
 {
 	hw_wait_for_changes(inode);
@@ -277,7 +276,7 @@ static void wait_for_notes(struct hw_echo *e, struct inode *inode, struct inode 
 	wait_event_timeout(e->states.answered, !is_asked_for(e, inode->i_ino), ANSWER_TIMEOUT);
 }
 
-/* Whether a program that has changed the file, but not yet been noted, may be the reason. */
+/* Returns whether the cause may be a local program whose change is not recorded yet. */
 static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 {
 	if (is_noted_since(e, inode->i_ino, noted))
@@ -287,10 +286,8 @@ static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 				  NOTE_TIMEOUT);
 }
 
-/*
- * The server is asked first, and what it says is compared again when all was taken down that may
- * have led to it: asking later would find what programs have done meanwhile.
- */
+/* Asks the server first, and compares its answer again after all changes that may have caused it
+ * are recorded: asking later would include changes made meanwhile. */
 bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentry, bool data)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
@@ -300,7 +297,8 @@ bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentr
 	u64 since, noted;
 	int i;
 
-	/* without end only where programs write without end; then told twice */
+	/* with programs that write without a pause, the limit ends this, and the event is reported
+	 * twice */
 	for (i = 0; i < TRIES; i++) {
 		noted = last_seen(e, inode->i_ino, &asking);
 		since = READ_ONCE(e->states.serial);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events about one name. */
+/* Applies events about one name. */
 #include "hostwatch.h"
 
 #include "compat.h"
@@ -9,8 +9,8 @@ static u32 dir_mask(const struct hw_told *told)
 	return told->type == HW_TYPE_DIR ? FS_ISDIR : 0;
 }
 
-/* Entry events are raised on the directory, with a real inode: without one, marks on the file
- * system are passed by. When the entry's own is not known any more, the directory's stands in. */
+/* Entry events are raised on the directory, with a real inode, because marks on the file system are
+ * skipped without one. If the entry's inode is unknown, the directory's inode replaces it. */
 static void tell_entry(struct hw_file *f, const struct hw_told *told, const struct hw_word *word,
 		       struct inode *inode)
 {
@@ -67,10 +67,8 @@ out:
 	hw_place_put(place);
 }
 
-/*
- * As unlink() and rmdir() leave a dentry: watchers of the inode are told when its last reference
- * goes, which is here when no program has it open.
- */
+/* Leaves the dentry as unlink() and rmdir() do: watchers of the inode receive the event when its
+ * last reference is dropped, which is here unless a program has it open. */
 static void delete_entry(struct dentry *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
@@ -85,14 +83,14 @@ static void delete_entry(struct dentry *dir, struct dentry *dentry)
 		fsnotify_link_count(inode);
 	}
 	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
-	/* a program here may have renamed it meanwhile */
+	/* a local program may have renamed it meanwhile */
 	if (!d_unhashed(dentry) && dentry->d_parent == dir)
 		d_delete(dentry);
 	inode_unlock(d_inode(dir));
 	d_drop(dentry);
 }
 
-/* The name may stand for something new already: its number. */
+/* Gets the inode number of the name, which may already have another inode. */
 static u64 ask_number(struct hw_file *f, struct hw_place *place)
 {
 	struct dentry *entry = hw_place_ask(f, place);
@@ -112,13 +110,13 @@ static struct inode *remove_cached(struct hw_file *f, struct hw_word *word, stru
 
 	if (hw_is_deleted(f, cached) && !d_mountpoint(cached)) {
 		delete_entry(word->place->dir, cached);
-	} else { /* the name is gone, the inode has others */
+	} else { /* the name is gone, but the inode has other names */
 		word->inode = ask_number(f, word->place);
 		if (!d_is_dir(cached))
 			fsnotify_link_count(d_inode(cached));
 	}
 	dput(cached);
-	/* with a link left, what was deleted may be an older one of that name */
+	/* if the inode has a link left, the deleted one may be an older inode of this name */
 	if (inode && inode->i_nlink == 0)
 		word->removed = inode->i_ino;
 	return inode;
@@ -140,7 +138,7 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 
 	r = find(f, told);
 	if (r < 0 && r != -EAGAIN)
-		hw_end_lost_watches(f, told->type); /* the directory is gone as well */
+		hw_end_lost_watches(f, told->type); /* the directory is also gone */
 	if (r < 0)
 		return;
 	watched = hw_is_watched(d_inode(place->dir));
@@ -191,10 +189,8 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct in
 	hw_count(f, HW_TOLD);
 }
 
-/*
- * By the name alone: what had it is gone, or has another one by now. Watchers of a directory are
- * told the name of a child only, so an inode that nobody watches stands in for it: the device's.
- */
+/* Reports by name only: the inode is gone, or has another name now. Watchers of a directory receive
+ * only the name of a child, so an unwatched inode can replace the child's: the device's inode. */
 static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place,
 		      u64 inode)
 {
@@ -221,7 +217,7 @@ static void change_root(struct hw_file *f, const struct hw_told *told)
 		hw_count(f, HW_IDLE);
 		return;
 	}
-	(void)hw_refresh(f, root); /* told in any case */
+	(void)hw_refresh(f, root); /* reported even if this fails */
 	tell_change(f, told, NULL, root);
 }
 
@@ -263,7 +259,7 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 	}
 	if (cached && d_is_negative(cached))
 		d_drop(cached);
-	entry = hw_place_ask(f, place); /* its answer has the attributes as well */
+	entry = hw_place_ask(f, place); /* the answer also contains the attributes */
 	if (IS_ERR(entry)) {
 		tell_gone(f, told, place, 0);
 		goto out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Refuses, never repairs: the same rules as the host's and the agent's decoder. */
+/* Decodes frames. Invalid ones are refused: the rules are those of the decoder of the host and the
+ * agent. */
 #include "hostwatch.h"
 
 #include <linux/errno.h>

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * hostwatch.ko: what happened on the host becomes fsnotify events on a mount of this guest.
+ * hostwatch.ko: turns changes on the host into fsnotify events on a mount of this guest.
  *
  *	device.c	/dev/hostwatch
- *	frame.c		bytes to struct hw_told
- *	place.c		paths to dentries, below the bound mount
- *	caches.c	brings up to date what the kernel remembers
- *	watched.c	who wants to know
- *	apply.c		one event: which of the following
+ *	frame.c		decodes frames into struct hw_told
+ *	place.c		finds the dentries of paths, below the bound mount
+ *	caches.c	updates the kernel's caches
+ *	watched.c	finds watched objects
+ *	apply.c		dispatches one event to the following
  *	entry.c		create, delete, modify, attrib, close_write
  *	move.c		moves
  *	rescan.c	rescans
- *	echo*.c		what programs of this guest did themselves
+ *	echo*.c		detects changes by programs of this guest
  */
 #ifndef HOSTWATCH_MODULE_H
 #define HOSTWATCH_MODULE_H
@@ -27,7 +27,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-/* A checked event. Paths point into the frame and are not terminated. */
+/* A validated event. Paths point into the frame and are not terminated. */
 struct hw_told {
 	u16 kind, type, flags;
 	u32 from_len, path_len;
@@ -35,45 +35,47 @@ struct hw_told {
 };
 
 enum hw_counter {
-	HW_TAKEN, /* frames that were taken */
-	HW_REFUSED, /* and that were not */
-	HW_TOLD, /* fsnotify was called */
-	HW_IDLE, /* nobody watches there */
-	HW_OWN, /* done by a program of this guest, which its kernel has told */
-	HW_MISSED, /* somebody may watch there, but the path leads nowhere any more */
-	HW_LOOKUPS, /* names that the server was asked for */
-	HW_GETATTRS, /* attributes that the server was asked for */
+	HW_TAKEN, /* accepted frames */
+	HW_REFUSED, /* refused frames */
+	HW_TOLD, /* events passed to fsnotify */
+	HW_IDLE, /* events without a watcher */
+	HW_OWN, /* changes by a program of this guest, which its kernel has already reported */
+	HW_MISSED, /* events that may concern a watcher, but whose path no longer exists */
+	HW_LOOKUPS, /* lookups sent to the server */
+	HW_GETATTRS, /* attribute requests sent to the server */
 	HW_COUNTERS,
 };
 
 /* One name in one directory. */
 struct hw_place {
-	struct dentry *dir; /* owned; NULL: no such place */
+	struct dentry *dir; /* owned; NULL: the place does not exist */
 	struct qstr name; /* hashed for dir */
-	char text[NAME_MAX + 1]; /* what name points to, terminated */
+	char text[NAME_MAX + 1]; /* buffer of name, terminated */
 };
 
-/* How long walks over all inodes have taken that no pause has made up for. */
+/* Time spent on walks over all inodes, less the pauses since then. */
 struct hw_walk {
 	u64 debt_ns, at_ns;
 };
 
 /* An open device. */
 struct hw_file {
-	struct mutex lock; /* everything below but the counters */
-	struct list_head bound; /* of device.c, under a lock of its own */
-	struct inode *device; /* borrowed: of the open file */
-	struct vfsmount *mnt; /* owned: a private clone, which nobody else sees; NULL: not bound */
+	struct mutex lock; /* protects all members except the counters */
+	struct list_head bound; /* used by device.c, under its own lock */
+	struct inode *device; /* borrowed: inode of the open device file */
+	struct vfsmount *mnt; /* owned: a private clone, invisible to programs; NULL: not bound */
 	struct hw_echo *echo; /* owned; NULL: not bound */
 	bool gone; /* the mount was unmounted */
-	bool ends_dirs, ends_others; /* of these, watched ones may have been deleted */
-	bool ends_again; /* since the walk over them began */
-	struct inode *ends_at; /* owned: the last that was looked at; NULL: from the first */
+	bool ends_dirs, ends_others; /* watched directories, or other objects, may have been deleted
+				      * */
+	bool ends_again; /* set again since the current walk began */
+	struct inode *ends_at; /* owned: the last examined inode; NULL: start at the first */
 	struct hw_walk lost, ends;
 	struct delayed_work ends_work;
-	struct hw_place place, from; /* of the event in hand; here, as they do not fit a stack */
+	struct hw_place place, from; /* of the current event; stored here because they are too large
+				      * for the stack */
 	atomic64_t counters[HW_COUNTERS];
-	atomic64_t read_at; /* HW_TAKEN + HW_REFUSED when counters were read last */
+	atomic64_t read_at; /* HW_TAKEN + HW_REFUSED when the counters were last read */
 	wait_queue_head_t wait;
 };
 
@@ -82,103 +84,110 @@ static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 	atomic64_inc(&f->counters[counter]);
 }
 
-/* Bytes of the frame that `buf` begins with, by its header; all of them if that cannot be. */
+/* Returns the length of the frame at the start of `buf`, from its header; `len` if the header is
+ * invalid. */
 size_t hw_frame_len(const void *buf, size_t len);
 
-/* Event frame `buf`, all of it. 0 or -EBADMSG. */
+/* Decodes the event frame `buf`, which must have exactly `len` bytes. Returns 0 or -EBADMSG. */
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);
 
 /*
- * Finds the directory that holds `path`, and the name. With `ask` the server is asked for what is
- * not cached, otherwise that is -EAGAIN. -ENOENT, -ENOTDIR (symbolic links are none), another
- * -errno of the server. Nothing to put on failure.
+ * Finds the directory that contains `path`, and the name. With `ask`, asks the server for names
+ * that are not cached; otherwise returns -EAGAIN for them. Returns -ENOENT, -ENOTDIR (also for
+ * symbolic links), or another -errno of the server. On failure, no reference is held.
  */
 int hw_place_find(struct hw_file *f, const char *path, u32 len, bool ask, struct hw_place *ret);
 void hw_place_put(struct hw_place *place);
 
-/* The dentry of the path itself, the root for the empty one. Owned. */
+/* Returns the dentry of the path itself, the root for the empty path. Owned. */
 struct dentry *hw_path_find(struct hw_file *f, const char *path, u32 len, bool ask);
 
-/* What the cache has for the name: owned, maybe negative; NULL. */
+/* Returns the cached dentry of the name: owned, may be negative; NULL if there is none. */
 struct dentry *hw_place_cached(struct hw_place *place);
 
-/* What the server has for it now; a cached entry that is another one is invalidated. Owned and
- * positive, or an error pointer, -ENOENT among them. */
+/* Looks up the name on the server; invalidates a cached dentry that refers to another inode.
+ * Returns an owned positive dentry, or an error pointer such as -ENOENT. */
 struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place);
 
-/* Attributes, link count and size as the server has them now. */
+/* Updates attributes, link count and size from the server. */
 int hw_refresh(struct hw_file *f, struct dentry *dentry);
 
-/* The same of a directory whose entries changed, with the cached listing. */
+/* Updates a directory whose entries changed, and drops its cached listing. */
 void hw_refresh_dir(struct hw_file *f, struct dentry *dir);
 
-/* Without asking anybody: the listing, data, or name will be asked for when needed. An entry in
- * use keeps its name, and is refreshed. */
+/* These functions do not ask the server: the listing, data, or name is requested when it is next
+ * needed. An entry in use keeps its name, and is refreshed. */
 void hw_forget_data(struct inode *inode);
 void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data);
 
-/* Refreshes and says whether the entry's inode has no name left, and makes its link count say so.
- */
+/* Refreshes the inode and returns whether it has no name left; its link count is then 0. */
 bool hw_is_deleted(struct hw_file *f, struct dentry *dentry);
 
 static inline bool hw_in_use(struct dentry *dentry)
 {
-	return d_count(dentry) > 1; /* one is ours */
+	return d_count(dentry) > 1; /* one reference is held by this module */
 }
 
-void hw_watched_init(struct hw_file *f); /* when the device is opened */
+void hw_watched_init(struct hw_file *f); /* called when the device is opened */
 
-/* Marks on the object itself or on the whole file system; on the file system alone. */
+/* Includes marks on the object itself and on the whole file system; the second function, on the
+ * file system only. */
 bool hw_is_watched(struct inode *inode);
 bool hw_sb_is_watched(struct super_block *sb);
 
-/* Whether a watched inode may have no name in the cache: nothing but asking leads to it. */
+/* Returns whether a watched inode may have no name in the cache, so that it can be found only by
+ * asking the server. */
 bool hw_lost_watch(struct hw_file *f);
 
-/* Of such inodes, those of this type that have no link on the host any more: their watchers are
- * told of the end, now or, where there are many, later. HW_TYPE_NONE: of any type. */
+/* Of such inodes with this type (HW_TYPE_NONE: any type), finds those without a link on the host
+ * and reports their deletion to their watchers: now, or later if there are many. */
 void hw_end_lost_watches(struct hw_file *f, u16 type);
-void hw_forget_ends(struct hw_file *f); /* what is not told of them yet will not be */
+void hw_forget_ends(struct hw_file *f); /* cancels the deletions that are not reported yet */
 
-/* The next inode, or watched one, behind `last`, whose reference is dropped; NULL at the end.
- * Owned. */
+/* Returns the next inode, or the next watched one, after `last`, whose reference is dropped; NULL
+ * at the end. Owned. */
 struct inode *hw_next_inode(struct super_block *sb, struct inode *last, bool watched);
 
-/* Finds the place of an event that may concern a watcher: 0, or -errno and the event counted. */
+/* Finds the place of an event that may concern a watcher. Returns 0, or -errno after counting the
+ * event. */
 int hw_event_place(struct hw_file *f, const char *path, u32 len, struct hw_place *ret);
 
-/* What is taken down of this guest's own changes; these are bits of our own mark. */
+/* Recorded local changes; these are bits of the module's own mark. */
 #define HW_NAME_MASK (FS_CREATE | FS_DELETE | FS_MOVED_FROM | FS_MOVED_TO)
 #define HW_STATE_MASK (FS_MODIFY | FS_ATTRIB | FS_CLOSE_WRITE)
 #define HW_ECHO_MASK (HW_NAME_MASK | HW_STATE_MASK)
 
 struct hw_echo *hw_echo_start(struct vfsmount *mnt);
-void hw_echo_stop(struct hw_echo *echo); /* before the mount goes; NULL is fine */
+void hw_echo_stop(struct hw_echo *echo); /* call this before the mount is released; NULL is allowed
+					  * */
 void hw_echo_telling(struct hw_echo *echo, bool telling);
 
-/* What the host says of one name. */
+/* A host event about one name. */
 struct hw_word {
 	u32 mask; /* one of HW_NAME_MASK */
 	bool is_dir;
 	struct hw_place *place;
-	u64 inode; /* number of what has the name now, by the server; 0: nothing */
-	u64 removed; /* of what lost it; 0: not known */
+	u64 inode; /* inode number that the name has now on the server; 0: the name does not exist
+		    * */
+	u64 removed; /* inode number that lost the name; 0: unknown */
 };
 
 #define HW_WORDS 4u
 
-/* Whether the last that a program here did to the name was to put something there: only then is the
- * server to be asked for what has a name that was removed. */
+/* Returns whether the newest local change of the name gave it an inode: only then must the server
+ * be asked for the inode of a removed name. */
 bool hw_echo_has_put(struct hw_echo *echo, struct hw_place *place);
 
-/* Whether programs here did just that, all of it: each of their changes answers once. */
+/* Returns whether local programs made exactly these changes. Each local change matches one host
+ * event. */
 bool hw_echo_of_names(struct hw_echo *echo, const struct hw_word *words, unsigned int count);
 
-/* Whether the data, or the attributes, are as a program here left them. `dir` is where the name
- * was found, NULL of the root. */
+/* Returns whether data or attributes are as a local program left them. `dir` is the directory of
+ * the name, NULL for the root. */
 bool hw_echo_of_state(struct hw_echo *echo, struct inode *dir, struct dentry *dentry, bool data);
 
-/* Whether a program here changed what had that name, and put another inode there, or none: 0. */
+/* Returns whether a local program changed the inode that had the name, and then replaced or removed
+ * it. */
 bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place, u64 inode);
 
 void hw_apply(struct hw_file *f, const struct hw_told *told);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Moves: one cookie for both halves, and a dentry that has moved before anybody is told. */
+/* Applies moves: both halves have the same cookie, and the dentry is moved before the event is
+ * reported. */
 #include "hostwatch.h"
 
 #include "compat.h"
 
-/* What is known of a move while it is applied. All owned; NULL where there is none. */
+/* State of a move that is being applied. All members are owned; NULL if absent. */
 struct move {
 	const struct hw_told *told;
 	struct dentry *source; /* cached under the old name; positive */
-	struct dentry *target; /* cached under the new one; positive */
+	struct dentry *target; /* cached under the new name; positive */
 	struct dentry *moved; /* now under the new name */
 };
 
@@ -36,7 +37,7 @@ static bool is_wanted(struct hw_place *place, struct dentry *cached)
 	return cached && (hw_is_watched(d_inode(cached)) || hw_in_use(cached));
 }
 
-/* What was moved, or replaced, may be watched without a name in the cache. */
+/* The moved or replaced inode may be watched without a name in the cache. */
 static bool is_wanted_move(struct hw_file *f, struct move *m)
 {
 	bool replaced = m->told->flags & HW_FLAG_REPLACED;
@@ -54,8 +55,8 @@ static void forget(struct hw_file *f, struct hw_place *place, struct dentry *cac
 		hw_forget_entry(f, cached, false);
 }
 
-/* A directory takes its cached tree along: the file system connects its dentry to the new name when
- * it is looked up. A file's name is made anew. */
+/* A directory keeps its cached tree: the file system connects its dentry to the new name at the
+ * next lookup. The dentry of a file is created again. */
 static void unhash_file(struct dentry *dentry)
 {
 	if (dentry && !d_is_dir(dentry))
@@ -79,7 +80,7 @@ static void tell_half(struct hw_place *place, u32 mask, struct inode *inode, u32
 	fsnotify_name(mask, inode ? inode : dir, FSNOTIFY_EVENT_INODE, dir, &place->name, cookie);
 }
 
-/* When a side is outside, or what moved has moved on or is gone since. */
+/* Used if one side is outside the mount, or if the moved entry has been moved again or deleted. */
 static void tell_halves(struct hw_file *f, struct move *m)
 {
 	struct inode *from = m->source ? d_inode(m->source) : NULL;
@@ -92,8 +93,8 @@ static void tell_halves(struct hw_file *f, struct move *m)
 		fsnotify_inode(from ? from : to, FS_MOVE_SELF);
 }
 
-/* One event with both sides reads the name of what moved: it is that name while its directory is
- * locked. False if it is another one already. */
+/* An event with both sides reads the name from the moved dentry, which is stable while its
+ * directory is locked. Returns false if the name has already changed. */
 static bool tell_whole(struct hw_place *from, struct hw_place *to, struct inode *replaced,
 		       struct dentry *moved)
 {
@@ -128,7 +129,7 @@ static struct hw_word word_of(struct hw_place *place, u32 mask, struct dentry *e
 	};
 }
 
-/* Both halves are asked for, so that neither stays behind. */
+/* Matches both halves, so that no record is left. */
 static bool is_own(struct hw_file *f, struct move *m)
 {
 	struct dentry *back = NULL;
@@ -156,7 +157,7 @@ static void tell_move(struct hw_file *f, struct move *m)
 	if (!is_whole(f, m) ||
 	    !tell_whole(&f->from, &f->place, m->target ? d_inode(m->target) : NULL, m->moved))
 		tell_halves(f, m);
-	/* the last reference of what was replaced tells those who watch it */
+	/* dropping the last reference of the replaced inode reports its deletion to its watchers */
 	if (replaced)
 		d_drop(m->target);
 	if (!m->target && (m->told->flags & HW_FLAG_REPLACED))
@@ -167,15 +168,14 @@ static void tell_move(struct hw_file *f, struct move *m)
 static void move_entry(struct hw_file *f, struct move *m)
 {
 	if (m->target)
-		(void)hw_is_deleted(f, m->target); /* before its name goes */
+		(void)hw_is_deleted(f, m->target); /* must precede the removal of its name */
 	unhash_file(m->source);
 	m->moved = ask(f, &f->place);
 	if (m->target && m->moved == m->target) {
 		dput(m->target);
 		m->target = NULL;
 	}
-	/* what is mounted below a directory stays, and the tree is connected again when it is met
-	 */
+	/* mounts below a directory stay, and its tree is connected again at the next lookup */
 	if (m->source && m->moved != m->source)
 		d_drop(m->source);
 	if (f->from.dir)
@@ -185,7 +185,7 @@ static void move_entry(struct hw_file *f, struct move *m)
 	tell_move(f, m);
 }
 
-/* Whichever of the names a program has called the first. */
+/* Either of the two names may be the first one in the local program's call. */
 static bool is_own_exchange(struct hw_file *f, struct dentry *moved, struct dentry *back)
 {
 	const struct hw_word words[HW_WORDS] = {
@@ -211,7 +211,7 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	if (is_own_exchange(f, m->moved, back)) {
 		hw_count(f, HW_OWN);
 	} else {
-		/* or it moved on here */
+		/* or it was moved again, to this name */
 		if (m->moved)
 			(void)tell_whole(&f->from, &f->place, NULL, m->moved);
 		if (back)
@@ -221,7 +221,7 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	dput(back);
 }
 
-/* Both directories if one of them matters: an event with both sides needs both. */
+/* Finds both directories if either is watched: an event with both sides needs both. */
 static void find_both(struct hw_file *f, const struct hw_told *told)
 {
 	if (!f->from.dir && told->from_len)
@@ -232,7 +232,7 @@ static void find_both(struct hw_file *f, const struct hw_told *told)
 
 static void find(struct hw_file *f, const struct hw_told *told)
 {
-	/* where there is nothing, the place is empty */
+	/* without a path, the place stays empty */
 	if (told->from_len)
 		(void)hw_event_place(f, told->from, told->from_len, &f->from);
 	if (told->path_len)

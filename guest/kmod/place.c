@@ -3,7 +3,7 @@
 
 #include "compat.h"
 
-/* The names of a directory are hashed as its file system wants. */
+/* The hash function depends on the directory's file system. */
 static int set_name(struct hw_place *place, struct dentry *dir, const char *name, size_t len)
 {
 	memcpy(place->text, name, len);
@@ -34,7 +34,8 @@ struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place)
 	return path.dentry;
 }
 
-/* One step down. A cached name that stands for nothing may be old: it is asked for, too. */
+/* Walks one component. A cached negative dentry may be stale, so the server is also asked in that
+ * case. */
 static struct dentry *step(struct hw_file *f, struct hw_place *place, bool ask)
 {
 	struct dentry *child = hw_place_cached(place);

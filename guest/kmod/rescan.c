@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events are missing: caches below are emptied, and every watched object there is told of as
- * changed. An overflow of the queue would say it better, but only the kernel itself can queue one.
+ * Applies rescans: events are missing, so all caches below the path are dropped, and every watched
+ * object there is reported as modified. An overflow event would be more precise, but only the
+ * kernel itself can queue one.
  */
 #include "hostwatch.h"
 
@@ -9,8 +10,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-/* What has no name in the cache may be below, if everything is. A mark holds the inode and not its
- * name. */
+/* An inode without a name in the cache may be below the directory. A rescan of the root includes
+ * it. A mark holds the inode but not its name. */
 static struct dentry *find_below(struct inode *inode, struct dentry *top)
 {
 	struct dentry *dentry = d_find_any_alias(inode);
@@ -25,7 +26,7 @@ static struct dentry *find_below(struct inode *inode, struct dentry *top)
 	return NULL;
 }
 
-/* Names of what is watched do not go with the rest of the cache. */
+/* Names of watched objects are not dropped with the rest of the cache. */
 struct held {
 	size_t count, max;
 	struct dentry **dentries; /* owned */
@@ -40,7 +41,7 @@ static void hold_watched(struct hw_file *f, struct dentry *top, struct held *hel
 	held->max = hw_sb_count_watched(sb);
 	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries), GFP_KERNEL_ACCOUNT);
 	if (!held->dentries)
-		return; /* they are without a name afterwards */
+		return; /* their names are dropped in this case */
 	while (held->count < held->max && (inode = hw_next_inode(sb, inode, true))) {
 		struct dentry *dentry = d_find_any_alias(inode);
 
@@ -59,8 +60,7 @@ static void let_go(struct held *held)
 	kvfree(held->dentries);
 }
 
-/* What is in use keeps its place in the cache only where the server still has it under that name.
- */
+/* An object in use stays cached only if the server still has it under that name. */
 static void ask_name(struct hw_file *f, struct dentry *dentry)
 {
 	struct dentry *parent = dget_parent(dentry);
@@ -100,7 +100,7 @@ static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *
 	else if (inode->i_nlink != 0)
 		fsnotify_inode(inode, FS_ATTRIB);
 	hw_count(f, HW_TOLD);
-	dput(dentry); /* the last one of what is gone tells its end */
+	dput(dentry); /* dropping the last reference of a deleted object reports its deletion */
 }
 
 void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
@@ -115,7 +115,8 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 		hw_count(f, HW_IDLE);
 		return;
 	}
-	/* all caches before anybody is told: that leads programs to look */
+	/* drops all caches before the first event, because programs read the files when they
+	 * receive it */
 	if (watched)
 		hold_watched(f, top, &held);
 	shrink_dcache_parent(top);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who wants to know. What is watched has mostly a name in the cache, and events find it by that.
- * When memory was short the name may be gone, and nothing but a walk over all inodes tells whether
- * that is so. Walks that are long are made seldom: what they would tell is then assumed, or waits.
+ * Finds watched objects. Most of them have a name in the cache, through which events find them. If
+ * memory was short, a name may have been dropped, and only a walk over all inodes can detect this.
+ * Long walks are rare: between them, their result is assumed, or the event is delayed.
  */
 #include "hostwatch.h"
 
 #include "compat.h"
 #include <linux/ktime.h>
 
-#define WALK_BURST_NS (100 * NSEC_PER_MSEC) /* of walks, at any time */
-#define WALK_PAUSE 16 /* and then a pause of so many times as long */
-#define ENDS_MAX 256u /* inodes in a row that the server is asked for */
+#define WALK_BURST_NS (100 * NSEC_PER_MSEC) /* total duration of walks without a pause */
+#define WALK_PAUSE 16 /* a pause then lasts this many times as long as the walk */
+#define ENDS_MAX 256u /* inodes that are checked on the server in one go */
 
-/* By others than us. A mark for nothing but what ours is for is not told from it; fanotify does not
- * mark a FUSE file system as a whole. */
+/* Ignores the mark of this module. Another mark with a subset of its mask cannot be distinguished
+ * from it; fanotify does not mark a FUSE file system as a whole. */
 bool hw_sb_is_watched(struct super_block *sb)
 {
 	return READ_ONCE(sb->s_fsnotify_mask) & ALL_FSNOTIFY_EVENTS & ~HW_ECHO_MASK & ~FS_ISDIR &
@@ -60,7 +60,7 @@ static bool is_reachable(struct dentry *dentry)
 	return ret;
 }
 
-/* A directory's only name is in the cache or it is not; of a file one is enough. */
+/* A directory has only one name; for a file, one cached name is enough. */
 static bool has_name(struct inode *inode)
 {
 	struct dentry *alias = d_find_any_alias(inode);
@@ -70,7 +70,7 @@ static bool has_name(struct inode *inode)
 	return ret;
 }
 
-/* ---- how often ---- */
+/* ---- frequency of walks ---- */
 
 static u64 debt_ns(const struct hw_walk *walk, u64 now_ns)
 {
@@ -110,7 +110,7 @@ bool hw_lost_watch(struct hw_file *f)
 	return ret;
 }
 
-/* ---- their end ---- */
+/* ---- deleted inodes ---- */
 
 static void end_if_deleted(struct hw_file *f, struct inode *inode)
 {
@@ -128,7 +128,8 @@ static bool may_have_ended(const struct hw_file *f, struct inode *inode)
 	return S_ISDIR(inode->i_mode) ? f->ends_dirs : f->ends_others;
 }
 
-/* Some of them, behind those that the calls before looked at. False: that was the last one. */
+/* Checks some of them, after those of the previous call. Returns false when all have been checked.
+ * */
 static bool end_some(struct hw_file *f)
 {
 	struct super_block *sb = f->mnt->mnt_sb;
