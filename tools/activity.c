@@ -19,7 +19,7 @@ static int64_t real_time_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* 0 also for one that has ended meanwhile. */
+/* Returns 0 also for a process that has ended. */
 static uint64_t time_of(pid_t pid)
 {
 	struct timespec used;
@@ -30,7 +30,7 @@ static uint64_t time_of(pid_t pid)
 	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
-/* False also for one that has ended meanwhile. */
+/* Returns false also for a process that has ended. */
 static bool thread_runs(pid_t pid, const char *thread)
 {
 	char path[320], text[512];
@@ -47,15 +47,16 @@ static bool thread_runs(pid_t pid, const char *thread)
 	return name_end && strncmp(name_end, ") R", 3) == 0;
 }
 
-/* The processes below one, at a look. */
+/* The processes below one, at one moment. */
 struct sight {
 	uint64_t used_ns;
-	bool running; /* one of them is, or waits for a processor */
+	bool running; /* one of them is running, or waits for a processor */
 };
 
 static bool see_children(pid_t parent, unsigned depth, struct sight *sight);
 
-/* Children belong to the thread that made them. False: the kernel does not list them. */
+/* Children belong to the thread that created them. Returns false if the kernel does not list them.
+ * */
 static bool see_children_of_thread(pid_t parent, const char *thread, unsigned depth,
 				   struct sight *sight)
 {
@@ -70,13 +71,13 @@ static bool see_children_of_thread(pid_t parent, const char *thread, unsigned de
 	while (fscanf(list, "%d", &pid) == 1) {
 		if (depth < DEPTH_MAX)
 			(void)see_children(pid, depth + 1, sight); /* false: it has ended */
-		sight->used_ns += time_of(pid) + 1; /* one just made counts as well */
+		sight->used_ns += time_of(pid) + 1; /* a new process also counts */
 	}
 	(void)fclose(list); /* it was only read */
 	return true;
 }
 
-/* All children of a process, and theirs; and below the first level its threads. */
+/* Examines all descendants of a process and, below the first level, their threads. */
 static bool see_children(pid_t parent, unsigned depth, struct sight *sight)
 {
 	const struct dirent *entry;
@@ -99,9 +100,9 @@ static bool see_children(pid_t parent, unsigned depth, struct sight *sight)
 }
 
 /*
- * Whether they have used no time since the last look. The kernel does not count the time of a
- * thread on another processor until its tick, or until it sleeps: only the time of one that was
- * seen not to run, and is read after that, is complete.
+ * Returns whether they have used no time since the last call. For a thread on another processor,
+ * the kernel adds the used time only at its tick or when the thread sleeps. So the time of a thread
+ * is complete only if it is read after the thread was seen not running.
  */
 static bool look(struct hw_activity *activity, int64_t now_ns)
 {

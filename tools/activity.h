@@ -1,35 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Since when the processes that this one has started, and theirs, have rested: while they use no
- * processor time, changes of files are made by somebody else. Any user may ask. Loop thread only.
- */
+/* Finds out since when the descendants of this process have been idle: while they use no processor
+ * time, other processes make the changes of files. Needs no privileges. Loop thread only. */
 #ifndef HW_ACTIVITY_H
 #define HW_ACTIVITY_H
 
 #include "loop.h"
 
 struct hw_activity {
-	struct hw_timer *timer; /* owned: of the next look, while they are busy */
-	uint64_t delay_ns; /* to that */
-	uint64_t used_ns; /* processor time at the last look; UINT64_MAX: not known */
-	int64_t since_ns; /* CLOCK_REALTIME before this time was seen first */
+	struct hw_timer *timer; /* owned: for the next check, while they are busy */
+	uint64_t delay_ns; /* until the next check */
+	uint64_t used_ns; /* processor time at the last check; UINT64_MAX: unknown */
+	int64_t since_ns; /* CLOCK_REALTIME before the first check that saw this time */
 };
 
-/* CLOCK_REALTIME in nanoseconds: they did nothing from one to the other. */
+/* An interval of CLOCK_REALTIME in nanoseconds in which they were idle. */
 struct hw_rest {
-	int64_t since_ns, until_ns; /* both 0: it is not known */
+	int64_t since_ns, until_ns; /* both 0: unknown */
 };
 
 int hw_activity_init(struct hw_activity *activity, struct hw_loop *loop);
 void hw_activity_free(struct hw_activity *activity);
-/* A process was started. */
+/* Call this when a process was started. */
 void hw_activity_begin(struct hw_activity *activity);
-/* It has ended: processes that it has left may go on. */
+/* Call this when it has ended: its descendants may continue. */
 void hw_activity_note_end(struct hw_activity *activity);
-/* Nothing is asked for now. */
+/* Stops checking. */
 void hw_activity_end(struct hw_activity *activity);
 
-/* Their rest that lasts. */
+/* Returns the current idle interval. */
 struct hw_rest hw_activity_rest(struct hw_activity *activity);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POINTER_BYTES sizeof(char *) /* the kernel counts them as well */
+#define POINTER_BYTES sizeof(char *) /* the kernel also counts pointers */
 
 /* ---- adding ---- */
 
@@ -135,7 +135,7 @@ void hw_batch_add_from(struct hw_batch *batch, const struct hw_batch *from, size
 
 /* ---- taking ---- */
 
-/* Names by their hashes. */
+/* A hash set of names. */
 struct name_set {
 	const char **slots; /* owned; NULL: empty */
 	size_t room; /* a power of two, more than twice the names */
@@ -150,7 +150,7 @@ static int make_set(struct name_set *set, size_t names)
 	return set->slots ? 0 : -ENOMEM;
 }
 
-/* The name's slot, or the empty one where it belongs. */
+/* Returns the slot of the name, or the empty slot to use for it. */
 static const char **find_slot(const struct name_set *set, const char *name)
 {
 	size_t at = (size_t)hw_hash_bytes(name, strlen(name), 0) & (set->room - 1);
@@ -160,10 +160,10 @@ static const char **find_slot(const struct name_set *set, const char *name)
 	return &set->slots[at];
 }
 
-/* The names of a command line, each once. */
+/* The names for a command line, without duplicates. */
 struct name_list {
 	const char **items; /* owned; strings borrowed */
-	size_t count, bytes; /* bytes: of strings and pointers */
+	size_t count, bytes; /* bytes: total of strings and pointers */
 	struct name_set set;
 };
 
@@ -196,7 +196,7 @@ static bool is_braces(const char *word)
 	return strcmp(word, "{}") == 0;
 }
 
-/* How often the names stand in the command, and the bytes of its other words. */
+/* Returns how often the names occur in the command; *ret_words: the bytes of its other words. */
 static size_t measure(char *const *command, size_t *ret_words, size_t *ret_bytes)
 {
 	size_t braces = 0, words = 0, bytes = 0;
@@ -212,7 +212,7 @@ static size_t measure(char *const *command, size_t *ret_words, size_t *ret_bytes
 	return braces;
 }
 
-/* Whether the names of a change, if they are not there yet, have room. */
+/* Returns whether there is room for the names of a change, except those already in the list. */
 static bool has_room(const struct name_list *list, const char *path, const char *from, size_t max)
 {
 	size_t more = has_name(list, path) ? 0 : size_of_name(path);
@@ -221,8 +221,8 @@ static bool has_room(const struct name_list *list, const char *path, const char 
 	return !list->count || list->bytes + more <= max;
 }
 
-/* Fills the list with the names of the oldest changes. All changes of these names are taken, the
- * others stay. */
+/* Fills the list with the names of the oldest changes. Takes all changes of these names; the others
+ * stay. */
 static int take_changes(struct hw_batch *batch, struct name_list *list, size_t max,
 			struct hw_buf *lines)
 {
@@ -282,7 +282,7 @@ static char *put_word(char *to, const char *word, char ***at)
 	return stpcpy(to, word) + 1;
 }
 
-/* argv, which ends with NULL, and its strings in one block. */
+/* Creates argv, which ends with NULL, and its strings in one block. */
 static char **make_argv(char *const *command, const struct name_list *list)
 {
 	size_t words, bytes, braces = measure(command, &words, &bytes);

@@ -46,7 +46,8 @@ static int check(const char *file)
 	hw_core_destroy(core);
 	hw_loop_destroy(loop);
 	if (r == -ENODEV)
-		return HW_EXIT_FAILURE; /* no mistake, but it would not start */
+		return HW_EXIT_FAILURE; /* there is no mistake, but the configuration would not
+					 * start */
 	return r < 0 ? HW_EXIT_CONFIG : EXIT_SUCCESS;
 }
 

@@ -9,8 +9,7 @@ const char *hw_clean(char *buf, size_t size, const char *message)
 {
 	size_t len = strlen(message), grown = len + 2;
 
-	/* Quotes and backslashes are what quoting leaves behind: nothing else may need an escape.
-	 */
+	/* Quoted text contains quotes and backslashes, but nothing else that needs an escape. */
 	for (const char *at = message; *at; at++)
 		grown += *at == '"' || *at == '\\';
 	hw_quote(buf, size, message, len);

@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-/* A message whose parts from outside are quoted already, for the terminal: should a control or
- * invalid byte be left in it, the whole is quoted. Writes to buf and returns it, cut when it does
- * not fit. */
+/* Prepares a message, whose outside parts are already quoted, for the terminal: if a control
+ * character or invalid byte remains, quotes the whole message. Writes to buf and returns it,
+ * truncated if it does not fit. */
 const char *hw_clean(char *buf, size_t size, const char *message);
 
 #endif

@@ -16,11 +16,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TEXT_MAX 4096u /* bytes of a message of the daemon's that are shown */
+#define TEXT_MAX 4096u /* bytes of a daemon's message that are shown */
 
-/* A command on its way. */
+/* A command and the state of its exchange. */
 struct exchange {
-	const struct hw_command_line *line; /* borrowed, like all of these */
+	const struct hw_command_line *line; /* borrowed, like all pointers here */
 	const struct hw_client_options *options;
 	const struct hw_request *request;
 	const char *path; /* of the control socket */
@@ -77,7 +77,7 @@ static int add_field(struct exchange *x, struct hw_record *record, char *field)
 	return 0;
 }
 
-/* Cuts the line into pieces, in place. */
+/* Splits the line in place. */
 static int parse_record(struct exchange *x, char *line, struct hw_record *ret)
 {
 	char *field;
@@ -149,7 +149,7 @@ static int set_timeout(const struct exchange *x, int fd)
 	};
 
 	if (ns && !timeout.tv_sec && !timeout.tv_usec)
-		timeout.tv_usec = 1; /* 0 would be no limit */
+		timeout.tv_usec = 1; /* 0 would mean no limit */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
 		return -errno;
@@ -176,7 +176,7 @@ static int open_connection(const struct exchange *x)
 	return r;
 }
 
-/* A blocking socket takes these few bytes whole. */
+/* A blocking socket accepts these few bytes as a whole. */
 static int send_command(int fd, const struct hw_request *request)
 {
 	char text[1024];
@@ -193,7 +193,7 @@ static int send_command(int fd, const struct hw_request *request)
 
 /* ---- the answer ---- */
 
-/* Returns an exit status, -1 while more is to come. */
+/* Returns an exit status, -1 if more records follow. */
 static int take_record(const struct exchange *x, const struct hw_record *record)
 {
 	const char *text = hw_record_get(record, "text");
@@ -219,7 +219,7 @@ static int fail_to_read(const struct exchange *x, int error)
 	char time[HW_HUMAN_MAX];
 
 	if (hw_standard_caught())
-		return HW_EXIT_FAILURE; /* it was asked to end: nobody waits for the reason */
+		return HW_EXIT_FAILURE; /* a signal ended the program: the reason is not needed */
 	if (error == EAGAIN)
 		return hw_args_failure(x->line, "hostwatchd did not answer within %s",
 				       hw_human_duration(time, x->options->timeout_ns));
@@ -269,7 +269,7 @@ static int converse(struct exchange *x)
 	return status;
 }
 
-/* Words are sent with spaces between them. */
+/* Words are sent with spaces between them, so they must not contain any. */
 static int check_words(const struct exchange *x)
 {
 	char quoted[300];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asks the daemon through its control socket: framework/daemon/control.h describes the protocol. */
+/* Sends commands to the daemon's control socket: see framework/daemon/control.h for the protocol.
+ * */
 #ifndef HW_TOOL_CLIENT_H
 #define HW_TOOL_CLIENT_H
 
@@ -15,17 +16,17 @@ struct hw_field {
 
 struct hw_record {
 	const char *kind;
-	struct hw_field *fields; /* a key may stand several times */
+	struct hw_field *fields; /* a key may occur several times */
 	size_t count;
 };
 
-/* The first value of this key, "" when there is none. */
+/* Returns the first value of this key, "" if it is absent. */
 const char *hw_record_get(const struct hw_record *record, const char *key);
 
-/* Called for each record, the last one (`ok`) included. Strings are valid during the call. */
+/* Called for each record, including the last one (`ok`). Strings are valid during the call. */
 typedef void hw_record_fn(void *arg, const struct hw_record *record);
 
-/* Options that all these commands share. */
+/* Options common to all these commands. */
 struct hw_client_options {
 	const char *socket; /* NULL: $HOSTWATCH_CONTROL, else the default of this user */
 	uint64_t timeout_ns; /* for each record; 0: no limit */
@@ -48,14 +49,14 @@ struct hw_client_options {
 
 struct hw_request {
 	const char *words[4]; /* the command and its arguments; NULL ends them */
-	hw_record_fn *fn; /* NULL: only the outcome counts */
+	hw_record_fn *fn; /* NULL: only the exit status is needed */
 	void *arg;
 };
 
 /*
- * Sends one command and hands over the records of the answer. Errors are written to stderr in the
- * form of `line`, `mistake` records as they are. Returns an exit status: HW_EXIT_CONFIG when the
- * daemon says that the configuration is wrong.
+ * Sends one command and passes on the records of the answer. Writes errors to stderr in the form of
+ * `line`, and `mistake` records unchanged. Returns an exit status: HW_EXIT_CONFIG if the daemon
+ * reports that the configuration is invalid.
  */
 int hw_client_ask(const struct hw_command_line *line, const struct hw_client_options *options,
 		  const struct hw_request *request);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch demo: one directory, every watcher, one story. */
+/* hostwatch demo: shows that all watchers report the same events for one directory. */
 #include "auto.h"
 #include "demo_lane.h"
 #include "demo_step.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define LANES_MAX 8u
-#define DEADLINE_NS (30 * HW_SEC) /* for one step to be told */
+#define DEADLINE_NS (30 * HW_SEC) /* time limit for reporting one step */
 #define TICK_DEADLINE_NS (100 * HW_MS) /* clocks of file times advance every 1 to 10 ms */
 #define PACE_NS (300 * HW_MS) /* on a terminal */
 
@@ -53,9 +53,9 @@ struct demo {
 	struct hw_io *caught; /* owned: wakes the loop when a signal ends the program */
 	struct hw_loader *loader; /* owned */
 	struct hw_demo_ground ground;
-	struct hw_demo_lane lanes[LANES_MAX]; /* those that work come first */
+	struct hw_demo_lane lanes[LANES_MAX]; /* the working ones come first */
 	size_t lane_count;
-	const char *absent[LANES_MAX]; /* watchers that do not work here */
+	const char *absent[LANES_MAX]; /* watchers that do not work on this system */
 	size_t absent_count;
 	struct hw_demo_view view;
 	size_t shown, events, different, blind;
@@ -72,7 +72,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* ---- waiting: the loop turns meanwhile ---- */
+/* ---- waiting, while the loop runs ---- */
 
 static int turn_for(struct demo *demo, uint64_t wait_ns)
 {
@@ -83,7 +83,7 @@ static int turn_for(struct demo *demo, uint64_t wait_ns)
 	return hw_standard_caught() ? -EINTR : 0;
 }
 
-/* Until file times advance: what changes next has another one than what was seen. */
+/* Waits until file times advance, so that the next change has a new time. */
 static int wait_tick(struct demo *demo)
 {
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + TICK_DEADLINE_NS;
@@ -139,8 +139,8 @@ static int observe(struct demo *demo)
 	return r;
 }
 
-/* Polling tells a move out from a deletion by opening what it knew by its file handle. Where it may
- * not, that is known and written down: no difference in what was seen. */
+/* Polling distinguishes a move out of the share from a deletion by opening the entry by its file
+ * handle. If this is not permitted, the difference is a documented one and does not count. */
 static bool is_blind(const struct hw_demo_lane *lane, size_t step)
 {
 	return hw_demo_step_leaves(step) && hw_demo_lane_found_gone(lane);
@@ -209,7 +209,7 @@ static int run_steps(struct demo *demo)
 	return r;
 }
 
-/* ---- the verdict ---- */
+/* ---- the result ---- */
 
 static void put_names(const struct demo *demo, FILE *to)
 {
@@ -263,9 +263,9 @@ static void show_limits(struct demo *demo)
 	}
 }
 
-/* ---- making and ending ---- */
+/* ---- creation and end ---- */
 
-/* A watcher that cannot work here has said why in the log; one that cannot be loaded is a broken
+/* A watcher that does not work here has logged the reason; one that cannot be loaded means a broken
  * installation. */
 static int start_lanes(struct demo *demo)
 {
@@ -302,7 +302,7 @@ static int make_ground(struct demo *demo)
 	return -ECANCELED;
 }
 
-/* The flag is what counts: hw_standard_caught(). */
+/* The state is in the flag: hw_standard_caught(). */
 static int on_caught(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	(void)arg, (void)io, (void)events, (void)budget;
@@ -364,7 +364,7 @@ static int show_beginning(struct demo *demo)
 	return 0;
 }
 
-/* -ECANCELED: an error that the log has already. */
+/* Returns -ECANCELED for an error that is already logged. */
 static int run(struct demo *demo)
 {
 	int r = make(demo);
@@ -382,7 +382,7 @@ static int run(struct demo *demo)
 	return r;
 }
 
-/* An end by a signal is no failure; the end of the program says why output failed. */
+/* The end by a signal is not a failure; a failure of the output is reported at exit. */
 static int exit_status(int r)
 {
 	if (r >= 0 || hw_standard_caught() || ferror(stdout))
@@ -394,7 +394,7 @@ static int exit_status(int r)
 
 /* ---- the command line ---- */
 
-/* -1, or the exit status when there is nothing to do. */
+/* Returns -1, or the exit status if there is nothing to do. */
 static int parse(struct demo *demo, int argc, char **argv)
 {
 	struct settings settings = { .pace_ns = isatty(STDOUT_FILENO) ? PACE_NS : 0 };
@@ -409,7 +409,7 @@ static int parse(struct demo *demo, int argc, char **argv)
 	return -1;
 }
 
-/* Messages also fit the terminal. */
+/* Wraps messages to the width of the terminal. */
 static void log_line(const char *line)
 {
 	struct hw_demo_view view;
@@ -425,7 +425,7 @@ int tool_demo(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	/* A limit of file sizes is an error of write(), as a full disk is. */
+	/* If a file size limit is reached, write() returns an error, as for a full disk. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	demo.ground.share_fd = -1;
 	hw_log_set_fn(log_line);

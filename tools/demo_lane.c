@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nothing is looked at by itself: a poll in the midst of an operation would tell it in two parts.
- */
+/* The watcher must not scan by itself: a scan in the middle of an operation would report it in two
+ * parts. */
 #define NEVER_NS (3600 * HW_SEC)
 #define NEVER_TEXT "1h"
 #define JOURNAL_BYTES (1u << 20)
@@ -79,7 +79,7 @@ static void note_flushed(void *arg, struct hw_share *share, int error, uint64_t 
 	struct hw_demo_lane *lane = arg;
 
 	(void)share;
-	(void)error; /* the share lives */
+	(void)error; /* the share is valid */
 	(void)seq;
 	lane->flushed = true;
 }
@@ -91,7 +91,7 @@ int hw_demo_lane_flush(struct hw_demo_lane *lane)
 	return hw_share_flush(lane->share, note_flushed, lane);
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
 static bool is_plain(const char *bytes, size_t len)
 {
@@ -101,7 +101,7 @@ static bool is_plain(const char *bytes, size_t len)
 	return len > 0;
 }
 
-/* As `ls -F` marks types. */
+/* Marks types as `ls -F` does. */
 static void put_path(FILE *to, const char *path, size_t len, uint8_t type)
 {
 	static const char *const marks[HW_TYPE_END] = {

@@ -14,10 +14,10 @@
 
 struct op {
 	int (*run)(int dir, const char *a, const char *b);
-	const char *a, *b; /* names from the share on */
+	const char *a, *b; /* names, relative to the share */
 };
 
-/* Each is 0 or -1 with errno. */
+/* Each function returns 0, or -1 with errno. */
 
 static int put(int dir, const char *name, const char *text, int flags)
 {
@@ -112,7 +112,8 @@ static int remove_entry(int dir, const struct dirent *entry)
 	return errno == EISDIR ? op_remove(dir, entry->d_name, NULL) : -1;
 }
 
-/* rm -r of a directory; recursion as deep as the demonstration builds. */
+/* Removes a directory as rm -r does; recursion is limited by the depth of the demonstration's tree.
+ * */
 static int op_remove(int dir, const char *a, const char *b)
 {
 	int fd = openat(dir, a, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;

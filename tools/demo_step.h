@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the demonstration does to its directory. */
+/* The changes that the demonstration makes to its directory. */
 #ifndef HW_DEMO_STEP_H
 #define HW_DEMO_STEP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Two directories side by side in a fresh one: "share" is watched, "outside" is not. */
+/* Two directories in a new one: "share" is watched, "outside" is not. */
 struct hw_demo_ground {
-	char *path; /* owned: of the fresh directory */
-	char *share; /* owned: of the directory watched */
+	char *path; /* owned: of the new directory */
+	char *share; /* owned: of the watched directory */
 	int share_fd;
 };
 
-/* Makes them in `parent`. -errno. */
+/* Creates the directories in `parent`. Returns 0 or -errno. */
 int hw_demo_ground_make(struct hw_demo_ground *ground, const char *parent);
-/* Removes all of it. */
+/* Removes all directories. */
 void hw_demo_ground_remove(struct hw_demo_ground *ground);
 
 extern const size_t hw_demo_step_count;
-/* The step as a shell command, and what is worth seeing in it ("" for nothing). Static. */
+/* Returns the step as a shell command, and a remark ("" if there is none). Static. */
 const char *hw_demo_step_title(size_t step, const char **ret_note);
-/* Whether something leaves the share and lives on, which only file handles tell from a deletion. */
+/* Returns whether an entry leaves the share and still exists, which can be distinguished from a
+ * deletion only by file handles. */
 bool hw_demo_step_leaves(size_t step);
-/* Carries it out. -EOPNOTSUPP: this filesystem cannot do that, nothing was done. -errno. */
+/* Executes the step. Returns -EOPNOTSUPP if this filesystem does not support it, without a change;
+ * -errno. */
 int hw_demo_step_run(const struct hw_demo_ground *ground, size_t step);
 
 #endif

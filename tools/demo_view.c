@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 100u
-#define WIDTH_MIN 40u /* a word that is longer than a line would be broken */
-#define WIDTH_MAX 150u /* wider ones are hard to read */
-#define COLUMN_MIN 20u /* narrower ones are shown below each other */
+#define WIDTH_MIN 40u /* narrower lines would break a long word */
+#define WIDTH_MAX 150u /* wider lines are hard to read */
+#define COLUMN_MIN 20u /* with narrower columns, lanes are printed one after the other */
 #define MARGIN 4u
 #define GAP 2u
-#define INDENT 2u /* of the second and further lines of what is too long for one */
+#define INDENT 2u /* of continuation lines */
 
 #define BOLD "\x1b[1m"
 #define FAINT "\x1b[2m"
@@ -67,14 +67,15 @@ static void put_spaces(const struct hw_demo_view *view, size_t count)
 	fprintf(view->to, "%*s", (int)count, "");
 }
 
-/* Not after the last column: lines end without spaces. */
+/* Skipped after the last column, so that lines do not end with spaces. */
 static void put_gap(const struct hw_demo_view *view, size_t used)
 {
 	if (used < view->width + GAP)
 		put_spaces(view, view->width + GAP - used);
 }
 
-/* As much of the text as there is room for: up to a space if there is one, else up to a slash. */
+/* Returns the length of the text that fits into the room: up to a space if possible, else up to a
+ * slash. */
 static size_t fitting(const char *text, size_t room)
 {
 	size_t len = strlen(text);
@@ -88,17 +89,17 @@ static size_t fitting(const char *text, size_t room)
 		if (text[i - 1] == '/')
 			return i;
 	for (size_t i = room; i > 0; i--)
-		if ((text[i] & 0xc0) != 0x80) /* not within a character of UTF-8 */
+		if ((text[i] & 0xc0) != 0x80) /* not within a UTF-8 character */
 			return i;
 	return room;
 }
 
-/* How a text is broken into lines. */
+/* The layout of a text that is split into lines. */
 struct form {
 	const char *style;
-	unsigned first, indent; /* columns before the first line, and before each other one */
-	unsigned used; /* columns of the first line that are taken already */
-	const char *broken; /* ends every line but the last */
+	unsigned first, indent; /* columns before the first line, and before each other line */
+	unsigned used; /* columns of the first line that are already used */
+	const char *broken; /* ends every line except the last */
 };
 
 static void put_text(const struct hw_demo_view *view, const struct form *form, const char *text)
@@ -172,7 +173,7 @@ void hw_demo_view_names(const struct hw_demo_view *view)
 	fputc('\n', view->to);
 }
 
-/* A command that is too long goes on after a backslash, as in a shell. */
+/* A long command continues after a backslash, as in a shell. */
 void hw_demo_view_heading(const struct hw_demo_view *view, size_t number, const char *title,
 			  const char *note)
 {
@@ -206,15 +207,15 @@ void hw_demo_view_heading(const struct hw_demo_view *view, size_t number, const 
 	fputc('\n', view->to);
 }
 
-/* ---- one step's events side by side, each on as many lines as it needs ---- */
+/* ---- side by side: the events of one step, each on as many lines as necessary ---- */
 
-/* Where a lane's column has come to. */
+/* The current position in a lane's column. */
 struct place {
 	size_t event;
-	size_t offset; /* in its text */
+	size_t offset; /* in the text of the event */
 };
 
-/* The kind of event at the beginning of a text gets a colour. */
+/* Colors the kind of event at the beginning of a text. */
 static void put_part(const struct hw_demo_view *view, const struct hw_demo_event *event,
 		     size_t offset, size_t len)
 {
@@ -227,7 +228,7 @@ static void put_part(const struct hw_demo_view *view, const struct hw_demo_event
 	fprintf(view->to, "%.*s", (int)(len - kind), text + kind);
 }
 
-/* The next line of a column, at most `width` columns. Returns the columns used. */
+/* Prints the next line of a column, at most `width` columns. Returns the number of columns used. */
 static size_t put_cell(const struct hw_demo_view *view, const struct hw_demo_event *event,
 		       struct place *place, size_t width)
 {
@@ -243,7 +244,7 @@ static size_t put_cell(const struct hw_demo_view *view, const struct hw_demo_eve
 	return indent + take;
 }
 
-/* Up to the last lane that has something left. */
+/* Ends with the last lane that has text left. */
 static size_t columns_used(const struct hw_demo_view *view, const struct place *places)
 {
 	size_t end = view->lane_count;
@@ -282,9 +283,9 @@ static void put_side_by_side(const struct hw_demo_view *view)
 	free(places);
 }
 
-/* ---- below each other: lanes with the same events share them ---- */
+/* ---- one after the other: lanes with the same events share a list ---- */
 
-/* Whether an earlier lane has shown these events already. */
+/* Returns whether an earlier lane has the same events. */
 static bool is_shown(const struct hw_demo_view *view, size_t lane)
 {
 	for (size_t i = 0; i < lane; i++)

@@ -92,8 +92,8 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-/* One of these ends the counting, and what was counted is printed. While it is printed they end the
- * program, as hw_standard_catch() says. */
+/* The first of these signals ends the counting, and the result is printed. During printing, a
+ * signal ends the program, as described for hw_standard_catch(). */
 static void catch_signals(void)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
@@ -166,7 +166,7 @@ int hw_explain_survey(struct hw_explaining *e, struct hw_explained *explained)
 	if (r == 0)
 		return EXIT_SUCCESS;
 	hw_share_get_status(explained->share, &status);
-	explained->error = strdup(status.why); /* NULL: only stderr has it */
+	explained->error = strdup(status.why); /* NULL: printed to stderr only */
 	if (explained->name)
 		return hw_args_failure(&tool_explain_line, "share %s: %s", explained->name,
 				       status.why);
@@ -239,7 +239,7 @@ static int explain_targets(struct hw_explaining *e, const struct hw_targets *tar
 	return status;
 }
 
-/* ---- the whole ---- */
+/* ---- all shares ---- */
 
 static void print(const struct hw_explaining *e)
 {
@@ -284,7 +284,7 @@ static int run(struct hw_explaining *e, const struct hw_operands *operands)
 	return status;
 }
 
-/* -1, or an exit status. */
+/* Returns -1, or an exit status. */
 static int check(const struct hw_explain_settings *settings, const struct hw_operands *operands)
 {
 	const struct hw_select *select = &settings->select;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAMES_MAX 256u /* of shares that may have been meant */
+#define NAMES_MAX 256u /* shares considered for a suggestion */
 
 static int load(struct hw_explaining *e)
 {
@@ -39,10 +39,10 @@ static void count_quota(struct hw_explaining *e, const struct hw_config_plugin *
 		(void)hw_quotas_get(&e->quotas, &cost);
 		hw_instance_destroy(instance);
 	}
-	hw_errors_free(&errors); /* a survey finds them again */
+	hw_errors_free(&errors); /* a survey reports them again */
 }
 
-/* Before capabilities are dropped, while all processes of this user can be examined. */
+/* Called before capabilities are dropped, while all processes of this user can be examined. */
 static void count_quotas(struct hw_explaining *e)
 {
 	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -108,7 +108,7 @@ int hw_explain_config(struct hw_explaining *e, const char *name)
 			return unknown_share(e, name);
 	}
 	count_quotas(e);
-	/* A daemon starts its shares with no more capabilities than these. */
+	/* A daemon starts its shares with only these capabilities. */
 	r = hw_capabilities_keep(hw_build_capabilities(e->config));
 	if (r < 0)
 		return hw_args_failure(&tool_explain_line, "cannot drop capabilities: %s",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The output of hostwatch explain for programs; hostwatch(1) describes the keys. */
+/* The JSON output of hostwatch explain; hostwatch(1) describes the keys. */
 #include "explain.h"
 #include "json_out.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define WIDTH 80
-#define LABEL 10 /* columns of the name of a watcher */
+#define LABEL 10 /* columns for the name of a watcher */
 #define TEXT_MAX 2048
 
 /* ---- figures ---- */
@@ -24,7 +24,7 @@ uint64_t hw_explain_raised(const struct hw_quota *quota, uint64_t lacking)
 	return raised;
 }
 
-/* The part of the filesystem that it gets. */
+/* Returns the part of the filesystem that the candidate gets. */
 static double part_of(const struct hw_survey_filesystem *fs,
 		      const struct hw_survey_candidate *candidate)
 {
@@ -54,7 +54,7 @@ const struct hw_survey_candidate *hw_explain_watcher_of(const struct hw_survey *
 	const struct hw_survey_filesystem *best = NULL;
 	size_t root = strlen(survey->root), longest = 0;
 
-	root += root > 1; /* the slash behind it */
+	root += root > 1; /* the slash after it */
 	for (size_t i = 0; i < survey->count; i++) {
 		const struct hw_survey_filesystem *fs = &survey->filesystems[i];
 		const char *below = strlen(fs->path) > root ? fs->path + root : "";
@@ -72,7 +72,7 @@ const struct hw_survey_candidate *hw_explain_watcher_of(const struct hw_survey *
 
 /* ---- lines ---- */
 
-/* The label, then the text in lines of at most WIDTH columns. */
+/* Prints the label, then the text in lines of at most WIDTH columns. */
 static void put(FILE *to, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -83,7 +83,7 @@ static void put(FILE *to, const char *label, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	fprintf(to, "  %-*s", *label ? LABEL - 1 : 0, label);
 	at = 2 + (*label ? (strlen(label) < LABEL ? LABEL - 1 : strlen(label)) : 0);
@@ -138,7 +138,7 @@ static const char *counted(char *buf, size_t size, uint64_t count, const char *o
 
 /* ---- one candidate ---- */
 
-/* Appends to text; what does not fit is cut. */
+/* Appends to text; truncates it if it does not fit. */
 static void add(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void add(char *text, const char *format, ...)
@@ -147,7 +147,7 @@ static void add(char *text, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text + len, TEXT_MAX - len, format, ap); /* cut text is fine */
+	(void)vsnprintf(text + len, TEXT_MAX - len, format, ap); /* truncation is acceptable */
 	va_end(ap);
 }
 
@@ -163,7 +163,7 @@ static void add_use(char *text, const struct hw_quota *quota)
 		    bare(name, sizeof(name), quota->holder_name), (int)quota->holder);
 }
 
-/* `next`: the candidate that gets the directories for which it lacks watches. */
+/* `next`: the candidate that gets the directories for which there are not enough watches. */
 static void add_objects(char *text, const struct hw_survey_filesystem *fs,
 			const struct hw_survey_candidate *candidate, const char *next)
 {
@@ -173,7 +173,7 @@ static void add_objects(char *text, const struct hw_survey_filesystem *fs,
 
 	if (!candidate->cost.per_directory || !fs->directories || !quota)
 		return;
-	if (!directories) /* not needed: print what it would need */
+	if (!directories) /* not used: print what it would need */
 		directories = fs->directories;
 	add(text, "; %s needed: %" PRIu64 ", %s: %" PRIu64, candidate->cost.objects,
 	    directories * candidate->cost.per_directory, quota->name, quota->max);
@@ -267,7 +267,7 @@ static void print_filesystem(const struct hw_survey *survey, const struct hw_sur
 		    counted(directories, sizeof(directories), fs->unwatched, "directory"));
 }
 
-/* ---- the whole ---- */
+/* ---- all filesystems ---- */
 
 static void print_unreadable(const struct hw_survey_paths *paths, FILE *to)
 {

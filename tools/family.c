@@ -53,7 +53,7 @@ static void take_event(struct hw_family *family, const struct proc_event *event)
 	case PROC_EVENT_FORK:
 		parent = event->event_data.fork.parent_tgid;
 		child = event->event_data.fork.child_tgid;
-		/* Another thread of a process is no process. */
+		/* A new thread of a process is not a new process. */
 		if (child == event->event_data.fork.child_pid &&
 		    (parent == getpid() || hw_family_has(family, parent)))
 			add_member(family, child);
@@ -78,7 +78,7 @@ static int send_request(int fd, enum proc_cn_mcast_op op, uint32_t ack)
 		.nlmsg_len = NLMSG_LENGTH(sizeof(message) + sizeof(op)),
 		.nlmsg_type = NLMSG_DONE,
 	};
-	/* One datagram: the operation lies where the message's flexible array begins. */
+	/* One datagram: the operation is at the message's flexible array. */
 	const struct iovec parts[] = {
 		{ &header, sizeof(header) },
 		{ &message, sizeof(message) },
@@ -89,11 +89,11 @@ static int send_request(int fd, enum proc_cn_mcast_op op, uint32_t ack)
 }
 
 struct message {
-	uint32_t ack; /* of an answer: one more than that of the request; of an event 0 */
+	uint32_t ack; /* in an answer: one more than that of the request; in an event: 0 */
 	struct proc_event event;
 };
 
-/* The event in a message of the kernel. False: it is something else. */
+/* Parses the event in a kernel message. Returns false if it is another message. */
 static bool parse(const char *bytes, size_t len, struct message *ret)
 {
 	size_t before = NLMSG_HDRLEN + sizeof(struct cn_msg);
@@ -111,7 +111,7 @@ static bool parse(const char *bytes, size_t len, struct message *ret)
 	return true;
 }
 
-/* 1 and a message, 0: there is none, -errno. */
+/* Returns 1 and a message, 0 if there is none, or -errno. */
 static int receive(int fd, struct message *ret)
 {
 	char bytes[MESSAGE_BYTES];
@@ -126,7 +126,8 @@ static int receive(int fd, struct message *ret)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (from.nl_pid != 0 || !parse(bytes, (size_t)n, ret))
-		*ret = (struct message){ .event.what = PROC_EVENT_NONE }; /* not the kernel's */
+		*ret = (struct message){ .event.what = PROC_EVENT_NONE }; /* not sent by the kernel
+									   * */
 	return 1;
 }
 
@@ -150,23 +151,21 @@ static int on_readable(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	(void)io;
 	(void)events;
 	hw_family_read(self);
-	return (int)budget; /* it rests: nobody waits for this */
+	return (int)budget; /* reports a full budget, so that the loop may delay the next call */
 }
 
-/* Not one that another listener uses at the same moment. */
+/* Must differ from the value that another listener uses at the same time. */
 static uint32_t choose_ack(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	/* Even: one more is never 0, which events have. */
+	/* Even, so that adding one never results in 0, which events have. */
 	return ((uint32_t)getpid() << 20 ^ (uint32_t)now.tv_nsec) & ~1u;
 }
 
-/*
- * The kernel answers at once, or says nothing to those that it does not serve. All who have such a
- * socket receive the answers to others, and while others listen the events as well.
- */
+/* The kernel answers at once, or not at all if it does not serve this process. All such sockets
+ * receive the answers to other listeners and, while others listen, also the events. */
 static int try_to_listen(int fd)
 {
 	uint32_t ack = choose_ack();
@@ -180,7 +179,8 @@ static int try_to_listen(int fd)
 			continue;
 		if (message.event.event_data.ack.err)
 			return -EPERM;
-		(void)send_request(fd, PROC_CN_MCAST_IGNORE, 0); /* it took the other */
+		(void)send_request(fd, PROC_CN_MCAST_IGNORE, 0); /* another request may have
+								  * succeeded */
 		return 0;
 	}
 	return r < 0 ? r : -EPERM;
@@ -194,7 +194,7 @@ static int open_socket(void)
 
 	if (fd < 0)
 		return -errno;
-	/* Before it receives anything: an answer that finds the queue full is lost. */
+	/* Set before anything is received: an answer is lost if the queue is full. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)); /* or less */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;
@@ -249,6 +249,7 @@ void hw_family_begin(struct hw_family *family)
 
 void hw_family_end(struct hw_family *family)
 {
-	(void)send_request(family->fd, PROC_CN_MCAST_IGNORE, 0); /* else it is woken for nothing */
+	(void)send_request(family->fd, PROC_CN_MCAST_IGNORE, 0); /* otherwise, the process is woken
+								  * without need */
 	forget(family);
 }

@@ -70,8 +70,8 @@ int hw_guest_channel_await(int fd, short events, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
-		{ .fd = STDOUT_FILENO }, /* an error when the reader leaves */
-		{ .fd = fd, .events = events }, /* ignored when it is negative */
+		{ .fd = STDOUT_FILENO }, /* an error shows that the reader left */
+		{ .fd = fd, .events = events }, /* ignored if negative */
 	};
 	int n;
 
@@ -103,7 +103,7 @@ static int open_connected(const struct guest_channel *channel, int *ret_fd)
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		int r = -errno; /* -EAGAIN: too many wait there */
+		int r = -errno; /* -EAGAIN: the backlog is full */
 
 		(void)close(fd); /* never connected */
 		return r;
@@ -114,14 +114,14 @@ static int open_connected(const struct guest_channel *channel, int *ret_fd)
 
 /* ---- listening ---- */
 
-/* Makes way for bind(): a socket that nobody listens at goes, everything else stays. */
+/* Makes room for bind(): removes a socket that no process listens on, and no other file. */
 static int remove_stale(const struct guest_channel *channel, const char **ret_why)
 {
 	struct stat st;
 	int fd, r;
 
 	if (lstat(channel->path, &st) < 0)
-		return 0; /* mostly absent; bind() reports anything else */
+		return 0; /* usually absent; bind() reports any other error */
 	if (!S_ISSOCK(st.st_mode)) {
 		*ret_why = "the path exists and is not a socket";
 		return -EEXIST;
@@ -139,15 +139,15 @@ static int remove_stale(const struct guest_channel *channel, const char **ret_wh
 	return r == -ECONNREFUSED ? -errno : r;
 }
 
-/* The file is known before anybody can find that somebody listens there, and give its name to
- * another one. */
+/* The file is opened before a peer can detect that the socket is listening, and give its name to
+ * another file. */
 static int bind_and_listen(struct guest_channel *channel, int fd, const struct sockaddr_un *address)
 {
 	int r;
 
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
 		return -errno;
-	/* without it the file stays at the end */
+	/* on failure, the file is not removed at the end */
 	channel->file_fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (listen(fd, 4) == 0)
 		return 0;
@@ -176,7 +176,7 @@ int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
 	return r;
 }
 
-/* A VMM's answer to the host's first line. */
+/* Sends a VMM's answer to the host's first line. */
 static int answer_connect(const struct guest_channel *channel, int fd)
 {
 	static const char ok[] = "OK 1073741824\n";
@@ -227,12 +227,12 @@ void hw_guest_channel_close(struct guest_channel *channel)
 
 	if (channel->listen_fd < 0)
 		return;
-	(void)close(channel->listen_fd); /* nothing to lose */
+	(void)close(channel->listen_fd); /* a listening socket has no unsent data */
 	channel->listen_fd = -1;
 	if (channel->file_fd < 0)
 		return;
 	if (fstat(channel->file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
 	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		(void)unlink(channel->path); /* the next start copes with what is left */
+		(void)unlink(channel->path); /* the next start replaces the file if this fails */
 	(void)close(channel->file_fd); /* O_PATH */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's end of a virtiofs channel, for guest-sim: unix sockets, and those by which a VMM
- * shows vsock. */
+/* The guest's end of a virtiofs channel, for guest-sim: unix sockets, and the unix sockets by which
+ * a VMM provides vsock. */
 #ifndef TOOLS_GUEST_CHANNEL_H
 #define TOOLS_GUEST_CHANNEL_H
 
@@ -12,31 +12,31 @@ struct guest_channel {
 	bool listen;
 	uint32_t port; /* hybrid */
 	char path[108]; /* of the socket; terminated */
-	int listen_fd; /* owned; -1 until somebody listens */
+	int listen_fd; /* owned; -1 if not listening */
 	int file_fd; /* owned, while listen_fd is open: keeps the inode number of the socket's file
-			from being used again */
+		      * from being reused */
 };
 
 /*
- * Reads unix:PATH or hybrid-vsock:PATH:PORT. With `listen` the guest waits for the host: at PATH,
- * and of a hybrid channel it plays the VMM there, which answers "CONNECT PORT". Without, it
- * connects: to PATH, or to PATH_PORT. -EINVAL.
+ * Parses unix:PATH or hybrid-vsock:PATH:PORT. With `listen`, the guest waits for the host: at PATH;
+ * on a hybrid channel it acts as the VMM there, which answers "CONNECT PORT". Without `listen`, it
+ * connects to PATH, or to PATH_PORT. Returns 0 or -EINVAL.
  */
 int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *ret);
 
-/* Makes the socket that the host connects to; one that nobody listens at is replaced. -errno, with
- * the reason in *ret_why (static). */
+/* Creates the socket to which the host connects; replaces one that no process listens on. Returns
+ * -errno on failure, with the reason in *ret_why (static). */
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why);
 
-/* Waits for the next connection; a socket that does not block. -EINTR as
- * below. -errno: try again later. */
+/* Waits for the next connection; the socket is non-blocking. -EINTR as below. Other -errno: try
+ * again later. */
 int hw_guest_channel_open(struct guest_channel *channel, int *ret_fd);
 
-/* Waits for `events` of poll(2). 0; -ETIMEDOUT; -EINTR: hw_standard_caught(), or the reader of
- * stdout left. A timeout below 0 is none. */
+/* Waits for `events` of poll(2). Returns 0; -ETIMEDOUT; -EINTR: hw_standard_caught(), or the reader
+ * of stdout left. A negative timeout means no limit. */
 int hw_guest_channel_await(int fd, short events, int timeout_ms);
 
-/* Stops listening and removes the socket's file, unless another one has its name. */
+/* Stops listening and removes the socket's file, unless another file has its name. */
 void hw_guest_channel_close(struct guest_channel *channel);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch guest-sim: plays the guest at the other end of the virtiofs sink's channel, and prints
- * what it is told. */
+/* hostwatch guest-sim: acts as the guest of a virtiofs sink, and prints the events that it
+ * receives. */
 #include "guest_channel.h"
 #include "log.h"
 #include "standard.h"
@@ -31,8 +31,8 @@ struct sim {
 	bool json;
 	uint64_t exit_after; /* 0: never */
 
-	uint64_t epoch, seq; /* what was seen last; 0 and 0: nothing */
-	uint64_t told_epoch; /* of the host's hello on this connection, 0 before it */
+	uint64_t epoch, seq; /* position of the last event; 0 and 0: no event */
+	uint64_t told_epoch; /* from the host's hello on this connection, 0 before it */
 	char told_share[HW_FRAME_SHARE_MAX + 1];
 	uint64_t count; /* events printed */
 	struct hw_buf line;
@@ -54,7 +54,7 @@ static void print_event(struct sim *sim, struct hw_event *event)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* the frame does not say when */
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* frames carry no time */
 	event->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	if (sim->json) {
 		sim->line.len = 0;
@@ -96,12 +96,12 @@ static void print_hello(struct sim *sim, const struct hw_frame_hello *hello)
 	       hello->epoch, hello->seq);
 }
 
-/* ---- what the host says ---- */
+/* ---- input from the host ---- */
 
 /*
- * A guest that has seen nothing begins at the host's hello. One that comes from another history
- * keeps what it knows until the rescan is here: if the connection broke before, it must be told
- * again.
+ * A guest that has seen nothing starts at the host's hello. If the epoch changed, the guest keeps
+ * its position until the rescan arrives: if the connection ends before that, the host must send the
+ * rescan again.
  */
 static int take_hello(struct sim *sim, const struct hw_frame_hello *hello)
 {
@@ -126,14 +126,14 @@ static int take_hello(struct sim *sim, const struct hw_frame_hello *hello)
 	return 0;
 }
 
-/* Returns 0, 1 when this was the last event to wait for, -EPROTO when the host skipped one. */
+/* Returns 0; 1 if this was the last event to wait for; -EPROTO if the host skipped one. */
 static int take_event(struct sim *sim, struct hw_event *event)
 {
 	bool same = sim->epoch == sim->told_epoch;
 
 	if (event->kind != HW_RESCAN) {
 		if (same && event->seq <= sim->seq)
-			return 0; /* left over from before a hello */
+			return 0; /* sent before the hello */
 		if (!same || event->seq != sim->seq + 1) {
 			(void)hw_args_failure(&tool_guest_sim_line,
 					      "events missing between %" PRIu64 " and %" PRIu64
@@ -150,7 +150,7 @@ static int take_event(struct sim *sim, struct hw_event *event)
 	return sim->exit_after != 0 && sim->count >= sim->exit_after;
 }
 
-/* Handles every frame that is complete. */
+/* Handles every complete frame. */
 static int take_frames(struct sim *sim)
 {
 	size_t at = 0;
@@ -202,8 +202,8 @@ static int say_hello(struct sim *sim, int fd)
 	return send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
 }
 
-/* Until the connection ends (-errno), the host misbehaves (-EPROTO), a signal ends the program
- * (-EINTR) or enough was printed (1). */
+/* Serves until the connection ends (-errno), the host violates the protocol (-EPROTO), a signal
+ * ends the program (-EINTR) or enough events were printed (1). */
 static int serve(struct sim *sim, int fd)
 {
 	int r = say_hello(sim, fd);
@@ -213,7 +213,7 @@ static int serve(struct sim *sim, int fd)
 		ssize_t n;
 
 		if (hw_standard_flush() < 0)
-			return 1; /* the end of the program says why */
+			return 1; /* the reason is printed at exit */
 		r = hw_guest_channel_await(fd, POLLIN, sim->told_epoch ? -1 : HELLO_MS);
 		if (r < 0)
 			return r;
@@ -228,7 +228,7 @@ static int serve(struct sim *sim, int fd)
 	return r;
 }
 
-/* Told once until it is another reason, or there was a connection. */
+/* Printed once until the reason changes, or a connection succeeds. */
 static void tell_failure(const struct sim *sim, int error, int *told)
 {
 	char quoted[300];
@@ -257,7 +257,7 @@ static int listen_for_host(struct sim *sim)
 	return r;
 }
 
-/* One connection, from its beginning to its end, or a failure to make one. */
+/* Makes one connection and serves it until it ends, or fails to connect. */
 static int run_once(struct sim *sim, int *told)
 {
 	int fd = -1;
@@ -270,7 +270,7 @@ static int run_once(struct sim *sim, int *told)
 		return r;
 	}
 	r = serve(sim, fd);
-	(void)close(fd); /* everything read was handled */
+	(void)close(fd); /* all input was handled */
 	*told = 0;
 	if (r < 0 && r != -EPROTO && r != -EINTR)
 		(void)hw_args_failure(&tool_guest_sim_line, "disconnected: %s", strerror(-r));
@@ -396,7 +396,7 @@ static int take_settings(struct sim *sim, const struct settings *settings, const
 	return -1;
 }
 
-/* -1, or the exit status when there is nothing to do. */
+/* Returns -1, or the exit status if there is nothing to do. */
 static int parse(struct sim *sim, int argc, char **argv)
 {
 	struct settings settings = { .code = HW_FUSE_NOTIFY_FSNOTIFY };

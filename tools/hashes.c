@@ -19,7 +19,7 @@ void hw_hashes_free(struct hw_hashes *hashes)
 	*hashes = (struct hw_hashes){ 0 };
 }
 
-/* The key's slot, or the empty one where it belongs. */
+/* Returns the slot of the key, or the empty slot to use for it. */
 static struct hw_hash *slot_of(const struct hw_hashes *hashes, uint64_t key)
 {
 	size_t at = hw_hash_bytes(&key, sizeof(key), 0) & (hashes->room - 1);
@@ -57,7 +57,7 @@ struct hw_hash *hw_hashes_get(struct hw_hashes *hashes, uint64_t key)
 {
 	struct hw_hash *slot;
 
-	/* At most half full. */
+	/* The table is at most half full. */
 	if (hashes->count * 2 >= hashes->room && grow(hashes) < 0)
 		return NULL;
 	slot = slot_of(hashes, key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A table of 64-bit keys, each with eight bytes. Keys that are hashes of names are taken for the
- * names: they do not meet by chance. */
+/* A table of 64-bit keys, each with a value of eight bytes. Keys that are hashes of names identify
+ * the names: a collision is improbable. */
 #ifndef HW_HASHES_H
 #define HW_HASHES_H
 
@@ -22,11 +22,11 @@ struct hw_hashes {
 };
 
 void hw_hashes_free(struct hw_hashes *hashes); /* leaves an empty table */
-/* The slot of a key other than 0; NULL: it has none. */
+/* Returns the slot of a key other than 0; NULL if it is absent. */
 struct hw_hash *hw_hashes_find(const struct hw_hashes *hashes, uint64_t key);
-/* The same; a new one has a value of 0. NULL: out of memory. */
+/* As hw_hashes_find(), but adds an absent key with value 0. Returns NULL if memory is short. */
 struct hw_hash *hw_hashes_get(struct hw_hashes *hashes, uint64_t key);
-/* A key for these bytes, to continue from 0. */
+/* Returns a key for these bytes. `seed` is 0, or the key of the preceding bytes. */
 uint64_t hw_hash_bytes(const void *bytes, size_t len, uint64_t seed);
 
 #endif

@@ -31,7 +31,7 @@ static void put_string(FILE *to, const char *text)
 	fputc('"', to);
 }
 
-/* What stands before a value. */
+/* Writes the separator and the key before a value. */
 static void begin(struct hw_json_out *out, const char *key)
 {
 	if (out->follows)

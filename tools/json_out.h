@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writes JSON on one line. Errors stay in the FILE. */
+/* Writes JSON on one line. Errors are kept in the FILE. */
 #ifndef HW_JSON_OUT_H
 #define HW_JSON_OUT_H
 
@@ -9,21 +9,23 @@
 
 struct hw_json_out {
 	FILE *to; /* borrowed */
-	bool follows; /* a value was written before in this object or array */
+	bool follows; /* this object or array already has a value */
 };
 
 #define HW_JSON_OUT(file) ((struct hw_json_out){ .to = (file) })
 
-/* key NULL: an element of an array, or the whole text. */
+/* key NULL: an element of an array, or the top-level value. */
 void hw_json_open(struct hw_json_out *out, const char *key, char bracket); /* '{' or '[' */
 void hw_json_close(struct hw_json_out *out, char bracket); /* '}' or ']' */
-/* Bytes that are not UTF-8 become U+FFFD, control characters are escaped. NULL: null. */
+/* Replaces bytes that are not UTF-8 by U+FFFD, and escapes control characters. NULL is written as
+ * null. */
 void hw_json_text(struct hw_json_out *out, const char *key, const char *text);
-/* The same, and for bytes that are not UTF-8 all of them as base64, under the key with "_b64"
- * behind it. key is not NULL. */
+/* As hw_json_text(). If the bytes are not UTF-8, also writes them as base64, under the key with the
+ * suffix "_b64". key must not be NULL. */
 void hw_json_path(struct hw_json_out *out, const char *key, const char *path);
 void hw_json_number(struct hw_json_out *out, const char *key, uint64_t number);
-void hw_json_decimal(struct hw_json_out *out, const char *key, double number); /* 3 places */
+void hw_json_decimal(struct hw_json_out *out, const char *key,
+		     double number); /* 3 decimal places */
 void hw_json_bool(struct hw_json_out *out, const char *key, bool value);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch: finds the subcommand. */
+/* hostwatch: runs a subcommand. */
 #include "log.h"
 #include "standard.h"
 #include "suggest.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "hostwatch " /* of each tool's program */
+#define PREFIX "hostwatch " /* prefix of each tool's program name */
 #define COMMANDS_MAX 2000u /* bytes of the list of commands */
 
 static const struct tool {
@@ -38,7 +38,7 @@ static const char *name_of(const struct tool *tool)
 	return tool->line->program + strlen(PREFIX);
 }
 
-/* "  NAME  summary" for each, without the last line feed. */
+/* Writes " NAME summary" for each, without the last line feed. */
 static void list_commands(char text[COMMANDS_MAX])
 {
 	size_t len = 0;
@@ -129,7 +129,7 @@ static int run(int argc, char **argv)
 		return help(&line, argc - 1, argv + 1);
 	if (argv[1][0] != '-')
 		return run_tool(&line, argc - 1, argv + 1);
-	int status = hw_args_parse(&line, 2, argv, NULL, &operands); /* options of its own */
+	int status = hw_args_parse(&line, 2, argv, NULL, &operands); /* help has its own options */
 
 	return status >= 0 ? status : hw_args_mistake(&line, "COMMAND is missing");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch metrics: the status in the text format of OpenMetrics 1.0. */
+/* hostwatch metrics: prints the status in the text format of OpenMetrics 1.0. */
 #include "status_fetch.h"
 #include "tool.h"
 
@@ -40,7 +40,7 @@ struct metric {
 	enum type type;
 	const char *unit; /* the last word of family; NULL: none */
 	const char *help;
-	const char *kind; /* of the records that it comes from: a sample each */
+	const char *kind; /* kind of the records, each of which gives one sample */
 	uint64_t (*value)(const struct hw_status *status, const struct hw_record *record,
 			  const char *key);
 	const char *key;
@@ -164,7 +164,7 @@ static bool have_same_labels(const struct metric *metric, const struct hw_record
 	return true;
 }
 
-/* How many records before this one have the same labels: a program may be connected twice. */
+/* Returns how many earlier records have the same labels: a program may have several connections. */
 static unsigned count_twins(const struct hw_status *status, const struct metric *metric,
 			    const struct hw_record *record)
 {

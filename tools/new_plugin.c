@@ -30,7 +30,7 @@ const struct hw_command_line tool_new_plugin_line = {
 	.operands_max = 2,
 };
 
-/* As the loader wants names, but not one that would be taken for an option. */
+/* Accepts names that the loader accepts, except those that look like an option. */
 static bool is_sound(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -38,7 +38,7 @@ static bool is_sound(const char *name)
 	return len > 0 && len <= NAME_MAX_BYTES && !name[len] && name[0] != '-';
 }
 
-/* Names of the plugins that come with hostwatch, and the word for "choose a watcher". */
+/* Returns whether this is the name of a plugin of hostwatch, or the word "auto". */
 static bool is_taken(const char *name)
 {
 	static const char *const words[] = { "auto",    "fanotify", "inotify",
@@ -58,7 +58,7 @@ static const struct hw_skeleton *find_skeleton(const char *kind)
 	return NULL;
 }
 
-/* The text with the example's name replaced. Errors stay in the stream. */
+/* Writes the text with the example's name replaced. Errors are kept in the stream. */
 static void write_text(FILE *to, const struct hw_skeleton_file *file, const char *old,
 		       const char *name)
 {
@@ -102,7 +102,7 @@ static int write_file(int dir, const struct hw_skeleton *skeleton,
 	return fclose(to) || failed ? -errno : 0;
 }
 
-/* Removes what a failure has left incomplete. */
+/* Removes incomplete files after a failure. */
 static void remove_all(int dir, const struct hw_skeleton *skeleton, const char *name)
 {
 	char path[FILE_NAME_MAX];

@@ -37,8 +37,8 @@ bool hw_output_is_full(const struct hw_output *output)
 	return output->buf.len >= HW_OUTPUT_MAX;
 }
 
-/* The descriptor is shared with others, so it stays blocking: a write of this much to what poll(2)
- * calls ready does not block. */
+/* The descriptor is shared with other processes, so it stays blocking. A write of this size does
+ * not block if poll(2) reports the descriptor as ready. */
 static ssize_t write_some(struct hw_output *output, int timeout_ms)
 {
 	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };

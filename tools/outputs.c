@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-/* The value of a name. */
+/* The value of a name in the table. */
 struct record {
-	uint32_t last_run; /* in which it changed and was not known */
-	uint16_t runs; /* of these since it changed outside a run */
-	uint8_t known; /* to be written by the command */
+	uint32_t last_run; /* the last run in which it changed without being known */
+	uint16_t runs; /* number of such runs since it last changed outside a run */
+	uint8_t known; /* it is written by the command */
 	uint8_t spare;
 };
 _Static_assert(sizeof(struct record) == sizeof(((struct hw_hash *)NULL)->value), "it fits");
@@ -48,12 +48,12 @@ bool hw_outputs_changed(struct hw_outputs *outputs, const char *name, bool appea
 	struct record record;
 
 	if (!slot)
-		return false; /* a needless run is better than none */
+		return false; /* an unnecessary run is better than a missing one */
 	record = load(slot);
 	if (record.known)
 		return true;
 	if (record.runs && record.last_run == outputs->run)
-		return false; /* it vanished and appeared again */
+		return false; /* it was deleted and created again */
 	record.known = appeared || ++record.runs >= HW_OUTPUTS_RUNS;
 	record.last_run = outputs->run;
 	store(slot, record);

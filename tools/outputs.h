@@ -16,20 +16,21 @@
 #include <stdbool.h>
 
 #define HW_OUTPUTS_RUNS 3u
-#define HW_OUTPUTS_MAX (1u << 20) /* names remembered; then all are forgotten */
+#define HW_OUTPUTS_MAX (1u << 20) /* names stored; at the limit, all are removed */
 
 /* Zeroed by the caller. */
 struct hw_outputs {
 	struct hw_hashes names;
-	uint32_t run; /* the number of the current one */
+	uint32_t run; /* number of the current run */
 };
 
 void hw_outputs_free(struct hw_outputs *outputs);
-/* A run begins. */
+/* Call this when a run begins. */
 void hw_outputs_begin(struct hw_outputs *outputs);
-/* The name changed during this run. Whether the command wrote it. `appeared`: it was absent. */
+/* Call this if the name changed during this run. Returns whether the command wrote it. `appeared`:
+ * the name was absent before. */
 bool hw_outputs_changed(struct hw_outputs *outputs, const char *name, bool appeared);
-/* The name changed while the command did not run. */
+/* Call this if the name changed while the command did not run. */
 void hw_outputs_changed_outside(struct hw_outputs *outputs, const char *name);
 
 #endif
