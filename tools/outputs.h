@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which names a command writes, found out from when they change. For changes of which the kernel
- * does not say who made them:
+ * Finds out which names a command writes from the times of their changes, if the kernel does not
+ * report which process made them:
  *
  *   - a name that appears while the command runs is written by it;
- *   - any other name is, once it has changed in HW_OUTPUTS_RUNS runs and never between them.
+ *   - any other name is written by it once it has changed in HW_OUTPUTS_RUNS runs and never between
+ *     them.
  *
- * Changes of other names during a run are made by somebody else.
+ * Changes of other names during a run are made by other processes.
  */
 #ifndef HW_OUTPUTS_H
 #define HW_OUTPUTS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch plugin-check FILE [KEY=VALUE]...: a program of its own, since it replaces malloc(). */
+/* hostwatch plugin-check FILE [KEY=VALUE]...: a separate program, because it replaces malloc(). */
 #include "tool.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 #define KIT "hostwatch-plugin-check"
 
-/* Beside this program as in a build tree, where it would be below the same prefix, where it was
- * configured to be. */
+/* Searched in this order: next to this program, as in a build tree; below the same prefix; and the
+ * configured directory. */
 static const char *const places[] = { "", "/../lib/hostwatch" };
 
 static void try_beside(char **argv)
@@ -29,7 +29,7 @@ static void try_beside(char **argv)
 	*slash = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		(void)snprintf(path, sizeof(path), "%s%s/" KIT, self, places[i]);
-		(void)execv(path, argv); /* returns when it is not there */
+		(void)execv(path, argv); /* returns if it does not exist */
 	}
 }
 
@@ -37,7 +37,7 @@ int tool_plugin_check(int argc, char **argv)
 {
 	(void)argc;
 	try_beside(argv);
-	(void)execv(HW_KITDIR "/" KIT, argv); /* returns when it is not there */
+	(void)execv(HW_KITDIR "/" KIT, argv); /* returns if it does not exist */
 	return hw_args_failure(&tool_plugin_check_line, "cannot run " HW_KITDIR "/" KIT ": %s",
 			       strerror(errno));
 }

@@ -81,7 +81,7 @@ static int list(struct hw_loader *loader, struct hw_errors *errors)
 	return HW_EXIT_FAILURE;
 }
 
-/* No plugin has a name with a dot: "mine.so" is a file in the current directory. */
+/* Names of plugins have no dot: "mine.so" is a file in the current directory. */
 static int show(struct hw_loader *loader, const char *name, struct hw_errors *errors)
 {
 	const struct hw_module *module = NULL;

@@ -23,7 +23,7 @@ bool hw_print_in_colour(FILE *to)
 	return isatty(fileno(to)) && !(none && *none) && term && strcmp(term, "dumb") != 0;
 }
 
-/* Events come many a second: the time zone is asked once for each. */
+/* There may be many events per second, so the time zone is evaluated once per second. */
 static void print_time(FILE *to, int64_t time_ns)
 {
 	static time_t last = -1;
@@ -37,8 +37,8 @@ static void print_time(FILE *to, int64_t time_ns)
 	fprintf(to, "%s.%03u", text, (unsigned)(time_ns % 1000000000 / 1000000));
 }
 
-/* Whether the name can stand without quotes: nothing in it moves a cursor, ends a line, turns text
- * round or looks like our own text. */
+/* Returns whether the name needs no quotes: it contains nothing that moves a cursor, ends a line,
+ * reverses text, or looks like text of this program. */
 static bool is_plain(const char *bytes, size_t len)
 {
 	return bytes[0] != ' ' && bytes[len - 1] != ' ' && !memmem(bytes, len, " -> ", 4) &&
@@ -54,7 +54,8 @@ static void print_quoted(FILE *to, const char *bytes, size_t len)
 	if (large)
 		fputs(hw_quote(large, size, bytes, len), to);
 	else
-		fputs(hw_quote(small, sizeof(small), bytes, len), to); /* cut at the worst */
+		fputs(hw_quote(small, sizeof(small), bytes, len), to); /* at worst, it is truncated
+									* */
 	free(large);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Events as people read them. */
+/* Prints events for people. */
 #ifndef HW_PRINT_H
 #define HW_PRINT_H
 
@@ -8,13 +8,14 @@
 #include <stdio.h>
 
 /*
- * One line: "15:04:05.123  create       file     src/a.c", with the share's name before the path
- * unless it is NULL. Names with bytes that could be misread are quoted and escaped; the share's
- * root is ".". Errors stay in the FILE.
+ * Prints one line: "15:04:05.123 create file src/a.c", with the share's name before the path unless
+ * it is NULL. Quotes and escapes names that could be misread; the share's root is ".". Errors are
+ * kept in the FILE.
  */
 void hw_print_event(FILE *to, const struct hw_event *event, const char *share, bool colour);
 
-/* Whether colours suit this FILE: a terminal, and neither NO_COLOR is set nor TERM "dumb". */
+/* Returns whether to use colors: the FILE is a terminal, NO_COLOR is not set, and TERM is not
+ * "dumb". */
 bool hw_print_in_colour(FILE *to);
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- the child, until it is another program: async-signal-safe calls only ---- */
+/* ---- the child before exec(): async-signal-safe calls only ---- */
 
 struct child {
 	char *const *argv;
@@ -20,7 +20,7 @@ struct child {
 	pid_t parent;
 };
 
-/* Handlers of the parent write into descriptors that are shared with it. */
+/* Handlers of the parent write to descriptors that the child shares. */
 static void reset_signals(void)
 {
 	struct sigaction action;
@@ -29,7 +29,7 @@ static void reset_signals(void)
 	for (int number = 1; number < NSIG; number++) {
 		if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
 		    action.sa_handler != SIG_DFL)
-			(void)signal(number, SIG_DFL); /* it had a handler, so it can be set */
+			(void)signal(number, SIG_DFL); /* cannot fail: it had a handler */
 	}
 	(void)signal(SIGIO, SIG_DFL); /* the share ignores it */
 	hw_standard_restore();
@@ -41,9 +41,9 @@ static _Noreturn void become_command(const struct child *child)
 {
 	int error;
 
-	/* Set by the parent as well: whoever is first. */
+	/* The parent also does this, because either may run first. */
 	(void)setpgid(0, 0);
-	/* A watch that is killed does not leave its command behind. */
+	/* If this program is killed, the command also ends. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != child->parent)
 		_exit(127);
@@ -51,13 +51,13 @@ static _Noreturn void become_command(const struct child *child)
 	if (dup2(child->null_fd, STDIN_FILENO) >= 0)
 		(void)execvpe(child->argv[0], child->argv, child->environment);
 	error = errno;
-	(void)!write(child->report_fd, &error, sizeof(error)); /* the parent is there */
+	(void)!write(child->report_fd, &error, sizeof(error)); /* the parent reads it */
 	_exit(127);
 }
 
 /* ---- starting ---- */
 
-/* The environment with `setting` in it. The array is to be freed. */
+/* Returns the environment with `setting` added. The caller frees the array. */
 static char **environment_with(const char *setting)
 {
 	size_t count = 0, name = setting ? strcspn(setting, "=") + 1 : 0, kept = 0;
@@ -72,11 +72,11 @@ static char **environment_with(const char *setting)
 		if (!name || strncmp(environ[i], setting, name) != 0)
 			list[kept++] = environ[i];
 	}
-	list[kept] = (char *)setting; /* NULL, or not changed by anybody */
+	list[kept] = (char *)setting; /* NULL, or never modified */
 	return list;
 }
 
-/* 0, or the error of exec: the descriptor closes when that succeeds. */
+/* Returns 0, or the error of exec: the descriptor closes if exec succeeds. */
 static int read_report(int fd)
 {
 	int error = 0;
@@ -88,7 +88,7 @@ static int read_report(int fd)
 	return n == sizeof(error) ? -error : 0;
 }
 
-/* The new process; -errno. Signals are blocked until it has no handlers any more. */
+/* Returns the new process or -errno. Signals are blocked until it has reset its handlers. */
 static pid_t fork_command(const struct child *child)
 {
 	sigset_t all, before;
@@ -102,7 +102,8 @@ static pid_t fork_command(const struct child *child)
 	if (pid < 0)
 		pid = -errno;
 	else
-		(void)setpgid(pid, pid); /* EACCES: it did so itself, and is the command already */
+		(void)setpgid(pid, pid); /* EACCES: the child did so itself, and has already
+					  * executed the command */
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
@@ -112,7 +113,7 @@ static int start_child(struct hw_run *run, struct child *child, int report[2])
 	pid_t pid = fork_command(child);
 	int r;
 
-	(void)close(report[1]); /* the child has its own */
+	(void)close(report[1]); /* the child has a duplicate */
 	report[1] = -1;
 	if (pid < 0)
 		return (int)pid;
@@ -145,7 +146,7 @@ int hw_run_start(struct hw_run *run, char *const *argv, const char *setting)
 	free(child.environment);
 	for (int i = 0; i < 2; i++) {
 		if (report[i] >= 0)
-			(void)close(report[i]); /* nothing is lost with it */
+			(void)close(report[i]); /* nothing is lost */
 	}
 	if (child.null_fd >= 0)
 		(void)close(child.null_fd);
@@ -175,7 +176,7 @@ static void check_end(struct hw_run *run)
 		finish(run);
 }
 
-/* The leader, and orphans that are children of this process since. */
+/* Reaps the leader, and orphans that became children of this process. */
 static void reap(struct hw_run *run)
 {
 	int status;
@@ -202,8 +203,8 @@ static void kill_group(void *arg, struct hw_timer *timer)
 	struct hw_run *run = arg;
 
 	(void)timer;
-	(void)kill(-run->pid, SIGKILL); /* ESRCH: it has ended by itself */
-	/* Others of the group need not be children of this process. */
+	(void)kill(-run->pid, SIGKILL); /* ESRCH: it has already ended */
+	/* Other processes of the group may not be children of this process. */
 	if (run->status >= 0)
 		finish(run);
 }
@@ -218,7 +219,7 @@ void hw_run_stop(struct hw_run *run, int number)
 	}
 	run->stopping = true;
 	hw_timer_set(run->killer, run->kill_after_ns);
-	(void)kill(-run->pid, number); /* the leader is there until it is reaped */
+	(void)kill(-run->pid, number); /* the leader exists until it is reaped */
 	(void)kill(-run->pid, SIGCONT);
 	check_end(run);
 }

@@ -21,7 +21,7 @@ static int add_text(struct hw_words *words, const char *text)
 	return 0;
 }
 
-/* The pattern of a line, in place; NULL when there is none. Syntax: gitignore(5). */
+/* Returns the pattern of a line, in place; NULL if there is none. Syntax: gitignore(5). */
 static char *pattern_of(char *line, size_t len)
 {
 	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
@@ -41,7 +41,7 @@ static int mistake_in_file(const char *file, unsigned number, const char *text, 
 	return HW_EXIT_CONFIG;
 }
 
-/* Why this is not a pattern, NULL when it is one. */
+/* Returns the reason why a pattern is invalid, NULL if it is valid. */
 static const char *mistake_of(const char *pattern)
 {
 	struct hw_filter filter;
@@ -79,7 +79,7 @@ static int take_line(struct hw_select *select, const char *file, unsigned number
 	return HW_EXIT_FAILURE;
 }
 
-/* All mistakes of the file are printed. */
+/* Prints all mistakes of the file. */
 static int take_lines(struct hw_select *select, const char *file, FILE *from)
 {
 	char *line = NULL;
@@ -149,7 +149,7 @@ static int make_filter(struct hw_select *select, const struct hw_command_line *l
 						     : select->excludes.items[i - from_files];
 	select->pattern_count = count;
 	if (hw_filter_init(&select->filter, select->patterns, count, &bad, &reason) < 0)
-		return hw_args_failure(line, "out of memory"); /* each was checked */
+		return hw_args_failure(line, "out of memory"); /* each was already checked */
 	return -1;
 }
 
@@ -167,7 +167,7 @@ int hw_select_prepare(struct hw_select *select, const struct hw_command_line *li
 void hw_select_free(struct hw_select *select)
 {
 	for (size_t i = 0; i < select->texts.count; i++)
-		free((char *)select->texts.items[i]); /* made by strdup() */
+		free((char *)select->texts.items[i]); /* allocated by strdup() */
 	hw_words_free(&select->texts);
 	hw_words_free(&select->excludes);
 	hw_words_free(&select->exclude_files);
@@ -184,14 +184,14 @@ bool hw_select_wants(const struct hw_select *select, unsigned kind)
 	       (kind > 0 && select->kinds & UINT32_C(1) << (kind - 1));
 }
 
-/* Whether the entry, or a directory above it, is excluded. */
+/* Returns whether the entry, or a directory above it, is excluded. */
 static bool is_excluded(const struct hw_select *select, const char *path, size_t len, bool is_dir)
 {
 	const struct hw_filter *filter = &select->filter;
 	const char *end = path + len;
 
 	if (!len || !filter->count)
-		return false; /* the root is always there */
+		return false; /* the root is never excluded */
 	for (const char *at = path; (at = memchr(at, '/', (size_t)(end - at))); at++) {
 		if (hw_filter_matches(filter, path, (size_t)(at - path), true))
 			return true;
@@ -217,7 +217,7 @@ static int hide_from(struct hw_event ret[HW_SELECT_MAX])
 static int hide_to(struct hw_event *event)
 {
 	if (event->flags & HW_FLAG_EXCHANGE) {
-		/* The type of the entry that is at `from` now is not known. */
+		/* The type of the entry that is now at `from` is unknown. */
 		hw_event_make_rescan(event, event->from, event->from_len);
 		return 1;
 	}
@@ -250,7 +250,7 @@ int hw_select_apply(const struct hw_select *select, const struct hw_event *event
 		return 1;
 	if (event->kind == HW_MOVE)
 		return apply_to_move(select, ret);
-	/* A rescan is about a directory. */
+	/* A rescan refers to a directory. */
 	return is_excluded(select, event->path, event->path_len,
 			   event->kind == HW_RESCAN || event->type == HW_TYPE_DIR)
 		       ? 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which events watch and tail show: the options that both have. */
+/* Selects the events that watch and tail show: their common options. */
 #ifndef HW_SELECT_H
 #define HW_SELECT_H
 
@@ -13,10 +13,10 @@ struct hw_select {
 	uint32_t kinds; /* bit kind - 1; 0: all */
 	struct hw_words excludes, exclude_files;
 	uint64_t count; /* of events; 0: no limit */
-	/* made from them by hw_select_prepare() */
+	/* set by hw_select_prepare() */
 	const char **patterns; /* owned array; strings borrowed from argv and texts */
 	size_t pattern_count;
-	struct hw_words texts; /* owned: lines of the files; the strings as well */
+	struct hw_words texts; /* owned: lines of the files, including the strings */
 	struct hw_filter filter;
 };
 
@@ -49,21 +49,22 @@ struct hw_select {
 	}
 
 /*
- * Reads the files and checks all patterns. -1 to go on, else an exit status after a line on stderr:
- * HW_EXIT_USAGE for a pattern of the command line, HW_EXIT_CONFIG for one of a file (FILE:LINE:
- * text), HW_EXIT_FAILURE for a file that cannot be read. The patterns of files come first, so that
- * those of the command line can take names back.
+ * Reads the files and checks all patterns. Returns -1 to continue, else an exit status after a line
+ * on stderr: HW_EXIT_USAGE for a pattern of the command line, HW_EXIT_CONFIG for one of a file
+ * (FILE:LINE: text), HW_EXIT_FAILURE for a file that cannot be read. The patterns of files come
+ * first, so that those of the command line can include names again.
  */
 int hw_select_prepare(struct hw_select *select, const struct hw_command_line *line);
 void hw_select_free(struct hw_select *select);
 
-/* Whether events of this kind are wanted. */
+/* Returns whether events of this kind are selected. */
 bool hw_select_wants(const struct hw_select *select, unsigned kind);
 
 /*
- * Applies the excludes to an event from elsewhere, as hw_event_below() does for a directory: writes
- * the events to show to ret and returns how many. A move to an excluded name has no `path`, one
- * from an excluded name has no `from`; a rescan follows a directory that appears like this.
+ * Applies the excludes to an event of another source, as hw_event_below() does for a directory:
+ * writes the events to show to ret and returns their number. A move to an excluded name has no
+ * `path`, one from an excluded name has no `from`; a rescan follows if a directory appears in this
+ * way.
  */
 #define HW_SELECT_MAX 2
 int hw_select_apply(const struct hw_select *select, const struct hw_event *event,

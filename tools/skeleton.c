@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "skeleton.h"
 
-/* The assembler puts the bytes of a file between two symbols; paths are those of the source tree.
- */
+/* The assembler includes the bytes of a file between two symbols; paths are relative to the source
+ * tree. */
 #define EMBED(symbol, path)                                                                        \
 	extern const char symbol[], symbol##_end[];                                                \
 	__asm__(".pushsection .rodata\n"                                                           \

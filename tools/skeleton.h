@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a new plugin begins as: the examples, which are part of this program. */
+/* The initial files of a new plugin: the examples, embedded in this program. */
 #ifndef HW_SKELETON_H
 #define HW_SKELETON_H
 
@@ -7,14 +7,14 @@
 
 /* One file of an example. */
 struct hw_skeleton_file {
-	const char *name; /* static; NULL: the source, which is called as the plugin is, with .c */
+	const char *name; /* static; NULL: the source file, named after the plugin, with .c */
 	const char *text; /* static, not terminated */
-	const char *end; /* behind its last byte */
+	const char *end; /* end of the text */
 };
 
 struct hw_skeleton {
 	const char *kind; /* "watcher" or "sink" */
-	const char *name; /* of the example: stands wherever the plugin's name shall stand */
+	const char *name; /* name of the example, replaced everywhere by the plugin's name */
 	const struct hw_skeleton_file *files; /* static */
 	size_t count;
 };

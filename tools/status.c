@@ -47,14 +47,15 @@ const struct hw_command_line tool_status_line = {
 
 /* ---- one block ---- */
 
-/* A block is written at once, so that a terminal does not flicker and a pipe gets whole lines. */
+/* A block is written as a whole, so that a terminal does not flicker and a pipe gets whole lines.
+ * */
 struct block {
 	FILE *to; /* owned */
 	char *text; /* owned */
 	size_t size;
 };
 
-/* -1, or an exit status. */
+/* Returns -1, or an exit status. */
 static int make_block(const struct settings *settings, struct block *ret)
 {
 	struct hw_status state = { 0 };
@@ -79,10 +80,10 @@ static int make_block(const struct settings *settings, struct block *ret)
 
 static void print_plain(const struct block *block)
 {
-	fwrite(block->text, 1, block->size, stdout); /* fflush() tells */
+	fwrite(block->text, 1, block->size, stdout); /* fflush() reports errors */
 }
 
-/* Over the old text; lines below the edge of the terminal are left out. */
+/* Overwrites the old text; omits lines below the edge of the terminal. */
 static void redraw(const struct block *block)
 {
 	size_t room = hw_terminal_height() - 1;
@@ -119,14 +120,14 @@ static int print_once(const struct settings *settings, bool terminal, bool first
 	return -1;
 }
 
-/* ---- again and again ---- */
+/* ---- repeated display ---- */
 
-/* Does a signal come, or the reader of a pipe leave, within the time? */
+/* Returns whether, within the time, a signal arrives or the reader of a pipe leaves. */
 static bool is_asked_to_end(uint64_t wait_ns)
 {
 	struct pollfd fds[] = {
 		{ .fd = hw_standard_caught_fd(), .events = POLLIN },
-		{ .fd = STDOUT_FILENO }, /* an error when the reader leaves */
+		{ .fd = STDOUT_FILENO }, /* an error shows that the reader left */
 	};
 	struct timespec wait = { (time_t)(wait_ns / HW_SEC), (long)(wait_ns % HW_SEC) };
 
@@ -144,7 +145,7 @@ static int watch(const struct settings *settings)
 		status = print_once(settings, terminal, first);
 		if (hw_standard_caught() || (status < 0 && (hw_standard_flush() < 0 ||
 							    is_asked_to_end(settings->watch_ns))))
-			status = EXIT_SUCCESS; /* hw_standard_end() reports what was not written */
+			status = EXIT_SUCCESS; /* hw_standard_end() reports unwritten output */
 	}
 	return status;
 }

@@ -10,7 +10,7 @@ uint64_t hw_record_number(const struct hw_record *record, const char *key)
 	return strtoull(hw_record_get(record, key), NULL, 10);
 }
 
-/* One block holds the fields and all strings; kind begins the strings. */
+/* One block contains the fields and all strings; kind is the first string. */
 static int copy_record(const struct hw_record *from, struct hw_record *ret)
 {
 	size_t fields = from->count * sizeof(*from->fields);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The status as JSON. Keys may be added and are never renamed: hostwatch(1) lists them. */
+/* Prints the status as JSON. Keys may be added and are never renamed: hostwatch(1) lists them. */
 #include "json_out.h"
 #include "status_fetch.h"
 
@@ -11,7 +11,7 @@ enum field_type { TEXT, NUMBER };
 struct field {
 	const char *key; /* of the JSON object */
 	enum field_type type;
-	const char *record_key; /* NULL: the same */
+	const char *record_key; /* NULL: equal to key */
 };
 
 static const struct field daemon_fields[] = {
@@ -84,7 +84,7 @@ static void put_fields(struct hw_json_out *out, const struct hw_record *record,
 	}
 }
 
-/* The records of this kind that belong to an owner, as an array of objects. */
+/* Prints the records of this kind that belong to an owner, as an array of objects. */
 static void put_list(struct hw_json_out *out, const struct hw_status *status, const char *key,
 		     const struct field *fields, const char *const where[3])
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The status for people: a table of shares, of their watchers, of sinks, of receivers. */
+/* Prints the status for people: tables of shares, their watchers, sinks, and receivers. */
 #include "clean.h"
 #include "human.h"
 #include "log.h"
@@ -111,7 +111,7 @@ static bool print_watchers(const struct hw_status *status, FILE *to, size_t widt
 
 	HW_STATUS_EACH (watcher, status, "watcher", NULL, NULL) {
 		if (!has_directories(watcher) && !hw_record_number(watcher, "kernel_events"))
-			continue; /* it only waits for others to give up a directory */
+			continue; /* it has no directories yet: other watchers may give up some */
 		hw_table_row(&table);
 		hw_table_text(&table, hw_record_get(watcher, "name"));
 		hw_table_text(&table, hw_record_get(watcher, "share"));

@@ -34,7 +34,7 @@ const struct hw_command_line tool_switch_line = {
 	.complete_next = HW_COMPLETE_WATCHER,
 };
 
-/* srv: fanotify -> polling, 12 034 entries compared, no difference */
+/* Prints, for example: srv: fanotify -> polling, 12 034 entries compared, no difference */
 static void print_result(void *arg, const struct hw_record *record)
 {
 	uint64_t events = strtoull(hw_record_get(record, "events"), NULL, 10);
@@ -53,7 +53,7 @@ static void print_result(void *arg, const struct hw_record *record)
 		printf("no difference\n");
 }
 
-/* "inotify, polling" is one word of the command. */
+/* "inotify, polling" must be one word of the command. */
 static void remove_blanks(char *list)
 {
 	char *out = list;

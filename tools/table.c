@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP 2u /* blanks between columns */
-#define CUT_MIN 10u /* columns that are left of a cut cell */
+#define GAP 2u /* spaces between columns */
+#define CUT_MIN 10u /* remaining columns of a truncated cell */
 #define COLUMNS_MAX 16u
-#define CUT '~' /* stands where the rest of a cell was */
+#define CUT '~' /* replaces the rest of a truncated cell */
 
 /* ---- filling ---- */
 
@@ -90,7 +90,7 @@ void hw_table_free(struct hw_table *table)
 
 /* ---- widths ---- */
 
-/* Characters of UTF-8: each is taken for one column wide. */
+/* Counts UTF-8 characters, assuming one column for each. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
@@ -122,7 +122,7 @@ static size_t measure(const struct hw_table *table, size_t *widths)
 	return total_of(widths, table->column_count);
 }
 
-/* Takes from the widest flexible column until it fits. False: it cannot. */
+/* Shrinks the widest flexible columns until the table fits. Returns false if it cannot fit. */
 static bool shrink(const struct hw_table *table, size_t *widths, size_t total, size_t width)
 {
 	while (total > width) {
@@ -183,7 +183,7 @@ static void print_row(const struct hw_table *table, FILE *to, char *const *cells
 {
 	size_t last = table->column_count - 1;
 
-	/* No blanks at the end of a line. */
+	/* No spaces at the end of a line. */
 	while (cells && last && !*cells[last])
 		last--;
 	for (size_t j = 0; j <= last; j++) {
@@ -196,7 +196,8 @@ static void print_row(const struct hw_table *table, FILE *to, char *const *cells
 	fputc('\n', to);
 }
 
-/* Bytes of the word that fit into so many columns; the columns they take go to *ret_columns. */
+/* Returns the number of bytes of the word that fit into this many columns; *ret_columns: the
+ * columns that they use. */
 static size_t fitting(const char *word, size_t len, size_t columns, size_t *ret_columns)
 {
 	size_t i = 0, used = 0;
@@ -212,7 +213,7 @@ static size_t fitting(const char *word, size_t len, size_t columns, size_t *ret_
 	return i;
 }
 
-/* Words that are wider than a line are broken. */
+/* Words that are wider than a line are split. */
 void hw_table_wrap(FILE *to, const char *text, size_t indent, size_t width)
 {
 	size_t room = width > indent ? width - indent : SIZE_MAX, at = 0;
@@ -233,13 +234,13 @@ void hw_table_wrap(FILE *to, const char *text, size_t indent, size_t width)
 		fwrite(text, 1, fits, to);
 		text += fits;
 		if (fits < len)
-			at = room; /* the rest of the word begins a line */
+			at = room; /* the rest of the word starts a line */
 	}
 	if (at)
 		fputc('\n', to);
 }
 
-/* A row as a paragraph: "TITLE cell", then the other cells with their titles. */
+/* Prints a row as a paragraph: "TITLE cell", then the other cells with their titles. */
 static void print_upright(const struct hw_table *table, FILE *to, size_t width)
 {
 	for (size_t i = 0; i < table->count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables for people. Columns are as wide as their contents; where that is wider than the terminal,
- * flexible columns are cut, and where that is not enough, each row becomes lines of its own. */
+/* Tables for people. Columns are as wide as their contents. If the table is wider than the
+ * terminal, flexible columns are truncated; if that is not enough, each row is printed as a
+ * paragraph. */
 #ifndef HW_TABLE_H
 #define HW_TABLE_H
 
@@ -11,13 +12,13 @@
 
 struct hw_column {
 	const char *title;
-	bool right; /* a number */
-	bool flexible; /* may be cut */
+	bool right; /* align right, for numbers */
+	bool flexible; /* may be truncated */
 };
 
 struct hw_row {
-	char **cells; /* owned, as many as there are columns */
-	char *note; /* owned; stands below the row, wrapped; NULL: none */
+	char **cells; /* owned, one for each column */
+	char *note; /* owned; printed below the row, wrapped; NULL: none */
 };
 
 struct hw_table {
@@ -25,8 +26,8 @@ struct hw_table {
 	size_t column_count;
 	struct hw_row *rows; /* owned */
 	size_t count;
-	size_t filled; /* cells of the last row */
-	bool failed; /* out of memory */
+	size_t filled; /* number of cells set in the last row */
+	bool failed; /* memory was short */
 };
 
 #define HW_TABLE(list)                                                                             \
@@ -40,11 +41,11 @@ void hw_table_exact(struct hw_table *table, uint64_t number);
 void hw_table_bytes(struct hw_table *table, uint64_t bytes);
 void hw_table_note(struct hw_table *table, const char *text);
 
-/* Prints it, with at most `width` columns; 0: any number. */
+/* Prints the table with at most `width` columns; 0: unlimited. */
 void hw_table_print(const struct hw_table *table, FILE *to, size_t width);
 void hw_table_free(struct hw_table *table);
 
-/* Text in lines of at most `width` columns, each after `indent` blanks. */
+/* Prints text in lines of at most `width` columns, each after `indent` spaces. */
 void hw_table_wrap(FILE *to, const char *text, size_t indent, size_t width);
 
 #endif

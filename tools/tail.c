@@ -102,12 +102,12 @@ static void take_below(struct tail *t)
 	size_t len = t->below ? strlen(t->below) : 0;
 
 	while (len && t->below[len - 1] == '/')
-		len--; /* as shells complete it */
+		len--; /* as shell completion adds it */
 	t->subscribe.below = t->below;
 	t->subscribe.below_len = (uint32_t)len;
 }
 
-/* -1, or an exit status. */
+/* Returns -1, or an exit status. */
 static int check_address(struct tail *t, const char *text)
 {
 	const char *error = NULL;
@@ -152,8 +152,8 @@ static int check_options(struct tail *t)
 
 /* ---- life ---- */
 
-/* Whether another connection may succeed. What is wrong with the first one is the command line's
- * fault, or that of its address, unless nobody is there. */
+/* Returns whether to try another connection. If the first one fails, the cause is the command line
+ * or its address, unless no program listens there. */
 static bool may_retry(const struct tail *t, int error)
 {
 	if (!t->retry || error == -EPIPE || error == -ENOMEM || hw_standard_caught())
@@ -162,7 +162,7 @@ static bool may_retry(const struct tail *t, int error)
 				      error != -EBADMSG && error != -EMSGSIZE);
 }
 
-/* Until then, or until a signal. */
+/* Waits until the time is over or a signal arrives. */
 static void rest(int milliseconds)
 {
 	struct pollfd fd = { .fd = hw_standard_caught_fd(), .events = POLLIN };
@@ -184,7 +184,7 @@ static int connect_and_follow(struct tail *t, bool quiet)
 	return r;
 }
 
-/* One connection after the other. The reason of a failure is printed once. */
+/* Makes one connection after another. Prints the reason of a failure once. */
 static int run(struct tail *t)
 {
 	int delay = RETRY_MIN_MS, r, last = 0;
@@ -221,7 +221,7 @@ static int prepare(struct tail *t)
 	t->line = HW_BUF_GROWING(TAIL_INPUT_MAX);
 	t->colour = hw_print_in_colour(stdout);
 	t->several = !t->subscribe.share;
-	/* Buffered output is faster, and otherwise the same. */
+	/* Full buffering is faster, with the same result. */
 	(void)setvbuf(stdout, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, OUTPUT_BYTES);
 	if (r == 0)
 		r = hw_buf_reserve(&t->in, HW_NL_MESSAGE_MAX);
@@ -256,7 +256,7 @@ int tool_tail(int argc, char **argv)
 		r = prepare(&t);
 		if (r == 0)
 			r = run(&t);
-		/* Output that failed is reported at the end of main(). */
+		/* A failure of the output is reported at the end of main(). */
 		status = r < 0 && r != -EPIPE ? HW_EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	end(&t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A peer of `hostwatch tail` that sends something else than hello, or nothing. */
+/* Handles a peer that sends something other than hello, or nothing. */
 #include "log.h"
 #include "tail.h"
 
@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 
 #define SHOWN_MAX 60u /* bytes of the peer's first line in the message */
-#define ANSWER_MS 1000 /* how long a peer that was asked may take */
+#define ANSWER_MS 1000 /* time for the peer to answer the question */
 #define ANSWER_MAX 512u
 
-/* Answered by web servers; the control socket answers with an error record, as to any command that
- * it does not have. Sent only when the wait for hello is over, so a socket sink never reads it. */
+/* Web servers answer this; the control socket answers with an error record, as for any unknown
+ * command. Sent only after the wait for hello, so a socket sink never reads it. */
 static const char question[] = "GET / HTTP/1.0\r\n\r\n";
 
 static bool begins(const char *data, size_t len, const char *with)
@@ -23,7 +23,7 @@ static bool begins(const char *data, size_t len, const char *with)
 	return len >= strlen(with) && memcmp(data, with, strlen(with)) == 0;
 }
 
-/* The peers that people reach by mistake. NULL: some other. */
+/* Returns the kind of peer that people connect to by mistake. NULL: unknown. */
 static const char *name_peer(const char *data, size_t len)
 {
 	if (begins(data, len, "error\t") || begins(data, len, "share\t") ||
@@ -51,8 +51,8 @@ int hw_tail_complain_stranger(const struct tail *t, const char *data, size_t len
 	return -EPROTO;
 }
 
-/* The first four bytes of a netlink message are its length: as text they would be a length that no
- * message has. */
+/* The first four bytes of a netlink message are its length: four bytes of text would be too large
+ * for a message. */
 static bool is_text(const char *data, size_t len)
 {
 	for (size_t i = 0; i < 4 && i < len; i++) {
@@ -77,7 +77,7 @@ int hw_tail_recognize(struct tail *t)
 	return 0;
 }
 
-/* How many bytes it answered to the question, 0 when it stays silent. */
+/* Returns the length of the peer's answer to the question, 0 if there was none. */
 static size_t ask_peer(const struct tail *t, char answer[ANSWER_MAX])
 {
 	struct pollfd poll_fd = { .fd = t->fd, .events = POLLIN };

@@ -31,10 +31,10 @@ static int join_group(unsigned group)
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int error = errno;
 
-		(void)close(fd); /* nothing was read from it */
+		(void)close(fd); /* nothing was read */
 		return -error;
 	}
-	/* Bursts wait here; without the privilege as much as is allowed. */
+	/* Buffers bursts; without the privilege, the size is limited. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	return fd;
@@ -79,18 +79,18 @@ int hw_tail_open(struct tail *t, bool quiet)
 void hw_tail_close(struct tail *t)
 {
 	if (t->fd >= 0)
-		(void)close(t->fd); /* the server notices */
+		(void)close(t->fd); /* the server detects it */
 	t->fd = -1;
 }
 
 /* ---- reading ---- */
 
-/* 1: read something; 0: nothing is there; -errno: it is over. */
+/* Returns 1: data was read; 0: there is none; -errno: the connection ended. */
 static int read_group(struct tail *t)
 {
 	ssize_t n = recv(t->fd, t->in.data, t->in.size, MSG_DONTWAIT | MSG_TRUNC);
 
-	/* The kernel dropped datagrams, of any share. */
+	/* The kernel dropped datagrams, which may be of any share. */
 	if (n < 0 && errno == ENOBUFS)
 		return hw_tail_show_rescan(t, t->subscribe.share ? t->subscribe.share : "", 0) < 0
 			       ? -EPIPE
@@ -98,8 +98,9 @@ static int read_group(struct tail *t)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if ((size_t)n > t->in.size)
-		return 1; /* from somebody else: no message of ours is that long */
-	/* Anybody may send to a group: only an output that fails ends it. */
+		return 1; /* from another sender: hostwatch sends no message of this length */
+	/* Any process may send to a group, so that only a failure of the output ends the program.
+	 * */
 	return hw_tail_read_datagram(t, t->in.data, (size_t)n) == -EPIPE ? -EPIPE : 1;
 }
 
@@ -143,7 +144,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* Waits for input or a signal; until the deadline only while hello has not come. */
+/* Waits for input or a signal; the deadline applies only before the hello. */
 static int await_input(struct tail *t, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = { { .fd = t->fd, .events = POLLIN },
@@ -162,7 +163,7 @@ static int await_input(struct tail *t, uint64_t deadline_ns)
 	return 0;
 }
 
-/* Output is flushed whenever there is nothing more to read. */
+/* Flushes the output whenever there is nothing left to read. */
 int hw_tail_follow(struct tail *t)
 {
 	uint64_t deadline_ns = now_ns() + t->timeout_ns;

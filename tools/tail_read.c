@@ -17,7 +17,7 @@ static int complain(int error, const char *text)
 	return error;
 }
 
-/* The server's own words. */
+/* Prints the server's own text. */
 static int complain_error(const char *text)
 {
 	char quoted[1024];
@@ -33,7 +33,7 @@ int hw_tail_check_output(void)
 {
 	if (!ferror(stdout))
 		return 0;
-	(void)hw_standard_flush(); /* for the reason, which main() prints */
+	(void)hw_standard_flush(); /* for the errno, which main() prints */
 	return -EPIPE;
 }
 
@@ -111,8 +111,8 @@ static int send_request(struct tail *t, const struct hw_share_info *shares, size
 	buf->len = 0;
 	r = t->format == TAIL_JSON ? hw_json_put_subscribe(buf, &request)
 				   : hw_nl_put_subscribe(t->writer, buf, &request);
-	/* A request is shorter than any socket's buffer. A server that is gone is noticed when its
-	 * last words are read. */
+	/* A request is shorter than any socket's buffer. If the server disconnected, this is
+	 * detected when its last message is read. */
 	if (r == 0 && send(t->fd, buf->data, buf->len, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
 	    errno != ECONNRESET)
 		r = -errno;
@@ -157,7 +157,7 @@ static int take_hello(struct tail *t, const struct hw_nl_message *hello)
 	return r;
 }
 
-/* After the last one of its share. */
+/* Shows an event after checking that it follows the last one of its share. */
 static int show_next(struct tail *t, const char *share, const struct hw_event *event)
 {
 	int r = hw_tail_show(t, share, event);
@@ -167,7 +167,7 @@ static int show_next(struct tail *t, const char *share, const struct hw_event *e
 	return r;
 }
 
-/* Groups carry everything: what a server would leave out is left out here. */
+/* Groups carry all events: the filter of a server is applied here. */
 static int take_event(struct tail *t, const struct hw_nl_message *m)
 {
 	const struct hw_subscribe *s = &t->subscribe;
@@ -196,7 +196,7 @@ static int take_message(struct tail *t, const struct hw_nl_message *m)
 	case HW_NL_ERROR:
 		return complain_error(m->text);
 	default:
-		return 0; /* a ping of a server needs no answer: it asks for none */
+		return 0; /* a ping from a server needs no answer */
 	}
 }
 
@@ -206,7 +206,7 @@ static int take_frame(struct tail *t, const void *data, size_t len)
 	int r = hw_nl_parse(data, len, &message);
 
 	if (r == -EOPNOTSUPP)
-		return 0; /* something newer */
+		return 0; /* a newer type */
 	if (r == -EPROTO)
 		return complain(r, "the server uses another byte order");
 	if (r < 0)
@@ -214,7 +214,7 @@ static int take_frame(struct tail *t, const void *data, size_t len)
 	return take_message(t, &message);
 }
 
-/* How many bytes were handled, up to the first unfinished frame. */
+/* Returns the number of bytes handled, up to the first incomplete frame. */
 static ssize_t take_frames(struct tail *t, const char *data, size_t len)
 {
 	size_t done = 0;

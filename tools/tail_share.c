@@ -10,7 +10,8 @@
 
 /* ---- shares in hello ---- */
 
-/* The text between this mark and the next quotation mark, which becomes its end; NULL: none. */
+/* Returns the text between this mark and the next quotation mark, which is replaced by NUL; NULL:
+ * not found. */
 static char *take_text(char **at, const char *end, const char *mark)
 {
 	char *text = memmem(*at, (size_t)(end - *at), mark, strlen(mark)), *stop;
@@ -26,7 +27,8 @@ static char *take_text(char **at, const char *end, const char *mark)
 	return text;
 }
 
-/* Keys have an order, and names no characters that are escaped: hostwatch-protocol(7). */
+/* Keys have a fixed order, and names contain no characters that need escapes:
+ * hostwatch-protocol(7). */
 size_t hw_tail_parse_shares(char *line, size_t len, struct hw_share_info *shares, size_t max)
 {
 	const char *end = line + len;
@@ -80,7 +82,7 @@ static bool is_wanted(const struct tail *t, const char *name)
 	return !t->subscribe.share || strcmp(t->subscribe.share, name) == 0;
 }
 
-/* The only share that is asked for; NULL: there are several. */
+/* Returns the only requested share; NULL: there are several. */
 static const char *only_share(const struct tail *t, const struct hw_share_info *shares,
 			      size_t count)
 {
@@ -89,7 +91,8 @@ static const char *only_share(const struct tail *t, const struct hw_share_info *
 	return count == 1 ? shares[0].name : NULL;
 }
 
-/* From here on, without the events between. A share that was not there before is news as well. */
+/* Continues at the current position, without the events before it. A new share also requires a
+ * rescan. */
 static int jump(struct tail *t, const struct hw_share_info *info)
 {
 	struct tail_share *share = find(t, info->name);
@@ -151,10 +154,10 @@ int hw_tail_begin(struct tail *t, const struct hw_share_info *shares, size_t cou
 	int r = 0;
 
 	if (t->connections && !misses_snapshot(t))
-		t->subscribe.snapshot = false; /* it is complete */
+		t->subscribe.snapshot = false; /* the snapshot is complete */
 	*ret = t->subscribe;
 	if (t->subscribe.snapshot)
-		only = NULL; /* from its beginning */
+		only = NULL; /* start at its beginning */
 	say_connected(t, only);
 	if (t->connections && only) {
 		resume(only, shares, count, ret);

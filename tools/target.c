@@ -32,7 +32,7 @@ void hw_targets_free(struct hw_targets *targets)
 
 /* ---- one operand ---- */
 
-/* Without the slashes at its end. */
+/* Returns the length without trailing slashes. */
 static size_t length_of(const char *operand)
 {
 	size_t len = strlen(operand);
@@ -84,7 +84,7 @@ static int fill_file(struct hw_target *target, const char *operand)
 	return add_file(target, slash ? slash + 1 : operand);
 }
 
-/* Also where it is, to find it under another name. */
+/* Also stores its canonical path, to find it under another name. */
 static int identify(struct hw_target *target)
 {
 	struct stat st;
@@ -106,7 +106,7 @@ static int fill_target(struct hw_target *target, const char *operand, bool is_di
 	return r == 0 ? identify(target) : r;
 }
 
-/* An empty operand, a symbolic link to a file and a device have a message of their own. */
+/* An empty operand, a symbolic link to a file, and a device have their own messages. */
 static int examine(const struct hw_command_line *line, const char *operand, bool *ret_is_dir)
 {
 	char buf[QUOTED_MAX];
@@ -130,14 +130,14 @@ static int examine(const struct hw_command_line *line, const char *operand, bool
 	return -1;
 }
 
-/* ---- all of them ---- */
+/* ---- all operands ---- */
 
 static bool is_same(const struct hw_target *a, const struct hw_target *b)
 {
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-/* Whether b, or its directory, is the directory a or lies below it. */
+/* Returns whether b, or its directory, is the directory a or below it. */
 static bool contains(const struct hw_target *a, const struct hw_target *b)
 {
 	size_t len = strlen(a->real);
@@ -173,7 +173,7 @@ static int check_overlap(const struct hw_targets *targets, const struct hw_targe
 	return -1;
 }
 
-/* Files that are watched in the same directory. */
+/* Finds the target for files of the same directory. */
 static struct hw_target *find_group(const struct hw_targets *targets,
 				    const struct hw_target *target)
 {
@@ -196,7 +196,7 @@ static int add_target(struct hw_targets *targets, const struct hw_target *target
 	return 0;
 }
 
-/* Takes what is in target, or frees it. */
+/* Takes over the contents of target, or frees them. */
 static int take_target(struct hw_targets *targets, const struct hw_command_line *line,
 		       struct hw_target *target)
 {
@@ -258,7 +258,8 @@ int hw_target_show(const struct hw_target *target, struct hw_buf *to, const char
 	return r;
 }
 
-/* "!/name", its bytes taken as they are; `to` has room for twice the name. Returns its end. */
+/* Writes "!/name", with special characters escaped; `to` has room for twice the name. Returns its
+ * end. */
 static char *put_name(char *to, const char *name)
 {
 	*to++ = '!';

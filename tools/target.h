@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The directories and files that `hostwatch watch` is given. A directory is a target of its own;
- * files of one directory are one target, which excludes everything else there. */
+/* The operands of `hostwatch watch`. A directory is one target; all files of one directory together
+ * are one target, which excludes everything else there. */
 #ifndef HW_TARGET_H
 #define HW_TARGET_H
 
@@ -12,8 +12,8 @@
 struct hw_target {
 	char *dir; /* owned: the directory to watch */
 	char *real; /* owned: its canonical path */
-	char *prefix; /* owned: what stands before a path in it when it is shown: "src/" */
-	bool is_file; /* only `files` in it */
+	char *prefix; /* owned: prefix for displaying a path in it: "src/" */
+	bool is_file; /* watch only `files` in it */
 	struct hw_words files; /* owned; names that point into operands */
 	const char *given; /* borrowed: its first operand */
 	dev_t dev;
@@ -25,20 +25,17 @@ struct hw_targets {
 	size_t count;
 };
 
-/*
- * Examines the operands. -1 to go on, else an exit status after a line on stderr: HW_EXIT_USAGE
- * when one lies in another, HW_EXIT_FAILURE when one cannot be watched.
- */
+/* Examines the operands. Returns -1 to continue, else an exit status after a line on stderr:
+ * HW_EXIT_USAGE if one is below another, HW_EXIT_FAILURE if one cannot be watched. */
 int hw_targets_find(struct hw_targets *targets, const struct hw_command_line *line, char **operands,
 		    int count);
 void hw_targets_free(struct hw_targets *targets);
 
-/* Appends a path of the target as it is shown: "src/a.c"; the empty path is the directory itself.
- */
+/* Appends a path of the target as displayed: "src/a.c"; the empty path is the directory itself. */
 int hw_target_show(const struct hw_target *target, struct hw_buf *to, const char *path, size_t len);
 
-/* The patterns that leave `files` alone, then the `more` ones. *ret and its strings are one block,
- * to be freed; NULL: out of memory. */
+/* Returns the patterns that exclude everything except `files`, then the `more` ones. The result and
+ * its strings are one block, to be freed; NULL if memory is short. */
 const char **hw_target_excludes(const struct hw_target *target, const char *const *more,
 				size_t count, size_t *ret_count);
 

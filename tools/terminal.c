@@ -23,7 +23,7 @@ size_t hw_terminal_width(void)
 
 	if (!isatty(STDOUT_FILENO))
 		return 0;
-	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* zero when it does not know */
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* zero if unknown */
 	return size_of("COLUMNS", size.ws_col, 80);
 }
 
@@ -31,6 +31,6 @@ size_t hw_terminal_height(void)
 {
 	struct winsize size = { 0 };
 
-	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* the same */
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* zero if unknown */
 	return size_of("LINES", size.ws_row, 24);
 }

@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
-/* Columns of the terminal at stdout: $COLUMNS, or what the terminal says, or 80; 0 when stdout is
- * not a terminal. */
+/* Returns the columns of the terminal at stdout: $COLUMNS, or the size that the terminal reports,
+ * or 80; 0 if stdout is not a terminal. */
 size_t hw_terminal_width(void);
-size_t hw_terminal_height(void); /* $LINES, or what the terminal says, or 24 */
+size_t hw_terminal_height(void); /* $LINES, or the size that the terminal reports, or 24 */
 
 #endif

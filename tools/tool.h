@@ -21,7 +21,7 @@ extern const struct hw_command_line tool_sync_line;
 extern const struct hw_command_line tool_tail_line;
 extern const struct hw_command_line tool_watch_line;
 
-/* Each gets argv[0] = "hostwatch NAME" and returns an exit status. */
+/* Each function is called with argv[0] = "hostwatch NAME" and returns an exit status. */
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
 int tool_explain(int argc, char **argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch watch: directories, without a daemon and a configuration. */
+/* hostwatch watch: watches directories without a daemon and a configuration. */
 #include "watch.h"
 #include "tool.h"
 #include "watch_run.h"
@@ -118,7 +118,7 @@ void hw_watch_stop(struct watch *w, int status)
 static bool is_wanted(const struct watch *w, const struct watched *watched,
 		      const struct hw_event *event)
 {
-	/* The directory of files that are watched is not one of them. */
+	/* The directory of watched files is not itself watched. */
 	if (watched->target->is_file && event->kind != HW_RESCAN && event->path && !event->path_len)
 		return false;
 	return hw_select_wants(&w->settings.select, event->kind);
@@ -129,7 +129,7 @@ static bool is_done(const struct watch *w)
 	return !w->runner && w->settings.select.count && w->printed >= w->settings.select.count;
 }
 
-/* 1 for an event that was taken or is not wanted, 0: it has no room. */
+/* Returns 1 if the event was taken or is not selected, 0 if there is no room. */
 static int take_event(struct watch *w, struct watched *watched, const struct hw_event *event)
 {
 	if (!is_wanted(w, watched, event))
@@ -146,7 +146,7 @@ static int take_event(struct watch *w, struct watched *watched, const struct hw_
 	return 1;
 }
 
-/* Standard output was too slow for longer than the journal holds. */
+/* Called if the output was so slow that the journal overwrote events. */
 static void take_rescan(struct watch *w, struct watched *watched)
 {
 	struct hw_event event = {
@@ -156,12 +156,12 @@ static void take_rescan(struct watch *w, struct watched *watched)
 		.path = "",
 	};
 
-	/* The end is always there, and the buffer has room: it is not full. */
+	/* The end of the journal always exists, and the buffer has room because it is not full. */
 	(void)hw_share_cursor_init(watched->share, event.seq, &watched->cursor);
 	(void)take_event(w, watched, &event);
 }
 
-/* Until the journal is read or the output is full. */
+/* Reads until the end of the journal, or until the output is full. */
 static void read_journal(struct watch *w, struct watched *watched)
 {
 	struct hw_event event;
@@ -205,7 +205,7 @@ void hw_watch_pull(struct watch *w)
 {
 	bool again = w->online;
 
-	/* Once more where a flush made room again. */
+	/* Repeats if a flush made room. */
 	while (again && !w->output.error) {
 		for (size_t i = 0; i < w->targets.count; i++)
 			read_journal(w, &w->shares[i]);
@@ -240,7 +240,7 @@ static void begin(struct watch *w)
 		struct watched *watched = &w->shares[i];
 
 		(void)hw_share_cursor_init(watched->share, hw_share_seq(watched->share),
-					   &watched->cursor); /* the end is always there */
+					   &watched->cursor); /* the end always exists */
 	}
 	hw_watch_print_hello(w);
 	if (w->settings.idle_ns)
@@ -288,7 +288,7 @@ static int watch_signals(struct watch *w)
 	(void)sigaction(SIGHUP, NULL, &hangup); /* valid arguments cannot fail */
 	for (size_t i = 0; i < 3 && r == 0; i++) {
 		if (numbers[i] == SIGHUP && hangup.sa_handler == SIG_IGN)
-			continue; /* nohup(1) */
+			continue; /* ignored, as by nohup(1) */
 		r = uv_signal_init(hw_loop_uv(w->loop), &w->signals[i]);
 		w->signals[i].data = w;
 		if (r == 0)
@@ -319,7 +319,7 @@ static int make_runner(struct watch *w)
 			 : hw_args_failure(w->line, "out of memory");
 }
 
-/* 0, or an exit status. */
+/* Returns 0, or an exit status. */
 static int start(struct watch *w)
 {
 	int status = make_loop(w), r;
@@ -355,7 +355,7 @@ static void end(struct watch *w)
 	free(w->runner);
 }
 
-/* Options that mean nothing without a command, and what is different with one. */
+/* Checks options that need a command, and sets defaults that differ with one. */
 static int check_command(struct watch *w)
 {
 	const struct {
@@ -392,7 +392,7 @@ static int copy_operands(struct watch *w, const struct hw_operands *operands)
 	return -1;
 }
 
-/* -1 to go on, else an exit status. */
+/* Returns -1 to continue, else an exit status. */
 static int prepare(struct watch *w, int argc, char **argv)
 {
 	struct hw_operands operands;

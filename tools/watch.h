@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts of `hostwatch watch`: its command line and life (watch.c), what it watches
- * (watch_share.c), what it prints (watch_print.c), the command that it runs (watch_run.c). */
+/* The parts of `hostwatch watch`: command line and main program (watch.c), the shares
+ * (watch_share.c), the output (watch_print.c), the command (watch_run.c). */
 #ifndef HW_WATCH_H
 #define HW_WATCH_H
 
@@ -15,7 +15,7 @@
 struct runner;
 struct watch;
 
-/* One directory. */
+/* One watched target. */
 struct watched {
 	struct watch *watch; /* borrowed: the owner */
 	const struct hw_target *target; /* borrowed */
@@ -47,39 +47,39 @@ struct watch {
 	char **operands; /* owned array; ends with NULL */
 	char **command; /* borrowed from argv; NULL: none */
 	struct runner *runner; /* owned; NULL: there is no command */
-	uint64_t printed; /* events */
-	bool online; /* all shares have been */
+	uint64_t printed; /* number of events */
+	bool online; /* all shares have been online */
 	bool output_failed;
-	int status; /* to exit with */
+	int status; /* exit status */
 	/* watch_print.c */
-	FILE *text; /* owned: where a line for people is written before it goes to the output */
-	char *text_bytes; /* owned: its memory */
+	FILE *text; /* owned: stream for a line of text before it is appended to the output */
+	char *text_bytes; /* owned: memory of text */
 	size_t text_size;
-	struct hw_buf path, from; /* scratch: paths as they are shown */
+	struct hw_buf path, from; /* scratch: paths as displayed */
 	bool colour, progress_shown;
 };
 
 /* Ends the loop; the program exits with this status. */
 void hw_watch_stop(struct watch *w, int status);
-/* Takes all events that are in the journals. */
+/* Takes all events in the journals. */
 void hw_watch_pull(struct watch *w);
 
-/* Makes the shares and starts them; ready() is called as hw_share_listen() says, with the struct
- * watched. 0, or an exit status after a line on stderr. */
+/* Creates the shares and starts them; ready() is called as for hw_share_listen(), with the struct
+ * watched. Returns 0, or an exit status after a line on stderr. */
 int hw_watch_start_shares(struct watch *w, hw_share_ready_fn *ready);
 void hw_watch_stop_shares(struct watch *w);
 
-/* Whether events are printed, rather than kept for a command. */
+/* Returns whether events are printed instead of passed to a command. */
 static inline bool hw_watch_prints(const struct watch *w)
 {
 	return !w->runner || w->settings.verbose;
 }
 int hw_watch_print_init(struct watch *w); /* 0, or an exit status after a line on stderr */
 void hw_watch_print_free(struct watch *w);
-/* Appends the event to the output. -errno: it has no room. */
+/* Appends the event to the output. Returns -errno if there is no room. */
 int hw_watch_print_event(struct watch *w, const struct watched *watched,
 			 const struct hw_event *event);
-/* All shares are online: lines on stderr about them, and hello. */
+/* Call this when all shares are online: prints information about them on stderr, and hello. */
 void hw_watch_print_hello(struct watch *w);
 void hw_watch_print_progress(struct watch *w);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_MAX (HW_PATH_MAX + 65536u) /* a path of an event below a directory's */
+#define SHOWN_MAX (HW_PATH_MAX + 65536u) /* maximum length of a displayed path */
 
 int hw_watch_print_init(struct watch *w)
 {
@@ -21,7 +21,7 @@ int hw_watch_print_init(struct watch *w)
 void hw_watch_print_free(struct watch *w)
 {
 	if (w->text)
-		(void)fclose(w->text); /* memory */
+		(void)fclose(w->text); /* in memory */
 	free(w->text_bytes);
 	hw_buf_free(&w->path);
 	hw_buf_free(&w->from);

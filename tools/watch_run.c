@@ -12,11 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMMAND_MAX (2u << 20) /* bytes of a command line; the kernel may allow less */
-#define COMMAND_SPARE 4096u /* of these left to the programs that the command executes */
-#define SETTLE_TIMES 10u /* under steady change: as a share settles */
-#define FRESH_MAX 4096u /* events kept before they are judged */
-#define STATUS_NOT_FOUND 127 /* as shells do */
+#define COMMAND_MAX (2u << 20) /* maximum size of a command line; the kernel may allow less */
+#define COMMAND_SPARE 4096u /* part of it reserved for programs that the command executes */
+#define SETTLE_TIMES                                                                               \
+	10u /* with continuous changes, the wait is at most this multiple, as for a                \
+	     * share with settle */
+#define FRESH_MAX 4096u /* events kept before they are attributed */
+#define STATUS_NOT_FOUND 127 /* the status that shells use */
 #define STATUS_NOT_EXECUTABLE 126
 
 static void gather(struct runner *runner);
@@ -41,12 +43,12 @@ static bool is_last(const struct runner *runner)
 	return count && runner->runs + 1 >= count;
 }
 
-/* ---- whose changes these are ---- */
+/* ---- attribution of changes ---- */
 
-/* How sure it is. */
+/* The origin of a change, and its certainty. */
 enum verdict { OWN, OTHERS, PROBABLY_OTHERS };
 
-/* By the last change of the entry, or of the directory that it is gone from. */
+/* Uses the last change of the entry, or of the directory that it was removed from. */
 static bool changed_in(const struct hw_rest *rest, const char *name)
 {
 	const char *slash = strrchr(name, '/');
@@ -77,7 +79,7 @@ static enum verdict judge_name(struct runner *runner, const char *name, bool app
 	if (runner->knows_writers)
 		writer = hw_writers_of(&runner->writers, name);
 	if (writer == HW_WRITER_OWN)
-		return OWN; /* also of processes that a former run has left */
+		return OWN; /* also changes by remaining processes of an earlier run */
 	if (writer == HW_WRITER_OTHER)
 		return OTHERS;
 	if (running && changed_in(&runner->rest, name))
@@ -99,7 +101,7 @@ static enum verdict judge_change(struct runner *runner, const struct hw_change *
 	return of_from == OWN ? of_path : of_from;
 }
 
-/* Once in a run: it may be a file that the command writes. */
+/* Printed once per run: it may be a file that the command writes. */
 static void say_why_again(struct runner *runner, const struct hw_change *change)
 {
 	const char *name = hw_batch_name(&runner->fresh,
@@ -114,7 +116,7 @@ static void say_why_again(struct runner *runner, const struct hw_change *change)
 			      hw_quote(quoted, sizeof(quoted), name, strlen(name)));
 }
 
-/* Changes that others made become pending. */
+/* Adds changes by other processes to the pending ones. */
 static void judge(struct runner *runner)
 {
 	struct hw_batch *fresh = &runner->fresh;
@@ -139,7 +141,7 @@ static void judge(struct runner *runner)
 
 /* ---- one run ---- */
 
-/* What the environment leaves of a command line. */
+/* Returns the size that the environment leaves for a command line. */
 static size_t room_for_command(void)
 {
 	long max = sysconf(_SC_ARG_MAX);
@@ -159,7 +161,7 @@ static void close_events(struct runner *runner)
 	runner->events_fd = -1;
 }
 
-/* A file without a place: nobody has to remove it, and it changes no directory that is watched. */
+/* Creates a file without a name: it needs no removal, and changes no watched directory. */
 static int write_events(struct runner *runner, const struct hw_buf *lines, char *setting,
 			size_t size)
 {
@@ -179,7 +181,8 @@ static int write_events(struct runner *runner, const struct hw_buf *lines, char 
 	return 0;
 }
 
-/* One that is restarted is not run several times for many names: it gets all operands then. */
+/* With --restart, the command is not run several times for many names: it gets all operands
+ * instead. */
 static int take_command(struct runner *runner, struct hw_batch_command *ret)
 {
 	struct hw_batch *pending = &runner->pending;
@@ -207,7 +210,7 @@ static int start_command(struct runner *runner)
 	return r;
 }
 
-/* Of a command that could be executed. */
+/* Prints the status of a command that was executed. */
 static void say_status(const struct runner *runner, int status)
 {
 	const char *name = runner->command[0];
@@ -224,7 +227,7 @@ static void say_status(const struct runner *runner, int status)
 		(void)hw_args_failure(runner->watch->line, "%s: exit status %d", quoted, status);
 }
 
-/* Waits until everything that has happened is in the journals. */
+/* Called when all changes so far are in the journals. */
 static void flushed(void *arg, struct hw_share *share, int error, uint64_t seq);
 static void flush(struct runner *runner)
 {
@@ -232,11 +235,11 @@ static void flush(struct runner *runner)
 
 	if (runner->knows_writers && runner->state != RUNNER_JUDGING)
 		hw_writers_turn(&runner->writers);
-	runner->flushes = 1; /* until all were asked */
+	runner->flushes = 1; /* counts this function until all shares were asked */
 	for (size_t i = 0; i < w->targets.count; i++) {
 		runner->flushes++;
 		if (hw_share_flush(w->shares[i].share, flushed, runner) < 0)
-			runner->flushes--; /* out of memory: a run may be needless then */
+			runner->flushes--; /* memory is short: an unnecessary run may follow */
 	}
 	flushed(runner, NULL, 0, 0);
 }
@@ -294,7 +297,7 @@ static void start_run(struct runner *runner)
 	end_run(runner, r == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }
 
-/* ---- from one state to the next ---- */
+/* ---- state transitions ---- */
 
 static void settle(struct runner *runner)
 {
@@ -358,7 +361,7 @@ static void flushed(void *arg, struct hw_share *share, int error, uint64_t seq)
 	struct runner *runner = arg;
 
 	(void)share;
-	(void)error; /* the end of the program ends the wait as well */
+	(void)error; /* the end of the program also ends the wait */
 	(void)seq;
 	if (--runner->flushes == 0 && runner->state != RUNNER_OVER)
 		all_flushed(runner);
@@ -421,7 +424,7 @@ bool hw_runner_end(struct runner *runner, int number)
 
 /* ---- life ---- */
 
-/* Where the kernel does not say who makes changes, the time of a change decides. */
+/* If the kernel does not report which process makes changes, the time of a change decides. */
 static int find_writers(struct runner *runner)
 {
 	const struct hw_targets *targets = &runner->watch->targets;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The command that `hostwatch watch` runs when something has changed. */
+/* The command that `hostwatch watch` runs after changes. */
 #ifndef HW_WATCH_RUN_H
 #define HW_WATCH_RUN_H
 
@@ -33,7 +33,7 @@ enum runner_state {
 	RUNNER_STOPPING,
 	RUNNER_JUDGING,
 	RUNNER_ENDING,
-	RUNNER_OVER, /* of the program: nothing happens any more */
+	RUNNER_OVER, /* the program is ending: no further transitions */
 };
 
 struct runner {
@@ -43,36 +43,36 @@ struct runner {
 	enum runner_state state;
 	struct hw_run run;
 	struct hw_timer *settle; /* owned */
-	uint64_t settle_until_ns; /* loop time, at the latest */
-	struct hw_batch fresh; /* not judged yet */
-	struct hw_batch pending; /* made by others: the next run is about them */
+	uint64_t settle_until_ns; /* loop time, the latest end of settling */
+	struct hw_batch fresh; /* not attributed yet */
+	struct hw_batch pending; /* made by other processes: passed to the next run */
 	struct hw_outputs outputs;
-	struct hw_writers writers; /* if knows_writers */
-	const char **dirs; /* owned: of the targets */
+	struct hw_writers writers; /* valid if knows_writers */
+	const char **dirs; /* owned: directories of the targets */
 	bool knows_writers;
-	struct hw_activity activity; /* otherwise */
-	struct hw_rest rest; /* of the command */
-	size_t flushes; /* shares that have not answered */
-	uint64_t runs; /* that have ended */
-	bool said_why; /* it will run again, in this run */
-	int events_fd; /* owned: of the current run; -1 */
+	struct hw_activity activity; /* used otherwise */
+	struct hw_rest rest; /* idle interval of the command */
+	size_t flushes; /* number of shares that have not answered */
+	uint64_t runs; /* number of completed runs */
+	bool said_why; /* it was printed in this run that another run will follow */
+	int events_fd; /* owned: events of the current run; -1 */
 };
 
-/* The command line is complete: all ends with NULL. 0, or an exit status. */
+/* The command line must be complete: all ends with NULL. Returns 0, or an exit status. */
 int hw_runner_init(struct runner *runner, struct watch *w, char *const *command, char *const *all);
-/* The shares are about to be destroyed. */
+/* Call this before the shares are destroyed. */
 void hw_runner_stop(struct runner *runner);
 void hw_runner_free(struct runner *runner);
 
-/* Everything is watched. */
+/* Call this when everything is watched. */
 void hw_runner_begin(struct runner *runner);
-/* An event. */
+/* Takes an event. */
 void hw_runner_take(struct runner *runner, const struct watched *watched,
 		    const struct hw_event *event);
-/* All events that there are were taken. */
+/* Call this when all available events were taken. */
 void hw_runner_advance(struct runner *runner);
-/* Passes a signal to the command. False: none runs; else hw_watch_stop() is called when it has
- * ended, with this status. */
+/* Passes a signal to the command. Returns false if none is running; otherwise, hw_watch_stop() is
+ * called with this status when it has ended. */
 bool hw_runner_end(struct runner *runner, int number);
 
 #endif

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for the differences that one comparison finds: half a million events. Pages are used when
- * they are needed. */
+/* Room for the differences that one scan finds: half a million events. Pages are allocated when
+ * used. */
 #define JOURNAL_BYTES (UINT64_C(64) << 20)
 #define INTERVAL_TEXT 32
 
-/* 0, or an exit status. */
+/* Returns 0, or an exit status. */
 static int check_watchers(const struct watch *w)
 {
 	struct hw_errors errors = { 0 };

@@ -11,7 +11,7 @@
 #define BUFFER_BYTES (64u * 1024)
 #define HANDLE_BYTES 128u /* MAX_HANDLE_SZ */
 #ifndef AT_HANDLE_FID
-#define AT_HANDLE_FID 0x200 /* since Linux 6.5: a handle that need not be opened */
+#define AT_HANDLE_FID 0x200 /* since Linux 6.5: a handle that need not be usable for opening */
 #endif
 #define EVENTS                                                                                     \
 	(FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_MODIFY | FAN_ATTRIB |       \
@@ -22,7 +22,7 @@
 
 /* ---- names ---- */
 
-/* A directory by its handle. */
+/* A directory, identified by its handle. */
 struct place {
 	int32_t type;
 	uint32_t len;
@@ -53,7 +53,7 @@ static void note(struct hw_writers *writers, uint64_t key, uint64_t by)
 
 /* ---- records ---- */
 
-/* struct fanotify_event_info_fid, whose handle may not be aligned as the compiler thinks. */
+/* struct fanotify_event_info_fid, whose handle may be less aligned than the compiler assumes. */
 struct fid {
 	struct fanotify_event_info_header header;
 	uint64_t fsid;
@@ -104,7 +104,8 @@ static void take_records(struct hw_writers *writers, size_t len)
 {
 	struct fanotify_event_metadata event;
 
-	/* A process is known before it can change anything. */
+	/* Reads new processes first, because a process is reported before it can change anything.
+	 * */
 	hw_family_read(&writers->family);
 	for (size_t at = 0; at + sizeof(event) <= len; at += event.event_len) {
 		memcpy(&event, writers->buffer + at, sizeof(event));
@@ -127,17 +128,17 @@ static int on_readable(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	(void)io;
 	(void)events;
 	hw_writers_read(self);
-	return (int)budget; /* it rests: nobody waits for this */
+	return (int)budget; /* reports a full budget, so that the loop may delay the next call */
 }
 
-/* ---- asking ---- */
+/* ---- queries ---- */
 
 struct room {
 	struct file_handle handle;
 	char bytes[HANDLE_BYTES];
 };
 
-/* The place of a directory; `room` holds its bytes. */
+/* Gets the place of a directory; `room` contains its bytes. */
 static int find_place(const char *dir, struct room *room, struct place *ret)
 {
 	struct file_handle *handle = &room->handle;
@@ -178,7 +179,8 @@ static const char *split(char *path, const char **ret_dir)
 	return slash + 1;
 }
 
-/* Of a directory that is gone, the one who removed it: the nearest that is there knows. */
+/* Returns who changed the name. If its directory was deleted, uses the nearest ancestor whose
+ * directory still exists. */
 static uint64_t makers_of(const struct hw_writers *writers, char *path)
 {
 	const char *dir, *name;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The socket sink: any number of subscribers, each behind its own cursors. Parts:
+ * The socket sink: any number of subscribers, each with its own cursors. Parts:
  *
- *	options.c     all that the configuration says
- *	peer.c        who a peer is, and whether it may
- *	listener.c    who connects to us; unix.c: the files of unix sockets
- *	connector.c   whom we connect to
- *	feed.c        one share on its way to one receiver
- *	stream.c      the two formats behind one table
- *	subscriber.c  one connection: its phases and output; request.c: what it asks for
+ *	options.c     the options of the configuration
+ *	peer.c        the name of a peer, and whether it is admitted
+ *	listener.c    accepts connections; unix.c: files of unix sockets
+ *	connector.c   opens connections
+ *	feed.c        the events of one share for one receiver
+ *	stream.c      the two formats, with a common interface
+ *	subscriber.c  one connection: its phases and output; request.c: its requests
  *	multicast.c   netlink groups, which have no connections
  *
  * Everything runs on the host's loop thread.

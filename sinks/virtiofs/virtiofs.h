@@ -4,7 +4,7 @@
  *
  *	channel.c  addresses and sockets
  *	link.c     keeps one connection: retries, accepts, the VMM's handshake, deadlines
- *	session.c  what is said on it: hello, resume, events from the journal
+ *	session.c  its messages: hello, resume, events from the journal
  *
  * Everything runs on the host's loop thread.
  */

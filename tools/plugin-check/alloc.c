@@ -50,7 +50,7 @@ int64_t hw_alloc_live(void)
 
 #if COUNTED
 
-/* glibc exports its allocator under these names for programs that put something in front of it. */
+/* glibc exports its allocator under these names for programs that replace malloc(). */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the plugin allocates. The program's own malloc() family is what a loaded object gets too, so
- * it can be counted and made to fail; it is glibc's behind a counter. Under a sanitizer, which
- * brings its own, nothing is counted.
+ * Counts the plugin's allocations, and makes them fail. A loaded object uses the program's malloc()
+ * family, which is glibc's with a counter. A sanitizer has its own allocator; then nothing is
+ * counted.
  */
 #ifndef HW_ALLOC_H
 #define HW_ALLOC_H
@@ -12,14 +12,14 @@
 
 bool hw_alloc_available(void);
 
-/* Whether the calling thread runs the plugin's code now; returns what it was. */
+/* Sets whether the calling thread runs the plugin's code; returns the previous value. */
 bool hw_alloc_enter(bool inside);
 
-/* The n-th allocation of the plugin from now on fails, once; 0: none. */
+/* The n-th following allocation of the plugin fails, once; 0: none fails. */
 void hw_alloc_fail(uint64_t n);
-/* Allocations of the plugin since the last hw_alloc_fail(). */
+/* Returns the number of allocations of the plugin since the last hw_alloc_fail(). */
 uint64_t hw_alloc_calls(void);
-/* Blocks that the plugin has and did not give back. */
+/* Returns the number of blocks that the plugin has not freed. */
 int64_t hw_alloc_live(void);
 
 #endif

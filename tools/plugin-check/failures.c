@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whatever fails, fails once and in every place: each service of the host, each allocation. */
+/* Makes each failure occur once, in every place: each service of the host, each allocation. */
 #include "alloc.h"
 #include "guard.h"
 #include "scene.h"
@@ -21,7 +21,7 @@ static void arm_alloc(uint64_t n)
 	hw_alloc_fail(n);
 }
 
-/* What fails, and whether the n-th of them was reached. */
+/* The kind of failure, and whether the n-th one was reached. */
 struct failure {
 	const char *what;
 	void (*arm)(uint64_t n);
@@ -59,7 +59,8 @@ static enum hw_kit_verdict check_every(struct hw_kit *kit, const void *arg)
 	unsigned failed = 0;
 
 	failure->arm(0);
-	for (unsigned i = 0; i < 2; i++) { /* what is made once and kept is made here */
+	for (unsigned i = 0; i < 2; i++) { /* the first run creates the objects that are made once
+					    * and kept */
 		int r = hw_scene_run(kit);
 
 		if (r > 0) {

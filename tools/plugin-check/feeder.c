@@ -12,7 +12,7 @@ struct feeder {
 	hw_token root;
 };
 
-static struct feeder *running; /* the one instance */
+static struct feeder *running; /* the only instance */
 static unsigned left, next;
 
 static void tell(struct feeder *feeder, uint32_t what, unsigned file)
@@ -30,7 +30,8 @@ static void on_timer(void *self, struct hw_timer *timer)
 {
 	struct feeder *feeder = self;
 
-	/* A modify and a close of each: two events, whatever was told of the file before. */
+	/* Reports a modify and a close_write for each: two events, whatever was reported for the
+	 * file before. */
 	for (unsigned i = 0; left && i < HW_FEEDER_FILES && i < TURN_EVENTS / 2; i++) {
 		tell(feeder, HW_HINT_MODIFIED, next % HW_FEEDER_FILES);
 		tell(feeder, HW_HINT_CLOSE_WRITE, next++ % HW_FEEDER_FILES);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sinks under load: many events, and receivers that are slow, vanish, or never stop talking. */
+/* Tests sinks under load: many events, and receivers that are slow, disconnect, or send without
+ * end. */
 #include "guard.h"
 #include "receivers.h"
 #include "scene.h"
@@ -28,7 +29,7 @@ static const struct load loads[] = {
 struct flood {
 	struct hw_scene scene;
 	struct hw_receivers receivers;
-	unsigned fds; /* before anybody came */
+	unsigned fds; /* number before the first receiver */
 };
 
 static bool is_drawn(void *arg)
@@ -39,7 +40,7 @@ static bool is_drawn(void *arg)
 	return hw_guard_all_drawn(hw_share_seq(flood->scene.share));
 }
 
-/* Until it is done or stands still. */
+/* Runs until all events are read or there is no progress. */
 static bool draw_all(struct flood *flood)
 {
 	uint64_t before;
@@ -67,7 +68,7 @@ static enum hw_kit_verdict run_flood(struct flood *flood)
 	flood->fds = hw_scene_fds();
 	if (hw_scene_feed(&flood->scene, EVENTS, hw_receivers_act, receivers) < 0)
 		return hw_kit_fail("the share makes no progress");
-	/* Nobody holds up those who read: they get all of it. */
+	/* Receivers that do not read must not delay those that do, which get all events. */
 	if (receivers->manner == HW_READS && !draw_all(flood))
 		return hw_kit_fail(
 			"cursors were not read to their end although no receiver was slow");

@@ -31,7 +31,7 @@ static unsigned blocked, faults;
 static bool gave_up;
 struct hw_held *hw_held;
 
-/* ---- what an instance holds ---- */
+/* ---- objects of an instance ---- */
 
 struct hw_held *hw_held_add(enum hw_held_what what, void *ctx, const void *object)
 {
@@ -74,8 +74,8 @@ static uint64_t to_ns(struct timeval tv)
 	return (uint64_t)tv.tv_sec * HW_SEC + (uint64_t)tv.tv_usec * 1000;
 }
 
-/* The second number of proc(5) schedstat. Opened anew in a child, in the place of the parent's, so
- * that no descriptor is more. */
+/* Reads the second number of schedstat, proc(5). A child opens the file again, in place of the
+ * parent's descriptor, so that the number of descriptors stays the same. */
 static uint64_t queued_ns(void)
 {
 	static pid_t owner;
@@ -85,13 +85,13 @@ static uint64_t queued_ns(void)
 
 	if (owner != getpid()) {
 		if (fd >= 0)
-			(void)close(fd); /* it tells of the parent */
+			(void)close(fd); /* it refers to the parent */
 		fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 		owner = getpid();
 	}
 	if (fd < 0 || pread(fd, text, sizeof(text) - 1, 0) <= 0 ||
 	    sscanf(text, "%llu %llu", &cpu, &queued) != 2)
-		return 0; /* a kernel without: waiting for the CPU counts */
+		return 0; /* not supported by the kernel: waiting for the CPU is counted */
 	return queued;
 }
 
@@ -100,7 +100,7 @@ static struct hw_moment now(void)
 	struct timespec ts = { 0 };
 	struct rusage usage = { 0 };
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* neither can fail */
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with these clocks */
 	(void)getrusage(RUSAGE_THREAD, &usage);
 	return (struct hw_moment){
 		.wall_ns = (uint64_t)ts.tv_sec * HW_SEC + (uint64_t)ts.tv_nsec,
@@ -175,7 +175,7 @@ bool hw_frame_is(const char *name)
 	return current && strcmp(current->name, name) == 0;
 }
 
-/* ---- verdicts ---- */
+/* ---- faults ---- */
 
 void hw_guard_fault(const char *format, ...)
 {
@@ -184,7 +184,7 @@ void hw_guard_fault(const char *format, ...)
 	if (faults++ >= FAULTS_TOLD)
 		return;
 	va_start(ap, format);
-	(void)vprintf(format, ap); /* to memory */
+	(void)vprintf(format, ap); /* writes to memory */
 	va_end(ap);
 	(void)putchar('\n');
 }
@@ -229,7 +229,7 @@ static int guard_open(void *self, const struct hw_host *host, void *ctx)
 {
 	int r = 0;
 
-	(void)host; /* the guard's calls the real one */
+	(void)host; /* replaced by the guard's */
 	if (!hw_held_add(HW_HELD_INSTANCE, ctx, self))
 		return -ENOMEM;
 	CALL("open()", r = real.open(self, &hw_guard_host, ctx));
@@ -249,7 +249,8 @@ static void guard_stop(void *self)
 	CALL("stop()", real.stop(self));
 }
 
-/* The loop must not call what is gone; the host itself closes cursors and snapshots. */
+/* Removes loop objects, so that the loop does not call a closed instance. The host itself closes
+ * cursors and snapshots. */
 static void take_back(struct hw_held *held)
 {
 	union {
@@ -353,7 +354,7 @@ static int guard_drain(void *self)
 
 const struct hw_plugin *hw_guard_wrap(const struct hw_plugin *plugin)
 {
-	(void)queued_ns(); /* its descriptor is there before any are counted */
+	(void)queued_ns(); /* opens its descriptor before descriptors are counted */
 	real = wrapped = *plugin;
 	wrapped.open = guard_open;
 	wrapped.start = guard_start;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's services as the plugin sees them: counted, made to fail, checked, handed on. Those for
- * sinks are in guard_sink.c. */
+/* The host's services as the plugin calls them: counted, made to fail, checked, and passed on.
+ * Those for sinks are in guard_sink.c. */
 #include "guard_private.h"
 
 #include "alloc.h"
@@ -25,7 +25,7 @@ void hw_guard_fail_call(uint64_t n)
 	calls = 0;
 	fail_at = n;
 	failed_call = NULL;
-	(void)hw_guard_gave_up(); /* forgets it */
+	(void)hw_guard_gave_up(); /* resets the flag */
 }
 
 uint64_t hw_guard_calls(void)
@@ -56,7 +56,7 @@ static void guard_log(void *ctx, uint32_t level, const char *format, ...)
 
 	hw_frame_pause("log");
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut lines are fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	if (level > HW_LOG_DEBUG)
 		hw_guard_fault("log() with level %u", level);
@@ -72,7 +72,7 @@ static int guard_fail(void *ctx, int error, const char *format, ...)
 
 	hw_frame_pause("fail");
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	if ((!error && !hw_frame_is("probe()")) || error > 4095 || error < -4095)
 		hw_guard_fault("fail() with %d, which is not an errno", error);
@@ -104,7 +104,7 @@ static int guard_fail_option(void *ctx, const char *keys, const char *value, int
 
 	hw_frame_pause("fail_option");
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* cut text is fine */
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
 	va_end(ap);
 	check_keys(keys);
 	if (!error || error > 4095 || error < -4095)
@@ -122,7 +122,7 @@ static uint64_t guard_now_ns(void *ctx)
 	return ns;
 }
 
-/* It may be removed by the function itself. */
+/* The function may remove its own io. */
 static int on_io(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	const struct hw_held held = *(struct hw_held *)arg;

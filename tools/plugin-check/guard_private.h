@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the two sides of the guard share: guard.c (callbacks), guard_host.c and guard_sink.c
- * (services). */
+/* Shared by the parts of the guard: guard.c (callbacks), guard_host.c and guard_sink.c (services).
+ * */
 #ifndef HW_GUARD_PRIVATE_H
 #define HW_GUARD_PRIVATE_H
 
@@ -8,31 +8,31 @@
 
 enum hw_held_what { HW_HELD_INSTANCE, HW_HELD_IO, HW_HELD_TIMER, HW_HELD_CURSOR, HW_HELD_SNAPSHOT };
 
-/* Something that an instance holds of the host's. */
+/* A host object that an instance holds. */
 struct hw_held {
 	struct hw_held *next;
 	enum hw_held_what what;
-	void *ctx; /* of the instance */
-	const void *object; /* the host's */
+	void *ctx; /* ctx of the instance */
+	const void *object; /* the host's object */
 	union {
 		hw_io_fn *io_fn;
 		hw_timer_fn *timer_fn;
 	};
-	void *arg; /* for the function */
-	uint64_t seq; /* of a cursor: drawn so far */
+	void *arg; /* argument of the function */
+	uint64_t seq; /* of a cursor: the last event read */
 };
 extern struct hw_held *hw_held;
 
-/* NULL out of memory. */
+/* Returns NULL if memory is short. */
 struct hw_held *hw_held_add(enum hw_held_what what, void *ctx, const void *object);
 struct hw_held *hw_held_find(enum hw_held_what what, const void *object);
-void hw_held_drop(struct hw_held *held); /* NULL is fine */
+void hw_held_drop(struct hw_held *held); /* NULL is allowed */
 
-/* Around the plugin's code. */
+/* Measured before and after the plugin's code. */
 struct hw_moment {
 	uint64_t wall_ns, cpu_ns;
-	uint64_t queued_ns; /* ready to run, and another had the CPU */
-	long waits; /* times the thread gave up the CPU of its own will */
+	uint64_t queued_ns; /* time in which it was runnable but another task had the CPU */
+	long waits; /* number of voluntary context switches */
 };
 struct hw_frame {
 	const char *name;
@@ -42,19 +42,19 @@ struct hw_frame {
 };
 void hw_frame_enter(struct hw_frame *frame, const char *name);
 void hw_frame_leave(struct hw_frame *frame);
-/* Around the host's code that the plugin's calls. */
+/* Call these around the host's code that the plugin calls. */
 void hw_frame_pause(const char *service);
 void hw_frame_resume(void);
-/* Whether the plugin's callback of this name runs. */
+/* Returns whether the plugin's callback of this name is running. */
 bool hw_frame_is(const char *name);
 
 extern const struct hw_host hw_guard_host;
-/* Whether this call, which may fail, is the one that shall. */
+/* Returns whether this call, which may fail, is the one that must fail. */
 bool hw_guard_fails(const char *service);
 
-/* guard_sink.c: the services of the same names. */
+/* guard_sink.c: the services with these names. */
 uint32_t hw_guard_share_count(void *ctx);
-/* Whether the plugin has an option of this name. */
+/* Returns whether the plugin has an option with this name. */
 bool hw_guard_has_option(const char *key, size_t len);
 
 int hw_guard_share_info(void *ctx, uint32_t share, struct hw_share_info *ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's services for sinks, as the plugin sees them. */
+/* The host's services for sinks, as the plugin calls them. */
 #include "guard_private.h"
 
 #include "host.h"
@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* In the first release. */
+/* Size in the first release. */
 #define ADDRESS_BYTES HW_SIZE_THROUGH(hw_sink_address, state)
 #define RECEIVER_BYTES HW_SIZE_THROUGH(hw_receiver, lost)
 #define EVENT_BYTES HW_SIZE_THROUGH(hw_event, from_len)
@@ -15,7 +15,7 @@
 
 static uint64_t drawn;
 
-/* The host fills in no more than the size that the plugin has set. */
+/* The host fills in at most the size that the plugin has set. */
 static void check_size(const void *of_plugin, size_t least, const char *service)
 {
 	if (!hw_sized_is_valid(of_plugin, least))
@@ -52,7 +52,7 @@ static int open_cursor(void *ctx, uint32_t share, uint64_t epoch, uint64_t after
 		hw_held_drop(held);
 		return r;
 	}
-	(void)hw_host_services.share_info(ctx, share, &info); /* the share is there */
+	(void)hw_host_services.share_info(ctx, share, &info); /* cannot fail: the share exists */
 	held->object = *ret;
 	held->seq = epoch ? after : info.seq;
 	return r;
@@ -138,7 +138,7 @@ int hw_guard_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **ret, 
 	if (!hw_guard_fails("snapshot_open"))
 		r = hw_host_services.snapshot_open(ctx, share, ret, ret_seq);
 	if (r == 0)
-		(void)hw_held_add(HW_HELD_SNAPSHOT, ctx, *ret); /* only to be counted */
+		(void)hw_held_add(HW_HELD_SNAPSHOT, ctx, *ret); /* only for counting */
 	hw_frame_resume();
 	return r;
 }
@@ -179,7 +179,7 @@ void hw_guard_address(void *ctx, const struct hw_sink_address *address)
 	hw_frame_resume();
 }
 
-/* ---- what was drawn ---- */
+/* ---- events read ---- */
 
 uint64_t hw_guard_drawn(void)
 {

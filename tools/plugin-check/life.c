@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The lifecycle: every order that a host may use, two at once, many in a row. */
+/* The life cycle: every order of calls that a host may use, two instances at once, many in a row.
+ * */
 #include "alloc.h"
 #include "guard.h"
 #include "host.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WARM_ROUNDS 5u /* what is made once and kept is made by then */
+#define WARM_ROUNDS 5u /* rounds after which objects that are made once and kept exist */
 
 enum step { OPEN = 1, START, STOP, CLOSE };
 
@@ -47,12 +48,13 @@ static int take(struct hw_instance *instance, enum step step)
 	return 0;
 }
 
-/* Not through instance.c, which keeps the order. */
+/* Bypasses instance.c, which enforces the order. */
 static void take_order(struct hw_instance *instance, const struct order *order)
 {
 	for (const enum step *step = order->steps; *step; step++)
 		if (take(instance, *step) < 0)
-			printf("refused: %s\n", instance->reason); /* with a reason it may */
+			printf("refused: %s\n", instance->reason); /* permitted if there is a reason
+								    * */
 }
 
 static enum hw_kit_verdict check_order(struct hw_kit *kit, const void *arg)
@@ -78,7 +80,7 @@ static enum hw_kit_verdict check_order(struct hw_kit *kit, const void *arg)
 	return HW_KIT_PASS;
 }
 
-/* No state outside of the instance: one goes on when the other has gone. */
+/* There must be no state outside an instance: one must work after the other was closed. */
 static enum hw_kit_verdict check_two(struct hw_kit *kit, const void *arg)
 {
 	struct hw_instance *first, *second;
@@ -91,7 +93,7 @@ static enum hw_kit_verdict check_two(struct hw_kit *kit, const void *arg)
 	second = hw_kit_instance(kit, loop, NULL);
 	if (!first || !second)
 		return HW_KIT_FAIL;
-	/* The second may be refused, as for an address in use. */
+	/* The second may be refused, for example because an address is in use. */
 	if (hw_instance_open(first) == 0)
 		(void)hw_instance_start(first);
 	if (hw_instance_open(second) == 0)

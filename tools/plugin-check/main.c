@@ -27,7 +27,7 @@ enum hw_kit_verdict hw_kit_fail(const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vprintf(format, ap); /* to memory */
+	(void)vprintf(format, ap); /* writes to memory */
 	va_end(ap);
 	(void)putchar('\n');
 	return HW_KIT_FAIL;
@@ -63,7 +63,7 @@ static bool add_setting(struct hw_kit *kit, const char *key, const char *value)
 	return true;
 }
 
-/* -1, or an exit status. */
+/* Returns -1, or an exit status. */
 static int parse_setting(struct hw_kit *kit, char *text)
 {
 	char *equals = strchr(text, '=');
@@ -95,7 +95,8 @@ static bool has_option(const struct hw_kit *kit, const char *key, uint32_t type)
 	return option && option->type == type;
 }
 
-/* Sinks that can listen do, so that receivers can come. False: too many settings. */
+/* Makes sinks listen if they can, so that receivers can connect. Returns false if there are too
+ * many settings. */
 static bool add_defaults(struct hw_kit *kit)
 {
 	static char address[PATH_MAX + 16];
@@ -138,7 +139,7 @@ static enum hw_kit_verdict check_settings(struct hw_kit *kit, const void *arg)
 	return r < 0 ? HW_KIT_FAIL : HW_KIT_PASS;
 }
 
-/* ---- places ---- */
+/* ---- files ---- */
 
 static char *find_traces(const char *given)
 {
@@ -168,7 +169,7 @@ static int complain(const char *path, const char *advice)
 	return -error;
 }
 
-/* -errno after a line. */
+/* Returns -errno after printing an error. */
 static int prepare(struct hw_kit *kit, const char *file, const char *traces)
 {
 	const char *parent = getenv("TMPDIR");
@@ -216,9 +217,9 @@ static int run(struct hw_kit *kit, const char *file, const char *traces, const c
 	unsigned failed = 1;
 
 	if (prepare(kit, file, traces) == 0) {
-		/* A limit of file sizes is an error of write(), as a full disk is. */
+		/* If a file size limit is reached, write() returns an error, as for a full disk. */
 		(void)signal(SIGXFSZ, SIG_IGN);
-		(void)umask(022); /* the traces expect files of these modes */
+		(void)umask(022); /* the traces expect the resulting file modes */
 		hw_tap_begin();
 		run_checks(kit, only);
 		failed = hw_tap_end();

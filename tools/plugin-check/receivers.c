@@ -20,7 +20,7 @@ static const char *setting(const struct hw_kit *kit, const char *key)
 	return NULL;
 }
 
-/* Where this plugin is told to listen, if it is. */
+/* Returns the path at which the plugin is configured to listen, if any. */
 static const char *find_path(const struct hw_kit *kit)
 {
 	for (size_t i = 0; i < kit->count; i++)
@@ -29,7 +29,7 @@ static const char *find_path(const struct hw_kit *kit)
 	return NULL;
 }
 
-/* ---- what is said first ---- */
+/* ---- greetings ---- */
 
 static int put_netlink(struct hw_buf *buf, const struct hw_subscribe *subscribe)
 {
@@ -43,7 +43,7 @@ static int put_netlink(struct hw_buf *buf, const struct hw_subscribe *subscribe)
 	return r;
 }
 
-/* A sink of somebody else hears nothing: what it wants to hear is not known. */
+/* A sink of another author gets no greeting, because its protocol is unknown. */
 static void write_greeting(struct hw_receivers *receivers, const struct hw_kit *kit)
 {
 	const struct hw_frame_hello hello = { .role = HW_FUSE_GUEST,
@@ -77,12 +77,12 @@ void hw_receivers_init(struct hw_receivers *receivers, const struct hw_kit *kit,
 	write_greeting(receivers, kit);
 }
 
-/* ---- coming and going ---- */
+/* ---- connections ---- */
 
 static void leave(struct hw_receivers *receivers, unsigned i)
 {
 	if (receivers->fds[i] >= 0)
-		(void)close(receivers->fds[i]); /* what is unread is lost on purpose */
+		(void)close(receivers->fds[i]); /* unread bytes are lost on purpose */
 	receivers->fds[i] = -1;
 }
 
@@ -102,7 +102,7 @@ static void join(struct hw_receivers *receivers, unsigned i)
 		leave(receivers, i);
 }
 
-/* ---- manners ---- */
+/* ---- behavior ---- */
 
 static void hear(struct hw_receivers *receivers, unsigned i, size_t most)
 {
@@ -112,10 +112,10 @@ static void hear(struct hw_receivers *receivers, unsigned i, size_t most)
 	if (n > 0)
 		receivers->received += (uint64_t)n;
 	else if (n == 0 || errno != EAGAIN)
-		leave(receivers, i); /* and come back */
+		leave(receivers, i); /* reconnects in the next iteration */
 }
 
-/* The next bytes of a fixed sequence. */
+/* Sends the next bytes of a fixed sequence. */
 static void talk(struct hw_receivers *receivers, unsigned i)
 {
 	static uint32_t state = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Those who connect to a sink that is told to listen at a unix: address. They never wait. */
+/* Receivers that connect to a sink which listens at a unix: address. They never wait. */
 #ifndef HW_RECEIVERS_H
 #define HW_RECEIVERS_H
 
@@ -11,28 +11,31 @@
 #define HW_GREETING_MAX 512u
 
 enum hw_manner {
-	HW_READS, /* whatever comes, as fast as it comes */
+	HW_READS, /* reads everything as fast as possible */
 	HW_READS_SLOWLY,
-	HW_VANISHES, /* connects and leaves, again and again, without reading */
-	HW_TALKS, /* sends bytes of no format, and never reads */
+	HW_VANISHES, /* repeatedly connects and disconnects, without reading */
+	HW_TALKS, /* sends invalid bytes, and never reads */
 };
 
 struct hw_receivers {
-	const char *path; /* borrowed; NULL: this sink has no such address, and nobody comes */
+	const char *path; /* borrowed; NULL: this sink has no such address, so there are no
+			   * receivers */
 	enum hw_manner manner;
 	unsigned count, turn;
 	int fds[HW_RECEIVERS_MAX]; /* -1: not connected */
-	uint64_t received; /* bytes, all together */
-	char greeting[HW_GREETING_MAX]; /* what makes the sinks of this tree send events */
+	uint64_t received; /* total bytes */
+	char greeting[HW_GREETING_MAX]; /* request that makes the sinks of this project send events
+					 * */
 	size_t greeting_len;
 };
 
-/* Nobody is connected yet. */
+/* Initializes the receivers, without connections. */
 void hw_receivers_init(struct hw_receivers *receivers, const struct hw_kit *kit,
 		       enum hw_manner manner, unsigned count);
-/* Each does what is its manner once; whoever was turned away comes again. `arg` is the struct. */
+/* Each receiver performs its action once, and reconnects if it was disconnected. `arg` is the
+ * struct. */
 void hw_receivers_act(void *arg);
-/* All leave. */
+/* Disconnects all receivers. */
 void hw_receivers_fini(struct hw_receivers *receivers);
 
 #endif

@@ -42,7 +42,7 @@ static int touch(const char *path)
 	int r = fd < 0 || write(fd, "x", 1) != 1 ? -errno : 0;
 
 	if (fd >= 0)
-		(void)close(fd); /* whether it was written is known */
+		(void)close(fd); /* write errors were already detected */
 	return r;
 }
 
@@ -115,7 +115,8 @@ static int watch_things(const struct hw_kit *kit, struct hw_rig *rig)
 		printf("%s\n", r == -ETIMEDOUT ? "a flush did not end" : strerror(-r));
 	if (r == 0)
 		r = replay(rig, model);
-	/* If it gave a directory up, the host reports that changes there are not seen. */
+	/* If watch_dir() failed for a directory, the host reports that changes there are not
+	 * detected. */
 	if (r == 0 && !kit->elsewhere && !hw_guard_gave_up())
 		r = compare(model);
 	hw_model_destroy(model);
@@ -142,7 +143,7 @@ static int run_watcher(struct hw_kit *kit)
 		r = watch_things(kit, rig);
 		hw_rig_stop(rig);
 	}
-	(void)hw_scratch_remove_at(AT_FDCWD, "w"); /* the scratch directory goes as well */
+	(void)hw_scratch_remove_at(AT_FDCWD, "w"); /* the scratch directory is also removed later */
 	return r;
 }
 
@@ -258,7 +259,7 @@ int hw_scene_feed(struct hw_scene *scene, unsigned count, hw_scene_fn *each, voi
 	return hw_scene_turn(scene, DEADLINE_NS, is_told, &wait) ? 0 : -ETIMEDOUT;
 }
 
-/* A sink at work for one receiver that reads. */
+/* A running sink with one receiver that reads. */
 struct service {
 	struct hw_scene scene;
 	struct hw_receivers receivers;
@@ -305,7 +306,7 @@ static int serve(struct service *service)
 {
 	struct hw_scene *scene = &service->scene;
 
-	/* Where something fails on purpose nobody may be heard, or not for long. */
+	/* If a failure is injected, the receiver may get nothing, or be disconnected. */
 	(void)hw_scene_turn(scene, HEARD_NS, is_heard, service);
 	if (hw_scene_feed(scene, SCENE_EVENTS, hw_receivers_act, &service->receivers) < 0) {
 		printf("the share makes no progress\n");

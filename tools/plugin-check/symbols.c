@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The shared object and its header: one exported symbol, none wanted of the host, sound tables. */
+/* Checks the shared object and its header: it exports one symbol, needs none of the host's, and its
+ * tables are valid. */
 #include "kit.h"
 #include "log.h"
 #include "tap.h"
@@ -18,7 +19,7 @@
 #define QUOTED_MAX 300u
 #define NAME_SHOWN 64u
 
-/* The file in memory. Every offset in it is bytes from outside. */
+/* The file in memory. Every offset in it is untrusted. */
 struct image {
 	const char *bytes;
 	size_t size;
@@ -29,7 +30,8 @@ static const void *at(const struct image *image, uint64_t offset, uint64_t size)
 	return offset <= image->size && size <= image->size - offset ? image->bytes + offset : NULL;
 }
 
-/* Whether it was built for the processor of this program, whose own header the linker shows. */
+/* Returns whether it was built for the processor of this program, which the program's own ELF
+ * header shows. */
 static bool is_for_this_machine(const ElfW(Ehdr) * header)
 {
 	extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -93,7 +95,7 @@ static const char *name_of(const struct table *table, const ElfW(Sym) * symbol)
 	return name && memchr(name, '\0', left) ? name : NULL;
 }
 
-/* What a sanitizer puts beside each global. */
+/* Returns whether this is a symbol that a sanitizer adds to each global. */
 static bool is_of_compiler(const char *name)
 {
 	return !strncmp(name, "__odr_asan", strlen("__odr_asan"));
@@ -201,8 +203,9 @@ static enum hw_kit_verdict check_header(struct hw_kit *kit, const void *arg)
 void hw_check_symbols(struct hw_kit *kit)
 {
 	(void)hw_tap_run(kit, "exports " HW_PLUGIN_SYMBOL " and nothing else", check_symbols, NULL);
-	/* Not loaded into this process before it was loaded once elsewhere: it may crash. */
+	/* The object may crash when loaded, so it is first loaded in another process. */
 	if (hw_tap_run(kit, "header and option tables are sound", check_header, NULL) ==
 	    HW_KIT_PASS)
-		(void)hw_module_load(kit->path, NULL, &kit->module); /* NULL again: told above */
+		(void)hw_module_load(kit->path, NULL, &kit->module); /* NULL: errors were reported
+								      * above */
 }

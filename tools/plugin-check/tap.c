@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRIES 3u /* a callback that blocked may have been kept waiting by another program */
+#define TRIES 3u /* a callback that blocked may have been delayed by another program */
 #define LINE_MAX_BYTES 1024u
 
 static unsigned number, failed;
@@ -33,10 +33,10 @@ static void print_result(const char *word, const char *name, const char *reason)
 	if (reason)
 		printf(" # SKIP %s", reason);
 	printf("\n");
-	(void)hw_standard_flush(); /* is_over() sees it */
+	(void)hw_standard_flush(); /* is_over() checks the result */
 }
 
-/* Nobody wants to know any more. */
+/* Returns whether a signal ended the program, or the reader left. */
 static bool is_over(void)
 {
 	return hw_standard_caught() || ferror(stdout);
@@ -49,7 +49,7 @@ void hw_tap_skip(const char *name, const char *reason)
 	print_result("ok", name, reason);
 }
 
-/* What a plugin prints is bytes from outside. */
+/* The plugin's output is untrusted. */
 static void print_line(const char *prefix, const char *line, size_t len)
 {
 	printf("%s", prefix);
@@ -76,7 +76,7 @@ static unsigned count_lines(FILE *report)
 	return count;
 }
 
-/* Its last lines: what was wrong comes behind what the program logged on the way. */
+/* Prints the last lines: errors follow the lines that the program logged before. */
 static void print_report(int fd)
 {
 	FILE *report = fdopen(fd, "r");
@@ -90,10 +90,10 @@ static void print_report(int fd)
 	while (fgets(line, sizeof(line), report))
 		if (count-- <= HW_TAP_LINES_MAX)
 			print_line("# ", line, strcspn(line, "\n"));
-	(void)fclose(report); /* memory */
+	(void)fclose(report); /* in memory */
 }
 
-/* The last line, which says why the check was skipped. */
+/* Reads the last line, which is the reason for skipping the check. */
 static void read_reason(int fd, char reason[LINE_MAX_BYTES])
 {
 	FILE *report = fdopen(fd, "r");
@@ -111,7 +111,7 @@ static void read_reason(int fd, char reason[LINE_MAX_BYTES])
 				line[i] < ' ' || line[i] == 0x7f || line[i] == '#' ? '?' : line[i];
 		reason[len] = '\0';
 	}
-	(void)fclose(report); /* memory */
+	(void)fclose(report); /* in memory */
 }
 
 static void run_child(struct hw_kit *kit, int report, hw_kit_check *check, const void *arg)
@@ -120,23 +120,23 @@ static void run_child(struct hw_kit *kit, int report, hw_kit_check *check, const
 	enum hw_kit_verdict verdict;
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)signal(signals[i], SIG_DFL); /* the plugin may be in its way */
+		(void)signal(signals[i], SIG_DFL); /* the plugin may need the default action */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail: the signal exists */
 	if (dup2(report, STDOUT_FILENO) < 0 || dup2(report, STDERR_FILENO) < 0)
 		_exit(HW_KIT_FAIL);
 	(void)close(report); /* duplicated */
-	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* told before a crash */
+	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* lines are written before a crash */
 	(void)alarm(HW_TAP_TIMEOUT_S);
 	verdict = check(kit, arg);
 	if (hw_guard_faults() && verdict != HW_KIT_SKIP)
 		verdict = HW_KIT_FAIL;
 	if (hw_guard_blocked() && verdict == HW_KIT_PASS)
 		verdict = HW_KIT_SLOW;
-	(void)fflush(stdout); /* memory */
+	(void)fflush(stdout); /* in memory */
 	exit((int)verdict);
 }
 
-/* Until the process ends, which it is made to by a signal that ends this program. */
+/* Waits until the process ends, and kills it if a signal ends this program. */
 static void await_child(pid_t pid)
 {
 	struct pollfd fds[] = {
@@ -145,7 +145,7 @@ static void await_child(pid_t pid)
 	};
 
 	if (fds[0].fd < 0)
-		return; /* waitpid() waits as well */
+		return; /* waitpid() then waits */
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
 		;
 	if (hw_standard_caught())
@@ -153,7 +153,7 @@ static void await_child(pid_t pid)
 	(void)close(fds[0].fd); /* nothing to lose */
 }
 
-/* How it ended, as its process says or as the kernel does. */
+/* Returns the result, from the exit status or from the signal that ended the process. */
 static enum hw_kit_verdict wait_child(pid_t pid, int report)
 {
 	int status;
@@ -181,7 +181,7 @@ static enum hw_kit_verdict wait_child(pid_t pid, int report)
 static enum hw_kit_verdict run_once(struct hw_kit *kit, int report, hw_kit_check *check,
 				    const void *arg)
 {
-	(void)hw_standard_flush(); /* or the child prints it again */
+	(void)hw_standard_flush(); /* otherwise, the child would print it again */
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -202,7 +202,7 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 		return HW_KIT_PASS;
 	for (unsigned i = 0; i < TRIES; i++) {
 		if (report >= 0)
-			(void)close(report); /* memory */
+			(void)close(report); /* in memory */
 		report = memfd_create("report", MFD_CLOEXEC);
 		if (report < 0)
 			break;
@@ -210,9 +210,9 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 		if (verdict != HW_KIT_SLOW || is_over())
 			break;
 	}
-	if (is_over()) { /* it was not let run to its end */
+	if (is_over()) { /* it was interrupted */
 		if (report >= 0)
-			(void)close(report); /* memory */
+			(void)close(report); /* in memory */
 		return HW_KIT_FAIL;
 	}
 	if (verdict == HW_KIT_SKIP) {
@@ -225,8 +225,8 @@ enum hw_kit_verdict hw_tap_run(struct hw_kit *kit, const char *name, hw_kit_chec
 	if (report >= 0 && (verdict != HW_KIT_PASS || kit->verbose))
 		print_report(report);
 	else if (report >= 0)
-		(void)close(report); /* memory */
-	(void)hw_standard_flush(); /* is_over() sees it */
+		(void)close(report); /* in memory */
+	(void)hw_standard_flush(); /* is_over() checks the result */
 	return verdict == HW_KIT_SLOW ? HW_KIT_FAIL : verdict;
 }
 

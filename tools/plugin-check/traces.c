@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The traces of the event model: this watcher must tell what every watcher tells. */
+/* The traces of the event model: this watcher must report the same events as every other watcher.
+ * */
 #include "tap.h"
 
 #include "tests/conformance/check.h"
@@ -19,7 +20,7 @@ static enum hw_kit_verdict check_trace(struct hw_kit *kit, const void *arg)
 		[HW_FAIL] = HW_KIT_FAIL,
 	};
 	const struct hw_rig_plugin plugin = { kit->plugin, kit->settings, kit->count };
-	/* One that scans cannot see what was undone between two scans. */
+	/* A watcher that scans cannot detect changes that were undone between two scans. */
 	const char *expected = kit->plugin->flags & HW_PLUGIN_SCANS ? "polling" : "watcher";
 	const struct hw_place place = { .name = "here", .path = kit->scratch };
 	struct hw_trace *trace;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Options: whatever stands in a configuration, the plugin takes it or says why not. */
+/* Options: the plugin must accept any value, or refuse it with a reason. */
 #include "guard.h"
 #include "log.h"
 #include "option.h"
@@ -14,7 +14,7 @@
 #define LONG_BYTES 5000u
 #define TEXT_BYTES 64u
 
-/* For text of any type: the host refuses most, the plugin gets the rest. */
+/* Values for any type: the host refuses most of them, the plugin gets the rest. */
 static const char *const odd[] = {
 	"",
 	" ",
@@ -47,7 +47,7 @@ static const char *const odd[] = {
 	"netlink:0",
 };
 
-/* Whether the host would refuse it before the plugin sees it. */
+/* Returns whether the host refuses the value before the plugin gets it. */
 static bool is_refused(const struct hw_option *option, const struct hw_setting *setting)
 {
 	char why[HW_OPTION_TEXT_MAX];
