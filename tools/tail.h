@@ -31,7 +31,7 @@ struct tail_share {
 };
 
 struct tail {
-	/* set by the command line */
+	/* the command line */
 	const char *share, *below, *epoch; /* borrowed from argv; NULL: not given */
 	uint64_t after; /* UINT64_MAX: not given */
 	bool snapshot, json, retry;
@@ -39,7 +39,7 @@ struct tail {
 	struct hw_select select;
 	struct hw_address address;
 	struct hw_subscribe subscribe; /* derived from these */
-	/* of the connection */
+	/* the connection */
 	int fd; /* owned; -1 */
 	unsigned connections; /* number of connections with a hello */
 	enum tail_format format;
@@ -48,7 +48,7 @@ struct tail {
 	struct hw_nl_writer *writer; /* owned */
 	struct tail_share *shares; /* owned */
 	size_t share_count;
-	/* of the output */
+	/* the output */
 	struct hw_buf line; /* scratch */
 	uint64_t shown; /* number of events shown */
 	bool colour;

@@ -63,8 +63,8 @@ static void load_state(struct agent *agent)
 	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
 }
 
-/* The epoch changed. It must be saved: without it, a new agent would start at the end of the
- * history and would not report that events are missing. */
+/* Returns whether the epoch of a mount changed. A new epoch is saved at once: without it, a new
+ * agent would start at the end of the history and would not report that events are missing. */
 static bool epoch_changed(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++)
