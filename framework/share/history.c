@@ -513,8 +513,10 @@ static void attrib_one(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(share, id);
 
+	bool is_new = e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_NEW;
+
 	/* Between a file's create and its first close_write they belong to the create. */
-	if (!(e->flags & HW_ENTRY_NEW) && !is_repetition(share, id, HW_ATTRIB))
+	if (!is_new && !is_repetition(share, id, HW_ATTRIB))
 		tell_entry(share, id, HW_ATTRIB);
 }
 

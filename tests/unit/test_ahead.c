@@ -395,6 +395,14 @@ static void write_while_examined(struct hw_scene *f, struct hw_share *share)
 	hw_scene_expect(f, "close_write d/old");
 }
 
+/* It was moved into the share, was gone when it was examined, and has not been listed yet. */
+static void change_what_came(struct hw_scene *f, struct hw_share *share)
+{
+	hw_tree_entry(&share->tree, directory_of(share))->flags |= HW_ENTRY_CAME;
+	assert_int_equal(fchmodat(f->fd, "d", 0700, 0), 0);
+	hw_scene_expect(f, "attrib dir d");
+}
+
 static void examine_in_directory(hw_doubt_fn *change)
 {
 	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
@@ -423,6 +431,12 @@ static void a_name_that_was_away_is_told_in_a_directory_that_was_renamed(void **
 {
 	(void)state;
 	examine_in_directory(rename_directory);
+}
+
+static void a_change_is_told_of_a_directory_that_came(void **state)
+{
+	(void)state;
+	examine_in_directory(change_what_came);
 }
 
 static void a_write_after_the_examination_is_told_once(void **state)
@@ -518,6 +532,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_change_is_told_that_a_scan_found_before_a_rename),
 		cmocka_unit_test(a_change_is_told_of_a_file_that_left_a_directory_which_is_gone),
 		cmocka_unit_test(a_name_that_was_away_is_told_in_a_directory_that_was_renamed),
+		cmocka_unit_test(a_change_is_told_of_a_directory_that_came),
 		cmocka_unit_test(a_write_after_the_examination_is_told_once),
 		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
