@@ -90,6 +90,15 @@ static void send_gone(struct fanotify *self, hw_token dir, const struct hw_recor
 		self->host->hint(self->ctx, &hint);
 }
 
+static void add_handle(struct hw_hint *hint, const struct hw_handle *handle)
+{
+	if (!handle->bytes)
+		return;
+	hint->handle = handle->bytes;
+	hint->handle_len = handle->len;
+	hint->handle_type = handle->type;
+}
+
 static void send_move(struct fanotify *self, const struct hw_record *record)
 {
 	struct hw_hint hint = {
@@ -109,6 +118,7 @@ static void send_move(struct fanotify *self, const struct hw_record *record)
 		hint.to_name = record->to.name;
 		hint.to_name_len = record->to.name_len;
 	}
+	add_handle(&hint, &record->object);
 	if (hint.dir != HW_NO_DIR || hint.to_dir != HW_NO_DIR)
 		self->host->hint(self->ctx, &hint);
 	else if (record->mask & FAN_ONDIR)
@@ -136,11 +146,7 @@ static void send_entry(struct fanotify *self, const struct hw_record *record, ui
 	}
 	if (at->name_len == 1 && at->name[0] == '.')
 		hint.type = HW_TYPE_DIR;
-	if (record->object.bytes) {
-		hint.handle = record->object.bytes;
-		hint.handle_len = record->object.len;
-		hint.handle_type = record->object.type;
-	}
+	add_handle(&hint, &record->object);
 	self->host->hint(self->ctx, &hint);
 }
 
