@@ -18,6 +18,10 @@ $(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_l
 $(bursts_program): $(call obj,$(wildcard tests/bursts/*.c)) $(test_lib) $(kit_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
+$(B)/tests/test_bursts: $(call obj,tests/unit/test_bursts.c tests/bursts/stream.c tests/bursts/census.c) \
+		$(test_lib) $(kit_lib) $(core_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
 $(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(kit_lib) $(core_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
@@ -42,7 +46,7 @@ differential: $(differential_program) $(modules)
 #: make fuzz-differential SEEDS=1000 FIRST=1   the same with any seeds
 fuzz-differential: $(differential_program) $(modules)
 	$(differential_program) --first $(FIRST) --seeds $(SEEDS)
-#: make bursts          run 300 random bursts under settle; fails today, see tests/bursts/main.c
+#: make bursts          run 300 random bursts under settle; some fail today, see tests/bursts/main.c
 bursts: $(bursts_program) $(modules)
 	$(bursts_program)
 #: make stress          test the race of recursion, queue overflows and a stopped program

@@ -1,58 +1,90 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ahead.h"
 
-#include "fill.h"
+#include "list.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #define AT_ONCE 4096u
 #define DEPTH_MAX 16u
 
-/* Directories of one listing that are still to be entered are few: the listing is kept. */
-static bool holds(struct hw_share *share, int fd, unsigned depth, uint32_t *budget)
+struct walk {
+	struct hw_share *share;
+	const struct hw_ahead *how;
+	uint32_t *budget; /* entries that may be looked at */
+};
+
+/* Its state, unless a mount point or an error hides it. */
+static bool state_of(const struct walk *walk, const struct hw_found *found, struct hw_stat *ret)
+{
+	int fs = found->error || found->foreign
+			 ? -1
+			 : hw_disk_filesystem(&walk->share->disk, found->dev, -1);
+
+	*ret = found->stat;
+	ret->fs = (uint16_t)fs;
+	return fs >= 0;
+}
+
+static bool visit_all(const struct walk *walk, int fd, const struct hw_listing *listing)
+{
+	struct hw_stat stat;
+
+	for (uint32_t i = 0; i < listing->count; i++) {
+		const struct hw_found *found = &listing->found[i];
+
+		if (state_of(walk, found, &stat) &&
+		    walk->how->visit(walk->how->arg, fd, listing->names + found->name, &stat))
+			return true;
+	}
+	return false;
+}
+
+/* Directories of one listing that are still to be entered are few: the listing is kept. Returns
+ * whether a visit ended the walk. */
+static bool walk_dir(const struct walk *walk, int fd, unsigned depth)
 {
 	struct hw_listing listing = { 0 };
 	struct hw_stat self;
-	bool found = false;
+	bool ended;
 
-	if (hw_disk_stat_fd(&share->disk, fd, &self) < 0)
+	if (hw_disk_stat_fd(&walk->share->disk, fd, &self) < 0)
 		return false;
-	hw_list_read(fd, *budget < AT_ONCE ? *budget : AT_ONCE,
-		     hw_disk_identify(&share->disk, self.fs, false), &listing);
-	*budget -= listing.count < *budget ? listing.count : *budget;
-	for (uint32_t i = 0; i < listing.count && !found; i++) {
-		struct hw_stat *stat = &listing.found[i].stat;
-
-		if (listing.found[i].error)
-			continue;
-		int fs = hw_disk_filesystem(&share->disk, listing.found[i].dev, -1);
-
-		stat->fs = (uint16_t)fs;
-		found = fs >= 0 && !listing.found[i].foreign && hw_fill_renamed_from(share, stat);
-	}
-	for (uint32_t i = 0; i < listing.count && !found && depth && *budget; i++)
-		if (listing.found[i].stat.type == HW_TYPE_DIR) {
+	hw_list_read(fd, *walk->budget < AT_ONCE ? *walk->budget : AT_ONCE,
+		     hw_disk_identify(&walk->share->disk, self.fs, false), &listing);
+	*walk->budget -= listing.count < *walk->budget ? listing.count : *walk->budget;
+	ended = visit_all(walk, fd, &listing);
+	for (uint32_t i = 0; i < listing.count && !ended && depth && *walk->budget; i++)
+		if (!listing.found[i].error && listing.found[i].stat.type == HW_TYPE_DIR) {
 			const char *name = listing.names + listing.found[i].name;
-			int below = hw_disk_openat(&share->disk, fd, name,
+			int below = hw_disk_openat(&walk->share->disk, fd, name,
 						   O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
 			if (below < 0)
 				continue;
-			found = holds(share, below, depth - 1, budget);
+			ended = walk_dir(walk, below, depth - 1);
 			close(below);
 		}
 	hw_list_free(&listing);
-	return found;
+	return ended;
 }
 
-bool hw_ahead_holds_moved(struct hw_share *share, int parent, const char *name, uint32_t *budget)
+void hw_ahead_walk(struct hw_share *share, const struct hw_ahead_place *place,
+		   const struct hw_ahead *how, uint32_t *budget)
 {
-	int fd = hw_disk_openat(&share->disk, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	const struct walk walk = { .share = share, .how = how, .budget = budget };
+	int parent = hw_disk_dir(&share->disk, place->dir), fd;
+	char name[HW_NAME_MAX + 1];
 
+	if (parent < 0)
+		return;
+	memcpy(name, place->name, place->len);
+	name[place->len] = '\0';
+	fd = hw_disk_openat(&share->disk, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0)
-		return false;
-	bool found = holds(share, fd, DEPTH_MAX, budget);
+		return;
+	(void)walk_dir(&walk, fd, DEPTH_MAX);
 	close(fd);
-	return found;
 }

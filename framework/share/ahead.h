@@ -8,8 +8,21 @@
 #define HW_AHEAD_MAX                                                                               \
 	16384u /* entries looked at in one observation; what is behind left, and arrived */
 
-/* Does the directory `name` in `parent`, or one below it, hold what the tree has under a name that
- * the disk no longer has? *budget: entries that may be looked at. */
-bool hw_ahead_holds_moved(struct hw_share *share, int parent, const char *name, uint32_t *budget);
+struct hw_ahead_place {
+	uint32_t dir;
+	const char *name;
+	uint8_t len;
+};
+
+struct hw_ahead {
+	/* An entry of the directory that `dir` has open. Returns whether the walk is to end. */
+	bool (*visit)(void *arg, int dir, const char *name, const struct hw_stat *stat);
+	void *arg;
+};
+
+/* Visits what is below the directory at `place`, the entries of a directory before those below
+ * them. *budget: entries that may be looked at. */
+void hw_ahead_walk(struct hw_share *share, const struct hw_ahead_place *place,
+		   const struct hw_ahead *how, uint32_t *budget);
 
 #endif

@@ -71,6 +71,12 @@ struct arriving {
 	bool touched; /* hints came during the listing */
 };
 
+/* What listings find in the observation of a settle window is reported with the rest of it. */
+static bool is_joined(const struct hw_share *share)
+{
+	return share->observing && share->settle_ns;
+}
+
 /* What changed besides the name was told nobody, or not yet: its directory was not watched. */
 static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
 {
@@ -79,8 +85,18 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	e->flags &= (uint8_t)~HW_ENTRY_GONE;
 	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
-	if (hw_history_compare(e, stat, true))
+	if (is_joined(share))
+		(void)hw_ids_add(&share->found_moved, id); /* without memory: its next change */
+	else if (hw_history_compare(e, stat, true))
 		hw_hint_unsure(share, id);
+}
+
+/* It was moved into a directory that came, or changed in it: a rename of the directory changes
+ * nothing that is in it. */
+static bool is_young(const struct hw_stat *stat, int64_t since_ns)
+{
+	return since_ns && stat->ctime_ns >= since_ns && stat->nlink == 1 &&
+	       stat->type != HW_TYPE_DIR;
 }
 
 static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
@@ -96,6 +112,8 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)
 		*ret_how = hw_fill_arrival(share, stat, a->since_ns);
+	else if (is_joined(share) && is_young(stat, a->since_ns))
+		*ret_how = HW_ARRIVED_NEW;
 	else if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
 		*ret_how = HW_ARRIVED_LINK;
 	return hw_history_create(share, a->dir, name, len, stat, *ret_how);
@@ -108,10 +126,13 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 	if (e->type == HW_TYPE_DIR) {
 		hw_fill_dir(share, id,
 			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
-	} else if (how == HW_ARRIVED_NEW && e->type == HW_TYPE_FILE && !share->silent) {
-		if (share->observing && e->size) /* reported with the rest of the observation */
-			(void)hw_ids_add(&share->modified, id);
-		hw_quiet_found(share, id);
+	} else if (e->type == HW_TYPE_FILE && !share->silent) {
+		if (how == HW_ARRIVED_NEW && share->observing && e->size)
+			(void)hw_ids_add(&share->modified, id); /* with the rest of it */
+		if (is_joined(share))
+			(void)hw_ids_add(&share->found_files, id); /* after the interval */
+		else if (how == HW_ARRIVED_NEW)
+			hw_quiet_found(share, id);
 	}
 }
 

@@ -208,29 +208,18 @@ static void exchange(struct hw_share *share, const struct hw_fold_at *from,
 	share->fold.displaced = 0;
 	if (!slot)
 		return;
-	if (number)
-		lose(share, to, slot, number);
 	slot->inode = back;
 	inode_by(share, back)->named = true;
-	if (number)
-		inode_by(share, number)->named = true;
+	if (!number || number == back)
+		return;
+	inode_by(share, number)->named = true;
+	inode_by(share, number)->rival = back;
+	inode_by(share, back)->rival = number;
 }
 
-void hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to)
+static void move_name(struct hw_share *share, const struct hw_fold_at *from,
+		      const struct hw_fold_at *to, uint32_t number)
 {
-	struct hw_fold *fold = &share->fold;
-	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
-	uint64_t to_key = to->dir ? key_of_name(share, to) : 0;
-	uint32_t number = from->dir ? inode_at(share, from) : 0;
-
-	if (is_exchange(fold, from_key, to_key)) {
-		exchange(share, from, to);
-		return;
-	}
-	fold->moved_from = from_key;
-	fold->moved_to = to_key;
-	fold->displaced = to->dir ? inode_at(share, to) : 0;
 	if (to->dir) {
 		if (!number)
 			number = new_inode(share, to);
@@ -240,6 +229,37 @@ void hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 	}
 	if (from->dir)
 		set_name(share, from, 0, false);
+}
+
+/* The tree has it at this name: that says enough of which of its names it lost. */
+static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint32_t number)
+{
+	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+
+	return id && entry_of(share, id)->ino == inode_by(share, number)->ino &&
+	       entry_of(share, id)->fs == inode_by(share, number)->fs;
+}
+
+bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
+		  const struct hw_fold_at *to, bool left)
+{
+	struct hw_fold *fold = &share->fold;
+	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
+	uint64_t to_key = to->dir ? key_of_name(share, to) : 0;
+	uint32_t number = from->dir ? inode_at(share, from) : 0;
+
+	if (is_exchange(fold, from_key, to_key)) {
+		exchange(share, from, to);
+		return false;
+	}
+	fold->moved_from = from_key;
+	fold->moved_to = to_key;
+	fold->displaced = to->dir ? inode_at(share, to) : 0;
+	left = left && number && !is_at_home(share, from, number);
+	if (number)
+		inode_by(share, number)->left = left;
+	move_name(share, from, to, number);
+	return left;
 }
 
 /* ---- facts ---- */
@@ -252,10 +272,26 @@ static void add_what(uint8_t *what, uint32_t more)
 	*what |= (uint8_t)(more & HW_HINTS_OF_DATA);
 }
 
-static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32_t what)
+static uint32_t numbered_inode(struct hw_share *share, uint32_t dir, uint64_t ino)
 {
 	struct hw_fold_inode inode = { .ino = ino, .fs = entry_of(share, dir)->fs, .named = true };
-	uint32_t number = known_inode(share, &inode);
+
+	return known_inode(share, &inode);
+}
+
+bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_t ino)
+{
+	uint32_t number = numbered_inode(share, from->dir, ino);
+
+	if (!number || is_at_home(share, from, number))
+		return false;
+	inode_by(share, number)->left = true;
+	return true;
+}
+
+static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32_t what)
+{
+	uint32_t number = numbered_inode(share, dir, ino);
 
 	if (number)
 		add_what(&inode_by(share, number)->what, what);
@@ -282,7 +318,7 @@ static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint
 					       .named = true };
 
 		number = known_inode(share, &inode);
-		if (!number || number == now)
+		if (!number || number == now || (now && inode_by(share, now)->rival == number))
 			continue;
 		add_what(&inode_by(share, number)->maybe, what);
 		found = true;
@@ -302,8 +338,13 @@ static bool add_named(struct hw_share *share, const struct hw_fold_at *at, uint3
 	}
 	bool contested = add_former(share, at, number, what);
 
+	/* Attributes are changed by name, as a rule; data through a descriptor. */
+	if (number)
+		inode_by(share, number)->what |= what & HW_HINT_ATTRIB;
 	if (number && contested)
 		add_what(&inode_by(share, number)->maybe, what);
+	else if (number && inode_by(share, number)->rival)
+		add_what(&inode_by(share, number)->exchanged, what);
 	else if (number)
 		add_what(&inode_by(share, number)->what, what);
 	return number || contested;
@@ -367,7 +408,7 @@ void hw_fold_expand(struct hw_share *share)
 		const struct hw_fold_inode *inode = &share->fold.inodes[i];
 		uint32_t dir;
 
-		if (!(inode->what | inode->maybe))
+		if (!(inode->what | inode->maybe | inode->exchanged))
 			continue;
 		if (inode->ino)
 			expand_known(share, inode);
@@ -378,13 +419,23 @@ void hw_fold_expand(struct hw_share *share)
 		hw_hint_examine_lost(share, true);
 }
 
+static bool is_number(const struct hw_fold_inode *inode, const struct hw_stat *stat)
+{
+	return inode->ino == stat->ino && inode->fs == stat->fs;
+}
+
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat)
 {
 	const struct hw_fold_slot *slot = find_slot(fold, key_of_name(share, at));
 	struct hw_fold_inode *inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
 
-	if (!inode || inode->ino)
+	if (!inode)
+		return;
+	if (inode->rival)
+		inode->confirmed |= (!inode->ino || is_number(inode, stat)) &&
+				    !is_number(&fold->inodes[inode->rival - 1], stat);
+	if (inode->ino || (inode->rival && !inode->confirmed))
 		return;
 	inode->ino = stat->ino;
 	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
@@ -406,13 +457,34 @@ static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
 	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
 }
 
+/* Whether it was an exchange, the disk has shown, or either of the two was changed. */
+static void settle_exchanges(struct hw_fold *fold)
+{
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		struct hw_fold_inode *inode = &fold->inodes[i];
+
+		if (inode->confirmed) {
+			inode->what |= inode->exchanged;
+		} else if (inode->exchanged) {
+			inode->maybe |= inode->exchanged;
+			fold->inodes[inode->rival - 1].maybe |= inode->exchanged;
+		}
+	}
+}
+
+static bool has_facts(const struct hw_fold_inode *inode)
+{
+	return inode->ino && (inode->what | inode->maybe || inode->left);
+}
+
 /* One for each inode, those with facts only. */
 static void sort(struct hw_fold *fold)
 {
 	uint32_t kept = 0;
 
+	settle_exchanges(fold);
 	for (uint32_t i = 0; i < fold->inode_count; i++)
-		if (fold->inodes[i].ino && fold->inodes[i].what | fold->inodes[i].maybe)
+		if (has_facts(&fold->inodes[i]))
 			fold->inodes[kept++] = fold->inodes[i];
 	if (kept)
 		qsort(fold->inodes, kept, sizeof(*fold->inodes), compare_inodes);
@@ -427,6 +499,7 @@ static void sort(struct hw_fold *fold)
 		}
 		last->what |= fold->inodes[i].what;
 		last->maybe |= fold->inodes[i].maybe;
+		last->left |= fold->inodes[i].left;
 	}
 	fold->inode_count = kept;
 	fold->sorted = true;

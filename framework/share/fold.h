@@ -26,6 +26,10 @@ struct hw_fold_inode {
 	uint8_t maybe; /* likewise, about it or about another inode */
 	bool has_ident;
 	bool named; /* it has a name as far as the hints say */
+	bool left; /* a rename took it to where no directory of the share was */
+	bool confirmed; /* it was found at the name that the exchange with its rival gave it */
+	uint8_t exchanged; /* HW_HINTS_OF_DATA that are about it if that was an exchange */
+	uint32_t rival; /* index plus 1; 0: none */
 };
 
 /* A name, by hash; also an inode number. */
@@ -56,9 +60,13 @@ struct hw_fold_at {
  * changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      uint64_t ino, bool ordered);
-/* A rename, reported in order. */
-void hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to);
+/* The inode that a record of a rename named left the share. Returns whether that was filed by
+ * inode: not if the tree has this inode at that name. */
+bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_t ino);
+/* A rename, reported in order. `left`: it is proved that `to` is outside. Returns whether that was
+ * filed by inode. */
+bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
+		  const struct hw_fold_at *to, bool left);
 
 /* Before an observation: names of the tree whose inode was changed under another name are
  * unverified. */

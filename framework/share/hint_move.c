@@ -4,6 +4,7 @@
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
+#include "hint_private.h"
 #include "history.h"
 #include "quiet.h"
 #include "retry.h"
@@ -352,19 +353,24 @@ static void note_places(struct hw_share *share, const struct place *from, const 
 	}
 }
 
-static void later(struct hw_share *share, const struct place *from, const struct place *to,
-		  bool is_dir)
+static bool proves_outside(struct hw_share *share, const struct place *from, const struct place *to)
 {
-	bool outside = !from->excluded && (!from->dir || !to->dir) &&
-		       (to->excluded || hw_mark_proves_outside(share));
+	return !from->excluded && (!from->dir || !to->dir) &&
+	       (to->excluded || hw_mark_proves_outside(share));
+}
 
-	/* GONE, ARRIVED: the record proves that it left, or that it came from outside, which a stat
-	 * cannot. */
+/* GONE, ARRIVED: the record proves that it left, or that it came from outside, which a stat
+ * cannot. `left`: that is filed by inode. */
+static void later(struct hw_share *share, const struct place *from, const struct place *to,
+		  bool left)
+{
+	bool outside = proves_outside(share, from, to);
+
 	if (from->dir)
 		hw_hint_later(share, from->dir, from->name, from->len,
-			      to->dir   ? HW_HINT_MOVED
-			      : outside ? HW_HINT_GONE
-					: HW_HINT_DELETED,
+			      to->dir            ? HW_HINT_MOVED
+			      : outside && !left ? HW_HINT_GONE
+						 : HW_HINT_DELETED,
 			      0);
 	if (to->dir)
 		hw_hint_later(share, to->dir, to->name, to->len,
@@ -372,16 +378,20 @@ static void later(struct hw_share *share, const struct place *from, const struct
 			      : outside ? HW_HINT_ARRIVED
 					: HW_HINT_CREATED,
 			      0);
-	if (is_dir && !from->dir)
-		hw_mark_noted(share);
 }
 
-static void fold(struct hw_share *share, const struct place *from, const struct place *to)
+/* Returns whether it is filed that the inode left. */
+static bool fold(struct hw_share *share, const struct place *from, const struct place *to,
+		 const struct hw_hint *hint, bool ordered)
 {
 	const struct hw_fold_at source = { .dir = from->dir, .name = from->name, .len = from->len };
 	const struct hw_fold_at target = { .dir = to->dir, .name = to->name, .len = to->len };
+	bool left = from->dir && !to->dir && proves_outside(share, from, to);
+	uint64_t ino = hw_hint_ino(hint);
 
-	hw_fold_move(share, &source, &target);
+	if (ordered)
+		return hw_fold_move(share, &source, &target, left);
+	return left && ino && hw_fold_left(share, &source, ino);
 }
 
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
@@ -400,9 +410,9 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	find_places(share, &from, &to, hint->type == HW_TYPE_DIR);
 	note_places(share, &from, &to);
 	if (share->settle_ns && !share->silent) {
-		if (ordered)
-			fold(share, &from, &to);
-		later(share, &from, &to, hint->type == HW_TYPE_DIR);
+		later(share, &from, &to, fold(share, &from, &to, hint, ordered));
+		if (hint->type == HW_TYPE_DIR && !from.dir)
+			hw_mark_noted(share);
 		return;
 	}
 	if (!to.dir) {

@@ -145,28 +145,49 @@ static bool is_any_gone(const struct hw_observation *o)
 	return false;
 }
 
+int hw_compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+struct looking_ahead {
+	struct hw_observation *o;
+	struct hw_item *item; /* the directory */
+};
+
+static bool await(void *arg, int dir, const char *name, const struct hw_stat *stat)
+{
+	struct looking_ahead *ahead = arg;
+	uint32_t id = hw_fill_renamed_from(ahead->o->share, stat);
+
+	(void)dir;
+	(void)name;
+	ahead->item->holds |= id != 0;
+	if (id)
+		(void)hw_ids_add(&ahead->o->awaited, id); /* without memory: its name is taken */
+	return false;
+}
+
 /* What is gone may be in a directory that is new: that one is told first, then. */
 static void look_into_new_dirs(struct hw_observation *o)
 {
 	uint32_t budget = HW_AHEAD_MAX;
-	char name[HW_NAME_MAX + 1];
 
 	if (o->share->silent || !is_any_gone(o))
 		return;
 	for (uint32_t i = 0; i < o->count && budget; i++) {
 		struct hw_item *item = &o->items[i];
-		int parent;
+		struct looking_ahead ahead = { .o = o, .item = item };
+		const struct hw_ahead how = { .visit = await, .arg = &ahead };
+		const struct hw_ahead_place place = { (uint32_t)item->dir, item->name, item->len };
 
-		if (!has_appeared(item) || item->source || item->arrival != HW_ARRIVED_NEW ||
-		    item->stat.type != HW_TYPE_DIR)
-			continue;
-		parent = hw_disk_dir(&o->share->disk, (uint32_t)item->dir);
-		if (parent < 0)
-			continue;
-		memcpy(name, item->name, item->len);
-		name[item->len] = '\0';
-		item->holds = hw_ahead_holds_moved(o->share, parent, name, &budget);
+		if (has_appeared(item) && !item->source && item->stat.type == HW_TYPE_DIR)
+			hw_ahead_walk(o->share, &place, &how, &budget);
 	}
+	if (o->awaited.count)
+		qsort(o->awaited.ids, o->awaited.count, sizeof(*o->awaited.ids), hw_compare_ids);
 }
 
 /* ---- the observation ---- */
@@ -249,6 +270,7 @@ static void report(struct hw_observation *o)
 	look_into_new_dirs(o);
 	hw_plan_names(o);
 	fill_unlisted(o);
+	hw_observation_join_found(o);
 	hw_observation_tell_changes(o);
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;

@@ -80,6 +80,9 @@ struct hw_observation {
 	uint32_t moves; /* items with a source that are not told yet */
 	struct hw_ids renamed; /* entries with a mark */
 	struct hw_ids gone; /* entries whose name is gone, by inode and path */
+	struct hw_ids
+		awaited; /* entries that a listing of a new directory will find there, by id */
+	struct hw_ids found; /* files that listings of new directories found */
 	struct {
 		uint64_t ino;
 		uint32_t names;
@@ -102,8 +105,13 @@ void hw_observation_unmark(struct hw_observation *o, uint8_t bit);
 /* The entry of this item is there still, as the inode that was found. */
 bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item);
 
+int hw_compare_ids(const void *a, const void *b); /* for qsort(3) and bsearch(3) */
 /* By path, as the tree has the directories now. */
 void hw_observation_sort(struct hw_observation *o);
+/* An entry that a listing found becomes an item. False: no memory. */
+bool hw_observation_add_found(struct hw_observation *o, uint32_t id, const struct hw_stat *stat);
+/* observe_changes.c: all that listings found which was moved there, or has facts. */
+void hw_observation_join_found(struct hw_observation *o);
 /* plan.c: tells the moves, deletes and creates of the items, in order. */
 void hw_plan_names(struct hw_observation *o);
 /* observe_changes.c: what the hints said about data and attributes goes to the items whose inode it

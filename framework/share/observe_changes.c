@@ -3,6 +3,7 @@
 #include "observe.h"
 
 #include "access.h"
+#include "hint.h"
 
 #include <stdlib.h>
 
@@ -20,13 +21,47 @@ bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item
 	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
 }
 
-/* By something else than a rename: the entry had this name before. */
-static bool has_new_ctime(const struct hw_observation *o, const struct hw_item *item)
+/* The entry whose change is to be reported: one that the tree had, or one that came with data of
+ * its own. The changes of a new one belong to its create. 0: none. */
+static uint32_t changed_entry(const struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id;
+
+	if (hw_observation_is_kept(o, item))
+		return item->source ? item->source : item->entry;
+	if (!item->done || item->source || item->arrival == HW_ARRIVED_NEW)
+		return 0;
+	id = hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);
+	return id && hw_tree_is_same(entry_of(o, id), &item->stat) ? id : 0;
+}
+
+/* Which of the changes that may have been of this inode its times allow. */
+static uint8_t likely(const struct hw_observation *o, const struct hw_item *item, uint8_t maybe)
 {
 	uint32_t id = hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);
+	const struct hw_entry *e = entry_of(o, id);
+	const struct hw_stat *stat = &item->stat;
+	uint8_t what = 0;
 
-	return id && hw_tree_is_same(entry_of(o, id), &item->stat) &&
-	       entry_of(o, id)->ctime_ns != item->stat.ctime_ns;
+	/* A rename changes the ctime, too. */
+	if (!id || !hw_tree_is_same(e, stat) || e->ctime_ns == stat->ctime_ns)
+		return 0;
+	/* A second write within one tick may leave no difference. */
+	if (hw_history_is_data(e, stat) || !o->since_ns || stat->mtime_ns >= o->since_ns)
+		what |= HW_HINT_MODIFIED;
+	if (e->nlink == (uint16_t)stat->nlink || e->attr != stat->attr)
+		what |= HW_HINT_ATTRIB; /* not of link or unlink */
+	return what & maybe;
+}
+
+static const struct hw_fold_inode *facts_of(struct hw_observation *o, uint32_t id)
+{
+	const struct hw_entry *e = entry_of(o, id);
+	const struct hw_stat stat = {
+		.ino = e->ino, .fs = e->fs, .ident = e->ident, .identity = e->identity
+	};
+
+	return o->fold.inode_count ? hw_fold_facts(&o->fold, &stat) : NULL;
 }
 
 void hw_observation_take_facts(struct hw_observation *o)
@@ -44,18 +79,60 @@ void hw_observation_take_facts(struct hw_observation *o)
 	}
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = &o->items[i];
-		const struct hw_fold_inode *facts =
-			item->present ? hw_fold_facts(&o->fold, &item->stat) : NULL;
+		const struct hw_fold_inode *facts = item->entry ? facts_of(o, item->entry) : NULL;
 
+		if (facts && facts->left)
+			item->what |= HW_HINT_GONE;
+		facts = item->present ? hw_fold_facts(&o->fold, &item->stat) : NULL;
 		if (!facts)
 			continue;
 		item->what |= facts->what;
-		/* It may have been another inode; a change of this one changed its ctime. */
-		if (facts->maybe && has_new_ctime(o, item))
-			item->what |= facts->maybe & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
+		item->what |= likely(o, item, facts->maybe);
 		item->try_close |= (facts->maybe & HW_HINT_CLOSE_WRITE) != 0;
 	}
 }
+
+/* ---- what the listings of new directories found ---- */
+
+/* An entry that came with its directory, or was moved there: it becomes an item. */
+static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_inode *facts)
+{
+	struct hw_share *share = o->share;
+	const struct hw_entry *e = entry_of(o, id);
+	struct hw_stat stat;
+
+	if (e->type == HW_TYPE_NONE)
+		return;
+	if (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			 &stat) < 0 ||
+	    !hw_tree_is_same(e, &stat) || !hw_observation_add_found(o, id, &stat)) {
+		hw_hint_unsure(share, id);
+		return;
+	}
+	o->items[o->count - 1].what = facts ? facts->what : 0;
+	hw_observation_renamed(o, id);
+}
+
+void hw_observation_join_found(struct hw_observation *o)
+{
+	struct hw_ids moved = o->share->found_moved, files = o->share->found_files;
+
+	o->share->found_moved = o->share->found_files = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < moved.count; i++)
+		join(o, moved.ids[i], facts_of(o, moved.ids[i]));
+	for (uint32_t i = 0; i < files.count; i++) {
+		const struct hw_fold_inode *facts = entry_of(o, files.ids[i])->flags & HW_ENTRY_NEW
+							    ? NULL
+							    : facts_of(o, files.ids[i]);
+
+		if (facts)
+			join(o, files.ids[i], facts);
+	}
+	hw_ids_free(&moved);
+	o->found = files;
+}
+
+/* ---- changes ---- */
 
 /* A rename hides the change of ctime by which attributes are noticed. */
 static bool is_attrib_of_renamed(const struct hw_entry *e, const struct hw_stat *stat, uint8_t what)
@@ -64,18 +141,32 @@ static bool is_attrib_of_renamed(const struct hw_entry *e, const struct hw_stat 
 	       (e->type != HW_TYPE_DIR || e->mtime_ns == stat->mtime_ns);
 }
 
+static bool has_arrived(const struct hw_item *item)
+{
+	return item->arrival == HW_ARRIVED_MOVED_IN && !item->source &&
+	       item->finding != HW_FOUND_CHANGED;
+}
+
+/* Nobody knows the data that it had, but when it was written. */
+static bool is_written_since(const struct hw_observation *o, const struct hw_item *item)
+{
+	return has_arrived(item) && o->since_ns && item->stat.mtime_ns >= o->since_ns;
+}
+
 /* What is to be told of one entry that is the same inode as before. */
-static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_stat *stat,
-			  uint8_t what)
+static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_item *item)
 {
 	struct hw_entry *e = entry_of(o, id);
+	const struct hw_stat *stat = &item->stat;
+	uint8_t what = item->what;
 
-	if (e->type == HW_TYPE_FILE && what & HW_HINT_MODIFIED)
+	if (e->type == HW_TYPE_FILE && (what & HW_HINT_MODIFIED || is_written_since(o, item)))
 		return HW_MODIFY;
 	unsigned kind = hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
 
 	if (!kind)
 		return is_attrib_of_renamed(e, stat, what) ||
+				       (what & HW_HINT_ATTRIB && has_arrived(item)) ||
 				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
 			       ? HW_ATTRIB
 			       : 0;
@@ -105,8 +196,11 @@ static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
 static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
 		       struct hw_item *item)
 {
-	uint32_t *ids, id = item->source ? item->source : item->entry;
-	unsigned kind = change_of(o, id, &item->stat, item->what);
+	uint32_t *ids, id = changed_entry(o, item);
+
+	if (!id)
+		return;
+	unsigned kind = change_of(o, id, item);
 	uint8_t bit = kind == HW_MODIFY ? HW_MARK_MODIFY : HW_MARK_ATTRIB;
 	int count;
 
@@ -159,7 +253,10 @@ static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
 
 static void update(struct hw_observation *o, const struct hw_item *item)
 {
-	uint32_t id = item->source ? item->source : item->entry;
+	uint32_t id = changed_entry(o, item);
+
+	if (!id)
+		return;
 	bool first = hw_observation_mark_names(o, id, HW_MARK_UPDATED);
 
 	if (entry_of(o, id)->type == HW_TYPE_DIR && entry_of(o, id)->attr != item->stat.attr)
@@ -175,11 +272,9 @@ void hw_observation_tell_changes(struct hw_observation *o)
 
 	o->share->modified = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < o->count; i++)
-		if (hw_observation_is_kept(o, &o->items[i]))
-			add_change(o, &modified, &attrib, &o->items[i]);
+		add_change(o, &modified, &attrib, &o->items[i]);
 	for (uint32_t i = 0; i < o->count; i++)
-		if (hw_observation_is_kept(o, &o->items[i]))
-			update(o, &o->items[i]);
+		update(o, &o->items[i]);
 	tell_ids(o, &modified, hw_history_modify);
 	tell_ids(o, &attrib, hw_history_attrib);
 }

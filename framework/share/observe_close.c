@@ -50,20 +50,38 @@ static bool hears_closes(const struct hw_observation *o, uint32_t id)
 	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS);
 }
 
+/* It may have been closed under a name that was never examined. */
+static bool is_new_without_close(const struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id = item->done && !item->source && !(item->what & HW_HINT_CLOSE_WRITE)
+			      ? file_of(o, item)
+			      : 0;
+
+	return id && o->share->settle_ns && entry_of(o, id)->flags & HW_ENTRY_NEW;
+}
+
+static void add_try(const struct hw_observation *o, uint32_t id, struct closed *closed,
+		    uint32_t *count)
+{
+	if (id && hears_closes(o, id))
+		closed[(*count)++] = (struct closed){ .id = id, .guess = true };
+}
+
 /* Those of one scan wait for the idle interval. */
 static void add_tries(const struct hw_observation *o, struct closed *closed, uint32_t *count)
 {
-	for (uint32_t i = 0; i < o->count; i++) {
-		uint32_t id = o->items[i].try_close ? file_of(o, &o->items[i]) : 0;
-
-		if (id && hears_closes(o, id))
-			closed[(*count)++] = (struct closed){ .id = id, .guess = true };
-	}
+	for (uint32_t i = 0; i < o->found.count; i++)
+		if (entry_of(o, o->found.ids[i])->flags & HW_ENTRY_NEW &&
+		    entry_of(o, o->found.ids[i])->type == HW_TYPE_FILE)
+			add_try(o, o->found.ids[i], closed, count);
+	for (uint32_t i = 0; i < o->count; i++)
+		if (o->items[i].try_close || is_new_without_close(o, &o->items[i]))
+			add_try(o, file_of(o, &o->items[i]), closed, count);
 }
 
 /* Closes that were reported while the changes waited. A close reported under a name that is gone
  * belongs to a file that was renamed since, as every editor does it: renamed files are tried.
- * Returns how many; `closed` has room for three of each item. */
+ * Returns how many; `closed` has room for three of each item and one of each file found. */
 static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
 {
 	bool renamed = false;
@@ -97,21 +115,50 @@ static void report(struct hw_share *share, const struct closed *closed)
 		hw_quiet_closed(share, closed->id, closed->seen);
 }
 
+/* An inode is closed once, under all its names: its place is that of the first one. Without memory
+ * it is that of another. */
+static bool take_first_name(struct hw_observation *o, struct closed *closed)
+{
+	uint32_t *ids;
+	int count;
+
+	if (entry_of(o, closed->id)->nlink < 2)
+		return true;
+	if (!hw_observation_mark_names(o, closed->id, HW_MARK_REPORTED))
+		return false;
+	count = hw_history_names(o->share, closed->id, &ids);
+	if (count > 0) {
+		closed->id = ids[0];
+		free(ids);
+	}
+	return true;
+}
+
+/* Returns how many are left. */
+static uint32_t take_first_names(struct hw_observation *o, struct closed *closed, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (take_first_name(o, &closed[i]))
+			closed[kept++] = closed[i];
+	hw_observation_unmark(o, HW_MARK_REPORTED);
+	return kept;
+}
+
 void hw_observation_tell_closes(struct hw_observation *o)
 {
-	struct closed *closed = reallocarray(NULL, o->count, 3 * sizeof(*closed));
+	struct closed *closed =
+		reallocarray(NULL, 3 * (size_t)o->count + o->found.count, sizeof(*closed));
 	uint32_t count;
 
 	if (!closed)
 		return; /* the quiet interval tells them */
-	count = find_closed(o, closed);
+	count = take_first_names(o, closed, find_closed(o, closed));
 	if (count)
 		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);
-	/* Each is reported for all names of its inode. */
 	for (uint32_t i = 0; i < count; i++)
-		if ((!i || closed[i].id != closed[i - 1].id) &&
-		    hw_observation_mark_names(o, closed[i].id, HW_MARK_REPORTED))
+		if (!i || closed[i].id != closed[i - 1].id)
 			report(o->share, &closed[i]);
-	hw_observation_unmark(o, HW_MARK_REPORTED);
 	free(closed);
 }

@@ -2,6 +2,7 @@
 /* The first half of an observation: its names, and what the disk has there. */
 #include "observe.h"
 
+#include "ahead.h"
 #include "fill.h"
 #include "retry.h"
 
@@ -65,6 +66,36 @@ void hw_observation_renamed(struct hw_observation *o, uint32_t id)
 	hw_observation_mark(o, id, HW_MARK_RENAMED);
 }
 
+/* The directory is found as this name in the directory that `parent` has open. */
+static bool pin(struct hw_observation *o, uint32_t id, int parent, const char *name)
+{
+	struct hw_disk *disk = &o->share->disk;
+	int fd = hw_disk_openat(disk, parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	struct hw_stat stat;
+
+	if (fd < 0)
+		return false;
+	if (hw_disk_stat_fd(disk, fd, &stat) < 0 || !hw_tree_is_same(entry_of(o, id), &stat)) {
+		close(fd);
+		return false;
+	}
+	hw_disk_put_dir(disk, id, fd);
+	hw_observation_mark(o, id, HW_MARK_PINNED);
+	return true;
+}
+
+/* The directory of this item, which the tree has under another name; 0. */
+static uint32_t known_dir(const struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id = 0;
+
+	while ((id = hw_tree_same_inode(&o->share->tree, item->stat.fs, item->stat.ino, id)))
+		if (id != HW_ROOT && id != item->entry &&
+		    hw_tree_is_same(entry_of(o, id), &item->stat))
+			break;
+	return id;
+}
+
 /*
  * A directory of the tree stands elsewhere on the disk: open it there, so that items below it can
  * be looked at before its move is told.
@@ -72,34 +103,17 @@ void hw_observation_renamed(struct hw_observation *o, uint32_t id)
 static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
 {
 	char name[HW_NAME_MAX + 1];
-	struct hw_share *share = o->share;
-	uint32_t id = 0;
-	struct hw_stat stat;
+	uint32_t id = known_dir(o, item);
 
-	while ((id = hw_tree_same_inode(&share->tree, item->stat.fs, item->stat.ino, id)))
-		if (id != HW_ROOT && id != item->entry &&
-		    hw_tree_is_same(entry_of(o, id), &item->stat))
-			break;
 	if (!id)
 		return false;
-	int parent = hw_disk_dir(&share->disk, (uint32_t)item->dir);
+	int parent = hw_disk_dir(&o->share->disk, (uint32_t)item->dir);
 
 	if (parent < 0)
 		return false;
 	memcpy(name, item->name, item->len);
 	name[item->len] = '\0';
-	int fd = hw_disk_openat(&share->disk, parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-
-	if (fd < 0)
-		return false;
-	if (hw_disk_stat_fd(&share->disk, fd, &stat) < 0 ||
-	    !hw_tree_is_same(entry_of(o, id), &stat)) {
-		close(fd);
-		return false;
-	}
-	hw_disk_put_dir(&share->disk, id, fd);
-	hw_observation_mark(o, id, HW_MARK_PINNED);
-	return true;
+	return pin(o, id, parent, name);
 }
 
 /* In a directory that is no longer there: what an open descriptor would show is somewhere else. */
@@ -181,8 +195,50 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	return item->present && !same && item->stat.type == HW_TYPE_DIR && pin_moved_dir(o, item);
 }
 
+struct looking_ahead {
+	struct hw_observation *o;
+	bool found;
+};
+
+static bool pin_found(void *arg, int dir, const char *name, const struct hw_stat *stat)
+{
+	struct looking_ahead *ahead = arg;
+	uint32_t id = stat->type == HW_TYPE_DIR ? hw_fill_renamed_from(ahead->o->share, stat) : 0;
+
+	if (id && !(entry_of(ahead->o, id)->renamed & HW_MARK_PINNED))
+		ahead->found |= pin(ahead->o, id, dir, name);
+	return false;
+}
+
+static bool is_new_dir(const struct hw_observation *o, const struct hw_item *item)
+{
+	return item->resolved && item->present && item->differs && item->stat.type == HW_TYPE_DIR &&
+	       !known_dir(o, item);
+}
+
+/* A directory that is not where the tree has it may be in one that is new to the tree: the names in
+ * it can be examined there. Returns whether one was found. */
+static bool look_ahead(struct hw_observation *o, uint32_t *budget)
+{
+	struct looking_ahead ahead = { .o = o };
+	const struct hw_ahead how = { .visit = pin_found, .arg = &ahead };
+	bool missing = false;
+
+	for (uint32_t i = 0; i < o->count && !missing; i++)
+		missing = !o->items[i].resolved;
+	for (uint32_t i = 0; i < o->count && missing && *budget; i++) {
+		const struct hw_item *item = &o->items[i];
+		const struct hw_ahead_place place = { (uint32_t)item->dir, item->name, item->len };
+
+		if (is_new_dir(o, item))
+			hw_ahead_walk(o->share, &place, &how, budget);
+	}
+	return ahead.found;
+}
+
 static void look_at_all(struct hw_observation *o)
 {
+	uint32_t budget = HW_AHEAD_MAX;
 	bool again = true;
 
 	while (again) {
@@ -190,6 +246,8 @@ static void look_at_all(struct hw_observation *o)
 		for (uint32_t i = 0; i < o->count; i++)
 			if (!o->items[i].resolved)
 				again |= look(o, &o->items[i]);
+		if (!again)
+			again = look_ahead(o, &budget);
 	}
 }
 
@@ -204,6 +262,22 @@ static void add_name_of(struct hw_observation *o, uint32_t id)
 	if (ref)
 		(void)add_item(o, hw_tree_token(&o->share->tree, e->parent),
 			       hw_names_get(&o->names->names, ref), e->name_len, 0);
+}
+
+bool hw_observation_add_found(struct hw_observation *o, uint32_t id, const struct hw_stat *stat)
+{
+	uint32_t count = o->count;
+
+	add_name_of(o, id);
+	if (o->count == count)
+		return false;
+	struct hw_item *item = &o->items[count];
+
+	item->resolved = item->present = true;
+	item->finding = HW_FOUND_CHANGED;
+	item->entry = id;
+	item->stat = *stat;
+	return true;
 }
 
 static bool has_lost_its_name(struct hw_observation *o, uint32_t id)
@@ -230,6 +304,16 @@ static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
 			add_name_of(o, id);
 }
 
+/* Its only name is another one: it has lost this one even if its directory was not found. */
+static void look_at_old_name(struct hw_observation *o, struct hw_item *item)
+{
+	(void)look(o, item);
+	if (item->resolved || !item->entry)
+		return;
+	item->resolved = item->differs = true;
+	entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
+}
+
 static void look_at_old_names(struct hw_observation *o)
 {
 	uint32_t count = o->count;
@@ -242,7 +326,7 @@ static void look_at_old_names(struct hw_observation *o)
 			add_old_names(o, &stat);
 		for (uint32_t j = count; j < o->count; j++)
 			if (!o->items[j].resolved)
-				(void)look(o, &o->items[j]);
+				look_at_old_name(o, &o->items[j]);
 	}
 }
 
@@ -312,6 +396,8 @@ void hw_observation_free(struct hw_observation *o)
 	hw_fold_free(&o->fold);
 	hw_ids_free(&o->renamed);
 	hw_ids_free(&o->gone);
+	hw_ids_free(&o->awaited);
+	hw_ids_free(&o->found);
 	free(o);
 }
 

@@ -7,6 +7,7 @@
 #include "plan.h"
 
 #include "fill.h"
+#include "hint.h"
 
 static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 {
@@ -203,6 +204,19 @@ static bool create_needed(struct hw_observation *o)
 	return false;
 }
 
+static bool fill_moved_in(struct hw_observation *o, const struct hw_item *item)
+{
+	uint32_t id = item->entry;
+
+	if (!hw_plan_has_appeared(item) || item->source || !item->done || !id ||
+	    item->arrival != HW_ARRIVED_MOVED_IN || item->stat.type != HW_TYPE_DIR ||
+	    !hw_plan_is_alive_dir(o, item) || hw_plan_at_name(o, item) != id ||
+	    entry_of(o, id)->flags & HW_ENTRY_LISTED)
+		return false;
+	hw_fill_dir(o->share, id, HW_ARRIVED_WITH_DIR);
+	return true;
+}
+
 /* New directories that something was moved into, by which it has not left. */
 static bool create_holders(struct hw_observation *o)
 {
@@ -211,11 +225,16 @@ static bool create_holders(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = &o->items[i];
 
-		if (!item->holds || !is_create(item) || !hw_plan_is_alive_dir(o, item) ||
-		    hw_plan_at_name(o, item))
+		if (!item->holds)
 			continue;
-		create_one(o, item);
-		progress = true;
+		if (fill_moved_in(o, item)) {
+			item->holds = false;
+			progress = true;
+		} else if (is_create(item) && hw_plan_is_alive_dir(o, item) &&
+			   !hw_plan_at_name(o, item)) {
+			create_one(o, item);
+			progress = true;
+		}
 	}
 	return progress;
 }
@@ -246,6 +265,22 @@ static bool make_way(struct hw_plan *plan)
 	return true;
 }
 
+/* One that was not found after all is in a directory that was moved into a new one: there the next
+ * observation finds it, and only that one, since its name is free. */
+static void end_waiting(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count && o->awaited.count && !o->share->verify.stuck_seq; i++) {
+		const struct hw_item *item = &o->items[i];
+
+		if (item->finding != HW_FOUND_GONE || !hw_plan_is_awaited(o, item->entry) ||
+		    !(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
+			continue;
+		entry_of(o, item->entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
+		hw_hint_unsure(o->share, item->entry);
+	}
+	o->awaited.count = 0;
+}
+
 static int run_plan(struct hw_plan *plan)
 {
 	int r = hw_plan_run_moves(plan);
@@ -254,6 +289,7 @@ static int run_plan(struct hw_plan *plan)
 		hw_plan_stir(plan);
 		r = hw_plan_run_moves(plan);
 	}
+	end_waiting(plan->o);
 	leave_round(plan->o);
 	hw_plan_stir(plan);
 	while (r == 0 && plan->pending) {
@@ -279,16 +315,6 @@ static void moves(struct hw_observation *o)
 	give_up_moves(o);
 }
 
-static void fill_moved_in(struct hw_observation *o, const struct hw_item *item)
-{
-	uint32_t id = item->entry;
-
-	if (hw_plan_has_appeared(item) && !item->source && item->arrival == HW_ARRIVED_MOVED_IN &&
-	    item->done && id && hw_plan_is_alive_dir(o, item) && hw_plan_at_name(o, item) == id &&
-	    item->stat.type == HW_TYPE_DIR)
-		hw_fill_dir(o->share, id, HW_ARRIVED_WITH_DIR);
-}
-
 /* A moved directory may bring items along whose directory was in another place when they were
  * sorted. */
 void hw_plan_names(struct hw_observation *o)
@@ -305,6 +331,6 @@ void hw_plan_names(struct hw_observation *o)
 		if (is_create(item) && hw_plan_is_alive_dir(o, item))
 			create_one(o, item);
 		else
-			fill_moved_in(o, item);
+			(void)fill_moved_in(o, item);
 	}
 }

@@ -37,6 +37,8 @@ int hw_plan_run_moves(struct hw_plan *plan);
 int hw_plan_break_cycle(struct hw_plan *plan);
 /* Parked moves may be able to go. */
 void hw_plan_stir(struct hw_plan *plan);
+/* A listing of a new directory is still to find the entry where it is now. */
+bool hw_plan_is_awaited(const struct hw_observation *o, uint32_t id);
 /* False when the source was lost with a parent that went away: the item is a create, then. */
 bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item);
 

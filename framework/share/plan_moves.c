@@ -13,12 +13,20 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 	return hw_tree_entry(&o->share->tree, id);
 }
 
+bool hw_plan_is_awaited(const struct hw_observation *o, uint32_t id)
+{
+	const struct hw_ids *awaited = &o->awaited;
+
+	return awaited->count &&
+	       bsearch(&id, awaited->ids, awaited->count, sizeof(*awaited->ids), hw_compare_ids);
+}
+
 /* rename(2) replaces a file by a file, an empty directory by a directory. */
 static bool can_replace(const struct hw_observation *o, uint32_t old, uint8_t type)
 {
 	const struct hw_entry *e = entry_of(o, old);
 
-	if (!(e->flags & HW_ENTRY_GONE))
+	if (!(e->flags & HW_ENTRY_GONE) || hw_plan_is_awaited(o, old))
 		return false;
 	if (e->type != HW_TYPE_DIR)
 		return type != HW_TYPE_DIR;

@@ -530,6 +530,8 @@ void hw_share_destroy(struct hw_share *share)
 	hw_ids_free(&share->stale);
 	hw_ids_free(&share->renamed);
 	hw_ids_free(&share->modified);
+	hw_ids_free(&share->found_moved);
+	hw_ids_free(&share->found_files);
 	free(share->listeners);
 	free(share->name);
 	free(share->path);

@@ -195,6 +195,8 @@ struct hw_share {
 	struct hw_ids stale; /* to look at again at the end of the turn */
 	struct hw_ids renamed; /* whose ctime changed, likewise */
 	struct hw_ids modified; /* found with content by a listing: told after the creates */
+	/* Found by listings of an observation of a settle window, which reports their changes. */
+	struct hw_ids found_moved, found_files;
 	struct hw_marks marks;
 	struct hw_verify verify;
 	uint64_t watcher_serial; /* the last one that was given */

@@ -7,6 +7,7 @@
  * - Size and mtime as before: it does not know that data was written, and takes a change of ctime
  * for attrib if the names are as before, else for an effect of the change of names.
  * - An entry that arrived: it does not know the state that the entry had when it arrived.
+ *   Times that were set after it arrived are attrib to the others, too.
  * - Several names of one inode, of which some went and some came: it cannot know which became
  * which.
  */
@@ -164,6 +165,16 @@ static bool announces(const struct hw_stream *stream, uint8_t kind, const char *
 	return false;
 }
 
+/* Its times were set after it had arrived: from which ones, nobody in the share knows. */
+static bool is_dated_after_arrival(const struct hw_stream *stream,
+				   const struct hw_census_entry *before,
+				   const struct hw_census_entry *after)
+{
+	return before && before->is_outside && before->hash == after->hash &&
+	       before->st.stx_size == after->st.stx_size &&
+	       announces(stream, HW_ATTRIB, after->path);
+}
+
 static void check_file(struct verdict *v, const struct hw_census_entry *after)
 {
 	const struct hw_stream *stream = v->stream;
@@ -174,6 +185,8 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 	bool changed = before ? !has_same_data(before, after) : after->st.stx_size > 0;
 
 	if (is_polling(stream) && is_hidden_from_polling(stream, &modify))
+		return;
+	if (!announced && is_dated_after_arrival(stream, before, after))
 		return;
 	if (changed && !announced && (before || !announces(stream, HW_CREATE, after->path)))
 		blame(v, SILENT, after->path);

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Bursts in one settle window, each reported alike by every watcher. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/bursts/stream.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/conformance/trace.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct burst {
+	const char *setup; /* lines of a trace */
+	const char *ops;
+	const char *events;
+	const char *polling; /* likewise, NULL: the same */
+	bool kernel_only; /* polling needs file handles */
+};
+
+static struct hw_trace *make_trace(const struct burst *burst)
+{
+	struct hw_trace *trace;
+	char *text;
+
+	if (asprintf(&text, "proves rule 1\n\nsetup:\n%s\n%s", burst->setup, burst->ops) < 0)
+		abort();
+	FILE *in = fmemopen(text, strlen(text), "r");
+
+	assert_non_null(in);
+	assert_int_equal(hw_trace_read(in, "burst", &trace), 0);
+	(void)fclose(in); /* memory */
+	free(text);
+	return trace;
+}
+
+static char *text_of(const struct hw_stream *stream)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	for (size_t i = 0; i < stream->count; i++)
+		fprintf(out, "%s\n", stream->events[i].text);
+	if (stream->broken)
+		fprintf(out, "%s\n", stream->broken);
+	(void)fclose(out); /* memory */
+	return text;
+}
+
+static void run_one(const struct burst *burst, const struct hw_trace *trace,
+		    const struct hw_stream_config *config)
+{
+	bool polling = !strcmp(config->backend, "polling");
+	const char *events = polling && burst->polling ? burst->polling : burst->events;
+	struct hw_stream stream;
+	int r = hw_stream_run(trace, config, &stream);
+
+	if (r != -EOPNOTSUPP) {
+		assert_int_equal(r, 0);
+		char *text = text_of(&stream);
+
+		if (strcmp(text, events))
+			print_error("%s, %s%s, of\n%s", config->backend, config->place->name,
+				    config->turning ? ", turning" : "", burst->ops);
+		assert_string_equal(text, events);
+		free(text);
+	}
+	hw_stream_release(&stream);
+}
+
+static void run(const struct burst *burst)
+{
+	struct hw_trace *trace = make_trace(burst);
+	unsigned places;
+	const struct hw_place *place = hw_scratch_places(&places);
+
+	for (unsigned i = 0; i < HW_RIG_BACKENDS * places * 2; i++) {
+		const struct hw_stream_config config = {
+			.backend = hw_rig_backends[i % HW_RIG_BACKENDS],
+			.place = &place[i / HW_RIG_BACKENDS % places],
+			.turning = i / HW_RIG_BACKENDS / places,
+		};
+
+		if (!burst->kernel_only || strcmp(config.backend, "polling") != 0)
+			run_one(burst, trace, &config);
+	}
+	hw_trace_destroy(trace);
+}
+
+#define RUN_ALL(bursts)                                                                            \
+	do {                                                                                       \
+		for (size_t i_ = 0; i_ < sizeof(bursts) / sizeof(*(bursts)); i_++)                 \
+			run(&(bursts)[i_]);                                                        \
+	} while (0)
+
+/* A directory of the share stands in one that was made in the window. */
+static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
+	{
+		.setup = "mkdir e\n",
+		.ops = "> mkdir m\n"
+		       "> rename e m/m\n"
+		       "> tmpfile m/m/m \"1\"\n",
+		.events = "create dir m\n"
+			  "move dir e -> m/m\n"
+			  "create file m/m/m\n"
+			  "modify m/m/m\n"
+			  "close_write m/m/m\n",
+	},
+	{
+		.setup = "mkdir e\n",
+		.ops = "> mkdir e/a\n"
+		       "> mkdir x\n"
+		       "> mkdir x/y\n"
+		       "> rename e x/y/c\n",
+		.events = "create dir x\n"
+			  "create dir x/y\n"
+			  "move dir e -> x/y/c\n"
+			  "create dir x/y/c/a\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> write .t \"2\"\n"
+		       "> unlink d/f\n"
+		       "> link .t d/f\n"
+		       "> unlink .t\n"
+		       "> mkdir n\n"
+		       "> rename d n/m\n",
+		.events = "create dir n\n"
+			  "move dir d -> n/m\n"
+			  "move file -> n/m/f (replaced)\n"
+			  "modify n/m/f\n"
+			  "close_write n/m/f\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> append d/f \"2\"\n"
+		       "> mkdir n\n"
+		       "> rename d n/m\n",
+		.events = "create dir n\n"
+			  "move dir d -> n/m\n"
+			  "modify n/m/f\n"
+			  "close_write n/m/f\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/a \"1\"\n",
+		.ops = "> mkdir n\n"
+		       "> rename d/a n/m\n"
+		       "> write n/m \"22\"\n",
+		.events = "create dir n\n"
+			  "move file d/a -> n/m\n"
+			  "modify n/m\n"
+			  "close_write n/m\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n"
+			 "mkdir e\n",
+		.ops = "> mkdir e/a\n"
+		       "> rename d e/a/m\n"
+		       "> rename e/a/m/f e/f\n",
+		.events = "move file d/f -> e/f\n"
+			  "create dir e/a\n"
+			  "move dir d -> e/a/m\n",
+	},
+};
+
+static void directories_that_were_moved_into_new_ones(void **state)
+{
+	(void)state;
+	RUN_ALL(directories_that_were_moved_into_new_ones_cases);
+}
+
+/* The data that an entry had before it arrived is not known, but when it was written. */
+static const struct burst what_arrives_and_is_changed_cases[] = {
+	{
+		.setup = "mkdir e\n"
+			 "outside write o \"1\"\n",
+		.ops = "> movein o e/b\n"
+		       "> write e/b \"2\"\n",
+		.events = "move file -> e/b\n"
+			  "modify e/b\n"
+			  "close_write e/b\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "outside write o \"1\"\n",
+		.ops = "> movein o d/f\n"
+		       "> touch d/f 1000000000\n",
+		.events = "move file -> d/f\n"
+			  "attrib file d/f\n",
+		.polling = "move file -> d/f\n",
+	},
+	{
+		.setup = "outside mkdir p\n"
+			 "outside write p/f \"1\"\n",
+		.ops = "> movein p d\n"
+		       "> append d/f \"2\"\n",
+		.events = "move dir -> d\n"
+			  "create file d/f\n"
+			  "modify d/f\n"
+			  "close_write d/f\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "outside mkdir p\n"
+			 "outside write p/f \"1\"\n",
+		.ops = "> movein p d/c\n"
+		       "> write m \"2\"\n"
+		       "> exchange d/c/f m\n",
+		.events = "move dir -> d/c\n"
+			  "move file -> m\n"
+			  "create file d/c/f\n"
+			  "modify d/c/f\n"
+			  "close_write d/c/f\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "mkdir d/d\n"
+			 "write d/d/a \"1\"\n"
+			 "outside mkdir p\n"
+			 "outside write p/f \"2\"\n",
+		.ops = "> movein p d/m\n"
+		       "> exchange d/m/f d/d/a\n",
+		.events = "move dir -> d/m\n"
+			  "move file d/d/a -> d/m/f\n"
+			  "move file -> d/d/a\n",
+	},
+};
+
+static void what_arrives_and_is_changed(void **state)
+{
+	(void)state;
+	RUN_ALL(what_arrives_and_is_changed_cases);
+}
+
+/* The inode left, not the name: it had another one before the window. */
+static const struct burst what_left_under_another_name_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> rename d/f b\n"
+		       "> moveout b x\n",
+		.events = "move file d/f ->\n"
+			  "delete file b\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "symlink t l\n"
+			 "mkdir d\n",
+		.ops = "> exchange l d\n"
+		       "> moveout l x\n"
+		       "> unlink d\n",
+		.events = "move dir d ->\n"
+			  "delete symlink l\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "link a c\n",
+		.ops = "> moveout a x\n"
+		       "> unlink c\n",
+		.events = "move file a ->\n"
+			  "delete file c\n",
+		.kernel_only = true,
+	},
+};
+
+static void what_left_under_another_name(void **state)
+{
+	(void)state;
+	RUN_ALL(what_left_under_another_name_cases);
+}
+
+/* Names changed hands before something was changed under them. */
+static const struct burst which_inode_was_changed_cases[] = {
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n"
+			 "touch a 1000000000\n",
+		.ops = "> exchange a b\n"
+		       "> touch b 1000000000\n",
+		.events = "move file a <-> b (exchange)\n"
+			  "attrib file b\n",
+		.polling = "move file a <-> b (exchange)\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> exchange a b\n"
+		       "> write b \"33\"\n",
+		.events = "move file a <-> b (exchange)\n"
+			  "modify b\n"
+			  "close_write b\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "link a c\n",
+		.ops = "> write .t \"2\"\n"
+		       "> rename .t c\n"
+		       "> write c \"3\"\n",
+		.events = "move file -> c (replaced)\n"
+			  "modify c\n"
+			  "close_write c\n",
+	},
+};
+
+static void which_inode_was_changed(void **state)
+{
+	(void)state;
+	RUN_ALL(which_inode_was_changed_cases);
+}
+
+/* Those of files that a listing found, and of files with several names, among them. */
+static const struct burst closes_are_reported_in_the_order_of_paths_cases[] = {
+	{
+		.setup = "",
+		.ops = "> write m \"1\"\n"
+		       "> mkdir d\n"
+		       "> mkdir d/x\n"
+		       "> write d/x/f \"2\"\n",
+		.events = "create dir d\n"
+			  "create dir d/x\n"
+			  "create file d/x/f\n"
+			  "create file m\n"
+			  "modify d/x/f\n"
+			  "modify m\n"
+			  "close_write d/x/f\n"
+			  "close_write m\n",
+	},
+	{
+		.setup = "mkdir e\n"
+			 "write e/b \"0\"\n",
+		.ops = "> write .t \"1\"\n"
+		       "> unlink e/b\n"
+		       "> link .t e/b\n"
+		       "> unlink .t\n"
+		       "> tmpfile e/m \"2\"\n",
+		.events = "move file -> e/b (replaced)\n"
+			  "create file e/m\n"
+			  "modify e/b\n"
+			  "modify e/m\n"
+			  "close_write e/b\n"
+			  "close_write e/m\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write b \"1\"\n",
+		.ops = "> link b m\n"
+		       "> write m \"2\"\n"
+		       "> write d/c \"3\"\n",
+		.events = "create file d/c\n"
+			  "create file m\n"
+			  "modify b\n"
+			  "modify m\n"
+			  "modify d/c\n"
+			  "close_write b\n"
+			  "close_write m\n"
+			  "close_write d/c\n",
+	},
+};
+
+static void closes_are_reported_in_the_order_of_paths(void **state)
+{
+	(void)state;
+	RUN_ALL(closes_are_reported_in_the_order_of_paths_cases);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(directories_that_were_moved_into_new_ones),
+		cmocka_unit_test(what_arrives_and_is_changed),
+		cmocka_unit_test(what_left_under_another_name),
+		cmocka_unit_test(which_inode_was_changed),
+		cmocka_unit_test(closes_are_reported_in_the_order_of_paths),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
