@@ -18,11 +18,11 @@ static int write_file(int dir, const char *name)
 		return -errno;
 	if (write(fd, "x", 1) != 1)
 		r = -errno;
-	(void)close(fd); /* nothing depends on it */
+	(void)close(fd); /* the result does not matter */
 	return r;
 }
 
-/* A new directory with a file in it; goes into it. */
+/* Makes a directory with a file in it, and replaces *dir by its descriptor. */
 static int fill_level(int *dir, const char *name)
 {
 	int below = -1, r = 0;

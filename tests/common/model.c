@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One side of an event, resolved: the directory and the name in it. */
+/* One side of an event, resolved: the directory, and the name in it. */
 struct place {
 	struct node *dir;
-	struct node *node; /* NULL: nothing has this name */
+	struct node *node; /* NULL: the name does not exist */
 	const char *name;
 	size_t len;
 };
@@ -133,7 +133,7 @@ static int refuse(const struct reason *why, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(why->text, why->size, format, ap); /* a cut text is still a text */
+	(void)vsnprintf(why->text, why->size, format, ap); /* a truncated text is good enough */
 	va_end(ap);
 	return -EPROTO;
 }
@@ -144,7 +144,7 @@ static bool is_bad_name(const char *name, size_t len)
 	       (len == 2 && !memcmp(name, "..", 2));
 }
 
-/* Finds the directory that must hold the path's last name. */
+/* Finds the directory that must contain the last name of the path. */
 static int locate(struct hw_model *model, const char *path, size_t len, struct place *ret,
 		  const struct reason *why)
 {
@@ -188,7 +188,8 @@ static int apply_create(struct hw_model *model, const struct hw_event *event,
 	struct node *node = hw_model_add(model, at.dir, at.name, at.len, event->type);
 	if (!node)
 		return -ENOMEM;
-	/* What replaces an entry without coming from another name may have been made there. */
+	/* An entry that replaces another without an old name of its own may have been created
+	 * there. */
 	node->created = event->kind == HW_CREATE || event->flags & HW_FLAG_REPLACED;
 	hw_model_observe(model, node);
 	hw_model_read(model, node);
@@ -211,7 +212,8 @@ static int apply_delete(struct hw_model *model, const struct hw_event *event,
 	return 0;
 }
 
-/* modify, attrib, close_write: nothing changes but what a receiver would read. */
+/* For modify, attrib and close_write: the tree does not change, but a receiver reads the entry
+ * again. */
 static int apply_change(struct hw_model *model, const struct hw_event *event,
 			const struct reason *why)
 {
@@ -263,7 +265,7 @@ static int swap(struct hw_model *model, struct place *from, struct place *to,
 	return r;
 }
 
-/* `to` is absent, or present and then the event says that it was replaced. */
+/* Checks that `to` does not exist, or that the event reports it as replaced. */
 static int make_room(struct hw_model *model, const struct hw_event *event, struct place *to,
 		     const struct reason *why)
 {

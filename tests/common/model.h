@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A replica of a share that knows nothing but events: what a receiver would have. It refuses events
+ * A replica of a share that is built from events only, like that of a receiver. It refuses events
  * that contradict it (rule 1 of hostwatch-events(7)), so replaying a stream proves that the stream
  * is a consistent history.
  */
@@ -15,7 +15,7 @@
 
 struct hw_model;
 
-/* What a receiver that looks at each file when it is told of it believes about that file. */
+/* The state of a file as seen by a receiver that stats it whenever an event reports it. */
 struct hw_model_belief {
 	bool known;
 	ino_t ino;
@@ -26,41 +26,44 @@ struct hw_model_belief {
 	int64_t mtime_ns; /* files only */
 };
 
-/* -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int hw_model_create(struct hw_model **ret);
-void hw_model_destroy(struct hw_model *model); /* NULL is fine */
+void hw_model_destroy(struct hw_model *model); /* NULL is allowed */
 
-/* Makes the model look at each entry, below this directory, when an event tells of it;
- * hw_model_check_beliefs() then says whether every change was told. The path is borrowed until the
- * model goes. */
+/* Makes the model stat each entry below this directory when an event reports it; after that,
+ * hw_model_check_beliefs() checks that every change was reported. The path is borrowed until the
+ * model is destroyed. */
 void hw_model_look(struct hw_model *model, const char *root);
 
 /*
- * Replays one event. 0, or -EPROTO with the contradiction in `why`, -ENOMEM. A rescan changes
- * nothing, it is counted. Sequence numbers must be gap-free from the first one that is not 0.
+ * Replays one event. Returns 0, -EPROTO with the contradiction in `why`, or -ENOMEM. A rescan is
+ * counted and changes nothing. Sequence numbers must be gap-free from the first one that is not 0.
  */
 int hw_model_apply(struct hw_model *model, const struct hw_event *event, char *why,
 		   size_t why_size);
 uint64_t hw_model_rescans(const struct hw_model *model);
 size_t hw_model_entries(const struct hw_model *model);
 
-/* Adds everything below the directory as it is on disk, without following links. 0, -errno. */
+/* Adds everything below the directory as it is on disk; does not follow symlinks. Returns 0 or
+ * -errno. */
 int hw_model_load(struct hw_model *model, const char *root);
-/* The same without what is excluded, and all below it: patterns without a slash match any name,
- * patterns that begin with one match a path. -EINVAL for another pattern. */
+/* Like hw_model_load(), but leaves out excluded entries and everything below them: patterns without
+ * a slash match any name, patterns that begin with a slash match a path. -EINVAL for any other
+ * pattern. */
 int hw_model_load_but(struct hw_model *model, const char *root, const char *const *excludes,
 		      size_t exclude_count);
 
-/* The number of entries that differ in presence or type; the first ten are written to `out`. */
+/* Returns the number of entries that differ in presence or type; writes the first ten to `out`. */
 size_t hw_model_compare(const struct hw_model *told, const struct hw_model *truth, FILE *out);
 
 /*
- * The number of entries whose state on disk is not what the model saw when it was last told of
- * them; the first ten are written to `out`. Needs hw_model_look() from the start.
+ * Returns the number of entries whose state on disk differs from the one that the model saw when
+ * they were last reported; writes the first ten to `out`. Requires hw_model_look() before the first
+ * event.
  */
 size_t hw_model_check_beliefs(const struct hw_model *model, FILE *out);
 
-/* Mode and owner that an inode had before a change of them. */
+/* Mode and owner of an inode before one of their changes. */
 struct hw_model_attributes {
 	ino_t ino;
 	mode_t mode;
@@ -68,15 +71,15 @@ struct hw_model_attributes {
 	gid_t gid;
 };
 
-/* What a check of beliefs leaves out. */
+/* Differences that a check of beliefs ignores. */
 struct hw_model_excuse {
 	const ino_t *inodes; /* borrowed */
 	size_t inode_count;
-	/* Names that had no file or another one when they were looked at: between two scans they
-	 * may come back, and no scan tells of it. */
+	/* Names that did not exist, or referred to another file, at the last stat: they may come
+	 * back between two scans, and no scan reports that. */
 	bool strangers;
-	/* Mode and owner that are again what they were: a scan before and one after see the same,
-	 * while the model looked in between. Borrowed. */
+	/* Mode and owner that changed and changed back: the scans before and after see the same
+	 * values, but the model may have read others in between. Borrowed. */
 	const struct hw_model_attributes *had;
 	size_t had_count;
 };
@@ -84,14 +87,15 @@ size_t hw_model_check_beliefs_but(const struct hw_model *model,
 				  const struct hw_model_excuse *excuse, FILE *out);
 
 /*
- * The number of files whose data is not that of the moment when it was last announced, and of files
- * of which a change was reported though nothing wrote to their inode: those not among `written`. A
- * file that another one stood for when it was read, because the disk was ahead, is left out.
+ * Returns the number of files whose data differs from the data at the last event that announced it,
+ * plus the files that were reported as changed although no program wrote to their inode (it is not
+ * in `written`). Ignores a file if the model read another file under its name because the disk was
+ * ahead of the events.
  */
 struct hw_model_written {
 	const ino_t *inodes; /* borrowed */
 	size_t count;
-	bool strict; /* also of files that were reported by create */
+	bool strict; /* also check files that were reported by create */
 };
 size_t hw_model_check_data(const struct hw_model *model, const struct hw_model_written *written,
 			   const struct hw_model_excuse *excuse, FILE *out);

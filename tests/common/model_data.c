@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the model knows of the data of files. */
+/* Keeps track of the data of files. */
 #include "model_private.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ static struct data read_node(const struct hw_model *model, const struct node *no
 	struct data data = { 0 };
 	int fd = -1;
 
-	/* The name may have become a FIFO. */
+	/* O_NONBLOCK: the name may refer to a FIFO now. */
 	if (below && asprintf(&path, "%s/%s", model->look, below) >= 0)
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0) {
@@ -94,7 +94,7 @@ static const char *judge(const struct node *node, const struct data *now,
 		return "was reported as changed, and nothing wrote to it";
 	if (!then->known || then->ino != now->ino || then->hash == now->hash)
 		return NULL;
-	/* Two states with the same size and time are one to a scan. */
+	/* A scan cannot distinguish two states with the same size and time. */
 	if (excuse->strangers && then->size == now->size && then->mtime_ns == now->mtime_ns)
 		return NULL;
 	return "has other data than when a change of it was last reported";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The model and the disk: loading the truth, looking at what events tell of, and comparing the two.
- */
+/* The model and the disk: loads the entries on disk, stats reported entries, and compares
+ * models. */
 #include "model_private.h"
 
 #include <dirent.h>
@@ -45,7 +45,7 @@ char *hw_model_path(const struct node *node)
 		if (n->parent->parent)
 			*--end = '/';
 	}
-	/* The first byte is left over for the slash that the topmost name does not have. */
+	/* Removes the leading slash. */
 	if (len)
 		memmove(path, path + 1, len);
 	return path;
@@ -99,14 +99,14 @@ void hw_model_observe_below(const struct hw_model *model, struct node *node)
 		hw_model_observe_below(model, child);
 }
 
-/* What is loaded, and what is left out. */
+/* The model to fill, and the patterns to exclude. */
 struct load {
 	struct hw_model *model;
 	const char *const *excludes; /* borrowed */
 	size_t exclude_count;
 };
 
-/* Written without the matcher of the product, to check that one. */
+/* Does not use the matcher of the product, in order to check it. */
 static bool is_excluded(const struct load *load, const struct node *dir, const char *name)
 {
 	char *parent = hw_model_path(dir), *path = NULL;
@@ -144,7 +144,7 @@ static int load_entry(const struct load *load, struct node *dir, int fd, const c
 	return below < 0 ? -errno : load_dir(load, node, below);
 }
 
-/* Takes fd. */
+/* Takes ownership of fd. */
 static int load_dir(const struct load *load, struct node *dir, int fd)
 {
 	DIR *stream = fdopendir(fd);

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define REASON_ROOM 4352u /* more than a path */
+#define REASON_ROOM 4352u /* longer than any path */
 
 static char reason[REASON_ROOM];
 
@@ -28,10 +28,11 @@ static const char *lacks(const char *what, const char *remedy)
 	return reason;
 }
 
-/* What is tried in a child. Returns NULL or a reason, like the functions of the header. */
+/* A function that is tried in a child process. Returns NULL or a reason, like the functions of the
+ * header. */
 typedef const char *attempt_fn(const void *arg);
 
-/* The reason comes back through a pipe. */
+/* The child sends the reason through a pipe. */
 static const char *try_in_child(attempt_fn *attempt, const void *arg)
 {
 	int ends[2], status = 0;
@@ -48,7 +49,7 @@ static const char *try_in_child(attempt_fn *attempt, const void *arg)
 			_exit(2);
 		_exit(said ? 1 : 0);
 	}
-	(void)close(ends[1]); /* the child's */
+	(void)close(ends[1]); /* used by the child only */
 	while (pid > 0 && len < sizeof(reason) - 1 &&
 	       (n = read(ends[0], reason + len, sizeof(reason) - 1 - len)) > 0)
 		len += (size_t)n;
@@ -71,8 +72,8 @@ int hw_become_nobody(void)
 	return 0;
 }
 
-/* NULL, or the reason why this process cannot use `path`: the first directory on the way that it
- * cannot enter, or the file itself. */
+/* Returns NULL, or the reason why this process cannot use `path`: names the first directory on the
+ * way that it cannot enter, or the file itself. */
 static const char *cannot_reach(const char *path)
 {
 	char part[4096];
@@ -116,7 +117,7 @@ const char *hw_lacks_nobody(const char *const *paths)
 
 /* ---- files ---- */
 
-/* A directory to try something in, removed by leave(). -1: none can be made. */
+/* Makes a directory for a test; leave_scratch() removes it. Returns -1 if that fails. */
 static int enter_scratch(const char *dir, char *path, size_t room)
 {
 	(void)snprintf(path, room, "%s/hwneeds-XXXXXX", dir);
@@ -127,9 +128,9 @@ static void leave_scratch(int fd, const char *path)
 {
 	int error = errno;
 
-	(void)unlinkat(fd, "x", 0); /* it may not have been made */
+	(void)unlinkat(fd, "x", 0); /* may not exist */
 	(void)close(fd); /* only read */
-	(void)rmdir(path); /* left behind if it cannot be removed */
+	(void)rmdir(path); /* it remains if it cannot be removed */
 	errno = error;
 }
 
@@ -222,7 +223,7 @@ const char *hw_lacks_capability(unsigned number, const char *name)
 
 /* ---- namespaces ---- */
 
-/* "/" of a chroot is not a mount point, so the mounts above it are made private from the root of
+/* "/" of a chroot is not a mount point. In that case, the mounts are made private from the root of
  * the mount namespace, to which setns(2) leads. */
 static int make_mounts_private(void)
 {
@@ -238,7 +239,7 @@ static int make_mounts_private(void)
 	if (!r) {
 		r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : 0;
 		if (fchdir(root) || chroot(".") || fchdir(here))
-			abort(); /* not where the caller was: nothing may go on from here */
+			abort(); /* cannot return to the root of the caller */
 	}
 	if (root >= 0)
 		(void)close(root); /* O_PATH */
@@ -271,12 +272,12 @@ static bool write_text(const char *path, const char *text)
 	int error = errno;
 
 	if (fd >= 0)
-		(void)close(fd); /* written */
+		(void)close(fd); /* already written */
 	errno = error;
 	return written;
 }
 
-/* Only a mount has a line with "/" as its mount point. */
+/* Only a mount point has a line with "/" as its target. */
 static bool is_chroot(void)
 {
 	FILE *mounts = fopen("/proc/self/mounts", "re");

@@ -52,7 +52,7 @@ int hw_bytes_append(struct hw_bytes *bytes, const char *data, size_t len)
 
 static int read_escaped(const char **at, struct hw_bytes *out, unsigned depth, const char *ends);
 
-/* Behind "\(": text*N) */
+/* Reads the text*N) that follows "\(". */
 static int read_repeat(const char **at, struct hw_bytes *out, unsigned depth)
 {
 	struct hw_bytes once = { 0 };
@@ -104,7 +104,7 @@ static int read_escape(const char **at, struct hw_bytes *out, unsigned depth)
 	return -EINVAL;
 }
 
-/* Up to one of `ends`, or the end of the line. */
+/* Reads up to one of `ends`, or the end of the line. */
 static int read_escaped(const char **at, struct hw_bytes *out, unsigned depth, const char *ends)
 {
 	int r = hw_bytes_append(out, "", 0);
@@ -173,7 +173,7 @@ static int read_path(const char **at, const char **ret, uint32_t *ret_len)
 	return 0;
 }
 
-/* Whether the word stands at *at, which then moves behind it. */
+/* Returns whether the word is at *at, and moves *at past it. */
 static bool skip_word(const char **at, const char *word)
 {
 	const char *p = *at + strspn(*at, " \t");
@@ -310,7 +310,8 @@ char *hw_notation_text(const struct hw_event *event)
 	fprintf(out, "%s ", known ? kinds[event->kind] : "unknown");
 	if (has_type(event->kind) && event->type < HW_TYPE_END && types[event->type])
 		fprintf(out, "%s ", types[event->type]);
-	/* A type that the kind may not carry is a bug that a comparison of lines must show. */
+	/* Such a type is not allowed for this kind: print it, so that a comparison of lines shows
+	 * it. */
 	else if (event->type != (event->kind == HW_RESCAN ? HW_TYPE_NONE : HW_TYPE_FILE))
 		fprintf(out, "type-%u ", event->type);
 	if (event->kind == HW_MOVE)

@@ -17,7 +17,7 @@
 const char *const hw_rig_backends[HW_RIG_BACKENDS] = { "inotify", "fanotify", "fanotify-inode",
 						       "polling" };
 
-/* A plugin with an option that makes another watcher of it. */
+/* A plugin with an option that is tested as a separate watcher. */
 static const struct variant {
 	const char *backend, *plugin;
 	struct hw_setting setting;
@@ -37,7 +37,7 @@ static const struct hw_plugin *load(const char *name)
 	char path[4096];
 
 	(void)snprintf(path, sizeof(path), "%s/plugins/%s.so", hw_build_dir(), name);
-	void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays: other rigs use it */
+	void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays loaded: other rigs use it */
 	const struct hw_plugin *plugin = so ? dlsym(so, HW_PLUGIN_SYMBOL) : NULL;
 
 	if (!plugin)
@@ -64,7 +64,7 @@ static struct hw_rig_plugin choose(const struct hw_rig_config *config)
 	return (struct hw_rig_plugin){ load(config->backend), NULL, 0 };
 }
 
-/* The watcher's own interval, where it has one, follows the share's. */
+/* If the watcher has an interval option, it is set to the interval of the share. */
 static size_t collect(const struct hw_rig_plugin *chosen, const char *interval,
 		      struct hw_setting *settings)
 {
@@ -167,7 +167,7 @@ static void note_flushed(void *arg, struct hw_share *share, int error, uint64_t 
 	bool *flushed = arg;
 
 	(void)share;
-	(void)error; /* it waits no more */
+	(void)error; /* the wait is over in any case */
 	(void)seq;
 	*flushed = true;
 }

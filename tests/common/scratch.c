@@ -89,7 +89,7 @@ char *hw_scratch_create(const char *parent)
 	return path;
 }
 
-/* alphasort() follows the locale; names are bytes. */
+/* alphasort() depends on the locale, but names are bytes. */
 static int by_bytes(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
@@ -152,7 +152,7 @@ static int64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(clock, &now); /* cannot fail: the clocks exist */
+	(void)clock_gettime(clock, &now); /* cannot fail: both clocks exist */
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -171,8 +171,8 @@ void hw_clock_tick(void)
 	int64_t deadline = hw_clock_monotonic_ns() + TICK_DEADLINE_NS;
 	int64_t start = hw_clock_realtime_ns();
 
-	/* Ticks may be late, and file times finer than they: the coarse clock must pass the time as
-	 * it is now. */
+	/* Ticks may be late, and file times may be finer than a tick: wait until the coarse clock
+	 * has passed the current time. */
 	while (read_clock(CLOCK_REALTIME_COARSE) <= start && hw_clock_monotonic_ns() < deadline)
 		;
 }
