@@ -188,8 +188,7 @@ static int apply_create(struct hw_model *model, const struct hw_event *event,
 	struct node *node = hw_model_add(model, at.dir, at.name, at.len, event->type);
 	if (!node)
 		return -ENOMEM;
-	/* An entry that replaces another without an old name of its own may have been created
-	 * there. */
+	/* A move from outside that replaces an entry may in fact be a new file. */
 	node->created = event->kind == HW_CREATE || event->flags & HW_FLAG_REPLACED;
 	hw_model_observe(model, node);
 	hw_model_read(model, node);

@@ -23,8 +23,7 @@ int hw_bytes_append(struct hw_bytes *bytes, const char *data, size_t len);
  * Reads one token at *at and moves *at past it: a bare word or a "quoted one", with the escapes
  * \n \t \\ \" \xHH and
  * \(text*N), which repeats text N times. Returns 1 and the token, 0 at the end of the line or
- * before a #,
- * -EINVAL, -ENOMEM, -E2BIG above HW_TOKEN_MAX. The caller releases the token.
+ * before a #, or -EINVAL, -ENOMEM, -E2BIG above HW_TOKEN_MAX. The caller releases the token.
  */
 int hw_notation_token(const char **at, struct hw_bytes *ret);
 

@@ -39,8 +39,8 @@ struct hw_rig_config {
 int hw_rig_start(const struct hw_rig_config *config, struct hw_rig **ret, const char **why);
 void hw_rig_stop(struct hw_rig *rig); /* NULL is allowed */
 
-/* A barrier: runs the loop until all changes made before the call are reported. -ETIMEDOUT after 60
- * s. */
+/* A barrier: runs the loop until all changes made before the call are reported. Returns -ETIMEDOUT
+ * after one minute. */
 int hw_rig_flush(struct hw_rig *rig);
 void hw_rig_turn(struct hw_rig *rig, unsigned timeout_ms);
 
