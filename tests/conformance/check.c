@@ -41,7 +41,9 @@ static void fail(struct run *run, unsigned line, const char *what, int error)
 	run->verdict = HW_FAIL;
 }
 
-/* The setup in a lower layer. What is opened or mounted has to be so in the merged directory. */
+/* Runs the setup, in the lower layer if there is one. The overlayfs is mounted at the end, or
+ * before an operation that opens a file or mounts something, which must happen in the merged
+ * directory. */
 static void set_up(struct run *run)
 {
 	const struct hw_ops *ops = &run->trace->setup;
@@ -82,7 +84,7 @@ static int keep(struct hw_lines *lines, const struct hw_event *event)
 	return items[lines->count++].text ? 0 : -ENOMEM;
 }
 
-/* Draws what the journal has, and replays it. */
+/* Reads and replays all events in the journal. */
 static void collect(struct run *run, unsigned line)
 {
 	char why[160] = "";
@@ -156,7 +158,7 @@ static void compare_with_disk(struct run *run)
 {
 	struct hw_model *truth;
 
-	/* A root that is gone is offline: nothing is reported of it. */
+	/* While the root does not exist, the share is offline and reports nothing. */
 	if (access(run->world.root, F_OK) || hw_model_create(&truth))
 		return;
 	int r = hw_model_load_but(truth, run->world.root, (const char *const *)run->trace->excludes,
@@ -190,7 +192,7 @@ static const char *exception(const struct run *run, const struct hw_place *place
 	return NULL;
 }
 
-/* NULL, or the reason why this run is not possible below `parent`. */
+/* Returns NULL, or the reason why this run is not possible at `place`. */
 static const char *lacks(const struct run *run, const struct hw_place *place)
 {
 	const char *parent = place->path;
@@ -211,8 +213,8 @@ static const char *lacks(const struct run *run, const struct hw_place *place)
 	return reason;
 }
 
-/* Probes first: mounts may move this process into another namespace, in which directories that are
- * open already cannot be mounted on. */
+/* Probes first: the probe for mounts may move this process into another mount namespace, where
+ * nothing can be mounted on directories that are already open. */
 static bool prepare(struct run *run, const struct hw_place *place)
 {
 	const char *reason = lacks(run, place);
@@ -295,7 +297,7 @@ enum hw_verdict hw_check_steps(const struct hw_trace *trace, const char *backend
 
 /* ---- bursts ---- */
 
-/* Leaves the stream in run->got. */
+/* Keeps the stream in run->got. */
 static void burst(struct run *run, const struct hw_place *place, bool turning)
 {
 	const struct hw_trace *trace = run->trace;

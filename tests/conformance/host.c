@@ -48,7 +48,7 @@ static bool is_same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* Listing a directory may set its atime, as any reader does; nothing else changes. */
+/* Listing a directory may update its atime, like any readdir(3); nothing else changes. */
 static void compare(const struct stat *before, const struct stat *after)
 {
 	for (size_t i = 0; i < NAMES; i++) {
@@ -64,7 +64,7 @@ static void compare(const struct stat *before, const struct stat *after)
 	}
 }
 
-/* NULL: this watcher cannot work here. */
+/* Returns NULL if this watcher cannot work here. */
 static struct hw_rig *start(const char *backend, const char *root)
 {
 	const struct hw_rig_config config = { .backend = backend, .root = root };

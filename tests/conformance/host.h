@@ -2,7 +2,8 @@
 #ifndef HW_TESTS_HOST_H
 #define HW_TESTS_HOST_H
 
-/* What no trace can say of a watcher. cmocka test functions; the state is the name of a backend. */
+/* Properties of a watcher that a trace cannot express. cmocka test functions; the state is the name
+ * of a backend. */
 void watching_leaves_no_trace_on_files(void **state);
 void overlapping_shares_are_both_told(void **state);
 

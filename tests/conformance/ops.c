@@ -18,13 +18,13 @@
 struct run {
 	struct hw_world *world;
 	const struct hw_op *op;
-	struct hw_spot at[2]; /* of the arguments that the verb says are names */
+	struct hw_spot at[2]; /* of the arguments that are names according to the verb */
 };
 
 typedef int run_fn(struct run *run);
 
-/* Which arguments are names. FIRST and SECOND follow `outside`; CROSS_IN and CROSS_OUT go from one
- * side to the other. */
+/* Selects the arguments that are names. FIRST and SECOND obey `outside`; CROSS_IN and CROSS_OUT
+ * move from one side to the other. */
 enum names { NONE, FIRST, SECOND, BOTH, CROSS_IN, CROSS_OUT };
 
 struct hw_verb {
@@ -50,7 +50,7 @@ static int64_t number(const char *text)
 	return strtoll(text, NULL, 0);
 }
 
-/* Writes all of an argument and closes. */
+/* Writes the whole argument and closes fd. */
 static int write_close(int fd, const struct hw_bytes *data)
 {
 	int r = 0;
@@ -91,7 +91,7 @@ static int run_append(struct run *run)
 	return write_close(open_at(&run->at[0], O_WRONLY | O_APPEND), &run->op->args[1]);
 }
 
-/* Without a name until it has its data. */
+/* The file gets its name after its data. */
 static int run_tmpfile(struct run *run)
 {
 	const struct hw_spot *at = &run->at[0];
@@ -126,7 +126,7 @@ static int run_mmap(struct run *run)
 		memcpy(map, data->data, data->len);
 		r = or_errno(munmap(map, data->len));
 	}
-	(void)close(fd); /* the data went through the map */
+	(void)close(fd); /* the data was written through the mapping */
 	return r;
 }
 
@@ -327,7 +327,7 @@ static int run_closeh(struct run *run)
 	return or_errno(close(handle->fd));
 }
 
-/* Gives a name to the inode of an open file, also one that has none. */
+/* Links the inode of an open file, which may have no name so far. */
 static int run_linkh(struct run *run)
 {
 	const struct hw_handle *handle = find_handle(run->world, arg(run, 0));
@@ -377,7 +377,7 @@ static int run_mount(struct run *run)
 	return r ? r : or_errno(mount("hwtest", run->at[0].proc, "tmpfs", 0, "size=1m"));
 }
 
-/* Over a symbolic link as well, which a path would follow. */
+/* NEW may be a symlink: mount(2) would follow it in a path. */
 static int run_bind(struct run *run)
 {
 	char proc[64];
@@ -465,7 +465,7 @@ const char *hw_verb_usage(const struct hw_verb *verb)
 	return verb->usage;
 }
 
-/* The place of argument i, when the verb says that it is a name. */
+/* Resolves argument i, if it is a name according to the verb. */
 static int find_place(struct run *run, unsigned i)
 {
 	enum names names = run->op->verb->names;

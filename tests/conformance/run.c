@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The conformance suite: every trace under every watcher on every filesystem, and all of them as
- * bursts. */
+/* The conformance suite: runs every trace with every watcher on every filesystem, and every trace
+ * as a burst. */
 #include "check.h"
 #include "host.h"
 
@@ -31,13 +31,14 @@ struct test {
 	enum mode mode;
 };
 
-/* A longer list of --on would name a place twice. */
+/* More than the number of known places. */
 #define PLACES_MAX 16u
 
 struct suite {
-	struct hw_place places[PLACES_MAX]; /* where the traces run; their texts are borrowed */
+	struct hw_place places[PLACES_MAX]; /* the places that the traces run on; their strings are
+					     * borrowed */
 	unsigned place_count;
-	const char *under[HW_RIG_BACKENDS + 2]; /* run these only; borrowed */
+	const char *under[HW_RIG_BACKENDS + 2]; /* run only these watchers; borrowed */
 	unsigned under_count; /* 0: all */
 	struct hw_trace **traces; /* owned, in the order of their names */
 	size_t trace_count;
@@ -104,8 +105,8 @@ static void every_rule_has_a_trace(void **state)
 
 /* ---- where the traces run ---- */
 
-/* The kinds of overlayfs. Lower and upper layer are in one filesystem, or in the two of a machine
- * with ext4 and tmpfs, where "xino=off" leaves each file the device number of its layer. A lower
+/* The kinds of overlayfs. Lower and upper layer are on one filesystem, or on ext4 and tmpfs if the
+ * machine has both; with "xino=off", each file then has the device number of its layer. A lower
  * directory can be renamed only with redirect_dir. */
 static const struct {
 	const char *name, *options;
@@ -149,7 +150,7 @@ static bool find_place(const char *name, struct hw_place *ret)
 	return false;
 }
 
-/* The argument of --on, which stays in use: a name that is known, or NAME=DIR. */
+/* Adds the argument of --on: a known name, or NAME=DIR. `text` is borrowed. */
 static int add_place(char *text)
 {
 	struct hw_place *place = &suite.places[suite.place_count];
@@ -288,7 +289,7 @@ static int build_suite(void)
 	return 0;
 }
 
-/* The last unit's name is not owned. */
+/* The last unit does not own its name. */
 static void free_suite(void)
 {
 	for (size_t i = 0; i < suite.count; i++)
@@ -404,8 +405,8 @@ int main(int argc, char **argv)
 		add_default_places();
 	if (load_traces(dir) || build_suite())
 		return 1;
-	(void)hw_lacks_mounts(); /* before there are threads, which would stay in the old namespace
-				  */
+	(void)hw_lacks_mounts(); /* before any thread is started, which would stay in the old
+				  * namespace */
 	if (what == 'T')
 		failed = print_table();
 	for (size_t i = 0; what == 'l' && i < suite.count; i++)

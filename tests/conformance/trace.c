@@ -35,7 +35,7 @@ static int complain(struct parser *p, const char *format, ...)
 	return -EINVAL;
 }
 
-/* Makes room for one more item, zeroed. NULL: no memory, or too many. */
+/* Appends one zeroed item. Returns NULL if memory is exhausted or the list is full. */
 static void *grow(struct parser *p, void *list, size_t *count, size_t size)
 {
 	char *items = *count < HW_TRACE_ITEMS_MAX ? reallocarray(list, *count + 1, size) : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A trace file in memory. README.md describes the format. Needs nothing of the core. */
+/* A trace file in memory. README.md describes the format. Does not depend on the core. */
 #ifndef HW_TESTS_TRACE_H
 #define HW_TESTS_TRACE_H
 
@@ -22,7 +22,7 @@ struct hw_op {
 	unsigned argc;
 	bool outside; /* names are below the directory beside the share */
 	unsigned line;
-	char *text; /* owned: as it stands in the file */
+	char *text; /* owned: the text in the file */
 };
 
 struct hw_ops {
@@ -30,7 +30,7 @@ struct hw_ops {
 	size_t count;
 };
 
-/* One event line, in the only form hw_notation_text() writes. */
+/* One event line, in the form that hw_notation_text() writes. */
 struct hw_line {
 	char *text; /* owned */
 	unsigned line;
@@ -42,19 +42,19 @@ struct hw_lines {
 	size_t count;
 };
 
-/* What happens between two observations, and what the second one must tell. */
+/* The operations between two observations, and the events that the second one must report. */
 struct hw_step {
 	struct hw_ops ops;
 	struct hw_lines events;
 };
 
-/* What a header line "proves KIND NAME" says. */
+/* A header line "proves KIND NAME". */
 struct hw_proof {
 	char *kind; /* owned: "rule", "scenario", "failure" */
 	char *name; /* owned */
 };
 
-/* What "requires" lines name: operations that the test must be allowed to do. */
+/* Operations that "requires" lines name: the test needs permission for them. */
 enum hw_trace_need {
 	HW_TRACE_CHOWN = 1, /* "chown": give files to other users */
 	HW_TRACE_MKNOD = 2, /* "mknod": make device nodes */
@@ -62,37 +62,38 @@ enum hw_trace_need {
 	HW_TRACE_HANDLES = 8, /* "handles": open file handles */
 };
 
-/* What a header line "not-on PATTERN REASON" or "only-on PATTERN REASON" says. */
+/* A header line "not-on PATTERN REASON" or "only-on PATTERN REASON". */
 struct hw_exception {
 	bool only;
-	char *pattern; /* owned: of PLACE/WATCHER */
+	char *pattern; /* owned: matches PLACE/WATCHER */
 	char *reason; /* owned */
 };
 
 struct hw_trace {
-	char *name; /* owned: the file's, without .trace */
+	char *name; /* owned: name of the file without .trace */
 	char *path; /* owned */
 	struct hw_proof *proofs;
 	size_t proof_count;
-	char **excludes; /* owned, each owned */
+	char **excludes; /* owned, and each string is owned */
 	size_t exclude_count;
 	struct hw_exception *exceptions; /* owned */
 	size_t exception_count;
-	uint64_t settle_ns; /* of the step run; 0: off */
+	uint64_t settle_ns; /* for runs step by step; 0: off */
 	unsigned needs; /* enum hw_trace_need */
-	unsigned polling_needs; /* under polling only */
+	unsigned polling_needs; /* additional needs of polling */
 	struct hw_ops setup;
 	struct hw_step *steps;
 	size_t step_count;
-	bool has_burst; /* `burst` holds what a burst must tell */
+	bool has_burst; /* `burst` holds the events that a burst must report */
 	struct hw_lines burst;
-	char *no_burst; /* owned: why it is not run as a burst; NULL: it is */
+	char *no_burst; /* owned: why the trace does not run as a burst; NULL: it does */
 };
 
-/* Mistakes go to stderr as file:line: text. -EINVAL, -ENOMEM, -errno of the file. */
+/* Prints mistakes to stderr as file:line: text. Returns 0, -EINVAL, -ENOMEM, or -errno of the
+ * file. */
 int hw_trace_load(const char *path, struct hw_trace **ret);
-/* The same from an open file; `path` is for messages and the name. */
+/* Like hw_trace_load(), for an open file; `path` is used in messages and for the name. */
 int hw_trace_read(FILE *in, const char *path, struct hw_trace **ret);
-void hw_trace_destroy(struct hw_trace *trace); /* NULL is fine */
+void hw_trace_destroy(struct hw_trace *trace); /* NULL is allowed */
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Goes to a directory below another, which is closed. */
+/* Opens a directory below `dir`, and closes `dir`. */
 static int enter(int dir, const char *name, bool make)
 {
 	int next = -1;
@@ -37,7 +37,7 @@ int hw_world_resolve(const struct hw_world *world, bool outside, const char *pat
 		char name[HW_LEAF_MAX];
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(slash - path),
-			       path); /* cut: ENAMETOOLONG */
+			       path); /* truncated if too long: ENAMETOOLONG */
 		dir = enter(dir, name, make);
 		path = slash + 1;
 	}
@@ -58,7 +58,7 @@ static int make_both(struct hw_world *world, const char *where)
 	return 0;
 }
 
-/* The directories of the layers. Only the lower one may be on another filesystem. */
+/* Makes the directories of the layers. Only the lower layer may be on another filesystem. */
 static int make_layers(struct hw_world *world)
 {
 	static const char *const names[] = { "upper", "work", "merged" };
@@ -136,7 +136,7 @@ void hw_world_remove(struct hw_world *world)
 	while (world->mount_count) {
 		char *at = world->mounts[--world->mount_count];
 
-		(void)umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW); /* a failed mount is not there */
+		(void)umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW); /* fails if the mount failed */
 		free(at);
 	}
 	if (world->fd >= 0)
