@@ -27,7 +27,7 @@ int hw_puppet_scan(hw_token dir)
 	return r;
 }
 
-/* A record of that queue, which says nothing. */
+/* Counts a record of the endless queue; the record does not cause a hint. */
 static int read_record(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	(void)self;

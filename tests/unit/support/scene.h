@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A scratch directory, a share of it, and a replica that follows what is told. What goes wrong
- * fails the test. */
+/* A scratch directory, a share in it, and a replica that follows the reported events. Errors fail
+ * the test. */
 #ifndef HW_TESTS_SCENE_H
 #define HW_TESTS_SCENE_H
 
@@ -20,24 +20,26 @@ struct hw_scene {
 	struct hw_model *model;
 };
 
-void hw_scene_prepare(struct hw_scene *f); /* in memory, where there is such a place */
+void hw_scene_prepare(struct hw_scene *f); /* on tmpfs, if available */
 void hw_scene_prepare_on_disk(struct hw_scene *f);
-/* False where this watcher cannot work, which it says. */
+/* Returns false, after printing the reason, if this watcher cannot work here. */
 bool hw_scene_start(struct hw_scene *f, const char *backend, uint64_t settle_ns);
-bool hw_scene_start_with(struct hw_scene *f, const struct hw_rig_config *config); /* but `root` */
+bool hw_scene_start_with(struct hw_scene *f,
+			 const struct hw_rig_config *config); /* sets `root` itself */
 void hw_scene_finish(struct hw_scene *f);
 
-/* The next event, as tests/conformance/README.md writes it; waits for it, and follows it. */
+/* Waits for the next event, compares it with the text (notation: tests/conformance/README.md), and
+ * replays it. */
 void hw_scene_expect(struct hw_scene *f, const char *text);
-void hw_scene_expect_no_more(struct hw_scene *f); /* of what happened so far */
-void hw_scene_replay(struct hw_scene *f); /* what was told and not yet followed */
-void hw_scene_check(struct hw_scene *f); /* at rest, the replica is equal to the disk */
+void hw_scene_expect_no_more(struct hw_scene *f); /* no unread events after a barrier */
+void hw_scene_replay(struct hw_scene *f); /* replays all unread events */
+void hw_scene_check(struct hw_scene *f); /* the replica equals the disk after a barrier */
 
 void hw_scene_write(int dir, const char *name, const char *text); /* appends */
 void hw_scene_move(int from_dir, const char *from, int to_dir, const char *to);
 void hw_scene_make_dir(int dir, const char *name);
 
-/* Each scene under each watcher, with and without settling. */
+/* Runs the scene with each watcher, with and without settling. */
 typedef void hw_scene_fn(struct hw_scene *f);
 void hw_scene_nothing(struct hw_scene *f);
 void hw_scene_play(hw_scene_fn *before, hw_scene_fn *scene, unsigned rounds);
