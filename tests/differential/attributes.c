@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Operations that change what is known of an entry, but not its data or names. */
+/* Operations that change attributes of an entry, but not its data or names. */
 #include "writer_private.h"
 
 #include "tests/common/model.h"
@@ -10,7 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Changes mode or owner of what fd is open on, 0 or -1. */
+/* Changes mode or owner of the file that fd refers to. Returns 0 or -1. */
 typedef int change_fn(struct writer *w, int fd, const struct stat *before);
 
 static int change_mode(struct writer *w, int fd, const struct stat *before)
@@ -29,7 +29,8 @@ static int change_owner(struct writer *w, int fd, const struct stat *before)
 	return fchownat(fd, "", hw_writer_pick(w, 4), (gid_t)-1, AT_EMPTY_PATH);
 }
 
-/* With the other writer kept out, so that what is noted is what was there just before. */
+/* The lock keeps the other writer out, so that the noted attributes are those directly before the
+ * change. */
 static int change_and_note(struct writer *w, int fd, change_fn *change)
 {
 	struct stat before, after;

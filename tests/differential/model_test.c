@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-/* Events are separated by newlines; all but the last must be accepted. */
+/* Newlines separate the events. The last event of a bad stream must be refused, all others
+ * accepted. */
 static const char *const good[] = {
 	"create dir d\ncreate file d/a\nmove dir d -> e\nmodify e/a\nclose_write e/a",
 	"create dir d\ncreate file d/a\nattrib file d/a\nattrib dir d",
@@ -123,7 +124,8 @@ void model_sees_differences(void **state)
 	assert_int_equal(differences("create dir d\ncreate file d/x", "create dir d"), 1);
 }
 
-/* A directory d that was told of while its mode was 0750, and whose mode is `now` at the end. */
+/* Reports a directory d while its mode is 0750, and then sets its mode to `now`. Returns the number
+ * of wrong beliefs; `has_returned`: the excuse has the mode 0700. */
 static size_t not_told(mode_t now, bool has_returned)
 {
 	unsigned places, left;
@@ -161,7 +163,7 @@ void model_sees_what_was_not_told(void **state)
 	assert_int_equal(not_told(0755, false), 1);
 }
 
-/* Its mode was 0700 before a change. */
+/* The excuse has the mode 0700. */
 void model_excuses_only_what_is_as_it_was(void **state)
 {
 	(void)state;
@@ -169,8 +171,8 @@ void model_excuses_only_what_is_as_it_was(void **state)
 	assert_int_equal(not_told(0755, true), 1);
 }
 
-/* The file f has data, is reported by these lines, and then gets more. How many files are wrong;
- * `noted`: that something wrote to it is known. */
+/* The file f has data, is reported by these lines, and then `more` data is appended. Returns the
+ * number of wrong files; `noted`: the file is in the list of written files. */
 static size_t data_not_told(const char *lines, const char *more, bool noted)
 {
 	unsigned places, left;

@@ -2,8 +2,7 @@
 #ifndef HW_TESTS_MODEL_TEST_H
 #define HW_TESTS_MODEL_TEST_H
 
-/* The judge is judged first: streams that contradict themselves must be refused. cmocka test
- * functions. */
+/* Tests of the model: it must refuse streams that contradict themselves. cmocka test functions. */
 void model_replays_consistent_streams(void **state);
 void model_refuses_contradictions(void **state);
 void model_sees_differences(void **state);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Two processes do random things to a share while a watcher runs. What it told, replayed, must be
- * what is on disk, every file must have been told of after its last change, data that changed by
- * modify or close_write, and no other data by them: run for each seed under each watcher. A file
- * that was moved and is reported as new is reported with its data, as if they were new: only with
- * --strict is that a failure. LIMITS of hostwatch-events(7) names such renames. With --again RUNS a
- * seed that fails is run again and counts if it fails once more: `make test` does this, a search by
- * hand does not.
+ * Two processes do random operations in a share while a watcher runs, for each seed and each
+ * watcher. The reported events, replayed, must result in the state on disk. Every file must have
+ * been reported after its last change. Changes of data must have been reported by modify or
+ * close_write, and these must not be reported for files whose data did not change. A file that was
+ * moved but is reported as new is reported with its data, as if it were new: this is a failure only
+ * with --strict. LIMITS of hostwatch-events(7) names such renames. With --again RUNS, a seed that
+ * fails is run again, and counts only if it fails once more: `make test` uses this, a manual search
+ * does not.
  */
 #include "model_test.h"
 #include "tree_check.h"
@@ -56,11 +57,11 @@ struct run {
 	struct hw_model *model;
 	pid_t writers[WRITERS];
 	unsigned running;
-	char *events[KEPT_EVENTS]; /* owned: the last ones, a ring */
+	char *events[KEPT_EVENTS]; /* owned: the last ones, in a ring */
 	uint64_t event_count;
-	FILE *log; /* owned: BASE/events.log, all of them */
+	FILE *log; /* owned: BASE/events.log, with all events */
 	bool failed;
-	unsigned lag_state; /* of rand_r(3) */
+	unsigned lag_state; /* seed of rand_r(3) */
 };
 
 static struct settings settings = { .first = 1, .seeds = 20, .operations = 300 };
@@ -118,8 +119,8 @@ static void reap(struct run *run)
 		}
 }
 
-/* The writers wait at a pipe until the share is online, so they are forked before the first thread
- * is made. */
+/* Forks the writers before the first thread is started. They wait at a pipe until the share is
+ * online. */
 static int start_writers(struct run *run)
 {
 	int pipe_fds[2];
@@ -138,11 +139,12 @@ static int start_writers(struct run *run)
 		if (run->writers[i] > 0)
 			run->running++;
 	}
-	(void)close(pipe_fds[0]); /* the writers' */
+	(void)close(pipe_fds[0]); /* used by the writers only */
 	return run->running == WRITERS ? pipe_fds[1] : -EAGAIN;
 }
 
-/* Files that no writer wrote, older than the share: `count` directories with as many files. */
+/* Makes `count` directories with `count` files each: older than the share, and not made by a
+ * writer. */
 static int fill_outside(const char *outside, unsigned count)
 {
 	int dir = open(outside, O_PATH | O_DIRECTORY | O_CLOEXEC), r = dir < 0 ? -errno : 0;
@@ -186,7 +188,7 @@ static int prepare(struct run *run, const char *parent)
 	return r ? r : hw_model_create(&run->model);
 }
 
-/* Stays away for a while, as on a busy machine: the disk gets ahead of what was read. */
+/* Sleeps for a random time, as on a busy machine: the disk gets ahead of the events read. */
 static void lag(struct run *run)
 {
 	if (settings.lag_ms)
@@ -206,7 +208,7 @@ static int watch(struct run *run, int start_fd)
 	int r = hw_rig_start(&config, &run->rig, &why);
 
 	hw_model_look(run->model, run->root);
-	(void)close(start_fd); /* the writers begin */
+	(void)close(start_fd); /* starts the writers */
 	while (!r && run->running && !run->failed) {
 		hw_rig_turn(run->rig, 5);
 		replay(run);
@@ -223,13 +225,14 @@ static int watch(struct run *run, int start_fd)
 	return r;
 }
 
-/* Polling, and whatever settles, sees two states and not what was between. */
+/* Polling and settling compare two states, and miss the states in between. */
 static bool compares_states(const struct run *run)
 {
 	return settings.settle_ns || !strcmp(run->backend, "polling");
 }
 
-/* What the writers noted in BASE/name: allocated, and its size; NULL when there is nothing. */
+/* Returns the notes of the writers in BASE/name, allocated, and their size; NULL if there are
+ * none. */
 static void *read_notes(const struct run *run, const char *name, size_t *ret_size)
 {
 	char *path, *bytes = NULL;
@@ -249,7 +252,8 @@ static void *read_notes(const struct run *run, const char *name, size_t *ret_siz
 	return bytes;
 }
 
-/* Every file whose data changed was reported as changed after its last change, and no other. */
+/* Checks that every file whose data changed was reported after its last change, and no other
+ * file. */
 static size_t check_data(const struct run *run, const struct hw_model_excuse *excuse, FILE *report)
 {
 	size_t size = 0;
@@ -262,9 +266,9 @@ static size_t check_data(const struct run *run, const struct hw_model_excuse *ex
 }
 
 /*
- * A file that gets another name, is changed through it and loses it, all before the directory of
- * that name is watched: the kernel tells nobody. Under its watchers files that ever had several
- * names are left out of the check. Where states are compared, what is again as it was is left out.
+ * The kernel does not report changes made through a second name that is removed before its
+ * directory is watched. Under inotify and fanotify, files that ever had several names are therefore
+ * left out of the check. If states are compared, attributes that changed back are also left out.
  */
 static size_t check_beliefs(const struct run *run, FILE *report)
 {
@@ -285,7 +289,7 @@ static size_t check_beliefs(const struct run *run, FILE *report)
 	return stale;
 }
 
-/* A loss that this seed's changes did not show, and others would. */
+/* Checks for errors in the tree that the changes of this seed did not show, but others would. */
 static size_t check_tree(const struct run *run, FILE *report)
 {
 	size_t linked = 0;
@@ -344,11 +348,11 @@ static void finish(struct run *run)
 	for (unsigned i = 0; i < WRITERS; i++)
 		if (run->writers[i] > 0)
 			(void)waitpid(run->writers[i], NULL,
-				      0); /* their pipe is closed: they end */
+				      0); /* they end because the pipe is closed */
 	hw_rig_stop(run->rig);
 	hw_model_destroy(run->model);
 	if (run->log)
-		(void)fclose(run->log); /* only for people */
+		(void)fclose(run->log); /* read by people only */
 	for (unsigned i = 0; i < KEPT_EVENTS; i++)
 		free(run->events[i]);
 	if (run->base && !run->failed)
@@ -358,7 +362,7 @@ static void finish(struct run *run)
 	free(run->root);
 }
 
-/* 1: this watcher cannot work here. */
+/* Returns 0, -1 if the seed failed, or 1 if this watcher cannot work here. */
 static int run_seed(const char *backend, uint64_t seed, const char *parent)
 {
 	struct run run = { .seed = seed, .backend = backend, .lag_state = (unsigned)seed };
@@ -382,8 +386,8 @@ static int run_seed(const char *backend, uint64_t seed, const char *parent)
 	return failed ? -1 : unable;
 }
 
-/* -1 if it fails once more. The kernel decides how two writers and a reader meet, so that a seed is
- * not the same run twice: a defect that few runs show is known by its lines in the log. */
+/* Returns -1 if the seed fails once more. The kernel schedules the two writers and the reader, so
+ * two runs of a seed differ: a defect that few runs show is visible in its lines of the log. */
 static int run_again(const char *backend, uint64_t seed, const char *parent)
 {
 	for (unsigned i = 0; i < settings.again; i++) {
@@ -397,7 +401,7 @@ static int run_again(const char *backend, uint64_t seed, const char *parent)
 	return 0;
 }
 
-/* The seeds take turns on the filesystems. */
+/* The seeds alternate between the filesystems. */
 static void stream_replays_to_the_disk(void **state)
 {
 	const char *backend = *state;

@@ -8,10 +8,10 @@
 #include <sys/types.h>
 
 /*
- * Behind a barrier, what the share knows is what the disk has, and each directory is watched: what
- * is wrong here is told by no event yet, and will be missed. Files with one of these inodes may
- * have been written through a name that nobody watched. Returns how many entries are wrong; the
- * first ten are written to `out`.
+ * Call after a barrier. Checks that the tree of the share equals the disk, and that each directory
+ * is watched: errors found here are not visible in any event yet, but will lead to missed events.
+ * Files with one of the `linked` inodes may have been written through an unwatched name. Returns
+ * the number of wrong entries; writes the first ten to `out`.
  */
 size_t hw_tree_check(struct hw_share *share, const ino_t *linked, size_t linked_count, FILE *out);
 

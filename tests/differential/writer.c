@@ -28,8 +28,8 @@ unsigned hw_writer_pick(struct writer *w, unsigned below)
 	return (unsigned)(next(&w->state) % below);
 }
 
-/* Arbitrary bytes, but none that a file name may not have, and never a name that means a directory.
- */
+/* Makes names of arbitrary bytes that are valid in a file name; "." is excluded, so that no name
+ * refers to a directory. */
 static void make_names(struct writer *w)
 {
 	uint64_t state = w->config->names_seed;
@@ -57,7 +57,8 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Appends the name of one entry of the directory at path, if it has any. */
+/* Appends the name of a random entry of the directory at path. Returns false if it has no
+ * entries. */
 static bool pick_entry(struct writer *w, char *path)
 {
 	struct dirent **entries;
@@ -103,7 +104,7 @@ static void pick_dir(struct writer *w, const char *top, char *path)
 	}
 }
 
-/* A name that may or may not be there. */
+/* Picks a name that may or may not exist. */
 static void pick_new(struct writer *w, const char *top, char *path)
 {
 	pick_dir(w, top, path);
@@ -112,7 +113,7 @@ static void pick_new(struct writer *w, const char *top, char *path)
 		       w->names[hw_writer_pick(w, NAMES)]); /* fits */
 }
 
-/* A name that was there a moment ago, if there is any. */
+/* Picks the name of an entry that existed a moment ago, if there is one. */
 void hw_writer_pick_old(struct writer *w, const char *top, char *path)
 {
 	pick_dir(w, top, path);
@@ -120,7 +121,7 @@ void hw_writer_pick_old(struct writer *w, const char *top, char *path)
 		pick_new(w, top, path);
 }
 
-/* ---- operations: what fails, fails ---- */
+/* ---- operations: failures are ignored ---- */
 
 int hw_writer_note_written(struct writer *w, int fd)
 {
@@ -196,7 +197,7 @@ static int do_mkdir(struct writer *w, char *a, char *b)
 	return mkdir(a, 0755);
 }
 
-/* mkdir -p with a file in each level. */
+/* Like mkdir -p, with a file in each level. */
 static int do_mkdir_parents(struct writer *w, char *a, char *b)
 {
 	int r = 0;
@@ -254,7 +255,7 @@ static int do_outside(struct writer *w, char *a, char *b)
 
 	if (!hw_writer_pick(w, 3)) {
 		hw_writer_pick_old(w, "outside", a);
-		/* No event of the share tells what is written through a name outside it. */
+		/* The share reports no event for a write through a name outside it. */
 		if (lstat(a, &st) || st.st_nlink > 1)
 			return -1;
 		return write_file(w, a, O_WRONLY | O_APPEND);
@@ -311,7 +312,7 @@ static int do_remove_tree(struct writer *w, char *a, char *b)
 	return strcmp(a, top) ? hw_scratch_remove_at(AT_FDCWD, a) : -1;
 }
 
-/* How often each is chosen: what makes more than what removes, so that trees grow. */
+/* Weights of the operations: those that create outweigh those that remove, so that trees grow. */
 static const struct {
 	const char *name;
 	unsigned weight;
@@ -400,7 +401,8 @@ pid_t hw_writer_start(const struct hw_writer_config *config, const int pipe_fds[
 	pid_t pid = fork();
 
 	if (!pid) {
-		(void)close(pipe_fds[1]); /* or its end would never be seen */
+		(void)close(pipe_fds[1]); /* otherwise this process would never see the end of the
+					   * pipe */
 		_exit(run(config, pipe_fds[0]));
 	}
 	return pid < 0 ? -errno : pid;

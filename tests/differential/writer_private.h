@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What writer.c (choices, names, the log) and attributes.c share. */
+/* Shared by writer.c (choices, names, the log) and attributes.c. */
 #ifndef HW_TESTS_WRITER_PRIVATE_H
 #define HW_TESTS_WRITER_PRIVATE_H
 
@@ -10,11 +10,11 @@
 #define NAMES 14u
 #define NAME_MAX_BYTES 12u
 #define DEPTH_MAX 5u
-#define PATH_BYTES 512u /* BASE, DEPTH_MAX names and their slashes */
+#define PATH_BYTES 512u /* BASE, DEPTH_MAX names, and their slashes */
 
 struct writer {
 	const struct hw_writer_config *config;
-	uint64_t state; /* of the random numbers */
+	uint64_t state; /* of the random number generator */
 	char names[NAMES][NAME_MAX_BYTES + 1];
 	FILE *log;
 	int linked; /* BASE/linked */
@@ -23,13 +23,13 @@ struct writer {
 };
 
 unsigned hw_writer_pick(struct writer *w, unsigned below);
-/* A name below BASE/top that was there a moment ago, if there is any. */
+/* Picks the name of an entry below BASE/top that existed a moment ago, if there is one. */
 void hw_writer_pick_old(struct writer *w, const char *top, char *path);
 
-/* Notes that this file was or will be written, or gets another mtime. 0, -1. */
+/* Notes that data or mtime of this file changes. Returns 0 or -1. */
 int hw_writer_note_written(struct writer *w, int fd);
 
-/* Operations: 0, or -1 with errno. */
+/* Operations: return 0, or -1 with errno. */
 int hw_writer_chmod(struct writer *w, char *a, char *b);
 int hw_writer_chown(struct writer *w, char *a, char *b);
 int hw_writer_utimens(struct writer *w, char *a, char *b);
