@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A burst as text and as a trace. */
+/* A burst as text, and as a trace. */
 #include "burst.h"
 
 #include "tests/common/scratch.h"

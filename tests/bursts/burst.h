@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A burst: a few operations, written as the lines of a trace, and their random choice. */
+/* A burst: a few operations, chosen at random and written as the lines of a trace. */
 #ifndef HW_TESTS_BURST_H
 #define HW_TESTS_BURST_H
 
@@ -20,24 +20,25 @@ struct hw_burst {
 	unsigned op_count;
 };
 
-/* The kinds of operation that are chosen, a bit each. */
+/* The kinds of operation to choose from, one bit each. */
 #define HW_BURST_ALL UINT32_MAX
-/* Reads a list of names, "write,rename": 0 and the bits, -EINVAL. */
+/* Reads a list of names, "write,rename". Returns 0 and the bits, or -EINVAL. */
 int hw_burst_kinds(const char *list, uint32_t *ret);
-/* The name of kind i, NULL after the last. */
+/* Returns the name of kind i, or NULL after the last kind. */
 const char *hw_burst_kind(unsigned i);
 
-/* Chooses 6 to 9 operations that succeed one after the other. They are tried in a fresh directory
- * of `place`. -errno. */
+/* Chooses 6 to 9 operations that succeed one after the other. They are tried in a new directory of
+ * `place`. Returns 0 or -errno. */
 int hw_burst_generate(uint64_t seed, uint32_t kinds, const struct hw_place *place,
 		      struct hw_burst *ret);
 void hw_burst_release(struct hw_burst *burst);
 
-/* Its lines: the operations, then those of the setup. */
+/* Returns the number of lines: the operations come first, then the setup. */
 unsigned hw_burst_lines(const struct hw_burst *burst);
-/* The burst without the lines that `skip` marks, as a trace. -errno; -ENODATA: no operation. */
+/* Makes a trace of the burst without the lines that `skip` marks. Returns 0 or -errno; -ENODATA: no
+ * operation remains. */
 int hw_burst_trace(const struct hw_burst *burst, const bool *skip, struct hw_trace **ret);
-/* Whether these operations succeed. */
+/* Returns whether these operations succeed. */
 bool hw_burst_is_possible(const struct hw_trace *trace, const struct hw_place *place);
 void hw_burst_print(const struct hw_burst *burst, const bool *skip, FILE *out);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All entries of a share and of the directory beside it at one moment, with the data of the files.
- */
+/* A snapshot of all entries of a share and of the directory beside it, with hashes of the data. */
 #ifndef HW_TESTS_CENSUS_H
 #define HW_TESTS_CENSUS_H
 
@@ -11,7 +10,7 @@
 #include <sys/stat.h>
 
 struct hw_census_entry {
-	char *path; /* owned: from the root; "" is the root itself */
+	char *path; /* owned: relative to the root; "" is the root itself */
 	bool is_outside;
 	struct statx st;
 	uint64_t hash; /* of the data of a regular file */
@@ -22,14 +21,15 @@ struct hw_census {
 	size_t count;
 };
 
-/* -errno. */
+/* Returns 0 or -errno. */
 int hw_census_take(const struct hw_world *world, struct hw_census *ret);
 void hw_census_release(struct hw_census *census);
 
-/* NULL: no such entry in the share. */
+/* Returns NULL if the share does not contain the entry. */
 const struct hw_census_entry *hw_census_at(const struct hw_census *census, const char *path);
-/* How many names the inode of an entry of another census has in the share, and one of its entries,
- * in the share if it can be; NULL: none. Inode number and birth time make an inode. */
+/* Finds the inode of an entry of another census, identified by inode number and birth time. Returns
+ * one of its entries, in the share if possible, or NULL, and the number of its names in the
+ * share. */
 const struct hw_census_entry *hw_census_inode(const struct hw_census *census,
 					      const struct hw_census_entry *other,
 					      unsigned *ret_names);

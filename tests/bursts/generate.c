@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The random choice of operations. Each is tried where nothing watches: one that fails is not
- * taken.
- */
+/* Chooses operations at random. Each is first tried in a directory without a watcher; operations
+ * that fail are not used. */
 #include "burst.h"
 
 #include "census.h"
@@ -17,18 +16,18 @@
 #include <sys/stat.h>
 
 #define LEAST_KINDS 6u
-#define MORE_KINDS 4u /* so many at most: LEAST_KINDS + MORE_KINDS - 1 */
+#define MORE_KINDS 4u /* exclusive: at most LEAST_KINDS + MORE_KINDS - 1 operations */
 #define TRIES 200u
 #define OLD_TIME "1000000000"
 #define PATH_ROOM 200u
 
 struct generator {
-	uint64_t state; /* of the random numbers */
+	uint64_t state; /* of the random number generator */
 	struct hw_burst *burst;
-	struct hw_world world; /* where the operations are tried */
+	struct hw_world world; /* the operations are tried here */
 	struct hw_census census; /* of that world */
-	unsigned texts; /* counts what was written: no two texts are alike */
-	bool failed; /* the last operation */
+	unsigned texts; /* number of texts written: all texts differ */
+	bool failed; /* the last operation failed */
 };
 
 /* splitmix64 */
@@ -54,7 +53,8 @@ static void run_line(struct generator *g, const char *line)
 	hw_trace_destroy(trace);
 }
 
-/* Adds a line to the list after it has been tried. After a failure nothing is done any more. */
+/* Tries a line, and adds it to the list if it succeeds. After a failure, all further lines are
+ * skipped. */
 static __attribute__((format(printf, 4, 0))) void
 add(struct generator *g, char **lines, unsigned *count, const char *format, va_list ap)
 {
@@ -92,7 +92,7 @@ __attribute__((format(printf, 2, 3))) static void op(struct generator *g, const 
 
 /* ---- names ---- */
 
-/* An entry of one of the types below `top` ("share", "outside"); "" if there is none. */
+/* Picks an entry of one of the types below `top` ("share", "outside"); "" if there is none. */
 static void pick_old(struct generator *g, const char *top, mode_t type, char *path)
 {
 	unsigned found = 0;
@@ -111,21 +111,21 @@ static void pick_old(struct generator *g, const char *top, mode_t type, char *pa
 		g->failed = true;
 }
 
-/* A name in any directory, often one that is there. */
+/* Picks a name in any directory; an entry of that name often exists. */
 static void pick_name(struct generator *g, char *path)
 {
 	static const char *const names[] = { "a", "b", "c", "f", "n", "m" };
 	char dir[PATH_ROOM];
 
 	pick_old(g, "share", S_IFDIR, dir);
-	g->failed = false; /* the root is always there */
+	g->failed = false; /* the root always exists */
 	if (!pick(g, 2))
 		*dir = '\0';
 	(void)snprintf(path, PATH_ROOM, "%.150s%s%s", dir, *dir ? "/" : "",
 		       names[pick(g, sizeof(names) / sizeof(*names))]); /* fits */
 }
 
-/* Texts of the same length. */
+/* Returns the next text. All texts have the same length. */
 static unsigned text(struct generator *g)
 {
 	return 1000 + g->texts++;
@@ -179,7 +179,8 @@ static void do_link(struct generator *g)
 	op(g, "link %s %s", a, b);
 }
 
-/* As programs save that do not want to replace what another program made meanwhile. */
+/* Programs save in this way if they do not want to replace a file that another program made
+ * meanwhile. */
 static void do_link_save(struct generator *g)
 {
 	char a[PATH_ROOM];
@@ -309,7 +310,7 @@ static void do_touch(struct generator *g)
 	op(g, "touch %s " OLD_TIME, a);
 }
 
-/* New data of the same size, and the time that it had. */
+/* Writes other data of the same size, and sets an old mtime, which the file may have had before. */
 static void do_hidden_write(struct generator *g)
 {
 	char a[PATH_ROOM];
@@ -345,7 +346,7 @@ static void do_retarget(struct generator *g)
 	op(g, "rename .l%u %s", t, a);
 }
 
-/* As programs unpack: into a directory of their own, out of which the result is moved. */
+/* Programs unpack in this way: into a temporary directory, and then move the result out of it. */
 static void do_unpack(struct generator *g)
 {
 	char a[PATH_ROOM];
@@ -454,7 +455,7 @@ static void set_up(struct generator *g)
 	setup(g, "outside write p/f \"%u\"", text(g));
 }
 
-/* An operation that fails half way leaves what it did; its lines stay. */
+/* If an operation fails halfway, its successful lines remain in the burst. */
 static int choose(struct generator *g, uint32_t chosen)
 {
 	unsigned wanted = LEAST_KINDS + pick(g, MORE_KINDS), done = 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The streams of inotify and fanotify are the same, event for event. That of polling is the same
- * but for LIMITS of hostwatch-events(7): a scan knows a file by name, size, mtime, mode, owner and
- * ctime.
+ * The streams of inotify and fanotify must be equal, event for event. The stream of polling may
+ * differ by the LIMITS of hostwatch-events(7): a scan compares files by name, size, mtime, mode,
+ * owner and ctime.
  *
- * - Size and mtime as before: it does not know that data was written, and takes a change of ctime
- * for attrib if the names are as before, else for an effect of the change of names.
- * - An entry that arrived: it does not know the state that the entry had when it arrived.
- *   Times that were set after it arrived are attrib to the others, too.
- * - Several names of one inode, of which some went and some came: it cannot know which became
+ * - If size and mtime are unchanged, polling cannot detect a write. It reports a change of ctime as
+ * attrib if the names are unchanged, and else attributes it to the change of names.
+ * - If an entry arrived, polling does not know the state that the entry had on arrival.
+ * If times were set after the arrival, the other watchers also report attrib.
+ * - If several names of one inode disappeared and appeared, polling cannot tell which name became
  * which.
  */
 #include "judge.h"
@@ -87,7 +87,7 @@ static bool has_same_data(const struct hw_census_entry *a, const struct hw_censu
 	       is_same_time(&a->st.stx_mtime, &b->st.stx_mtime);
 }
 
-/* What an entry was before the burst, in the share or beside it. */
+/* Returns the entry of the same inode before the burst, in the share or beside it. */
 static const struct hw_census_entry *origin(const struct hw_stream *stream,
 					    const struct hw_census_entry *e)
 {
@@ -96,9 +96,10 @@ static const struct hw_census_entry *origin(const struct hw_stream *stream,
 	return hw_census_inode(&stream->before, e, &names);
 }
 
-/* ---- what polling cannot know ---- */
+/* ---- limits of polling ---- */
 
-/* Data and attributes of the entry at this path after the burst. */
+/* Whether polling need not report this event: the data or attributes at this path after the burst
+ * cannot be compared with the state before. */
 static bool is_hidden_from_polling(const struct hw_stream *stream,
 				   const struct hw_burst_event *event)
 {
@@ -121,7 +122,7 @@ static bool is_hidden_from_polling(const struct hw_stream *stream,
 	       before->st.stx_mode == after->st.stx_mode;
 }
 
-/* Whether the inode of an entry has this name in the share, before and after the burst. */
+/* Returns whether the inode of an entry has this name in the share before and after the burst. */
 static bool keeps_name(const struct hw_stream *stream, const struct hw_census_entry *e)
 {
 	const struct hw_census_entry *after = hw_census_at(&stream->after, e->path);
@@ -131,7 +132,8 @@ static bool keeps_name(const struct hw_stream *stream, const struct hw_census_en
 	       after->st.stx_ino == e->st.stx_ino;
 }
 
-/* Two names of one inode went and one came, in the share or beside it, or the reverse. */
+/* Returns whether several names of an inode disappeared or appeared, in the share or beside it, so
+ * that polling cannot pair them. */
 static bool is_ambiguous_to_polling(const struct hw_stream *stream)
 {
 	for (size_t i = 0; i < stream->before.count; i++) {
@@ -165,7 +167,7 @@ static bool announces(const struct hw_stream *stream, uint8_t kind, const char *
 	return false;
 }
 
-/* Its times were set after it had arrived: from which ones, nobody in the share knows. */
+/* The times were set after the arrival: no event shows the times that the entry had on arrival. */
 static bool is_dated_after_arrival(const struct hw_stream *stream,
 				   const struct hw_census_entry *before,
 				   const struct hw_census_entry *after)
@@ -246,9 +248,10 @@ static void check_stream(struct verdict *v)
 			check_file(v, &stream->after.entries[i]);
 }
 
-/* ---- one with the other ---- */
+/* ---- comparison of two streams ---- */
 
-/* The texts of what both streams can know: owned by the caller, the texts by the stream. */
+/* Returns the texts of the events that both streams must have. The caller owns the array, the
+ * stream owns the texts. */
 static const char **comparable(const struct hw_stream *stream, bool polling, size_t *ret_count)
 {
 	const char **texts = calloc(stream->count + 1, sizeof(*texts));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Random bursts: 6 to 9 operations, as editors, unpackers and deployments do them, within one
+ * Random bursts: 6 to 9 operations, like those of editors, unpackers and deployments, within one
  * window of `settle`. The streams of all watchers must be true and equal. A seed that fails is
  * printed as the shortest trace that fails in the same way.
  */
@@ -25,10 +25,10 @@ static struct settings {
 	uint64_t first;
 	uint64_t seeds;
 	uint32_t kinds;
-	uint32_t ignored; /* mistakes */
-	unsigned tries; /* of each burst while it is shortened */
+	uint32_t ignored; /* mistakes to ignore, one bit each */
+	unsigned tries; /* runs of each burst while it is shortened */
 	bool minimises;
-	const char *trace; /* borrowed: a file, instead of random bursts */
+	const char *trace; /* borrowed: a file to run instead of random bursts */
 } settings = { .first = 1, .seeds = 300, .kinds = HW_BURST_ALL, .tries = 3, .minimises = true };
 
 struct seed {
@@ -37,7 +37,7 @@ struct seed {
 	bool turning;
 };
 
-/* Runs a trace under every watcher. NULL: nothing is wrong. The report is appended to `out`. */
+/* Runs a trace with every watcher. Returns the mistake or NULL. Appends the report to `out`. */
 static const char *try_trace(const struct seed *seed, const struct hw_trace *trace, FILE *out)
 {
 	struct hw_stream streams[HW_RIG_BACKENDS];
@@ -68,7 +68,7 @@ static const char *try_trace(const struct seed *seed, const struct hw_trace *tra
 	return wrong;
 }
 
-/* What is wrong with the burst without these operations; NULL: nothing. */
+/* Runs the burst without these operations. Returns the mistake or NULL. */
 static const char *try_without(const struct seed *seed, const bool *skip, unsigned tries, FILE *out)
 {
 	struct hw_trace *trace = NULL;
@@ -83,7 +83,7 @@ static const char *try_without(const struct seed *seed, const bool *skip, unsign
 	return wrong;
 }
 
-/* Leaves out runs of operations as long as the same kind of mistake remains. */
+/* Leaves out consecutive operations as long as the same kind of mistake remains. */
 static void shorten(const struct seed *seed, const char *wrong, bool *skip)
 {
 	FILE *null = fopen("/dev/null", "we");
@@ -126,11 +126,11 @@ static void show(const struct seed *seed, uint64_t number, const char *wrong, co
 	if (!again || strcmp(again, wrong))
 		fprintf(out, "not seen again; the first time:\n%s", report);
 	(void)fclose(out); /* memory */
-	fprintf(stderr, "%s\n", text); /* print_error() cuts it */
+	fprintf(stderr, "%s\n", text); /* print_error() would truncate it */
 	free(text);
 }
 
-/* 0, -1: it failed. */
+/* Returns 0, or -1 if the seed failed. */
 static int run_seed(uint64_t number, const struct hw_place *place, bool turning)
 {
 	struct seed seed = { .place = place, .turning = turning };
@@ -152,7 +152,7 @@ static int run_seed(uint64_t number, const struct hw_place *place, bool turning)
 	return wrong ? -1 : 0;
 }
 
-/* The seeds take turns on the filesystems. */
+/* The seeds alternate between the filesystems. */
 static void run_seeds(bool turning)
 {
 	unsigned places, failed = 0;
@@ -164,7 +164,7 @@ static void run_seeds(bool turning)
 		fail_msg("%u of %llu seeds failed", failed, (unsigned long long)settings.seeds);
 }
 
-/* How often of `seeds` runs each mistake is seen in one trace. */
+/* Runs one trace `seeds` times, and prints the mistake of each run that fails. */
 static int repeat_trace(void)
 {
 	struct hw_trace *trace;

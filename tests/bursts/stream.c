@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_NS (60 * UINT64_C(1000000000)) /* longer than any burst; a flush ends it */
+#define SETTLE_NS (60 * UINT64_C(1000000000)) /* longer than any burst; a flush ends the window */
 
-/* What is needed while it runs. */
+/* The state of one run. */
 struct run {
 	struct hw_stream *stream;
 	struct hw_world world;

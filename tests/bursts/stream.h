@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Paths are owned; "" is the root, NULL as in struct hw_event. */
+/* Paths are owned; "" is the root, NULL means the same as in struct hw_event. */
 struct hw_burst_event {
 	uint8_t kind;
 	uint16_t flags;
@@ -25,16 +25,17 @@ struct hw_stream {
 	struct hw_burst_event *events; /* owned */
 	size_t count;
 	struct hw_census before, after;
-	char *broken; /* owned: why it is not a history that ends at the disk; NULL: it is one */
+	char *broken; /* owned: why the stream is not a history that ends at the state on disk;
+		       * NULL: it is one */
 };
 
 struct hw_stream_config {
 	const char *backend; /* static */
-	const struct hw_place *place; /* the directory to run in */
+	const struct hw_place *place; /* the place to run in */
 	bool turning; /* the loop runs between the operations */
 };
 
-/* -EOPNOTSUPP: this watcher cannot work here. -errno. */
+/* Returns 0 or -errno; -EOPNOTSUPP: this watcher cannot work here. */
 int hw_stream_run(const struct hw_trace *trace, const struct hw_stream_config *config,
 		  struct hw_stream *ret);
 void hw_stream_release(struct hw_stream *stream);
