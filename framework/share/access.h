@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Directories of a share that may not be read, or that no watcher takes: each is logged once, with
- * its path, the cause and the remedy. Everything else that opens or arms a directory leaves it to
+ * Directories of a share that cannot be read, or that no watcher takes. Each is logged once, with
+ * its path, the cause and the remedy. All other code that opens or arms a directory leaves it to
  * these functions to log the failure.
  */
 #ifndef HW_ACCESS_H
@@ -12,14 +12,14 @@
 /* The full path of a directory of the tree, quoted. Returns buf. */
 const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size_t size);
 
-/* The directory, or one above it, could not be opened for reading. Logs the one that is at fault
- * unless that was done before, and returns it. Errors that mean "it is elsewhere or gone" are not
+/* A directory, or one above it, could not be opened for reading. Logs the one that caused the
+ * error unless it was logged before, and returns it. Errors that mean "moved or deleted" are not
  * logged. */
 uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error);
-/* All of it was read: the next failure is logged again. */
+/* The whole directory was read: the next failure is logged again. */
 void hw_access_gained(struct hw_share *share, uint32_t dir);
-/* Its mode or owner changed: logs the loss of access; on regained access the directory is compared
- * with the disk. */
+/* The mode or owner of a directory changed. Logs the loss of access; when access is regained, the
+ * directory is compared with the disk. */
 void hw_access_changed(struct hw_share *share, uint32_t dir);
 
 /* Why watchers refused one directory; zeroed by the caller. */
@@ -32,12 +32,13 @@ struct hw_access_refusals {
  * directory is not noted again. */
 void hw_access_refused(struct hw_access_refusals *refusals, struct hw_watcher *watcher,
 		       uint32_t dir, int error);
-/* Logs what was noted, if anything, and which watcher takes the directory instead, NULL: none. For
- * the root of a share that is starting, which fails then, the text goes to share->why. */
+/* Logs the noted refusals, if any, and the watcher that takes the directory instead (NULL:
+ * none). If the root of a starting share is refused, the start fails and the text is stored in
+ * share->why. */
 void hw_access_log_refusals(const struct hw_access_refusals *refusals, struct hw_share *share,
 			    const struct hw_watcher *taker);
 
-/* Something works again: the next refusal is noted, whatever was before. */
+/* A directory was accepted again: the next refusal is noted even if it is a repetition. */
 void hw_access_forget_refusals(struct hw_share *share);
 
 /* Writes why the root cannot be opened. */

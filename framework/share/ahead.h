@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A look into a directory that is new to the tree, before it is told. */
+/* Searches a directory that is new to the tree before it is reported. */
 #ifndef HW_AHEAD_H
 #define HW_AHEAD_H
 
 #include "share_private.h"
 
 #define HW_AHEAD_MAX                                                                               \
-	16384u /* entries looked at in one observation; what is behind left, and arrived */
+	16384u /* entries examined in one observation; entries beyond are not found as moved */
 
 struct hw_ahead_place {
 	uint32_t dir;
@@ -15,13 +15,14 @@ struct hw_ahead_place {
 };
 
 struct hw_ahead {
-	/* An entry of the directory that `dir` has open. Returns whether the walk is to end. */
+	/* Called for an entry of the directory that is open as `dir`. Returns whether to end the
+	 * walk. */
 	bool (*visit)(void *arg, int dir, const char *name, const struct hw_stat *stat);
 	void *arg;
 };
 
-/* Visits what is below the directory at `place`, the entries of a directory before those below
- * them. *budget: entries that may be looked at. */
+/* Visits the entries below the directory at `place`; the entries of a directory come before those
+ * below them. *budget: number of entries that may be examined. */
 void hw_ahead_walk(struct hw_share *share, const struct hw_ahead_place *place,
 		   const struct hw_ahead *how, uint32_t *budget);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The hints of one settle window, folded in their order: which inode had a name when a change of
- * data or attributes was reported under it. A window ends with an observation, which takes the
- * facts over. Bounded as the suspects are; facts that find no room are left to the comparison of
- * times and sizes.
+ * The hints of one settle window, applied in order: they show which inode had a name when a change
+ * of data or attributes was reported under it. The observation that ends the window takes over
+ * these facts. Their number is limited; changes without facts are found by comparing times and
+ * sizes.
  */
 #ifndef HW_FOLD_H
 #define HW_FOLD_H
@@ -15,28 +15,29 @@
 struct hw_share;
 struct hw_stat;
 
-/* An inode: one that the tree has or that a file handle named, or one that was made in the window
- * and is known by its name until an observation finds it. */
+/* An inode. It is in the tree, or a file handle identified it, or it was created in the window and
+ * is known only by its name until an observation finds it. */
 struct hw_fold_inode {
 	uint64_t ino; /* 0: not known */
-	uint64_t dir; /* token of the directory in which it was seen last */
+	uint64_t dir; /* token of the directory in which it was last seen */
 	uint32_t ident; /* as in struct hw_entry */
 	uint16_t fs;
-	uint8_t what; /* HW_HINTS_OF_DATA that were reported about it */
-	uint8_t maybe; /* likewise, about it or about another inode */
+	uint8_t what; /* HW_HINTS_OF_DATA that were reported for it */
+	uint8_t maybe; /* the same, for it or for another inode */
 	bool has_ident;
-	bool named; /* it has a name as far as the hints say */
-	bool left; /* a rename took it to where no directory of the share was */
-	bool confirmed; /* it was found at the name that the exchange with its rival gave it */
-	uint8_t exchanged; /* HW_HINTS_OF_DATA that are about it if that was an exchange */
+	bool named; /* according to the hints, it has a name */
+	bool left; /* it was moved out of the share */
+	bool confirmed; /* it was found at its name after the exchange with its rival */
+	uint8_t exchanged; /* HW_HINTS_OF_DATA that belong to it if this was an exchange */
 	uint32_t rival; /* index plus 1; 0: none */
 };
 
-/* A name, by hash; also an inode number. */
+/* A name, by its hash, or an inode number. */
 struct hw_fold_slot {
 	uint64_t key; /* 0: free */
-	uint32_t inode; /* its index plus 1; 0: the name is gone */
-	uint32_t former; /* the last one that was made in the window and lost this name, likewise */
+	uint32_t inode; /* index plus 1; 0: the name is gone */
+	uint32_t former; /* index plus 1 of the last inode that was created in the window and lost
+			    this name; 0: none */
 };
 
 struct hw_fold {
@@ -45,8 +46,9 @@ struct hw_fold {
 	struct hw_fold_inode *inodes; /* owned */
 	uint32_t inode_room, inode_count;
 	uint64_t moved_from, moved_to; /* keys of the last rename */
-	uint32_t displaced; /* the inode that had its new name; 0: none, or not the last hint */
-	bool sorted; /* by inode number: only facts are left */
+	uint32_t displaced; /* inode that the last rename replaced, index plus 1; 0: none, or other
+			       hints followed */
+	bool sorted; /* sorted by inode number; the slots are no longer valid */
 };
 
 /* A place in the share. */
@@ -56,26 +58,26 @@ struct hw_fold_at {
 	size_t len;
 };
 
-/* A hint about one name. ino: of its file handle, 0. `ordered`: hints come in the order of the
- * changes. Returns the HW_HINT_* that were not filed by inode. */
+/* Adds a hint about one name. ino: from its file handle, or 0. `ordered`: hints are in the order of
+ * the changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      uint64_t ino, bool ordered);
-/* The inode that a record of a rename named left the share. Returns whether that was filed by
- * inode: not if the tree has this inode at that name. */
+/* A record of a rename says that this inode left the share. Returns whether this was filed by
+ * inode: false if the tree has this inode at that name. */
 bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_t ino);
-/* A rename, reported in order. `left`: it is proved that `to` is outside. Returns whether that was
- * filed by inode. */
+/* Adds a rename, in the order of changes. `left`: it is proved that `to` is outside the share.
+ * Returns whether that was filed by inode. */
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		  const struct hw_fold_at *to, bool left);
 
-/* Before an observation: names of the tree whose inode was changed under another name are
+/* Call it before an observation: notes the names of all inodes that the hints say were changed as
  * unverified. */
 void hw_fold_expand(struct hw_share *share);
-/* In an observation: the inode at this name. */
+/* During an observation: the inode at this name. */
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat);
-/* Behind the last of these: the facts about an inode. */
+/* After the last hw_fold_found(): returns the facts about an inode. */
 const struct hw_fold_inode *hw_fold_facts(struct hw_fold *fold, const struct hw_stat *stat);
-void hw_fold_free(struct hw_fold *fold); /* it is empty then */
+void hw_fold_free(struct hw_fold *fold); /* also resets it */
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Names that lost their inode, by deletion or replacement. inotify(7) reports a change of such an
- * inode, through a descriptor that is still open, under the lost name, which may now be
- * that of another file. Bounded: of too many names the oldest are forgotten.
+ * inode, made through a descriptor that is still open, under the lost name, which may now belong to
+ * another file. Their number is limited: the oldest are dropped.
  */
 #ifndef HW_FORMER_H
 #define HW_FORMER_H
@@ -16,7 +16,8 @@ struct hw_entry;
 struct hw_fold_at;
 
 #define HW_FORMER_SETS 256u /* a power of two */
-#define HW_FORMER_WAYS 4u /* inodes of one name, and of all names with the same set */
+#define HW_FORMER_WAYS                                                                             \
+	4u /* maximum number of inodes for one name, and for all names in the same set */
 
 /* One inode that had a name. */
 struct hw_former_inode {
@@ -32,12 +33,13 @@ struct hw_former {
 	uint32_t arrivals;
 };
 
-/* The inode has lost this name. Without memory nothing is remembered. */
+/* Adds an inode that has lost this name. Does nothing if out of memory. */
 void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
-/* An entry is about to lose its name: its inode is remembered. */
+/* Adds the inode of an entry that is about to lose its name. */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
-/* The inodes that lost this name, but for the one of `now`, which may be NULL. Returns how many. */
+/* Finds the inodes that lost this name, except the inode of `now`, which may be NULL. Returns their
+ * number. */
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 			const struct hw_entry *now, struct hw_former_inode ret[HW_FORMER_WAYS]);
 void hw_former_free(struct hw_former *former);

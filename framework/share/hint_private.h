@@ -12,30 +12,33 @@ struct hw_hint_at {
 	uint32_t dir;
 	const char *name;
 	size_t len;
-	uint32_t id; /* in the tree, 0 */
+	uint32_t id; /* in the tree; 0: none */
 	bool present; /* on the disk */
-	bool refused; /* the disk does not say; tried again later */
-	struct hw_stat stat; /* when present */
+	bool refused; /* stat was refused: it is tried again later */
+	struct hw_stat stat; /* valid if present */
 };
 
-/* Looks at the name. */
+/* Examines the name. */
 void hw_hint_look(struct hw_hint_at *at);
-/* The entry of the tree is what was seen. */
+/* Returns whether the entry in the tree is the inode that was found on the disk. */
 bool hw_hint_is_same(const struct hw_hint_at *at);
-/* The watcher neither reports everything in order nor names the inode: it says where to look. */
+/* The watcher neither reports everything in order nor identifies the inode: the hint only says
+ * where to examine. */
 bool hw_hint_is_vague(const struct hw_hint_at *at);
-/* The inode that the hint is about, from its file handle; 0: not known. */
+/* Returns the inode that the hint is about, from its file handle; 0: unknown. */
 uint64_t hw_hint_ino(const struct hw_hint *hint);
-/* inotify(7) names a file that was opened with O_TMPFILE by its inode: "#N". 0: no such name. */
+/* Returns the inode number N of a name "#N", by which inotify(7) reports a file that was opened
+ * with O_TMPFILE. 0: the name has another form. */
 uint64_t hw_hint_numbered_inode(const char *name, size_t len);
-/* Is it about an attribute of this directory, or only about what is in it? */
+/* Returns whether a hint is about an attribute of this directory; false if only its content
+ * changed. */
 bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat);
-/* What the hint says about data and attributes. They belong to the inode that was changed, which
- * may have another name than the hint's. */
+/* Handles changes of data and attributes. They belong to the inode that was changed, which may have
+ * another name than the hint. */
 void hw_hint_data(struct hw_hint_at *at);
-/* The same of an inode whose name the hint says is gone. */
+/* The same for an inode whose name is gone according to the hint. */
 void hw_hint_data_of_gone(struct hw_hint_at *at);
-/* A file came and went before it was examined, and was written: if it was one more name of a file
+/* A file was written and disappeared before it was examined. If it was an additional name of a file
  * of the share, that file changed. */
 void hw_hint_data_lost(struct hw_share *share, uint32_t dir);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The journal: a ring of bytes that holds the newest events of a share. Readers hold a place
- * (struct hw_journal_cursor) and find out themselves when they fell off.
- */
+/* The journal: a ring of bytes that holds the newest events of a share. A reader has a position in
+ * it (struct hw_journal_cursor) and detects itself that its next event was dropped. */
 #ifndef HW_JOURNAL_H
 #define HW_JOURNAL_H
 
@@ -10,20 +8,20 @@
 #include "share.h"
 #include <hostwatch/event.h>
 
-#define HW_JOURNAL_STRIDE 128u /* events that a seek passes over at most */
+#define HW_JOURNAL_STRIDE 128u /* maximum number of events that a seek skips one by one */
 
 struct hw_journal {
-	char *ring; /* owned, mapped: pages that were never written cost nothing */
-	uint64_t *marks; /* owned, mapped: where each event is whose number is a multiple of the
+	char *ring; /* owned, mapped: pages that were never written use no memory */
+	uint64_t *marks; /* owned, mapped: offsets of the events whose number is a multiple of the
 			    stride */
 	uint64_t size, mark_count;
-	uint64_t head, tail; /* bytes ever written; bytes ever dropped */
+	uint64_t head, tail; /* total bytes written; total bytes dropped */
 	uint64_t first_seq, next_seq; /* first_seq == next_seq: empty */
-	bool one_moment; /* what is appended has the time of the first of them */
-	int64_t moment_ns; /* that time, 0: nothing was appended yet */
+	bool one_moment; /* events that are appended have the time of the first one */
+	int64_t moment_ns; /* that time; 0: no event was appended yet */
 };
 
-/* The number of the newest event that was ever appended; 0: none. */
+/* The number of the newest event; 0: none was appended yet. */
 static inline uint64_t hw_journal_last_seq(const struct hw_journal *journal)
 {
 	return journal->next_seq - 1;
@@ -31,8 +29,8 @@ static inline uint64_t hw_journal_last_seq(const struct hw_journal *journal)
 
 int hw_journal_init(struct hw_journal *journal, uint64_t size); /* -EINVAL, -ENOMEM */
 void hw_journal_free(struct hw_journal *journal);
-/* Until the end, events are those of one record: they happened at one moment, and the clock is read
- * once. */
+/* Until hw_journal_end_moment(), events belong to one record: they have the same time, and the
+ * clock is read once. */
 static inline void hw_journal_begin_moment(struct hw_journal *journal)
 {
 	journal->one_moment = true;
@@ -44,14 +42,15 @@ static inline void hw_journal_end_moment(struct hw_journal *journal)
 	journal->one_moment = false;
 }
 
-/* Gives the event its sequence number and time, copies it and returns the number. Never fails: the
- * oldest go. */
+/* Assigns sequence number and time to the event, copies it and returns the number. Never fails: the
+ * oldest events are dropped. */
 uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event);
-/* Behind event `after`. -ESTALE: what follows it is not held, or not yet told. */
+/* Places the cursor after event `after`. Returns -ESTALE if the journal does not hold the events
+ * that follow, or `after` was not appended yet. */
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after,
 		    struct hw_journal_cursor *ret);
-/* 1, 0 at the end, -ESTALE: what follows is no longer there, and never again, until the cursor is
- * sought. */
+/* Returns 1 and the next event; 0 at the end; -ESTALE if the next event was dropped, until the
+ * cursor is placed again. */
 int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
 		    struct hw_event *ret);
 

@@ -2,8 +2,8 @@
 /*
  * Positions in the queues of the watchers. A mark is the position of the end of each queue at one
  * moment; once it has been reached, every record that the kernel had queued at that moment has been
- * passed on. It says nothing about changes whose records were not queued yet: whoever examined the
- * disk has to lock the parent directory before it sets the mark (hw_disk_lock()).
+ * passed on. It says nothing about changes whose records were not queued yet: lock the parent
+ * directory (hw_disk_lock()) after examining an entry and before setting the mark.
  */
 #ifndef HW_MARK_H
 #define HW_MARK_H
@@ -15,20 +15,21 @@
 struct hw_mark {
 	struct {
 		uint64_t at;
-		uint64_t serial; /* of the watcher, 0: nothing to wait for */
+		uint64_t serial; /* of the watcher; 0: this queue is not waited for */
 	} of[HW_WATCHERS_MAX];
 };
 
 /* Sets a mark at the end of each queue. */
 void hw_mark_set(struct hw_share *share, struct hw_mark *mark);
-/* A watcher without position() that has something to read is flushed by this call. */
+/* Returns whether the mark has been reached. Flushes a watcher without position() that has
+ * something to read. */
 bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark);
 
 /*
  * A record with one known directory says only that the other one was not watched when the record
  * was queued. It proves that the other one is outside the share if every directory of the share had
- * been armed and listed by then. Otherwise the birth of the entry decides: what was born before the
- * time until which all changes are known was not made in the share.
+ * been armed and listed at that point. Otherwise the birth time of the entry decides: an entry that
+ * was born before the time until which all changes are known was not created in the share.
  */
 struct hw_arming {
 	struct hw_mark mark;
@@ -37,13 +38,15 @@ struct hw_arming {
 };
 struct hw_marks {
 	struct hw_mark rolling;
-	int64_t rolling_ns; /* CLOCK_REALTIME_COARSE when it was set, 0: it is not */
-	int64_t read_until_ns; /* the same clock: all records queued before were passed on */
+	int64_t rolling_ns; /* CLOCK_REALTIME_COARSE when it was set; 0: not set */
+	int64_t read_until_ns; /* the same clock: all records that were queued before have been
+				  passed on */
 	struct hw_arming arming[2]; /* the older one first */
-	bool armed; /* a directory, in this iteration */
-	bool noted, examined; /* unverified names that may be directories: waiting, or of the round
-				 that waits for its mark */
-	int64_t noted_ns, examined_ns, walk_ns; /* read_until_ns when that began */
+	bool armed; /* a directory was armed in this iteration */
+	bool noted, examined; /* there are unverified names that may be directories: waiting; or in
+				 the round that waits for its mark */
+	int64_t noted_ns, examined_ns,
+		walk_ns; /* read_until_ns when this began; walk_ns: the walk */
 };
 
 /* All directories of the share have been armed and listed. */
@@ -51,13 +54,17 @@ void hw_mark_begin_history(struct hw_share *share);
 /* At the end of each iteration of the loop. */
 void hw_mark_roll(struct hw_share *share);
 void hw_mark_armed(struct hw_share *share); /* a directory was armed */
-void hw_mark_noted(struct hw_share *share); /* an unverified name that may be a directory */
-void hw_mark_noted_again(struct hw_share *share); /* one that the round did not verify */
+void hw_mark_noted(
+	struct hw_share *share); /* an unverified name that may be a directory was noted */
+void hw_mark_noted_again(struct hw_share *share); /* such a name was noted again because the round
+						     did not verify it */
 void hw_mark_round_begins(struct hw_share *share);
 void hw_mark_round_ends(struct hw_share *share);
-/* For the record that is being passed on now. */
+/* Returns whether the record that is being passed on proves that an unknown directory is outside
+ * the share. */
 bool hw_mark_proves_outside(struct hw_share *share);
-/* CLOCK_REALTIME_COARSE: what was born at or after it may have been made in the share. */
+/* Returns a time (CLOCK_REALTIME_COARSE): an entry that was born at or after it may have been
+ * created in the share. */
 int64_t hw_mark_known_ns(struct hw_share *share);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One observation: everything that is suspected to differ between the tree and the disk is looked
- * at, and the net effect is told in the canonical order: moves, deletes (children first), creates
- * (parents first), modify, attrib, close_write; by path within each. Settling, comparing after a
- * loss, polling and doubts all end here.
+ * One observation: all names that may differ between the tree and the disk are examined, and the
+ * net effect is reported in canonical order: moves, deletes (children first), creates (parents
+ * first), modify, attrib, close_write; each sorted by path. Settle windows, scans and rounds of
+ * verification all use it.
  */
 #ifndef HW_OBSERVE_H
 #define HW_OBSERVE_H
@@ -11,29 +11,31 @@
 #include "history.h"
 
 /*
- * Examines all names that wait and reports the difference at once, without waiting for records that
- * may explain it: at the start and the end of a history. since_ns: what was born before it
- * (CLOCK_REALTIME_COARSE) and is new to the tree was moved in or linked, not made. 0: not known.
+ * Examines all unverified names and reports the differences at once, without waiting for records
+ * that may explain them: at the start and the end of a history. since_ns (CLOCK_REALTIME_COARSE):
+ * entries that are new to the tree and were born before it were moved in or linked, not created. 0:
+ * unknown.
  */
 void hw_observe(struct hw_share *share, int64_t since_ns);
-/* After an observation: what it made necessary. */
+/* Call it after an observation: starts the scans and rounds that it made necessary. */
 void hw_observe_finish(struct hw_share *share);
 
 /* ---- between observe.c, observe_examine.c and verify.c: the steps of an observation ---- */
 
 struct hw_item;
 struct hw_observation;
-/* Of these names, which it borrows. NULL: there are none, or no memory, which ends in a rescan. */
+/* Creates an observation of these names, which it borrows. Returns NULL if there are none, or if
+ * out of memory, which ends in a rescan. */
 struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
 					     int64_t since_ns);
-/* Looks at each name and at the old names of each inode that appeared, and notes which differ from
- * the tree. Changes nothing. */
+/* Examines each name and the old names of each inode that appeared, and notes which differ from the
+ * tree. Does not change the tree. */
 void hw_observation_examine(struct hw_observation *o);
-/* These names join the observation, and all of them are to be examined again. */
+/* Adds these names to the observation. All of its names must be examined again. */
 void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names);
-/* A name of the observation waits for another one, with what is known of it. */
+/* Notes a name of the observation as unverified again, with the hints about it. */
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item);
-/* Reports what was found, as it was found, of names that the tree still has in the same place. */
+/* Reports the differences that were found, for names whose directory is still in the tree. */
 void hw_observation_report(struct hw_observation *o);
 void hw_observation_free(struct hw_observation *o); /* NULL is allowed */
 
@@ -52,21 +54,22 @@ struct hw_item {
 	const char *name; /* borrowed from the names of the observation */
 	uint8_t len;
 	uint8_t what; /* HW_HINT_* */
-	uint32_t inode; /* low half, of the inode that the hints were about; 0: not known */
-	bool resolved; /* looked at */
+	uint32_t inode; /* low 32 bits of the inode that the hints were about; 0: unknown */
+	bool resolved; /* examined */
 	bool present;
-	bool differs; /* in inode or type, or one of the two is missing */
-	bool changed; /* the same inode in another state, which no hint has announced */
-	bool done; /* told, as far as names go */
-	bool told; /* its change was told for all names of the inode */
-	bool try_close; /* no hint is certain to report its close */
-	bool holds; /* a new directory that something was moved into */
+	bool differs; /* in inode or type, or it exists only in the tree or only on the disk */
+	bool changed; /* same inode, but other data or attributes without a hint */
+	bool done; /* its create, move or delete has been reported */
+	bool told; /* its change was reported for all names of the inode */
+	bool try_close; /* its close may not be reported by any hint */
+	bool holds; /* a new directory that an entry of the tree was moved into */
 	uint8_t finding; /* enum hw_finding */
-	uint32_t entry; /* in the tree before, 0 */
-	uint32_t waiter; /* item whose new name is the old name of this one's source: plan.c */
-	uint32_t source; /* of what appeared: the entry that moved here, 0 */
-	hw_token source_token; /* of a directory */
-	uint8_t arrival; /* enum hw_arrival of what appeared without a source */
+	uint32_t entry; /* its entry in the tree before the observation; 0: none */
+	uint32_t waiter; /* item that waits until the source of this one has left its old name:
+			    plan.c */
+	uint32_t source; /* if it appeared: the entry that was moved here, or 0 */
+	hw_token source_token; /* token of source if it is a directory */
+	uint8_t arrival; /* enum hw_arrival, if it appeared without a source */
 	struct hw_stat stat;
 };
 
@@ -77,7 +80,7 @@ struct hw_observation {
 	uint32_t count, room;
 	int64_t since_ns;
 	struct hw_suspects *names; /* borrowed */
-	uint32_t moves; /* items with a source that are not told yet */
+	uint32_t moves; /* moves that have not been reported yet */
 	struct hw_ids renamed; /* entries with a mark */
 	struct hw_ids gone; /* entries whose name is gone, by inode and path */
 	struct hw_ids
@@ -87,10 +90,10 @@ struct hw_observation {
 		uint64_t ino;
 		uint32_t names;
 		uint16_t fs;
-	} counted; /* names that the tree has of one inode, the last that was asked for */
+	} counted; /* number of names that the tree has for the inode of the last query */
 };
 
-/* The root has no parent to be looked at from: "." stands for it. */
+/* The root has no parent in which it could be examined: its name is ".". */
 static inline bool hw_item_is_root(const struct hw_item *item)
 {
 	return item->len == 1 && item->name[0] == '.';
@@ -99,23 +102,24 @@ static inline bool hw_item_is_root(const struct hw_item *item)
 void hw_observation_renamed(struct hw_observation *o, uint32_t id);
 /* Sets a HW_MARK_* that lasts until the observation ends. */
 void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit);
-/* The same for all names of its inode; returns false if they have it already. */
+/* The same for all names of its inode; returns false if they already have the mark. */
 bool hw_observation_mark_names(struct hw_observation *o, uint32_t id, uint8_t bit);
 void hw_observation_unmark(struct hw_observation *o, uint8_t bit);
-/* The entry of this item is there still, as the inode that was found. */
+/* Returns whether the entry of this item still exists, with the inode that was found. */
 bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item);
 
 int hw_compare_ids(const void *a, const void *b); /* for qsort(3) and bsearch(3) */
-/* By path, as the tree has the directories now. */
+/* Sorts the items by path, with the current paths of directories. */
 void hw_observation_sort(struct hw_observation *o);
-/* An entry that a listing found becomes an item. False: no memory. */
+/* Adds an entry that a listing found as an item. Returns false if out of memory. */
 bool hw_observation_add_found(struct hw_observation *o, uint32_t id, const struct hw_stat *stat);
-/* observe_changes.c: all that listings found which was moved there, or has facts. */
+/* observe_changes.c: adds the entries that listings found and that were moved there or have
+ * facts. */
 void hw_observation_join_found(struct hw_observation *o);
-/* plan.c: tells the moves, deletes and creates of the items, in order. */
+/* plan.c: reports the moves, deletes and creates of the items, in order. */
 void hw_plan_names(struct hw_observation *o);
-/* observe_changes.c: what the hints said about data and attributes goes to the items whose inode it
- * is about. */
+/* observe_changes.c: assigns the facts about changes of data and attributes to the items with the
+ * inodes concerned. */
 void hw_observation_take_facts(struct hw_observation *o);
 /* observe_changes.c: reports modify and attrib. */
 void hw_observation_tell_changes(struct hw_observation *o);

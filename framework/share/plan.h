@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between plan.c and plan_moves.c: the moves of an observation and which of them is next. */
+/* Shared by plan.c and plan_moves.c: the moves of an observation, and which of them is next. */
 #ifndef HW_PLAN_H
 #define HW_PLAN_H
 
@@ -11,35 +11,35 @@ struct hw_plan_source {
 };
 
 /*
- * The moves. One whose new name is taken by the source of another waits for that one alone, so a
- * chain of any length takes a step for each of its moves. The others that cannot go yet are parked
- * until a directory moved or something was deleted or created.
+ * The moves. A move whose new name is still held by the source of another move waits for that move
+ * only, so a chain of moves takes one step per move. Other moves that are not possible yet are
+ * parked until a directory has moved or an entry was deleted or created.
  */
 struct hw_plan {
 	struct hw_observation *o; /* borrowed */
 	struct hw_plan_source *sources; /* owned, by entry */
 	uint32_t source_count;
-	struct hw_heap now, next; /* items to try, in this round and in the next one */
+	struct hw_heap now, next; /* items to try, in this pass and in the next one */
 	struct hw_ids parked;
-	bool stirred; /* parked items may be able to go */
+	bool stirred; /* parked items may be possible now */
 	uint32_t pending; /* moves that are not done */
 	uint32_t first; /* every move before this item is done */
 	uint32_t cycle; /* no item before this one can begin an exchange */
 };
 
-/* 0 or -ENOMEM, with a plan that needs hw_plan_free(). */
+/* Returns 0 or -ENOMEM; plan needs hw_plan_free() in both cases. */
 int hw_plan_init(struct hw_plan *plan, struct hw_observation *o);
 void hw_plan_free(struct hw_plan *plan);
-/* Tries every move that may be able to go, until none is left. 0 or -ENOMEM. */
+/* Tries every move that may be possible, until none is left to try. Returns 0 or -ENOMEM. */
 int hw_plan_run_moves(struct hw_plan *plan);
-/* Every move that is left waits for another: the first one swaps places with the entry that holds
- * its name. 1 when there was one, 0, -ENOMEM. */
+/* Every remaining move waits for another one: exchanges the source of the first one that allows it
+ * with the entry that has its new name. Returns 1 if there was one, 0, or -ENOMEM. */
 int hw_plan_break_cycle(struct hw_plan *plan);
-/* Parked moves may be able to go. */
+/* Notes that parked moves may be possible now. */
 void hw_plan_stir(struct hw_plan *plan);
-/* A listing of a new directory is still to find the entry where it is now. */
+/* Returns whether a listing of a new directory has yet to find this entry. */
 bool hw_plan_is_awaited(const struct hw_observation *o, uint32_t id);
-/* False when the source was lost with a parent that went away: the item is a create, then. */
+/* Returns false if the source was deleted with a parent: the item becomes a create. */
 bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item);
 
 static inline uint32_t hw_plan_at_name(const struct hw_observation *o, const struct hw_item *item)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * close_write: a file whose data changed is finished when nobody has it open for writing. A close
- * that the kernel tells is checked at once; a file without one is checked when it has not changed
- * for the share's interval.
+ * close_write: reported when no writer has a changed file open any more. A close that the kernel
+ * reports is believed; a file whose close nobody reports is examined when it has not changed for
+ * the share's interval.
  */
 #ifndef HW_QUIET_H
 #define HW_QUIET_H
@@ -11,21 +11,22 @@
 
 int hw_quiet_init(struct hw_share *share);
 void hw_quiet_free(struct hw_share *share);
-/* The file became DIRTY: check it after the interval. */
+/* The file became DIRTY: examine it after the interval. */
 void hw_quiet_add(struct hw_share *share, uint32_t id);
-/* A watcher reported that a writer closed the file: close_write, if it changed since the last one.
- * `seen`: this inode as it was examined after the hint was read, or NULL. */
+/* A watcher reported that a writer closed the file: reports close_write if it changed since the
+ * last one. `seen`: its inode, examined after the hint was read, or NULL. */
 void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen);
-/* Some file was closed, perhaps this one: close_write, if a lease shows that no writer has it. */
+/* A file was closed, perhaps this one: reports close_write if a lease shows that no writer has it
+ * open. */
 void hw_quiet_try(struct hw_share *share, uint32_t id);
-/* A listing found a new file, which may have been closed before its directory was watched: tried at
- * the end of the turn. */
+/* A listing found a new file, which may have been closed before its directory was watched: it is
+ * examined at the end of the iteration. */
 void hw_quiet_found(struct hw_share *share, uint32_t id);
-/* At the end of a turn. The files that were found: a lease shows which of them no writer has open;
- * when the records that were queued by then have been read, modify and close_write of those which
- * no record was about. */
+/* Call it at the end of each iteration of the loop. A lease shows which of the found files no
+ * writer has open. When the records that were queued at that point have been read, modify and
+ * close_write are reported for those files which no record was about. */
 void hw_quiet_try_found(struct hw_share *share);
-/* Checks every file that waits, now. */
+/* Examines every waiting file now. */
 void hw_quiet_flush(struct hw_share *share);
 
 #endif

@@ -1,66 +1,67 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Directories and names that the disk refused to open, arm, list or stat with an error that says
- * nothing about them: EIO, EACCES, ENOMEM, EMFILE and the like. Each is tried again after one turn,
- * after 10 ms, after 100 ms, then each interval, and after any hint about it or its directory. When
- * it works, the difference is reported. An entry that refuses delays nothing else.
+ * Directories and names whose open, watch, listing or stat failed with an error that does not say
+ * whether they exist: EIO, EACCES, ENOMEM, EMFILE and the like. Each is tried again after one
+ * iteration, after 10 ms, after 100 ms, then once per interval, and after any hint about it or its
+ * directory. When an attempt succeeds, the difference is reported. Other entries do not wait for
+ * it.
  */
 #ifndef HW_RETRY_H
 #define HW_RETRY_H
 
 #include "history.h"
 
-/* More than these, and the ones that were tried most are left out until another one works, which
- * starts a comparison of the share. */
+/* Beyond this number, the items that were tried most are dropped; when another one succeeds, the
+ * share is scanned. */
 #define HW_RETRY_MAX 4096u
-/* More names of one directory become one item, the directory. */
+/* With more names of one directory, the directory becomes the item. */
 #define HW_RETRY_NAMES_MAX 16u
 
 /* How a directory is tried again. */
 enum hw_retry_kind {
 	HW_RETRY_ENTRIES, /* the directory itself is compared */
 	HW_RETRY_BELOW, /* it is armed anew and compared, with everything below it */
-	HW_RETRY_FILL, /* it is filled: nobody knows what is in it */
+	HW_RETRY_FILL, /* it is filled: its content is unknown */
 };
 
 struct hw_retry_name {
 	uint32_t dir;
 	const char *name;
 	size_t len;
-	bool arrived; /* the kernel says that it came from outside the share */
-	bool found; /* by the listing of a directory that was being filled, as follows */
+	bool arrived; /* according to the kernel, it was moved in from outside the share */
+	bool found; /* found by the listing that fills the directory; with: */
 	enum hw_arrival how;
-	int64_t since_ns; /* what is older was not made there */
+	int64_t since_ns; /* entries that were born before were not created there */
 };
 
 int hw_retry_init(struct hw_share *share);
 void hw_retry_free(struct hw_share *share);
-/* The root is gone: everything is compared when it is back. */
+/* The root is gone: drops all items. Everything is compared when the root is back. */
 void hw_retry_clear(struct hw_share *share);
 
-/* Is this an error that says nothing about the entry? False for 0 and for errors that mean that it
- * is gone or elsewhere. */
+/* Returns whether an error does not say if the entry exists. False for 0 and for errors that mean
+ * that it is gone or elsewhere. */
 bool hw_retry_is_refusal(int error);
 
-/* This directory, or one above it, refused, in a first attempt or in another one. `how`: see
- * hw_fill_dir(). Logs the error. 0: another watcher has it meanwhile. */
+/* An attempt to read this directory failed, because of it or of one above it. `how`: see
+ * hw_fill_dir(). Logs the error. error 0: another watcher has it meanwhile. */
 void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
 		  enum hw_arrival how, int error);
-/* A stat of this name was refused; logs the error. */
+/* A stat of this name failed; logs the error. */
 void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int error);
-/* All of this directory was read, by a listing that began when retry.count_refusals was `since`: it
- * waits no longer, unless something in it refused since then. Logs that it works again. */
+/* The whole directory was read, by a listing that began when retry.count_refusals was `since`: its
+ * item is removed, unless there was another failure since then. Logs that it works again. */
 void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since);
 
-/* A hint about this name: what waits for it or its directory is tried in this turn. */
+/* A hint about this name arrived: items for it or its directory are tried in this iteration. */
 void hw_retry_hinted(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* The same of this directory; false when it does not wait. */
+/* The same for this directory; returns false if it has no item. */
 bool hw_retry_dir_soon(struct hw_share *share, uint32_t dir);
-/* Everything that waits is tried in this turn. */
+/* All items are tried in this iteration. */
 void hw_retry_soon(struct hw_share *share);
-/* Some are to be tried in this turn, or their attempts are under way. */
+/* Returns whether items are due in this iteration, or their attempts have not ended. */
 bool hw_retry_is_pending(const struct hw_share *share);
-/* Once in each turn: tries what is due. */
+/* Call it once in each iteration: tries the items that are due. */
 void hw_retry_turn(struct hw_share *share);
 
 #endif

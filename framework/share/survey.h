@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What would watch a share, without watching it: each filesystem in it, the candidates in the order
- * tried, why each would or would not do, and what it would cost. The decisions are those of arm.h,
- * so a survey never names a watcher that the share would not get. Loop thread only.
+ * Finds out which watchers a share would get, without watching it: its filesystems, the candidates
+ * in the order tried, why each would work or not, and the cost. It makes the decisions of arm.h, so
+ * it never names a watcher that the share would not get. Loop thread only.
  */
 #ifndef HW_SURVEY_H
 #define HW_SURVEY_H
@@ -29,7 +29,7 @@ struct hw_survey_candidate {
 /* One mount. A filesystem that is mounted at several places has several. */
 struct hw_survey_filesystem {
 	char *path, *type; /* owned; path is absolute */
-	uint64_t mount; /* its number; 0: not known */
+	uint64_t mount; /* its number; 0: unknown */
 	int index; /* of the filesystem in the share */
 	struct hw_survey_candidate candidates[HW_SURVEY_CANDIDATES_MAX]; /* in the order tried */
 	size_t count;
@@ -37,7 +37,7 @@ struct hw_survey_filesystem {
 	uint64_t directories, entries; /* counted */
 	uint64_t unwatched; /* directories that no candidate takes */
 	uint64_t again; /* directories that the share also has at another place */
-	uint64_t scan_ns, cpu_ns; /* of one scan, estimated; 0: not known */
+	uint64_t scan_ns, cpu_ns; /* of one scan, estimated; 0: unknown */
 };
 
 /* Paths that have something in common, relative to the root of the share. */
@@ -50,7 +50,7 @@ struct hw_survey {
 	char *root; /* owned: of the share, without symbolic links */
 	struct hw_survey_filesystem *filesystems; /* owned; the root's is the first */
 	size_t count;
-	struct hw_survey_paths unreadable; /* directories; what is in them is not known */
+	struct hw_survey_paths unreadable; /* directories whose content is unknown */
 	struct hw_survey_paths files; /* a file is mounted here */
 	struct hw_survey_paths loops; /* a directory above is mounted here: not entered */
 	uint64_t directories, entries; /* counted so far */
@@ -66,11 +66,11 @@ struct hw_survey_how {
 };
 
 /*
- * Surveys a share that was not started. Watchers are started for it: until the share is destroyed
- * they hold the kernel objects of a start, but for watches and marks. As hw_share_start(): -ENOENT,
- * -ENOTDIR, -EACCES about the root; -ENODEV when no watcher can watch it. -ENOMEM. The status of
- * the share then says why. *ret must be freed in any case. Memory grows with the directories that
- * wait to be visited.
+ * Surveys a share that was not started. Starts its watchers: until the share is destroyed, they
+ * hold the kernel objects of a start, except watches and marks. Returns as hw_share_start():
+ * -ENOENT, -ENOTDIR, -EACCES about the root; -ENODEV if no watcher can watch it; -ENOMEM. The
+ * status of the share then says why. *ret must be freed in any case. Memory use grows with the
+ * number of directories that wait to be visited.
  */
 int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, struct hw_survey *ret);
 void hw_survey_free(struct hw_survey *survey);

@@ -43,9 +43,9 @@ int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
 		   struct hw_survey_visit *ret);
 /* Index of the filesystem of a directory in the survey, which is added if it is new; or -errno. */
 int hw_survey_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit);
-/* The rank of the candidate that would get a directory of this filesystem, counted there; `count`
- * of the filesystem: none. `above`: the rank of the directory above when that is on the same
- * filesystem. */
+/* Returns the rank of the candidate that would get a directory of this filesystem, and counts the
+ * directory there; `count` of the filesystem: none. `above`: the rank of the directory above if it
+ * is on the same filesystem. */
 uint8_t hw_survey_take(struct hw_surveying *s, size_t fs, uint8_t above,
 		       const struct hw_survey_visit *visit, bool again);
 bool hw_survey_is_excluded(const struct hw_surveying *s, const char *path, size_t len, bool is_dir);
@@ -63,7 +63,7 @@ struct hw_survey_sample {
 	char *paths[HW_SURVEY_SAMPLE_MAX]; /* owned */
 	size_t count;
 	uint64_t offered;
-	uint64_t stride; /* one in so many is kept; 1 at the start */
+	uint64_t stride; /* one directory in `stride` is kept; 1 at the start */
 };
 
 void hw_survey_sample_add(struct hw_surveying *s, struct hw_survey_sample *sample,

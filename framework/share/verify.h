@@ -2,24 +2,25 @@
 /*
  * Names that may differ between the tree and the disk are verified in rounds, one at a time: the
  * names are examined, the directories of those that differ are locked and unlocked, and a mark is
- * set. When it has been reached, every record that explains what was found has been read; what no
- * record explained is reported.
+ * set. When the mark has been reached, every record that explains a difference has been read;
+ * differences that no record explained are reported.
  */
 #ifndef HW_VERIFY_H
 #define HW_VERIFY_H
 
 #include "share_private.h"
 
-/* Begins a round with all names that wait; it ends within the call if no record is unread. No other
- * round may be active. since_ns: see observe.h. `walk`: names that a walk found;
- * hw_share_verified() is called at its end. */
+/* Begins a round with all unverified names; it ends within the call if no record is unread. No
+ * other round may be active. since_ns: see observe.h. `walk`: a walk found names;
+ * hw_share_verified() is called at the end. */
 void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk);
 /* At the end of an iteration of the loop: ends the round if its mark has been reached. */
 void hw_verify_advance(struct hw_share *share);
-/* A record about this name was read; `what`: HW_HINT_*. */
+/* Notes that a record about this name was read; `what`: HW_HINT_*. */
 void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
 		     uint32_t what);
-/* Records were lost, so that the mark proves nothing: the names wait again. */
+/* Records were lost, so the mark proves nothing: ends the round and notes its names as unverified
+ * again. */
 void hw_verify_void(struct hw_share *share);
 void hw_verify_free(struct hw_share *share);
 

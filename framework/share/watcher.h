@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A watcher plugin at work for one share: between the plugin's instance and the share. Loop thread
+/* A running watcher plugin of one share: connects the plugin's instance with the share. Loop thread
  * only. */
 #ifndef HW_WATCHER_H
 #define HW_WATCHER_H
@@ -8,14 +8,14 @@
 
 struct hw_share;
 
-/* What host.c calls for the services of the same name in plugin.h. */
+/* Services for watchers: host.c calls them for the functions of the same name in plugin.h. */
 void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
 void hw_watcher_lost(struct hw_watcher *watcher, hw_token dir);
 int hw_watcher_scan(struct hw_watcher *watcher, hw_token dir);
 int hw_watcher_locate(struct hw_watcher *watcher, const char *path, size_t len,
 		      struct hw_location *ret);
 
-/* Its counters, all zero unless it runs and has some. */
+/* Reads the counters of the watcher; all are zero unless it runs and has counters. */
 void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret);
 
 #endif
