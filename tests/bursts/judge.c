@@ -6,8 +6,8 @@
  *
  * - If size and mtime are unchanged, polling cannot detect a write. It reports a change of ctime as
  * attrib if the names are unchanged, and else attributes it to the change of names.
- * - If an entry arrived, polling does not know the state that the entry had on arrival.
- * If times were set after the arrival, the other watchers also report attrib.
+ * - If an entry arrived, polling does not know the state that the entry had on arrival. If times
+ * were set after the arrival, the other watchers also report attrib.
  * - If several names of one inode disappeared and appeared, polling cannot tell which name became
  * which.
  */
@@ -98,8 +98,8 @@ static const struct hw_census_entry *origin(const struct hw_stream *stream,
 
 /* ---- limits of polling ---- */
 
-/* Whether polling need not report this event: the data or attributes at this path after the burst
- * cannot be compared with the state before. */
+/* Returns whether polling may miss this modify, attrib or close_write: it depends on data and
+ * attributes of the entry before and after the burst. */
 static bool is_hidden_from_polling(const struct hw_stream *stream,
 				   const struct hw_burst_event *event)
 {
