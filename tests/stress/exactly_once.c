@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * New files with content, made by two busy writers in five styles beside load on all processors:
- * create, modify and close_write are reported once for each write, and a rename as one move. An
- * append of two writes is one or two modifies, since records of consecutive writes are merged (rule
- * 2 of hostwatch-events(7)).
+ * Two busy writers make new files with content in five styles, beside load on all processors.
+ * Create, modify and close_write must be reported once for each write, and a rename as one move. An
+ * append of two writes is one or two modifies, because records of consecutive writes are merged
+ * (rule 2 of hostwatch-events(7)).
  */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -31,14 +31,14 @@
 #define NAME_BYTES 32u
 
 static unsigned files = 1000;
-static bool strict; /* every style must be reported before the barrier */
-static unsigned loads; /* processes; 0: as many as processors */
+static bool strict; /* files of every style must be reported before the barrier */
+static unsigned loads; /* number of load processes; 0: the number of processors */
 
 enum style { PLAIN, ATOMIC, APPEND, TMPFILE, MAPPED, STYLES };
 static const char *const style_names[STYLES] = { "plain", "atomic save", "append", "O_TMPFILE",
 						 "mmap" };
 
-/* Of each file. What was reported under a temporary name moves on with the file. */
+/* Events of one file. Events reported under its temporary name are included. */
 struct count {
 	unsigned creates, modifies, closes, moves, deletes, others;
 };
@@ -132,19 +132,20 @@ static pid_t start_writer(const char *root, unsigned writer)
 	_exit(r ? 1 : 0);
 }
 
-/* Ends with this process. */
+/* Ends when this process ends. */
 static pid_t start_load(void)
 {
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* where it fails the load is killed below */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* if this fails, the load is killed at the end of
+						 * the run */
 	for (volatile unsigned spin = 0;; spin++)
 		;
 }
 
-/* ---- what was reported ---- */
+/* ---- reported events ---- */
 
 static bool read_number(const char *path, uint32_t len, unsigned *ret)
 {
@@ -196,7 +197,8 @@ static void drain(struct check *c)
 	assert_int_equal(r, 0);
 }
 
-/* LIMITS: on a busy machine a rename may be reported as a delete and a create of a new file. */
+/* See LIMITS: on a busy machine, a rename may be reported as a delete and a create of a new
+ * file. */
 static bool is_split(const struct count *count, unsigned number)
 {
 	return number / WRITERS % STYLES == ATOMIC && count->creates == 2 && count->deletes == 1 &&
@@ -245,9 +247,9 @@ static unsigned judge(const struct check *c)
 
 /* ---- a run ---- */
 
-/* Records report the end of a file. A barrier would report those that the records did not, and the
- * interval is an hour. The kernel's record for O_TMPFILE has no name of the file, and is not used:
- * without --strict such a file may wait for the barrier. */
+/* Records must lead to close_write for each file. A barrier would also report files whose records
+ * did not, and the interval is an hour. The kernel's record for O_TMPFILE does not contain the name
+ * of the file, and is not used: without --strict, such a file may wait for the barrier. */
 static void wait_for_closes(struct check *c)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + CLOSES_NS;
@@ -303,7 +305,7 @@ static unsigned run(const char *backend, const char *root, const pid_t *load, un
 	}
 	for (unsigned i = 0; i < load_count; i++) {
 		(void)kill(load[i], SIGKILL);
-		(void)waitpid(load[i], NULL, 0); /* it spins until it is killed */
+		(void)waitpid(load[i], NULL, 0); /* the process spins until it is killed */
 	}
 	wrong = r ? 0 : judge(&c);
 	hw_rig_stop(c.rig);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers that others choose, names of one inode and renames in a row, cost in proportion: twice as
- * many take no more than three times the processor. */
+/* The cost of names of one inode, and of chains of renames, must be proportional to their number,
+ * which other programs choose: twice as many take no more than three times the CPU time. */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 
@@ -19,12 +19,12 @@
 #include <cmocka.h>
 
 #ifdef __SANITIZE_ADDRESS__
-#define FEW 800u /* a sanitizer makes each step dearer */
+#define FEW 800u /* a sanitizer makes each step more expensive */
 #else
 #define FEW 3000u
 #endif
 #define MANY (2 * FEW)
-#define SLACK_NS (100 * HW_MS) /* costs that do not grow, and other programs' use of the caches */
+#define SLACK_NS (100 * HW_MS) /* constant costs, and cache use by other programs */
 #define TRIES 3u
 #define SETTLE_NS (20 * HW_MS)
 
@@ -102,7 +102,7 @@ static void move(const char *root, const char *from, unsigned i, const char *to,
 	assert_int_equal(rename(path(name_a, root, from, i), path(name_b, root, to, j)), 0);
 }
 
-/* f1 -> f0, f2 -> f1 ... f0 -> the last */
+/* Renames f1 -> f0, f2 -> f1 ... f0 -> the last name. */
 static void ring(const char *root, unsigned count)
 {
 	move(root, "f", 0, "t", 0);
@@ -159,7 +159,7 @@ static uint64_t processor_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The stream is a history that ends at what is on disk. */
+/* Checks that the stream is a history that ends at the state on disk. */
 static void check_stream(struct hw_rig *rig, struct hw_model *model, const char *root)
 {
 	struct hw_model *truth;
@@ -177,7 +177,8 @@ static void check_stream(struct hw_rig *rig, struct hw_model *model, const char 
 	hw_model_destroy(truth);
 }
 
-/* The processor that one workload costs the share. -EOPNOTSUPP: the watcher cannot work here. */
+/* Measures the CPU time that the share needs for one workload. -EOPNOTSUPP: the watcher cannot work
+ * here. */
 static int cost(const struct workload *workload, struct hw_rig_config config, unsigned count,
 		uint64_t *ret_ns)
 {
@@ -213,7 +214,7 @@ static int cost(const struct workload *workload, struct hw_rig_config config, un
 	return 0;
 }
 
-/* Other programs can make a run dearer, never cheaper. */
+/* Other programs can make a run slower, never faster, so the caller retries. */
 static bool is_in_proportion(const struct workload *workload, const struct hw_rig_config *config,
 			     int *ret)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* More changes than the kernel's queue holds while the loop stands still: the stream still ends at
- * what is on disk. */
+/* More changes than the kernel's queue holds while the loop does not run: the stream must still end
+ * at the state on disk. */
 #include "tests/common/flood.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -18,7 +18,7 @@
 #define DIRS 60u
 #define FILES 100u
 
-/* Reads or writes a sysctl of one line. */
+/* Reads a one-line sysctl. */
 static int read_limit(const char *path, char *text, size_t size)
 {
 	FILE *in = fopen(path, "re");
@@ -40,8 +40,8 @@ static int write_limit(const char *path, const char *text)
 	return fclose(out) ? -errno : 0;
 }
 
-/* The kernel reads the limit when a group is made, so it is lowered no longer than the start takes.
- */
+/* The kernel reads the limit when a group is created, so the limit is lowered only during the
+ * start. */
 static int start_with_short_queue(const char *backend, const struct hw_rig_config *config,
 				  struct hw_rig **ret)
 {
@@ -84,7 +84,7 @@ static void compare(struct hw_model *model, const char *root)
 	hw_model_destroy(truth);
 	assert_int_equal(differences, 0);
 	assert_int_equal(hw_model_check_beliefs(model, stderr), 0);
-	/* Exact events, not a request to look again. */
+	/* The changes must be reported as exact events, not as a rescan. */
 	assert_int_equal(hw_model_rescans(model), 0);
 }
 
@@ -103,7 +103,7 @@ static void flood(struct hw_rig *rig, const char *root)
 	compare(model, root);
 	hw_share_get_status(hw_rig_share(rig), &status);
 	assert_true(status.overflows > 0);
-	/* The directories that appeared during the loss are watched. */
+	/* Directories that appeared during the loss must be watched. */
 	assert_int_equal(hw_flood_deep(root, 1), 0);
 	hw_clock_tick();
 	assert_int_equal(hw_rig_flush(rig), 0);

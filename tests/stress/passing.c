@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Entries that pass through names and directories before those can be examined or watched: what is
- * reported on the way, not only how it ends. Each case is done many times by another process while
- * the share is followed, each time in a directory of its own. A few may be reported in another way:
- * the disk may change between two examinations of one round.
+ * Entries that pass through names and directories before these can be examined or watched. The
+ * tests check the events reported on the way, not only the final state. Another process does each
+ * case many times while the share is followed, each time in a directory of its own. A few times may
+ * be reported differently: the disk may change between two examinations of one round.
  */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
@@ -22,17 +22,17 @@
 #include <cmocka.h>
 
 #define TIMES 60u
-#define WRONG_MAX 3u /* of them, see below */
+#define WRONG_MAX 3u /* of TIMES, see above */
 #define OLD_FILES 3u
 #define DEADLINE_NS (120 * INT64_C(1000000000))
 
-/* What was reported of one time. */
+/* Events reported for one time. */
 struct seen {
-	unsigned one_sided; /* moves */
-	unsigned modified, closed; /* the file f, or the first of the old files */
-	unsigned old_modified; /* another of the old files */
-	unsigned deleted, created; /* f, or cur */
-	unsigned guessed; /* a symlink that was created as a file */
+	unsigned one_sided; /* moves without a source or without a target */
+	unsigned modified, closed; /* of the file f, or of the first old file */
+	unsigned old_modified; /* of another old file */
+	unsigned deleted, created; /* of f, or of cur */
+	unsigned guessed; /* a symlink that was reported as created with another type */
 };
 
 struct passing {
@@ -41,10 +41,10 @@ struct passing {
 	void (*run)(int dir, int outside);
 	bool (*is_right)(const struct seen *seen);
 	uint64_t settle_ns;
-	bool polling; /* also under polling */
+	bool polling; /* also run under polling */
 };
 
-/* ---- operations; they end the process when they fail ---- */
+/* ---- operations; a failure ends the process ---- */
 
 static void must(bool ok, const char *what)
 {

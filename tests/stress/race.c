@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Directories made and filled faster than anybody can watch them: every entry is told, once. */
+/* Directories are made and filled faster than they can be watched: every entry must be reported
+ * exactly once. */
 #include "tests/common/flood.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The program itself, stopped by a signal while 200,000 files are written, and continued: its JSON
- * replays to the disk. */
+/* Stops the program itself with a signal while 200,000 files are written, and continues it: its
+ * JSON must replay to the state on disk. */
 #include "tests/common/flood.h"
 #include "tests/common/model.h"
 #include "tests/common/scratch.h"
@@ -28,9 +28,9 @@
 
 struct watch {
 	pid_t pid;
-	int fd; /* what it prints */
+	int fd; /* its standard output */
 	char buffer[BUFFER_BYTES];
-	size_t start, end; /* of what was not used yet */
+	size_t start, end; /* unread part of the buffer */
 };
 
 static int index_of(const char *const *table, int end, const char *word)
@@ -49,7 +49,7 @@ static const char *text_of(const json_t *object, const char *key, uint32_t *ret_
 	return json_string_value(value);
 }
 
-/* Strings are borrowed from the object. Names here are plain: no base64 beside them. */
+/* Strings are borrowed from the object. All names in this test are plain text, without base64. */
 static struct hw_event event_of(const json_t *object)
 {
 	static const char *const kinds[HW_KIND_END] = {
@@ -80,17 +80,18 @@ static void start(struct watch *watch, const char *backend, const char *root)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	watch->pid = fork();
 	if (!watch->pid) {
-		(void)dup2(fds[1], STDOUT_FILENO); /* a failure is seen as silence */
+		(void)dup2(fds[1], STDOUT_FILENO); /* if this fails, the parent reads an empty
+						    * output */
 		execl(PROGRAM, PROGRAM, "watch", "--json", "--watcher", backend, root,
 		      (char *)NULL);
 		_exit(127);
 	}
-	(void)close(fds[1]); /* the child's */
+	(void)close(fds[1]); /* used by the child only */
 	watch->fd = fds[0];
 }
 
-/* More of what the program prints: 0 at the end of it, -ETIMEDOUT when there is nothing for this
- * long. */
+/* Reads more output of the program. Returns the number of bytes, 0 at the end of the output, or
+ * -ETIMEDOUT. */
 static ssize_t fill(struct watch *watch, int timeout_ms)
 {
 	struct pollfd fd = { .fd = watch->fd, .events = POLLIN };
@@ -107,7 +108,8 @@ static ssize_t fill(struct watch *watch, int timeout_ms)
 	return got;
 }
 
-/* 1 and the next line, which the caller releases; 0 at the end, -ETIMEDOUT. */
+/* Returns 1 and the next line, which the caller releases; 0 at the end of the output; or
+ * -ETIMEDOUT. */
 static int read_line(struct watch *watch, int timeout_ms, json_t **ret)
 {
 	json_error_t error;
@@ -128,12 +130,12 @@ static int read_line(struct watch *watch, int timeout_ms, json_t **ret)
 	return 1;
 }
 
-/* Exit status, or -1 after a signal. */
+/* Returns the exit status, or -1 if a signal ended the program. */
 static int finish(struct watch *watch)
 {
 	int status = 0;
 
-	(void)kill(watch->pid, SIGTERM); /* it may have ended */
+	(void)kill(watch->pid, SIGTERM); /* the program may have ended */
 	(void)waitpid(watch->pid, &status, 0);
 	(void)close(watch->fd); /* only read */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -148,7 +150,7 @@ static void replay_line(struct hw_model *told, const json_t *object)
 		fail_msg("%s: %s", why, json_dumps(object, 0));
 }
 
-/* Until the program has no more to say for a while and the replica is what is on disk. */
+/* Replays until the program is silent and the replica equals the disk, or until the deadline. */
 static void replay(struct watch *watch, struct hw_model *told, const struct hw_model *truth)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + LINE_DEADLINE_MS * INT64_C(1000000);
