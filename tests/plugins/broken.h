@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A watcher that is sound but for what the including file changes: BROKEN(...) are further
- * designated initialisers. */
+/* A valid watcher. Each including file adds designated initialisers to SOUND, which break it in one
+ * way. */
 #ifndef HW_TESTS_BROKEN_H
 #define HW_TESTS_BROKEN_H
 
@@ -26,7 +26,7 @@ static void broken_forget_dir(void *self, hw_token dir)
 		.name = "broken", .version = "1", .summary = "is broken in one way",               \
 		.watch_dir = broken_watch_dir, .forget_dir = broken_forget_dir
 
-/* What a later host would know behind today's struct. */
+/* A struct of a later ABI, with a member after those of the current one. */
 struct longer_plugin {
 	struct hw_plugin plugin;
 	uint64_t later;

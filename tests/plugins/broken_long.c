@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Claims more bytes than its symbol has. */
+/* Claims to be larger than its symbol. */
 #include "broken.h"
 
 #pragma GCC diagnostic ignored "-Woverride-init"

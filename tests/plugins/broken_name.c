@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Its name could not be a file name. */
+/* Its name is not a valid file name. */
 #include "broken.h"
 
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Uses something that this host does not know. */
+/* Uses a member that this host does not know. */
 #include "broken.h"
 
 #pragma GCC diagnostic ignored "-Woverride-init"

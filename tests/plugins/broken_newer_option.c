@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An option uses a member of a later header. */
+/* An option uses a member of a later ABI. */
 #include "broken.h"
 
 struct longer_option {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An option would be written behind the instance. */
+/* The value of an option would be written beyond the end of the instance. */
 #include "broken.h"
 
 static const struct hw_option outside = {

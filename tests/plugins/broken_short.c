@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Claims fewer bytes than the first release had. */
+/* Claims to be smaller than the struct of the first release. */
 #include "broken.h"
 
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An option that does not say how large it is. */
+/* An option without struct_size. */
 #include "broken.h"
 
 static const struct hw_option field = { .type = HW_OPTION_NUMBER,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Built with a later header, of which it uses nothing new. */
+/* Built with a later header, but does not use its new members. */
 #include "broken.h"
 
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A shared object that is no plugin. */
+/* A shared object that is not a plugin. */
 int nothing_at_all(void);
 
 __attribute__((visibility("default"))) int nothing_at_all(void)

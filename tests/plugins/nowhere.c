@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The smallest sink: sends events nowhere. `fail` names the callback that fails. */
+/* The smallest sink: discards all events. `fail` names the callback that fails. */
 #include <errno.h>
 #include <hostwatch/plugin.h>
 

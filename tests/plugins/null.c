@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The smallest watcher: sees nothing, and says so everywhere. `refuse` makes its probe() fail. */
+/* The smallest watcher: accepts every directory, and never reports anything. `refuse` makes its
+ * probe() fail. */
 #include <errno.h>
 #include <hostwatch/plugin.h>
 
