@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A sink with one flaw at a time, which the conformance kit must find. Without one it is sound. */
+/* A sink with one flaw at a time, which the conformance kit must find. Without a flaw it is
+ * correct. */
 #include <errno.h>
 #include <hostwatch/plugin.h>
 #include <stdlib.h>

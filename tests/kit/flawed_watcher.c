@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A watcher with one flaw at a time, which the conformance kit must find. Without one it is sound,
- * but for the symbol that it exports. */
+/* A watcher with one flaw at a time, which the conformance kit must find. Without a flaw it is
+ * correct, except for the symbol that it exports. */
 #include <errno.h>
 #include <fcntl.h>
 #include <hostwatch/plugin.h>
@@ -83,7 +83,7 @@ static int watcher_watch_dir(void *self, hw_token dir, int dirfd)
 	if (watcher->flaw == BLOCKS)
 		(void)poll(NULL, 0, 400);
 	if (watcher->flaw == LEAKS_FD)
-		(void)fcntl(dirfd, F_DUPFD_CLOEXEC, 0); /* lost: the flaw */
+		(void)fcntl(dirfd, F_DUPFD_CLOEXEC, 0); /* leaked: this is the flaw */
 	hint.name = "a/b";
 	hint.name_len = 3;
 	if (watcher->flaw == BAD_HINT)
@@ -125,7 +125,7 @@ static int watcher_start(void *self)
 	}
 	r = watcher->host->timer_add(watcher->ctx, on_timer, watcher, &watcher->timer);
 	if (r < 0 && watcher->flaw == LEAKS_WHEN_IT_FAILS)
-		watcher->memory = NULL; /* lost: the flaw */
+		watcher->memory = NULL; /* leaked: this is the flaw */
 	return r < 0 ? watcher->host->fail(watcher->ctx, r, "no timer") : 0;
 }
 
