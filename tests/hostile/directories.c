@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Directories that cannot be read, are reached twice, or are covered by mounts. */
+/* Directories that cannot be read, that can be reached by two paths, or that are covered by
+ * mounts. */
 #include "support/fixture.h"
 
 #include <poll.h>
@@ -16,7 +17,7 @@
 
 /* ---- permissions ---- */
 
-/* "closed" belongs to root alone; the program runs as somebody else. */
+/* Only root can enter "closed"; the program runs as another user. */
 static void watch_as_nobody(struct fixture *f)
 {
 	world_need_nobody(f->dir);
@@ -25,7 +26,7 @@ static void watch_as_nobody(struct fixture *f)
 	world_mkdir(world_path(f->root, "open"));
 	assert_int_equal(hw_model_create(&f->replay.told), 0);
 	f->replay.root = f->root;
-	/* What it can know at the start. */
+	/* The state that the program can see at the start. */
 	assert_int_equal(chmod(world_path(f->root, "closed"), 0700), 0);
 	const struct hw_event known[] = {
 		{ .kind = HW_CREATE, .type = HW_TYPE_DIR, .path = "closed", .path_len = 6 },
@@ -59,7 +60,7 @@ static void what_becomes_readable_is_told(void **state)
 	watch_as_nobody(f);
 	assert_int_equal(chmod(world_path(f->root, "closed"), 0755), 0);
 	fixture_expect_equal(f);
-	/* And watched from then on. */
+	/* From now on, the directory must be watched. */
 	world_write(world_path(f->root, "closed/new"), "n");
 	world_mkdir(world_path(f->root, "closed/below"));
 	world_write(world_path(f->root, "closed/below/new"), "n");
@@ -116,7 +117,7 @@ static void a_directory_mounted_below_itself_is_not_entered(void **state)
 	fixture_watch(f, NULL, NULL);
 	world_write(world_path(f->root, "a/file"), "x");
 	fixture_expect_event(f, HW_CLOSE_WRITE, "a/file");
-	/* All that was told lies outside the loop. */
+	/* All reported entries are outside the loop. */
 	assert_int_equal(hw_model_entries(f->replay.told), 3);
 	assert_true(strstr(f->program.err.bytes, "/a/b\"") != NULL);
 	assert_int_equal(program_count(&f->program.err, "not entering"), 1);
@@ -179,7 +180,7 @@ static void a_mount_that_appears_is_told_and_watched(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* EBUSY when somebody holds it: the program may do so for a moment only. */
+/* EBUSY if a process keeps the mount busy: the program may do so only for a moment. */
 static void unmount_soon(const char *path)
 {
 	int r = -1;

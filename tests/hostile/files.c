@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Configuration files that are broken or mean no good, and plugins nobody should load. */
+/* Configuration files that are broken or malicious, and plugins that must not be loaded. */
 #include "support/fixture.h"
 
 #include "tests/common/needs.h"
@@ -19,11 +19,11 @@
 #include <cmocka.h>
 
 #define EX_CONFIG 78
-#define LINE_MAX_BYTES 1024u /* of a mistake */
+#define LINE_MAX_BYTES 1024u /* of a message */
 
 /* ---- configurations ---- */
 
-/* What is shown of a file: lines that are safe to print, each about this file. */
+/* Checks the messages: only lines that are safe to print, each about this file. */
 static void expect_sound_complaint(const struct program *p, const char *conf)
 {
 	size_t prefix = strlen(conf);
@@ -44,7 +44,7 @@ static void expect_sound_complaint(const struct program *p, const char *conf)
 	}
 }
 
-/* Both programs refuse it in the same words; *ret_text is the caller's. */
+/* Both programs must refuse the file with the same text; the caller frees *ret_text. */
 static void refused(struct fixture *f, const void *bytes, size_t len, char **ret_text)
 {
 	const char *conf = world_path(f->dir, "conf");
@@ -89,7 +89,7 @@ static void random_bytes_are_refused(void **state)
 			bytes[i] = (char)next_random(&random);
 		refused(*state, bytes, BYTES, NULL);
 	}
-	/* Made of what means something, they get further. */
+	/* Meaningful characters get further through the parser than random bytes. */
 	for (unsigned round = 0; round < 20; round++) {
 		static const char letters[] = "[]=;#\n\n \t\"\\share path watcher sink\xff\0";
 
@@ -140,7 +140,7 @@ static void a_line_of_a_mebibyte_is_refused(void **state)
 	refused(*state, bytes, BYTES, &said);
 	assert_non_null(strstr(said, ":2: line longer than 4096 bytes"));
 	free(said);
-	/* Quotes within quotes, escapes within escapes. */
+	/* Quotes within quotes, and escapes within escapes. */
 	for (size_t i = 17; i < BYTES; i++)
 		bytes[i] = "\"\\'"[i % 3];
 	refused(*state, bytes, BYTES, &said);
@@ -168,20 +168,20 @@ static void ten_thousand_sections_are_refused_once(void **state)
 	free(text);
 }
 
-/* Every mistake of a section has its line. */
+/* Every mistake in a section must be reported with its line. */
 static void every_key_with_a_bad_value_is_told_with_its_line(void **state)
 {
 	static const char text[] =
 		"[hostwatch]\n" /* 1 */
 		"log_level = loud\n"
-		"control = /nowhere/at/all/ctl\n" /* 3: not found out by a check */
+		"control = /nowhere/at/all/ctl\n" /* 3: not detected by a check */
 		"colour = blue\n"
 		"[share one]\n" /* 5 */
 		"path = relative/path\n"
 		"interval = 5q\n"
 		"settle = -1ms\n"
 		"settle_max = 1e9s\n"
-		"journal = 64K\n" /* 10: less than its longest events need */
+		"journal = 64K\n" /* 10: smaller than its longest events need */
 		"watcher = inotifi\n"
 		"exclude = [a\n"
 		"path = /again\n"
@@ -240,7 +240,7 @@ static void a_broken_file_changes_nothing_that_runs(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* ---- plugins, found by the environment ---- */
+/* ---- plugins found by the environment variable ---- */
 
 static void use_plugins(void *arg)
 {
@@ -305,7 +305,7 @@ static void plugins_of_another_abi_are_refused(void **state)
 		copy(from, world_path(dir, "broken.so"));
 		expect_refusal(f, dir, "broken", cases[i].reason, use_plugins);
 	}
-	/* auto does not pass over one in silence either. */
+	/* The watcher "auto" must also report such a plugin. */
 	copy(HW_BUILD_DIR "/tests/plugins/broken_major.so", world_path(dir, "fanotify.so"));
 	struct program p;
 
@@ -319,7 +319,7 @@ static void plugins_of_another_abi_are_refused(void **state)
 	free(dir);
 }
 
-/* Beside the build directory's own, which the variable comes before. */
+/* The environment variable takes precedence over the plugins of the build directory. */
 static void root_loads_nothing_that_others_may_write(void **state)
 {
 	struct fixture *f = *state;
@@ -342,7 +342,7 @@ static void root_loads_nothing_that_others_may_write(void **state)
 		      "--exit-after-idle", "10ms", f->root);
 	assert_int_equal(program_end(&p, 0), 3);
 	program_free(&p);
-	/* Others trust themselves. */
+	/* Users other than root may load such plugins. */
 	assert_int_equal(chmod(dir, 0777), 0);
 	PROGRAM_START(&p, use_plugins_as_nobody, dir, HOSTWATCH, "watch", "--watcher", "inotify",
 		      "--exit-after-idle", "10ms", f->root);

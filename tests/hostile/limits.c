@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Too few descriptors, inotify watches, fanotify marks: what cannot be watched is polled, and said
- * so once. */
+/* Too few descriptors, inotify watches or fanotify marks: directories that cannot be watched must
+ * be polled, with one message. */
 #include "support/fixture.h"
 
 #include "tests/common/needs.h"
@@ -36,7 +36,7 @@ static void populate(struct fixture *f, unsigned dirs)
 	}
 }
 
-/* Every directory is touched, new ones come at once and deep. */
+/* Changes every directory; new directories appear at once, some with many levels. */
 static void change_all(struct fixture *f, unsigned dirs, unsigned round)
 {
 	for (unsigned i = 0; i < dirs; i++) {
@@ -83,7 +83,7 @@ static void thirty_two_descriptors_are_enough(void **state)
 	change_with_few_descriptors(*state, 32);
 }
 
-/* Down to none at all: it works, or says why not. */
+/* With any number of descriptors from 0 on, the program must work or report why it cannot. */
 static void too_few_descriptors_are_told(void **state)
 {
 	struct fixture *f = *state;
@@ -96,7 +96,7 @@ static void too_few_descriptors_are_told(void **state)
 			      f->watcher, "--exit-after-idle", "20ms", f->root);
 		int status = program_end(&p, 0);
 
-		/* Below 4 the loader of shared libraries gives up before main(). */
+		/* With fewer than 4, the dynamic loader fails before main(). */
 		if (status < 0 || (count > 3 && status != 1 && status != 3) ||
 		    (count > 3 && status == 1 && !p.err.len))
 			fail_msg("%lu descriptors: status %d: %s", (unsigned long)count, status,
@@ -105,7 +105,7 @@ static void too_few_descriptors_are_told(void **state)
 	}
 }
 
-/* ---- the kernel's limits, of a user namespace of the program's own ---- */
+/* ---- the kernel's limits, in a user namespace of the program's own ---- */
 
 struct limit {
 	const char *file; /* below /proc/sys/user */
@@ -120,7 +120,7 @@ static void enter_limits(void *arg)
 		_exit(125);
 }
 
-/* What the program says about a limit: once, with its value and what helps. */
+/* Checks the message about a limit: printed once, with the value and the remedy. */
 static void expect_told(struct fixture *f, const char *what, unsigned value, const char *remedy)
 {
 	const char *said = f->program.err.bytes;
@@ -153,7 +153,7 @@ static void what_exceeds_inotify_watches_is_polled(void **state)
 	f->watcher = "inotify";
 	run_into_limit(f, &limit);
 	expect_told(f, "inotify watch limit reached", limit.value, "sysctl");
-	/* Where it could watch it still does. */
+	/* Directories within the limit are still watched by inotify. */
 	assert_non_null(strstr(f->program.err.bytes, "inotify watches \""));
 	assert_int_equal(fixture_end(f), 0);
 }

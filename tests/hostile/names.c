@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names that are long, deep, or made to fool a terminal or a parser. */
+/* Names that are long or deep, or that attack a terminal or a parser. */
 #include "support/fixture.h"
 
 #include "tests/common/scratch.h"
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-/* ---- what a terminal must not be sent ---- */
+/* ---- bytes that must not reach a terminal ---- */
 
 static const char *const evil_names[] = {
 	"new\nline",
@@ -47,7 +47,7 @@ static const char *const evil_names[] = {
 };
 #define EVIL_NAMES (sizeof(evil_names) / sizeof(evil_names[0]))
 
-/* The length of a colour sequence, "\x1b[1;31m" or "\x1b[K"; 0: it is something else. */
+/* Returns the length of a colour sequence, "\x1b[1;31m" or "\x1b[K"; 0 if there is none. */
 static size_t colour_len(const char *at, size_t left)
 {
 	size_t len = 2;
@@ -59,7 +59,7 @@ static size_t colour_len(const char *at, size_t left)
 	return len < left && at[len] == 'm' ? len + 1 : 0;
 }
 
-/* Of the UTF-8 character at this place, 0 when it is none, or one that is not simply shown. */
+/* Returns the length of the UTF-8 character at this place; 0 if it is invalid or not printable. */
 static size_t letter_len(const unsigned char *at, size_t left)
 {
 	size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
@@ -78,11 +78,11 @@ static size_t letter_len(const unsigned char *at, size_t left)
 	if (len == 3 && at[0] == 0xed && at[1] >= 0xa0)
 		return 0;
 	if (len == 3 && at[0] == 0xe2 && at[1] == 0x80 && at[2] >= 0x8b && at[2] <= 0xae)
-		return 0; /* direction, separators, zero width */
+		return 0; /* text direction, separators, zero width */
 	return memcmp(at, "\xef\xbb\xbf", 3) ? len : 0;
 }
 
-/* Every byte: lines of letters, with colours where the program chose them. */
+/* Checks every byte: lines of printable characters, with colours where the program chose them. */
 static void expect_clean(const struct program_text *text)
 {
 	for (size_t i = 0; i < text->len;) {
@@ -98,7 +98,7 @@ static void expect_clean(const struct program_text *text)
 	}
 }
 
-/* What cannot be created on this filesystem is left out. */
+/* Skips names that cannot be created on this filesystem. */
 static unsigned make_evil_names(const char *dir)
 {
 	unsigned made = 0;
@@ -122,7 +122,6 @@ static void a_terminal_gets_no_raw_bytes_from_watch(void **state)
 	f->started = true;
 	program_start_on_terminal(&f->program, argv);
 	program_await(&f->program, &f->program.out, " watches ");
-	/* What a line of progress leaves behind would be the program's own affair. */
 	unsigned made = make_evil_names(f->root);
 
 	for (unsigned i = 0; i < EVIL_NAMES; i++) {
@@ -135,7 +134,7 @@ static void a_terminal_gets_no_raw_bytes_from_watch(void **state)
 	world_write(world_path(f->root, "the end"), "x");
 	program_await(&f->program, &f->program.out, "the end");
 	expect_clean(&f->program.out);
-	/* In colour, and on one line each. */
+	/* Events are in colour, on one line each. */
 	assert_non_null(strstr(f->program.out.bytes, "\x1b[32m"));
 	assert_true(program_count(&f->program.out, "\n") >= 2 * made);
 	assert_non_null(strstr(f->program.out.bytes, "new\\nline"));
@@ -155,9 +154,10 @@ static void a_terminal_gets_no_raw_bytes_from_tail(void **state)
 		       "[share evil]\npath = %s/share\n[sink s]\nplugin = socket\n"
 		       "listen = unix:%s/s\n",
 		       NULL);
-	memmove(address + 5, address + 6, strlen(address + 5)); /* the slash */
+	memmove(address + 5, address + 6, strlen(address + 5)); /* removes the slash after
+								 * "unix:" */
 	program_start_on_terminal(&tail, (const char *const[]){ HOSTWATCH, "tail", address, NULL });
-	/* It prints nothing about itself: something must be seen before names are made. */
+	/* tail does not print that it is ready: wait for an event before making the names. */
 	for (unsigned i = 0; i < 200 && !strstr(tail.out.bytes, "probe"); i++) {
 		world_write(world_path(f->root, "probe%u", i), "x");
 		(void)program_pump(&tail, 50);
@@ -189,7 +189,7 @@ static void evil_names_are_exact_in_json(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* What a server says is from outside too. */
+/* Strings that a server sends are also untrusted. */
 static void a_terminal_gets_no_raw_bytes_from_a_server(void **state)
 {
 	static const char says[] = "{\"hello\":{\"protocol\":1,\"version\":\"\\u001b[31m\","
@@ -226,7 +226,7 @@ static void a_terminal_gets_no_raw_bytes_from_a_server(void **state)
 	(void)close(server);
 }
 
-/* Messages about a root or a file with such a name. */
+/* Messages about a root or a file with such a name must quote it. */
 static void messages_quote_the_names_they_are_about(void **state)
 {
 	struct fixture *f = *state;
@@ -272,7 +272,7 @@ static void messages_quote_the_names_they_are_about(void **state)
 
 /* ---- long names, deep paths ---- */
 
-/* A name of 255 bytes that begins with these. */
+/* Returns a name of 255 bytes that begins with the number. */
 static const char *long_name(unsigned number)
 {
 	static char name[256];
@@ -305,7 +305,8 @@ static void names_of_255_bytes_are_told(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* Makes directories below each other, longer than any path may be. Returns the deepest one. */
+/* Makes nested directories, which may exceed the maximum length of a path. Returns a descriptor of
+ * the deepest one. */
 static int make_deep(int dir, unsigned levels)
 {
 	for (unsigned i = 0; i < levels; i++) {
@@ -354,7 +355,7 @@ static void paths_beyond_4096_bytes_are_told(void **state)
 			  BEYOND_PATH_MAX);
 	make_file_at(after, "file");
 	fixture_expect_equal(f);
-	/* All of them have other paths now, and are where they were. */
+	/* The rename changes the paths of all entries below, but not their inodes. */
 	assert_int_equal(rename(world_path(f->root, "new"), world_path(f->root, "renamed")), 0);
 	make_file_at(after, "another");
 	assert_int_equal(unlinkat(before, "file", 0), 0);
@@ -380,7 +381,7 @@ static void note_rescan(void *arg, const struct hw_event *event)
 	longest->rescan_len = event->path_len;
 }
 
-/* Reads until a rescan of a deep directory was told. */
+/* Reads until a rescan of a deep directory is reported. */
 static void expect_deep_rescan(struct fixture *f)
 {
 	struct longest longest = { 0 };
@@ -393,7 +394,7 @@ static void expect_deep_rescan(struct fixture *f)
 	f->replay.seen = NULL;
 	if (!longest.rescans)
 		fail_msg("no rescan: %s", f->program.err.bytes);
-	/* The deepest one whose path fits. */
+	/* The rescan must be for the deepest directory whose path fits. */
 	assert_true(longest.rescan_len <= HW_PATH_MAX && longest.rescan_len > HW_PATH_MAX - 512);
 }
 
@@ -418,7 +419,7 @@ static void paths_beyond_what_an_event_carries_are_told_as_a_rescan(void **state
 			  BEYOND_EVENTS);
 	make_file_at(after, "file");
 	expect_deep_rescan(f);
-	/* Nobody else is bothered. */
+	/* Other entries must not be affected. */
 	world_write(world_path(f->root, "beside"), "x");
 	fixture_expect_event(f, HW_CLOSE_WRITE, "beside");
 	assert_int_equal(rename(world_path(f->root, "new"), world_path(f->root, "renamed")), 0);

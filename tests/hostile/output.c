@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Outputs that are full, closed, or never read. */
+/* Outputs that are full or closed, or that are never read. */
 #include "support/fixture.h"
 
 #include "tests/common/scratch.h"
@@ -62,7 +62,7 @@ static void close_everything(void *arg)
 		(void)close(fd);
 }
 
-/* More lines than fit, as long as it runs. */
+/* Causes more output than fits, until the program ends. */
 static void change_until_it_ends(struct fixture *f)
 {
 	const char *path =
@@ -84,7 +84,7 @@ static void expect_failure(struct fixture *f, const char *text)
 	if (status != 1 || !strstr(f->program.err.bytes, text))
 		fail_msg("exit status %d, not 1 with \"%s\": %s", status, text,
 			 f->program.err.bytes);
-	/* Once is enough. */
+	/* The message must appear once. */
 	assert_int_equal(program_count(&f->program.err, text), 1);
 	program_free(&f->program);
 }
@@ -153,7 +153,7 @@ static void a_full_log_stops_nothing(void **state)
 	replay_start_watch(&f->program, f->root, "auto", log_to_full_device, NULL);
 	world_write(world_path(f->root, "file"), "x");
 	fixture_expect_equal(f);
-	/* Something to complain about: still nobody stops. */
+	/* Causes messages: the program must continue. */
 	assert_int_equal(rename(f->root, world_path(f->dir, "elsewhere")), 0);
 	fixture_expect_event(f, HW_RESCAN, "");
 	assert_int_equal(rename(world_path(f->dir, "elsewhere"), f->root), 0);
@@ -173,14 +173,14 @@ static void a_closed_output_is_told(void **state)
 	expect_failure(f, "standard output");
 }
 
-/* Numbers 0 to 2 must not become something that is written into. */
+/* No file that is opened as descriptor 0, 1 or 2 may be written by mistake. */
 static void nothing_is_written_into_what_takes_the_place_of_closed_outputs(void **state)
 {
 	struct fixture *f = *state;
 	struct program p;
 
 	PROGRAM_START(&p, close_everything, NULL, HOSTWATCH, "watch", f->root);
-	assert_int_equal(program_end(&p, 0), 1); /* not: has written its events somewhere */
+	assert_int_equal(program_end(&p, 0), 1); /* it must not write its events to another file */
 	program_free(&p);
 	PROGRAM_START(&p, close_everything, NULL, HOSTWATCHD, "-c", "/nowhere");
 	assert_int_equal(program_end(&p, 0), 78);
@@ -209,7 +209,7 @@ static void a_reader_that_leaves_ends_watch_in_silence(void **state)
 #define LEVELS 14u
 #define FILES 11000u
 
-/* Two events each, with paths of 3,600 bytes: more than the journal's 64 MiB. */
+/* Causes two events per file, with paths of 3,600 bytes: more than the 64 MiB of the journal. */
 static void flood(struct fixture *f, unsigned files)
 {
 	char name[LONG_NAME + 1], path[8192];
@@ -227,7 +227,7 @@ static void flood(struct fixture *f, unsigned files)
 	}
 }
 
-/* Until it has nothing left to do: asleep whenever it is looked at, and no CPU time goes by. */
+/* Waits until the program is idle: asleep at each check, and without use of CPU time. */
 static void await_rest(struct fixture *f)
 {
 	unsigned used = 0, asleep = 0;
@@ -252,14 +252,14 @@ static void a_reader_that_never_reads_is_told_rescan_when_it_does(void **state)
 	struct fixture *f = *state;
 	int fd;
 
-	f->watcher = "inotify"; /* a filesystem's mark never rests: others change things too */
+	f->watcher = "inotify"; /* a filesystem mark also receives changes of other programs, and
+				 * would never be idle */
 	fixture_watch(f, NULL, NULL);
 	stop_reading(f, &fd);
 	flood(f, FILES);
 	await_rest(f);
 	f->program.out.fd = fd;
-	/* A gap is never silent: replaying stops before it, so the lines are looked at as they are.
-	 */
+	/* A gap must be reported: replaying would stop there, so the lines are checked as text. */
 	program_await(&f->program, &f->program.out, "\"event\":\"rescan\",\"path\":\"\"");
 	world_write(world_path(f->root, "last"), "x");
 	program_await(&f->program, &f->program.out,
@@ -273,7 +273,8 @@ static void an_interrupt_ends_watch_though_nobody_reads(void **state)
 	struct fixture *f = *state;
 	int fd;
 
-	f->watcher = "inotify"; /* a filesystem's mark never rests: others change things too */
+	f->watcher = "inotify"; /* a filesystem mark also receives changes of other programs, and
+				 * would never be idle */
 	fixture_watch(f, NULL, NULL);
 	stop_reading(f, &fd);
 	flood(f, FILES / 8);
@@ -282,7 +283,7 @@ static void an_interrupt_ends_watch_though_nobody_reads(void **state)
 	int status = program_end(&f->program, SIGINT);
 
 	f->started = false;
-	(void)close(fd); /* what is in it does not matter */
+	(void)close(fd); /* its unread content is not needed */
 	program_free(&f->program);
 	assert_int_equal(status, 0);
 	assert_true(hw_clock_monotonic_ns() - begun < PROGRAM_DEADLINE_MS * MS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Roots that are not there, are no directories, go away and come back. */
+/* Roots that do not exist, are not directories, or disappear and come back. */
 #include "support/fixture.h"
 
 #include "tests/common/scratch.h"
@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-/* ---- what is refused ---- */
+/* ---- refused roots ---- */
 
 static void refused(const char *dir, const char *reason, program_prepare_fn *prepare)
 {
@@ -55,7 +55,8 @@ static void what_is_no_directory_is_refused_with_the_reason(void **state)
 	free(longest);
 }
 
-/* Root may read every directory, an ordinary user not even his own. */
+/* Root may read every directory, an ordinary user may lack permission even for a directory of his
+ * own. */
 static void a_directory_without_permission_is_refused_with_the_reason(void **state)
 {
 	struct fixture *f = *state;
@@ -91,7 +92,7 @@ static void the_daemon_names_the_line_of_a_bad_path(void **state)
 	}
 }
 
-/* ---- links ---- */
+/* ---- symlinks ---- */
 
 static void a_root_may_be_a_link(void **state)
 {
@@ -101,10 +102,10 @@ static void a_root_may_be_a_link(void **state)
 	assert_non_null(link);
 	assert_int_equal(symlink("share", link), 0);
 	free(f->root);
-	f->root = link; /* what it leads to goes with the test's directory */
+	f->root = link; /* the target is removed with the directory of the test */
 	fixture_watch(f, NULL, NULL);
 	world_write(world_path(f->root, "file"), "x");
-	/* Links in it are entries, wherever they lead. */
+	/* Symlinks in the root are entries, whatever their targets. */
 	assert_int_equal(symlink("..", world_path(f->root, "up")), 0);
 	assert_int_equal(symlink("/", world_path(f->root, "top")), 0);
 	assert_int_equal(symlink(".", world_path(f->root, "here")), 0);
@@ -135,7 +136,7 @@ static void a_link_that_leads_elsewhere_is_another_root(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* ---- going and coming back ---- */
+/* ---- disappearing and coming back ---- */
 
 static void populate(struct fixture *f, unsigned from, unsigned to)
 {
@@ -196,7 +197,8 @@ static void a_file_in_the_place_of_the_root_is_no_root(void **state)
 	fixture_expect_event(f, HW_RESCAN, "");
 	unsigned used = program_cpu_ms(&f->program);
 
-	/* It waits, and does not spin. A filesystem mark hears of what other programs do there. */
+	/* The program must wait without spinning. Some CPU time is allowed: a filesystem mark also
+	 * receives changes of other programs. */
 	assert_null(program_line(&f->program, 1000));
 	assert_true(program_cpu_ms(&f->program) - used < 400);
 	assert_int_equal(unlink(f->root), 0);

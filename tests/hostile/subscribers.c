@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon with a share that changes fast, peers that mean no good on every socket, and one that
- * must be told everything all the same. */
+/* The daemon with a share that changes fast, malicious peers on every socket, and one honest
+ * subscriber that must still receive all events. */
 #include "support/fixture.h"
 
 #include "tests/common/flood.h"
@@ -26,9 +26,9 @@
 #define FILES 60u
 #define CONNECTIONS 2000u
 #define IDLERS 100u
-#define MEMORY_MAX_KB (400u * 1024) /* under AddressSanitizer too */
+#define MEMORY_MAX_KB (400u * 1024) /* also under AddressSanitizer */
 
-/* ---- peers that mean no good, each a process of its own until it is killed ---- */
+/* ---- malicious peers, each a process that runs until it is killed ---- */
 
 typedef void peer_fn(const char *path);
 
@@ -39,7 +39,7 @@ static int reach(const char *path)
 
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
 	while (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		(void)poll(NULL, 0, 1); /* its queue of connections is full */
+		(void)poll(NULL, 0, 1); /* the backlog of the socket is full */
 	return fd;
 }
 
@@ -60,7 +60,7 @@ static void say_random_bytes(const char *path)
 	}
 }
 
-/* The beginning of something, and no more of it. */
+/* Sends incomplete requests and then nothing more. */
 static void say_half(const char *path)
 {
 	static const char *const halves[] = { "{\"subscribe\":{\"share\":\"on",
@@ -91,7 +91,7 @@ static void subscribe_and_never_read(const char *path)
 	(void)pause();
 }
 
-/* Answers that pile up. */
+/* Sends requests and never reads the answers. */
 static void ask_and_never_read(const char *path)
 {
 	static const char request[] = "status\nstatus\nstatus\nsync one\nstatus\n";
@@ -132,7 +132,7 @@ static void end(pid_t pid)
 	(void)waitpid(pid, NULL, 0);
 }
 
-/* ---- the honest one ---- */
+/* ---- the honest subscriber ---- */
 
 static unsigned memory_kb(const struct program *p)
 {
@@ -202,7 +202,7 @@ static void one_among_many_is_told_everything(struct fixture *f, const char *for
 	(void)snprintf(address, sizeof(address), "unix:%s/%s", f->dir, format);
 	PROGRAM_START(&tail, NULL, NULL, HOSTWATCH, "tail", "--json", address);
 	program_await(&tail, &tail.out, "\"hello\"");
-	/* What follows hello is sent when the request has been read. */
+	/* The server sends events only after it has read the request that follows hello. */
 	for (unsigned i = 0; i < 200 && !strstr(tail.out.bytes, "probe"); i++) {
 		world_write(world_path(f->root, "probe"), "x");
 		(void)program_pump(&tail, 20);
@@ -233,7 +233,8 @@ static void hostile_peers_do_not_hurt_a_subscriber_of_netlink(void **state)
 	one_among_many_is_told_everything(*state, "netlink");
 }
 
-/* One that never reads costs its own place, and is told rescan when it does read. */
+/* A subscriber that does not read must not delay others, and receives a rescan when it reads
+ * again. */
 static void a_subscriber_that_stops_is_told_rescan(void **state)
 {
 	struct fixture *f = *state;

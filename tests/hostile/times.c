@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* File times that no clock would give. */
+/* File times that no clock returns. */
 #include "support/fixture.h"
 
 #include "tests/common/scratch.h"
@@ -25,8 +25,8 @@ static const struct {
 	{ "before", -1, 999999999 },
 	{ "1901", -2147483648, 0 },
 	{ "2038", 2147483648, 0 },
-	{ "2262", 9223372036, 854775807 }, /* the last moment in nanoseconds of 64 bits */
-	{ "2446", 15032385535, 0 }, /* ext4's last second */
+	{ "2262", 9223372036, 854775807 }, /* the last time that 64 bits of nanoseconds hold */
+	{ "2446", 15032385535, 0 }, /* the last second of ext4 */
 	{ "year-1", -62135596800, 1 },
 	{ "tomorrow", 0, 0 },
 };
@@ -43,7 +43,7 @@ static void set_time(const char *path, unsigned which)
 		{ seconds, times[which].nanoseconds },
 	};
 
-	/* What a filesystem cannot hold it rounds. */
+	/* The filesystem clamps times that it cannot store. */
 	assert_int_equal(utimensat(AT_FDCWD, path, both, 0), 0);
 }
 
@@ -70,7 +70,8 @@ static void files_with_odd_times_are_told_like_others(void **state)
 	for (unsigned i = 0; i < TIMES; i++) {
 		char *old = strdup(world_path(f->root, "old-%s", times[i].name));
 
-		/* Created so, written, set back again, renamed. */
+		/* Create a file with this time, write to an old one, set its time again, rename
+		 * it. */
 		world_write(world_path(f->root, "new-%s", times[i].name), "x");
 		set_time(world_path(f->root, "new-%s", times[i].name), i);
 		fixture_expect_event(f, HW_CLOSE_WRITE,
@@ -90,7 +91,7 @@ static void files_with_odd_times_are_told_like_others(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-/* Times say nothing about where something came from. */
+/* The origin of an entry must not be derived from its times. */
 static void directories_with_odd_times_are_listed(void **state)
 {
 	struct fixture *f = *state;

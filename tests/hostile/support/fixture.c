@@ -23,7 +23,7 @@ int fixture_setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	(void)umask(022); /* other users enter what tests make */
+	(void)umask(022); /* other users must be able to enter directories made by tests */
 	f->watcher = *state;
 	f->dir = world_scratch();
 	f->root = strdup(world_path(f->dir, "share"));
@@ -33,7 +33,8 @@ int fixture_setup(void **state)
 	return 0;
 }
 
-/* proc(5) escapes what is not plain in mount points: the scratch directory's own path is plain. */
+/* proc(5) escapes special characters in mount points; the path of the scratch directory has
+ * none. */
 static void unmount_below(const char *dir)
 {
 	char line[LINE_ROOM], target[LINE_ROOM];
@@ -44,7 +45,8 @@ static void unmount_below(const char *dir)
 	while (fgets(line, sizeof(line), mounts))
 		if (sscanf(line, "%*s %8191s", target) == 1 &&
 		    strncmp(target, dir, strlen(dir)) == 0)
-			(void)umount2(target, MNT_DETACH); /* one below another goes with it */
+			(void)umount2(target, MNT_DETACH); /* a mount below another one is detached
+							    * with it */
 	(void)fclose(mounts); /* only read */
 }
 
@@ -53,7 +55,8 @@ int fixture_teardown(void **state)
 	struct fixture *f = *state;
 
 	if (f->started) {
-		(void)kill(f->program.pid, SIGKILL); /* the test failed before its end */
+		(void)kill(f->program.pid, SIGKILL); /* the test failed before it ended the
+						      * program */
 		(void)program_end(&f->program, 0);
 		program_free(&f->program);
 	}
@@ -78,7 +81,7 @@ void fixture_watch(struct fixture *f, program_prepare_fn *prepare, void *arg)
 	replay_start_watch(&f->program, f->root, watcher, prepare, arg);
 }
 
-/* Every %s becomes the directory. */
+/* Writes the file "conf"; every %s becomes the directory. */
 static void write_config(struct fixture *f, const char *sections)
 {
 	FILE *file = fopen(world_path(f->dir, "conf"), "we");

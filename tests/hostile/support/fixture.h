@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What each test begins with: a fresh directory, and room for one program. All of it goes at the
- * end, also when the test fails. */
+/* The start of each test: a new directory, and room for one program. Everything is cleaned up at
+ * the end, also if the test fails. */
 #ifndef HW_HOSTILE_FIXTURE_H
 #define HW_HOSTILE_FIXTURE_H
 
@@ -8,11 +8,11 @@
 #include "world.h"
 
 struct fixture {
-	const char *watcher; /* borrowed: the test's variant; NULL */
+	const char *watcher; /* borrowed: the variant of the test, or NULL */
 	char *dir; /* owned */
-	char *root; /* owned: "share" in it, to be watched */
+	char *root; /* owned: DIR/share, the directory to watch */
 	struct program program;
-	bool started; /* the program is to be ended */
+	bool started; /* the program must be ended */
 	struct replay replay;
 };
 
@@ -28,16 +28,16 @@ int fixture_teardown(void **state);
 	HOSTILE_VARIANT(fn, "inotify"), HOSTILE_VARIANT(fn, "fanotify"),                           \
 		HOSTILE_VARIANT(fn, "polling")
 
-/* `hostwatchd` with these sections behind [hostwatch], until it is ready. %s stands for the
- * directory of the test, in which "share", "ctl" and "conf" lie. */
+/* Starts `hostwatchd` with these sections after [hostwatch], and waits until it is ready. %s stands
+ * for the directory of the test, which contains "share", "ctl" and "conf". */
 void fixture_daemon(struct fixture *f, const char *sections, program_prepare_fn *prepare);
-/* `hostwatch watch --json` of the root with the variant's watcher. */
+/* Starts `hostwatch watch --json` on the root with the watcher of the variant. */
 void fixture_watch(struct fixture *f, program_prepare_fn *prepare, void *arg);
-/* Ends it with SIGTERM: its exit status. */
+/* Ends the program with SIGTERM. Returns its exit status. */
 int fixture_end(struct fixture *f);
-/* All that changed has been told. */
+/* Waits until all changes are reported. */
 void fixture_expect_equal(struct fixture *f);
-/* Reads until an event of this kind about this path has come. */
+/* Reads until an event of this kind for this path is reported. */
 void fixture_expect_event(struct fixture *f, enum hw_kind kind, const char *path);
 
 #endif

@@ -24,7 +24,7 @@
 
 #define MS INT64_C(1000000)
 #define CHUNK ((size_t)1 << 16)
-#define TEXT_MAX ((size_t)256 << 20) /* more than any test waits for */
+#define TEXT_MAX ((size_t)256 << 20) /* more than the output that any test waits for */
 
 static void text_init(struct program_text *text, int fd)
 {
@@ -56,7 +56,8 @@ static void text_read(struct program_text *text)
 
 static _Noreturn void become(const char *const *argv, program_prepare_fn *prepare, void *arg)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails must not leave processes
+						 * running */
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (prepare)
 		prepare(arg);
@@ -145,7 +146,7 @@ unsigned program_count(const struct program_text *text, const char *needle)
 	return count;
 }
 
-/* The end of a long text: where it stopped. */
+/* Returns the end of a long text. */
 static const char *tail_of(const struct program_text *text)
 {
 	return text->len > 2000 ? text->bytes + text->len - 2000 : text->bytes;
@@ -193,10 +194,11 @@ int program_end(struct program *p, int signal)
 	pid_t pid = 0;
 
 	if (signal)
-		(void)kill(p->pid, signal); /* it may have ended */
+		(void)kill(p->pid, signal); /* the program may have ended */
 	while (pid == 0) {
 		if (!program_pump(p, 10))
-			(void)poll(NULL, 0, 1); /* closed its outputs, not ended yet */
+			(void)poll(NULL, 0, 1); /* the program has closed its outputs, but not ended
+						 * yet */
 		pid = waitpid(p->pid, &status, WNOHANG);
 		if (hw_clock_monotonic_ns() > deadline) {
 			(void)kill(p->pid, SIGKILL);

@@ -54,7 +54,7 @@ const char *world_path(const char *dir, const char *format, ...)
 
 	va_start(ap, format);
 	(void)vsnprintf(path + len, PATH_ROOM - (size_t)len, format,
-			ap); /* tests know their names */
+			ap); /* tests use short names */
 	va_end(ap);
 	return path;
 }
@@ -118,7 +118,7 @@ void world_become_nobody(void *arg)
 	(void)arg;
 	if (hw_become_nobody())
 		_exit(126);
-	(void)prctl(PR_SET_PDEATHSIG, 9); /* lost with the user */
+	(void)prctl(PR_SET_PDEATHSIG, 9); /* setresuid(2) cleared it */
 }
 
 bool world_has_watcher(const char *name, const char *dir)
@@ -136,7 +136,7 @@ bool world_has_watcher(const char *name, const char *dir)
 	if (!has)
 		print_message("%s: %s", name, p.err.bytes);
 	program_free(&p);
-	(void)rmdir(plain); /* it stays empty, and goes with the rest otherwise */
+	(void)rmdir(plain); /* if this fails, it is removed with the directory */
 	free(plain);
 	return has;
 }
