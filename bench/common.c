@@ -131,7 +131,7 @@ static bool is_dir(struct bench_walk *walk, int dirfd, const struct dirent *entr
 	if (!walk->stat_entries && entry->d_type != DT_UNKNOWN)
 		return entry->d_type == DT_DIR;
 	if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false; /* it vanished between listing and looking */
+		return false; /* the entry vanished between listing and stat */
 	walk->bytes += (uint64_t)st.st_size;
 	return S_ISDIR(st.st_mode);
 }

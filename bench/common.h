@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the programs of the bench share. They are small and short-lived: an error ends the program.
- */
+/* Shared by the programs of the bench. They are small and short-lived: an error ends the
+ * program. */
 #ifndef HW_BENCH_COMMON_H
 #define HW_BENCH_COMMON_H
 
@@ -15,27 +15,29 @@ uint64_t bench_monotonic_ns(void);
 uint64_t bench_realtime_ns(void);
 uint64_t bench_process_cpu_ns(void);
 
-/* Prints the text and, unless error is 0, what errno value `error` means; exits with 2. */
+/* Prints the text and, unless error is 0, the message for errno value `error`; exits with status
+ * 2. */
 _Noreturn void bench_die(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A decimal number from the command line, at most max, or bench_die(). */
+/* Parses a decimal number from the command line. Calls bench_die() if it is invalid or above
+ * max. */
 uint64_t bench_number(const char *option, const char *text, uint64_t max);
 
-/* Raised by SIGTERM and SIGINT after bench_catch_stop(). A blocking read() returns EINTR then, and
- * again one second later in case the first signal came just before it. */
+/* Set by SIGTERM and SIGINT after bench_catch_stop(). A blocking read() then returns EINTR, and
+ * again one second later, in case the first signal arrived just before read(). */
 extern volatile sig_atomic_t bench_stop;
 void bench_catch_stop(void);
 
-/* One pass over a tree, parents first, without following symlinks; at most BENCH_DEPTH_MAX levels.
- * visit() gets each directory, open, before its entries; it may be NULL. */
+/* Walks a tree once, parents first, without following symlinks; at most BENCH_DEPTH_MAX levels.
+ * Calls visit() with each open directory before its entries; visit may be NULL. */
 #define BENCH_DEPTH_MAX 128
 typedef void bench_visit_fn(void *arg, int dirfd, const char *path);
 struct bench_walk {
 	bench_visit_fn *visit;
 	void *arg;
-	bool stat_entries; /* fstatat() every entry, as a poller must */
-	uint64_t directories, entries; /* out: the root is a directory but no entry */
-	uint64_t bytes; /* out: sum of sizes, with stat_entries */
+	bool stat_entries; /* call fstatat() for every entry, like a poller */
+	uint64_t directories, entries; /* out: the root counts as a directory, not as an entry */
+	uint64_t bytes; /* out: sum of sizes, if stat_entries is set */
 };
 void bench_walk(struct bench_walk *walk, const char *root);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads what a watcher prints, takes the time at which each line could be read, and matches the
- * numbered names in it with what the load generator did: how many of them were reported, and how
- * late. Knows no output format: a name is a letter and eight digits, wherever it stands. The "time"
- * of a JSON line, where there is one, splits the delay into what passed before the watcher saw the
- * change and after.
+ * Reads the output of a watcher, notes the time at which each line could be read, and matches the
+ * numbered names in it with the log of the load generator: how many changes were reported, and how
+ * late. Does not depend on an output format: a name is a letter and eight digits anywhere in a
+ * line. If a line has a JSON member "time", the delay is split into the parts before and after the
+ * watcher saw the change.
  */
 #include "common.h"
 #include <ctype.h>
@@ -16,19 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 262144 /* a longer line is matched in parts */
+#define LINE_MAX_BYTES 262144 /* longer lines are matched in parts */
 
 struct seen {
 	uint64_t arrival_ns; /* CLOCK_MONOTONIC when the first line with the name could be read; 0:
-				never */
-	uint64_t observed_ns; /* "time" of that line, 0 when it has none */
+			      * never */
+	uint64_t observed_ns; /* "time" of that line; 0: it has none */
 };
 
 struct matcher {
 	char prefix;
-	const char *must; /* borrowed: only lines that contain it count; NULL: all */
+	const char *must; /* borrowed: only lines that contain this text count; NULL: all lines */
 	uint64_t count;
-	struct seen *seen; /* owned, count many */
+	struct seen *seen; /* owned: count items */
 	uint64_t reported, lines, repeats;
 };
 
@@ -39,7 +39,7 @@ static uint64_t time_of(const char *line)
 	return at ? strtoull(at + strlen("\"time\":"), NULL, 10) : 0;
 }
 
-/* The number behind the prefix at `text`, or UINT64_MAX. */
+/* Returns the number that follows the prefix at `text`, or UINT64_MAX. */
 static uint64_t number_at(const struct matcher *matcher, const char *text)
 {
 	uint64_t number = 0;
@@ -75,7 +75,7 @@ static void take_line(struct matcher *matcher, const char *line, uint64_t now)
 	}
 }
 
-/* Handles the whole lines of the buffer and returns how many bytes are left over. */
+/* Handles the complete lines of the buffer and returns the number of remaining bytes. */
 static size_t take_lines(struct matcher *matcher, char *buffer, size_t len, uint64_t now)
 {
 	char *line = buffer, *end;
@@ -135,7 +135,7 @@ static void print_percentiles(const char *name, uint64_t *values, size_t count)
 		     (unsigned long long)values[count - 1]);
 }
 
-/* Delays are counted from just before the system call. */
+/* Delays are measured from just before the system call. */
 static void match_log(const struct matcher *matcher, const char *path)
 {
 	unsigned long long number, monotonic, realtime, after;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The load: the same changes in the same order each time. Every change is made on a name with a
- * number in it, so that a reader's output can be matched with what was done.
+ * The load generator: makes the same changes in the same order each time. Every change uses a name
+ * with a number in it, so that the output of a reader can be matched with the changes.
  */
 #include "common.h"
 #include <errno.h>
@@ -19,21 +19,21 @@
 
 struct load {
 	uint64_t count; /* changes to make */
-	uint64_t spread; /* directories to spread them over, 0: the root alone */
-	uint64_t first; /* number of the first one */
+	uint64_t spread; /* number of directories to spread them over; 0: the root only */
+	uint64_t first; /* number of the first change */
 	uint64_t every_us; /* 0: full speed */
-	size_t write_bytes; /* per write, 0: none */
+	size_t write_bytes; /* per write; 0: no data */
 	FILE *log; /* owned, or NULL */
 	int root; /* owned */
-	int outside; /* owned: with -o, else -1 */
-	int *dirs; /* owned: spread many, open */
+	int outside; /* owned: valid with -o, else -1 */
+	int *dirs; /* owned: `spread` open directories */
 	char data[WRITE_MAX];
 };
 
 struct mode {
 	const char *name;
 	void (*prepare)(struct load *load,
-			uint64_t number); /* NULL: nothing to do before the clock starts */
+			uint64_t number); /* runs before the clock starts; NULL: not needed */
 	void (*change)(struct load *load, uint64_t number);
 	const char *help;
 };
@@ -119,8 +119,8 @@ static void change_leave(struct load *load, uint64_t number)
 		bench_die(errno, "rename");
 }
 
-/* mkdir -p with a file in each level: the children appear before any watcher can have armed the
- * parent. */
+/* mkdir -p with a file in each level: the children appear before any watcher can add a watch for
+ * the parent. */
 static void change_fill(struct load *load, uint64_t number)
 {
 	int dir = dup(dir_of(load, number));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Looks at another process from outside: its CPU time, its memory, and whether it has come to rest.
- */
+/* Measures another process from outside: its CPU time, its memory, and whether it is idle. */
 #include "common.h"
 #include <dirent.h>
 #include <errno.h>
@@ -12,10 +11,12 @@
 #include <unistd.h>
 
 #define STEP_MS 5
-#define REST_CPU_NS 300000u /* CPU in one step that still counts as rest: timers tick */
+#define REST_CPU_NS                                                                                \
+	300000u /* CPU time in one step that still counts as idle, because timers                  \
+		 * tick */
 #define TAIL_BYTES 65536
 
-/* A value, in kB where it has a unit, of a status file or of /proc/meminfo. */
+/* Returns the value of a field of a status file or of /proc/meminfo, in kB if it has a unit. */
 static unsigned long field_of(const char *path, const char *field)
 {
 	FILE *stream = fopen(path, "re");
@@ -32,8 +33,8 @@ static unsigned long field_of(const char *path, const char *field)
 	return value;
 }
 
-/* The sum over all threads of what `of` reads from the named file of each. A thread that has ended
- * is not counted. 0 when the process is gone. */
+/* Returns the sum of `of` over the named file of all threads. Threads that have ended are not
+ * counted. Returns 0 if the process is gone. */
 static uint64_t sum_threads(const char *pid, const char *name, uint64_t (*of)(const char *path))
 {
 	char path[64];
@@ -73,13 +74,13 @@ static uint64_t waits(const char *path)
 	return field_of(path, "voluntary_ctxt_switches");
 }
 
-/* CPU time in ns. */
+/* Returns the CPU time in ns. */
 static uint64_t cpu_of(const char *pid)
 {
 	return sum_threads(pid, "schedstat", first_number);
 }
 
-/* How often it has slept: voluntary context switches. */
+/* Returns the number of voluntary context switches, that is, how often the process has slept. */
 static uint64_t switches_of(const char *pid)
 {
 	return sum_threads(pid, "status", waits);
@@ -117,8 +118,8 @@ static off_t size_of(const char *file)
 }
 
 /*
- * Waits until the process has not written to the file for rest_ms, nor (with idle) used CPU; prints
- * CPU time and when its last activity was. Returns 1 when it does not come to rest in time.
+ * Waits until, for rest_ms, the process has not written to the file and (with idle) has not used
+ * CPU time; prints its CPU time and the time of its last activity. Returns 1 on timeout.
  */
 static int wait_rest(const char *pid, const char *file, bool idle, uint64_t rest_ms,
 		     uint64_t timeout_ms)
@@ -146,8 +147,8 @@ static int wait_rest(const char *pid, const char *file, bool idle, uint64_t rest
 }
 
 /*
- * Measures the next spell of activity that begins after this call: a poller's pass. One that takes
- * less CPU than least_ns is a timer or the like, and passed over.
+ * Measures the next spell of activity that begins after this call, for example a pass of a poller.
+ * Ignores spells that take less CPU time than least_ns, such as timers.
  */
 static int measure_spell(const char *pid, uint64_t rest_ms, uint64_t least_ns, uint64_t timeout_ms)
 {
@@ -192,7 +193,8 @@ static bool file_has(const char *file, const char *text)
 	return strstr(data, text);
 }
 
-/* Waits until the first 64 KiB of the file contain the text. */
+/* Waits until the first 64 KiB of the file contain the text. Returns 1 if the process ends, or on
+ * timeout. */
 static int wait_text(const char *pid, const char *file, const char *text, uint64_t timeout_ms)
 {
 	uint64_t start = bench_monotonic_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The least a program can do with fanotify and still know which directory an event belongs to: a
- * filesystem mark (or a mark a directory), a table of directory handles, read, look up, count,
- * perhaps print. With -s it also asks for type, inode and size of each file that was made. */
+/* The minimum that a program must do with fanotify to know the directory of each event: set a
+ * filesystem mark (or one mark per directory), keep a table of directory handles, read, look up,
+ * count, and optionally print. With -s it also calls statx(2) for each new file. */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,26 +18,27 @@
 	(FAN_CREATE | FAN_DELETE | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE | FAN_RENAME |        \
 	 FAN_ONDIR)
 #define HANDLE_MAX                                                                                 \
-	32 /* bytes kept of a handle; longer ones (NFS) are cut, which this bench does not meet */
+	32 /* bytes stored of a handle; longer handles (NFS) are truncated, which does not occur   \
+	    * in this bench */
 
 struct key {
-	uint32_t len; /* 0: a free place */
+	uint32_t len; /* 0: the place is free */
 	int32_t type;
 	unsigned char bytes[HANDLE_MAX];
 };
 
 struct place {
 	struct key key;
-	int dir; /* owned: an O_PATH descriptor with -s, else -1 */
+	int dir; /* owned: an O_PATH descriptor if -s is given, else -1 */
 };
 
 struct reader {
 	int fd;
 	bool print, stat, inode_marks;
-	struct place *table; /* owned, open addressing */
+	struct place *table; /* owned; open addressing */
 	size_t size, used; /* size is a power of two */
 	uint64_t reads, events, overflows, foreign;
-	uint64_t stats; /* that succeeded */
+	uint64_t stats; /* successful calls of statx(2) */
 };
 
 static struct key key_of(const struct file_handle *handle)
@@ -49,7 +50,7 @@ static struct key key_of(const struct file_handle *handle)
 	return key;
 }
 
-/* The place of the key, or the free place where it belongs. */
+/* Returns the place of the key, or the free place where it belongs. */
 static struct place *find_key(const struct reader *reader, const struct key *key)
 {
 	uint64_t hash = 14695981039346656037u;
@@ -207,8 +208,8 @@ int main(int argc, char **argv)
 			take(&reader, buffer, (size_t)len);
 		}
 		if (nap.tv_nsec)
-			(void)nanosleep(&nap,
-					NULL); /* woken early by the signal that ends it: fine */
+			(void)nanosleep(&nap, NULL); /* the signal that ends the program may
+						      * interrupt it */
 	}
 	(void)fprintf(stderr, "events %llu overflows %llu reads %llu foreign %llu stats %llu\n",
 		      (unsigned long long)reader.events, (unsigned long long)reader.overflows,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The least a program can do with inotify: one watch a directory, read, count, perhaps print. New
- * directories are not followed. Every other reader is measured against this one. With -s it also
- * asks for type, inode and size of each file that was made, which no record contains. */
+/* The minimum that a program must do with inotify: add one watch per directory, read, count, and
+ * optionally print. It does not follow new directories. Every other reader is compared with this
+ * one. With -s it also calls statx(2) for type, inode and size of each new file, which no record
+ * contains. */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +22,10 @@
 struct reader {
 	int fd;
 	bool print, stat;
-	int *dirs; /* owned: O_PATH descriptors by watch, with -s */
+	int *dirs; /* owned: O_PATH descriptors, indexed by watch descriptor; used with -s */
 	size_t dir_count;
 	uint64_t reads, events, overflows;
-	uint64_t stats; /* that succeeded */
+	uint64_t stats; /* successful calls of statx(2) */
 };
 
 static void keep_dir(struct reader *reader, size_t wd, int dirfd)
@@ -55,7 +56,7 @@ static void arm(void *arg, int dirfd, const char *path)
 		keep_dir(reader, (size_t)wd, dirfd);
 }
 
-/* Fails for a file that is gone. */
+/* The call fails if the file is gone. */
 static void examine(struct reader *reader, const struct inotify_event *event, const char *name)
 {
 	int dir = event->wd > 0 && (size_t)event->wd < reader->dir_count ? reader->dirs[event->wd]
@@ -124,8 +125,8 @@ int main(int argc, char **argv)
 			take(&reader, buffer, (size_t)len);
 		}
 		if (nap.tv_nsec)
-			(void)nanosleep(&nap,
-					NULL); /* woken early by the signal that ends it: fine */
+			(void)nanosleep(&nap, NULL); /* the signal that ends the program may
+						      * interrupt it */
 	}
 	(void)fprintf(stderr, "events %llu overflows %llu reads %llu stats %llu\n",
 		      (unsigned long long)reader.events, (unsigned long long)reader.overflows,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Builds a tree of empty files, or walks one as a poller would: the physical limit of polling. */
+/* Builds a tree of empty files, or walks a tree like a poller, which gives the lower bound for
+ * polling. */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -36,14 +37,14 @@ static void make_files(int dirfd, uint64_t first, uint64_t end)
 
 	for (uint64_t i = first; i < end; i++) {
 		(void)snprintf(name, sizeof(name), "file-%07llu", (unsigned long long)i);
-		/* mknod is one system call where open and close would be two. */
+		/* mknod(2) is one system call; open(2) and close(2) would be two. */
 		if (mknodat(dirfd, name, S_IFREG | 0644, 0) < 0)
 			bench_die(errno, "create %s", name);
 	}
 }
 
-/* Directory d (from 1) is a child of directory (d - 1) / FANOUT; 0 is the root. Files are spread
- * evenly. */
+/* Directory d (from 1) is a child of directory (d - 1) / FANOUT; 0 is the root. Files are
+ * distributed evenly. */
 static void fill_below(struct tree *tree, int dirfd, uint64_t self)
 {
 	uint64_t share = tree->directories;
@@ -54,8 +55,8 @@ static void fill_below(struct tree *tree, int dirfd, uint64_t self)
 	     child++) {
 		int fd = make_dir(dirfd, child);
 
-		fill_below(tree, fd, child); /* as deep as log100 of the number of directories */
-		(void)close(fd); /* only a place to create in */
+		fill_below(tree, fd, child); /* the depth is log100 of the number of directories */
+		(void)close(fd); /* no data was written through fd */
 	}
 }
 
