@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a watcher tells about a name, held against the tree and the disk: the events of one change,
+/* Compares a hint about one name with the tree and the disk, and reports the events of the change
  * at once. */
 #include "hint.h"
 #include "access.h"
@@ -28,8 +28,8 @@ static void suspect(struct hw_share *share, uint32_t dir, const char *name, size
 {
 	hw_token token = hw_tree_token(&share->tree, dir);
 
-	/* Once, behind the observation of those that found room: a walk that finds too many cannot
-	 * find fewer by beginning again before. */
+	/* The scan for dropped names begins once, after the other names have been observed: if a
+	 * walk finds too many names, an earlier scan would not find fewer. */
 	if (hw_suspects_add(&share->suspects, token, name, len, what, (uint32_t)ino) < 0)
 		share->suspects_full = true;
 }
@@ -46,7 +46,7 @@ void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t
 	suspect(share, dir, name, len, HW_HINT_AWAY, 0);
 }
 
-/* A name that is looked at may not be the one it has when it is looked at. */
+/* Stores the entry and not its name, which may change before the entry is examined. */
 void hw_hint_unsure(struct hw_share *share, uint32_t id)
 {
 	struct hw_ids *unsure = &share->unsure;
@@ -54,7 +54,7 @@ void hw_hint_unsure(struct hw_share *share, uint32_t id)
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_mark_noted(share);
 	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
-		(void)hw_ids_add(unsure, id); /* without memory: the next change */
+		(void)hw_ids_add(unsure, id); /* if out of memory: found at the next change */
 }
 
 void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
@@ -73,7 +73,7 @@ void hw_hint_audit(struct hw_share *share, uint32_t dir)
 		while (!hw_tree_is_below(&share->tree, dir, known))
 			known = entry_of(share, known)->parent;
 	else if (share->audit)
-		known = HW_ROOT; /* it is gone */
+		known = HW_ROOT; /* that directory is gone */
 	share->audit = hw_tree_token(&share->tree, known ? known : dir);
 }
 
@@ -119,7 +119,7 @@ bool hw_hint_is_same(const struct hw_hint_at *c)
 
 /* ---- create and delete ---- */
 
-/* Told by the kernel, gone by now: its type is what the kernel knew. */
+/* The kernel reported the entry, but it is gone: the type is that of the hint. */
 static void phantom_stat(const struct hw_hint_at *c, struct hw_stat *ret)
 {
 	*ret = (struct hw_stat){
@@ -135,8 +135,9 @@ uint64_t hw_hint_ino(const struct hw_hint *hint)
 				: 0;
 }
 
-/* Created and, as the watcher knows, deleted again: there is nothing to look for. Where records are
- * merged this holds for an inode that the tree has never seen. */
+/* Returns whether the entry was created and, according to the watcher, deleted again, so that there
+ * is nothing to examine. If the watcher merges records, this holds only for an inode that the tree
+ * does not have. */
 static bool is_brief(const struct hw_hint_at *c)
 {
 	uint64_t ino = hw_hint_ino(c->hint);
@@ -147,7 +148,6 @@ static bool is_brief(const struct hw_hint_at *c)
 	       !hw_tree_same_inode(&c->share->tree, entry_of(c->share, c->dir)->fs, ino, 0);
 }
 
-/* The watcher neither reports everything in order nor names the inode: it says where to look. */
 bool hw_hint_is_vague(const struct hw_hint_at *c)
 {
 	return !c->ordered && !c->hint->handle_len;
@@ -159,7 +159,7 @@ static void create_phantom(struct hw_hint_at *c)
 	struct hw_stat stat;
 
 	phantom_stat(c, &stat);
-	if (stat.type == HW_TYPE_DIR) /* which was never watched */
+	if (stat.type == HW_TYPE_DIR) /* it was never watched */
 		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
@@ -168,10 +168,8 @@ static void create_phantom(struct hw_hint_at *c)
 		doubt(c);
 }
 
-/*
- * The record does not say whether it was a file, a symlink or a device. A rename that follows at
- * once, as of a symlink that is switched, shows what it became.
- */
+/* The record does not say whether the entry was a file, a symbolic link or a device. If a rename
+ * follows at once, as when a symbolic link is replaced, the type is found at the new name. */
 static void hold_phantom(struct hw_hint_at *c)
 {
 	struct hw_held_name *held = &c->share->phantom;
@@ -182,13 +180,14 @@ static void hold_phantom(struct hw_hint_at *c)
 	memcpy(held->name, c->name, c->len);
 }
 
-/* The record of the rename is read before the mark, if there was one. */
+/* Returns whether the record of a rename may be unread. If there was a rename, its record is read
+ * before the mark is reached. */
 static bool may_be_renamed(struct hw_share *share, uint32_t dir)
 {
 	struct hw_held_name *held = &share->phantom;
 
 	if (!held->marked) {
-		(void)hw_disk_lock(&share->disk, dir); /* else the mark has to be enough */
+		(void)hw_disk_lock(&share->disk, dir); /* if this fails, the mark has to suffice */
 		hw_mark_set(share, &held->mark);
 	}
 	held->marked = true;
@@ -249,13 +248,12 @@ static void create_present(struct hw_hint_at *c)
 				  how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how);
 	if (!c->id)
 		return;
-	/* The content of a file is reported by the hints of the writes, or before its close_write.
-	 */
+	/* Content of a file is reported by hints about writes, or before its close_write. */
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }
 
-/* A phantom turns out to be there after all, or there again. */
+/* A transient entry exists on the disk after all, or again. */
 static void materialize(struct hw_hint_at *c)
 {
 	struct hw_entry *e = entry_of(c->share, c->id);
@@ -270,8 +268,8 @@ static void materialize(struct hw_hint_at *c)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }
 
-/* The name may hold something else by now: another inode, of another type, or what a later rename
- * brought. */
+/* Returns false if the name now belongs to something else: another inode, an entry of another type,
+ * or one that a later rename moved there. */
 static bool is_what_was_created(const struct hw_hint_at *c)
 {
 	uint64_t ino = hw_hint_ino(c->hint);
@@ -282,8 +280,9 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
-/* The disk is asked meanwhile. Without a handle: most filesystems number files in the order in
- * which they are made, and a wrong guess costs nothing. */
+/* Loads the index of the tree into the CPU cache while the disk is read. Without a handle, guesses
+ * the inode number: most filesystems number files in order of creation, and a wrong guess costs
+ * nothing. */
 static void prefetch_inode(const struct hw_hint_at *c)
 {
 	uint64_t ino = hw_hint_ino(c->hint);
@@ -314,13 +313,11 @@ static void created(struct hw_hint_at *c)
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM) {
 		materialize(c);
 	} else if (!hw_hint_is_same(c)) {
-		doubt_dir(c); /* known from a listing that saw an older or newer one: more hints
-			       * follow
-			       */
+		doubt_dir(c); /* a listing found an older or newer entry: more hints follow */
 	}
 }
 
-/* It was written, and was never examined: which inode it was is not known. */
+/* Returns whether the entry was written but never examined, so that its inode is unknown. */
 static bool is_lost(const struct hw_hint_at *c)
 {
 	const struct hw_entry *e = entry_of(c->share, c->id);
@@ -353,7 +350,7 @@ static void deleted(struct hw_hint_at *c)
 	delete_entry(c);
 }
 
-/* One record says both: the kernel merged a history of one inode under one name. */
+/* One record reports both: the kernel merged several changes of one inode under one name. */
 static void created_and_deleted(struct hw_hint_at *c)
 {
 	if (!is_brief(c))
@@ -361,8 +358,8 @@ static void created_and_deleted(struct hw_hint_at *c)
 	if (c->refused)
 		return;
 	if (c->present) {
-		/* Known from before, it was removed and is back; from a listing, it was there
-		 * twice. */
+		/* If the tree had the entry before, it was removed and created again; if a listing
+		 * found it, it was created twice. */
 		if (c->id)
 			hw_history_delete(c->share, c->id);
 		create_present(c);
@@ -455,7 +452,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 	one_name(&c);
 }
 
-/* A directory told of itself: as its parent would tell it, but for the root, which has none. */
+/* Handles a hint of a directory about itself like one from its parent. The root has no parent. */
 static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 			 uint32_t told_to_parent)
 {
@@ -467,7 +464,7 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 	attrib.what &= HW_HINT_ATTRIB;
 	attrib.type = HW_TYPE_DIR;
 	attrib.handle_len = 0;
-	/* Some kernels' watchers tell it twice, to the parent first. */
+	/* Some kernels report an attrib twice, first for the parent. */
 	if (!attrib.what || dir == told_to_parent)
 		return;
 	if (dir == HW_ROOT) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Data and attributes. A change belongs to an inode: to the one of the hint's file handle, or to
- * the entry that has the hint's name at this point, or, where a watcher knows names only, to an
- * inode that lost this name and is still open.
+ * Changes of data and attributes. A change belongs to an inode: to that of the hint's file handle;
+ * without a handle, to the one that has the hint's name at this point, or to one that lost this
+ * name and is still open.
  */
 #include "access.h"
 #include "former.h"
@@ -17,7 +17,7 @@
 
 /* Entries that are examined when a file was changed under a name that was never examined. */
 #define LOST_EXAMINED 4096u
-#define LOST_DIRS 64u /* in which that happened */
+#define LOST_DIRS 64u /* maximum number of directories in which that happened */
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
@@ -36,7 +36,8 @@ static bool is_phantom(const struct hw_hint_at *at)
 
 /* ---- an entry and its own change ---- */
 
-/* The attrib that was reported in this iteration, after a stat, includes this change. */
+/* Returns whether an attrib that was reported in this iteration, after a stat, includes this
+ * change. */
 static bool is_told(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
@@ -57,15 +58,15 @@ static void modified(struct hw_hint_at *at)
 		hw_history_stale(at->share, at->id);
 }
 
-/* Were its times changed by an entry that was made or removed in it? utimensat(2) with the current
- * time sets all three. */
+/* Returns whether the times of a directory were changed by creating or removing an entry in it.
+ * utimensat(2) with the current time sets all three times. */
 static bool is_busy(const struct hw_stat *stat)
 {
 	return stat->mtime_ns == stat->ctime_ns && stat->atime_ns != stat->mtime_ns;
 }
 
-/* Setting a directory's times is no event; only mode, owner and extended attributes are. What is in
- * it changed as well: its mtime says nothing. */
+/* For a directory, changes of mode, owner and extended attributes are events, changes of times are
+ * not. If its content changed, too, its mtime proves nothing. */
 bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat)
 {
 	return e->attr != stat->attr || stat->mtime_ns == e->mtime_ns ||
@@ -92,7 +93,8 @@ static void note_names(struct hw_share *share, uint16_t fs, uint64_t ino)
 		hw_hint_unsure(share, id);
 }
 
-/* The entry, or the name, has moved on; so have hints that are still to come. */
+/* The disk does not have the entry at this name: notes the name, the entry and its other links as
+ * unverified. */
 static void note_unsure(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
@@ -133,7 +135,8 @@ static void attributes(struct hw_hint_at *at)
 		hw_history_attrib(at->share, at->id);
 }
 
-/* A hint may be late: nothing is reported of a name that is gone or another file's. */
+/* Returns whether the hint is late: nothing is reported for a name that is gone or belongs to
+ * another file. */
 static bool is_late(struct hw_hint_at *at)
 {
 	if (!hw_hint_is_vague(at))
@@ -158,9 +161,10 @@ static void about_entry(struct hw_hint_at *at)
 		hw_quiet_closed(at->share, at->id, hw_hint_is_same(at) ? &at->stat : NULL);
 }
 
-/* ---- an inode, whatever its name is ---- */
+/* ---- an inode under any name ---- */
 
-/* The first name of the inode that the disk confirms; `name` holds it. False: the tree has none. */
+/* Finds the first name of the inode that the disk confirms, and stores it in `name`. Returns false
+ * if there is none. */
 static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char name[HW_NAME_MAX])
 {
 	struct hw_share *share = at->share;
@@ -184,7 +188,7 @@ static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char na
 	return false;
 }
 
-/* Returns whether the tree has this inode. */
+/* Handles the hint for this inode. Returns whether a name of the inode was found. */
 static bool about_inode(const struct hw_hint_at *at, uint64_t ino)
 {
 	char name[HW_NAME_MAX];
@@ -211,7 +215,8 @@ uint64_t hw_hint_numbered_inode(const char *name, size_t len)
 
 /* ---- one of several inodes ---- */
 
-/* A second change within one tick of the clock of file times may leave no difference. */
+/* Returns whether the last change is recent: a second one within one tick of the clock for file
+ * times may leave no difference. */
 static bool is_recent(const struct hw_stat *stat)
 {
 	struct timespec tick = { 0 };
@@ -220,7 +225,7 @@ static bool is_recent(const struct hw_stat *stat)
 	return hw_now_coarse_ns() - stat->ctime_ns <= tick.tv_nsec;
 }
 
-/* Does the disk show a change of the entry that was not reported? */
+/* Returns whether the disk shows a change of the entry that was not reported. */
 static bool has_changed(const struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
@@ -246,7 +251,7 @@ static void report_change(struct hw_hint_at *at)
 	hw_history_siblings(at->share, at->id, &at->stat, true);
 }
 
-/* Somebody closed this file or another one that had its name. */
+/* A writer closed this file, or another one that had its name. */
 static void may_be_closed(struct hw_hint_at *at)
 {
 	if (entry_of(at->share, at->id)->flags & HW_ENTRY_DIRTY)
@@ -255,7 +260,8 @@ static void may_be_closed(struct hw_hint_at *at)
 		hw_quiet_closed(at->share, at->id, &at->stat);
 }
 
-/* Returns whether a candidate took the change of data or attributes. */
+/* Reports the change if the state of this file differs from the tree. Returns *changed: whether the
+ * change was reported for any file. */
 static bool offer(struct hw_hint_at *at, bool *changed)
 {
 	bool data = at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
@@ -269,7 +275,7 @@ static bool offer(struct hw_hint_at *at, bool *changed)
 	return *changed;
 }
 
-/* The file that has the name now. */
+/* Does the same for the file that has the name now. */
 static void offer_present(struct hw_hint_at *at, bool changed)
 {
 	hw_hint_look(at);
@@ -282,9 +288,9 @@ static void offer_present(struct hw_hint_at *at, bool changed)
 }
 
 /*
- * The name had other inodes before, and a descriptor of one of them may be open still: the change
- * is of those whose state on the disk differs from the tree. If none differs, an inode without a
- * name was changed, which is nobody's event.
+ * The name had other inodes before, and a descriptor of one of them may still be open: the change
+ * belongs to the inodes whose state on the disk differs from the tree. If none differs, an inode
+ * without a name was changed, which is not reported.
  */
 static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *others,
 			 unsigned count)
@@ -297,7 +303,7 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 
 		if (find_inode(&other, others[i].fs, others[i].ino, name) &&
 		    hw_tree_ident(entry_of(at->share, other.id)) == others[i].ident)
-			(void)offer(&other, &changed); /* all of them are asked */
+			(void)offer(&other, &changed); /* all of them are tried */
 	}
 	if (at->id)
 		offer_present(at, changed);
@@ -310,7 +316,7 @@ static bool is_about_another(const struct hw_hint_at *at, uint64_t ino)
 	return ino && ino != entry_of(at->share, at->id)->ino && !is_phantom(at);
 }
 
-/* The watcher knows the inode. */
+/* The hint identifies the inode. */
 static void about_handle(struct hw_hint_at *at, uint64_t ino)
 {
 	if (at->id && !is_about_another(at, ino)) {
@@ -353,7 +359,7 @@ void hw_hint_data(struct hw_hint_at *at)
 void hw_hint_data_of_gone(struct hw_hint_at *at)
 {
 	if (at->hint->what & HW_HINTS_OF_DATA)
-		(void)about_inode(at, hw_hint_ino(at->hint)); /* else it is gone for good */
+		(void)about_inode(at, hw_hint_ino(at->hint)); /* otherwise it has no name left */
 }
 
 /* ---- a name that was never examined ---- */
@@ -375,7 +381,7 @@ void hw_hint_data_lost(struct hw_share *share, uint32_t dir)
 	if (!lost->count)
 		share->lost_ns = hw_loop_now_ns(share->loop);
 	if (lost->count < LOST_DIRS)
-		(void)hw_ids_add(lost, dir); /* without memory: the next comparison */
+		(void)hw_ids_add(lost, dir); /* if out of memory: found by the next scan */
 	hw_share_kick(share);
 }
 
@@ -397,7 +403,7 @@ static void note_files(struct hw_share *share)
 	}
 }
 
-/* Pacing: when hints rest, or after an interval of hints. */
+/* Pacing: waits until no hints arrive, but at most one interval. */
 void hw_hint_examine_lost(struct hw_share *share, bool now)
 {
 	if (!share->lost.count)

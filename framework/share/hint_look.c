@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Hints that say no more than that something about a name may have changed. */
+/* Hints which say only that something about a name may have changed. */
 #include "hint.h"
 #include "scan.h"
 

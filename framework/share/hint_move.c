@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Renames as watchers tell them: inside, into and out of the share, over another entry, exchanges.
- */
+/* Renames that watchers report: within, into and out of the share, over another entry,
+ * exchanges. */
 #include "arm.h"
 #include "fill.h"
 #include "hint.h"
@@ -19,10 +19,10 @@ struct place {
 	bool excluded;
 	const char *name;
 	size_t len;
-	uint32_t id; /* in the tree, 0 */
+	uint32_t id; /* in the tree; 0: none */
 	bool present; /* on the disk */
-	int error; /* of the look: -errno or 0 */
-	struct hw_stat stat; /* when present */
+	int error; /* of the stat: -errno or 0 */
+	struct hw_stat stat; /* valid if present */
 };
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
@@ -50,9 +50,9 @@ static bool has(struct hw_share *share, const struct place *p, uint32_t id)
 }
 
 /*
- * A phantom has no inode to compare: it is taken to be what its new name is. So is a file whose
- * inode is at the old name still: when it was looked at, that one was there already, and this one
- * had gone.
+ * A transient entry has no inode to compare: it is taken to be the entry found at its new name. The
+ * same applies to a file whose inode is still at the old name: it was examined too late, when the
+ * file had been renamed and another one had its name.
  */
 static void adopt(struct hw_share *share, uint32_t id, struct place *from, const struct place *to)
 {
@@ -73,12 +73,13 @@ static void adopt(struct hw_share *share, uint32_t id, struct place *from, const
 
 /* ---- out and in ---- */
 
-/* Also when it is back by now, which a later hint tells: a receiver may have looked in between. */
+/* Reports the move out even if the entry is back, which a later hint reports: receivers may have
+ * examined the name meanwhile. */
 static void moved_out(struct hw_share *share, struct place *from, bool excluded)
 {
 	if (!from->id)
 		return;
-	/* It may be in a directory that is still to be listed. */
+	/* The entry may be in a directory that has not been listed yet. */
 	if (!excluded && !hw_mark_proves_outside(share)) {
 		hw_hint_away(share, from->dir, from->name, from->len);
 		return;
@@ -95,15 +96,15 @@ static void fill_arrived(struct hw_share *share, uint32_t id, enum hw_arrival ho
 		hw_fill_dir(share, id, how);
 }
 
-/* Made here as far as its birth can tell: in a directory of the share that was not watched yet, or
- * under an excluded name. */
+/* Returns whether the entry was created in the share, according to its birth time: in a directory
+ * that was not watched yet, or under an excluded name. */
 static bool is_young(struct hw_share *share, const struct place *from, const struct place *to)
 {
 	return to->present && (from->excluded || !hw_mark_proves_outside(share)) &&
 	       (!to->stat.btime_ns || to->stat.btime_ns >= hw_mark_known_ns(share));
 }
 
-/* `from` is outside: an entry with its old data. */
+/* `from` is outside the share: the entry arrives with old data. */
 static void moved_in(struct hw_share *share, struct place *to, const struct hw_hint *hint)
 {
 	const struct hw_retry_name name = {
@@ -137,8 +138,8 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 	}
 }
 
-/* `from` is inside and the tree does not know it: made and renamed before its directory was listed.
- */
+/* The entry is from the share, but the tree does not have it: it was created and renamed before its
+ * directory was listed. */
 static void appeared(struct hw_share *share, struct place *to)
 {
 	if (!to->present || to->id) {
@@ -149,12 +150,12 @@ static void appeared(struct hw_share *share, struct place *to)
 		hw_history_create(share, to->dir, to->name, to->len, &to->stat, HW_ARRIVED_NEW);
 
 	fill_arrived(share, id, HW_ARRIVED_NEW);
-	/* Made in a directory that was not watched yet: its close may not be reported. */
+	/* It was created in a directory that was not watched yet: its close may not be reported. */
 	if (id && to->stat.type == HW_TYPE_FILE)
 		hw_quiet_found(share, id);
 }
 
-/* ---- inside ---- */
+/* ---- within the share ---- */
 
 static bool is_possible(struct hw_share *share, const struct place *from, const struct place *to)
 {
@@ -182,7 +183,7 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 {
 	uint32_t id = from->id;
 
-	if (!is_possible(share, from, to)) { /* the tree is behind */
+	if (!is_possible(share, from, to)) { /* the tree is out of date */
 		doubt(share, from);
 		doubt(share, to);
 		return;
@@ -197,10 +198,10 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
 		hw_fill_dir(share, id, HW_ARRIVED_NEW);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
-		hw_scan_below(share, id); /* other paths may be excluded there */
+		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
 }
 
-/* An exchange leaves something at the name that a rename would leave free. */
+/* After an exchange the old name has an entry; after a rename it is free. */
 static void check_source(struct hw_share *share, struct place *from)
 {
 	if (!from->dir || !hw_tree_by_token(&share->tree, from->token))
@@ -214,10 +215,10 @@ static void check_source(struct hw_share *share, struct place *from)
 /* ---- a move onto a taken name ---- */
 
 /*
- * The kernel tells an exchange as two moves, one right after the other, and a move that replaces an
- * entry just as the first of them. So it is held until the next hint, or the end of the turn, where
- * the disk has to tell: it was an exchange if each entry is at the other's name, and its
- * second half is then to come.
+ * The kernel reports an exchange as two moves, one right after the other. The first one looks like
+ * a move that replaces an entry, so it is held until the next hint or the end of the iteration.
+ * There the disk decides: if each entry is at the name of the other, it was an exchange, and the
+ * second move is still to come.
  */
 static void hold(struct hw_share *share, const struct hw_hint *hint)
 {
@@ -279,7 +280,7 @@ static bool is_held_name(const struct hw_held *held, const struct hw_hint *hint)
 		memcmp(hint->name, held->to_name, held->to_len) == 0);
 }
 
-/* What the changed directory entries hold may be told between the halves. */
+/* Hints that change no name, and are not about the held names, may arrive between the two moves. */
 static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 {
 	if (!next)
@@ -288,7 +289,6 @@ static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 	       (!(next->what & ENTRY_EVENTS) && !is_held_name(held, next));
 }
 
-/* Returns whether the next hint, NULL when there is none yet, was the other half. */
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 {
 	struct hw_held held = share->held;
@@ -305,8 +305,8 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 		exchanged(share, &from, &to);
 		return true;
 	}
-	/* Both halves are told with the directories locked: another entry event there says that
-	 * there is no second half. */
+	/* The kernel queues both moves while the directories are locked: a hint about another name
+	 * in them proves that there is no second move. */
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
 
 	if (!certain && from.id && to.id && has(share, &from, to.id) && has(share, &to, from.id)) {
@@ -338,7 +338,8 @@ static void find_places(struct hw_share *share, struct place *from, struct place
 	}
 }
 
-/* What is read of these directories at this moment may be old, and what refused may work. */
+/* Listings of these directories that are under way may be out of date, and failed attempts may work
+ * now. */
 static void note_places(struct hw_share *share, const struct place *from, const struct place *to)
 {
 	if (from->dir) {
@@ -359,8 +360,8 @@ static bool proves_outside(struct hw_share *share, const struct place *from, con
 	       (to->excluded || hw_mark_proves_outside(share));
 }
 
-/* GONE, ARRIVED: the record proves that it left, or that it came from outside, which a stat
- * cannot. `left`: that is filed by inode. */
+/* GONE, ARRIVED: the record proves that the entry left, or came from outside, which a stat cannot.
+ * `left`: the fold has filed by inode that it left. */
 static void later(struct hw_share *share, const struct place *from, const struct place *to,
 		  bool left)
 {
@@ -380,7 +381,7 @@ static void later(struct hw_share *share, const struct place *from, const struct
 			      0);
 }
 
-/* Returns whether it is filed that the inode left. */
+/* Returns whether the fold has filed by inode that the entry left. */
 static bool fold(struct hw_share *share, const struct place *from, const struct place *to,
 		 const struct hw_hint *hint, bool ordered)
 {
@@ -426,7 +427,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		return;
 	}
 	if (from.id && to.id && has(share, &to, to.id) &&
-	    !ordered) /* told late: it has happened already */
+	    !ordered) /* late hint: the tree already has the result */
 		doubt(share, &from);
 	if (from.id && to.id && from.id != to.id) {
 		hold(share, hint);

@@ -12,7 +12,7 @@
 
 /* ---- the names of a round ---- */
 
-/* Takes over all names that wait. */
+/* Moves all unverified names into the round. */
 static void take_names(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
@@ -59,7 +59,7 @@ static bool must_be_explained(const struct hw_item *item)
 	return !item->resolved || item->differs || item->changed;
 }
 
-/* A directory that could not be opened was moved: out of its parent. */
+/* If the directory could not be opened, it was moved: locks the parent that it was in. */
 static uint32_t dir_to_lock(const struct hw_share *share, const struct hw_item *item)
 {
 	uint32_t dir = (uint32_t)item->dir;
@@ -67,10 +67,8 @@ static uint32_t dir_to_lock(const struct hw_share *share, const struct hw_item *
 	return item->resolved || dir == HW_ROOT ? dir : hw_tree_entry(&share->tree, dir)->parent;
 }
 
-/*
- * Once for each directory with a name that differs, or an entry that changed: a rename sets the
- * times of the inode before the name moves.
- */
+/* Locks and unlocks, once each, the directories of names that differ, and of entries that changed:
+ * a rename sets the times of the inode before the name moves. */
 static void lock_parents(struct hw_share *share, struct hw_observation *o)
 {
 	struct hw_item **differ = reallocarray(NULL, o->count, sizeof(struct hw_item *));
@@ -83,8 +81,8 @@ static void lock_parents(struct hw_share *share, struct hw_observation *o)
 		qsort(differ, count, sizeof(*differ), compare_dirs);
 	for (uint32_t i = 0; i < count; i++)
 		if (!i || differ[i]->dir != differ[i - 1]->dir)
-			/* A directory that is gone has no operation under way; where a lock cannot
-			 * be had, the mark has to be enough. */
+			/* A directory that is gone has no pending operations. If locking fails, the
+			 * mark has to suffice. */
 			(void)hw_disk_lock(&share->disk, dir_to_lock(share, differ[i]));
 	free(differ);
 }
@@ -101,7 +99,7 @@ static bool must_wait(const struct hw_observation *o)
 
 #define HINTS_OF_NAME (HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MOVED)
 
-/* Did a record explain what was found, or change the name since it was examined? */
+/* Returns whether a record explains the difference, or changed the name since it was examined. */
 static bool is_touched(const struct hw_verify *verify, const struct hw_item *item)
 {
 	bool same = item->present && !item->differs;
@@ -119,8 +117,8 @@ static bool any_touched(const struct hw_observation *o, const struct hw_verify *
 	return false;
 }
 
-/* What the records said about these names has been reported, and what they left open waits. The
- * entries may have other names now. */
+/* Drops the names that records were about: their events have been reported. The entries, which may
+ * have other names now, are noted as unverified. */
 static void drop_touched(struct hw_share *share)
 {
 	const struct hw_verify *verify = &share->verify;
@@ -181,9 +179,9 @@ static void examine(struct hw_share *share)
 	hw_mark_set(share, &verify->mark);
 }
 
-/* In a settle window the records that were read since the names were examined wait as well: both
- * are examined together, once more. Of a name that changes all the time that shows the net effect.
- */
+/* In a settle window, names of records that were read since the examination also wait. All names
+ * are examined together once more; for a name that changes all the time, this shows the net
+ * effect. */
 static bool must_examine_again(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
@@ -204,14 +202,14 @@ static void examine_again(struct hw_share *share)
 	examine(share);
 }
 
-/* Ends the round as far as the marks allow. */
+/* Continues the round until it has to wait for a mark. */
 static void go_on(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
 
 	while (verify->observation) {
 		if (!hw_mark_is_reached(share, &verify->mark) || !verify->observation)
-			return; /* not yet, or records were lost on the way */
+			return; /* not yet, or records were lost meanwhile */
 		hw_suspects_compact(&verify->touched);
 		if (!must_examine_again(share)) {
 			report(share);
@@ -220,7 +218,7 @@ static void go_on(struct hw_share *share)
 		}
 		examine_again(share);
 	}
-	end(share); /* nothing waited, or there was no memory */
+	end(share); /* there were no names, or no memory */
 	finish(share);
 }
 
@@ -258,7 +256,7 @@ void hw_verify_void(struct hw_share *share)
 		return;
 	give_back_all(share);
 	end(share);
-	share->walking |= share->verify.walk; /* which ends when they have been verified */
+	share->walking |= share->verify.walk; /* the walk ends when they have been verified */
 }
 
 void hw_verify_free(struct hw_share *share)
