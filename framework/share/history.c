@@ -19,7 +19,7 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 static uint64_t tell(struct hw_share *share, enum hw_kind kind, uint8_t type, uint16_t flags,
 		     const struct path *from, const struct path *path)
@@ -46,7 +46,8 @@ static bool path_in(struct hw_share *share, uint32_t id, char *buf, struct path 
 	return ret->bytes && ret->len <= HW_PATH_MAX;
 }
 
-/* In path_a, where it may stand already: events about one entry follow each other. */
+/* Builds the path in path_a, unless it is there already: consecutive events are often about one
+ * entry. */
 static bool path_of(struct hw_share *share, uint32_t id, struct path *ret)
 {
 	struct hw_last_path *last = &share->last_path;
@@ -70,7 +71,7 @@ void hw_history_rescan(struct hw_share *share, uint32_t dir)
 
 	while (!path_of(share, dir, &path))
 		dir = entry_of(share, dir)->parent;
-	/* One is pending at most: the same one as the newest event says nothing new. */
+	/* Does not repeat a rescan that is already the newest event. */
 	uint64_t seq = hw_journal_last_seq(&share->journal);
 
 	if (seq && hw_journal_seek(&share->journal, seq - 1, &last) == 0 &&
@@ -90,7 +91,7 @@ static void remember(struct hw_share *share, uint32_t id, enum hw_kind kind, uin
 		share->modified_inode.ino = 0;
 }
 
-/* An event about one entry at its place. */
+/* Reports an event about one entry under its current path. */
 static void tell_entry(struct hw_share *share, uint32_t id, enum hw_kind kind)
 {
 	struct path path;
@@ -104,7 +105,8 @@ static void tell_entry(struct hw_share *share, uint32_t id, enum hw_kind kind)
 	remember(share, id, kind, tell(share, kind, entry_of(share, id)->type, 0, NULL, &path));
 }
 
-/* Identical to the last event about the entry, which nobody has seen yet, as inotify(7) merges. */
+/* Returns whether the event equals the last one about the entry, and that one is of this iteration,
+ * so that no receiver has read it. inotify(7) merges events in the same way. */
 static bool is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind)
 {
 	const struct hw_entry *e = entry_of(share, id);
@@ -145,7 +147,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 			hw_tree_update(&share->tree, id, stat);
 			continue;
 		}
-		/* Written through a name in a directory that was not watched yet. */
+		/* It was written through a name in a directory that was not watched yet. */
 		if (!share->silent && !(e->flags & HW_ENTRY_STALE) &&
 		    (e->mtime_ns != stat->mtime_ns || e->size != stat->size ||
 		     e->attr != stat->attr)) {
@@ -198,8 +200,8 @@ uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *nam
 
 /* ---- delete ---- */
 
-/* Another name of the inode goes: the link count is not known until a look, and what was changed
- * through that name at last may not have been told of this one. */
+/* Another name of the inode is removed: the link count is unknown until the entry is examined, and
+ * the last change through that name may not have been reported for this one. */
 static void lose_name(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -233,7 +235,7 @@ static uint32_t deepest_first_child(struct hw_share *share, uint32_t id)
 	return id;
 }
 
-/* Nobody is told; no recursion, whatever the depth. */
+/* Reports nothing. Does not recurse, because the depth is unlimited. */
 static void drop_subtree(struct hw_share *share, uint32_t id)
 {
 	for (;;) {
@@ -245,7 +247,8 @@ static void drop_subtree(struct hw_share *share, uint32_t id)
 	}
 }
 
-/* Parents before children, siblings backwards: read from its end, the order of deletion. */
+/* Lists parents before children and siblings in reverse order: read from its end, this is the order
+ * of deletion. */
 static int list_below(struct hw_share *share, uint32_t dir, struct hw_ids *ret)
 {
 	struct hw_ids waiting = { 0 };
@@ -276,7 +279,7 @@ static void delete_one(struct hw_share *share, uint32_t id)
 	drop_entry(share, id);
 }
 
-/* Without recursion: how deep a tree is, others decide. */
+/* Does not recurse, because users decide how deep a tree is. */
 static void delete_children(struct hw_share *share, uint32_t dir)
 {
 	struct hw_ids ids = { 0 };
@@ -284,7 +287,7 @@ static void delete_children(struct hw_share *share, uint32_t dir)
 	if (list_below(share, dir, &ids) == 0) {
 		while (ids.count > 1)
 			delete_one(share, ids.ids[--ids.count]);
-	} else { /* without memory: children first all the same, siblings in any order */
+	} else { /* if out of memory: also children first, but siblings in any order */
 		while (entry_of(share, dir)->dir.first_child)
 			delete_one(share, deepest_first_child(share, dir));
 	}
@@ -406,20 +409,21 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 	hw_history_stale(share, dir);
 }
 
-/* Its ctime changed. New data of a file is not taken over: no record has reported it. */
+/* Notes that the ctime of an exchanged entry changed. New data of a file is not taken over, because
+ * no record has reported it. */
 static void note_renamed(struct hw_share *share, uint32_t id)
 {
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_history_stale(share, id);
 	else
-		(void)hw_ids_add(&share->renamed, id); /* without memory: an attrib too many */
+		(void)hw_ids_add(&share->renamed, id); /* if out of memory: a needless attrib */
 }
 
 void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 {
 	struct path from, to;
 
-	/* Either name may be called the first: it is the lesser one. */
+	/* The event has the lesser path first. */
 	if (hw_tree_compare(&share->tree, a, b) > 0) {
 		uint32_t other = a;
 
@@ -455,10 +459,8 @@ static int compare_ids(const void *a, const void *b, void *tree)
 	return hw_tree_compare(tree, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
-/*
- * Copy-up gives one name of a file of a lower layer an inode of its own: what changes there changes
- * under no other name. The tree has to know before the names are walked.
- */
+/* Copy-up gives one name of a file of a lower layer its own inode, so later changes there affect no
+ * other name. Updates the tree before the names of the inode are listed. */
 static void separate_name(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -515,7 +517,8 @@ static void attrib_one(struct hw_share *share, uint32_t id)
 
 	bool is_new = e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_NEW;
 
-	/* Between a file's create and its first close_write they belong to the create. */
+	/* Attribute changes between a file's create and its first close_write belong to the
+	 * create. */
 	if (!is_new && !is_repetition(share, id, HW_ATTRIB))
 		tell_entry(share, id, HW_ATTRIB);
 }
@@ -539,7 +542,7 @@ static void each_name(struct hw_share *share, uint32_t id, void (*fn)(struct hw_
 	free(ids);
 }
 
-/* Many writes and many names: the names are walked once in a turn. */
+/* A file may have many writes and many names: its names are listed once per iteration. */
 static bool names_are_modified(const struct hw_share *share, const struct hw_entry *e)
 {
 	return e->nlink > 1 && share->modified_inode.ino == e->ino &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which change of data or attributes it is, by what the tree holds and what the disk shows. */
+/* Classifies a change of data or attributes by comparing the tree with the disk. */
 #include "history.h"
 
 bool hw_history_is_unannounced(const struct hw_entry *entry)
@@ -12,7 +12,7 @@ bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat
 {
 	if (entry->type != HW_TYPE_FILE)
 		return false;
-	/* The times of a file that is made and still empty belong to its create. */
+	/* Changed times of a new and still empty file belong to its create. */
 	if (entry->flags & HW_ENTRY_NEW && !entry->size && !stat->size)
 		return false;
 	return entry->mtime_ns != stat->mtime_ns || entry->size != stat->size;
@@ -22,8 +22,8 @@ bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *s
 {
 	if (entry->identity != HW_BY_HANDLE || entry->attr != stat->attr || what & HW_HINT_ATTRIB)
 		return false;
-	/* A directory is copied up, and later marked, for changes of what is in it. Of a file, an
-	 * attribute may have changed as well: only a watcher knows that none did. */
+	/* A directory is copied up, and later marked, when its content changes. An attribute of a
+	 * file may have changed, too: only a watcher knows that none did. */
 	return entry->type == HW_TYPE_DIR || (what && entry->ident != stat->ident);
 }
 
@@ -37,8 +37,8 @@ unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *
 		return HW_MODIFY;
 	if (entry->attr != stat->attr)
 		return HW_ATTRIB;
-	/* What changed ctime alone was chmod to the same, an extended attribute, a time; or link
-	 * and unlink (no event). */
+	/* ctime alone changes by chmod to the same mode, by setting an extended attribute or a
+	 * time; and by link and unlink, which cause no event. */
 	if (ctime && !links && (!mtime || entry->type == HW_TYPE_SYMLINK))
 		return HW_ATTRIB;
 	return 0;

@@ -73,7 +73,7 @@ static void collect_gone(struct hw_observation *o)
 		uint32_t id = o->items[i].entry;
 
 		if (id && entry_of(o, id)->flags & HW_ENTRY_GONE)
-			(void)hw_ids_add(&o->gone, id); /* without memory: delete and create */
+			(void)hw_ids_add(&o->gone, id); /* if out of memory: delete and create */
 	}
 	if (o->gone.count)
 		qsort_r(o->gone.ids, o->gone.count, sizeof(*o->gone.ids), compare_gone,
@@ -95,7 +95,8 @@ static uint32_t first_gone(const struct hw_observation *o, const struct hw_stat 
 	return low;
 }
 
-/* An entry of this inode whose name is gone and not yet taken as a source: the first by path. */
+/* Returns the first entry by path that has this inode, whose name is gone, and which is not a
+ * source yet; 0: none. */
 static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat)
 {
 	uint32_t i = first_gone(o, stat);
@@ -111,7 +112,7 @@ static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat
 	return 0;
 }
 
-/* A record may prove what a birth time cannot: that it was not made here. */
+/* A record may prove, unlike a birth time, that the entry was not created in the share. */
 static enum hw_arrival arrival_of(const struct hw_observation *o, const struct hw_item *item)
 {
 	int64_t since = o->since_ns;
@@ -166,11 +167,12 @@ static bool await(void *arg, int dir, const char *name, const struct hw_stat *st
 	(void)name;
 	ahead->item->holds |= id != 0;
 	if (id)
-		(void)hw_ids_add(&ahead->o->awaited, id); /* without memory: its name is taken */
+		(void)hw_ids_add(&ahead->o->awaited, id); /* if out of memory: delete and create */
 	return false;
 }
 
-/* What is gone may be in a directory that is new: that one is told first, then. */
+/* An entry whose name is gone may be in a new directory: if so, that directory is reported
+ * first. */
 static void look_into_new_dirs(struct hw_observation *o)
 {
 	uint32_t budget = HW_AHEAD_MAX;
@@ -192,8 +194,8 @@ static void look_into_new_dirs(struct hw_observation *o)
 
 /* ---- the observation ---- */
 
-/* Directories that could not be armed or listed when they appeared, since they or what they are in
- * stood elsewhere. */
+/* Fills directories that could not be armed or listed when they appeared, because they or a
+ * directory above them had been moved. */
 static void fill_unlisted(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -218,8 +220,8 @@ void hw_observation_give_back(struct hw_share *share, const struct hw_item *item
 		share->suspects_full = true;
 }
 
-/* A name that could not be examined is in a directory that is somewhere else. One of those above it
- * can be examined: the root always can. */
+/* A name that could not be examined is in a directory that was moved. Notes the name and the
+ * directories above it as unverified; at least the root can be examined. */
 static void doubt_again(struct hw_observation *o)
 {
 	struct hw_share *share = o->share;
@@ -241,7 +243,8 @@ static void doubt_again(struct hw_observation *o)
 	}
 }
 
-/* The tree may have changed since they were examined, the names that are left have not. */
+/* Compares again: the tree may have changed since the names were examined. The remaining names on
+ * the disk have not. */
 static void compare_with_tree(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -289,8 +292,9 @@ void hw_observation_report(struct hw_observation *o)
 	share->observing = false;
 }
 
-/* The next round verifies what this one left open. If that reports nothing and leaves names open
- * again, without a record in between, examining them once more finds no more. */
+/* The next round verifies the names that this one left unverified. If it reports nothing and leaves
+ * names again, without a record in between, examining them once more would not help: the share is
+ * scanned. */
 static void check_doubts(struct hw_share *share)
 {
 	uint64_t seq = share->journal.next_seq;

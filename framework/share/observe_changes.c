@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Data and attributes of the entries that an observation found to be the same inode as before. */
+/* Changes of data and attributes of entries whose inode is the same as before the observation. */
 #include "observe.h"
 
 #include "access.h"
@@ -12,7 +12,7 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 	return hw_tree_entry(&o->share->tree, id);
 }
 
-/* What went with a directory that had to be deleted is no longer there. */
+/* An entry that was deleted with its directory is not kept. */
 bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item)
 {
 	const struct hw_entry *e = entry_of(o, item->source ? item->source : item->entry);
@@ -21,8 +21,8 @@ bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item
 	       e->type == item->stat.type && e->ino == item->stat.ino && e->fs == item->stat.fs;
 }
 
-/* The entry whose change is to be reported: one that the tree had, or one that came with data of
- * its own. The changes of a new one belong to its create. 0: none. */
+/* Returns the entry whose change is to be reported: one that the tree had, or one that arrived with
+ * data of its own. Changes of a new entry belong to its create. 0: none. */
 static uint32_t changed_entry(const struct hw_observation *o, const struct hw_item *item)
 {
 	uint32_t id;
@@ -35,7 +35,8 @@ static uint32_t changed_entry(const struct hw_observation *o, const struct hw_it
 	return id && hw_tree_is_same(entry_of(o, id), &item->stat) ? id : 0;
 }
 
-/* Which of the changes that may have been of this inode its times allow. */
+/* Returns which of the changes that may belong to this inode are possible according to its
+ * times. */
 static uint8_t likely(const struct hw_observation *o, const struct hw_item *item, uint8_t maybe)
 {
 	uint32_t id = hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);
@@ -43,14 +44,14 @@ static uint8_t likely(const struct hw_observation *o, const struct hw_item *item
 	const struct hw_stat *stat = &item->stat;
 	uint8_t what = 0;
 
-	/* A rename changes the ctime, too. */
+	/* A rename also changes ctime. */
 	if (!id || !hw_tree_is_same(e, stat) || e->ctime_ns == stat->ctime_ns)
 		return 0;
-	/* A second write within one tick may leave no difference. */
+	/* A second write within one tick of the clock may leave no difference. */
 	if (hw_history_is_data(e, stat) || !o->since_ns || stat->mtime_ns >= o->since_ns)
 		what |= HW_HINT_MODIFIED;
 	if (e->nlink == (uint16_t)stat->nlink || e->attr != stat->attr)
-		what |= HW_HINT_ATTRIB; /* not of link or unlink */
+		what |= HW_HINT_ATTRIB; /* not by link or unlink */
 	return what & maybe;
 }
 
@@ -94,7 +95,7 @@ void hw_observation_take_facts(struct hw_observation *o)
 
 /* ---- what the listings of new directories found ---- */
 
-/* An entry that came with its directory, or was moved there: it becomes an item. */
+/* Makes an item of an entry that came with its directory or was moved there. */
 static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_inode *facts)
 {
 	struct hw_share *share = o->share;
@@ -134,7 +135,7 @@ void hw_observation_join_found(struct hw_observation *o)
 
 /* ---- changes ---- */
 
-/* A rename hides the change of ctime by which attributes are noticed. */
+/* A rename changes ctime, so ctime cannot show a change of attributes: the hint does. */
 static bool is_attrib_of_renamed(const struct hw_entry *e, const struct hw_stat *stat, uint8_t what)
 {
 	return what & HW_HINT_ATTRIB && e->renamed & HW_MARK_RENAMED &&
@@ -147,13 +148,13 @@ static bool has_arrived(const struct hw_item *item)
 	       item->finding != HW_FOUND_CHANGED;
 }
 
-/* Nobody knows the data that it had, but when it was written. */
+/* Its earlier data is unknown, but mtime shows when it was written. */
 static bool is_written_since(const struct hw_observation *o, const struct hw_item *item)
 {
 	return has_arrived(item) && o->since_ns && item->stat.mtime_ns >= o->since_ns;
 }
 
-/* What is to be told of one entry that is the same inode as before. */
+/* Returns the event for an entry whose inode is the same as before: HW_MODIFY, HW_ATTRIB or 0. */
 static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_item *item)
 {
 	struct hw_entry *e = entry_of(o, id);
@@ -167,7 +168,8 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 	if (!kind)
 		return is_attrib_of_renamed(e, stat, what) ||
 				       (what & HW_HINT_ATTRIB && has_arrived(item)) ||
-				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
+				       (what & HW_HINT_AWAY &&
+					!o->share->settle_ns) /* moved away and back */
 			       ? HW_ATTRIB
 			       : 0;
 	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;
@@ -191,8 +193,7 @@ static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
 	ids->count = kept;
 }
 
-/* A change is reported for all names of a file, so all of them are compared before any is updated.
- */
+/* Changes are reported for all names of a file: all are compared before any is updated. */
 static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
 		       struct hw_item *item)
 {
@@ -211,7 +212,7 @@ static void add_change(struct hw_observation *o, struct hw_ids *modified, struct
 	count = hw_history_names(o->share, id, &ids);
 	for (int i = 0; i < count; i++) {
 		(void)hw_ids_add(kind == HW_MODIFY ? modified : attrib,
-				 ids[i]); /* without memory: the next change */
+				 ids[i]); /* if out of memory: the next change */
 		hw_observation_mark(o, ids[i], bit);
 	}
 	if (count > 0)

@@ -20,8 +20,8 @@ static uint32_t file_of(const struct hw_observation *o, const struct hw_item *it
 
 struct closed {
 	uint32_t id;
-	const struct hw_stat *seen; /* of the item, NULL: of another inode */
-	bool guess; /* the hint named another file */
+	const struct hw_stat *seen; /* of the item; NULL: the item has another inode */
+	bool guess; /* the hint had another name */
 };
 
 static int compare_closed(const void *a, const void *b, void *tree)
@@ -41,7 +41,7 @@ static struct closed closed_item(const struct hw_observation *o, const struct hw
 	return (struct closed){ .id = id, .seen = same ? &item->stat : NULL };
 }
 
-/* A watcher reports closes there. */
+/* Returns whether a watcher reports closes in the directory of this file. */
 static bool hears_closes(const struct hw_observation *o, uint32_t id)
 {
 	uint8_t watcher = entry_of(o, entry_of(o, id)->parent)->watcher;
@@ -50,7 +50,7 @@ static bool hears_closes(const struct hw_observation *o, uint32_t id)
 	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS);
 }
 
-/* It may have been closed under a name that was never examined. */
+/* Returns whether a new file may have been closed under a name that was never examined. */
 static bool is_new_without_close(const struct hw_observation *o, const struct hw_item *item)
 {
 	uint32_t id = item->done && !item->source && !(item->what & HW_HINT_CLOSE_WRITE)
@@ -67,7 +67,7 @@ static void add_try(const struct hw_observation *o, uint32_t id, struct closed *
 		closed[(*count)++] = (struct closed){ .id = id, .guess = true };
 }
 
-/* Those of one scan wait for the idle interval. */
+/* Files in directories that are only scanned wait for the idle interval instead. */
 static void add_tries(const struct hw_observation *o, struct closed *closed, uint32_t *count)
 {
 	for (uint32_t i = 0; i < o->found.count; i++)
@@ -79,9 +79,9 @@ static void add_tries(const struct hw_observation *o, struct closed *closed, uin
 			add_try(o, file_of(o, &o->items[i]), closed, count);
 }
 
-/* Closes that were reported while the changes waited. A close reported under a name that is gone
- * belongs to a file that was renamed since, as every editor does it: renamed files are tried.
- * Returns how many; `closed` has room for three of each item and one of each file found. */
+/* Finds the closes that were reported while the changes waited. A close reported under a name that
+ * is gone belongs to a file that was renamed since, as editors do: renamed files are tried. Returns
+ * the number; `closed` has room for three of each item and one of each file found. */
 static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
 {
 	bool renamed = false;
@@ -115,8 +115,9 @@ static void report(struct hw_share *share, const struct closed *closed)
 		hw_quiet_closed(share, closed->id, closed->seen);
 }
 
-/* An inode is closed once, under all its names: its place is that of the first one. Without memory
- * it is that of another. */
+/* An inode is closed once, under all its names; its place in the order is that of the first
+ * name. If out of memory, it is that of another name. Returns false if the inode is in the list
+ * already. */
 static bool take_first_name(struct hw_observation *o, struct closed *closed)
 {
 	uint32_t *ids;
@@ -134,7 +135,7 @@ static bool take_first_name(struct hw_observation *o, struct closed *closed)
 	return true;
 }
 
-/* Returns how many are left. */
+/* Returns the number of closes that are left. */
 static uint32_t take_first_names(struct hw_observation *o, struct closed *closed, uint32_t count)
 {
 	uint32_t kept = 0;
@@ -153,7 +154,7 @@ void hw_observation_tell_closes(struct hw_observation *o)
 	uint32_t count;
 
 	if (!closed)
-		return; /* the quiet interval tells them */
+		return; /* they are reported after the idle interval */
 	count = take_first_names(o, closed, find_closed(o, closed));
 	if (count)
 		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);

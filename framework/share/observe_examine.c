@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The first half of an observation: its names, and what the disk has there. */
+/* The first half of an observation: collects its names and examines them on the disk. */
 #include "observe.h"
 
 #include "ahead.h"
@@ -51,11 +51,11 @@ static int collect(struct hw_observation *o, struct hw_suspects *suspects)
 	return 0;
 }
 
-/* ---- looking ---- */
+/* ---- examining ---- */
 
 void hw_observation_mark(struct hw_observation *o, uint32_t id, uint8_t bit)
 {
-	/* Without memory: a needless attrib, a change told by the next scan. */
+	/* If out of memory: a needless attrib, or a change that the next scan reports. */
 	if (!entry_of(o, id)->renamed && hw_ids_add(&o->renamed, id) < 0)
 		return;
 	entry_of(o, id)->renamed |= bit;
@@ -66,7 +66,8 @@ void hw_observation_renamed(struct hw_observation *o, uint32_t id)
 	hw_observation_mark(o, id, HW_MARK_RENAMED);
 }
 
-/* The directory is found as this name in the directory that `parent` has open. */
+/* Opens a directory of the tree under this name in `parent`, where it is on the disk now, in order
+ * to examine names in it. Returns whether it was there. */
 static bool pin(struct hw_observation *o, uint32_t id, int parent, const char *name)
 {
 	struct hw_disk *disk = &o->share->disk;
@@ -84,7 +85,8 @@ static bool pin(struct hw_observation *o, uint32_t id, int parent, const char *n
 	return true;
 }
 
-/* The directory of this item, which the tree has under another name; 0. */
+/* Returns the entry that the tree has for the directory of this item under another name; 0:
+ * none. */
 static uint32_t known_dir(const struct hw_observation *o, const struct hw_item *item)
 {
 	uint32_t id = 0;
@@ -96,10 +98,8 @@ static uint32_t known_dir(const struct hw_observation *o, const struct hw_item *
 	return id;
 }
 
-/*
- * A directory of the tree stands elsewhere on the disk: open it there, so that items below it can
- * be looked at before its move is told.
- */
+/* If a directory of the tree has another place on the disk, opens it there, so that items below it
+ * can be examined before its move is reported. */
 static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
 {
 	char name[HW_NAME_MAX + 1];
@@ -116,7 +116,8 @@ static bool pin_moved_dir(struct hw_observation *o, const struct hw_item *item)
 	return pin(o, id, parent, name);
 }
 
-/* In a directory that is no longer there: what an open descriptor would show is somewhere else. */
+/* Returns whether `dir` is below a directory that is no longer at its place, so that an open
+ * descriptor would show another place. */
 static bool is_below_gone(const struct hw_observation *o, uint32_t dir)
 {
 	for (uint32_t id = dir; id != HW_ROOT; id = entry_of(o, id)->parent) {
@@ -130,7 +131,8 @@ static bool is_below_gone(const struct hw_observation *o, uint32_t dir)
 	return false;
 }
 
-/* A watcher that reports records has one for this change. */
+/* Returns whether the entry changed without a hint, although its watcher has a record of the
+ * change. */
 static bool is_unannounced(const struct hw_observation *o, const struct hw_item *item)
 {
 	const struct hw_entry *e = entry_of(o, item->entry);
@@ -154,7 +156,7 @@ static void refused(struct hw_observation *o, const struct hw_item *item, int er
 		hw_retry_name(o->share, &name, error);
 }
 
-/* Returns whether another round may find more. */
+/* Examines an item. Returns whether another pass may find more. */
 static bool look(struct hw_observation *o, struct hw_item *item)
 {
 	struct hw_share *share = o->share;
@@ -177,7 +179,7 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	}
 	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
 
-	if (r < 0 && r != -ENOENT) { /* that says nothing */
+	if (r < 0 && r != -ENOENT) { /* it does not say whether the entry exists */
 		refused(o, item, r);
 		return false;
 	}
@@ -191,7 +193,7 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	if (item->entry && !same)
 		entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
 	if (item->present && item->inode && item->inode != (uint32_t)item->stat.ino)
-		item->what &= (uint8_t)~HW_HINTS_OF_DATA; /* of an inode that lost this name */
+		item->what &= (uint8_t)~HW_HINTS_OF_DATA; /* about an inode that lost this name */
 	return item->present && !same && item->stat.type == HW_TYPE_DIR && pin_moved_dir(o, item);
 }
 
@@ -216,8 +218,8 @@ static bool is_new_dir(const struct hw_observation *o, const struct hw_item *ite
 	       !known_dir(o, item);
 }
 
-/* A directory that is not where the tree has it may be in one that is new to the tree: the names in
- * it can be examined there. Returns whether one was found. */
+/* Searches new directories for directories that are not where the tree has them, so that names in
+ * these can be examined. Returns whether one was found. */
 static bool look_ahead(struct hw_observation *o, uint32_t *budget)
 {
 	struct looking_ahead ahead = { .o = o };
@@ -251,14 +253,15 @@ static void look_at_all(struct hw_observation *o)
 	}
 }
 
-/* A name that nobody suspected. */
+/* Adds the name of an entry that was not noted as unverified. */
 static void add_name_of(struct hw_observation *o, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(o, id);
 	const char *name = hw_tree_name(&o->share->tree, id);
 	uint32_t ref = hw_names_add(&o->names->names, name, e->name_len);
 
-	/* Without memory the entry that appeared is a create, and its old name is deleted later. */
+	/* If out of memory, the entry that appeared is a create, and its old name is deleted
+	 * later. */
 	if (ref)
 		(void)add_item(o, hw_tree_token(&o->share->tree, e->parent),
 			       hw_names_get(&o->names->names, ref), e->name_len, 0);
@@ -291,8 +294,8 @@ static bool has_lost_its_name(struct hw_observation *o, uint32_t id)
 	return r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &there));
 }
 
-/* What appeared may be an entry of the tree whose old name was not suspected, but is gone all the
- * same. */
+/* An inode that appeared may be an entry of the tree whose old name is gone but was not noted as
+ * unverified: adds that name. */
 static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
 {
 	struct hw_share *share = o->share;
@@ -304,7 +307,8 @@ static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
 			add_name_of(o, id);
 }
 
-/* Its only name is another one: it has lost this one even if its directory was not found. */
+/* The inode has one link, under another name: it has lost this one even if the directory of this
+ * name was not found. */
 static void look_at_old_name(struct hw_observation *o, struct hw_item *item)
 {
 	(void)look(o, item);
@@ -341,7 +345,7 @@ void hw_observation_sort(struct hw_observation *o)
 {
 	uint32_t kept = 0;
 
-	/* What was in a directory that is gone has nothing left to tell. */
+	/* Items in a directory that is gone have nothing left to report. */
 	for (uint32_t i = 0; i < o->count; i++)
 		if (hw_tree_by_token(&o->share->tree, o->items[i].dir))
 			o->items[kept++] = o->items[i];
@@ -433,7 +437,7 @@ void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *n
 		uint32_t ref =
 			hw_names_add(&o->names->names, hw_suspects_name(names, s), s->name_len);
 
-		/* Without memory the next window examines it alone. */
+		/* If out of memory, the next window examines it alone. */
 		if (ref)
 			(void)add_item(o, s->dir, hw_names_get(&o->names->names, ref), s->name_len,
 				       0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The names of an observation in an order in which each step is possible: a rename needs its new
- * parent to be there and its new name to be free or to vanish; what rotates is reported as
- * exchanges.
+ * Reports the names of an observation in an order in which each step is possible: a rename needs
+ * its new parent to exist, and its new name to be free or replaceable. Cycles of renames are
+ * reported as exchanges.
  */
 #include "plan.h"
 
@@ -14,19 +14,19 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 	return hw_tree_entry(&o->share->tree, id);
 }
 
-/* Marks the directories that something still to be moved is below: that must get out first. Their
- * ids go to *ret. */
+/* Marks the directories that contain the source of a pending move, which has to be moved out first.
+ * Adds their ids to *ret. */
 static void mark_holders(const struct hw_observation *o, struct hw_ids *ret)
 {
 	for (uint32_t i = 0; i < o->count && o->moves; i++) {
 		const struct hw_item *item = &o->items[i];
 		uint32_t id = item->source && !item->done ? item->source : 0;
 
-		/* hw_tree_is_below() holds for the directory itself as well. */
+		/* The source itself is also marked. */
 		for (; id && !(entry_of(o, id)->renamed & HW_MARK_HOLDS);
 		     id = entry_of(o, id)->parent) {
 			if (hw_ids_add(ret, id) < 0)
-				return; /* such a directory is deleted with what is in it */
+				return; /* if out of memory: it is deleted with its content */
 			entry_of(o, id)->renamed |= HW_MARK_HOLDS;
 		}
 	}
@@ -60,8 +60,9 @@ static uint32_t count_names(struct hw_observation *o, const struct hw_entry *e)
 	return o->counted.names;
 }
 
-/* As many as it had, or as there are names of it in the share: one that was made meanwhile is among
- * these, while the count is that of the last look. With fewer this name was removed. */
+/* Returns the number of links that the inode has if this name left the share: that of the last
+ * examination, or the number of its names in the tree, which includes new ones. With fewer links,
+ * this name was removed. */
 static uint16_t links_if_left(struct hw_observation *o, const struct hw_entry *e)
 {
 	uint32_t names = count_names(o, e);
@@ -82,8 +83,8 @@ static bool try_leave(struct hw_observation *o, struct hw_item *item)
 		return true;
 	if (holds_a_source(o, item->entry))
 		return false;
-	/* When the root came back, or another watcher took over, nobody knows what left meanwhile.
-	 */
+	/* When the root has reappeared, or another watcher has taken over, it is unknown which
+	 * entries left. */
 	if (!(item->what & HW_HINT_GONE) && (o->share->scan.rearm || !is_elsewhere(o, item->entry)))
 		return false;
 	o->counted.names = 0;
@@ -117,8 +118,8 @@ static bool is_gone(const struct hw_observation *o, const struct hw_item *item)
 	       id == item->entry && entry_of(o, id)->flags & HW_ENTRY_GONE;
 }
 
-/* The name has another inode than before, whose old name is not known: it was never absent, as far
- * as anybody can tell. A directory is not replaced by rename(2) unless it is empty. */
+/* Returns whether the name has another inode, without a known source: as far as can be known, it
+ * was replaced and never absent. Not for directories: rename(2) replaces only empty ones. */
 static bool is_replaced_in_place(const struct hw_observation *o, const struct hw_item *item)
 {
 	return item->finding == HW_FOUND_REPLACED && !item->done && !item->source &&
@@ -142,7 +143,7 @@ static void replace_in_place(struct hw_observation *o)
 	}
 }
 
-/* Returns whether it deleted something. `blocking`: only what holds a name that is needed. */
+/* Returns whether it deleted an entry. `blocking`: only entries whose name is needed. */
 static bool delete_round(struct hw_observation *o, bool blocking)
 {
 	struct hw_ids holders = { 0 };
@@ -187,7 +188,8 @@ static bool is_create(const struct hw_item *item)
 	       item->arrival != HW_ARRIVED_MOVED_IN;
 }
 
-/* A new directory that a move waits for, when nothing else can go on. */
+/* Creates one new directory, which a move may wait for when nothing else is possible. Returns
+ * whether there was one. */
 static bool create_needed(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -217,7 +219,8 @@ static bool fill_moved_in(struct hw_observation *o, const struct hw_item *item)
 	return true;
 }
 
-/* New directories that something was moved into, by which it has not left. */
+/* Creates or fills new directories that an entry of the tree was moved into: that entry has not
+ * left the share. */
 static bool create_holders(struct hw_observation *o)
 {
 	bool progress = false;
@@ -239,7 +242,7 @@ static bool create_holders(struct hw_observation *o)
 	return progress;
 }
 
-/* No order was found: what is left becomes deletes and creates. */
+/* No order was found: the remaining moves become deletes and creates. */
 static void give_up_moves(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -256,7 +259,7 @@ static void give_up_moves(struct hw_observation *o)
 	}
 }
 
-/* Something that stood in the way is gone, or a directory is there that was missing. */
+/* Deletes entries whose name is needed, or creates a missing directory. Returns whether it did. */
 static bool make_way(struct hw_plan *plan)
 {
 	if (!delete_round(plan->o, true) && !create_needed(plan->o))
@@ -265,8 +268,8 @@ static bool make_way(struct hw_plan *plan)
 	return true;
 }
 
-/* One that was not found after all is in a directory that was moved into a new one: there the next
- * observation finds it, and only that one, since its name is free. */
+/* An awaited entry that no listing found is in a directory that was moved into a new one. It is
+ * noted as unverified, so that the next round finds it there. */
 static void end_waiting(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count && o->awaited.count && !o->share->verify.stuck_seq; i++) {
@@ -315,8 +318,7 @@ static void moves(struct hw_observation *o)
 	give_up_moves(o);
 }
 
-/* A moved directory may bring items along whose directory was in another place when they were
- * sorted. */
+/* Sorts again after the moves: the paths of items in moved directories have changed. */
 void hw_plan_names(struct hw_observation *o)
 {
 	moves(o);

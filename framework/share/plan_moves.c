@@ -35,7 +35,7 @@ static bool can_replace(const struct hw_observation *o, uint32_t old, uint8_t ty
 
 /* ---- moves ---- */
 
-/* A walk may have passed the place where the directory is now: what is in it is compared there. */
+/* The walk may have passed the new place of the directory already: its content is compared. */
 static void compare_moved(struct hw_observation *o, uint32_t id)
 {
 	if (o->since_ns && entry_of(o, id)->type == HW_TYPE_DIR)
@@ -57,8 +57,8 @@ bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item)
 	return true;
 }
 
-/* Returns whether the item needs no further try. *ret_holder: the entry at its new name that is in
- * the way, or 0. */
+/* Returns whether the item needs no further try. *ret_holder: the entry that blocks its new name,
+ * or 0. */
 static bool try_move(struct hw_observation *o, struct hw_item *item, uint32_t *ret_holder)
 {
 	uint32_t old;
@@ -116,7 +116,7 @@ static int compare_sources(const void *a, const void *b)
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-/* The pending move of this entry. */
+/* Returns the item of the pending move of this entry, or NO_ITEM. */
 static uint32_t item_of_source(const struct hw_plan *plan, uint32_t entry)
 {
 	struct hw_plan_source key = { .entry = entry };
@@ -162,7 +162,7 @@ void hw_plan_free(struct hw_plan *plan)
 	hw_ids_free(&plan->parked);
 }
 
-/* A round tries items in the order of paths: one that lies behind waits for the next round. */
+/* A pass tries items in path order: an item before the current one waits for the next pass. */
 static int try_again(struct hw_plan *plan, uint32_t item, uint32_t current)
 {
 	if (item == NO_ITEM)
@@ -170,7 +170,8 @@ static int try_again(struct hw_plan *plan, uint32_t item, uint32_t current)
 	return hw_heap_push(item > current ? &plan->now : &plan->next, item);
 }
 
-/* The source of this item has left its old name, or never will. */
+/* The source of this item has left its old name, or never will: the item that waits for this name
+ * is tried again. */
 static int wake_waiter(struct hw_plan *plan, uint32_t i)
 {
 	uint32_t waiter = plan->o->items[i].waiter;
@@ -251,7 +252,8 @@ static bool can_exchange(const struct hw_observation *o, const struct hw_item *i
 	       !hw_tree_is_below(&o->share->tree, item->source, other);
 }
 
-/* The moves of both entries, and the one that waited for item's old name, look again. */
+/* Exchanges the source of item i with the other entry. The move of the other entry, and the move
+ * that waits for the old name, are tried again. */
 static int exchange(struct hw_plan *plan, uint32_t i, uint32_t other)
 {
 	struct hw_observation *o = plan->o;

@@ -13,8 +13,8 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-/* ---- the queue: nearly in order of due times; what is put in with a shorter wait is late, by at
- * most the interval ---- */
+/* ---- the queue: nearly in order of due times; an item with a shorter wait is late, by at most the
+ * interval ---- */
 
 static int grow(struct hw_quiet *quiet)
 {
@@ -39,13 +39,14 @@ static bool is_waiting(struct hw_share *share, uint32_t id)
 	return e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_QUEUED && e->flags & HW_ENTRY_DIRTY;
 }
 
-/* Drops what is deleted or finished: files that come and go would fill memory for an interval. */
+/* Drops deleted and finished files: otherwise short-lived files would use memory for an
+ * interval. */
 static void compact(struct hw_share *share)
 {
 	struct hw_quiet *quiet = &share->quiet;
 	uint32_t kept = 0;
 
-	/* A number that was used again stands in the queue twice: the flag finds the second. */
+	/* A recycled entry number is in the queue twice: the flag shows the second one. */
 	for (uint32_t i = 0; i < quiet->count; i++) {
 		struct hw_quiet_item item = quiet->ring[(quiet->head + i) & (quiet->room - 1)];
 
@@ -105,9 +106,9 @@ void hw_quiet_add(struct hw_share *share, uint32_t id)
 /* ---- checks ---- */
 
 /*
- * No writer has the file: what was written since the tree looked is reported by the close_write
- * that follows, and by a modify if the last event was none. A change of mode or owner is not
- * reported here, since its own hint or the next scan does, unless it belongs to the create.
+ * No writer has the file open: data written since the tree was updated is reported by the
+ * close_write that follows, and by a modify if that was not the last event. A change of mode or
+ * owner is left to its own hint or the next scan, unless it belongs to the create.
  */
 static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
 {
@@ -125,9 +126,9 @@ static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat 
 }
 
 /*
- * 1: finished. 0: a writer has it, or the file is not at its name: it was renamed or deleted, which
- * is reported soon, and until then nothing is known about its writers. Where leases cannot tell,
- * the interval decides. Reports modify, but no close_write.
+ * Returns 1 if the file is finished; 0 if a writer has it open, or it is not at its name: it was
+ * renamed or deleted, which is reported soon, and its writers are unknown until then. Where leases
+ * are not available, the interval decides. Reports modify, but not close_write.
  */
 static int examine(struct hw_share *share, uint32_t id)
 {
@@ -158,7 +159,7 @@ static void sort_ids(struct hw_share *share, struct hw_ids *ids)
 		qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &share->tree);
 }
 
-/* No writer has the inode, so it is finished under all its names. */
+/* No writer has the inode open, so it is finished under all its names. */
 static void close_names(struct hw_share *share, uint32_t id)
 {
 	uint32_t *ids;
@@ -177,8 +178,7 @@ static void close_names(struct hw_share *share, uint32_t id)
 		free(ids);
 }
 
-/* All that are finished at one moment are one observation: modify, then close_write, in path order.
- */
+/* Files that finish at one moment are one observation: modify, then close_write, in path order. */
 static void check_all(struct hw_share *share, struct hw_ids *ids)
 {
 	uint32_t kept = 0, last = 0;
@@ -200,8 +200,7 @@ static void check_all(struct hw_share *share, struct hw_ids *ids)
 	hw_ids_free(ids);
 }
 
-/* How long until the file has been quiet for the interval, by the kernel's own record of its last
- * change. */
+/* Returns the time until the file has been idle for the interval, according to its ctime. */
 static uint64_t still_to_wait(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -238,8 +237,7 @@ static void take_due(struct hw_share *share, struct hw_ids *due, bool all)
 		if (wait)
 			push(share, id, now + wait);
 		else
-			(void)hw_ids_add(due,
-					 id); /* without memory it is told at its next change */
+			(void)hw_ids_add(due, id); /* if out of memory: its next change */
 	}
 }
 
@@ -270,14 +268,14 @@ void hw_quiet_flush(struct hw_share *share)
 	check_all(share, &due);
 }
 
-/* Was the file changed by what no hint announces, a mapping or native AIO? Then it is modified now.
- */
+/* Reports modify if the file was changed without a hint: through a mapping or native AIO. */
 static void report_silent_change(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	struct hw_entry *e = entry_of(share, id);
 	struct hw_stat stat;
 
-	/* A file whose data the tree does not know yet was reported as modified in this turn. */
+	/* If the tree does not have the data of the file yet, modify was reported in this
+	 * iteration. */
 	if (e->flags & (HW_ENTRY_PHANTOM | HW_ENTRY_STALE))
 		return;
 	if (seen)
@@ -288,13 +286,13 @@ static void report_silent_change(struct hw_share *share, uint32_t id, const stru
 		return;
 	if (hw_history_compare(e, &stat, true) != HW_MODIFY)
 		return;
-	e->nlink = (uint16_t)stat.nlink; /* it may have got a name since */
+	e->nlink = (uint16_t)stat.nlink; /* it may have a new name */
 	hw_history_modify(share, id);
 	hw_tree_update(&share->tree, id, &stat);
 	hw_history_siblings(share, id, &stat, true);
 }
 
-/* A new file that was closed without a modify may have content all the same. */
+/* Returns whether a new file that was closed without a modify may have content. */
 static bool needs_look(const struct hw_entry *e)
 {
 	return e->flags & HW_ENTRY_NEW && !(e->flags & (HW_ENTRY_MODIFIED | HW_ENTRY_PHANTOM)) &&
@@ -315,7 +313,7 @@ static void look(struct hw_share *share, uint32_t id, const struct hw_stat *seen
 		hw_tree_update(&share->tree, id, &stat);
 }
 
-/* What changed without a hint is reported before the close. */
+/* Reports changes without a hint before the close. */
 static void announce(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -328,8 +326,8 @@ static void announce(struct hw_share *share, uint32_t id, const struct hw_stat *
 		report_silent_change(share, id, seen);
 }
 
-/* The data is as it was seen: any later change has a later hint. A change of mode or owner is not
- * adopted, since its hint has yet to report it, unless it belongs to the create. */
+/* Takes over the data that was examined: any later change has a later hint. A change of mode or
+ * owner is left to its hint, unless it belongs to the create. */
 static void adopt(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	const struct hw_entry *e = entry_of(share, id);
@@ -343,8 +341,8 @@ static void adopt(struct hw_share *share, uint32_t id, const struct hw_stat *see
 	hw_tree_update(&share->tree, id, &now);
 }
 
-/* The hint of the close is the close: the kernel queues it before it lets go of the file, so a
- * lease may still be refused. */
+/* A reported close is believed without a lease: the kernel queues the record before it releases the
+ * file, so a lease may still be refused. */
 void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
 	uint32_t *ids;
@@ -369,8 +367,8 @@ void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *
 
 /* ---- again, soon ---- */
 
-/* The kernel reports a close before it lets go of the file. Pacing: 1, 2, 4 ... ms; then the
- * interval decides. */
+/* The kernel queues the record of a close before it releases the file. Pacing: 1, 2, 4 ... ms; then
+ * the interval decides. */
 #define RETRIES 8u
 
 static void try_again(struct hw_share *share, uint32_t id)
@@ -378,7 +376,7 @@ static void try_again(struct hw_share *share, uint32_t id)
 	struct hw_quiet *quiet = &share->quiet;
 
 	if (hw_ids_add(&quiet->refused, id) < 0)
-		return; /* after the interval */
+		return; /* tried after the interval */
 	quiet->retries = 0;
 	hw_timer_set(quiet->retry, HW_MS);
 }
@@ -389,7 +387,7 @@ static void retry_fired(void *arg, struct hw_timer *timer)
 	struct hw_quiet *quiet = &share->quiet;
 	struct hw_ids *ids = &quiet->refused;
 	uint32_t kept = 0;
-	/* Hints that are unread decide first. */
+	/* Unread hints decide first. */
 	bool wait = share->state != HW_SHARE_ONLINE || hw_watchers_have_unread(share);
 
 	for (uint32_t i = 0; i < ids->count; i++) {
@@ -415,13 +413,13 @@ void hw_quiet_found(struct hw_share *share, uint32_t id)
 {
 	uint8_t watcher = entry_of(share, entry_of(share, id)->parent)->watcher;
 
-	/* Nobody reports closes there: those of one scan are reported together. */
+	/* No watcher reports closes there: the closes of one scan are reported together. */
 	if (watcher == HW_WATCHER_NONE || share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
 		return;
-	(void)hw_ids_add(&share->quiet.found, id); /* without memory: after the interval */
+	(void)hw_ids_add(&share->quiet.found, id); /* if out of memory: after the interval */
 }
 
-/* 1: finished, as far as a lease can tell. */
+/* Returns whether a lease shows that no writer has the file open. */
 static bool is_finished(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -435,7 +433,7 @@ static bool is_finished(struct hw_share *share, uint32_t id)
 	return true;
 }
 
-/* Those that no writer has open stay in the list. */
+/* Keeps the files that no writer has open in the list. */
 static void keep_finished(struct hw_share *share, struct hw_ids *ids)
 {
 	uint32_t kept = 0;
@@ -455,14 +453,15 @@ static void keep_finished(struct hw_share *share, struct hw_ids *ids)
 	ids->count = kept;
 }
 
-/* Has a record reported something of it since the lease was granted? Then it may be open again. */
+/* Returns whether an event about the file was reported since the lease was granted: it may be open
+ * again. */
 static bool has_events(const struct hw_share *share, const struct hw_entry *e)
 {
 	return (int32_t)(e->last_seq - share->quiet.finished_seq) > 0;
 }
 
-/* The records that were queued before the lease have been read: what they did not report, they do
- * not know. */
+/* The records that were queued before the lease have been read: reports the files that no record
+ * was about. */
 static void report_finished(struct hw_share *share)
 {
 	struct hw_ids ids = share->quiet.finished;
