@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fanotify watcher on a disk and on tmpfs, with each kind of mark. */
+/* Runs the fanotify watcher on disk and on tmpfs, with each kind of mark. */
 #ifndef FANOTIFY_FIXTURE_H
 #define FANOTIFY_FIXTURE_H
 
@@ -7,7 +7,7 @@
 
 #include <sys/fanotify.h>
 
-/* Where and with which kind of mark a test runs. */
+/* The place and the kind of mark of a test. */
 struct setup {
 	const char *place;
 	const char *mark;
@@ -37,7 +37,7 @@ static void start_with(struct fixture *f, void **state, const char *key, const c
 
 	if (key)
 		settings[count++] = (struct hw_setting){ key, value };
-	/* Whatever else is at work on that filesystem fills the queue as well. */
+	/* Changes of other programs on that filesystem also fill the queue. */
 	if (is_whole(state) && may_have_unlimited_queue())
 		settings[count++] = (struct hw_setting){ "unlimited_queue", "yes" };
 	fixture_make(f, setup->place);

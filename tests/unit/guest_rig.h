@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A rig for hostwatch-guest: the program as it was built, a directory, and a host that the test
- * plays on a real socket. Every wait is a poll(2) with a deadline.
+ * A rig for hostwatch-guest: the built program, a directory, and a host that the test simulates on
+ * a real socket. Every wait is a poll(2) with a deadline.
  */
 #ifndef GUEST_RIG_H
 #define GUEST_RIG_H
@@ -36,10 +36,10 @@
 
 struct guest_rig {
 	char dir[40];
-	int listen_fd; /* of dir/ch; -1 */
+	int listen_fd; /* of dir/ch; or -1 */
 };
 
-/* A program under test, or another one that it needs. */
+/* A program under test, or a helper program. */
 struct child {
 	pid_t pid;
 	int out; /* its stdout and stderr */
@@ -63,7 +63,7 @@ static inline bool rig_wait(int fd, short events, int64_t until)
 	return left > 0 && poll(&pollfd, 1, (int)left) > 0;
 }
 
-/* "%s" in what becomes a path or an address is the directory of the test. */
+/* Replaces "%s" in a path or an address by the directory of the test. */
 static inline const char *rig_path(const struct guest_rig *rig, const char *format, char buf[256])
 {
 	const char *mark = strstr(format, "%s");
@@ -149,7 +149,7 @@ static inline void child_start(const struct guest_rig *rig, struct child *child,
 #define AGENT(rig, child, ...)                                                                     \
 	child_start(rig, child, (const char *const[]){ PROGRAM, __VA_ARGS__, NULL })
 
-/* Takes what it printed; false when that was the end. */
+/* Reads the available output. Returns false at its end. */
 static inline bool child_read(struct child *child)
 {
 	ssize_t n =
@@ -178,7 +178,8 @@ static inline unsigned child_count(const struct child *child, const char *what)
 	return n;
 }
 
-/* Its exit status, once it ends by itself; 256 and more: by a signal. */
+/* Waits until the program ends by itself. Returns its exit status, or 256 plus the number of the
+ * signal that killed it. */
 static inline int child_status(struct child *child)
 {
 	int64_t until = rig_ms() + DEADLINE_MS;
@@ -235,7 +236,7 @@ static inline void host_read(int fd, void *buf, size_t len)
 	}
 }
 
-/* The next connection, and what the agent says it has seen. */
+/* Accepts the next connection, and returns the position that the agent sends. */
 static inline int host_accept_any(const struct guest_rig *rig, uint64_t *ret_epoch,
 				  uint64_t *ret_seq)
 {
@@ -326,7 +327,7 @@ static inline void host_move(int fd, uint64_t seq, const char *from, const char 
 	host_write(fd, buf, (size_t)n);
 }
 
-/* The agent closes the connection. */
+/* Waits until the agent closes the connection. */
 static inline void host_expect_close(int fd)
 {
 	char byte;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A small host for one watcher plugin: loads the shared object, gives it descriptors and timers by
- * poll(2), and records what it tells. Header only; everything may be left unused.
+ * A small host for one watcher plugin: loads the shared object, provides descriptors and timers
+ * with poll(2), and records the hints. Header only; functions may remain unused.
  */
 #ifndef HW_TESTS_RECORDING_HOST_H
 #define HW_TESTS_RECORDING_HOST_H
@@ -11,7 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first. */
+/* cmocka.h requires the four headers above. */
 #include <cmocka.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +29,7 @@
 #define RH_SLOTS 8u
 #define RH_DEADLINE_MS 60000 /* the machine may stall */
 
-/* A hint with memory of its own. */
+/* A recorded hint; owns its strings. */
 struct rh_hint {
 	uint32_t what, type;
 	hw_token dir, to_dir;
@@ -63,23 +63,25 @@ struct rh {
 	struct rh_hint *hints;
 	size_t hint_count, hint_room;
 	unsigned lost, scans, calls;
-	unsigned fail_call; /* the number of the service call that fails with ENOMEM; 0: none */
+	unsigned fail_call; /* the number of the service call that fails with ENOMEM; 0: no call
+			     * fails */
 	int scan_result;
-	int lock_error; /* what lock() returns without a look, 0: it locks */
-	int dirs[RH_DIRS]; /* owned: duplicates of what was watched, by token; 0: none */
+	int lock_error; /* lock() returns this without checking; 0: lock() locks */
+	int dirs[RH_DIRS]; /* owned: duplicates of watched directories, by token; 0: not watched */
 	uint32_t budget;
 	uint64_t last_delay_ns; /* of the last timer_set() */
 	bool started;
-	/* Called for each hint after it was recorded; NULL: nobody. */
+	/* Called after each hint is recorded; may be NULL. */
 	void (*on_hint)(struct rh *rh, const struct rh_hint *hint);
 	char reason[512];
 	char logged[512];
 };
 
 /*
- * The host's clock advances when a turn finds nothing to read, so a machine that stalls changes
- * nothing: what a test did the kernel has queued. With rh_patient set a turn waits for somebody
- * else who is at work meanwhile, and the clock goes at most a millisecond forward.
+ * The host's clock advances only if an iteration finds nothing to read, so a stalled machine does
+ * not matter: the kernel has already queued all changes of the test. If rh_patient is set, an
+ * iteration waits for another task that makes changes meanwhile, and the clock advances by at most
+ * a millisecond.
  */
 static uint64_t rh_clock_ns = HW_SEC;
 static bool rh_patient;
@@ -281,7 +283,7 @@ static void rh_mistake(void *arg, const struct hw_setting *setting, const char *
 	fail_msg("%s", text);
 }
 
-/* Loads plugins/NAME.so and makes an instance with these settings, neither opened nor started. */
+/* Loads plugins/NAME.so and creates an instance with these settings; does not open or start it. */
 static RH_UNUSED struct rh *rh_create(const char *name, const struct hw_setting *settings,
 				      size_t count)
 {
@@ -330,7 +332,7 @@ static RH_UNUSED int rh_open(struct rh *rh)
 	return rh->plugin->open(rh->self, &rh->host, rh);
 }
 
-/* Created, opened and started, or the test fails. */
+/* Creates, opens and starts an instance; fails the test on error. */
 static RH_UNUSED struct rh *rh_start(const char *name, const struct hw_setting *settings,
 				     size_t count)
 {
@@ -352,7 +354,8 @@ static RH_UNUSED void rh_close_dirs(struct rh *rh)
 	}
 }
 
-/* Stops what was started, closes, checks that nothing of the host's is left, frees. */
+/* Stops a started instance, closes it, checks that it has released all resources of the host, and
+ * frees it. */
 static RH_UNUSED void rh_destroy(struct rh *rh)
 {
 	if (rh->started)
@@ -369,7 +372,7 @@ static RH_UNUSED void rh_destroy(struct rh *rh)
 	free(rh);
 }
 
-/* ---- turns ---- */
+/* ---- iterations ---- */
 
 static int rh_wait_ms(const struct rh *rh, uint64_t now_ns, int timeout_ms)
 {
@@ -397,8 +400,7 @@ static void rh_run_timers(struct rh *rh)
 	}
 }
 
-/* Calls what is ready and what is due; with nothing to read until then, after timeout_ms at most.
- */
+/* Runs one iteration: calls ready descriptors and expired timers; waits at most timeout_ms. */
 static RH_UNUSED void rh_turn(struct rh *rh, int timeout_ms)
 {
 	struct pollfd fds[RH_SLOTS];
@@ -421,7 +423,7 @@ static RH_UNUSED void rh_turn(struct rh *rh, int timeout_ms)
 	rh_run_timers(rh);
 }
 
-/* The clock of deadlines: with somebody else at work it is that of the machine. */
+/* The clock for deadlines: the real clock if another task makes changes. */
 static uint64_t rh_deadline_clock_ns(void)
 {
 	struct timespec now;
@@ -430,8 +432,8 @@ static uint64_t rh_deadline_clock_ns(void)
 	return rh_patient ? (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec : rh_now_ns();
 }
 
-/* Turns until `count` hints are recorded; fails at the deadline, and when the kernel has lost
- * events meanwhile. */
+/* Runs iterations until `count` hints are recorded. Fails the test at the deadline, or if the
+ * kernel loses events. */
 static RH_UNUSED void rh_expect(struct rh *rh, size_t count)
 {
 	uint64_t deadline = rh_deadline_clock_ns() + RH_DEADLINE_MS * HW_MS;
@@ -446,7 +448,7 @@ static RH_UNUSED void rh_expect(struct rh *rh, size_t count)
 	assert_int_equal(rh->hint_count, count);
 }
 
-/* Everything the kernel has queued so far is told. */
+/* The plugin must report all events that the kernel has queued so far. */
 static RH_UNUSED void rh_flush(struct rh *rh)
 {
 	assert_int_equal(rh->plugin->flush(rh->self), 0);
@@ -465,7 +467,7 @@ static RH_UNUSED struct hw_watcher_stats rh_stats(struct rh *rh)
 	return stats;
 }
 
-/* ---- what was told ---- */
+/* ---- recorded hints ---- */
 
 static RH_UNUSED bool rh_is(const struct rh_hint *hint, uint32_t what, hw_token dir,
 			    const char *name)
@@ -481,7 +483,7 @@ static RH_UNUSED bool rh_is_move(const struct rh_hint *hint, hw_token dir, const
 	       !strcmp(hint->to_name, to_name) && hint->to_name_len == strlen(to_name);
 }
 
-/* The bits told about this name, of all hints together. */
+/* Returns the bits of all hints about this name. */
 static RH_UNUSED uint32_t rh_told(const struct rh *rh, hw_token dir, const char *name)
 {
 	uint32_t what = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The socket sink behind the real core: directories, inotify, journals, and subscribers that are
+/* The socket sink on top of the real core: directories, inotify, journals, and subscribers that are
  * sockets of this process. */
 #ifndef SOCKET_FIXTURE_H
 #define SOCKET_FIXTURE_H
@@ -34,18 +34,18 @@
 
 struct fixture {
 	struct hw_loop *loop;
-	char *dir; /* owned: "a" and "b" are the shares' roots, "s" the socket */
+	char *dir; /* owned: contains "a" and "b", the roots of the shares, and "s", the socket */
 	struct hw_module *watcher, *module;
 	struct hw_share *shares[SHARES_MAX];
 	uint32_t share_count;
 	struct hw_sink *sink;
 	bool flushed;
 	uint64_t flushed_seq;
-	struct hw_sink_receiver_row row; /* of the last status: its numbers */
+	struct hw_sink_receiver_row row; /* of the last status: numbers */
 	unsigned rows;
 	char row_name[128];
-	uint64_t lost; /* by all receivers */
-	char addresses[1024]; /* of the last status: "OPTION ADDRESS|STATE", a line each */
+	uint64_t lost; /* of all receivers */
+	char addresses[1024]; /* of the last status: lines of "OPTION ADDRESS|STATE" */
 };
 
 static inline uint64_t now_ms(void)
@@ -56,7 +56,7 @@ static inline uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Turns the loop until the condition holds; the test fails when it does not within the deadline. */
+/* Runs the loop until the condition holds; fails the test at the deadline. */
 #define UNTIL(f, condition)                                                                        \
 	do {                                                                                       \
 		uint64_t until_end = now_ms() + DEADLINE_MS;                                       \
@@ -123,9 +123,9 @@ static inline int drop_fixture(void **state)
 	return 0;
 }
 
-/* Starts the sink for the first `shares` shares with "key=value" settings, NULL at the end; in them
- * %s is the test's directory. Returns what hw_sink_start() does; the reason is in `reason` when
- * that is not NULL. */
+/* Starts the sink for the first `shares` shares with "key=value" settings, which NULL ends; %s in
+ * them is the directory of the test. Returns the result of hw_sink_start(), and the reason of a
+ * failure in `reason` unless it is NULL. */
 static inline int start_sink(struct fixture *f, uint32_t shares, char *reason,
 			     const char *const *texts)
 {
@@ -174,7 +174,7 @@ static inline void note_flush(void *arg, struct hw_share *share, int error, uint
 	f->flushed_seq = seq;
 }
 
-/* The number of the last event once the stream tells all that happened so far. */
+/* Waits for a barrier. Returns the number of the last event before it. */
 static inline uint64_t flush_share(struct fixture *f, uint32_t share)
 {
 	f->flushed = false;
@@ -223,7 +223,7 @@ static inline void touch(struct fixture *f, const char *path)
 	(void)close(fd);
 }
 
-/* Each is a create and a delete: the directory stays small, the journal fills. */
+/* Each iteration is a create and a delete: the directory remains small, the journal fills. */
 static inline void churn(struct fixture *f, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -242,9 +242,9 @@ static inline void churn(struct fixture *f, unsigned count)
 struct client {
 	struct fixture *f;
 	int fd;
-	bool closed; /* by the server */
+	bool closed; /* closed by the server */
 	size_t len;
-	size_t done; /* bytes of the front that were handed out */
+	size_t done; /* bytes at the start that were already returned */
 	char *data; /* owned */
 	size_t size;
 };
@@ -301,7 +301,7 @@ static inline void say(struct client *c, const char *line)
 	send_client(c, line, strlen(line));
 }
 
-/* Takes what is there. */
+/* Reads the available bytes. */
 static inline void receive(struct client *c)
 {
 	ssize_t n;
@@ -321,7 +321,7 @@ static inline void receive(struct client *c)
 		c->closed = true;
 }
 
-/* The next line, NUL-terminated in place; NULL at the end of the connection. */
+/* Returns the next line, NUL-terminated in place; NULL at the end of the connection. */
 static inline char *next_line(struct client *c)
 {
 	char *newline = NULL, *line;
@@ -342,7 +342,7 @@ static inline char *next_line(struct client *c)
 	return line;
 }
 
-/* The next line must contain this. */
+/* Checks that the next line contains this text. */
 static inline char *expect_line(struct client *c, const char *part)
 {
 	char *line = next_line(c);
@@ -362,7 +362,7 @@ static inline void expect_end(struct client *c)
 		fail_msg("not the end: %s", line);
 }
 
-/* The next netlink message. */
+/* Returns the next netlink message. */
 static inline struct hw_nl_message next_message(struct client *c)
 {
 	struct hw_nl_message m;

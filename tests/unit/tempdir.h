@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A temporary directory for one test, with files in it. For unit tests that need no watcher. */
+/* A temporary directory with files for one test. For unit tests that do not need a watcher. */
 #ifndef HW_TESTS_TEMPDIR_H
 #define HW_TESTS_TEMPDIR_H
 
@@ -32,7 +32,7 @@ static inline void tempdir_remove(char *path)
 	free(path);
 }
 
-/* The path of a name in the directory, in a static buffer. */
+/* Returns the path of a name in the directory, in a static buffer. */
 static inline const char *tempdir_path(const char *dir, const char *name)
 {
 	static char path[512];
@@ -50,7 +50,7 @@ static inline void tempdir_write(const char *dir, const char *name, const void *
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Copies a file into the directory under another name. */
+/* Copies a file into the directory under a new name. */
 static inline void tempdir_copy(const char *from, const char *dir, const char *name, size_t max)
 {
 	char *bytes = malloc(max);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The disk is ahead of what was told and listed. */
+/* The disk is ahead of the hints and listings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- hints behind the disk ---- */
+/* ---- hints that are older than the disk ---- */
 
 static void hint_about(struct hw_share *share, uint32_t what, const char *name, const char *to)
 {
@@ -42,7 +42,7 @@ static void hint_about(struct hw_share *share, uint32_t what, const char *name, 
 	hw_watcher_hint(&share->watchers[0], &hint);
 }
 
-/* The record of the first change was read, and that of the rename not yet. */
+/* The record of the first change has been read, that of the rename has not. */
 static void save_and_examine(struct hw_scene *f)
 {
 	struct hw_share *share = hw_rig_share(f->rig);
@@ -69,7 +69,7 @@ static void a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted(void **s
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* has no records */
+			continue; /* polling has no records */
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "file", "old");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0))
@@ -78,7 +78,7 @@ static void a_file_that_was_renamed_when_it_is_looked_at_is_not_deleted(void **s
 	}
 }
 
-/* ---- a directory that another takes the place of while it is listed ---- */
+/* ---- a directory is replaced by another while it is listed ---- */
 
 #define ROUNDS 20u
 #define MANY 300u
@@ -91,7 +91,7 @@ static void spin(unsigned us)
 		;
 }
 
-/* "d" comes with many directories in it, and the last of them is exchanged a moment later. */
+/* "d" arrives with many directories in it, and the last of them is exchanged a moment later. */
 static void come_and_exchange(const struct hw_scene *f, unsigned us)
 {
 	hw_scene_move(f->top, "outside/d", f->fd, "d");
@@ -134,7 +134,7 @@ static void exchange_while_listed(struct hw_scene *f)
 	}
 }
 
-/* Its listing says that it is there, and when it is opened another one is. */
+/* The listing contains the directory, but open(2) finds another one. */
 static void a_directory_is_exchanged_while_its_parent_is_listed(void **state)
 {
 	(void)state;
@@ -143,8 +143,8 @@ static void a_directory_is_exchanged_while_its_parent_is_listed(void **state)
 
 #define SAVES 3u
 
-/* All of them are on the disk when the first hint is read, and the next one has begun; that one
- * file replaces the other is no exchange. */
+/* All saves are on disk when the first hint is read, and the next save has begun. A file that
+ * replaces another is not an exchange. */
 static void saves_that_are_read_at_once_are_told_one_by_one(void **state)
 {
 	(void)state;
@@ -154,7 +154,7 @@ static void saves_that_are_read_at_once_are_told_one_by_one(void **state)
 		unsigned replaced = 0, created = 0;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* sees the second */
+			continue; /* polling sees only the last file */
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "file", "old");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
@@ -177,9 +177,9 @@ static void saves_that_are_read_at_once_are_told_one_by_one(void **state)
 	}
 }
 
-/* ---- one record of the kernel for several changes ---- */
+/* ---- one record of fanotify for several changes ---- */
 
-/* fanotify merges what one program does to one inode under one name, in whatever order. */
+/* fanotify merges changes of one inode under one name by one program, in any order. */
 static void a_link_that_is_removed_and_made_again_is_told_twice(void **state)
 {
 	(void)state;
@@ -190,7 +190,7 @@ static void a_link_that_is_removed_and_made_again_is_told_twice(void **state)
 		unsigned count = 0;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* sees two equal states */
+			continue; /* polling sees two equal states */
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "file", "x");
 		assert_int_equal(linkat(f.fd, "file", f.fd, "link", 0), 0);
@@ -209,9 +209,9 @@ static void a_link_that_is_removed_and_made_again_is_told_twice(void **state)
 	}
 }
 
-/* ---- changes while it looks ---- */
+/* ---- changes during an examination ---- */
 
-/* What is seen then may be newer than the records that were read: nothing is reported before the
+/* The state found may be newer than the records read so far: nothing may be reported before the
  * mark. */
 static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 {
@@ -221,7 +221,7 @@ static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* has nothing to read */
+			continue; /* polling has no records */
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "gone", "x");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
@@ -244,19 +244,17 @@ static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 	}
 }
 
-/* ---- entries that are doubted, and renamed before they are looked at ---- */
+/* ---- unverified entries that are renamed before they are examined ---- */
 
 typedef void hw_doubt_fn(struct hw_scene *f, struct hw_share *share);
 
-/* What the tree believes of the mode is wrong from here on, and the kernel has nothing to say of
- * it.
- */
+/* From here on, the mode in the tree is wrong, and no record reports that. */
 static void make_wrong(struct hw_share *share)
 {
 	hw_tree_entry(&share->tree, hw_tree_find(&share->tree, HW_ROOT, "old", 3))->attr ^= 1;
 }
 
-/* The kernel's word of the change was read, and that of the rename before it not yet. */
+/* The record of the change has been read, that of the rename before it has not. */
 static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
 {
 	make_wrong(share);
@@ -266,7 +264,7 @@ static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
 	assert_true(hw_verify_is_active(share));
 }
 
-/* The walk that finds it goes on. */
+/* The scan that finds the change continues. */
 static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
 {
 	char name[16];
@@ -305,7 +303,7 @@ static void doubt_and_rename(hw_doubt_fn *doubt)
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* has no hints */
+			continue; /* polling has no hints */
 		hw_scene_prepare(&f);
 		hw_scene_make_dir(f.fd, "old");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
@@ -341,7 +339,7 @@ static uint32_t directory_of(struct hw_share *share)
 	return hw_tree_find(&share->tree, HW_ROOT, "d", 1);
 }
 
-/* Another name is verified in the same round, which has to wait for its records. */
+/* Another name is verified in the same round, which must wait for its records. */
 static void wait_for_another(struct hw_scene *f, struct hw_share *share)
 {
 	hw_hint_doubt(share, HW_ROOT, "other", 5);
@@ -357,7 +355,7 @@ static void expect_another(struct hw_scene *f)
 	hw_scene_expect(f, "close_write other");
 }
 
-/* The file left the directory before that was removed: the records of both are unread. */
+/* The file left the directory before the directory was removed: the records of both are unread. */
 static void leave_directory(struct hw_scene *f, struct hw_share *share)
 {
 	uint32_t dir = directory_of(share), id = hw_tree_find(&share->tree, dir, "old", 3);
@@ -374,7 +372,7 @@ static void leave_directory(struct hw_scene *f, struct hw_share *share)
 	hw_scene_expect(f, "attrib file new");
 }
 
-/* The directory has another name, which has not been read yet. */
+/* The directory was renamed, and the record of that is unread. */
 static void rename_directory(struct hw_scene *f, struct hw_share *share)
 {
 	hw_hint_away(share, directory_of(share), "old", 3);
@@ -395,7 +393,8 @@ static void write_while_examined(struct hw_scene *f, struct hw_share *share)
 	hw_scene_expect(f, "close_write d/old");
 }
 
-/* It was moved into the share, was gone when it was examined, and has not been listed yet. */
+/* The directory was moved into the share, was gone when it was examined, and has not been listed
+ * yet. */
 static void change_what_came(struct hw_scene *f, struct hw_share *share)
 {
 	hw_tree_entry(&share->tree, directory_of(share))->flags |= HW_ENTRY_CAME;
@@ -409,7 +408,7 @@ static void examine_in_directory(hw_doubt_fn *change)
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* has no records */
+			continue; /* polling has no records */
 		hw_scene_prepare(&f);
 		prepare_directory(&f);
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
@@ -448,7 +447,7 @@ static void a_write_after_the_examination_is_told_once(void **state)
 /* ---- renames while names are examined ---- */
 
 #define BURSTS 10u
-#define RENAMES 4000u /* two records each: fewer than fs.inotify.max_queued_events */
+#define RENAMES 4000u /* two records each: fewer in total than fs.inotify.max_queued_events */
 
 static void rename_back_and_forth(int dir)
 {
@@ -458,8 +457,8 @@ static void rename_back_and_forth(int dir)
 	_exit(0);
 }
 
-/* fanotify merges renames that are equal: of a file that is back at its name, no record says that
- * it was away. */
+/* fanotify merges equal renames: if a file is back at its name, no record shows that it was
+ * away. */
 static unsigned count_moves(struct hw_rig *rig, bool merged)
 {
 	struct hw_event event;
@@ -472,7 +471,7 @@ static unsigned count_moves(struct hw_rig *rig, bool merged)
 	return count;
 }
 
-/* A name leaves its directory an instant before the record of it is queued. */
+/* A name leaves its directory just before its record is queued. */
 static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer, bool merged)
 {
 	struct hw_share *share = hw_rig_share(rig);
@@ -514,7 +513,7 @@ static void a_rename_is_told_as_one_while_its_names_are_examined(void **state)
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* has no records */
+			continue; /* polling has no records */
 		hw_scene_prepare(&f);
 		hw_scene_write(f.fd, "a", "x");
 		if (hw_scene_start(&f, hw_rig_backends[i], 0))

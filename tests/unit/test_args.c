@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Command lines from a table: values, operands, commands, and one form for all mistakes. */
+/* Command lines parsed by a table: values, operands, commands, and one form for all mistakes. */
 #include "args.h"
 
 #include <hostwatch/plugin.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-/* cmocka.h needs the headers above. */
+/* cmocka.h requires the headers above. */
 #include <cmocka.h>
 
 struct settings {
@@ -77,7 +77,7 @@ static const struct hw_command_line line = {
 	.has_version = true,
 };
 
-/* One parse, with what it wrote to stderr and stdout. */
+/* The result of one parse, with its output on stderr and stdout. */
 static struct settings settings;
 static struct hw_operands operands;
 static char output[8192];
@@ -229,7 +229,7 @@ static void words_after_two_dashes_are_a_command(void **state)
 	assert_string_equal(operands.command[3], "x");
 	assert_null(operands.command[4]);
 	refused("a --", "a command is missing after --");
-	/* The value of an option is no end of options. */
+	/* An option value "--" does not end the options. */
 	assert_int_equal(parse("a -x --"), -1);
 	assert_null(operands.command);
 	assert_string_equal(settings.globs.items[0], "--");
@@ -251,7 +251,7 @@ static void help_and_version_end_with_success(void **state)
 	assert_int_equal(parse("-jh"), 0);
 }
 
-/* Bytes of a terminal do not reach it. */
+/* Control sequences must not reach the terminal. */
 static void words_from_the_user_are_quoted(void **state)
 {
 	(void)state;

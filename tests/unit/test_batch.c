@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Events that wait for a command: each name once, as many as fit, and a limit. */
+/* Events that wait for a command: each name once, limited by the size of the command line and in
+ * number. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@ static void add(struct hw_batch *batch, uint8_t kind, const char *from, const ch
 	hw_batch_add(batch, &target, "watch", &event);
 }
 
-/* Takes a command line, compares its words, and returns how many events it has. */
+/* Takes a command line, compares its words, and returns its number of events. */
 static unsigned take(struct hw_batch *batch, size_t max_bytes, const char *expected)
 {
 	struct hw_batch_command line;
@@ -69,7 +70,7 @@ static void names_are_passed_once_in_order(void **state)
 
 static void names_that_do_not_fit_stay(void **state)
 {
-	/* "cc", "-o", and two names of five bytes with their pointers. */
+	/* "cc", "-o", and two names of five bytes, with their pointers. */
 	const size_t room = 2 * (3 + sizeof(char *)) + 2 * (6 + sizeof(char *));
 	struct hw_batch batch;
 
@@ -83,7 +84,7 @@ static void names_that_do_not_fit_stay(void **state)
 	assert_int_equal(take(&batch, room, "cc src/a src/b -o"), 4);
 	assert_false(hw_batch_is_empty(&batch));
 	assert_int_equal(take(&batch, room, "cc src/c -o"), 2);
-	/* One at least, or it would never end. */
+	/* Each command line has at least one name; otherwise the batch would never end. */
 	add(&batch, HW_CREATE, NULL, "a");
 	add(&batch, HW_CREATE, NULL, "b");
 	assert_int_equal(take(&batch, 1, "cc src/a -o"), 1);
@@ -120,7 +121,7 @@ static void more_than_the_limit_is_everything(void **state)
 	assert_false(batch.overflow);
 	add(&batch, HW_CREATE, NULL, path);
 	assert_true(batch.overflow);
-	add(&batch, HW_CREATE, NULL, "small"); /* too late */
+	add(&batch, HW_CREATE, NULL, "small"); /* dropped: the batch has overflowed */
 	assert_false(hw_batch_is_empty(&batch));
 	assert_int_equal(take(&batch, 4096, "cc src Makefile -o"), 0);
 	assert_true(hw_batch_is_empty(&batch));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The table BELIEF of hostwatch-plugin(3): what the host does with hints that are not true, and
- * with HW_HINT_LOOK, which claims nothing. The watcher reports nothing but what the test says.
+ * Tests the table BELIEF of hostwatch-plugin(3): hints that are not true, and HW_HINT_LOOK, which
+ * claims nothing. The watcher reports only what the test asks for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +58,7 @@ static void play(scene_fn *scene)
 	}
 }
 
-/* Everything reported so far is this, and no more. */
+/* Expects exactly these events. */
 static void expect(struct hw_scene *f, const char *const *events)
 {
 	assert_int_equal(hw_rig_flush(f->rig), 0);
@@ -171,9 +171,10 @@ TEST_OF(look_at_one_name_of_two)
 TEST_OF(look_at_a_moved_directory)
 TEST_OF(look_wins_over_other_bits)
 
-/* ---- lies ---- */
+/* ---- false hints ---- */
 
-/* Whatever a lie leads to, the stream follows, and ends like the disk. Returns the events. */
+/* After a false hint, the stream must be consistent and end at the state on disk. Returns the
+ * number of events. */
 static unsigned count_events(struct hw_scene *f)
 {
 	struct hw_event event;
@@ -202,7 +203,7 @@ static void deleted_of_what_is_unknown(struct hw_scene *f)
 	EXPECT(f);
 }
 
-/* Believed without a look only if the watcher says that its hints are in order. */
+/* Applied without a check only if the watcher is HW_PLUGIN_ORDERED. */
 static void deleted_of_what_is_there(struct hw_scene *f)
 {
 	hw_puppet_hint(f, HW_HINT_DELETED, "", "old");
@@ -315,7 +316,7 @@ TEST_OF(moves_of_what_did_not_move)
 TEST_OF(gone_of_a_root_that_is_there)
 TEST_OF(hints_of_the_wrong_type)
 
-/* Logged once, and ignored. */
+/* Invalid hints are logged once, and ignored. */
 static void invalid_hints_are_ignored(void **state)
 {
 	struct hw_scene f;
@@ -328,7 +329,7 @@ static void invalid_hints_are_ignored(void **state)
 	const struct hw_instance *instance = hw_puppet.ctx;
 
 	assert_false(instance->complained);
-	hw_puppet.host->hint(hw_puppet.ctx, &hint); /* no size */
+	hw_puppet.host->hint(hw_puppet.ctx, &hint); /* struct_size is 0 */
 	assert_true(instance->complained);
 	hw_puppet_hint(&f, 0, "", "old");
 	hw_puppet_hint(&f, 0x80000000u | HW_HINT_DELETED, "", "old");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The filter for subscribers of one directory: what they see of each event. */
+/* The filter for subscribers of one directory: how each event is reported to them. */
 #include <errno.h>
 #include <hostwatch/wire.h>
 #include <setjmp.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-/* "create f a/b" or "move d from > to [flags]" with "-" for a missing side, as it is compared
- * below. */
+/* Prints "create f a/b" or "move d from > to [flags]", with "-" for a missing side, like the
+ * strings below. */
 static void print_event(char *out, size_t size, const struct hw_event *e)
 {
 	static const char types[] = "-fdso";
@@ -54,7 +54,7 @@ struct row {
 #define REPLACED HW_FLAG_REPLACED
 #define EXCHANGE HW_FLAG_EXCHANGE
 
-/* What a subscriber of "a/b" sees. */
+/* The events that a subscriber of "a/b" receives. */
 static const struct row rows[] = {
 	{ ONE(HW_CREATE, FILE_, "a/b/c"), { "create f a/b/c" } },
 	{ ONE(HW_CREATE, DIR_, "a/b"), { "create d a/b" } },
@@ -88,7 +88,7 @@ static const struct row rows[] = {
 	{ LEFT(DIR_, "a"), { "move d a/b > -" } },
 	{ MOVE(DIR_, "x", "a", 0), { "rescan - a/b" } },
 	{ CAME(DIR_, "a", 0), { NULL } },
-	/* exchanges across the border */
+	/* exchanges across the border of the directory */
 	{ MOVE(FILE_, "x", "a/b/1", EXCHANGE), { "move f - > a/b/1 replaced" } },
 	{ MOVE(DIR_, "x", "a/b/1", EXCHANGE), { "move d - > a/b/1 replaced", "rescan - a/b/1" } },
 	{ MOVE(FILE_, "a/b/1", "x", EXCHANGE), { "rescan - a/b/1" } },

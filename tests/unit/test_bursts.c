@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bursts in one settle window, each reported alike by every watcher. */
+/* Bursts in one settle window: every watcher must report the same events. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +21,8 @@ struct burst {
 	const char *setup; /* lines of a trace */
 	const char *ops;
 	const char *events;
-	const char *polling; /* likewise, NULL: the same */
-	bool kernel_only; /* polling needs file handles */
+	const char *polling; /* events of polling; NULL: the same */
+	bool kernel_only; /* not run under polling, which would need file handles */
 };
 
 static struct hw_trace *make_trace(const struct burst *burst)
@@ -102,7 +102,7 @@ static void run(const struct burst *burst)
 			run(&(bursts)[i_]);                                                        \
 	} while (0)
 
-/* A directory of the share stands in one that was made in the window. */
+/* A directory of the share is moved into a directory that was made in the window. */
 static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
 	{
 		.setup = "mkdir e\n",
@@ -182,7 +182,8 @@ static void directories_that_were_moved_into_new_ones(void **state)
 	RUN_ALL(directories_that_were_moved_into_new_ones_cases);
 }
 
-/* The data that an entry had before it arrived is not known, but when it was written. */
+/* The data that an entry had before its arrival is unknown, but the time of its last write is
+ * known. */
 static const struct burst what_arrives_and_is_changed_cases[] = {
 	{
 		.setup = "mkdir e\n"
@@ -245,7 +246,7 @@ static void what_arrives_and_is_changed(void **state)
 	RUN_ALL(what_arrives_and_is_changed_cases);
 }
 
-/* The inode left, not the name: it had another one before the window. */
+/* The inode left the share, not the name: the inode had another name before the window. */
 static const struct burst what_left_under_another_name_cases[] = {
 	{
 		.setup = "mkdir d\n"
@@ -284,7 +285,7 @@ static void what_left_under_another_name(void **state)
 	RUN_ALL(what_left_under_another_name_cases);
 }
 
-/* Names changed hands before something was changed under them. */
+/* Names moved to other inodes before something was changed under them. */
 static const struct burst which_inode_was_changed_cases[] = {
 	{
 		.setup = "write a \"1\"\n"
@@ -323,7 +324,7 @@ static void which_inode_was_changed(void **state)
 	RUN_ALL(which_inode_was_changed_cases);
 }
 
-/* Those of files that a listing found, and of files with several names, among them. */
+/* This includes files that a listing found, and files with several names. */
 static const struct burst closes_are_reported_in_the_order_of_paths_cases[] = {
 	{
 		.setup = "",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A file whose close the kernel tells: how often it is looked at, and that nothing is lost of what
- * happens between the look and the question whether somebody still writes. */
+/* Files whose close the kernel reports: how often they are examined, and that no change between the
+ * examination and the check for writers is lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,11 +19,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ---- in front of the C library's: the moments between two system calls of the core ---- */
+/* ---- replacements of C library functions, to act between two system calls of the core ---- */
 
-static unsigned looks; /* at regular files */
-static void (*between)(void); /* once, behind the next look at a regular file */
-static int shared = -1; /* the directory that is watched; borrowed */
+static unsigned looks; /* number of stats of regular files */
+static void (*between)(void); /* called once, after the next stat of a regular file */
+static int shared = -1; /* the watched directory; borrowed */
 
 int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
 	  struct statx *restrict buf)
@@ -45,7 +45,7 @@ int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
 
 static bool prepare_settling(struct hw_scene *f, const char *backend, uint64_t settle_ns)
 {
-	/* The interval never ends here: what is told is told by hints. */
+	/* The interval never ends here: hints must cause all events. */
 	const struct hw_rig_config config = {
 		.backend = backend,
 		.interval_ns = 3600 * HW_SEC,
@@ -164,7 +164,7 @@ static void write_mapped(void)
 	assert_int_equal(close(fd), 0);
 }
 
-/* The kernel tells its close alone: the time says that there was a change. */
+/* The kernel reports only the close: the mtime shows that the data changed. */
 static void what_is_written_by_mmap_behind_the_look_is_told_at_its_close(void **state)
 {
 	struct hw_scene f;
@@ -188,7 +188,7 @@ static void open_to_write(void)
 	writer = open_a(O_WRONLY | O_APPEND);
 }
 
-/* The close of one writer is reported, whoever else has the file open by then. */
+/* The close of one writer must be reported, even if the file is open for writing again. */
 static void the_close_of_each_writer_is_reported(void **state)
 {
 	struct hw_event event;
@@ -216,7 +216,7 @@ static void replace_by_fifo(void)
 	assert_int_equal(mkfifoat(shared, "a", 0644), 0);
 }
 
-/* It takes no lease, which says nothing about files. */
+/* A FIFO does not support leases; leases of files must remain in use. */
 static void a_name_that_is_no_file_any_more_leaves_leases_to_the_others(void **state)
 {
 	struct hw_scene f;

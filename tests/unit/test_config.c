@@ -68,7 +68,7 @@ static void accepted(struct fixture *fixture, const char *text)
 	assert_int_equal(fixture->errors.total, 0);
 }
 
-/* Every mistake, in the order of lines: "LINE: text". */
+/* Expects these mistakes, in the order of lines: "LINE: text". */
 static void refuse(struct fixture *fixture, const char *text, const char *const *expected)
 {
 	size_t count = 0;
@@ -104,7 +104,7 @@ static void a_share_needs_no_more_than_a_path(void **state)
 	assert_int_equal(share->settle_ns, 0);
 	assert_int_equal(share->journal_bytes, 16u << 20);
 	assert_int_equal(share->watcher_count, 1);
-	assert_null(fixture->config->control); /* the default of the user */
+	assert_null(fixture->config->control); /* the default for the user */
 	assert_int_equal(fixture->config->log_level, HW_LOG_INFO);
 }
 
@@ -321,7 +321,7 @@ static char *filled(size_t len, char c)
 	return text;
 }
 
-/* A comment of exactly this many bytes, then a share. */
+/* Loads a comment of exactly this many bytes, followed by a share. */
 static int load_with_line(struct fixture *fixture, size_t len)
 {
 	static const char share[] = "\n[share a]\npath = /tmp\nwatcher = null\n";

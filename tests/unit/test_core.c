@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon's inside: start, reload by difference, the control socket, the service manager. */
+/* The parts of the daemon: start, reload by difference, the control socket, the service manager. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,11 +27,11 @@
 struct fixture {
 	struct hw_loop *loop;
 	struct hw_core *core;
-	struct hw_control *control; /* NULL: none */
+	struct hw_control *control; /* NULL: no control socket */
 	struct hw_errors errors;
 	char *dir;
 	char file[256];
-	int notify; /* the service manager's end */
+	int notify; /* socket of the service manager */
 	char notified[1024];
 };
 
@@ -86,7 +86,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Writes the configuration; every @ stands for the temporary directory. */
+/* Writes the configuration; every @ becomes the temporary directory. */
 static void configure(struct fixture *fixture, const char *text)
 {
 	char out[4096];
@@ -105,7 +105,7 @@ static void configure(struct fixture *fixture, const char *text)
 	tempdir_write(fixture->dir, "conf", out, used);
 }
 
-/* As the daemon does it. */
+/* Starts the core like the daemon does. */
 static int launch(struct fixture *fixture, struct hw_core *core, struct hw_control **control)
 {
 	struct hw_errors *errors = &fixture->errors;
@@ -151,7 +151,7 @@ static void wait_online(struct fixture *fixture)
 	}
 }
 
-/* What the service manager was told since the last call, a message a line. */
+/* Returns the messages that the service manager has received since the last call, one per line. */
 static const char *notified(struct fixture *fixture)
 {
 	size_t used = 0;
@@ -300,7 +300,7 @@ static struct sockaddr_un address_of(struct fixture *fixture, const char *name)
 	return address;
 }
 
-/* Another program's. */
+/* Another program listens at this address. */
 static int occupy(struct fixture *fixture, const char *name)
 {
 	struct sockaddr_un address = address_of(fixture, name);
@@ -363,7 +363,7 @@ static bool is_listened_on(struct fixture *fixture, const char *name)
 #define ON(name, address)                                                                          \
 	"[sink " name "]\nplugin = socket\nformat = json\nlisten = unix:@/" address "\n"
 
-/* It is told of a change on the connection that it has. */
+/* A change is reported on the existing connection. */
 static void assert_is_served(struct fixture *fixture, struct subscriber *subscriber)
 {
 	wait_online(fixture);
@@ -383,7 +383,7 @@ static void a_sink_that_does_not_start_leaves_the_old_ones_their_connections(voi
 	subscribe(fixture, "s.sock", &of_s);
 	subscribe(fixture, "t.sock", &of_t);
 	other = occupy(fixture, "taken.sock");
-	/* s changes, t goes away, u is new: none of it happens. */
+	/* s changes, t is removed, u is new: nothing of this may happen. */
 	configure(fixture, WATCHED ON("s", "taken.sock") ON("u", "u.sock"));
 	assert_int_equal(hw_core_reload(fixture->core, &fixture->errors), -EADDRINUSE);
 	assert_non_null(strstr(fixture->errors.lines[0], "sink s: "));
@@ -413,10 +413,10 @@ static void a_share_that_does_not_start_leaves_the_sinks_their_connections(void 
 static void a_sink_may_take_the_address_of_one_that_ends(void **state)
 {
 	static const char *const next[] = {
-		WATCHED ON("s", "s.sock") "mode = 0660\n", /* changed, at its own address */
-		WATCHED ON("t", "s.sock"), /* called otherwise */
-		WATCHED ON("t", "./s.sock"), /* written otherwise */
-		WATCHED "settle = 10ms\n" ON("t", "s.sock"), /* because its share changed */
+		WATCHED ON("s", "s.sock") "mode = 0660\n", /* changed, with the same address */
+		WATCHED ON("t", "s.sock"), /* renamed */
+		WATCHED ON("t", "./s.sock"), /* address written differently */
+		WATCHED "settle = 10ms\n" ON("t", "s.sock"), /* because its share changes */
 	};
 	struct fixture *fixture = *state;
 	struct subscriber subscriber;
@@ -432,7 +432,8 @@ static void a_sink_may_take_the_address_of_one_that_ends(void **state)
 	}
 }
 
-/* What has the address ends before it is known that the other one is taken. */
+/* The old sink ends, to release its address, before the new one finds that its other address is in
+ * use. */
 static void a_sink_that_keeps_its_address_and_does_not_start_is_brought_back(void **state)
 {
 	struct fixture *fixture = *state;
@@ -454,7 +455,7 @@ static void a_sink_that_keeps_its_address_and_does_not_start_is_brought_back(voi
 	(void)close(other);
 }
 
-/* The others are there again all the same. */
+/* The other sinks must be restored nevertheless. */
 static void what_cannot_be_brought_back_is_tried_by_the_next_reload(void **state)
 {
 	struct fixture *fixture = *state;
@@ -462,7 +463,7 @@ static void what_cannot_be_brought_back_is_tried_by_the_next_reload(void **state
 
 	start(fixture, WATCHED ON("s", "s.sock") ON("t", "t.sock"));
 	wait_online(fixture);
-	/* Somebody takes the name of its socket, which another one then listens on. */
+	/* The name of the socket is removed, and another program listens at it. */
 	assert_int_equal(unlink(tempdir_path(fixture->dir, "s.sock")), 0);
 	other = occupy(fixture, "s.sock");
 	configure(fixture, WATCHED "settle = 10ms\n" ON("s", "s.sock") ON("t", "t.sock"));
@@ -494,7 +495,7 @@ static void sinks_contend_for_ports_and_paths(void **state)
 		{ "a word", "tcp:127.0.0.1:4040", false },
 		{ "a word", "a word", true },
 	};
-	/* Values of mode are the same in both, and are not addresses. */
+	/* Values of mode are equal, but are not addresses. */
 	static const struct hw_option mode = { .key = "mode" };
 	static const struct hw_option listen = { .key = "listen", .flags = HW_OPTION_ADDRESS };
 	static const struct hw_option channel = { .key = "channel", .flags = HW_OPTION_ADDRESS };
@@ -532,7 +533,7 @@ static unsigned count_told(const char *text, const char *what)
 	return count;
 }
 
-/* RELOADING, then READY once, whatever comes of it. */
+/* RELOADING, then READY once, whether the reload succeeds or not. */
 static void the_end_of_a_reload_is_told_once(void **state)
 {
 	static const struct {
@@ -567,7 +568,7 @@ static void the_end_of_a_reload_is_told_once(void **state)
 		assert_int_equal(hw_core_reload(fixture->core, &fixture->errors),
 				 reloads[i].result);
 		wait_online(fixture);
-		hw_loop_turn(fixture->loop, 0); /* more would be said by now */
+		hw_loop_turn(fixture->loop, 0); /* further messages would be sent by now */
 		told = notified(fixture);
 		if (strncmp(told, "RELOADING=1\n", 12) != 0 ||
 		    count_told(told, "RELOADING=1\n") != 1 || count_told(told, "READY=1\n") != 1)
@@ -618,7 +619,7 @@ static void say(int fd, const char *bytes, size_t len)
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
 }
 
-/* All that comes until the daemon closes. */
+/* Returns everything received until the daemon closes. */
 static const char *read_answer(struct fixture *fixture, int fd)
 {
 	static char answer[16384];
@@ -662,7 +663,7 @@ static void status_tells_shares(void **state)
 	assert_int_equal(strncmp(answer, "share\tname=a\tpath=", 18), 0);
 	assert_non_null(strstr(answer, "\tstate=online\tbackend=null\t"));
 	assert_non_null(strstr(answer, "\nshare\tname=b\t"));
-	/* Of the 16 MiB nothing is used yet. */
+	/* Nothing of the 16 MiB is used yet. */
 	assert_non_null(strstr(answer, "\tjournal_bytes=0"));
 	assert_non_null(strstr(answer, "\nok\tversion=" HW_VERSION "\tpid="));
 }
@@ -762,7 +763,8 @@ static void removing_a_share_ends_a_sync_of_another_peer(void **state)
 	wait_online(fixture);
 	waiting = connect_control(fixture);
 	reloading = connect_control(fixture);
-	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t")); /* accepted last */
+	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t")); /* this connection was
+									   * accepted last */
 	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n");
 	say(waiting, "sync b\nsync a\n", 14);
 	say(reloading, "reload\n", 7);

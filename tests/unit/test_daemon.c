@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The programs as a service manager and a person meet them: arguments, signals, exit statuses. */
+/* The programs as seen by a service manager and a user: arguments, signals, exit statuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,7 +71,7 @@ static void configure(struct fixture *fixture, const char *more)
 	tempdir_write(fixture->dir, "conf", text, (size_t)len);
 }
 
-/* Starts a program; both its outputs go to *ret_output. */
+/* Starts a program; *ret_output reads both of its outputs. */
 static pid_t start(const char *const *argv, int *ret_output)
 {
 	int fds[2];
@@ -91,7 +91,7 @@ static pid_t start(const char *const *argv, int *ret_output)
 	return pid;
 }
 
-/* Until the program has closed its outputs, that is, has ended. Returns its exit status. */
+/* Waits until the program has closed its outputs, that is, has ended. Returns its exit status. */
 static int finish(struct fixture *fixture, pid_t pid, int output)
 {
 	struct pollfd pollfd = { .fd = output, .events = POLLIN };
@@ -125,7 +125,7 @@ static int run(struct fixture *fixture, const char *const *argv)
 	return finish(fixture, pid, output);
 }
 
-/* Until the service manager is told this. */
+/* Waits until the service manager receives this. */
 static void wait_told(struct fixture *fixture, const char *what)
 {
 	struct pollfd pollfd = { .fd = fixture->notify, .events = POLLIN };
@@ -254,7 +254,7 @@ static void hangup_reads_the_file_again(void **state)
 	assert_non_null(strstr(fixture->output, "\"soon\" is not a duration"));
 }
 
-/* By a parser that accepts nothing else. */
+/* Uses a parser that accepts nothing but JSON. */
 static void status_is_one_json_object(void **state)
 {
 	struct fixture *fixture = *state;
@@ -301,7 +301,7 @@ static void commands_reach_the_daemon(void **state)
 	assert_non_null(strstr(fixture->output, "is hostwatchd running?"));
 }
 
-/* What /proc says of its effective rights. */
+/* Returns the effective capabilities from /proc. */
 static uint64_t effective_capabilities(pid_t pid)
 {
 	char path[64], line[256];
@@ -319,7 +319,8 @@ static uint64_t effective_capabilities(pid_t pid)
 
 static void rights_that_no_plugin_needs_are_given_up(void **state)
 {
-	const uint64_t most = UINT64_C(1) << 2 | UINT64_C(1) << 28; /* DAC_READ_SEARCH, LEASE */
+	const uint64_t most = UINT64_C(1) << 2 | UINT64_C(1) << 28; /* CAP_DAC_READ_SEARCH,
+								     * CAP_LEASE */
 	struct fixture *fixture = *state;
 	int output;
 	pid_t pid;
@@ -336,7 +337,8 @@ static void plugins_are_listed_with_their_options(void **state)
 {
 	struct fixture *fixture = *state;
 
-	(void)RUN(fixture, TOOL, "plugins"); /* the broken ones beside it are told as well */
+	(void)RUN(fixture, TOOL, "plugins"); /* the broken plugins in that directory are also
+					      * reported */
 	assert_non_null(strstr(fixture->output, "null       watcher "));
 	assert_non_null(strstr(fixture->output, "nowhere    sink "));
 	assert_int_equal(RUN(fixture, TOOL, "plugins", "nowhere"), 0);

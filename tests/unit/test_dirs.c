@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of directories that inotify and fanotify use, with keys of one word and of several. */
+/* The table of directories of inotify and fanotify, with keys of one word and of several words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first. */
+/* cmocka.h requires the four headers above. */
 #include <cmocka.h>
 #include <errno.h>
 
@@ -19,7 +19,7 @@ static uint64_t next_random(uint64_t *state)
 	return *state >> 33;
 }
 
-/* With several words, three keys each have the same first word. */
+/* Three keys each have the same first word if keys have several words. */
 static const uint32_t *key_of(uint32_t words, uint32_t number, uint32_t key[WORDS_MAX])
 {
 	for (uint32_t i = 0; i < words; i++)

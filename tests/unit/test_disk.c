@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The disk below a root: nothing leads out of it, nothing is too deep for it, and what it says of
- * inodes, writers and entries that are gone is so. On ext4 and on tmpfs. */
+/* The disk below a root: nothing escapes from it, no path is too deep, and its results for inodes,
+ * writers and removed entries are correct. On ext4 and on tmpfs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +69,7 @@ static void end(struct fixture *f)
 	assert_int_equal(open_descriptors(), f->descriptors);
 }
 
-/* Runs a test on each filesystem there is to test on. */
+/* Runs a test on each available filesystem. */
 static void on_each_place(void (*test)(struct fixture *))
 {
 	unsigned count;
@@ -93,7 +93,7 @@ static void write_file(int dir, const char *name)
 	assert_int_equal(close(fd), 0);
 }
 
-/* Puts into the tree what the disk has. */
+/* Adds an entry to the tree as it is on disk. */
 static uint32_t learn(struct fixture *f, uint32_t dir, const char *name)
 {
 	struct hw_stat stat;
@@ -184,7 +184,7 @@ static void a_cached_directory_follows_its_moves(struct fixture *f)
 	assert_int_equal(hw_disk_stat(&f->disk, a, "x", 1, &stat), -ENOENT);
 }
 
-/* More directories than the cache holds, in an order in which they push each other out. */
+/* Uses more directories than the cache holds, in an order in which they evict each other. */
 static void the_cache_holds_what_it_says(struct fixture *f)
 {
 	uint32_t ids[3 * HW_DIRS_CACHE];
@@ -237,10 +237,10 @@ static void paths_beyond_path_max_are_opened(struct fixture *f)
 	assert_int_equal(hw_disk_stat_fd(&f->disk, fd, &stat), 0);
 	assert_true(hw_tree_is_same(hw_tree_entry(&f->tree, dir), &stat));
 	assert_int_equal(close(fd), 0);
-	/* The last name is not there: a descriptor on the way is not left open. */
+	/* The last name does not exist: descriptors of directories on the way must be closed. */
 	path[len - 1] = 'x';
 	assert_int_equal(hw_open_beneath(f->fd, path + 1, len - 1, O_PATH | O_DIRECTORY), -ENOENT);
-	/* No place to cut. */
+	/* The path has no place to split. */
 	memset(path + 1 + 200, 'd', HW_PATH_MAX - 201);
 	assert_int_equal(hw_open_beneath(f->fd, path + 1, HW_PATH_MAX - 1, O_PATH), -ENAMETOOLONG);
 	path[1 + 200] = '/';
@@ -252,7 +252,7 @@ static void the_boundary_of_path_max(struct fixture *f)
 {
 	char path[PATH_MAX + 8];
 
-	/* "./././…d" of every length around the limit, all the same directory. */
+	/* "./././…d" of every length around the limit: all paths lead to the same directory. */
 	assert_int_equal(mkdirat(f->fd, "d", 0755), 0);
 	for (size_t len = PATH_MAX - 5; len < PATH_MAX + 5; len++) {
 		size_t at = 0;
@@ -305,7 +305,7 @@ static void a_writer_is_noticed(struct fixture *f)
 	assert_int_equal(no_writer(f, "s"), -ENOENT);
 }
 
-/* Opening one would wait for a writer, or wake one up. */
+/* open(2) of a FIFO would wait for a writer, or wake one up. */
 static void what_is_no_file_does_not_block(struct fixture *f)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -391,11 +391,11 @@ static void what_moved_is_alive_and_what_was_deleted_is_not(struct fixture *f)
 	assert_int_equal(is_alive(f, file), 1);
 	assert_int_equal(renameat(f->fd, "dir", f->fd, "dir2"), 0);
 	assert_int_equal(is_alive(f, dir), 1);
-	/* One name of two was unlinked: it did not move, though the inode lives. */
+	/* One of two names was unlinked: the file did not move, although the inode exists. */
 	assert_int_equal(unlinkat(f->fd, "linked", 0), 0);
 	assert_int_equal(is_alive(f, linked), 0);
-	assert_int_equal(is_alive(f, other), 0); /* not knowable until it was looked at */
-	/* Kept open: not alive, since no name has it. */
+	assert_int_equal(is_alive(f, other), 0); /* unknown until the entry was examined */
+	/* The file is kept open: it counts as gone, because it has no name. */
 	fd = openat(f->fd, "dir2/file", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(unlinkat(f->fd, "dir2/file", 0), 0);
 	assert_int_equal(is_alive(f, file), 0);
@@ -425,7 +425,7 @@ static void the_number_in_a_handle_is_found(struct fixture *f)
 	assert_int_equal(hw_handle_ino(0x7f, u.h.f_handle, 8), 0);
 }
 
-/* ---- what it says of an entry ---- */
+/* ---- results for an entry ---- */
 
 static void names_out_of_range_are_refused(struct fixture *f)
 {
@@ -476,7 +476,7 @@ static void a_root_that_is_none_is_refused(struct fixture *f)
 	assert_int_equal(hw_disk_open_root(&f->disk, path), -ENOTDIR);
 	snprintf(path, sizeof(path), "%s/nothing", f->path);
 	assert_int_equal(hw_disk_open_root(&f->disk, path), -ENOENT);
-	assert_int_equal(hw_disk_dir(&f->disk, HW_ROOT), f->fd); /* as before */
+	assert_int_equal(hw_disk_dir(&f->disk, HW_ROOT), f->fd); /* unchanged */
 	assert_int_equal(symlinkat(f->path, f->fd, "link"), 0);
 	snprintf(path, sizeof(path), "%s/link", f->path);
 	assert_int_equal(hw_disk_open_root(&f->disk, path), 0);
@@ -570,7 +570,7 @@ static void a_listing_that_cannot_go_on_says_so(struct fixture *f)
 	assert_int_equal(listing.error, -ENOTDIR);
 	hw_list_free(&listing);
 	assert_int_equal(close(fd), 0);
-	/* One that was removed meanwhile is an empty one, or gone. */
+	/* A directory that was removed meanwhile is empty or gone. */
 	assert_int_equal(mkdirat(f->fd, "d", 0755), 0);
 	fd = openat(f->fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whether the kernel says which processes a command has started, while others ask the same. */
+/* Whether the kernel reports which processes a command has started, while other programs use the
+ * same interface. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@
 #define ATTEMPTS 20000u
 #define FORKING 4u
 
-/* One who listens, and processes that come and go: every socket of this kind receives them. */
+/* Another listener, and processes that start and end: every socket of this kind receives their
+ * events. */
 struct others {
 	struct hw_loop *loop;
 	struct hw_family family;
@@ -47,7 +49,7 @@ static void fork_forever(pid_t parent)
 
 		if (pid == 0)
 			_exit(0);
-		(void)waitpid(pid, NULL, 0); /* the next fork is all that matters */
+		(void)waitpid(pid, NULL, 0); /* only the next fork matters */
 	}
 	_exit(0);
 }
@@ -82,7 +84,7 @@ static void end(struct others *others)
 	hw_loop_destroy(others->loop);
 }
 
-/* How many of the attempts the kernel grants; for a child: 255 is the most. */
+/* Returns the number of attempts that the kernel grants, or 255 if a loop cannot be created. */
 static unsigned count_granted(void)
 {
 	struct hw_loop *loop;
@@ -102,7 +104,7 @@ static unsigned count_granted(void)
 	return granted;
 }
 
-/* Run as the first process of a PID namespace. */
+/* Runs as the first process of a PID namespace. */
 static int count_in_namespace(void)
 {
 	int status = -1;

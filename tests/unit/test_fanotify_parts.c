@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fanotify watcher's fingerprints and parser, built into the test: the kernel never sends what
- * is tried here. */
+/* Fingerprints and parser of the fanotify watcher, built into the test: the kernel never sends
+ * these inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first. */
+/* cmocka.h requires the four headers above. */
 #include <cmocka.h>
 
 #include "plugins/fanotify/handle.c"
@@ -57,9 +57,9 @@ static void every_byte_of_a_handle_counts(void **state)
 
 /* ---- the parser ---- */
 
-/* Bytes of an event as it grows. */
+/* An event under construction. */
 struct event {
-	char *bytes; /* of exactly len, so that the sanitizer sees one byte too many */
+	char *bytes; /* allocated with exactly len bytes, so that the sanitizer detects overruns */
 	uint32_t len;
 };
 
@@ -118,7 +118,7 @@ static void records_are_known_by_type_in_any_order(void **state)
 	begin(&event, FAN_RENAME);
 	append_info(&event, FAN_EVENT_INFO_TYPE_FID, 8, NULL);
 	append_info(&event, FAN_EVENT_INFO_TYPE_NEW_DFID_NAME, 12, "new");
-	append_info(&event, 200, 8, NULL); /* of a later kernel */
+	append_info(&event, 200, 8, NULL); /* from a later kernel */
 	append_info(&event, FAN_EVENT_INFO_TYPE_OLD_DFID_NAME, 8, "o");
 	assert_int_equal(parse(&event, &record), 0);
 	assert_int_equal(record.pid, 42);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Excludes: what gitignore(5) would say, on paths that nobody meant well. */
+/* Excludes: equal to gitignore(5), also for hostile paths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 struct expectation {
 	const char *patterns[4];
-	const char *path; /* with a slash at the end: a directory */
+	const char *path; /* ends with a slash: a directory */
 	bool excluded;
 };
 
@@ -78,7 +78,7 @@ static const struct expectation expectations[] = {
 	{ { "**" }, "x", true },
 	{ { "**/" }, "a/b/", true },
 	{ { "**/" }, "a/b", false },
-	/* elsewhere two stars are one */
+	/* elsewhere, two stars match like one */
 	{ { "a**b" }, "axyb", true },
 	{ { "**foo" }, "xfoo", true },
 	{ { "foo**" }, "foox", true },
@@ -107,7 +107,7 @@ static const struct expectation expectations[] = {
 	{ { "\\[a]" }, "[a]", true },
 	{ { "\\[a]" }, "a", false },
 	{ { "#a" }, "#a", true },
-	/* taken back: the last that matches decides */
+	/* negated: the last matching pattern decides */
 	{ { "*.o", "!keep.o" }, "keep.o", false },
 	{ { "*.o", "!keep.o" }, "x/keep.o", false },
 	{ { "*.o", "!keep.o" }, "other.o", true },
@@ -115,7 +115,7 @@ static const struct expectation expectations[] = {
 	{ { "/*", "!/src/" }, "src/", false },
 	{ { "/*", "!/src/" }, "src", true },
 	{ { "/*", "!/src/" }, "src/a", false },
-	/* names with anything in them */
+	/* names with special characters */
 	{ { "a\nb" }, "a\nb", true },
 	{ { "*" }, "\n", true },
 	{ { "\xff*" }, "\xff\xfe", true },
@@ -239,7 +239,7 @@ static double seconds_for(const char *pattern, const char *path, size_t len)
 	       (double)(ended.tv_nsec - begun.tv_nsec) / 1e9;
 }
 
-/* A deep path of names that every "**" could stop at. */
+/* A deep path of names, at each of which every "**" could stop. */
 static void many_double_stars_are_not_exponential(void **state)
 {
 	char *path = malloc(PATH_BYTES + 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The frames that carry events to a guest: their bytes, what is refused, and where a stream can be
- * picked up again. */
+/* The frames that carry events to a guest: their bytes, refused frames, and where a stream can be
+ * resumed. */
 #include <hostwatch/frame.h>
 
 #include <errno.h>
@@ -374,8 +374,8 @@ static void every_prefix_asks_for_more(void **state)
 		struct hw_frame f = { .what = HW_FRAME_HELLO };
 
 		for (size_t cut = 0; cut < len; cut++) {
-			/* its own block, so that a read beyond the prefix is seen by the sanitizers
-			 */
+			/* a separate block, so that the sanitizers detect reads beyond the
+			 * prefix */
 			unsigned char *part = malloc(cut ? cut : 1);
 
 			assert_non_null(part);
@@ -416,7 +416,7 @@ static void hello_is_found_behind_any_tail_of_events(void **state)
 	total = stale + parse_hex(host_hello_hex, buf + stale);
 	for (size_t from = 0; from < stale; from++) {
 		assert_int_equal(from + hw_frame_find_hello(buf + from, total - from, CODE), stale);
-		/* nothing is skipped that might still become a hello */
+		/* bytes that may still become a hello are not skipped */
 		for (size_t end = stale; end < total; end += 7)
 			assert_true(from + hw_frame_find_hello(buf + from, end - from, CODE) <=
 				    stale);
@@ -432,7 +432,7 @@ static void no_event_looks_like_a_hello_under_any_code(void **state)
 		for (size_t i = 0; i < GOLDEN_COUNT; i++)
 			len += hw_frame_encode_event(buf + len, sizeof(buf) - (size_t)len, code,
 						     &goldens[i].event);
-		/* the last bytes may be the start of anything */
+		/* the last bytes may be the start of a hello */
 		assert_true(hw_frame_find_hello(buf, (size_t)len, code) >= (size_t)len - 8);
 	}
 }
@@ -455,7 +455,7 @@ struct poke {
 	const char *why;
 };
 
-/* On the frame of goldens[2]: move, dir, "a" to "b/c". */
+/* Modifications of the frame of goldens[2]: move, dir, "a" to "b/c". */
 static const struct poke event_pokes[] = {
 	{ 0, 55, "length out of range" },
 	{ 3, 1, "length out of range" },
@@ -567,7 +567,7 @@ static void a_wrong_byte_is_told_without_waiting_for_the_frame(void **state)
 	assert_string_equal(refusal(buf, 80), "unknown type");
 }
 
-/* A frame put together without any check. */
+/* Makes a frame without any checks. */
 static size_t raw_event(uint16_t kind, uint16_t type, uint16_t flags, const char *from,
 			const char *to)
 {
@@ -703,7 +703,8 @@ static void the_longest_frame_is_carried_and_one_more_byte_is_not(void **state)
 
 	e.path_len++;
 	assert_int_equal(hw_frame_encode_event(buf, sizeof(buf), CODE, &e), -EINVAL);
-	/* one side longer, the other shorter: the frame's length is in range, the path's is not */
+	/* one side longer, the other shorter: the length of the frame is in range, that of the path
+	 * is not */
 	buf[IN_EVENT(from_len)]--;
 	buf[IN_EVENT(to_len)]++;
 	assert_string_equal(refusal(buf, HW_FUSE_FRAME_MAX), "path too long");

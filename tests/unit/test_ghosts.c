@@ -90,7 +90,7 @@ static void expect_deletes_only(struct hw_scene *f)
 	assert_int_equal(hw_rig_share(f->rig)->tree.entries, 1);
 }
 
-/* Turns of the loop in which nothing happens do not look for them again. */
+/* Iterations of the loop without new hints must not stat the names again. */
 static void expect_rest(struct hw_scene *f)
 {
 	unsigned before;
@@ -118,7 +118,7 @@ static void hint_names_that_are_gone(uint32_t what, uint32_t flags, uint64_t set
 	for (unsigned i = 0; i < NAMES; i++)
 		hw_puppet_hint(&f, what, "", name_of(i));
 	if (flags & HW_PLUGIN_ORDERED)
-		hw_scene_check(&f); /* modify, as the watcher says, and delete */
+		hw_scene_check(&f); /* the reported modify, and delete */
 	else
 		expect_deletes_only(&f);
 	expect_rest(&f);
@@ -140,7 +140,7 @@ static void an_ordered_watcher_that_is_wrong_costs_nothing_later(void **state)
 	hint_names_that_are_gone(HW_HINT_ATTRIB, HW_PLUGIN_ORDERED, 0);
 }
 
-/* The name is another file's by now. */
+/* The name refers to another file by now. */
 static void of_a_name_with_another_file_the_new_one_is_reported(void **state)
 {
 	struct hw_scene f;

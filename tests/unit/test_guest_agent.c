@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch-guest and its host: hello, resume, cuts, gaps, other histories, hostile frames, the
- * configuration. What it does with events is in test_guest_inject.c. */
+ * configuration. test_guest_inject.c tests the injection of events. */
 #include "guest_rig.h"
 
 #include <jansson.h>
 #include <netinet/in.h>
 
-/* Prints, and keeps its state. */
+/* Starts an agent that prints events and keeps its state. */
 static void start_printing(struct guest_rig *rig, struct child *agent)
 {
 	AGENT(rig, agent, "--print", "--state", "%s/state", "--channel", "unix:%s/ch");
@@ -99,7 +99,7 @@ static void agent_resumes_after_a_cut(void **state)
 	(void)close(fd);
 	fd = host_accept(rig, EPOCH_A, 2);
 	host_hello(fd, EPOCH_A, 3);
-	host_event(fd, HW_CREATE, 2, "b"); /* left over */
+	host_event(fd, HW_CREATE, 2, "b"); /* sent before the cut */
 	host_event(fd, HW_CREATE, 3, "c");
 	child_expect(&agent, "3 create");
 	assert_int_equal(child_count(&agent, "2 create"), 1);
@@ -126,7 +126,7 @@ static void agent_resumes_after_it_was_stopped(void **state)
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
 
-/* The history is kept before any of its events is told, numbers a moment later. */
+/* The history is saved before any of its events is reported, its numbers a moment later. */
 static void agent_resumes_after_it_was_killed(void **state)
 {
 	struct guest_rig *rig = *state;
@@ -139,7 +139,7 @@ static void agent_resumes_after_it_was_killed(void **state)
 	fd = host_accept(rig, 0, 0);
 	host_hello(fd, EPOCH_A, 6);
 	child_expect(&agent, "hello");
-	/* it turned, and so it has saved, when it takes what comes next */
+	/* the agent reads the next event after it has saved the state */
 	host_event(fd, HW_CREATE, 7, "a");
 	child_expect(&agent, "7 create");
 	assert_int_equal(child_end(&agent, SIGKILL), 256 + SIGKILL);
@@ -183,7 +183,7 @@ static void garbage_in_the_state_file_is_told_and_counts_for_nothing(void **stat
 	}
 }
 
-/* ---- what does not follow ---- */
+/* ---- gaps in the sequence ---- */
 
 static void a_missing_event_is_asked_for(void **state)
 {
@@ -209,7 +209,7 @@ static void a_missing_event_is_asked_for(void **state)
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
 
-/* ---- what it says of itself ---- */
+/* ---- log messages ---- */
 
 static void its_state_is_logged_when_it_is_asked_for(void **state)
 {
@@ -271,7 +271,7 @@ static void another_history_begins_at_its_rescan(void **state)
 	fd = host_accept(rig, EPOCH_A, 4);
 	host_hello(fd, EPOCH_B, 2);
 	child_expect(&agent, "epoch b1b2");
-	(void)close(fd); /* before the rescan: it has to be told again */
+	(void)close(fd); /* before the rescan, which must be sent again */
 	fd = host_accept(rig, EPOCH_A, 4);
 	host_hello(fd, EPOCH_B, 2);
 	host_event(fd, HW_RESCAN, 2, "");
@@ -287,7 +287,7 @@ static void another_history_begins_at_its_rescan(void **state)
 
 /* ---- hosts that misbehave ---- */
 
-/* One byte of a modify of "sub/b." is another. */
+/* Each case changes one byte of a modify of "sub/b.". */
 static const struct {
 	const char *what;
 	size_t at;
@@ -392,7 +392,7 @@ static void agent_listens_where_a_dead_one_left_its_socket(void **state)
 	struct child agent;
 	int fd;
 
-	host_listen(rig); /* leaves the socket's file */
+	host_listen(rig); /* leaves the file of the socket */
 	(void)close(rig->listen_fd);
 	rig->listen_fd = -1;
 	AGENT(rig, &agent, "--print", "--channel", "unix-listen:%s/ch");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What hostwatch-guest does with events: inject = touch on a real directory with a real watcher,
- * inject = module where there is none, --probe. */
+/* How hostwatch-guest injects events: inject = touch on a real directory with a real watcher,
+ * inject = module where there is no module, --probe. */
 #include "guest_rig.h"
 
 #include "tests/common/needs.h"
@@ -10,7 +10,7 @@
 
 struct watch {
 	int fd;
-	char seen[4096]; /* "MODIFY name\n" and the like, in order */
+	char seen[4096]; /* "MODIFY name\n" and similar lines, in order */
 };
 
 static void watch_start(const struct guest_rig *rig, const char *path, struct watch *watch)
@@ -37,7 +37,7 @@ static void watch_read(struct watch *watch)
 	for (ssize_t at = 0; at < n;) {
 		const struct inotify_event *event = (const void *)(buf + at);
 
-		/* resolving a path opens nothing: O_PATH tells no IN_OPEN */
+		/* resolving a path with O_PATH does not report IN_OPEN */
 		len += (size_t)snprintf(watch->seen + len, sizeof(watch->seen) - len, "%s %s\n",
 					word_of(event->mask), event->len ? event->name : "");
 		at += (ssize_t)(sizeof(*event) + event->len);
@@ -97,7 +97,7 @@ static void scene_end(struct scene *scene)
 	(void)close(scene->watch.fd);
 }
 
-/* Everything before was handled when the watcher saw this. */
+/* When the watcher sees this event, all earlier ones have been handled. */
 static void barrier(struct scene *scene, uint64_t seq)
 {
 	host_event(scene->host, HW_MODIFY, seq, "last");
@@ -199,7 +199,7 @@ static void an_echo_of_the_touch_is_not_told(void **state)
 	scene_end(&scene);
 }
 
-/* Another guest's agent touches what this one did, which changes the time of change again. */
+/* The agent of another guest touches the same file, which changes its ctime again. */
 static void two_agents_do_not_go_on_for_ever(void **state)
 {
 	struct guest_rig *rig = *state;
@@ -258,7 +258,7 @@ static void a_mount_that_comes_later_is_waited_for(void **state)
 	fd = host_accept(rig, 0, 0);
 	host_hello(fd, EPOCH_A, 0);
 	child_expect(&agent, "connected, at event 0");
-	/* and goes again: the event is told when it is back */
+	/* the mount disappears again: the event must be reported when it is back */
 	assert_int_equal(rmdir(path), 0);
 	host_event(fd, HW_MODIFY, 1, "a");
 	child_expect(&agent, "the mount was unmounted");
@@ -304,10 +304,11 @@ static void an_unmount_is_seen_at_once(void **state)
 	fd = host_accept(rig, 0, 0);
 	host_hello(fd, EPOCH_A, 4);
 	child_expect(&agent, "connected");
-	assert_int_equal(umount(path), 0); /* it is not busy */
+	assert_int_equal(umount(path), 0); /* the mount must not be busy */
 	child_expect(&agent, "the mount was unmounted");
 	(void)close(fd);
-	(void)close(host_accept(rig, EPOCH_A, 4)); /* the directory below is taken instead */
+	(void)close(host_accept(rig, EPOCH_A, 4)); /* the agent uses the directory below the mount
+						    * point instead */
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
 
@@ -339,7 +340,7 @@ static void the_daemon_and_its_echo_come_to_rest(void **state)
 	child_expect(&agent, "connected");
 	child_expect(&printer, "hello");
 	rig_write(rig, "%s/s/a", "text");
-	/* the writer's, then that of the touch */
+	/* the close of the writer; one caused by the touch may follow */
 	child_expect(&printer, "close_write file \"a\"\n");
 	rig_write(rig, "%s/s/end", "");
 	child_expect(&printer, "close_write file \"end\"\n");

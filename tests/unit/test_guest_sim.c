@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostwatch guest-sim at the other end of the sink: what it prints, and that it resumes by itself.
- */
+/* hostwatch guest-sim as the receiver of the sink: its output, and that it resumes by itself. */
 #include "virtiofs_guest.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Changes and closes are reported for the inode that they are about, without waiting for the
- * interval and without a barrier. */
+/* Changes and closes are reported for the correct inode, without waiting for the interval or a
+ * barrier. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +85,7 @@ static void a_file_in_a_new_directory_is_closed_at_once(void **state)
 	finish(&f);
 }
 
-/* Follows the stream to this event. */
+/* Reads the stream up to this event. */
 static void follow_to(struct hw_scene *f, const char *text)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + 60 * (int64_t)HW_SEC;
@@ -130,7 +130,7 @@ static void what_was_written_through_a_lost_link_is_reported(void **state)
 	hw_scene_finish(&f);
 }
 
-/* Both are open, and both were written. */
+/* Both files are open and were written. */
 static void a_file_is_not_closed_with_the_one_that_had_its_name(void **state)
 {
 	struct hw_scene f;
@@ -152,7 +152,7 @@ static void a_file_is_not_closed_with_the_one_that_had_its_name(void **state)
 		hw_clock_tick();
 	put(old);
 	assert_int_equal(close(old), 0);
-	close(open_at(&f, "b", O_CREAT | O_EXCL)); /* behind that close */
+	close(open_at(&f, "b", O_CREAT | O_EXCL)); /* after that close */
 	hw_scene_expect(&f, "create file b");
 	hw_scene_expect(&f, "close_write b");
 	put(new);

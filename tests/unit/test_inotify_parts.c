@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The inotify watcher's queue and joiner, built into the test: the kernel never sends what
- * is tried here. */
+/* Queue and joiner of the inotify watcher, built into the test: the kernel never sends these
+ * inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first. */
+/* cmocka.h requires the four headers above. */
 #include <cmocka.h>
 #include <stdio.h>
 
@@ -90,7 +90,7 @@ static void random_bytes_are_never_read_past_their_end(void **state)
 		uint64_t position = 0;
 
 		queue.tail = (uint32_t)next_random(&random) % 1024;
-		/* Against the end of the buffer, where the sanitizer sees one byte too many. */
+		/* At the end of the buffer, where the sanitizer detects overruns. */
 		queue.head = HW_QUEUE_BYTES - queue.tail;
 		queue.tail = HW_QUEUE_BYTES;
 		for (uint32_t i = queue.head; i < queue.tail; i++)

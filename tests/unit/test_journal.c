@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The journal: what is appended is read back whole, until it falls off, and then once -ESTALE. */
+/* The journal: appended events are read back unchanged until they are dropped, and then -ESTALE is
+ * returned once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 
 static char bytes[HW_PATH_MAX];
 
-/* An event whose fields follow from a number, so that a reader can check what it got. */
+/* Makes an event whose fields depend on a number, so that a reader can check it. */
 static struct hw_event event_of(uint64_t number, uint32_t from_len, uint32_t path_len)
 {
 	return (struct hw_event){
@@ -99,7 +100,7 @@ static uint32_t length_of(uint64_t seq, uint32_t max)
 	return (uint32_t)(seq * 2654435761u % (max + 1));
 }
 
-/* Reads all that is held, from each place there is to begin at. */
+/* Reads all events, starting from each possible position. */
 static void check_all(const struct hw_journal *journal, uint32_t max, uint64_t stride)
 {
 	for (uint64_t after = journal->first_seq - 1; after < journal->next_seq; after += stride) {
@@ -143,7 +144,8 @@ static void every_event_held_can_be_sought(void **state)
 	check_all(journal, 60, 1);
 }
 
-/* Beginning at each multiple of 8 before the end of the ring, a wrap in the middle of a record. */
+/* Starts at each multiple of 8 before the end of the ring: the wrap is in the middle of a
+ * record. */
 static void the_ring_wraps_at_every_alignment(void **state)
 {
 	struct hw_journal *journal = *state;
@@ -195,7 +197,7 @@ static void long_and_short_events_follow_each_other(void **state)
 	}
 }
 
-/* A reader that is `lag` events behind, while events of this length come. */
+/* Reads until the reader is `lag` events behind the end. */
 static void follow(struct hw_journal *journal, struct hw_journal_cursor *cursor, uint64_t lag)
 {
 	struct hw_event event;
@@ -234,15 +236,15 @@ static void a_cursor_is_stale_exactly_when_its_next_event_is_gone(void **state)
 					     length_of(begun + 8, 300));
 			append_random(journal, 300, 1 + round % 5 * 37);
 		}
-		/* Stale until it is sought again. */
+		/* The cursor remains stale until the next seek. */
 		assert_int_equal(hw_journal_next(journal, &cursor, &event), -ESTALE);
 		assert_int_equal(hw_journal_seek(journal, journal->next_seq - 1, &cursor), 0);
 		assert_int_equal(hw_journal_next(journal, &cursor, &event), 0);
 	}
 }
 
-/* A place is found without walking through what is before it: a reader that comes back costs the
- * same however full the ring is. */
+/* Seeking must not walk through the events before the position: a returning reader costs the same
+ * however full the ring is. */
 static void seeking_does_not_read_the_whole_ring(void **state)
 {
 	struct hw_journal journal;
@@ -257,7 +259,7 @@ static void seeking_does_not_read_the_whole_ring(void **state)
 		assert_int_equal(hw_journal_seek(&journal, journal.next_seq - 2 - i, &cursor), 0);
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
 	hw_journal_free(&journal);
-	/* A walk takes milliseconds each: minutes. */
+	/* With a walk, each seek would take milliseconds, and all of them minutes. */
 	assert_true(ended.tv_sec - begun.tv_sec < 5);
 }
 

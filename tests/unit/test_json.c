@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* JSON lines: what is written parses elsewhere and comes back exactly; what is read is exactly the
- * format. */
+/* JSON lines: independent parsers accept our output and return it unchanged; our parser accepts
+ * exactly the format. */
 #include <errno.h>
 #include <hostwatch/wire.h>
 #include <jansson.h>
@@ -104,7 +104,7 @@ static uint64_t next_random(uint64_t *state)
 	return *state >> 33;
 }
 
-/* Half of the bytes printable, the others anything but NUL. */
+/* Makes bytes of which half are printable, and the others anything except NUL. */
 static uint32_t make_bytes(uint64_t *random, char *out, uint32_t max)
 {
 	uint32_t len = (uint32_t)(next_random(random) % max);
@@ -380,7 +380,8 @@ static void damaged_requests_and_lines_are_survived(void **state)
 			line[next_random(&random) % sizeof(base)] = (char)next_random(&random);
 		if (hw_json_parse_subscribe(line, len, &s, &error) < 0)
 			assert_non_null(error);
-		(void)hw_json_parse_line(line, len, &message); /* whatever: no crash */
+		(void)hw_json_parse_line(line, len, &message); /* must not crash; the result does
+								* not matter */
 	}
 }
 

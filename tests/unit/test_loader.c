@@ -53,7 +53,7 @@ static const struct hw_module *load(struct fixture *fixture, uint32_t kind, cons
 	return module;
 }
 
-/* The error names something, and nothing was loaded. */
+/* Expects an error that contains this text, and that nothing is loaded. */
 static void refused(struct fixture *fixture, uint32_t kind, const char *name, int error,
 		    const char *expected)
 {
@@ -165,7 +165,7 @@ static void truncated_objects_are_refused_at_every_length(void **state)
 	struct stat st;
 
 	assert_int_equal(stat(PLUGINS "/null.so", &st), 0);
-	/* behind the last segment only sections follow, which loading does not need */
+	/* after the last segment there are only sections, which loading does not need */
 	for (off_t len = 0; len < st.st_size / 3; len += 509) {
 		tempdir_copy(PLUGINS "/null.so", fixture->dir, "cut.so", (size_t)len + 1);
 		assert_int_equal(truncate(tempdir_path(fixture->dir, "cut.so"), len), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The service locate(), as a watcher that receives paths uses it. */
+/* The service locate(), as used by a watcher that receives paths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static void finds(struct hw_scene *f, const char *path, int r, const char *dir, 
 	assert_memory_equal(at.name, name, at.name_len);
 }
 
-/* What a watcher that knows paths only does. */
+/* Sends a hint like a watcher that receives paths only. */
 static void hear(const char *path)
 {
 	struct hw_location at;
@@ -90,7 +90,7 @@ static void of_an_unknown_directory_the_deepest_known_one_is_found(void **state)
 	finds(&f, "x/y", 0, "", "x");
 	finds(&f, "a/x/y/z", 0, "a", "x");
 	finds(&f, "a/b/file/z", 0, "a/b", "file");
-	finds(&f, "link/b", 0, "", "link"); /* not followed */
+	finds(&f, "link/b", 0, "", "link"); /* the symlink is not followed */
 	hw_scene_finish(&f);
 }
 
@@ -142,7 +142,7 @@ static void a_watcher_that_hears_paths_misses_nothing(void **state)
 
 	(void)state;
 	start(&f);
-	/* The directories on the way are found with the file. */
+	/* The directories on the way must be found together with the file. */
 	hw_scene_make_dir(f.fd, "out");
 	hw_scene_make_dir(f.fd, "out/lib");
 	hw_scene_write(f.fd, "out/lib/object", "x");

@@ -15,7 +15,7 @@
 
 #define DEADLINE_NS (60 * HW_SEC)
 
-/* What happened, and what a callback shall do about it. */
+/* The calls of a callback, and its instructions. */
 struct seen {
 	struct hw_loop *loop;
 	struct hw_io *io;
@@ -73,7 +73,7 @@ static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 	return seen->handled;
 }
 
-/* Turns the loop until the counter reaches a number. */
+/* Runs the loop until the counter reaches a number. */
 static void turn_until(struct hw_loop *loop, const unsigned *counter, unsigned number)
 {
 	uint64_t deadline = hw_loop_now_ns(loop) + DEADLINE_NS;
@@ -177,7 +177,8 @@ static void what_cannot_be_waited_for_is_refused(void **state)
 	assert_null(io);
 }
 
-/* Without pacing a descriptor that stays ready is called thousands of times in a millisecond. */
+/* Without pacing, a descriptor that remains ready would be called thousands of times per
+ * millisecond. */
 static void a_full_budget_waits_for_a_batch(void **state)
 {
 	struct hw_loop *loop = *state;
@@ -189,7 +190,7 @@ static void a_full_budget_waits_for_a_batch(void **state)
 	seen.handled = (int)HW_IO_BUDGET;
 	assert_int_equal(write(seen.fds[1], "x", 1), 1);
 	turn_until(loop, &seen.calls, 10);
-	hw_io_set(seen.io, HW_IO_READ | HW_IO_WRITE); /* does not wake it early */
+	hw_io_set(seen.io, HW_IO_READ | HW_IO_WRITE); /* must not wake it early */
 	turn_until(loop, &seen.calls, 20);
 	assert_true(hw_loop_now_ns(loop) - start_ns >= 18 * HW_MS);
 	end(&seen);
@@ -229,8 +230,8 @@ static void deleting_itself_in_the_callback_is_safe(void **state)
 	end(&seen);
 }
 
-/* Both are ready in one batch; whichever comes first deletes the other, closes its fd and reuses
- * the number. */
+/* Both are ready in one batch; the one that is called first deletes the other, closes its fd and
+ * reuses the number. */
 static void a_number_reused_inside_a_turn_reaches_nobody_else(void **state)
 {
 	struct hw_loop *loop = *state;
@@ -286,8 +287,7 @@ static int on_trigger(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 	reuse->triggered++;
 	hw_io_del(reuse->old_io);
 	reuse->old_io = NULL;
-	/* a descriptor with nothing to read takes the number of one that is ready in this very
-	 * batch */
+	/* a descriptor that is not readable takes the number of one that is ready in this batch */
 	assert_int_equal(dup3(reuse->fresh[0], reuse->old[0], O_CLOEXEC), reuse->old[0]);
 	assert_int_equal(hw_io_add(reuse->loop, reuse->old[0], HW_IO_READ, on_fresh, reuse,
 				   &reuse->fresh_io),
@@ -381,7 +381,7 @@ static void a_timer_can_be_disarmed_and_deleted(void **state)
 	hw_timer_del(NULL);
 }
 
-/* ---- turns ---- */
+/* ---- iterations ---- */
 
 static void count_turn(void *arg)
 {

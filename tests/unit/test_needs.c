@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The probes that decide whether a test is skipped: they say what is in the way. */
+/* The probes that decide whether a test is skipped: they must name the obstacle. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ static void the_directory_that_nobody_cannot_enter_is_named(void **state)
 	assert_int_equal(chmod(closed, 0755), 0);
 	reason = hw_lacks_nobody(paths);
 	if (geteuid() == 0 && reason)
-		assert_says(reason, "CAP_SETUID"); /* root of a container may not have it */
+		assert_says(reason, "CAP_SETUID"); /* root in a container may lack it */
 	tempdir_remove(dir);
 }
 
@@ -61,7 +61,7 @@ static void a_file_that_nobody_cannot_run_is_named(void **state)
 	tempdir_remove(dir);
 }
 
-/* The probes run in a child that has no rights, as most users: each says which one is missing. */
+/* The probes run in an unprivileged child process: each must name the missing privilege. */
 static const char *all_without_rights(const char *dir)
 {
 	const char *reason, *wrong = NULL;

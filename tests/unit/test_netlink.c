@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The netlink format: round trips, and frames whose lengths lie. */
+/* The netlink format: round trips, and frames with wrong lengths. */
 #include <byteswap.h>
 #include <errno.h>
 #include <hostwatch/wire.h>
@@ -300,7 +300,8 @@ static void damaged_frames_are_survived(void **state)
 			((char *)frame)[(random >> 40) % len] = (char)(random >> 33);
 		}
 		if (hw_nl_frame(frame, len, HW_NL_MESSAGE_MAX) == (int)len)
-			(void)hw_nl_parse(frame, len, &m); /* whatever: no crash */
+			(void)hw_nl_parse(frame, len, &m); /* must not crash; the result does not
+							    * matter */
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The N-th allocation fails, for every N: nothing crashes, what is told is a consistent history,
- * and what could not be told is a rescan. */
+/* The N-th allocation fails, for every N: nothing may crash, the reported events must be a
+ * consistent history, and lost events must be reported as a rescan. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@
 static long left;
 static unsigned long asked;
 #else
-/* glibc's own, under the names by which they can be called from here. */
+/* The functions of glibc under their internal names. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
@@ -44,8 +44,8 @@ void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *old, size_t size);
 
-/* Of this thread: what listing threads ask for is theirs. */
-static _Thread_local long left; /* until one fails; 0: none will */
+/* Per thread: allocations of listing threads are not counted. */
+static _Thread_local long left; /* allocations until one fails; 0: none fails */
 static _Thread_local unsigned long asked;
 
 static bool must_fail(void)
@@ -183,7 +183,7 @@ static void replay(struct world *w)
 	assert_int_equal(r, 0);
 }
 
-/* Everything but a missing rescan: then the stream must be all there is. */
+/* If there was no rescan, the stream must be complete. */
 static void check(struct world *w, long nth)
 {
 	struct hw_model *truth;
@@ -197,7 +197,7 @@ static void check(struct world *w, long nth)
 	hw_model_destroy(truth);
 }
 
-/* Returns how many allocations there were. */
+/* Returns the number of allocations. */
 static long run(const char *backend, uint64_t settle_ns, long nth)
 {
 	unsigned long before;
@@ -209,7 +209,7 @@ static long run(const char *backend, uint64_t settle_ns, long nth)
 		before = asked;
 		change(&w);
 		left = nth;
-		(void)hw_rig_flush(w.rig); /* -ENOMEM is one of them */
+		(void)hw_rig_flush(w.rig); /* may return -ENOMEM */
 		count = (long)(asked - before);
 		left = 0;
 		check(&w, nth);

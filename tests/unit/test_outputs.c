@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which names a command writes, from when they change. */
+/* Finds the names that a command writes from the times of their changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static void a_name_that_appears_is_its_own(void **state)
 	hw_outputs_free(&outputs);
 }
 
-/* As editors save: the old name vanishes for a moment. */
+/* Like a save by an editor: the old name disappears for a moment. */
 static void a_name_that_was_there_does_not_appear(void **state)
 {
 	struct hw_outputs outputs = { 0 };

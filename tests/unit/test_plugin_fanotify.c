@@ -3,7 +3,7 @@
 
 #include <linux/fs.h>
 
-/* The hint number i of those that tell of a move; NULL when there are fewer. */
+/* Returns the i-th hint of a move; NULL if there are fewer. */
 static const struct rh_hint *nth_move(const struct rh *rh, unsigned i)
 {
 	for (size_t k = 0; k < rh->hint_count; k++)
@@ -158,7 +158,7 @@ static void a_deleted_root_is_gone(void **state)
 	start(&f, state);
 	assert_int_equal(unlinkat(f.root, "a", AT_REMOVEDIR), 0);
 	assert_int_equal(unlinkat(f.root, "b", AT_REMOVEDIR), 0);
-	/* An inode mark tells when the last descriptor is closed. */
+	/* An inode mark reports the deletion when the last descriptor is closed. */
 	close(f.a);
 	close(f.b);
 	close(f.root);
@@ -259,7 +259,7 @@ static void own_changes_are_dropped_when_asked(void **state)
 	struct fixture f;
 	int status;
 
-	/* The kernel reports process ids to groups with this capability only. */
+	/* The kernel reports process ids only to groups with this capability. */
 	HW_NEED(hw_lacks_capability(CAP_SYS_ADMIN, "CAP_SYS_ADMIN"));
 	start_with(&f, state, "ignore_self", "yes");
 	touch(f.a, "mine");

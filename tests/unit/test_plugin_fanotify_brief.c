@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Records that say both created and deleted: which are about something that is gone for good. */
+/* Records with both a create and a delete: which of them are about an inode that is gone for
+ * good. */
 #include "fanotify_fixture.h"
 
 #define BOTH (HW_HINT_CREATED | HW_HINT_DELETED)
@@ -39,7 +40,7 @@ static void new_files_that_are_gone_are_brief(void **state)
 	fixture_end(&f);
 }
 
-/* The record is the same whether the name is there or not, and the inode was made elsewhere. */
+/* The record is the same whether the name exists or not, and the inode was created elsewhere. */
 static void links_to_an_old_file_are_not_brief(void **state)
 {
 	struct fixture f;
@@ -105,7 +106,7 @@ static void files_with_a_second_name_are_not_brief(void **state)
 	fixture_end(&f);
 }
 
-/* What is queued behind the batch may be about the same inode. */
+/* Records queued after the batch may be about the same inode. */
 static void a_batch_that_is_not_all_has_nothing_brief(void **state)
 {
 	struct fixture f;

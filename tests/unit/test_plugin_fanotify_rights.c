@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fanotify watcher at its limits, and without privilege. */
+/* The fanotify watcher at its limits, and without privileges. */
 #include "watcher_fixture.h"
 
-/* Where and with which kind of mark a test runs. */
+/* The place and the kind of mark of a test. */
 struct setup {
 	const char *place;
 	const char *mark;
@@ -27,7 +27,7 @@ static void start_with(struct fixture *f, void **state, const char *key, const c
 	assert_int_equal(watch(f->rh, B, f->b), 0);
 }
 
-/* The hint number i of those that tell of a move; NULL when there are fewer. */
+/* Returns the i-th hint of a move; NULL if there are fewer. */
 static const struct rh_hint *nth_move(const struct rh *rh, unsigned i)
 {
 	for (size_t k = 0; k < rh->hint_count; k++)

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-/* Each test below runs once on a disk and once on tmpfs. */
+/* Each test below runs once on disk and once on tmpfs. */
 static void start(struct fixture *f, void **state, const struct hw_setting *setting)
 {
 	fixture_start(f, *state, "inotify", setting, setting ? 1 : 0);
@@ -63,7 +63,7 @@ static void a_file_deleted_at_once_is_one_hint(void **state)
 	fixture_end(&f);
 }
 
-/* As two writers do. The name of the second is there again when the third record is read. */
+/* Simulates two writers. The second name exists again when the third record is read. */
 static void a_file_deleted_later_is_brief(void **state)
 {
 	struct fixture f;
@@ -83,8 +83,8 @@ static void a_file_deleted_later_is_brief(void **state)
 	assert_int_equal(f.rh->hints[1].what & HW_HINT_BRIEF, HW_HINT_BRIEF);
 	assert_true(rh_is(&f.rh->hints[2], HW_HINT_DELETED, A, "one"));
 	assert_true(rh_is(&f.rh->hints[3], HW_HINT_DELETED, B, "one"));
-	assert_int_equal(f.rh->hints[4].what & HW_HINT_BRIEF, 0); /* it was renamed */
-	assert_int_equal(f.rh->hints[5].what & HW_HINT_BRIEF, 0); /* it stays */
+	assert_int_equal(f.rh->hints[4].what & HW_HINT_BRIEF, 0); /* the file was renamed */
+	assert_int_equal(f.rh->hints[5].what & HW_HINT_BRIEF, 0); /* the file remains */
 	assert_int_equal(f.rh->hints[6].what, HW_HINT_MOVED);
 	assert_int_equal(f.rh->hints[7].what & HW_HINT_BRIEF, HW_HINT_BRIEF);
 	fixture_end(&f);

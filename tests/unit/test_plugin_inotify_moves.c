@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How the inotify watcher joins the halves of renames. */
+/* How the inotify watcher joins the two halves of a rename. */
 #include "watcher_fixture.h"
 
 #include <linux/fs.h>
 
-/* Records of a read() that fills the plugin's buffer, when names have up to 15 bytes. */
+/* Number of records in a read() that fills the plugin's buffer, for names of up to 15 bytes. */
 #define RECORDS_PER_BUFFER (256u * 1024 / 32)
 
-/* Each test below runs once on a disk and once on tmpfs. */
+/* Each test below runs once on disk and once on tmpfs. */
 static void start(struct fixture *f, void **state)
 {
 	fixture_start(f, *state, "inotify", NULL, 0);
@@ -82,7 +82,7 @@ static void rename_out_of_what_cannot_be_locked_waits(void **state)
 	fixture_end(&f);
 }
 
-/* The directory has another path by now, or is gone. */
+/* The directory has another path at this point, or is gone. */
 static void rename_out_of_what_moved_on_waits(void **state)
 {
 	struct fixture f;
@@ -131,7 +131,7 @@ static void next_entry_event_of_the_directory_ends_the_wait(void **state)
 	fixture_end(&f);
 }
 
-/* Each from another directory, so that none ends the wait of the one before it. */
+/* Each half is from another directory, so that none ends the wait of the previous one. */
 static void many_lonely_halves_wait_together(void **state)
 {
 	enum { DIRS = 60, FIRST = 100 };
@@ -213,7 +213,7 @@ static void a_full_buffer_ends_the_wait(void **state)
 	fixture_end(&f);
 }
 
-/* There and back, `rounds` times for each byte that can be read. */
+/* For each byte read, renames the file there and back `rounds` times. */
 static void rename_when_asked(const struct fixture *f, int asked, unsigned rounds)
 {
 	char byte;
@@ -225,8 +225,8 @@ static void rename_when_asked(const struct fixture *f, int asked, unsigned round
 	_exit(0);
 }
 
-/* A child that renames while the parent reads as fast as it can; never more than the queue holds,
- * since the parent may stand still. */
+/* A child renames while the parent reads as fast as it can; never more records than the queue
+ * holds, because the parent may be delayed. */
 static void halves_are_never_split_while_another_task_renames(void **state)
 {
 	enum { TIMES = 10, EACH = 1000, ROUNDS = TIMES * EACH };

@@ -52,7 +52,7 @@ static void scans_come_at_the_interval(void **state)
 	turn_until_scan(rh, 1);
 	assert_true(rh_now_ns() - before >= 20 * HW_MS);
 	rh_turn(rh, 50);
-	assert_int_equal(rh->scans, 1); /* the first has not ended */
+	assert_int_equal(rh->scans, 1); /* the first scan has not ended */
 	end_scan(rh, 0, 5 * HW_MS);
 	assert_int_equal(rh->last_delay_ns, 15 * HW_MS);
 	turn_until_scan(rh, 2);
@@ -163,7 +163,7 @@ static void a_barrier_during_a_scan_requests_another(void **state)
 	watch(rh, FIRST);
 	assert_int_equal(rh->plugin->flush(rh->self), 1);
 	assert_int_equal(rh->plugin->flush(rh->self), 1);
-	assert_int_equal(rh->scans, 2); /* the host runs the second after the first */
+	assert_int_equal(rh->scans, 2); /* the host runs the second scan after the first */
 	end_scan(rh, 0, HW_SEC);
 	end_scan(rh, 0, HW_SEC);
 	assert_int_equal(rh->scans, 2);

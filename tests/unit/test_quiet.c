@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the check for close_write finds on the disk, before a scan does: told, and not swallowed. */
+/* Changes that the check for close_write finds on disk before a scan does must be reported, not
+ * discarded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 
 #define INTERVAL_NS (100 * HW_MS)
 
-/* The watcher hears nothing: a scan is what a test asks for. */
+/* The watcher reports no hints: scans run only if a test asks for them. */
 static void start(struct hw_scene *f)
 {
 	void *so = dlopen(HW_BUILD_DIR "/tests/plugins/null.so", RTLD_NOW | RTLD_LOCAL);
@@ -43,7 +44,7 @@ static void scan(struct hw_scene *f)
 	hw_scan_lost(hw_rig_share(f->rig), HW_ROOT);
 }
 
-/* Open for writing: until it is closed no check succeeds. */
+/* Opens the file for writing: until it is closed, no check for writers succeeds. */
 static int open_a(struct hw_scene *f)
 {
 	int fd = openat(f->fd, "a", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -95,7 +96,7 @@ static void what_is_written_after_a_modify_is_not_told_twice(void **state)
 	hw_scene_finish(&f);
 }
 
-/* Every file that waits for its close is examined. */
+/* Examines every file with a pending close. */
 static void check_all(struct hw_scene *f)
 {
 	hw_quiet_flush(hw_rig_share(f->rig));
@@ -149,7 +150,7 @@ static void an_open_file_that_is_renamed_is_not_closed(void **state)
 	hw_scene_finish(&f);
 }
 
-/* Another file has the name of the one that is open. */
+/* Another file takes the name of the open one. */
 static void an_open_file_that_lost_its_name_is_not_closed(void **state)
 {
 	struct hw_scene f;
@@ -218,7 +219,7 @@ static void attributes_of_a_new_file_belong_to_its_create(void **state)
 	hw_scene_finish(&f);
 }
 
-/* With settle the rename is known before the close is told; the interval never ends here. */
+/* With settle, the rename is known before the close is reported; the interval never ends here. */
 static void a_file_that_was_saved_by_rename_is_closed_with_the_others(void **state)
 {
 	const char *backend = *state;
@@ -250,7 +251,8 @@ static void a_file_that_was_saved_by_rename_is_closed_with_the_others(void **sta
 	hw_scene_finish(&f);
 }
 
-/* A busy share: it is closed when the records have been read that were queued when it was found. */
+/* On a busy share, the close must be reported when the records have been read that were queued when
+ * the file was found. */
 static void a_file_that_a_listing_found_is_closed_while_records_come(void **state)
 {
 	struct hw_scene f;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One system call about a new directory fails, or several in a row: everything is reported once
+/* One system call for a new directory fails, or several in a row: everything must be reported after
  * they work again. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,10 +39,10 @@ static const char *const names[CALLS] = {
 };
 
 static struct {
-	atomic_bool on; /* while the share works, and not the test */
+	atomic_bool on; /* set while the share runs, not the test */
 	enum call call;
 	int error;
-	atomic_int before, times; /* calls that work first; calls that fail then */
+	atomic_int before, times; /* calls that succeed first; calls that fail after them */
 	atomic_int made[CALLS];
 } fault;
 
@@ -61,7 +61,7 @@ static bool must_fail(enum call call)
 	return true;
 }
 
-/* The symbol behind ours. */
+/* Returns the function that ours replaces. */
 static void *next_of(const char *name)
 {
 	void *symbol = dlsym(RTLD_NEXT, name);
@@ -79,7 +79,7 @@ static void *next_of(const char *name)
 		next_(__VA_ARGS__);                                                                \
 	})
 
-#pragma GCC visibility push(default) /* plugins call these as well */
+#pragma GCC visibility push(default) /* plugins also call these functions */
 int openat(int dir, const char *path, int flags, ...)
 {
 	va_list args;
@@ -188,8 +188,8 @@ struct scenario {
 	uint64_t settle_ns;
 	enum call call;
 	int before, times, error;
-	hw_scene_fn *meanwhile; /* after the first failure was met */
-	bool seen; /* the share has seen the directory before */
+	hw_scene_fn *meanwhile; /* runs after the first failure */
+	bool seen; /* the share knew the directory before */
 };
 
 static void describe(const struct scenario *s)
@@ -215,7 +215,7 @@ static bool is_told(struct hw_scene *f)
 	return told;
 }
 
-/* A barrier tries once what refused; it does not wait for more. */
+/* A barrier retries a failed call once; it does not wait longer. */
 static void follow(struct hw_scene *f, const struct scenario *s)
 {
 	int barriers = s->times < 3 ? 1 : s->times;
@@ -230,13 +230,13 @@ static void follow(struct hw_scene *f, const struct scenario *s)
 		fail_msg("%llu entries are still tried again", (unsigned long long)retrying(f));
 	}
 	hw_scene_check(f);
-	/* It is watched. */
+	/* The directory must be watched. */
 	if (faccessat(f->fd, "new", F_OK, 0) == 0)
 		hw_scene_write(f->fd, "new/sub/later", "text");
 	hw_scene_check(f);
 }
 
-/* Returns how often the call was made. */
+/* Returns the number of calls made. */
 static int play(const struct scenario *s)
 {
 	struct hw_scene f;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The service scan(): of each watcher one scan runs and one waits. */
+/* The service scan(): for each watcher, at most one scan runs and one waits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ static void turn_until_scans(struct hw_scene *f, unsigned scans)
 	assert_int_equal(hw_puppet.scans, scans);
 }
 
-/* A barrier needs no scan of a puppet: what is left after it would have ended before. */
+/* A barrier does not need a scan of a puppet: remaining scans would end before it. */
 static void expect_no_scan(struct hw_scene *f)
 {
 	unsigned scans = hw_puppet.scans;
@@ -87,7 +87,7 @@ static void waiting_scans_of_two_directories_become_one_of_all(void **state)
 	assert_int_equal(hw_puppet_scan(hw_puppet_dir(&f, "a")), 0);
 	assert_int_equal(hw_puppet_scan(hw_puppet_dir(&f, "a")), 0);
 	turn_until_scans(&f, 2);
-	assert_int_equal(hw_puppet.entries, 0); /* a is empty */
+	assert_int_equal(hw_puppet.entries, 0); /* directory a is empty */
 	assert_int_equal(hw_puppet_scan(HW_NO_DIR), 0);
 	assert_int_equal(hw_puppet_scan(hw_puppet_dir(&f, "a")), 0);
 	assert_int_equal(hw_puppet_scan(hw_puppet_dir(&f, "b")), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Filters of events from elsewhere: what is left of moves from and to excluded names. */
+/* Filters of events that come from elsewhere: how moves from and to excluded names are reported. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 static const struct hw_command_line line = { .program = "test" };
 
-/* "KIND FROM -> PATH FLAGS" of each event; "-" stands for an absent path. */
+/* Returns "KIND FROM -> PATH FLAGS" for each event; "-" stands for an absent path. */
 static const char *apply(const struct hw_select *select, const struct hw_event *event)
 {
 	static char text[256];
@@ -86,10 +86,10 @@ static void excluded_names_do_not_exist(void **state)
 			    "3 - -> a 1");
 	assert_string_equal(move(&select, NULL, "a.o", HW_TYPE_FILE, 0), "");
 	assert_string_equal(move(&select, NULL, "a", HW_TYPE_FILE, 0), "3 - -> a 0");
-	/* Nobody has reported what is in it. */
+	/* The entries of the directory have not been reported before. */
 	assert_string_equal(move(&select, "gen", "d", HW_TYPE_DIR, 0), "3 - -> d 0, 7 - -> d 0");
 	assert_string_equal(move(&select, "d", "gen", HW_TYPE_DIR, 0), "3 d -> - 0");
-	/* The entry that is at "a" now is of an unknown type. */
+	/* The type of the entry that is now at "a" is unknown. */
 	assert_string_equal(move(&select, "a", "b.o", HW_TYPE_FILE, HW_FLAG_EXCHANGE),
 			    "7 - -> a 0");
 	assert_string_equal(move(&select, "a.o", "b", HW_TYPE_FILE, HW_FLAG_EXCHANGE),

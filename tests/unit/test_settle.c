@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a settle window makes of files whose hints are read late: made here, or moved in? */
+/* How a settle window reports files whose hints are read late: as created or as moved in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +76,7 @@ static void finish(struct fixture *f)
 	hw_scratch_remove(f->path);
 }
 
-/* Until the hint is read, or more than that. */
+/* Waits until the hint is read, or an event is reported. */
 static void wait_for_hint(struct fixture *f)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
@@ -104,7 +104,7 @@ static void make_fifo(int dir, const char *name)
 	assert_int_equal(mkfifoat(dir, name, 0644), 0);
 }
 
-/* The window ends while the hint about the second one waits in the kernel's queue. */
+/* The window ends while the hint about the second file is in the kernel's queue. */
 static void what_is_made_as_a_window_ends_is_made(void **state)
 {
 	(void)state;
@@ -134,7 +134,7 @@ static void wait_for_event(struct fixture *f, uint64_t seq)
 	}
 }
 
-/* The same between two scans. */
+/* Like the previous test, between two scans. */
 static void what_is_made_behind_a_scan_is_made(void **state)
 {
 	struct fixture f = { 0 };
@@ -156,7 +156,7 @@ static void what_is_made_behind_a_scan_is_made(void **state)
 	finish(&f);
 }
 
-/* Made after anything was observed here, but somewhere else and long ago. */
+/* The file was made after the last observation of the share, but outside it and long ago. */
 static void what_comes_from_outside_is_moved_in(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shares that change their watcher while they work, and shares that lie in each other. */
+/* Shares that change their watcher while they run, and shares inside each other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@
 
 #define DEADLINE_NS (INT64_C(60) * 1000000000)
 
-/* One share, and a replica that follows it from its beginning. */
+/* One share, and a replica that follows it from the start. */
 struct side {
 	struct hw_share *share;
 	struct hw_model *model;
@@ -93,7 +93,7 @@ static void end(struct side *side)
 	hw_model_destroy(side->model);
 }
 
-/* Replays what there is; what contradicts fails the test. */
+/* Replays all unread events; a contradiction fails the test. */
 static void replay(struct side *side)
 {
 	struct hw_event event = { .struct_size = sizeof(event) };
@@ -112,7 +112,7 @@ static void replay(struct side *side)
 static void note(void *arg, struct hw_share *share, int error, uint64_t seq)
 {
 	(void)share;
-	(void)error; /* it waits no more */
+	(void)error; /* the wait is over in any case */
 	(void)seq;
 	*(bool *)arg = true;
 }
@@ -129,7 +129,7 @@ static void flush(struct side *side)
 	}
 }
 
-/* Everything was told, and nothing needed a rescan. */
+/* All changes must have been reported without a rescan. */
 static void assert_told(struct side *side, const char *path)
 {
 	struct hw_model *truth;
@@ -144,7 +144,7 @@ static void assert_told(struct side *side, const char *path)
 	hw_model_destroy(truth);
 }
 
-/* ---- a tree that changes all the time ---- */
+/* ---- a tree that changes continuously ---- */
 
 struct writer {
 	int fd; /* of the root */
@@ -177,7 +177,7 @@ static void prepare(struct writer *writer, const char *path)
 	}
 }
 
-/* One of a few kinds of change, in one of the directories or below it. */
+/* Makes one random change in one of the directories or below it. */
 static void change(struct writer *writer)
 {
 	unsigned n = writer->step++;
@@ -199,7 +199,7 @@ static void change(struct writer *writer)
 		break;
 	}
 	case 2:
-		(void)renameat(writer->fd, a, writer->fd, b); /* may be absent */
+		(void)renameat(writer->fd, a, writer->fd, b); /* may not exist */
 		break;
 	case 3:
 		(void)unlinkat(writer->fd, b, 0);
@@ -231,7 +231,7 @@ static int begin_switch(struct hw_share *share, struct hw_instance *instance, in
 							   .arg = done });
 }
 
-/* Asks for another watcher and goes on changing until it has taken over. */
+/* Requests another watcher, and continues to make changes until it has taken over. */
 static int switch_to(struct side *side, struct writer *writer, const char *watcher)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
@@ -295,7 +295,7 @@ static void a_switch_is_not_seen_in_the_stream(void **state)
 	hw_scratch_remove(path);
 }
 
-/* What happened in a directory before and after each step belongs to the stream. */
+/* Changes in a directory before and after each step must be in the stream. */
 static void after_a_switch_every_directory_is_watched(void **state)
 {
 	char *path = hw_scratch_create(*state), name[64];
@@ -322,7 +322,7 @@ static void after_a_switch_every_directory_is_watched(void **state)
 	hw_scratch_remove(path);
 }
 
-/* Directories at several depths trade places. */
+/* Moves directories between random places at several depths. */
 static void shuffle(int root, unsigned *seed, unsigned count)
 {
 	static const char names[] = "abcde";
@@ -337,7 +337,7 @@ static void shuffle(int root, unsigned *seed, unsigned count)
 				path[side][2 * level + 1] = level + 1 < depth ? '/' : '\0';
 			}
 		}
-		/* Either may be absent, or the other's parent. */
+		/* Either may not exist, or be the parent of the other. */
 		if ((unsigned)rand_r(seed) % 3 == 0) {
 			if (mkdirat(root, path[0], 0755) < 0)
 				(void)unlinkat(root, path[0], AT_REMOVEDIR);
@@ -346,7 +346,8 @@ static void shuffle(int root, unsigned *seed, unsigned count)
 	}
 }
 
-/* What was seen at its new place before it was missed at the old one is not there twice. */
+/* A directory that is found at its new place before it is missed at the old one does not exist
+ * twice. */
 static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
 {
 	char *path = hw_scratch_create(*state);
@@ -479,7 +480,7 @@ static void a_switch_that_fails_leaves_the_old_watcher(void **state)
 	assert_int_equal(begin(&side, path, "inotify"), 0);
 	wait_online(&side);
 	hw_log_set_level(HW_LOG_ERROR);
-	/* More often than there is room for watchers. */
+	/* More requests than there are slots for watchers. */
 	for (unsigned i = 0; i < 20; i++) {
 		instance = make_refusing(&unwilling);
 		assert_int_equal(begin_switch(side.share, instance, &done), -ENODEV);
@@ -523,7 +524,7 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 		change(&writer);
 	assert_told(&side, path);
 	assert_true(is_watched_by(&side, "inotify"));
-	/* And another one can still take over. */
+	/* Another watcher can still take over. */
 	assert_int_equal(switch_to(&side, &writer, "polling"), 0);
 	assert_told(&side, path);
 	end(&side);
@@ -531,7 +532,7 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 	hw_scratch_remove(path);
 }
 
-/* ---- a watcher with room for the root alone ---- */
+/* ---- a watcher that accepts the root only ---- */
 
 struct narrow {
 	const struct hw_host *host;
@@ -631,7 +632,7 @@ static void note_error(void *arg, struct hw_share *share, int error, uint64_t se
 	*(int *)arg = error;
 }
 
-/* A reload that removes the share must not look as if all had been reported. */
+/* If a reload removes the share, the barrier must not report success. */
 static void a_share_that_ends_before_a_barrier_says_so(void **state)
 {
 	char *path = hw_scratch_create(*state);
@@ -669,7 +670,7 @@ static void a_share_that_nobody_can_watch_does_not_start(void **state)
 static const char *const backends[] = { "inotify", "fanotify", "polling" };
 #define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 
-/* Starts both, skips what cannot work here. */
+/* Starts both shares; skips the test if a watcher cannot work here. */
 static bool begin_two(struct side *x, const char *path_x, struct side *y, const char *path_y,
 		      const char *backend)
 {
@@ -738,7 +739,7 @@ static void a_share_inside_a_share(void **state)
 	hw_scratch_remove(path);
 }
 
-/* What happens in one must not be told by the other, whose name begins the same. */
+/* Changes in one share must not be reported by the other, whose name has the same prefix. */
 static void shares_with_a_common_prefix(void **state)
 {
 	char *path = hw_scratch_create(*state), a[PATH_MAX], a2[PATH_MAX];
@@ -768,7 +769,7 @@ static void shares_with_a_common_prefix(void **state)
 	hw_scratch_remove(path);
 }
 
-/* Out of one share and into the other. */
+/* A move out of one share and into the other. */
 static void a_move_between_shares_leaves_one_and_enters_the_other(void **state)
 {
 	char *path = hw_scratch_create(*state), a[PATH_MAX], a2[PATH_MAX], x_in[PATH_MAX + 8],

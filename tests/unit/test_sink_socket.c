@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What subscribers of the socket sink are told, from changes on a real directory. */
+/* Checks the events that subscribers of the socket sink receive for changes on a real directory. */
 #include "socket_fixture.h"
 
 #include <arpa/inet.h>
@@ -81,7 +81,7 @@ static void a_silent_subscriber_misses_nothing_after_hello(void **state)
 	close_client(c);
 }
 
-/* As long as a stopped program. */
+/* Waits as long as a stopped program would. */
 static void let_hello_wait_pass(struct fixture *f, uint64_t hello_wait_ms)
 {
 	uint64_t since_ms = now_ms();
@@ -119,7 +119,7 @@ static void whoever_has_not_read_hello_is_waited_for(void **state)
 	close_client(resumes);
 }
 
-/* It has read hello: nothing tells that it would ask. */
+/* The client has read hello, and nothing shows that it will send a request. */
 static void a_request_after_hello_wait_is_refused_as_too_late(void **state)
 {
 	struct fixture *f = *state;
@@ -347,7 +347,7 @@ static void one_that_does_not_read_falls_off_alone_and_is_told(void **state)
 		}
 	}
 	assert_int_equal(count_receivers(f), 2);
-	assert_true(f->lost > 0); /* known before it reads on */
+	assert_true(f->lost > 0); /* known before the subscriber continues to read */
 	for (last = 0; last < hw_share_seq(f->shares[0]); last = seq) {
 		line = expect_line(slow, "\"seq\":");
 		seq = json_number(line, "\"seq\":");
@@ -387,7 +387,7 @@ static void drain_sends_what_can_be_sent(void **state)
 	close_client(c);
 }
 
-/* ---- the netlink format's own ---- */
+/* ---- netlink format only ---- */
 
 static void a_ping_is_answered_at_any_time(void **state)
 {
@@ -459,7 +459,7 @@ static void a_group_gets_every_event(void **state)
 	(void)close(fd);
 }
 
-/* ---- connecting out ---- */
+/* ---- connections to receivers ---- */
 
 static void a_receiver_is_connected_to_until_it_answers(void **state)
 {
@@ -487,7 +487,7 @@ static void a_receiver_is_connected_to_until_it_answers(void **state)
 		expect_line(c, "create");
 		assert_int_equal(count_receivers(f), 1);
 		assert_non_null(strstr(f->addresses, "/r|connected\n"));
-		close_client(c); /* and it comes again */
+		close_client(c); /* the sink connects again */
 	}
 	(void)close(listening);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Subscribers of the socket sink that mean no good, and addresses that do not work. */
+/* Malicious subscribers of the socket sink, and addresses that do not work. */
 #include "host.h"
 #include "socket_fixture.h"
 
@@ -11,7 +11,7 @@
 #define JSON "format=json", "listen=unix:%s/s"
 #define NETLINK "format=netlink", "listen=unix:%s/s"
 
-/* Somebody else goes on being told. */
+/* Other subscribers must still receive events. */
 static void expect_service(struct fixture *f, bool json)
 {
 	static unsigned number;
@@ -117,7 +117,7 @@ static void unfinished_requests_of_all_together_are_limited(void **state)
 		for (int turn = 0; turn < 6; turn++)
 			hw_loop_turn(f->loop, 0);
 	}
-	UNTIL(f, count_receivers(f) <= 140); /* 8 MiB of 60,000 bytes */
+	UNTIL(f, count_receivers(f) <= 140); /* 8 MiB are 139 requests of 60,000 bytes */
 	for (size_t i = 0; i < 200; i++) {
 		ssize_t n = recv(fds[i], junk, sizeof(junk), MSG_DONTWAIT);
 
@@ -231,7 +231,7 @@ static void pings_of_one_that_does_not_read_are_not_collected(void **state)
 		sent += n > 0 ? (size_t)n : 0;
 		hw_loop_turn(f->loop, 1);
 	}
-	assert_true(stuck == 100); /* the server reads no more */
+	assert_true(stuck == 100); /* the server has stopped reading */
 	assert_true(sent < 16u << 20);
 	expect_service(f, false);
 	close_client(c);
@@ -263,7 +263,7 @@ static void one_more_than_the_limit_is_refused_and_served_later(void **state)
 
 #define MANY 10000
 
-/* Room for one end of that many connections. */
+/* Raises the limit so that one end of this many connections fits. */
 static bool raise_limit(rlim_t need)
 {
 	struct rlimit limit;
@@ -277,8 +277,8 @@ static bool raise_limit(rlim_t need)
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-/* The other process: opens all, tells how many were greeted, and keeps them until it is told to
- * end. */
+/* Runs in the other process: opens all connections, reports how many received hello, and keeps them
+ * open until it may end. */
 static void crowd(const struct sockaddr_un *addr, int report, int end)
 {
 	int *fds = calloc(MANY, sizeof(*fds));
@@ -322,7 +322,7 @@ static void many_connections(struct fixture *f, const char *limit, unsigned expe
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		(void)close(end[1]); /* so that the parent's close() is the end */
+		(void)close(end[1]); /* otherwise the parent's close() would not be seen */
 		crowd(&addr, report[1], end[0]);
 	}
 	UNTIL(f, read(report[0], &greeted, sizeof(greeted)) == sizeof(greeted));
@@ -365,7 +365,7 @@ static void running_out_of_descriptors_neither_spins_nor_lasts(void **state)
 	assert_true(probe >= 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	low = limit;
-	low.rlim_cur = (rlim_t)probe + 1; /* the next one is one too many */
+	low.rlim_cur = (rlim_t)probe + 1; /* the next descriptor exceeds the limit */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	for (end = now_ms() + 50; now_ms() < end; turns++)
 		hw_loop_turn(f->loop, 1000);
@@ -377,7 +377,7 @@ static void running_out_of_descriptors_neither_spins_nor_lasts(void **state)
 	(void)close(probe);
 }
 
-/* ---- who may ---- */
+/* ---- permissions ---- */
 
 static void another_user_is_refused(void **state)
 {
@@ -402,7 +402,7 @@ static void the_socket_file_has_the_mode_and_goes_at_the_end(void **state)
 	struct stat st;
 	char group[32];
 
-	/* Only root may choose a group that it does not belong to. */
+	/* Only root may choose a group that it is not a member of. */
 	(void)snprintf(group, sizeof(group), "group=%u", geteuid() ? getegid() : 1);
 	SINK(f, 1, JSON, "mode=0620", group);
 	assert_int_equal(stat(tempdir_path(f->dir, "s"), &st), 0);
@@ -499,7 +499,7 @@ static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 	stop_sink(f);
 }
 
-/* Nobody has the CID of a guest to bind to, and CID 2 is there only with a module. */
+/* The host cannot bind to the CID of a guest, and CID 2 exists only if a module is loaded. */
 static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void **state)
 {
 	struct fixture *f = *state;
@@ -512,7 +512,7 @@ static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void
 	stop_sink(f);
 }
 
-/* What the service manager does, as seen from inside: descriptor numbers count from 3. */
+/* Simulates the service manager for the sink: descriptor numbers start at 3. */
 static void pass_descriptor(int fd, const char *name)
 {
 	char text[512] = "", number[16];
@@ -548,12 +548,14 @@ static void a_passed_socket_is_listened_on_if_it_listens(void **state)
 	stop_sink(f);
 	(void)close(fd);
 	assert_int_equal(unsetenv("LISTEN_FDS"), 0);
-	assert_int_equal(access(tempdir_path(f->dir, "s"), F_OK), 0); /* not ours to remove */
+	assert_int_equal(access(tempdir_path(f->dir, "s"), F_OK), 0); /* the sink must not remove
+								       * the socket of another
+								       * program */
 }
 
 /* ---- a host that fails ---- */
 
-static unsigned calls_left; /* until a call of the host fails */
+static unsigned calls_left; /* calls of the host until one fails */
 
 static bool is_failing(void)
 {
@@ -624,7 +626,7 @@ static void failure_of_any_call_of_the_host_is_survived(void **state)
 
 	do
 		use_failing_host(*state, call++);
-	while (!calls_left && call < 100); /* until none failed */
+	while (!calls_left && call < 100); /* until no call failed */
 	assert_true(call > 8);
 	calls_left = 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the virtiofs sink says to a guest: hello, resume, rescan, events, and what it does with a
- * guest that misbehaves. */
+/* The frames that the virtiofs sink sends to a guest: hello, resume, rescan, events, and its
+ * reaction to a guest that misbehaves. */
 #include "virtiofs_guest.h"
 
-/* The guest connects, so that it decides when; the other roles are in test_sink_virtiofs_channel.c.
- */
+/* The guest connects, so that it controls the time; test_sink_virtiofs_channel.c tests the other
+ * roles. */
 static void start_listening(struct rig *rig)
 {
 	if (RIG_START(rig, "channel=unix-listen:%s/s") < 0)
@@ -91,7 +91,8 @@ static void cut_at_any_event_loses_nothing(void **state)
 		struct guest *guest = connect_live(rig, seen ? EPOCH_A : 0, seen);
 
 		rig_append(rig, 5);
-		/* two of five are read, the others were on their way when the connection broke */
+		/* two of five events are read; the others were in transit when the connection
+		 * broke */
 		guest_expect_events(rig, guest, seen + 1, seen + 2);
 		seen += 2;
 		guest_close(guest);
@@ -166,7 +167,7 @@ static void journal_that_moved_on_before_the_guests_hello_is_a_rescan(void **sta
 	guest_close(guest);
 }
 
-/* A virtio-serial port stays connected while the agent behind it is restarted. */
+/* A virtio-serial port remains connected while the agent that uses it is restarted. */
 static void second_hello_is_answered_and_resumes(void **state)
 {
 	struct rig *rig = *state;
@@ -195,7 +196,7 @@ static void new_agent_finds_its_hello_behind_the_old_ones_bytes(void **state)
 	start_listening(rig);
 	guest = connect_live(rig, 0, 0);
 	rig_append(rig, 10);
-	/* the old agent took three events and a half */
+	/* the old agent read three and a half events */
 	guest_expect_events(rig, guest, 1, 3);
 	RIG_UNTIL(rig, (guest_receive(guest), guest->len > 120));
 	guest->at += 50;
@@ -261,7 +262,7 @@ static void slow_guest_holds_its_cursor_not_the_host(void **state)
 	rig_append(rig, 50000);
 	for (int i = 0; i < 20; i++)
 		rig_turn(rig);
-	/* what the socket and the buffer hold, at 288 bytes each, and no more */
+	/* as much as socket and buffer hold, at 288 bytes per event, and no more */
 	assert_in_range(rig->max_read, 100, 10000);
 	assert_int_equal(rig->plugin->drain(rig->self), 1);
 	guest_expect_events(rig, guest, 1, 50000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ways to a guest: who connects, who listens, what happens when nobody is there, and which
- * addresses are refused. */
+/* The channels to a guest: which side connects and which listens, missing peers, and refused
+ * addresses. */
 #include "virtiofs_guest.h"
 
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static void expect_live(struct rig *rig, struct guest *guest)
 	guest_expect_events(rig, guest, rig->seq, rig->seq);
 }
 
-/* ---- unix, we connect ---- */
+/* ---- unix, the sink connects ---- */
 
 static void sink_connects_to_a_listening_vmm(void **state)
 {
@@ -99,7 +99,7 @@ static void retries_back_off(void **state)
 	uint64_t start = rig_ms();
 
 	must_start(rig, RIG_START(rig, "channel=unix:%s/s"));
-	/* at once, after 100, 200 and 400 ms */
+	/* attempts: at once, and after 100, 200 and 400 ms */
 	RIG_UNTIL(rig, count_lines_with(rig->log, "cannot connect") == 4);
 	assert_in_range(rig_ms() - start, 690, DEADLINE_MS);
 }
@@ -128,7 +128,7 @@ static void full_backlog_is_tried_again(void **state)
 	rig_unlisten(rig, listen_fd, "s");
 }
 
-/* ---- unix, we listen ---- */
+/* ---- unix, the sink listens ---- */
 
 static void listen_option_and_scheme_mean_the_same(void **state)
 {
@@ -234,7 +234,7 @@ static void rude_guests_have_to_wait(void **state)
 		guest_expect_close(rig, guest);
 		guest_close(guest);
 	}
-	/* the second waited 100 ms, the third 200 ms more */
+	/* the second waits 100 ms, the third another 200 ms */
 	assert_in_range(rig_ms() - start, 290, DEADLINE_MS);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The virtiofs sink behind the real core: a directory, a watcher, a journal, and a guest that is
- * cut off, slow or late. */
+/* The virtiofs sink on top of the real core: a directory, a watcher, a journal, and a guest that is
+ * disconnected, slow or late. */
 #include "virtiofs_guest.h"
 
 #include "journal.h"
@@ -14,14 +14,14 @@
 
 #define SMALL_JOURNAL HW_JOURNAL_MIN
 
-/* The rig gives the loop, the directory and the checks at the end; its journal is not used. */
+/* The rig provides the loop, the directory, and the final checks; its journal is not used. */
 struct core {
 	struct rig *rig;
 	struct hw_module *watcher, *module;
 	struct hw_share *share;
 	struct hw_sink *sink;
 	char root[64];
-	uint64_t epoch, seq; /* what the guest has seen */
+	uint64_t epoch, seq; /* the last position of the guest */
 	uint64_t flushed;
 	bool is_flushed;
 };
@@ -98,7 +98,7 @@ static void write_file(struct core *core, const char *name, const char *text)
 	(void)close(fd);
 }
 
-/* Names are long, so that a journal is soon full. */
+/* The names are long, so that a journal fills quickly. */
 static void write_files(struct core *core, unsigned first, unsigned count)
 {
 	for (unsigned i = first; i < first + count; i++) {
@@ -119,7 +119,7 @@ static void note_flush(void *arg, struct hw_share *share, int error, uint64_t se
 	core->flushed = seq;
 }
 
-/* The sequence number up to which the stream tells all that happened so far. */
+/* Waits for a barrier. Returns the number of the last event before it. */
 static uint64_t flush_core(struct core *core)
 {
 	core->is_flushed = false;
@@ -145,7 +145,7 @@ static struct guest *connect_guest(struct core *core)
 	return guest;
 }
 
-/* The next event, which must follow the last one unless it is a rescan. */
+/* Reads the next event, which must follow the last one unless it is a rescan. */
 static struct hw_event next_event(struct core *core, struct guest *guest)
 {
 	struct hw_frame frame = guest_frame(core->rig, guest);
@@ -207,7 +207,7 @@ static void cut_connections_lose_nothing(void **state)
 		struct guest *guest = connect_guest(&core);
 
 		write_files(&core, round * 10, 10);
-		/* some are read, the others are somewhere between when the guest goes */
+		/* the guest reads some events; the others are in transit when it disconnects */
 		for (unsigned i = 0; i < 7 + round % 5; i++)
 			creates += next_event(&core, guest).kind == HW_CREATE;
 		guest_close(guest);

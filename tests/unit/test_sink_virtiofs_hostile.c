@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the virtiofs sink does with guests that are silent, half alive or hostile. */
+/* The virtiofs sink with guests that are silent, stalled or hostile. */
 #include "virtiofs_guest.h"
 
-/* The guest connects, so that it decides when; the other roles are in test_sink_virtiofs_channel.c.
- */
+/* The guest connects, so that it controls the time; test_sink_virtiofs_channel.c tests the other
+ * roles. */
 static void start_listening(struct rig *rig)
 {
 	if (RIG_START(rig, "channel=unix-listen:%s/s") < 0)
@@ -77,7 +77,7 @@ static void many_hellos_at_once_end_with_the_last(void **state)
 	for (;;) {
 		struct hw_frame frame = guest_frame(rig, guest);
 
-		/* whatever was told in between, the last hello counts */
+		/* whatever the guest received before, the position in the last hello counts */
 		if (frame.what == HW_FRAME_EVENT && frame.event.seq == 30)
 			break;
 	}
@@ -195,7 +195,7 @@ static void same_complaint_is_logged_loudly_once(void **state)
 		guest_expect_close(rig, guest);
 		guest_close(guest);
 	}
-	/* the rig's log has every level, with its letter in front */
+	/* the rig logs all levels, each message prefixed with its letter */
 	assert_non_null(strstr(rig->log, "W unix"));
 	assert_null(strstr(strstr(rig->log, "W unix") + 1, "W unix"));
 }
@@ -245,8 +245,8 @@ static void other_notify_code_is_used(void **state)
 	guest_close(guest);
 }
 
-/* A service of the host fails once, whichever: the start fails with a reason, or the guest is
- * served after all. */
+/* One call of a service of the host fails: either the start fails with a reason, or the guest is
+ * served. */
 static void failure_of_any_service_is_survived(void **state)
 {
 	struct rig *rig = *state;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The options of the virtiofs sink: addresses that mean something, shares that exist, a table that
- * is sound. */
+/* The options of the virtiofs sink: valid addresses, existing shares, and a consistent table. */
 #include "virtiofs_rig.h"
 
 /* ---- addresses ---- */
@@ -52,7 +51,7 @@ static void socket_path_has_at_most_107_bytes(void **state)
 	text[13 + 107] = '\0';
 	assert_int_equal(RIG_START(rig, text), 0);
 	rig_stop(rig);
-	/* with "_1" behind it it is too long */
+	/* with "_1" appended, the path is too long */
 	memcpy(text, "channel=hybrid-vsock:/", 22);
 	memset(text + 22, 'x', 105);
 	strcpy(text + 21 + 106, ":1");
@@ -61,7 +60,7 @@ static void socket_path_has_at_most_107_bytes(void **state)
 	assert_int_equal(RIG_START(rig, text), 0);
 }
 
-/* ---- which share ---- */
+/* ---- selection of the share ---- */
 
 static void share_is_found_by_name_or_when_it_is_the_only_one(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a sink gets of a share: cursors, and the tree at one moment with what followed it. */
+/* How a sink reads a share: cursors, and snapshots of the tree with the events after them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,7 +97,7 @@ static void make_dirs(struct fixture *f, const char *prefix, unsigned count)
 	}
 }
 
-/* More events than the journal can hold. */
+/* Reports more events than the journal can hold. */
 static void overrun(struct fixture *f)
 {
 	char a[201], b[201];
@@ -134,7 +134,7 @@ static void apply(struct hw_model *model, const struct hw_event *event)
 			 (int)event->path_len, event->path ? event->path : "", why);
 }
 
-/* Reads the rest of a snapshot, then what followed it, and compares with the disk. */
+/* Reads the rest of a snapshot and the events after it, and compares the result with the disk. */
 static void finish(struct fixture *f, struct hw_model *model, struct hw_snapshot *snapshot,
 		   uint64_t seq)
 {
@@ -190,7 +190,7 @@ static void a_snapshot_and_what_followed_it_are_the_disk(void **state)
 		assert_int_equal(hw_sink_snapshot_next(f->sink, snapshot, &event), 1);
 		apply(model, &event);
 	}
-	/* It does not change while it is read. */
+	/* The snapshot must not change while it is read. */
 	remove_dirs(f, "old", 20);
 	make_dirs(f, "later", 5);
 	assert_int_equal(hw_rig_flush(f->rig), 0);
@@ -211,7 +211,7 @@ static void readers_share_a_snapshot_while_the_journal_can_follow(void **state)
 	assert_int_equal(hw_sink_snapshot_open(f->sink, 0, &second, &again), 0);
 	assert_true(again == seq);
 	finish(f, new_model(), second, again);
-	/* So much happens that the journal cannot lead from it to now. */
+	/* So many changes that the journal no longer covers the time since the snapshot. */
 	overrun(f);
 	assert_int_equal(hw_sink_snapshot_open(f->sink, 0, &third, &newer), 0);
 	assert_true(newer > seq);
@@ -278,7 +278,7 @@ static void a_cursor_that_fell_off_is_sought_to_the_end(void **state)
 	hw_sink_cursor_close(f->sink, cursor);
 }
 
-/* ---- a tree that somebody made deep ---- */
+/* ---- a very deep tree ---- */
 
 #define LEVELS 3000u
 #define SMALL_STACK (128u << 10)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Suspects: each name once with all that was said of it, and no more names than the limit. */
+/* The list of unverified names: each name once, with all hints about it merged, and no more names
+ * than the limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +100,7 @@ static void more_names_than_the_limit_are_refused(void **state)
 	hw_suspects_free(&suspects);
 }
 
-/* Full of repetitions is not full. */
+/* Repetitions are merged before the list counts as full. */
 static void repetitions_do_not_count_against_the_limit(void **state)
 {
 	struct hw_suspects suspects = { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `hostwatch tail` as it is typed, against the real sink. */
+/* `hostwatch tail` as run by a user, with the real sink. */
 #include "socket_fixture.h"
 
 #include <jansson.h>
@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-/* The program and what it prints on stdout and stderr together. */
+/* The program and its output on stdout and stderr together. */
 struct run {
 	struct client *out;
 	pid_t pid;
@@ -40,7 +40,7 @@ static struct run start_tail(struct fixture *f, const char *const *args)
 }
 #define TAIL(f, ...) start_tail(f, (const char *const[]){ __VA_ARGS__, NULL })
 
-/* Its exit status, once its output has ended. */
+/* Returns the exit status, after the end of the output. */
 static int finish(struct run *run)
 {
 	int status;
@@ -167,7 +167,7 @@ static void what_the_server_refuses_is_shown(void **state)
 	}
 }
 
-/* A listening socket at ADDRESS that is no sink. */
+/* Listens at ADDRESS without being a sink. */
 static int listen_there(struct fixture *f)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -211,7 +211,7 @@ static void a_peer_without_hello_is_given_up(void **state)
 	(void)close(listening);
 }
 
-/* Servers that wait for a request. */
+/* Servers that wait for a request before they send anything. */
 static void a_silent_peer_is_recognized(void **state)
 {
 	static const char *const rows[][2] = {
@@ -254,7 +254,7 @@ static void a_group_is_joined(void **state)
 		   (const char *const[]){ "format=netlink", "listen=netlink:19", NULL });
 	assert_int_equal(mkdir(tempdir_path(f->dir, "a/d"), 0700), 0);
 	for (unsigned i = 0; i < 200 && !run.out->len; i++) {
-		/* nobody says when the group was joined: change until one is told */
+		/* the time of joining the group is unknown: make changes until one is reported */
 		assert_int_equal(chmod(tempdir_path(f->dir, "a/d"), i % 2 ? 0700 : 0750), 0);
 		touch(f, "a/not-told");
 		(void)flush_share(f, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tree with its index and its names: every operation, random ones against a plain model, and
- * what a million entries cost. */
+/* The tree with its index and its names: each operation, random operations against a simple model,
+ * and the cost of a million entries. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +86,7 @@ static void names_of_every_length_keep_their_bytes(void **state)
 	uint32_t ids[HW_NAME_MAX + 1] = { 0 };
 	char name[HW_NAME_MAX];
 
-	/* Twice: the second round lives in the places that the first one left. */
+	/* The second round reuses the space that the first one freed. */
 	for (unsigned round = 0; round < 2; round++) {
 		for (size_t len = 1; len <= HW_NAME_MAX; len++) {
 			memset(name, (int)(len + round), len);
@@ -163,7 +163,7 @@ static void a_token_ends_with_its_directory(void **state)
 	assert_int_equal(hw_tree_by_token(tree, HW_NO_DIR), 0);
 	assert_int_equal(hw_tree_by_token(tree, UINT64_MAX), 0);
 	for (unsigned i = 0; i < 1000; i++) {
-		/* The same number each time: as a directory, then as a file. */
+		/* Uses the same number each time: for a directory, then for a file. */
 		uint32_t id = add(tree, HW_ROOT, "d", &a_dir);
 
 		tokens[i] = hw_tree_token(tree, id);
@@ -226,7 +226,7 @@ static void an_inode_is_the_same_by_number_identity_and_type(void **state)
 	assert_true(hw_tree_is_same(&e, &stat));
 	stat.ident = 7;
 	assert_false(hw_tree_is_same(&e, &stat));
-	stat.identity = HW_BY_GENERATION; /* identified in two ways */
+	stat.identity = HW_BY_GENERATION; /* identified by another method */
 	assert_true(hw_tree_is_same(&e, &stat));
 	e.flags = HW_ENTRY_PHANTOM;
 	assert_false(hw_tree_is_same(&e, &stat));
@@ -237,7 +237,7 @@ static void an_inode_is_the_same_by_number_identity_and_type(void **state)
 static void paths_are_ordered_by_component(void **state)
 {
 	struct hw_tree *tree = *state;
-	/* In order: as strings "a-" would stand before "a/x". */
+	/* In this order: a comparison of strings would put "a-" before "a/x". */
 	uint32_t a = add(tree, HW_ROOT, "a", &a_dir), ax = add(tree, a, "x", &a_dir);
 	uint32_t axy = add(tree, ax, "y", &a_file), ay = add(tree, a, "y", &a_file);
 	uint32_t a_ = add(tree, HW_ROOT, "a-", &a_dir), a_b = add(tree, a_, "b", &a_file);
@@ -295,7 +295,7 @@ static void children_come_in_byte_order(void **state)
 #define MODEL_STEPS 60000u
 
 struct model_entry {
-	uint32_t id; /* in the tree, 0: free */
+	uint32_t id; /* id in the tree; 0: free */
 	unsigned parent; /* index in the model */
 	bool dir;
 	unsigned char len;

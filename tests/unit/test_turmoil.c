@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Changes of which hints and listings know only a part: whatever is told is a consistent history
- * and ends equal to the disk. */
+/* Changes that hints and listings show only in part: the reported events must be a consistent
+ * history that ends at the state on disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@
 
 /* ---- moves ---- */
 
-/* fanotify merges equal renames: d is then thought to be where it was. */
+/* fanotify merges equal renames, so that d seems to be at its old place. */
 static void move_over_what_held_it(struct hw_scene *f)
 {
 	hw_scene_make_dir(f->fd, "d");
@@ -83,7 +83,7 @@ static void many_directories_move_and_change_at_once(void **state)
 	hw_scene_play(many_dirs, move_all_and_write, 2);
 }
 
-/* ---- a name that belongs to one directory after the other ---- */
+/* ---- a name that refers to one directory after the other ---- */
 
 static void replace_dir(struct hw_scene *f)
 {
@@ -98,7 +98,7 @@ static void replace_dir(struct hw_scene *f)
 		if (i % 2)
 			hw_rig_turn(f->rig, 0);
 		hw_scene_move(f->fd, "d", f->top, away);
-		/* What happens to it from now on is nobody's business. */
+		/* Changes after this point are outside the share. */
 		strcat(away, "/a");
 		hw_scene_write(f->top, away, "more");
 	}
@@ -161,7 +161,7 @@ static void a_large_directory_moves_while_it_is_listed(void **state)
 	hw_scene_play(hw_scene_nothing, move_while_listed, 1);
 }
 
-/* ---- exchanges with what is not armed yet ---- */
+/* ---- exchanges with entries that are not watched yet ---- */
 
 static void exchange_fresh(struct hw_scene *f)
 {
@@ -191,7 +191,7 @@ static void fresh_directories_are_exchanged(void **state)
 	hw_scene_play(hw_scene_nothing, exchange_fresh, 1);
 }
 
-/* ---- a root that goes and comes ---- */
+/* ---- a root that disappears and comes back ---- */
 
 static void root_goes_and_comes(struct hw_scene *f)
 {
@@ -206,7 +206,7 @@ static void root_goes_and_comes(struct hw_scene *f)
 	assert_int_equal(hw_share_state(hw_rig_share(f->rig)), HW_SHARE_OFFLINE);
 	hw_scene_make_dir(f->top, "root");
 	hw_scene_make_dir(f->top, "root/other");
-	assert_int_equal(hw_rig_flush(f->rig), 0); /* turns until it is online */
+	assert_int_equal(hw_rig_flush(f->rig), 0); /* runs the loop until the share is online */
 	hw_scene_check(f);
 	assert_int_equal(hw_scratch_remove_at(f->top, "root"), 0);
 	assert_int_equal(hw_rig_flush(f->rig), 0);
@@ -234,9 +234,9 @@ static void the_root_goes_and_another_comes(void **state)
 	}
 }
 
-/* ---- no right to look ---- */
+/* ---- no permission to read ---- */
 
-/* What is in a directory that was closed to us is not gone. */
+/* Entries in a directory that can no longer be read must not be reported as deleted. */
 static void locked_directories_keep_what_is_in_them(void **state)
 {
 	unsigned places;
@@ -289,8 +289,8 @@ static void move_one_of_two_links(struct hw_scene *f)
 	hw_scene_make_dir(f->fd, "d");
 }
 
-/* A scan that was at the new directory before it came to the old one: the new name is one more link
- * of the file then. The old name has not left the share when it is found to be gone. */
+/* The scan reads the new directory before the old one, so the new name looks like one more link of
+ * the file. When the old name is then missing, the file has not left the share. */
 static void a_link_that_moves_under_a_scan_has_not_left(void **state)
 {
 	struct hw_scene f;
@@ -321,9 +321,9 @@ static void a_link_that_moves_under_a_scan_has_not_left(void **state)
 	hw_scene_finish(&f);
 }
 
-/* ---- a receiver that looks when it is told ---- */
+/* ---- a receiver that stats on each event ---- */
 
-/* It looked while the mode was another one, so it has to be told that it is as before. */
+/* The receiver has read the changed mode, so the change back must also be reported. */
 static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
 {
 	(void)state;
@@ -331,7 +331,7 @@ static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* sees two equal states */
+			continue; /* polling sees two equal states */
 		hw_scene_prepare(&f);
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
 			hw_scene_make_dir(f.fd, "d");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest of the rig: a socket, a buffer, and what is expected on it. */
+/* The guest of the rig: a socket, a buffer, and checks of the received frames. */
 #ifndef VIRTIOFS_GUEST_H
 #define VIRTIOFS_GUEST_H
 
@@ -97,7 +97,7 @@ static inline void guest_say_hello(struct guest *guest, uint64_t epoch, uint64_t
 	guest_send(guest, buf, guest_hello_bytes(buf, epoch, seq));
 }
 
-/* Takes what is in the socket. */
+/* Reads the available bytes of the socket. */
 static inline void guest_receive(struct guest *guest)
 {
 	ssize_t n;
@@ -115,7 +115,7 @@ static inline void guest_receive(struct guest *guest)
 		guest->closed = true;
 }
 
-/* The next frame, if there is one. It is valid until the next call. */
+/* Returns the next frame, if there is one. It is valid until the next call. */
 static inline bool guest_try_frame(struct guest *guest, struct hw_frame *ret)
 {
 	const char *why = NULL;
@@ -163,7 +163,7 @@ static inline void guest_expect_rescan(struct rig *rig, struct guest *guest, uin
 	assert_int_equal(frame.event.seq, seq);
 }
 
-/* Events first to last, each once, in order. */
+/* Expects the events from first to last, each once and in order. */
 static inline void guest_expect_events(struct rig *rig, struct guest *guest, uint64_t first,
 				       uint64_t last)
 {
@@ -179,7 +179,7 @@ static inline void guest_expect_events(struct rig *rig, struct guest *guest, uin
 	}
 }
 
-/* Nothing comes during some turns of the loop. */
+/* Expects no frame during some iterations of the loop. */
 static inline void guest_expect_silence(struct rig *rig, struct guest *guest)
 {
 	struct hw_frame frame;

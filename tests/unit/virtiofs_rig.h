@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A rig for the virtiofs sink: the plugin as it was built, the real loop, and a journal that the
- * test writes and cuts at will, so that every place where a receiver can be in it can be reached.
- * The guest is a real socket.
+ * A rig for the virtiofs sink: the built plugin, the real loop, and a journal that the test fills
+ * and truncates, so that a receiver can be at any position in it. The guest is a real socket.
  */
 #ifndef VIRTIOFS_RIG_H
 #define VIRTIOFS_RIG_H
@@ -43,13 +42,13 @@ struct rig {
 	char *strings;
 	struct hw_host host;
 	uint64_t epoch, seq;
-	uint64_t first; /* the oldest event that is kept */
+	uint64_t first; /* number of the oldest event in the journal */
 	unsigned padding;
 	uint32_t share_count;
-	bool drawn; /* ready() may be called */
+	bool drawn; /* the next rig_append() calls ready() */
 	size_t cursors;
 	uint64_t done, max_read;
-	int given_fd; /* what activation_fd() returns */
+	int given_fd; /* result of activation_fd() */
 	char reason[512];
 	char log[16384];
 	char receiver[256];
@@ -57,7 +56,8 @@ struct rig {
 	char address[256];
 	size_t receivers;
 	size_t fds_before;
-	unsigned calls, fail_at; /* the fail_at-th service that can fail does; 0: none */
+	unsigned calls, fail_at; /* the fail_at-th call of a service that can fail, fails; 0: no
+				  * call fails */
 };
 
 struct hw_cursor {
@@ -310,7 +310,7 @@ static inline const struct hw_plugin *rig_plugin(void)
 		fail_msg("%s", dlerror());
 	plugin = dlsym(so, HW_PLUGIN_SYMBOL);
 	assert_non_null(plugin);
-	/* the first loop of a process opens descriptors that stay */
+	/* the first loop of a process opens descriptors that remain open */
 	assert_int_equal(hw_loop_create(&loop), 0);
 	hw_loop_destroy(loop);
 	return plugin;
@@ -372,7 +372,7 @@ static inline void rig_stop(struct rig *rig)
 	assert_int_equal(rig->cursors, 0);
 }
 
-/* Every test ends with the descriptors it began with, and an empty directory. */
+/* Every test must end with the descriptors that it started with, and an empty directory. */
 static inline int rig_teardown(void **state)
 {
 	struct rig *rig = *state;
@@ -392,8 +392,8 @@ static inline void rig_mistake(void *arg, const struct hw_setting *setting, cons
 	rig_log(arg, HW_LOG_ERROR, "%s", text);
 }
 
-/* Options, open(), start(). `settings` is "key=value" up to NULL; %s in a value is the directory.
- * Returns the first failure. */
+/* Sets the options, calls open() and start(). `settings` is a list of "key=value" that NULL ends;
+ * %s in a value is the directory. Returns the first error. */
 static inline int rig_start(struct rig *rig, const char *const *settings)
 {
 	const struct hw_option_table table = { rig->plugin->options, rig->plugin->option_count };
@@ -445,7 +445,7 @@ static inline void rig_turn(struct rig *rig)
 	hw_loop_turn(rig->loop, 5);
 }
 
-/* `count` more events, and the sink is told if it asked to be. */
+/* Appends `count` events, and calls ready() if the sink asked for it. */
 static inline void rig_append(struct rig *rig, uint64_t count)
 {
 	rig->seq += count;
@@ -463,7 +463,7 @@ static inline uint64_t rig_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Turns the loop until the condition holds; the test fails after the deadline. */
+/* Runs the loop until the condition holds; fails the test after the deadline. */
 #define RIG_UNTIL(rig, condition)                                                                  \
 	do {                                                                                       \
 		uint64_t until_ = rig_ms() + DEADLINE_MS;                                          \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the tests of the kernel's watchers share: a temporary directory with two directories in it
- * that are watched as tokens 1 (the root), 2 (a) and 3 (b), and one beside it that is not. Header
- * only.
+ * Shared by the tests of inotify and fanotify: a temporary directory with a root and two
+ * directories below it, watched with tokens 1 (root), 2 (a) and 3 (b), and an unwatched directory
+ * beside the root. Header only.
  */
 #ifndef HW_TESTS_WATCHER_FIXTURE_H
 #define HW_TESTS_WATCHER_FIXTURE_H
@@ -24,13 +24,13 @@ enum { ROOT = 1, A = 2, B = 3 };
 
 struct fixture {
 	char path[64]; /* of the temporary directory */
-	int top; /* it */
+	int top; /* descriptor of the temporary directory */
 	int root, a, b; /* top/root, top/root/a, top/root/b */
 	int outside; /* top/outside */
 	struct rh *rh;
 };
 
-/* Where the tests run: on a disk and in memory. */
+/* The places of the tests: on disk and in memory. */
 static const char *const fixture_places[] = { "/var/tmp", "/dev/shm" };
 
 static int fixture_mkdir(int dir, const char *name)
@@ -70,7 +70,7 @@ static RH_UNUSED void fixture_watch(struct fixture *f)
 	assert_int_equal(watch(f->rh, B, f->b), 0);
 }
 
-/* The temporary directory and a started watcher in one place. */
+/* Makes the temporary directory in one place, and starts a watcher. */
 static RH_UNUSED void fixture_start(struct fixture *f, const char *place, const char *plugin,
 				    const struct hw_setting *settings, size_t count)
 {
@@ -113,7 +113,7 @@ static RH_UNUSED void put(int dir, const char *name, const char *text)
 	close(fd);
 }
 
-/* A number in a file of /proc; ULONG_MAX when it cannot be read. */
+/* Reads a number from a file of /proc; ULONG_MAX if it cannot be read. */
 static RH_UNUSED unsigned long read_number(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -127,7 +127,8 @@ static RH_UNUSED unsigned long read_number(const char *path)
 	return number;
 }
 
-/* Runs in a child: what it changes cannot be taken back. Exits 0, or 77 to skip. */
+/* Runs fn in a child process, because its changes cannot be undone. The child exits with 0, or 77
+ * to skip. */
 static RH_UNUSED int in_child(int (*fn)(const struct fixture *f), const struct fixture *f)
 {
 	int status;
@@ -141,14 +142,14 @@ static RH_UNUSED int in_child(int (*fn)(const struct fixture *f), const struct f
 	return WEXITSTATUS(status);
 }
 
-/* In a child: no rights of root. An ordinary user has none. */
+/* Drops all privileges of root; call it in a child process. An ordinary user has none. */
 static RH_UNUSED int drop_rights(void)
 {
 	return geteuid() == 0 ? hw_become_nobody() : 0;
 }
 
-/* NULL, or the reason why drop_rights() does not work, or leads where the fixture is out of reach.
- */
+/* Returns NULL, or the reason why drop_rights() does not work, or why the fixture could not be
+ * reached after it. */
 static RH_UNUSED const char *fixture_lacks_drop(const struct fixture *f)
 {
 	const char *const paths[] = { f->path, NULL };
@@ -165,8 +166,8 @@ static RH_UNUSED unsigned open_files(void)
 	return count;
 }
 
-/* Mounts root/a on outside, in a mount namespace of this process, and opens it there; negative
- * where that is not allowed. */
+/* Mounts root/a on outside in a mount namespace of this process, and opens it there; negative if
+ * that is not permitted. */
 static RH_UNUSED int fixture_bind(const struct fixture *f)
 {
 	char from[128], to[128];
