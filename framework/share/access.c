@@ -37,7 +37,7 @@ static bool is_denied(int error)
 	return error == -EACCES || error == -EPERM;
 }
 
-/* Opening a path fails where the first directory on the way to it may not be searched. */
+/* Opening a path fails at the first directory above it that cannot be searched. */
 static uint32_t find_fault(struct hw_share *share, uint32_t dir, int error)
 {
 	while (error == -EACCES && dir != HW_ROOT) {
@@ -98,7 +98,7 @@ void hw_access_changed(struct hw_share *share, uint32_t dir)
 		return;
 	}
 	close(fd);
-	/* It is opened again, and armed anew. */
+	/* The comparison opens and arms it again. */
 	if (!hw_retry_dir_soon(share, dir) && e->flags & HW_ENTRY_LOCKED &&
 	    e->flags & HW_ENTRY_LISTED)
 		hw_hint_audit(share, dir);
@@ -120,8 +120,8 @@ void hw_access_explain_root(const struct hw_share *share, int error, char *buf, 
 
 /* ---- watching ---- */
 
-/* One bit for each error: a limit that was reached, or a directory at two places, is met again and
- * again. */
+/* One bit for each error, because a limit, or a directory at two places, causes the same error
+ * repeatedly. */
 static bool is_new(struct hw_watcher *watcher, int error)
 {
 	uint64_t bit = UINT64_C(1) << (error > -64 ? -error : 0);

@@ -13,10 +13,10 @@
 struct walk {
 	struct hw_share *share;
 	const struct hw_ahead *how;
-	uint32_t *budget; /* entries that may be looked at */
+	uint32_t *budget; /* entries that may be examined */
 };
 
-/* Its state, unless a mount point or an error hides it. */
+/* Returns false if a mount point or an error hides the state of the entry. */
 static bool state_of(const struct walk *walk, const struct hw_found *found, struct hw_stat *ret)
 {
 	int fs = found->error || found->foreign
@@ -42,8 +42,7 @@ static bool visit_all(const struct walk *walk, int fd, const struct hw_listing *
 	return false;
 }
 
-/* Directories of one listing that are still to be entered are few: the listing is kept. Returns
- * whether a visit ended the walk. */
+/* Keeps the listing while directories in it are walked. Returns whether a visit ended the walk. */
 static bool walk_dir(const struct walk *walk, int fd, unsigned depth)
 {
 	struct hw_listing listing = { 0 };

@@ -63,19 +63,20 @@ static void add_why(void *arg, const struct hw_watcher *watcher, const char *rea
 		 watcher->instance->name, reason);
 }
 
-/* The first candidate that works for this directory's filesystem; HW_WATCHER_NONE. */
+/* Returns the first candidate that works for the filesystem of this directory; HW_WATCHER_NONE if
+ * there is none. */
 static uint8_t choose(struct hw_share *share, int dirfd, hw_arm_refused_fn *refused)
 {
 	uint8_t rank = hw_arm_next(share, 0, dirfd, refused, share);
 
 	if (rank == share->order_count)
 		return HW_WATCHER_NONE;
-	/* How it watches is no reason for later. */
+	/* The text of a successful probe is not a reason for later failures. */
 	share->watchers[share->order[rank]].instance->reason[0] = '\0';
 	return share->order[rank];
 }
 
-/* Place in the order; order_count when it is not a candidate (any more). */
+/* Returns the rank of a watcher; order_count if it is not a candidate, or no longer one. */
 static uint8_t rank(const struct hw_share *share, uint8_t index)
 {
 	uint8_t i = 0;
@@ -108,8 +109,8 @@ int hw_arm_choose(struct hw_share *share)
 	return 0;
 }
 
-/* The rank to begin with: what the filesystem allows and, below a directory that was given up, what
- * its parent has. */
+/* Returns the rank to begin with: that of the filesystem's watcher or, below a directory that was
+ * given up, that of the parent's watcher. */
 static uint8_t first_rank(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
@@ -131,7 +132,6 @@ static bool is_top(const struct hw_share *share, uint32_t dir)
 	return dir == HW_ROOT || hw_tree_entry(&share->tree, e->parent)->watcher != e->watcher;
 }
 
-/* Remembered so that a scan of this watcher finds its subtrees. */
 static int compare_tokens(const void *a, const void *b)
 {
 	hw_token x = *(const hw_token *)a, y = *(const hw_token *)b;
@@ -139,7 +139,8 @@ static int compare_tokens(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Each once, and only those that still are one: a directory that is moved is noted each time. */
+/* Keeps each top once, and only directories that still are tops: a moved directory is noted each
+ * time. Scans of the watcher begin at its tops. */
 void hw_arm_compact_tops(struct hw_watcher *watcher)
 {
 	const struct hw_share *share = watcher->share;
@@ -213,8 +214,8 @@ static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 	return a && b && a != b && x->ino == y->ino && x->fs == y->fs;
 }
 
-/* Of two entries of one directory, which one is only where it was: one of them, or a directory
- * above it that moved with all that is in it. 0: both are there. */
+/* Of two entries of one directory inode, returns the stale one, or the ancestor that was moved with
+ * it; 0 if both exist. */
 static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
 {
 	while (are_one_inode(share, a, b)) {
@@ -228,8 +229,8 @@ static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
 	return 0;
 }
 
-/* The inode is watched as another entry. Both are there: one directory at two places (bind mount).
- * Else one of them is an old place: observed first. */
+/* The inode is watched as another entry. If both exist, the directory is at two places (bind
+ * mount). Otherwise one of them is stale: notes it as unverified and returns true. */
 static bool is_left_over(struct hw_share *share, uint32_t dir)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
@@ -251,7 +252,7 @@ static bool is_left_over(struct hw_share *share, uint32_t dir)
 	return false;
 }
 
-/* Not a limit, and not a property of the filesystem. */
+/* Returns whether the error comes neither from a limit of watches nor from the filesystem. */
 static bool is_transient(int error)
 {
 	return error == -EIO || error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
@@ -283,7 +284,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			hw_arm_note_top(share, dir);
 			hw_mark_armed(share);
 			hw_access_log_refusals(&refusals, share, watcher);
-			if (transient) /* it may go back */
+			if (transient) /* a better watcher may work later */
 				hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, 0);
 			return 0;
 		}
@@ -293,7 +294,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 			return r;
 		transient |= is_transient(r);
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
-		/* That it cannot be read was logged. */
+		/* That the directory cannot be read was logged. */
 		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))
 			hw_access_refused(&refusals, watcher, dir, r);
 		if (next < share->order_count)

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RETRIES_MAX 3u /* turns that wait for attempts to read what refused */
+#define RETRIES_MAX 3u /* iterations that wait for failed entries to be tried again */
 
 int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg)
 {
@@ -41,7 +41,7 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 
 		if (watcher->state != HW_WATCHER_RUNNING || !watcher->plugin->flush)
 			continue;
-		/* 1: the next scan that begins, be it inside this call. */
+		/* 1: waits for the next scan that begins, which may begin in this call. */
 		if (watcher->plugin->flush(watcher->instance->self) == 1)
 			barrier->scans[i] = begun + 1;
 	}
@@ -56,18 +56,19 @@ static bool is_scanned(const struct hw_share *share, const struct hw_barrier *ba
 	return true;
 }
 
-/* What refuses for longer is not waited for. */
+/* Does not wait longer for entries that keep failing. */
 static bool is_retrying(struct hw_share *share)
 {
 	if (!hw_retry_is_pending(share) || share->barriers->retries == RETRIES_MAX)
 		return false;
 	share->barriers->retries++;
-	share->barriers->counted = false; /* what can be examined again is verified as well */
+	share->barriers->counted = false; /* entries that can be examined again are also verified */
 	hw_share_kick(share);
 	return true;
 }
 
-/* The round that verifies all names that wait now, and what that one leaves open. */
+/* Returns whether the round that verifies all current unverified names has ended, and the one that
+ * verifies the names which it left. */
 static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 {
 	const struct hw_verify *verify = &share->verify;
@@ -80,7 +81,7 @@ static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 	}
 	while (!hw_verify_is_active(share) && verify->ended < barrier->round) {
 		if (!hw_share_has_doubts(share))
-			break; /* there was nothing left to begin one for */
+			break; /* no names are left for a round */
 		if (share->settle_ns)
 			hw_settle_now(share);
 		else
@@ -92,7 +93,7 @@ static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 	       (verify->ended >= barrier->round || !hw_share_has_doubts(share));
 }
 
-/* Everything that waits is reported now. False: something has to be listed or verified first. */
+/* Reports everything that waits. Returns false if something has to be listed or verified first. */
 static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
 	hw_hint_release_phantom(share, NULL);

@@ -13,15 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT_ONCE 4096u /* entries of one directory listed in place; the walk does the rest */
-#define DEPTH_MAX 64u /* nested in place */
+#define AT_ONCE                                                                                    \
+	4096u /* entries of one directory that are listed at once; the walk lists the rest */
+#define DEPTH_MAX 64u /* maximum depth of directories that are listed at once */
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
 	return hw_tree_entry(&share->tree, id);
 }
 
-/* ---- what is it that appeared ---- */
+/* ---- classifying new entries ---- */
 
 static uint32_t known_name(struct hw_share *share, const struct hw_stat *stat)
 {
@@ -68,16 +69,17 @@ struct arriving {
 	uint32_t dir;
 	enum hw_arrival how;
 	int64_t since_ns;
-	bool touched; /* hints came during the listing */
+	bool touched; /* hints arrived during the listing */
 };
 
-/* What listings find in the observation of a settle window is reported with the rest of it. */
+/* Returns whether entries that listings find are reported with the observation of a settle
+ * window. */
 static bool is_joined(const struct hw_share *share)
 {
 	return share->observing && share->settle_ns;
 }
 
-/* What changed besides the name was told nobody, or not yet: its directory was not watched. */
+/* Any other change of the entry has not been reported: its directory was not watched. */
 static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
 {
 	struct hw_entry *e = entry_of(share, id);
@@ -86,13 +88,13 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
 	if (is_joined(share))
-		(void)hw_ids_add(&share->found_moved, id); /* without memory: its next change */
+		(void)hw_ids_add(&share->found_moved, id); /* if out of memory: its next change */
 	else if (hw_history_compare(e, stat, true))
 		hw_hint_unsure(share, id);
 }
 
-/* It was moved into a directory that came, or changed in it: a rename of the directory changes
- * nothing that is in it. */
+/* Returns whether an entry was moved into an arrived directory, or changed in it: renaming the
+ * directory does not change the ctime of its entries. */
 static bool is_young(const struct hw_stat *stat, int64_t since_ns)
 {
 	return since_ns && stat->ctime_ns >= since_ns && stat->nlink == 1 &&
@@ -128,9 +130,10 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
 	} else if (e->type == HW_TYPE_FILE && !share->silent) {
 		if (how == HW_ARRIVED_NEW && share->observing && e->size)
-			(void)hw_ids_add(&share->modified, id); /* with the rest of it */
+			(void)hw_ids_add(&share->modified, id); /* reported with the observation */
 		if (is_joined(share))
-			(void)hw_ids_add(&share->found_files, id); /* after the interval */
+			(void)hw_ids_add(&share->found_files,
+					 id); /* if out of memory: after the interval */
 		else if (how == HW_ARRIVED_NEW)
 			hw_quiet_found(share, id);
 	}
@@ -151,7 +154,7 @@ static void refused(struct hw_share *share, const struct arriving *a, const char
 	hw_retry_name(share, &refused, error);
 }
 
-/* 0 and how the entry is now, or -errno. */
+/* Returns 0 and the current state of the entry, or -errno. */
 static int examine(struct hw_share *share, const struct arriving *a, const char *name,
 		   const struct hw_found *found, struct hw_stat *ret)
 {
@@ -188,7 +191,7 @@ static void apply_one(struct hw_share *share, const struct arriving *a,
 				 found->stat.type == HW_TYPE_DIR))
 		return;
 	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
-		return; /* a hint was faster */
+		return; /* a hint has already added it */
 	r = examine(share, a, name, found, &stat);
 	if (r == 0)
 		add_one(share, a, name, found->name_len, &stat);
@@ -222,11 +225,12 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	};
 	hw_token token = hw_tree_token(&share->tree, dir);
 
-	/* Without an observation under way: what is older than its new directory was not made in
-	 * it. */
+	/* Outside of an observation: an entry that is older than its new directory was not created
+	 * in it. */
 	if (!a.since_ns)
 		a.since_ns = share->fill_since_ns;
-	/* One that was created and has moved on may be what the listing found. */
+	/* An entry that was created in a directory which is still unverified may have been moved
+	 * here. */
 	if (share->marks.noted || share->marks.examined) {
 		int64_t known = hw_mark_known_ns(share);
 
@@ -234,7 +238,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	}
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)
-			return; /* moved away and gone, by what was found meanwhile */
+			return; /* reporting an entry removed the directory from the tree */
 		apply_one(share, &a, listing, &listing->found[i]);
 	}
 }
@@ -253,8 +257,8 @@ void hw_fill_tell_modified(struct hw_share *share)
 
 /* ---- a directory ---- */
 
-/* Its ancestors' inodes: a bind mount of one of them would never end. One that is only where it was
- * is none. */
+/* Returns whether the directory is a bind mount of a directory above it: the walk would never end.
+ * An ancestor that is no longer at its place does not count. */
 static bool is_loop(struct hw_share *share, uint32_t dir)
 {
 	const struct hw_entry *e = entry_of(share, dir);
@@ -280,7 +284,7 @@ static void log_loop(struct hw_share *share, uint32_t dir)
 	e->flags |= HW_ENTRY_LOOP;
 }
 
-/* Open for reading, armed; -errno when it cannot be read, which was logged unless it is gone. */
+/* Errors were logged, unless the directory is gone. */
 int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 {
 	int path_fd = hw_disk_dir(&share->disk, dir);
@@ -297,7 +301,7 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 
 	if (fd < 0)
 		(void)hw_access_failed(share, dir, fd);
-	/* Also when it cannot be read: a watcher that scans tries again. */
+	/* Also arms a directory that cannot be read: a watcher that scans tries it again. */
 	int r = hw_arm_dir(share, dir, path_fd, anew);
 
 	if (r < 0 && fd >= 0)
@@ -326,7 +330,7 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
 	hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
-	hw_hint_unsure(share, dir); /* it has to be filled under whatever name */
+	hw_hint_unsure(share, dir); /* it has to be filled under any name */
 }
 
 void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error,
@@ -348,7 +352,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 
 	if (fd < 0) {
 		if (hw_disk_is_short(fd))
-			hw_scan_fill(share, dir, -1, how); /* when others have been listed */
+			hw_scan_fill(share, dir, -1, how); /* after others have been listed */
 		else
 			hw_fill_failed(share, dir, how, fd);
 		return;
@@ -364,7 +368,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 	hw_token token = hw_tree_token(&share->tree, dir);
 
 	if (!listing.more) {
-		close(fd); /* before those below it are opened */
+		close(fd); /* before directories below it are opened */
 		fd = -1;
 	}
 	hw_fill_apply(share, dir, &listing, how, false);

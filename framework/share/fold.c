@@ -71,7 +71,7 @@ static bool grow_slots(struct hw_fold *fold)
 	return true;
 }
 
-/* NULL without memory. */
+/* Returns NULL if there is no room. */
 static struct hw_fold_slot *make_slot(struct hw_fold *fold, uint64_t key)
 {
 	if (fold->slot_count >= fold->slot_room / 2 && !grow_slots(fold))
@@ -85,7 +85,7 @@ static struct hw_fold_slot *make_slot(struct hw_fold *fold, uint64_t key)
 
 /* ---- inodes ---- */
 
-/* 0 without memory. */
+/* Returns index plus 1; 0 if there is no room. */
 static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inode)
 {
 	if (fold->inode_count == fold->inode_room) {
@@ -103,7 +103,7 @@ static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inod
 	return fold->inode_count;
 }
 
-/* One that has a number. */
+/* Returns the inode with this inode number, which is added if necessary. */
 static uint32_t known_inode(struct hw_share *share, const struct hw_fold_inode *inode)
 {
 	struct hw_fold_slot *slot =
@@ -139,7 +139,7 @@ static uint32_t inode_of_entry(struct hw_share *share, uint32_t id)
 
 /* ---- names ---- */
 
-/* The inode that has the name at this point; 0: none, or not known. */
+/* Returns the inode that has the name at this point; 0: none, or unknown. */
 static uint32_t inode_at(struct hw_share *share, const struct hw_fold_at *at)
 {
 	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
@@ -191,9 +191,9 @@ static void set_name(struct hw_share *share, const struct hw_fold_at *at, uint32
 	slot->inode = number;
 }
 
-/* The kernel reports an exchange as two renames, the second the inverse of the first. So it reports
- * a rename over a name and back: which of them it was, the disk shows later, and until then each
- * inode may have either name. */
+/* The kernel reports an exchange as two renames, the second the inverse of the first. A rename over
+ * a name and back causes the same records. The disk decides later; until then each inode may have
+ * either name. */
 static bool is_exchange(const struct hw_fold *fold, uint64_t from, uint64_t to)
 {
 	return fold->displaced && from == fold->moved_to && to == fold->moved_from;
@@ -231,7 +231,8 @@ static void move_name(struct hw_share *share, const struct hw_fold_at *from,
 		set_name(share, from, 0, false);
 }
 
-/* The tree has it at this name: that says enough of which of its names it lost. */
+/* Returns whether the tree has the inode at this name: it is then known without the fold which of
+ * its names the inode lost. */
 static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint32_t number)
 {
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
@@ -266,7 +267,7 @@ bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 
 static void add_what(uint8_t *what, uint32_t more)
 {
-	/* Written again after it was closed: another close follows. */
+	/* It was written again after it was closed: another close follows. */
 	if (more & HW_HINT_MODIFIED)
 		*what &= (uint8_t)~HW_HINT_CLOSE_WRITE;
 	*what |= (uint8_t)(more & HW_HINTS_OF_DATA);
@@ -298,7 +299,7 @@ static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32
 	return number;
 }
 
-/* Inodes that had the name before and may be open. Returns whether there are any. */
+/* Adds a hint to inodes that had the name before and may be open. Returns whether there are any. */
 static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint32_t now,
 		       uint32_t what)
 {
@@ -326,19 +327,19 @@ static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint
 	return found;
 }
 
-/* By the name that it had at this point. */
+/* Adds a hint by the name that the inode has at this point. */
 static bool add_named(struct hw_share *share, const struct hw_fold_at *at, uint32_t what)
 {
 	uint32_t number = inode_at(share, at);
 
 	if (!number && !find_slot(&share->fold, key_of_name(share, at))) {
-		/* Not known to the tree yet: a listing finds it. */
+		/* The tree does not have it yet: a listing finds it. */
 		number = new_inode(share, at);
 		set_name(share, at, number, false);
 	}
 	bool contested = add_former(share, at, number, what);
 
-	/* Attributes are changed by name, as a rule; data through a descriptor. */
+	/* Attributes are usually changed by name, data through a descriptor. */
 	if (number)
 		inode_by(share, number)->what |= what & HW_HINT_ATTRIB;
 	if (number && contested)
@@ -357,13 +358,14 @@ static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint3
 	share->fold.displaced = 0;
 	if (what & HW_HINT_DELETED)
 		set_name(share, at, 0, true);
-	/* The name is known from a listing if nothing else was reported about it. */
+	/* If the tree has the name and no earlier hint was about it, a listing found it. */
 	else if (what & HW_HINT_CREATED &&
 		 (slot || !hw_tree_find(&share->tree, at->dir, at->name, at->len)))
 		set_name(share, at, new_inode(share, at), true);
 }
 
-/* The change may have given this name an inode of its own, with the handle that the others have. */
+/* Returns whether the change may have given this name its own inode, with the handle of the other
+ * names: copy-up on overlayfs does. */
 static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
 {
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
@@ -457,7 +459,8 @@ static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
 	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
 }
 
-/* Whether it was an exchange, the disk has shown, or either of the two was changed. */
+/* If the disk has confirmed an exchange, its hints belong to this inode; otherwise either of the
+ * two may have been changed. */
 static void settle_exchanges(struct hw_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
@@ -477,7 +480,7 @@ static bool has_facts(const struct hw_fold_inode *inode)
 	return inode->ino && (inode->what | inode->maybe || inode->left);
 }
 
-/* One for each inode, those with facts only. */
+/* Keeps one item for each inode, and only those with facts. */
 static void sort(struct hw_fold *fold)
 {
 	uint32_t kept = 0;

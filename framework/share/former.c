@@ -22,7 +22,8 @@ static bool is_one(const struct hw_former_inode *a, const struct hw_former_inode
 	return a->ino == b->ino && a->fs == b->fs && a->ident == b->ident;
 }
 
-/* Inodes that have another name in the share are kept longer. */
+/* Returns whether `a` is dropped before `b`: inodes that have a name in the share are kept
+ * longer. */
 static bool is_worth_less(struct hw_share *share, const struct hw_former_inode *a,
 			  const struct hw_former_inode *b)
 {

@@ -32,7 +32,7 @@ int hw_journal_init(struct hw_journal *journal, uint64_t size)
 	if (size < HW_JOURNAL_MIN || size > HW_JOURNAL_MAX)
 		return -EINVAL;
 	journal->size = (size + 7) & ~UINT64_C(7);
-	/* One more than the ring can hold of the smallest. */
+	/* One more than a ring of the smallest records needs. */
 	journal->mark_count = journal->size / (sizeof(struct record) * HW_JOURNAL_STRIDE) + 2;
 	journal->ring = map(journal->size);
 	journal->marks = map(journal->mark_count * sizeof(*journal->marks));
@@ -69,7 +69,8 @@ static uint64_t to_end(const struct hw_journal *journal, uint64_t offset)
 	return journal->size - offset % journal->size;
 }
 
-/* Where the record at or behind this offset begins: skips the filling at the end of the ring. */
+/* Returns the offset of the record at or after this offset: skips padding at the end of the
+ * ring. */
 static uint64_t skip_filling(const struct hw_journal *journal, uint64_t offset)
 {
 	uint64_t left = to_end(journal, offset);
@@ -182,7 +183,8 @@ int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *
 		return -ESTALE;
 	if (cursor->seq + 1 == journal->next_seq)
 		return 0;
-	/* Behind the newest event the ring may have been refilled from its start since. */
+	/* If the cursor was at the end, its offset may be before the tail now: the next record is
+	 * at the tail. */
 	uint64_t at = skip_filling(journal,
 				   cursor->offset < journal->tail ? journal->tail : cursor->offset);
 	const struct record *r = record_at(journal, at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From paths, as audit and build tools report them, to the directories that tokens name. */
+/* Maps paths, as audit and build tools report them, to tokens of directories and names. */
 #include "share_private.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The rest of an absolute path below this directory; NULL if it is not below it. */
+/* Returns the rest of an absolute path below this directory; NULL if it is not below it. */
 static const char *rest_below(const char *path, size_t len, const char *top)
 {
 	size_t top_len = strlen(top);
@@ -21,7 +21,7 @@ static const char *rest_below(const char *path, size_t len, const char *top)
 	return path + top_len;
 }
 
-/* The root's path as it is configured, or as it is after symbolic links. */
+/* Compares the path with that of the root, as configured and as resolved through symbolic links. */
 static const char *below_root(const struct hw_share *share, const char *path, size_t len)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], top[PATH_MAX];
@@ -38,7 +38,7 @@ static const char *below_root(const struct hw_share *share, const char *path, si
 	return rest_below(path, len, top);
 }
 
-/* The next component at *at, which is moved to the one after it: its length, 0 at the end. */
+/* Returns the length of the next component at *at, 0 at the end, and moves *at past it. */
 static size_t next_component(const char **at, const char *end, const char **ret)
 {
 	const char *p = *at;

@@ -3,7 +3,7 @@
 
 #include "scan.h"
 
-#define FLUSH UINT64_MAX /* in place of a position: flush() passes on all there is */
+#define FLUSH UINT64_MAX /* instead of a position: flush() passes on all records */
 
 static bool get_position(const struct hw_watcher *watcher, struct hw_queue_position *ret)
 {
@@ -77,7 +77,7 @@ bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
 	return true;
 }
 
-/* ---- what is known ---- */
+/* ---- proof that a place is outside the share ---- */
 
 /* Later directories do not prolong the wait for earlier ones: they share the second place. */
 static void note_arming(struct hw_share *share)
@@ -105,7 +105,7 @@ void hw_mark_roll(struct hw_share *share)
 {
 	struct hw_marks *marks = &share->marks;
 
-	/* A later position than that of the arming is as good: it waits for more. */
+	/* A position that is set after the arming is also right: it only waits for more records. */
 	expire_arming(share);
 	if (marks->armed)
 		note_arming(share);

@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-/* False when its name is another's by now: a hint that is still to come moves or removes it. */
+/* Returns false if the name has another entry or none: a hint that is still to come moves or
+ * removes this one. */
 static bool refresh_one(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = hw_tree_entry(&share->tree, id);
@@ -24,7 +25,7 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 	e->flags &= (uint8_t)~HW_ENTRY_STALE;
 	if (r < 0)
 		return true;
-	/* Another mode or owner is told by a hint that is still to come as well. */
+	/* A hint that is still to come also reports another mode or owner. */
 	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
 		return true;
 	stat.attr = e->attr;

@@ -10,21 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES_MAX 256u /* in one turn */
-#define LOGGED_MAX 16u /* more names are not logged one by one */
-#define QUICK_TRIES 3u /* before the interval */
+#define TRIES_MAX 256u /* in one iteration */
+#define LOGGED_MAX 16u /* names beyond this number are not logged */
+#define QUICK_TRIES 3u /* attempts before the interval is used */
 
 struct hw_retry_item {
 	char *name; /* owned; NULL: the directory itself */
 	uint64_t due_ns; /* loop time; 0: at once */
-	int64_t since_ns; /* births before it were known: see observe.h */
+	int64_t since_ns; /* as since_ns of hw_observe() */
 	uint8_t name_len;
 	bool arrived, found; /* as in struct hw_retry_name */
 	uint8_t kind; /* enum hw_retry_kind */
 	uint8_t how; /* enum hw_arrival */
 	uint8_t tries;
-	bool fresh; /* added since the last turn */
-	bool flying; /* its attempt has begun, and no result is known */
+	bool fresh; /* added since the last iteration */
+	bool flying; /* an attempt has begun and not ended */
 	bool logged, reported;
 	uint64_t refused_at; /* retry.count_refusals after its last refusal */
 };
@@ -46,7 +46,7 @@ bool hw_retry_is_refusal(int error)
 static void fired(void *arg, struct hw_timer *timer)
 {
 	(void)arg;
-	(void)timer; /* a turn ends, which is enough */
+	(void)timer; /* its firing ends an iteration, which is enough */
 }
 
 int hw_retry_init(struct hw_share *share)
@@ -87,7 +87,7 @@ static bool is_named(const struct hw_retry_item *item, const char *name, size_t 
 	return item->name_len == len && memcmp(item->name, name, len) == 0;
 }
 
-/* The item, or `count`. `name` NULL: of the directory itself. */
+/* Returns the index of the item, or `count`. `name` NULL: the item of the directory itself. */
 static uint32_t find(const struct hw_retry *retry, hw_token dir, const char *name, size_t len)
 {
 	uint32_t i = 0;
@@ -122,7 +122,7 @@ static int grow(struct hw_retry *retry)
 	return 0;
 }
 
-/* One that has been tried often gives way to a new one, which may work soon. */
+/* Drops an item that has been tried often, in favour of a new one, which may work soon. */
 static void leave_one_out(struct hw_retry *retry)
 {
 	uint32_t i = 0;
@@ -148,7 +148,7 @@ static void wake(struct hw_share *share)
 	hw_timer_set(share->retry.timer, 1);
 }
 
-/* NULL when out of memory; receivers get a rescan then. */
+/* Returns NULL if out of memory; receivers get a rescan then. */
 static struct hw_retry_item *add(struct hw_share *share, uint32_t dir, char *name)
 {
 	struct hw_retry *retry = &share->retry;
@@ -172,7 +172,7 @@ static struct hw_retry_item *add(struct hw_share *share, uint32_t dir, char *nam
 	return item;
 }
 
-/* ---- one more refusal ---- */
+/* ---- failed attempts ---- */
 
 static uint64_t delay_ns(const struct hw_share *share, unsigned tries)
 {
@@ -194,8 +194,8 @@ static void refused_again(struct hw_share *share, struct hw_retry_item *item)
 	item->due_ns = hw_loop_now_ns(share->loop) + delay_ns(share, item->tries);
 }
 
-/* Receivers may be able to read what this process cannot. Not after the first refusal, and not
- * while another watcher takes over: the old one may take the directory again. */
+/* Sends a rescan, because receivers may be able to read the directory. Not after the first failure,
+ * and not while another watcher takes over: the old one may take the directory again. */
 static void report(struct hw_share *share, uint32_t dir, struct hw_retry_item *item, int error)
 {
 	if (item->reported || share->scan.rearm || !error || error == -EACCES || error == -EPERM)
@@ -271,8 +271,8 @@ void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int
 	uint32_t i = find(retry, dir, name->name, name->len);
 
 	if (i < retry->count)
-		return; /* its attempts end where they are made */
-	/* The directory may not be searched, or something is wrong with all of it. */
+		return; /* try_name() handles failures of its attempts */
+	/* The directory cannot be searched, or many of its entries fail. */
 	if (error == -EACCES || error == -EPERM || find(retry, dir, NULL, 0) < retry->count ||
 	    are_many(retry, dir)) {
 		drop_names(retry, dir);
@@ -291,13 +291,14 @@ void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int
 	if (name->found)
 		item->since_ns = name->since_ns;
 	else if (name->arrived)
-		item->since_ns = share->turn_ns; /* older than this: made elsewhere */
+		item->since_ns =
+			share->turn_ns; /* entries older than this were created elsewhere */
 	log_name(share, name, error, item);
 }
 
-/* ---- it works ---- */
+/* ---- successful attempts ---- */
 
-/* Those that were left out may work as well. */
+/* Dropped items may also work: scans the share, at most once per interval. */
 static void compare_left_out(struct hw_share *share)
 {
 	struct hw_retry *retry = &share->retry;
@@ -329,9 +330,9 @@ void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 	compare_left_out(share);
 }
 
-/* ---- another attempt ---- */
+/* ---- attempts ---- */
 
-/* What was born since the first attempt is new, whenever it is seen. */
+/* An entry that was born since the first attempt is new, whenever it is found. */
 static void note_since(struct hw_share *share, int64_t since_ns)
 {
 	if (since_ns && (!share->observe_since_ns || since_ns < share->observe_since_ns))
@@ -344,7 +345,7 @@ static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *
 	enum hw_retry_kind kind = (enum hw_retry_kind)item->kind;
 	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
 
-	if (e->active) { /* it is being listed: that is an attempt */
+	if (e->active) { /* it is being listed, which is an attempt */
 		item->due_ns = hw_loop_now_ns(share->loop) + 10 * HW_MS;
 		return;
 	}
@@ -358,7 +359,7 @@ static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *
 	hw_scan_again(share, dir, kind == HW_RETRY_BELOW);
 }
 
-/* The next observation examines it like any other name. */
+/* Notes it as unverified, like any other name. */
 static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
 {
 	if (share->settle_ns && !share->silent) {
@@ -372,7 +373,7 @@ static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_it
 		share->suspects_full = true;
 }
 
-/* As the listing would have found it. */
+/* Adds the entry as if the listing had found it. */
 static void fill(struct hw_share *share, uint32_t dir, const struct hw_retry_item *item,
 		 const struct hw_stat *stat)
 {
@@ -409,7 +410,7 @@ static void try_name(struct hw_share *share, uint32_t dir, uint32_t i)
 		refused_again(share, &retry->items[i]);
 		return;
 	}
-	retry->items[i].name = NULL; /* item has it */
+	retry->items[i].name = NULL; /* item owns it now */
 	remove_at(retry, i);
 	log_worked(share, dir, &item);
 	if (r == 0 && item.found && !hw_tree_find(&share->tree, dir, item.name, item.name_len))
@@ -434,7 +435,7 @@ static bool try_one(struct hw_share *share, uint32_t i)
 	struct hw_retry *retry = &share->retry;
 	uint32_t dir = hw_tree_by_token(&share->tree, retry->dirs[i]);
 
-	if (!dir) { /* it is gone */
+	if (!dir) { /* the directory is gone */
 		remove_at(retry, i);
 		return false;
 	}
@@ -466,14 +467,14 @@ void hw_retry_turn(struct hw_share *share)
 
 	if (!retry->count || share->state == HW_SHARE_OFFLINE)
 		return;
-	/* Backwards: what is removed is replaced by one that was tried. */
+	/* Backwards, because a removed item is replaced by one that was tried. */
 	for (uint32_t i = retry->count; i-- > 0 && tries < TRIES_MAX;)
 		if (i < retry->count)
 			tries += try_one(share, i);
 	set_timer(share);
 }
 
-/* ---- sooner than that ---- */
+/* ---- attempts ahead of time ---- */
 
 static void hurry(struct hw_share *share, uint32_t i)
 {

@@ -19,19 +19,19 @@
 enum job_kind { JOB_FILL, JOB_COMPARE };
 
 struct hw_job {
-	uv_work_t work; /* first: libuv hands it back */
+	uv_work_t work; /* first member: libuv passes it back */
 	struct hw_job *next;
 	struct hw_share *share; /* NULL: cancelled */
 	hw_token dir;
-	int fd; /* owned; -1 until it flies */
+	int fd; /* owned; -1 until it is open */
 	enum job_kind kind;
 	enum hw_arrival how;
-	uint8_t watcher; /* compare directories of this one only, HW_WATCHER_NONE: of any */
+	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
 	bool touched;
 	bool retried;
-	bool cheap; /* the listing says less than hw_disk_stat() of what identifies */
+	bool cheap; /* the listing identifies entries less precisely than hw_disk_stat() */
 	struct hw_identify identify;
-	bool anew; /* arm every directory from the first watcher */
+	bool anew; /* arm every directory again, from the first candidate on */
 	bool flat; /* compare this directory only */
 	uint64_t since; /* retry.count_refusals when it was opened */
 	struct hw_listing listing;
@@ -162,7 +162,7 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 	for (uint32_t i = 0; i < watcher->top_count; i++) {
 		uint32_t dir = hw_tree_by_token(&share->tree, watcher->tops[i]);
 
-		/* Whoever watches its parent may not be told of its attributes. */
+		/* The watcher of its parent may not report its attributes. */
 		if (dir != HW_ROOT)
 			hw_hint_unsure(share, dir);
 		(void)compare(share, dir, index); /* logged */
@@ -188,7 +188,7 @@ void hw_scan_touched(struct hw_share *share, uint32_t dir)
 
 /* ---- comparing ---- */
 
-/* A directory that the tree has elsewhere: compared here, so that what changed in it is part of the
+/* If the tree has this directory elsewhere, compares it here, so that changes in it are part of the
  * same observation. */
 static void follow_moved(struct hw_share *share, uint32_t dir, const char *name,
 			 const struct hw_stat *found)
@@ -240,13 +240,13 @@ static int stat_of(struct hw_share *share, uint32_t dir, const char *name,
 	return fs;
 }
 
-/* The name is there, as anything. */
+/* The name exists, but its entry cannot be examined. */
 static void refused(struct hw_share *share, uint32_t dir, const char *name, size_t len, int error)
 {
 	uint32_t id = hw_tree_find(&share->tree, dir, name, len);
 
 	if (!hw_retry_is_refusal(error))
-		return; /* gone since */
+		return; /* deleted meanwhile */
 	if (id)
 		entry_of(share, id)->flags |= HW_ENTRY_SEEN;
 	hw_retry_name(share, &(struct hw_retry_name){ .dir = dir, .name = name, .len = len },
@@ -308,12 +308,13 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 	struct hw_entry *self = entry_of(share, dir);
 
 	self->flags |= HW_ENTRY_LISTED;
-	/* The root has no parent; and who watches one that is not scanned may not see its mode. */
+	/* The root has no parent, and another watcher of the parent may not report a change of
+	 * mode. */
 	if (dir == HW_ROOT || entry_of(share, self->parent)->watcher != self->watcher)
 		hw_hint_unsure(share, dir);
 }
 
-/* To its end, or to this error. */
+/* The comparison of a directory has ended, with this error or 0. */
 static void compared(struct hw_share *share, uint32_t dir, int error, uint64_t since)
 {
 	if (error) {
@@ -335,7 +336,7 @@ static void apply_compare(struct hw_share *share, struct hw_job *job, uint32_t d
 	}
 }
 
-/* ---- flight ---- */
+/* ---- listing ---- */
 
 static void list_in_thread(uv_work_t *work)
 {
@@ -411,7 +412,7 @@ static void launch(struct hw_share *share, struct hw_job *job)
 	share->scan.flying = job;
 	share->scan.in_flight++;
 	(void)uv_queue_work(hw_loop_uv(share->loop), &job->work, list_in_thread,
-			    listed); /* fails without a callback only */
+			    listed); /* fails only without a callback */
 }
 
 static int open_known(struct hw_share *share, uint32_t dir)
@@ -423,7 +424,7 @@ static int open_known(struct hw_share *share, uint32_t dir)
 	return hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
 }
 
-/* The descriptor to list, or -errno. */
+/* Returns the descriptor to list, or -errno. */
 static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
 	bool locked;
@@ -436,7 +437,7 @@ static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	if (job->fd >= 0)
 		return job->fd;
-	/* One that could not be read may be watched by the first watcher now. */
+	/* The first candidate may work now for a directory that could not be read. */
 	locked = entry_of(share, dir)->flags & HW_ENTRY_LOCKED;
 	if (job->kind == JOB_FILL || share->scan.rearm || locked || job->anew ||
 	    entry_of(share, dir)->watcher == HW_WATCHER_NONE)
@@ -452,10 +453,10 @@ static void failed(struct hw_share *share, const struct hw_job *job, uint32_t di
 		hw_fill_failed(share, dir, job->how, error);
 	else if (hw_retry_is_refusal(error))
 		hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, error);
-	/* It may be elsewhere: tried again when the moves have been observed. */
+	/* It may be elsewhere: it is tried again when the moves have been observed. */
 	if (job->kind == JOB_COMPARE && !job->retried &&
 	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR))
-		(void)hw_ids_add(&share->scan.retry, dir); /* without memory: the next scan */
+		(void)hw_ids_add(&share->scan.retry, dir); /* if out of memory: the next scan */
 }
 
 void hw_scan_retry(struct hw_share *share)
@@ -477,8 +478,7 @@ void hw_scan_retry(struct hw_share *share)
 	pump(share);
 }
 
-/* Behind the others: those in flight, and those that wait with their directory open, will close
- * theirs. */
+/* Puts the job at the end of the queue: other jobs will close the descriptors that they hold. */
 static void put_back(struct hw_share *share, struct hw_job *job)
 {
 	struct hw_job **end = &share->scan.queue;
@@ -521,7 +521,7 @@ void hw_scan_cancel(struct hw_share *share)
 {
 	for (struct hw_job *job = share->scan.flying, *next; job; job = next) {
 		next = job->next;
-		job->share = NULL; /* frees itself when its listing comes back */
+		job->share = NULL; /* listed() frees it */
 	}
 	share->scan.flying = NULL;
 	share->scan.in_flight = 0;

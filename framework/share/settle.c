@@ -4,7 +4,7 @@
 #include "scan.h"
 #include "verify.h"
 
-/* All that happened before was found: by the records that were read, and by scans. */
+/* Returns the time before which all changes have been found, by records and by scans. */
 static int64_t found_until(const struct hw_share *share)
 {
 	int64_t until = share->drained_ns;
@@ -33,7 +33,7 @@ void hw_settle_now(struct hw_share *share)
 	hw_verify_begin(share, since, false);
 }
 
-/* What is born before the queues were last read to their end, before an observation, is not new. */
+/* Entries that were born before share->since_ns are not new to this window. */
 void hw_settle_note_since(struct hw_share *share)
 {
 	if (!share->observe_since_ns)
@@ -51,7 +51,7 @@ void hw_settle_begin(struct hw_share *share)
 	hw_timer_set(share->settle_timer, share->settle_ns);
 }
 
-/* All that the kernel has queued now still belongs to the window. */
+/* Records that the kernel has queued at this point still belong to the window. */
 void hw_settle_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;

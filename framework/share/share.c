@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The life of a share: start, turns, settling, its root, its end. */
+/* Start and end of a share, the steps of an iteration, root and mounts. */
 #include "access.h"
 #include "arm.h"
 #include "barrier.h"
@@ -22,7 +22,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define FILL_BUDGET 16384u /* entries listed in place in one turn */
+#define FILL_BUDGET 16384u /* entries listed at once in one iteration */
 
 /* ---- excludes ---- */
 
@@ -49,7 +49,7 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 	return hw_filter_matches(&share->filter, path, (size_t)(end - path) + len, is_dir);
 }
 
-/* ---- turns ---- */
+/* ---- iterations of the loop ---- */
 
 static void tell_listeners(struct hw_share *share)
 {
@@ -72,7 +72,7 @@ static void end_walk(struct hw_share *share)
 	}
 }
 
-/* Not while hints go on coming: they would only be contradicted again. */
+/* Not while hints arrive, which would contradict the result again. */
 static void audit(struct hw_share *share)
 {
 	bool hinted = share->hinted;
@@ -88,14 +88,14 @@ static void audit(struct hw_share *share)
 		(void)hw_hint_begin_audit(share);
 }
 
-/* The end of a batch of hints, listings or timers. */
+/* Called at the end of each iteration, after a batch of hints, listings or timers. */
 static void turn(void *arg)
 {
 	struct hw_share *share = arg;
 
 	hw_hint_expire_phantom(share);
 	(void)hw_hint_release(share, NULL);
-	hw_refresh(share); /* what was reported in this iteration is compared with nothing older */
+	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
 	hw_mark_roll(share);
 	hw_verify_advance(share);
 	hw_settle_advance(share);
@@ -103,7 +103,7 @@ static void turn(void *arg)
 	end_walk(share);
 	hw_watchers_begin_scans(share);
 	hw_hint_examine_lost(share, false);
-	/* Names that a share without a window has to verify; of a walk at its end. */
+	/* A share without a settle window verifies names now, those of a walk at its end. */
 	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
 	    share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
 		hw_verify_begin(share, 0, false);
@@ -120,7 +120,7 @@ static void turn(void *arg)
 static void kicked(void *arg, struct hw_timer *timer)
 {
 	(void)arg;
-	(void)timer; /* its firing makes a turn end */
+	(void)timer; /* its firing ends an iteration */
 }
 
 /* ---- state and root ---- */
@@ -200,7 +200,8 @@ static bool root_is_there(struct hw_share *share)
 
 /* ---- mounts ---- */
 
-/* The directory of a path, whose last part is left in *path; 0: the tree has none. */
+/* Returns the directory of a path and leaves the last component in *path; 0: it is not in the
+ * tree. */
 static uint32_t find_dir(const struct hw_share *share, const char **path)
 {
 	uint32_t dir = HW_ROOT;
@@ -222,19 +223,20 @@ static void examine(struct hw_share *share, uint32_t dir, const char *name)
 	hw_share_kick(share);
 }
 
-/* What is seen at this place is another directory now, or the same one again. */
+/* A mount changed which directory is visible at this place. */
 static void mount_changed(void *arg, const char *path)
 {
 	struct hw_share *share = arg;
 	uint32_t dir = find_dir(share, &path);
 
-	if (dir) /* else excluded, or below another mount that changed */
+	if (dir) /* otherwise excluded, or below another mount that changed */
 		examine(share, dir, path);
 }
 
 /*
- * A file that is mounted over a name: the kernel reports its changes to the directory that it is
- * in, elsewhere. So it is compared with the tree, unless the directory is scanned anyway.
+ * The kernel reports changes of a file that is mounted over a name for the directory that the file
+ * is in, elsewhere. So the file is compared with the tree, unless the directory of the name is
+ * scanned.
  */
 static void check_mounted_file(void *arg, const char *path)
 {
@@ -261,7 +263,7 @@ static void check_mounts(struct hw_share *share)
 		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
 }
 
-/* The path, rather than share->path: links in that one may lead elsewhere by and by. */
+/* Uses the path of the open root: symbolic links in share->path may be changed. */
 static void begin_mounts(struct hw_share *share)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
@@ -277,7 +279,7 @@ static void begin_mounts(struct hw_share *share)
 
 /* ---- a root that comes back ---- */
 
-/* Once: it is tried again every interval. */
+/* Logs an error once: the root is tried again every interval. */
 static void log_root_error(struct hw_share *share, int error)
 {
 	char text[600];
@@ -353,7 +355,7 @@ void hw_share_walked(struct hw_share *share)
 	int64_t since = hw_watchers_since(share);
 
 	if (share->silent) {
-		hw_observe(share, 0); /* what changed while it was being listed */
+		hw_observe(share, 0); /* changes made while it was being listed */
 		if (!hw_scan_is_idle(share))
 			return;
 		begin_history(share);
@@ -379,13 +381,13 @@ void hw_share_walked(struct hw_share *share)
 void hw_share_verified(struct hw_share *share)
 {
 	if (!hw_scan_is_idle(share))
-		return; /* what was observed made more to list */
+		return; /* the observation requires more listings */
 	hw_watchers_walked(share);
 	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
 		hw_share_set_state(share, HW_SHARE_ONLINE);
 }
 
-/* ---- making and ending ---- */
+/* ---- create, start, destroy ---- */
 
 static uint64_t random_epoch(void)
 {
@@ -459,8 +461,8 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	share->epoch = random_epoch();
 	share->fill_budget = FILL_BUDGET;
 	share->turn_first_seq = 1;
-	/* Leases are taken and given back at once; what the kernel would say about one in between
-	 * is not needed. */
+	/* Leases are released at once, so the signal that the kernel sends for a broken lease is
+	 * not needed. */
 	(void)signal(SIGIO, SIG_IGN);
 	if (share->name && share->path && share->epoch)
 		r = init_parts(share, config);

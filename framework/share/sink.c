@@ -9,9 +9,9 @@
 #include <string.h>
 
 /*
- * The tree at one moment, written down: each entry as its path's length, its type and its bytes.
- * One a share is shared by all that read it, and taken again only when the journal no longer holds
- * what followed it.
+ * A copy of the tree at one moment: for each entry, the length of its path, its type and the path.
+ * All readers of a share use the same copy. It is made again only when the journal no longer holds
+ * the events that followed it.
  */
 struct image {
 	struct hw_share *share; /* borrowed */
@@ -203,7 +203,7 @@ uint64_t hw_sink_cursor_seek(struct hw_sink *sink, struct hw_cursor *cursor)
 {
 	(void)sink;
 	(void)hw_share_cursor_init(cursor->share, hw_share_seq(cursor->share),
-				   &cursor->place); /* the end is there */
+				   &cursor->place); /* the end can always be found */
 	return cursor->place.seq;
 }
 

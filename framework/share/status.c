@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What others may know of a share: its status, its journal, its tree. */
+/* The public state of a share: its status, journal and tree. */
 #include "share_private.h"
 #include "watcher.h"
 
@@ -128,8 +128,8 @@ void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 
 /* ---- the tree ---- */
 
-/* One directory on the way down: deep trees are made by others, so they are walked without
- * recursion. */
+/* One directory on the current path. The walk does not recurse, because users decide how deep a
+ * tree is. */
 struct level {
 	uint32_t *ids; /* owned */
 	uint32_t at, count;
@@ -162,7 +162,7 @@ static int enter(struct walk *walk, const struct hw_tree *tree, uint32_t dir)
 	return 0;
 }
 
-/* The next entry; 0 at the end. */
+/* Returns the next entry; 0 at the end. */
 static uint32_t step(struct walk *walk)
 {
 	while (walk->depth) {
@@ -183,7 +183,7 @@ static void end_walk(struct walk *walk)
 	free(walk->levels);
 }
 
-/* False: no event can name it, nor anything below it. */
+/* Returns false if the path is too long for an event; so are all paths below it. */
 static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
 {
 	size_t len;

@@ -158,7 +158,7 @@ static void close_untried(struct hw_surveying *s)
 	}
 }
 
-/* ---- the whole ---- */
+/* ---- the survey ---- */
 
 int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, struct hw_survey *ret)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How long a scan takes: a sample of directories that the walk has just visited, so that the kernel
- * has them in memory as it has those that are scanned every second, goes through the thread pool as
- * the directories of a scan do.
+ * Measures the time of a scan: lists a sample of directories on the thread pool, as a scan does.
+ * The walk has just visited them, so the kernel has them in memory, as it has directories that are
+ * scanned every second.
  */
 #include "list.h"
 #include "survey_private.h"
@@ -21,7 +21,7 @@
 struct measuring {
 	struct hw_surveying *s;
 	const struct hw_survey_sample *sample;
-	size_t next; /* of the sample */
+	size_t next; /* index in the sample */
 	uint64_t entries, directories;
 };
 
@@ -31,7 +31,7 @@ struct timing {
 };
 
 struct job {
-	uv_work_t work; /* first: libuv hands it back */
+	uv_work_t work; /* first member: libuv passes it back */
 	struct measuring *m;
 	int fd; /* owned */
 	struct hw_listing listing;
@@ -154,7 +154,7 @@ void hw_survey_sample_measure(struct hw_surveying *s, const struct hw_survey_sam
 	uint64_t whole = fs->entries + fs->directories;
 	struct timing best = { 0 };
 
-	/* Other programs can only make it longer. */
+	/* The shortest run counts: other programs can only make it longer. */
 	for (unsigned i = 0; i < RUNS; i++) {
 		struct timing timing = run(s, sample);
 
@@ -162,7 +162,7 @@ void hw_survey_sample_measure(struct hw_surveying *s, const struct hw_survey_sam
 			best = timing;
 	}
 	if (!best.seen)
-		return; /* not known */
+		return; /* unknown */
 	fs->scan_ns = scaled(best.ns, whole, best.seen);
 	fs->cpu_ns = scaled(best.cpu_ns, whole, best.seen);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Visits the directories of a survey, as the first walk of a share would: depth first, none below
- * an exclude, none that is a directory above itself. The paths that wait are a stack in one buffer.
- */
+/* Visits the directories of a survey as the first walk of a share would: depth first, no excluded
+ * directories, no bind mounts of a directory above. The waiting paths are a stack in one buffer. */
 #include "list.h"
 #include "survey_private.h"
 
@@ -96,7 +94,7 @@ static bool pop(struct walk *w, struct waiting *ret)
 	return true;
 }
 
-/* ---- at two places ---- */
+/* ---- directories at two places ---- */
 
 static struct seen *find_seen(const struct walk *w, int index, uint64_t ino)
 {

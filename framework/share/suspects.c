@@ -27,12 +27,12 @@ static int compare(const void *a, const void *b, void *arg)
 	return c ? c : (x->order > y->order) - (x->order < y->order);
 }
 
-/* Hints about two inodes under one name: those about the older one have no place any more. */
+/* If the hints are about two inodes, those about the older one are dropped: it lost the name. */
 static void merge(struct hw_suspect *into, const struct hw_suspect *newer)
 {
 	if (into->inode && newer->inode && into->inode != newer->inode)
 		into->what &= (uint8_t)~HW_HINTS_OF_DATA;
-	/* Written again after it was closed: another close follows. */
+	/* It was written again after it was closed: another close follows. */
 	if (newer->what & HW_HINT_MODIFIED)
 		into->what &= (uint8_t)~HW_HINT_CLOSE_WRITE;
 	into->what |= newer->what;
@@ -100,7 +100,7 @@ static int make_room(struct hw_suspects *suspects)
 {
 	if (suspects->count < suspects->room)
 		return 0;
-	/* Many hints about few names stay few. */
+	/* Merges duplicates: many hints about few names need little memory. */
 	if (suspects->count > 2 * suspects->compacted + FIRST ||
 	    (suspects->count >= HW_SUSPECTS_MAX &&
 	     suspects->count - suspects->compacted >= HW_SUSPECTS_MAX / 16))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Other watchers for a share that runs. */
+/* Replaces the watchers of a running share. */
 #include "arm.h"
 #include "history.h"
 #include "scan.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_MAX 8u /* of arming what moved about while it was to be armed */
+#define ROUNDS_MAX 8u /* retries for directories that moved while they were to be armed */
 
 static bool is_candidate(const struct hw_share *share, uint8_t index)
 {
@@ -21,7 +21,7 @@ static bool is_candidate(const struct hw_share *share, uint8_t index)
 
 /* ---- the new candidates ---- */
 
-/* Gives the place back; the instance is its owner's. */
+/* Removes the watcher; the instance stays with its owner. */
 static void uninstall(struct hw_watcher *watcher)
 {
 	watcher->instance->watcher = NULL;
@@ -50,7 +50,7 @@ static int install_all(struct hw_share *share, const struct hw_switch *to,
 	return 0;
 }
 
-/* 0 when it can watch the root; else the reason is in its instance. */
+/* Returns 0 if it can watch the root; otherwise the reason is in its instance. */
 static int try_watcher(struct hw_watcher *watcher)
 {
 	struct hw_instance *instance = watcher->instance;
@@ -61,11 +61,12 @@ static int try_watcher(struct hw_watcher *watcher)
 	if (r < 0 && !*instance->reason)
 		(void)snprintf(instance->reason, sizeof(instance->reason), "%s", strerror(-r));
 	if (r == 0)
-		instance->reason[0] = '\0'; /* how it watches is no reason for later */
+		instance->reason[0] = '\0'; /* the text of a successful probe is not a reason for
+					       later failures */
 	return r;
 }
 
-/* 0 when one of them can. */
+/* Returns 0 if one of them can. */
 static int try_all(struct hw_watcher *const *added, size_t count)
 {
 	int r = -ENODEV;
@@ -84,7 +85,8 @@ static bool is_new_plugin(const struct hw_plugin *plugin, struct hw_watcher *con
 	return false;
 }
 
-/* The new ones first; then those that scan, which take what the new ones cannot. */
+/* Sets the order of candidates: the new watchers, then the old ones that scan, for directories that
+ * the new ones cannot watch. */
 static void put_first(struct hw_share *share, struct hw_watcher *const *added, size_t added_count)
 {
 	struct hw_switching *s = &share->switching;
@@ -113,7 +115,7 @@ static void put_back(struct hw_share *share)
 	memcpy(share->order, s->old_order, sizeof(share->order));
 	share->order_count = s->old_order_count;
 	share->explicit_watcher = s->old_explicit;
-	(void)hw_arm_choose(share); /* they work here: they did all the time */
+	(void)hw_arm_choose(share); /* succeeds: they have been working here */
 }
 
 static void begin(struct hw_share *share, const struct hw_switch *to)
@@ -158,7 +160,7 @@ int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
 	return 0;
 }
 
-/* ---- its end ---- */
+/* ---- the end of a switch ---- */
 
 static void report(struct hw_share *share, int error)
 {
@@ -189,8 +191,8 @@ static bool is_left(const struct hw_share *share, uint32_t dir)
 	return watcher != HW_WATCHER_NONE && !is_candidate(share, watcher);
 }
 
-/* Directories that a watcher which is to go still has: they stood elsewhere when the walk came by,
- * or nobody took them. */
+/* Counts the directories of watchers that are to be destroyed, and calls fn for each: they were
+ * elsewhere when the walk passed, or no new watcher took them. */
 static uint32_t each_left(struct hw_share *share, void (*fn)(struct hw_share *, uint32_t))
 {
 	uint32_t left = 0;
@@ -205,7 +207,7 @@ static uint32_t each_left(struct hw_share *share, void (*fn)(struct hw_share *, 
 	return left;
 }
 
-/* Below another one it is met on the way. */
+/* A directory below another one is armed with that one. */
 static void arm_again(struct hw_share *share, uint32_t dir)
 {
 	if (dir == HW_ROOT || !is_left(share, hw_tree_entry(&share->tree, dir)->parent))
@@ -231,7 +233,7 @@ static void give_up(struct hw_share *share, uint32_t left)
 	hw_scan_below(share, HW_ROOT);
 }
 
-/* Has everything found its watcher? False: another walk has begun. */
+/* Returns whether all directories have been armed or given up. False: another walk has begun. */
 static bool is_rearmed(struct hw_share *share)
 {
 	struct hw_switching *s = &share->switching;

@@ -93,10 +93,9 @@ void hw_watchers_destroy(struct hw_share *share)
 	share->order_count = 0;
 }
 
-/* ---- what a watcher asks for ---- */
+/* ---- requests of watchers ---- */
 
-/* One walk at a time: what is lost while it runs is found by one more behind it, however often that
- * happens. */
+/* One walk at a time: all losses while it runs are covered by one more walk after it. */
 static void compare_all(struct hw_watcher *watcher)
 {
 	if (watcher->comparing) {
@@ -148,7 +147,7 @@ static void begin_scan(struct hw_watcher *watcher, hw_token token)
 	watcher->scan_start_coarse_ns = hw_now_coarse_ns();
 	watcher->scan_entries = share->scan.entries;
 	watcher->scan_seq = hw_journal_last_seq(&share->journal);
-	/* Even if there is no directory to list, the end of this turn ends the scan. */
+	/* Even if there is no directory to list, the end of this iteration ends the scan. */
 	share->walking = true;
 	if (dir)
 		hw_scan_below(share, dir);
@@ -162,7 +161,7 @@ int hw_watcher_scan(struct hw_watcher *watcher, hw_token token)
 
 	if (token != HW_NO_DIR && !hw_tree_by_token(&share->tree, token))
 		return -ENOENT;
-	/* Two directories have only the whole share in common. */
+	/* Requests for two different directories become a scan of the whole share. */
 	if (watcher->scan_pending && watcher->scan_dir != token)
 		token = HW_NO_DIR;
 	watcher->scan_pending = true;
