@@ -53,8 +53,8 @@ static void run_line(struct generator *g, const char *line)
 	hw_trace_destroy(trace);
 }
 
-/* Tries a line, and adds it to the list if it succeeds. After a failure, all further lines are
- * skipped. */
+/* Tries a line, and adds it to the list if it succeeds. After a failure, the remaining lines of the
+ * operation are skipped. */
 static __attribute__((format(printf, 4, 0))) void
 add(struct generator *g, char **lines, unsigned *count, const char *format, va_list ap)
 {
