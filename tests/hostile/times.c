@@ -43,7 +43,7 @@ static void set_time(const char *path, unsigned which)
 		{ seconds, times[which].nanoseconds },
 	};
 
-	/* The filesystem clamps times that it cannot store. */
+	/* The filesystem clamps or rounds times that it cannot store. */
 	assert_int_equal(utimensat(AT_FDCWD, path, both, 0), 0);
 }
 
