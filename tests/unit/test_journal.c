@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The journal: appended events are read back unchanged until they are dropped, and then -ESTALE is
- * returned once. */
+ * returned. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
