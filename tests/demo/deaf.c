@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A watcher that starts, takes every directory, and never tells of anything. */
+/* A watcher that starts, accepts every directory, and never reports anything. */
 #include <hostwatch/plugin.h>
 
 #include <stddef.h>
