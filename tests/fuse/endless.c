@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * endless DIR [DEPTH]: mounts a FUSE filesystem whose directories each have a file "f" and a
- * directory "d", without end or DEPTH levels deep. Prints a line when it is mounted and serves
- * until it is unmounted. Speaks the protocol of linux/fuse.h itself, so that tests need no library.
+ * directory "d", endlessly or DEPTH levels deep. Prints a line after mounting, and serves until it
+ * is unmounted. Implements the protocol of linux/fuse.h itself, so that tests need no library.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES (1u << 18) /* more than FUSE_MIN_READ_BUFFER */
-#define VALID_S 3600 /* the kernel may remember what it was told */
-#define FILE_BIT (UINT64_C(1) << 40) /* nodes: the level, and this for the file in it */
+#define VALID_S 3600 /* how long the kernel may cache entries and attributes */
+#define FILE_BIT                                                                                   \
+	(UINT64_C(1) << 40) /* a node number is the level of a directory, plus this bit for        \
+			     * the file in it */
 
-static uint64_t depth; /* of the deepest directory, the root's being 1 */
+static uint64_t depth; /* level of the deepest directory; the root has level 1 */
 
 static bool is_file(uint64_t node)
 {
@@ -46,7 +48,7 @@ static void reply(int fd, uint64_t unique, int error, const void *data, size_t l
 	};
 	struct iovec pieces[2] = { { &header, sizeof(header) }, { (void *)data, len } };
 
-	/* Fails only when the request was interrupted: no one waits for it. */
+	/* Fails only if the request was interrupted: no process waits for the answer. */
 	(void)!writev(fd, pieces, len ? 2 : 1);
 }
 
@@ -134,7 +136,7 @@ static void answer(int fd, const struct fuse_in_header *in)
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:
-		break; /* these have no answer */
+		break; /* these requests have no answer */
 	default:
 		reply(fd, in->unique, -ENOSYS, NULL, 0);
 	}
@@ -164,8 +166,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	puts("mounted");
-	(void)fflush(stdout); /* who waits for the line finds out */
-	/* Until ENODEV: it was unmounted. */
+	(void)fflush(stdout); /* if this fails, the reader of the line notices */
+	/* Runs until ENODEV, which means unmounted. */
 	while ((got = read(fd, buffer, sizeof(buffer))) > 0 || errno == EINTR || errno == ENOENT)
 		if (got > 0)
 			answer(fd, (const struct fuse_in_header *)(void *)buffer);
