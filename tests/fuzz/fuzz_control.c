@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a peer of the control socket says, in the pieces that the input chooses. Built with the
- * server, whose peers are not made from outside. */
+/* Requests of a peer of the control socket, in pieces chosen by the input. The server is included,
+ * because its peers cannot be created from outside. */
 #include "framework/daemon/control.c"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ static void make_control(void)
 	assert(hw_core_create(control.loop, "/nowhere", &control.core) == 0);
 }
 
-/* Answers are lines of printable text, TAB between their fields. */
+/* Answers are lines of printable text; TAB separates their fields. */
 static void read_answers(int fd, char *last)
 {
 	char bytes[8192];
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char last = '\n';
 	int fds[2];
 
-	/* Reading a configuration again is another target's. */
+	/* Another target tests reading a configuration. */
 	if (memmem(data, size, "reload", 6))
 		return -1;
 	make_control();
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size--;
 		piece = piece < size ? piece : size;
 		if (piece && send(fds[1], data, piece, MSG_NOSIGNAL) < 0)
-			break; /* it was turned away */
+			break; /* the server has closed the connection */
 		data += piece;
 		size -= piece;
 		hw_loop_turn(control.loop, 0);
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hw_loop_turn(control.loop, 0);
 		read_answers(fds[1], &last);
 	}
-	(void)close(fds[1]); /* all was read */
+	(void)close(fds[1]); /* everything was read */
 	for (unsigned i = 0; i < 100 && control.peer_count; i++)
 		hw_loop_turn(control.loop, 0);
 	assert(control.peer_count == 0 && control.pending_count == 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Buffers of fanotify events: what a parsed event points to lies in the buffer. */
+/* Buffers of fanotify events: all pointers of a parsed event must be within the buffer. */
 #include "plugins/fanotify/record.c"
 
 #include <assert.h>
@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static uint8_t sink; /* what is read is used */
+static uint8_t sink; /* uses the bytes read, so that reading them is not optimised away */
 
 static void touch(const void *bytes, size_t len, const char *buffer, size_t size)
 {

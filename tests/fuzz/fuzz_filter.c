@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Excludes: patterns, a line each, an empty line, then a path. */
+/* Excludes: patterns, one per line, an empty line, then a path. */
 #include "filter.h"
 
 #include <assert.h>
@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PATTERNS 16u
 
-/* A name whose every byte is quoted matches itself, and no other. */
+/* Checks that a name matches itself, and no shorter path, if every byte of it is quoted. */
 static void check_literal(const char *path, size_t len)
 {
 	const char *slash = memrchr(path, '/', len);
@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(text);
 	memcpy(text, data, size);
 	text[size] = '\0';
-	/* A NUL ends the patterns: neither they nor paths can hold one. */
+	/* A NUL ends the patterns: neither patterns nor paths can contain one. */
 	path = memchr(text, '\0', size + 1);
 	path_len = path == text + size ? 0 : strnlen(path + 1, (size_t)(text + size - path - 1));
 	path += path != text + size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Frames from a hostile peer: what is accepted must encode to the same bytes again, and every
- * prefix must ask for more. */
+/* Frames from a hostile peer: accepted frames must encode to the same bytes again, and every prefix
+ * of them must be incomplete. */
 #include <hostwatch/frame.h>
 
 #include <errno.h>
@@ -17,8 +17,7 @@ static void require(int condition)
 		abort();
 }
 
-/* The fields that the encoder writes as "not told" are taken from the input before the two are
- * compared. */
+/* Fields that the encoder does not fill in are copied from the input before the comparison. */
 static void check_round_trip(const uint8_t *data, int len, const struct hw_frame *f)
 {
 	int n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Configuration files: their lines, then their meaning. Mistakes are told as they should be. */
+/* Configuration files: first their lines, then their meaning. Mistakes must be reported in the
+ * correct form. */
 #include "config.h"
 #include "inifile.h"
 
@@ -12,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NAME "a b"
-#define QUOTED "a b:" /* nothing in it needs quotes */
+#define QUOTED "a b:" /* no byte of it needs quotes */
 
 static unsigned count_lines(const uint8_t *data, size_t size)
 {
@@ -92,13 +93,14 @@ static void read_meaning(const uint8_t *data, size_t size)
 		hw_config_free(config);
 	hw_loader_destroy(loader);
 	hw_errors_free(&errors);
-	(void)close(fd); /* in memory */
+	(void)close(fd); /* the file is in memory */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	read_lines(data, size);
-	/* Plugins are searched for where the file says: not in what this input made up. */
+	/* The configuration chooses where plugins are loaded from: skip inputs that might name a
+	 * path. */
 	if (!memmem(data, size, "plugin", 6) && !memmem(data, size, ".so", 3))
 		read_meaning(data, size);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an inotify descriptor might give: records are read, joined and dropped as the watcher does.
- */
+/* Arbitrary bytes from an inotify descriptor: records are read, joined and dropped like in the
+ * watcher. */
 #include "plugins/inotify/pair.c"
 #include "plugins/inotify/queue.c"
 
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The position behind what was handled. */
+/* Returns the position after the handled record. */
 static uint64_t handle_one(struct hw_queue *queue, struct hw_pair *pair,
 			   const struct hw_record *record, uint64_t position)
 {
@@ -48,7 +48,7 @@ static void handle_all(struct hw_queue *queue, struct hw_pair *pair)
 	while ((r = hw_queue_get(queue, hw_queue_head(queue), &record)) > 0)
 		hw_queue_drop(queue, handle_one(queue, pair, &record, hw_queue_head(queue)));
 	if (r < 0)
-		hw_queue_drop(queue, hw_queue_tail(queue)); /* nothing behind it can be trusted */
+		hw_queue_drop(queue, hw_queue_tail(queue)); /* records after it cannot be trusted */
 	assert(hw_queue_head(queue) == hw_queue_tail(queue));
 }
 
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct hw_pair pair = { 0 };
 	int fds[2];
 
-	/* A pipe gives what was written piece by piece, as the kernel gives whole records. */
+	/* A pipe returns the pieces that were written; the kernel returns whole records. */
 	assert(pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0);
 	assert(hw_queue_init(&queue) == 0);
 	while (size) {

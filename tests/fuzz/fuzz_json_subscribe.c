@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The two readers of JSON: requests from subscribers, lines from servers. What is accepted must
- * come back the same. */
+/* The two parsers of JSON: requests from subscribers, lines from servers. Accepted input must
+ * survive a round trip. */
 #include <assert.h>
 #include <hostwatch/wire.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The reader of netlink messages, on a stream. What is accepted must come back the same. */
+/* The parser of netlink messages, on a stream. Accepted messages must survive a round trip. */
 #include <assert.h>
 #include <hostwatch/wire.h>
 #include <stdlib.h>
@@ -58,7 +58,8 @@ static void read_frame(const void *frame, size_t len)
 		check_hello(&message);
 		break;
 	case HW_NL_SUBSCRIBE:
-		(void)hw_subscribe_check(&message.subscribe, &error); /* no crash is all */
+		(void)hw_subscribe_check(&message.subscribe, &error); /* must not crash; the result
+								       * does not matter */
 		break;
 	default:
 		break;

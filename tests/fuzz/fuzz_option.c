@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Values of options of every type: what is accepted lies in the range, and is accepted again as it
- * is printed. */
+/* Values of options of every type: an accepted value is in the range, and is accepted again in its
+ * printed form. */
 #include "option.h"
 
 #include <assert.h>
@@ -33,7 +33,7 @@ static void check(const struct hw_option *option, const char *value)
 			assert((unsigned char)*at >= ' ' && *at != 0x7f);
 		return;
 	}
-	if (text || number == UINT64_MAX) /* which is printed as "any" */
+	if (text || number == UINT64_MAX) /* printed as "any" */
 		return;
 	assert(number >= option->min && (option->type == HW_OPTION_ENUM || number <= option->max));
 	hw_option_format(option, number, printed, sizeof(printed));
