@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vm-after DIR NAME MS COMMAND...: runs the command so long after the next change of DIR/NAME. */
+/* vm-after DIR NAME MS COMMAND...: waits for the next change of DIR/NAME, and runs the command
+ * after MS milliseconds. */
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
 		if (n <= 0)
 			return 1;
 	} while (!names(buf, n, argv[2]));
-	/* the delay is what is tested */
+	/* this delay is under test */
 	(void)poll(NULL, 0, atoi(argv[3]));
 	execvp(argv[4], argv + 4);
 	return 127;

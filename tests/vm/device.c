@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-device MOUNT: what the module's device refuses, and with which error. Prints what is
- * otherwise. vm-device MOUNT umount: binds two devices, unmounts, and both have to say that the
- * mount is gone.
+ * vm-device MOUNT: checks what the module's device refuses, and with which error; prints
+ * differences. vm-device MOUNT umount: binds two devices and unmounts; both must then report that
+ * the mount is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static int bind_to(int device, const char *path, int flags)
 	return r;
 }
 
-/* Of a name that is not there. */
+/* Makes a frame for a name that does not exist. */
 static size_t make_frame(unsigned char *frame, const char *path)
 {
 	const struct hw_event event = { .struct_size = sizeof(event),
@@ -108,7 +108,8 @@ static void test_frames(const char *mount)
 
 static void test_rights(void)
 {
-	int status, dev = open("/dev", O_PATH | O_CLOEXEC); /* others may not look at / */
+	int status, dev = open("/dev", O_PATH | O_CLOEXEC); /* opened now, because other users may
+							     * not search / */
 	pid_t child = fork();
 
 	if (child == 0) {
@@ -122,7 +123,7 @@ static void test_rights(void)
 	expect("chmod", chmod(HW_GUEST_DEVICE, 0600), 0);
 }
 
-/* While another one leaves the mount, frames may still be taken. */
+/* Until the device leaves the mount, it may still accept frames. */
 static void expect_gone(const char *what, int device, const unsigned char *frame, size_t len)
 {
 	time_t end = time(NULL) + 30;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* exchange A B: the two names swap what they stand for. */
+/* exchange A B: exchanges the two names atomically. */
 #include <fcntl.h>
 #include <stdio.h>
 

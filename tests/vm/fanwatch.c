@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-fanwatch [-d] DIR...: what a fanotify program is told of these directories. One mark for the
- * whole file system of the first where the kernel takes that, one for each directory where not, or
- * with -d. First line: "Watches established: " and which. Then a line for each bit of each event,
- * the bits in a fixed order:
+ * vm-fanwatch [-d] DIR...: prints the events that a fanotify program receives for these
+ * directories. It sets one mark on the filesystem of the first directory if the kernel permits
+ * that, else, or with -d, one mark on each directory. The first line is "Watches established: " and
+ * the kind of mark. Then it prints a line for each bit of each event, the bits in a fixed order:
  *
  *	CREATE[,ISDIR] DIR/NAME
- *	RENAME[,ISDIR] DIR/NAME -> DIR/NAME	a side that is not told is -
+ *	RENAME[,ISDIR] DIR/NAME -> DIR/NAME	a side that is not reported is -
  *
- * DIR is as given, "?" for any other. Other bytes than printable ASCII are written \xHH.
+ * DIR is printed as given, "?" for any other directory. Bytes that are not printable ASCII are
+ * printed as \xHH.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,11 +57,11 @@ struct handle {
 
 static char **dirs;
 static int dir_count;
-static struct handle *handles; /* of dirs */
+static struct handle *handles; /* of the directories in dirs */
 
-/* One side of an event, as its record has it. */
+/* One side of an event, as given by its record. */
 struct side {
-	const struct file_handle *dir; /* NULL: not told */
+	const struct file_handle *dir; /* NULL: not reported */
 	const char *name;
 };
 
@@ -75,7 +76,7 @@ static uint64_t all_bits(void)
 	uint64_t mask = FAN_ONDIR | FAN_EVENT_ON_CHILD;
 
 	for (size_t i = 0; i < BITS; i++)
-		if (bits[i].mask != FAN_Q_OVERFLOW) /* comes unasked */
+		if (bits[i].mask != FAN_Q_OVERFLOW) /* always reported; must not be requested */
 			mask |= bits[i].mask;
 	return mask;
 }
@@ -144,7 +145,7 @@ static void print_side(const struct side *side)
 	}
 }
 
-/* Records come in any order: by type. */
+/* Records may come in any order: the type of a record decides. */
 static void read_records(const struct fanotify_event_metadata *event, struct side *from,
 			 struct side *to)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * vm-fuzz MOUNT SECONDS SEED: three processes write mutated frames to the module's device, two of
- * them to the same descriptor, while others change, read and watch what the frames are about, and
- * empty the caches. Frames name entries that exist, that do not, and that no frame may name; then
- * some of their bytes change. The device may take them or refuse them with EBADMSG.
+ * them to the same descriptor, while others change, read and watch the named entries, and drop the
+ * caches. Frames contain names that exist, names that do not exist, and invalid names; then some of
+ * their bytes are changed. The device may accept frames or refuse them with EBADMSG.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static size_t make_path(char *path)
 	switch (pick(16)) {
 	case 0:
 		return 0;
-	case 1: /* around the longest name, and the longest path of a program */
+	case 1: /* lengths close to the longest name, and to the longest path of a program */
 		len = pick(2) ? 254 + pick(3) : 4094 + pick(4);
 		memset(path, 'x', len);
 		for (size_t i = 200; len > 300 && i < len; i += 201)
@@ -65,7 +65,7 @@ static size_t make_path(char *path)
 	}
 }
 
-/* A frame whose lengths add up. */
+/* Makes a frame with consistent lengths. */
 static size_t make_frame(unsigned char *frame)
 {
 	struct hw_fuse_out_header header = { .error = HW_FUSE_NOTIFY_FSNOTIFY };
@@ -125,7 +125,7 @@ static int write_frames(int device)
 	return taken && refused ? 0 : 1;
 }
 
-/* ---- what goes on meanwhile ---- */
+/* ---- changes at the same time ---- */
 
 static void touch(const char *path)
 {
@@ -135,13 +135,13 @@ static void touch(const char *path)
 	if (fd < 0)
 		return;
 	if (pick(2))
-		(void)!write(fd, &byte, 1); /* whatever comes of it */
+		(void)!write(fd, &byte, 1); /* the result does not matter */
 	else
 		(void)!read(fd, &byte, 1);
 	(void)close(fd);
 }
 
-/* Whatever fails, something else changed it before. */
+/* Calls may fail, because other processes change the same entries. */
 static void change(int watcher)
 {
 	char path[64], other[64];

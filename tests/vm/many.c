@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-many make DIR COUNT: COUNT directories d0, d1, ... in DIR, with FILES files f0, f1, ... each.
- * vm-many change DIR COUNT STEP: in each STEP-th of them f0 is written to, f1 gets another mode, f2
- * another name, f3 is removed, and "new" is made.
- * vm-many watch DIR COUNT: watches them all, and says what each was told whenever "barrier..." is
- * made in DIR: "NUMBER KIND EVENT=TIMES...", of how many directories or files that was all. Equal
- * events in a row are one. What was told of nothing is left out. Then "late MS barrier...": how
- * long the processor was not to be had by a program that comes first, at most, since the last time.
+ * vm-many make DIR COUNT: makes COUNT directories d0, d1, ... in DIR, with FILES files f0, f1, ...
+ * each. vm-many change DIR COUNT STEP: in each STEP-th directory, writes to f0, changes the mode of
+ * f1, renames f2, removes f3, and makes "new". vm-many watch DIR COUNT: watches all of them.
+ * Whenever "barrier..." is made in DIR, it prints lines "NUMBER KIND EVENT=TIMES...": the number of
+ * directories or files that received exactly these events. Equal consecutive events count once;
+ * watches without events are left out. Then it prints "late MS barrier...": the longest time since
+ * the last barrier for which a program with realtime priority did not get the processor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define FILES 9u
-#define EACH (FILES + 1) /* watches of a directory with its files; its own is the first */
+#define EACH (FILES + 1) /* watches per directory: the directory itself first, then its files */
 #define TICK_NS 2000000L
 
 static const struct {
@@ -44,8 +44,8 @@ struct watch {
 	uint8_t told[EVENTS];
 };
 
-/* Of each watch the event before, by which the kernel merges equal ones in a row if nobody has read
- * the first. */
+/* The previous event of a watch: the kernel merges equal consecutive events if the first has not
+ * been read. */
 struct last {
 	uint32_t mask;
 	char name[8];
@@ -109,7 +109,7 @@ static void change(unsigned count, unsigned step)
 	}
 }
 
-/* ---- a program that comes first ---- */
+/* ---- a program with realtime priority ---- */
 
 static int64_t now_ns(void)
 {
@@ -142,7 +142,7 @@ static _Atomic int64_t *begin_ticking(void)
 	exit(0);
 }
 
-/* ---- what is told ---- */
+/* ---- received events ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -180,8 +180,8 @@ static void print_all(const struct watch *watches, unsigned count)
 	free(sorted);
 }
 
-/* By the order in which they were added, which is what the kernel numbers them by, from 1. The
- * directory of them all is the last one. */
+/* Adds watches in the order of their paths: the kernel numbers them from 1 in this order. The watch
+ * of DIR is the last one. */
 static struct watch *add_watches(int fd, unsigned count)
 {
 	const uint32_t mask = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE |

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-own DIR ROUNDS [SEED]: what programs do with files, as fast as it goes: create, write, append,
- * truncate, change, rename in all ways, link, make and remove. With a seed so many steps at random,
- * the same ones each time, on few names: what is not possible just then is left out.
+ * vm-own DIR ROUNDS [SEED]: does common file operations as fast as possible: create, write, append,
+ * truncate, change attributes, rename in all ways, link, make and remove directories. With a seed,
+ * does ROUNDS random steps on few names, the same ones for the same seed; steps that are not
+ * possible are skipped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ static void one_round(void)
 	must(truncate("file", 3), "truncate");
 	must(chmod("file", 0600), "chmod");
 	must(utimensat(AT_FDCWD, "file", times, 0), "utimensat");
-	/* as editors save */
+	/* like a save by an editor */
 	write_file(".tmp", O_CREAT | O_EXCL, "new text\n");
 	must(rename(".tmp", "file"), "rename over");
 	must(mkdir("sub", 0755), "mkdir");
@@ -54,7 +55,7 @@ static void one_round(void)
 	must(unlink("back"), "unlink");
 }
 
-/* ---- at random ---- */
+/* ---- random steps ---- */
 
 static uint64_t seed;
 
@@ -64,7 +65,7 @@ static unsigned dice(unsigned sides)
 	return (unsigned)(seed >> 33) % sides;
 }
 
-/* Nothing is written by names that nobody watches: hostwatch tells that by the other names. */
+/* Data is written only through watched names: hostwatch would report it under the other names. */
 static const char *any_name(bool watched)
 {
 	static const char *const names[] = { "a", "b", "c", "d/a", "d/b" };
@@ -72,8 +73,8 @@ static const char *any_name(bool watched)
 	return names[dice(watched ? 3 : 5)];
 }
 
-/* virtiofsd of QEMU 7.2 ends when it is to create without O_EXCL what the host has made meanwhile.
- */
+/* virtiofsd of QEMU 7.2 exits if it creates a file without O_EXCL that the host has made
+ * meanwhile. */
 static int open_to_write(const char *name, int flags)
 {
 	int excl = flags & O_CREAT ? O_EXCL : 0;
@@ -91,7 +92,7 @@ static void maybe_write(const char *name, int flags)
 
 	if (fd < 0)
 		return;
-	/* it may be gone by now */
+	/* the file may be gone */
 	if (write(fd, text, 1 + dice(sizeof(text) - 1)) < 0)
 		(void)lseek(fd, 0, SEEK_SET);
 	(void)close(fd);
@@ -153,7 +154,7 @@ static void one_step(void)
 		r = change_name(any_name(false));
 		break;
 	}
-	(void)r; /* what is not possible is left out */
+	(void)r; /* impossible steps are skipped */
 }
 
 int main(int argc, char **argv)
@@ -165,7 +166,7 @@ int main(int argc, char **argv)
 	must(chdir(argv[1]), argv[1]);
 	seed = argc > 3 ? (uint64_t)atoi(argv[3]) : 0;
 	if (argc > 3)
-		(void)mkdir("d", 0755); /* it may be there */
+		(void)mkdir("d", 0755); /* it may exist */
 	for (int round = atoi(argv[2]); round > 0; round--)
 		one();
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-path FILE: what PathChanged= of systemd.path(5) does, as a program: watches the file and the
- * directories above it, and after each event arms again, as the file may be another one then, and
- * looks. Prints "path" and what the file is each time it is another.
+ * vm-path FILE: does the same as PathChanged= of systemd.path(5): watches the file and the
+ * directories above it, and after each event adds all watches again, because the path may refer to
+ * another file, and stats the file. Prints "path" and the state of the file whenever it differs.
  */
 #include <limits.h>
 #include <stdbool.h>
@@ -18,7 +18,8 @@
 	 IN_MOVED_FROM | IN_MOVED_TO)
 #define OF_PARENT (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 
-/* A new descriptor for each round: watches of what is gone go with it. Returns the file's watch. */
+/* Uses a new descriptor for each round, which drops stale watches. Returns the watch of the
+ * file. */
 static int arm(const char *path, int *ret_fd)
 {
 	char parent[PATH_MAX];
@@ -33,7 +34,7 @@ static int arm(const char *path, int *ret_fd)
 	return inotify_add_watch(*ret_fd, path, OF_FILE);
 }
 
-/* Whether the file itself is, or became, or ended. */
+/* Returns whether an event is about the file itself, or about its name. */
 static bool concerns(const struct inotify_event *event, int wd, const char *name)
 {
 	if (event->wd == wd)

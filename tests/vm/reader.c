@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-reader DIR: a program that looks when it is told. Watches DIR and, for each event, looks at
- * the name in it: "EVENT NAME SIZE CONTENT LISTED", where SIZE is that of stat(2) or - where there
- * is nothing, CONTENT what read(2) gives of a file (its first word) or -, and LISTED is yes when
- * readdir(3) has the name. First line: "Watches established".
+ * vm-reader DIR: a program that examines names when it receives events. Watches DIR and, for each
+ * event, prints "EVENT NAME SIZE CONTENT LISTED": SIZE is the result of stat(2), or - if the name
+ * does not exist; CONTENT is the first word of a file, or -; LISTED is yes if readdir(3) returns
+ * the name. First line: "Watches established".
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-relay listen|connect ADDRESS: carries what comes through the guest's port over another channel
- * of the guest, one connection after the other. ADDRESS is unix:PATH, tcp:ADDR:PORT or
- * vsock:any:PORT.
+ * vm-relay listen|connect ADDRESS: connects the guest's port with another channel of the guest, one
+ * connection after the other. ADDRESS is unix:PATH, tcp:ADDR:PORT or vsock:any:PORT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +45,7 @@ static void relay(int port, int peer)
 		if ((fds[1].revents && !carry(peer, port)) ||
 		    (fds[0].revents && !carry(port, peer)))
 			break;
-	(void)close(peer); /* both sides begin anew */
+	(void)close(peer); /* both sides start again */
 }
 
 int main(int argc, char **argv)
@@ -67,7 +66,7 @@ int main(int argc, char **argv)
 	(void)puts("ready");
 	while (listens)
 		relay(port, accept4(fd, NULL, NULL, SOCK_CLOEXEC));
-	/* whom it connects to may not listen yet */
+	/* the peer may not be listening yet */
 	while (connect(fd, &address.to.any, address.len) < 0)
 		if (errno != ENOENT && errno != ECONNREFUSED)
 			return die(argv[2]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * storm DIRECTORY FIRST COUNT: COUNT changes of files in 50 directories below: each file is made
- * with contents, changed in its mode, renamed, and removed. FIRST numbers the first file.
+ * storm DIRECTORY FIRST COUNT: makes COUNT changes of files in 50 directories below DIRECTORY:
+ * creates each file with contents, changes its mode, renames it, and removes it. FIRST is the
+ * number of the first file.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
 		(void)snprintf(directory, sizeof(directory), "d%u", file % DIRECTORIES);
 		(void)snprintf(path, sizeof(path), "%s/%u", directory, file);
 		(void)snprintf(new_path, sizeof(new_path), "%s/moved%u", directory, file);
-		(void)mkdir(directory, 0755); /* it may be there */
+		(void)mkdir(directory, 0755); /* it may exist */
 		if (change(i % 4, path, new_path) < 0) {
 			perror(path);
 			return 1;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm-trace BASE TRACE: does one conformance trace in BASE/share and BASE/outside, step by
- * step, as standard input asks for. Both directories are emptied before. The share then holds
- * BARRIERS, where nothing but barriers happens, and what the trace sets up; that is told as
- * "ready".
+ * vm-trace BASE TRACE: runs one conformance trace in BASE/share and BASE/outside, step by step, on
+ * commands from standard input. It first empties both directories, makes BARRIERS in the share,
+ * which contains only barriers, and runs the setup of the trace; then it prints "ready".
  *
- *	step PID	the operations of the next step, during which that program stands still;
- *			0: none does. "step N", or "end" when there is no step
- *	barrier N	makes a FIFO called N in BARRIERS. "barrier N"
- *	finish		closes and unmounts what the trace has open and mounted. "finished"
+ *	step PID	runs the operations of the next step while process PID is stopped; 0: no
+ *			process. Prints "step N", or "end" if there is no further step
+ *	barrier N	makes a FIFO named N in BARRIERS. Prints "barrier N"
+ *	finish		closes and unmounts everything that the trace opened or mounted. Prints
+ *			"finished"
  *
- * What cannot be done is told as "failed: ...", with which it ends.
+ * If an operation fails, prints "failed: ..." and exits.
  */
 #include "tests/common/scratch.h"
 #include "tests/conformance/ops.h"
@@ -44,7 +44,8 @@ static bool is_kept(const char *name)
 	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, BARRIERS_NAME);
 }
 
-/* Programs may have the share mounted, and watch the barriers: these stay, and all else goes. */
+/* Programs may have the share mounted and watch the barriers, so both directories and BARRIERS are
+ * kept; everything else is removed. */
 static int empty(int base, const char *name)
 {
 	int fd, r = 0;
@@ -94,12 +95,12 @@ static void release(struct hw_world *world)
 	while (world->mount_count) {
 		char *at = world->mounts[--world->mount_count];
 
-		(void)umount2(at, MNT_DETACH); /* a failed mount is not there */
+		(void)umount2(at, MNT_DETACH); /* fails if the mount failed */
 		free(at);
 	}
 }
 
-/* ---- the program that stands still ---- */
+/* ---- the stopped program ---- */
 
 static char state_of(pid_t pid)
 {
@@ -136,7 +137,7 @@ static int stop(pid_t pid)
 	return 0;
 }
 
-/* ---- what is asked for ---- */
+/* ---- commands ---- */
 
 static int run_ops(struct hw_world *world, const struct hw_ops *ops, const char **ret_failed)
 {
@@ -158,7 +159,7 @@ static int run_step(struct hw_world *world, const struct hw_step *step, size_t n
 	if (r == 0)
 		r = run_ops(world, &step->ops, &failed);
 	if (pid != 0)
-		(void)kill(pid, SIGCONT); /* it was there a moment ago */
+		(void)kill(pid, SIGCONT); /* it existed a moment ago */
 	if (r < 0)
 		return fail(failed, r);
 	return printf("step %zu\n", number) < 0;
