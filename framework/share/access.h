@@ -22,7 +22,7 @@ void hw_access_gained(struct hw_share *share, uint32_t dir);
  * directory is compared with the disk. */
 void hw_access_changed(struct hw_share *share, uint32_t dir);
 
-/* Why watchers refused one directory; zeroed by the caller. */
+/* The reasons why watchers refused one directory; zeroed by the caller. */
 struct hw_access_refusals {
 	char text[900];
 	size_t len;

@@ -27,8 +27,8 @@ uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refu
 /* Chooses the watcher of the root's filesystem and writes share->why. Returns -ENODEV if no watcher
  * works; share->why then has the reasons. */
 int hw_arm_choose(struct hw_share *share);
-/* If this directory is the top of a subtree of its watcher, scans of the watcher begin there. Call
- * it after a move. */
+/* Notes the directory if it is the top of a subtree of its watcher: scans of the watcher begin
+ * there. Call it after a move. */
 void hw_arm_note_top(struct hw_share *share, uint32_t dir);
 /* Drops duplicate and stale tops. Call it before the tops of a watcher are walked. */
 void hw_arm_compact_tops(struct hw_watcher *watcher);

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT_ONCE                                                                                    \
-	4096u /* entries of one directory that are listed at once; the walk lists the rest */
+#define AT_ONCE 4096u /* entries of one directory listed at once; the walk lists the rest */
 #define DEPTH_MAX 64u /* maximum depth of directories that are listed at once */
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
@@ -132,8 +131,7 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 		if (how == HW_ARRIVED_NEW && share->observing && e->size)
 			(void)hw_ids_add(&share->modified, id); /* reported with the observation */
 		if (is_joined(share))
-			(void)hw_ids_add(&share->found_files,
-					 id); /* if out of memory: after the interval */
+			(void)hw_ids_add(&share->found_files, id); /* if out of memory: when idle */
 		else if (how == HW_ARRIVED_NEW)
 			hw_quiet_found(share, id);
 	}

@@ -231,8 +231,8 @@ static void move_name(struct hw_share *share, const struct hw_fold_at *from,
 		set_name(share, from, 0, false);
 }
 
-/* Returns whether the tree has the inode at this name: it is then known without the fold which of
- * its names the inode lost. */
+/* Returns whether the tree has the inode at this name: then the hint about the name suffices to
+ * show which of its names it lost. */
 static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint32_t number)
 {
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);

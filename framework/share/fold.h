@@ -18,7 +18,7 @@ struct hw_stat;
 /* An inode. It is in the tree, or a file handle identified it, or it was created in the window and
  * is known only by its name until an observation finds it. */
 struct hw_fold_inode {
-	uint64_t ino; /* 0: not known */
+	uint64_t ino; /* 0: unknown */
 	uint64_t dir; /* token of the directory in which it was last seen */
 	uint32_t ident; /* as in struct hw_entry */
 	uint16_t fs;
@@ -29,7 +29,8 @@ struct hw_fold_inode {
 	bool left; /* it was moved out of the share */
 	bool confirmed; /* it was found at its name after the exchange with its rival */
 	uint8_t exchanged; /* HW_HINTS_OF_DATA that belong to it if this was an exchange */
-	uint32_t rival; /* index plus 1; 0: none */
+	uint32_t
+		rival; /* index plus 1 of the inode that it may have been exchanged with; 0: none */
 };
 
 /* A name, by its hash, or an inode number. */
@@ -70,8 +71,8 @@ bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		  const struct hw_fold_at *to, bool left);
 
-/* Call it before an observation: notes the names of all inodes that the hints say were changed as
- * unverified. */
+/* Call it before an observation: notes as unverified the names of all inodes that were changed
+ * according to the hints. */
 void hw_fold_expand(struct hw_share *share);
 /* During an observation: the inode at this name. */
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,

@@ -16,15 +16,14 @@ struct hw_entry;
 struct hw_fold_at;
 
 #define HW_FORMER_SETS 256u /* a power of two */
-#define HW_FORMER_WAYS                                                                             \
-	4u /* maximum number of inodes for one name, and for all names in the same set */
+#define HW_FORMER_WAYS 4u /* inodes of one name, and of all names in one set */
 
 /* One inode that had a name. */
 struct hw_former_inode {
 	uint64_t key; /* hash of the directory's token and the name */
 	uint64_t ino; /* 0: free */
 	uint32_t ident; /* as in struct hw_entry */
-	uint32_t order; /* of arrival */
+	uint32_t order; /* order of arrival */
 	uint16_t fs;
 };
 

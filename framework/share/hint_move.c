@@ -20,7 +20,7 @@ struct place {
 	const char *name;
 	size_t len;
 	uint32_t id; /* in the tree; 0: none */
-	bool present; /* on the disk */
+	bool present; /* it exists on the disk */
 	int error; /* of the stat: -errno or 0 */
 	struct hw_stat stat; /* valid if present */
 };
@@ -71,7 +71,7 @@ static void adopt(struct hw_share *share, uint32_t id, struct place *from, const
 	hw_tree_update(&share->tree, id, &to->stat);
 }
 
-/* ---- out and in ---- */
+/* ---- moves out of and into the share ---- */
 
 /* Reports the move out even if the entry is back, which a later hint reports: receivers may have
  * examined the name meanwhile. */

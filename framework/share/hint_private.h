@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between hint.c and hint_data.c: one hint, the name that it is about, and the entries there. */
+/* Shared by hint.c and hint_data.c: one hint, the name that it is about, and its entries in the
+ * tree and on the disk. */
 #ifndef HW_HINT_PRIVATE_H
 #define HW_HINT_PRIVATE_H
 
@@ -13,7 +14,7 @@ struct hw_hint_at {
 	const char *name;
 	size_t len;
 	uint32_t id; /* in the tree; 0: none */
-	bool present; /* on the disk */
+	bool present; /* it exists on the disk */
 	bool refused; /* stat was refused: it is tried again later */
 	struct hw_stat stat; /* valid if present */
 };

@@ -15,9 +15,9 @@
 
 enum hw_arrival {
 	HW_ARRIVED_NEW, /* create; a later close_write completes a file */
-	HW_ARRIVED_LINK, /* create of one more name for old data */
+	HW_ARRIVED_LINK, /* create of another name for old data */
 	HW_ARRIVED_MOVED_IN, /* move without from */
-	HW_ARRIVED_WITH_DIR, /* create, below a directory that moved in: its data is old */
+	HW_ARRIVED_WITH_DIR, /* create, below a directory that was moved in: its data is old */
 };
 
 /* Adds an entry under an absent name. Returns the entry, 0 if out of memory. A directory is not

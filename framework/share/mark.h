@@ -45,17 +45,15 @@ struct hw_marks {
 	bool armed; /* a directory was armed in this iteration */
 	bool noted, examined; /* there are unverified names that may be directories: waiting; or in
 				 the round that waits for its mark */
-	int64_t noted_ns, examined_ns,
-		walk_ns; /* read_until_ns when this began; walk_ns: the walk */
+	int64_t noted_ns, examined_ns, walk_ns; /* read_until_ns when these began */
 };
 
-/* All directories of the share have been armed and listed. */
+/* Call it when all directories of the share have been armed and listed. */
 void hw_mark_begin_history(struct hw_share *share);
-/* At the end of each iteration of the loop. */
+/* Call it at the end of each iteration of the loop. */
 void hw_mark_roll(struct hw_share *share);
 void hw_mark_armed(struct hw_share *share); /* a directory was armed */
-void hw_mark_noted(
-	struct hw_share *share); /* an unverified name that may be a directory was noted */
+void hw_mark_noted(struct hw_share *share); /* an unverified name, maybe of a directory */
 void hw_mark_noted_again(struct hw_share *share); /* such a name was noted again because the round
 						     did not verify it */
 void hw_mark_round_begins(struct hw_share *share);

@@ -31,7 +31,7 @@ struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_s
 /* Examines each name and the old names of each inode that appeared, and notes which differ from the
  * tree. Does not change the tree. */
 void hw_observation_examine(struct hw_observation *o);
-/* Adds these names to the observation. All of its names must be examined again. */
+/* Adds these names to the observation and resets all items: they must be examined again. */
 void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names);
 /* Notes a name of the observation as unverified again, with the hints about it. */
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item);
@@ -46,7 +46,7 @@ enum hw_finding {
 	HW_FOUND_CHANGED, /* the same inode at its name */
 	HW_FOUND_GONE, /* a name of the tree that the disk no longer has */
 	HW_FOUND_APPEARED, /* a name that the tree does not have */
-	HW_FOUND_REPLACED, /* gone and appeared at one name */
+	HW_FOUND_REPLACED, /* the name has another inode than in the tree */
 };
 
 struct hw_item {
@@ -59,7 +59,7 @@ struct hw_item {
 	bool present;
 	bool differs; /* in inode or type, or it exists only in the tree or only on the disk */
 	bool changed; /* same inode, but other data or attributes without a hint */
-	bool done; /* its create, move or delete has been reported */
+	bool done; /* its create, replacement or move has been reported */
 	bool told; /* its change was reported for all names of the inode */
 	bool try_close; /* its close may not be reported by any hint */
 	bool holds; /* a new directory that an entry of the tree was moved into */

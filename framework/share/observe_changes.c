@@ -168,8 +168,7 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 	if (!kind)
 		return is_attrib_of_renamed(e, stat, what) ||
 				       (what & HW_HINT_ATTRIB && has_arrived(item)) ||
-				       (what & HW_HINT_AWAY &&
-					!o->share->settle_ns) /* moved away and back */
+				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
 			       ? HW_ATTRIB
 			       : 0;
 	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;

@@ -21,7 +21,7 @@ static uint32_t file_of(const struct hw_observation *o, const struct hw_item *it
 struct closed {
 	uint32_t id;
 	const struct hw_stat *seen; /* of the item; NULL: the item has another inode */
-	bool guess; /* the hint had another name */
+	bool guess; /* no hint named this file: a lease decides */
 };
 
 static int compare_closed(const void *a, const void *b, void *tree)

@@ -365,7 +365,7 @@ void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *
 		free(ids);
 }
 
-/* ---- again, soon ---- */
+/* ---- retries ---- */
 
 /* The kernel queues the record of a close before it releases the file. Pacing: 1, 2, 4 ... ms; then
  * the interval decides. */

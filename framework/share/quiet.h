@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * close_write: reported when no writer has a changed file open any more. A close that the kernel
- * reports is believed; a file whose close nobody reports is examined when it has not changed for
- * the share's interval.
+ * reports is believed; a file whose close no watcher reports is examined when it has not changed
+ * for the share's interval.
  */
 #ifndef HW_QUIET_H
 #define HW_QUIET_H

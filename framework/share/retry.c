@@ -291,8 +291,7 @@ void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int
 	if (name->found)
 		item->since_ns = name->since_ns;
 	else if (name->arrived)
-		item->since_ns =
-			share->turn_ns; /* entries older than this were created elsewhere */
+		item->since_ns = share->turn_ns; /* older entries were created elsewhere */
 	log_name(share, name, error, item);
 }
 

@@ -20,7 +20,7 @@
 /* How a directory is tried again. */
 enum hw_retry_kind {
 	HW_RETRY_ENTRIES, /* the directory itself is compared */
-	HW_RETRY_BELOW, /* it is armed anew and compared, with everything below it */
+	HW_RETRY_BELOW, /* it is armed again and compared, with everything below it */
 	HW_RETRY_FILL, /* it is filled: its content is unknown */
 };
 

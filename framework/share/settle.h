@@ -8,7 +8,7 @@
 
 /* Ends the window: verifies the waiting names. */
 void hw_settle_now(struct hw_share *share);
-/* At the end of an iteration of the loop. */
+/* Call it at the end of each iteration of the loop. */
 void hw_settle_advance(struct hw_share *share);
 /* Call it before the first waiting name is noted. */
 void hw_settle_note_since(struct hw_share *share);

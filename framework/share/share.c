@@ -277,7 +277,7 @@ static void begin_mounts(struct hw_share *share)
 	hw_mount_watch_begin(&share->mounts, path);
 }
 
-/* ---- a root that comes back ---- */
+/* ---- a root that reappears ---- */
 
 /* Logs an error once: the root is tried again every interval. */
 static void log_root_error(struct hw_share *share, int error)

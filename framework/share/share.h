@@ -18,8 +18,7 @@ struct hw_share_config {
 	const char *path; /* path of the root; the only place where a symbolic link is followed */
 	const char *const *excludes; /* gitignore-like patterns, see filter.h */
 	size_t exclude_count;
-	uint64_t
-		interval_ns; /* time until a file is idle, and between checks of the root; 0: 1 s */
+	uint64_t interval_ns; /* until a file is idle, and between checks of the root; 0: 1 s */
 	uint64_t settle_ns; /* 0: off */
 	uint64_t settle_max_ns; /* longest wait under steady load; 0: 10 times settle_ns */
 	uint64_t journal_bytes; /* size of the ring; 0: 16 MiB */
@@ -93,7 +92,7 @@ void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 
 #define HW_WATCHERS_MAX 8u /* per share */
 
-/* A watcher that runs for a share. */
+/* A running watcher of a share. */
 struct hw_share_watcher {
 	const char *name; /* borrowed: name of the section or the plugin */
 	const char *plugin; /* borrowed */
@@ -115,8 +114,7 @@ struct hw_share_status {
 	uint64_t entries, directories;
 	uint64_t armed; /* directories armed so far, while arming */
 	uint64_t watches; /* watches or marks held by all watchers */
-	uint64_t kernel_events,
-		overflows; /* of all watchers, including those that were switched away */
+	uint64_t kernel_events, overflows; /* of all watchers, also those that were switched away */
 	uint64_t rescans; /* scans after events were lost */
 	uint64_t retrying; /* directories and names that could not be read and are tried again */
 	uint64_t refusals; /* total number of such failures */

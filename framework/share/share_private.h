@@ -98,7 +98,7 @@ struct hw_quiet {
 	struct hw_ids finished; /* found files that no writer had open: reported at the mark */
 	struct hw_mark finished_mark;
 	uint32_t finished_seq; /* the newest event when the mark was set */
-	struct hw_ids refused; /* files that may be closed soon: tried again soon */
+	struct hw_ids refused; /* files that are perhaps being closed: tried again soon */
 	struct hw_timer *retry; /* owned */
 	unsigned retries; /* attempts since the last file was added */
 };
@@ -150,17 +150,17 @@ struct hw_switching {
 	uint64_t seq, begun_ns; /* when it began */
 };
 
-/* The names that are being verified: verify.h. */
+/* The rounds of verification: see verify.h. */
 struct hw_observation;
 struct hw_verify {
 	struct hw_observation *observation; /* owned; NULL: no round is active */
-	struct hw_suspects names; /* of the observation */
+	struct hw_suspects names; /* the names of the observation */
 	struct hw_suspects touched; /* names that records were about since they were examined */
 	bool all_touched; /* touched is incomplete: treat all names as touched */
 	struct hw_mark mark;
 	bool walk; /* a walk ends with this round */
 	bool again; /* the names have been examined a second time */
-	uint64_t begun, ended; /* rounds */
+	uint64_t begun, ended; /* numbers of rounds */
 	uint64_t follows; /* the round that verifies the names which the last one left unverified */
 	uint64_t stuck_seq; /* next sequence number when the last round left names unverified, if no
 			       record was read since; otherwise 0 */
@@ -218,8 +218,7 @@ struct hw_share {
 	struct hw_timer *kick_timer; /* owned */
 	int64_t since_ns; /* same clock: the last observation found all entries that were born
 			     before */
-	int64_t drained_ns; /* CLOCK_REALTIME_COARSE before the queues were last read to their end
-			     */
+	int64_t drained_ns; /* the same clock before the queues were last read to their end */
 	int64_t turn_ns; /* the same clock at the end of the last iteration */
 	int64_t drain_ns; /* when settle_mark was set */
 	uint64_t turn_first_seq; /* first sequence number of this iteration */
@@ -232,7 +231,7 @@ struct hw_share {
 	uint32_t fill_budget; /* entries that may still be listed at once in this iteration */
 	uint32_t fill_depth;
 	uint32_t attrib_dir; /* directory whose attrib was the last hint, by its name; 0: none */
-	int64_t fill_since_ns; /* birth of the directory that is being filled in place */
+	int64_t fill_since_ns; /* birth time of the directory that is being listed at once */
 	bool observing;
 	bool state_changed;
 	hw_token audit; /* hints about directories contradicted each other in or below it: to be
@@ -240,16 +239,15 @@ struct hw_share {
 	bool hinted; /* a hint arrived in this iteration */
 	struct hw_held held;
 	struct hw_held_name phantom;
-	struct hw_fold fold; /* of the settle window */
+	struct hw_fold fold; /* the facts of the settle window */
 	struct hw_former former; /* names that lost their inode */
 	struct hw_ids lost; /* directories in which a written file was never examined */
-	uint64_t lost_ns; /* loop time of the first of them */
+	uint64_t lost_ns; /* loop time when the first one was added */
 	struct hw_ids unsure; /* unverified entries, under whatever name they have when they are
 				 examined */
 	struct hw_suspects spare_suspects; /* spare memory: see hw_observe() */
 	bool suspects_full; /* names were dropped: a scan of the share follows */
-	uint64_t swallow_from, swallow_to; /* entries whose inverse move is part of an exchange that
-					      was reported: it is dropped */
+	uint64_t swallow_from, swallow_to; /* entries whose inverse move is dropped */
 
 	struct hw_barrier *barriers; /* owned */
 	struct hw_listener *listeners; /* owned */

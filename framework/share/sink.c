@@ -50,7 +50,7 @@ struct hw_sink {
 	const struct hw_sink_rows *rows; /* borrowed while status() runs */
 };
 
-/* ---- life ---- */
+/* ---- create, start, destroy ---- */
 
 static void share_ready(void *arg, struct hw_share *share)
 {

@@ -18,7 +18,7 @@ struct hw_survey_candidate {
 	const char *name; /* borrowed from the share */
 	bool works;
 	bool scans; /* HW_PLUGIN_SCANS */
-	char *text; /* owned: why not, or how it would watch; "" */
+	char *text; /* owned: why it does not work, or how it would watch; "" */
 	/* The rest is zero unless it works. */
 	struct hw_watcher_cost cost;
 	struct hw_quota *quota; /* borrowed from the quotas; NULL: none */

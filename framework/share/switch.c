@@ -61,8 +61,7 @@ static int try_watcher(struct hw_watcher *watcher)
 	if (r < 0 && !*instance->reason)
 		(void)snprintf(instance->reason, sizeof(instance->reason), "%s", strerror(-r));
 	if (r == 0)
-		instance->reason[0] = '\0'; /* the text of a successful probe is not a reason for
-					       later failures */
+		instance->reason[0] = '\0'; /* not a reason for later failures */
 	return r;
 }
 

@@ -14,7 +14,7 @@
  * other round may be active. since_ns: see observe.h. `walk`: a walk found names;
  * hw_share_verified() is called at the end. */
 void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk);
-/* At the end of an iteration of the loop: ends the round if its mark has been reached. */
+/* Call it at the end of each iteration of the loop: ends the round if its mark has been reached. */
 void hw_verify_advance(struct hw_share *share);
 /* Notes that a record about this name was read; `what`: HW_HINT_*. */
 void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
