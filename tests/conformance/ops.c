@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,6 +393,34 @@ static int run_bind(struct run *run)
 	return r;
 }
 
+/* An entry of a new root: a directory if its name ends with a slash, else a file with content. */
+static int make_in_root(int base, const char *name)
+{
+	char path[NAME_MAX + 8];
+	size_t len = strlen(name);
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "new/%s", name);
+	if (len && name[len - 1] == '/')
+		return or_errno(mkdirat(base, path, 0755));
+	fd = openat(base, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	int r = write(fd, name, len) < 0 ? -errno : 0;
+
+	return close(fd) < 0 && r == 0 ? -errno : r;
+}
+
+/* It appears with its entries, however soon the watcher notices it. */
+static int make_root(struct run *run)
+{
+	int base = run->world->fd, r = or_errno(mkdirat(base, "new", 0755));
+
+	for (unsigned i = 1; i < run->op->argc && r == 0; i++)
+		r = make_in_root(base, arg(run, i));
+	return r ? r : or_errno(renameat(base, "new", base, "share"));
+}
+
 static int run_root(struct run *run)
 {
 	int base = run->world->fd;
@@ -404,7 +433,7 @@ static int run_root(struct run *run)
 	if (!strcmp(what, "delete"))
 		return hw_scratch_remove_at(base, "share");
 	if (!strcmp(what, "new"))
-		return or_errno(mkdirat(base, "share", 0755));
+		return make_root(run);
 	return -EINVAL;
 }
 
@@ -444,7 +473,7 @@ static const struct hw_verb verbs[] = {
 	{ "closeh", "closeh HANDLE", run_closeh, NONE, 1, 1 },
 	{ "mount-tmpfs", "mount-tmpfs NAME", run_mount, FIRST, 1, 1 },
 	{ "bind", "bind OLD NEW", run_bind, BOTH, 2, 2 },
-	{ "root", "root away|back|delete|new", run_root, NONE, 1, 1 },
+	{ "root", "root away|back|delete|new [NAME...]", run_root, NONE, 1, 3 },
 };
 
 const struct hw_verb *hw_verb_find(const char *name)
