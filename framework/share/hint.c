@@ -280,7 +280,7 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 	       !hw_fill_renamed_from(c->share, &c->stat);
 }
 
-/* Loads the index of the tree into the CPU cache while the disk is read. Without a handle, guesses
+/* Loads the entry of the inode into the CPU cache while the disk is read. Without a handle, guesses
  * the inode number: most filesystems number files in order of creation, and a wrong guess costs
  * nothing. */
 static void prefetch_inode(const struct hw_hint_at *c)

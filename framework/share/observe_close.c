@@ -20,7 +20,7 @@ static uint32_t file_of(const struct hw_observation *o, const struct hw_item *it
 
 struct closed {
 	uint32_t id;
-	const struct hw_stat *seen; /* of the item; NULL: the item has another inode */
+	const struct hw_stat *seen; /* state of the item; NULL: the item has another inode */
 	bool guess; /* no hint named this file: a lease decides */
 };
 

@@ -179,7 +179,7 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	}
 	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
 
-	if (r < 0 && r != -ENOENT) { /* it does not say whether the entry exists */
+	if (r < 0 && r != -ENOENT) { /* the error does not say whether the entry exists */
 		refused(o, item, r);
 		return false;
 	}
