@@ -271,6 +271,46 @@ static void a_file_that_a_listing_found_is_closed_while_records_come(void **stat
 	hw_scene_finish(&f);
 }
 
+static void write_at_old_time(struct hw_scene *f, const char *text)
+{
+	const struct timespec times[] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+	int fd = openat(f->fd, "a", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	put(fd, text);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(utimensat(f->fd, "a", times, 0), 0);
+}
+
+/* The name had another file, which has been deleted and may be open: of the two, only the one that
+ * still exists can have been changed. */
+static void data_with_its_old_time_is_reported_of_a_name_that_was_used_before(void **state)
+{
+	const char *backend = *state;
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	if (!hw_scene_start(&f, backend, 50 * HW_MS)) {
+		hw_scene_finish(&f);
+		skip();
+	}
+	write_at_old_time(&f, "old");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	assert_int_equal(unlinkat(f.fd, "a", 0), 0);
+	hw_scene_expect(&f, "delete file a");
+	write_at_old_time(&f, "one");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	write_at_old_time(&f, "two");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_expect_no_more(&f);
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +325,12 @@ int main(int argc, char **argv)
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
 		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
 		  "inotify" },
+		{ "data_with_its_old_time_is_reported_of_a_name_that_was_used_before (inotify)",
+		  data_with_its_old_time_is_reported_of_a_name_that_was_used_before, NULL, NULL,
+		  "inotify" },
+		{ "data_with_its_old_time_is_reported_of_a_name_that_was_used_before (fanotify)",
+		  data_with_its_old_time_is_reported_of_a_name_that_was_used_before, NULL, NULL,
+		  "fanotify" },
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (fanotify)",
 		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
 		  "fanotify" },
