@@ -254,6 +254,20 @@ static void make_wrong(struct hw_share *share)
 	hw_tree_entry(&share->tree, hw_tree_find(&share->tree, HW_ROOT, "old", 3))->attr ^= 1;
 }
 
+static void check_told_of_new(struct hw_scene *f)
+{
+	struct hw_event event;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(hw_rig_next(f->rig, &event), 1);
+	assert_int_equal(event.kind, HW_MOVE);
+	assert_int_equal(hw_rig_next(f->rig, &event), 1);
+	assert_int_equal(event.kind, HW_ATTRIB);
+	assert_int_equal(event.path_len, 3);
+	assert_memory_equal(event.path, "new", 3);
+	assert_int_equal(hw_rig_next(f->rig, &event), 0);
+}
+
 /* The record of the change has been read, that of the rename before it has not. */
 static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
 {
@@ -262,6 +276,7 @@ static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
 	hint_about(share, HW_HINT_ATTRIB, "old", NULL);
 	hw_verify_begin(share, 0, false);
 	assert_true(hw_verify_is_active(share));
+	check_told_of_new(f);
 }
 
 /* The scan that finds the change continues. */
@@ -281,52 +296,49 @@ static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
 		hw_rig_turn(f->rig, 1);
 	assert_true(share->walking);
 	hw_scene_move(f->fd, "old", f->fd, "new");
+	check_told_of_new(f);
 }
 
-static void check_told_of_new(struct hw_scene *f)
-{
-	struct hw_event event;
-
-	assert_int_equal(hw_rig_flush(f->rig), 0);
-	assert_int_equal(hw_rig_next(f->rig, &event), 1);
-	assert_int_equal(event.kind, HW_MOVE);
-	assert_int_equal(hw_rig_next(f->rig, &event), 1);
-	assert_int_equal(event.kind, HW_ATTRIB);
-	assert_int_equal(event.path_len, 3);
-	assert_memory_equal(event.path, "new", 3);
-	assert_int_equal(hw_rig_next(f->rig, &event), 0);
-}
-
-static void doubt_and_rename(hw_doubt_fn *doubt)
+/* Plays a scene under each watcher that has records: polling has none. */
+static void play_with_records(hw_scene_fn *before, hw_doubt_fn *scene)
 {
 	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
 		struct hw_scene f;
 
 		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* polling has no hints */
+			continue;
 		hw_scene_prepare(&f);
-		hw_scene_make_dir(f.fd, "old");
-		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
-			doubt(&f, hw_rig_share(f.rig));
-			check_told_of_new(&f);
-		}
+		before(&f);
+		if (hw_scene_start(&f, hw_rig_backends[i], 0))
+			scene(&f, hw_rig_share(f.rig));
 		hw_scene_finish(&f);
 	}
+}
+
+static void make_old(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "old");
 }
 
 static void a_change_is_told_that_was_heard_of_before_a_rename(void **state)
 {
 	(void)state;
-	doubt_and_rename(doubt_by_hint);
+	play_with_records(make_old, doubt_by_hint);
 }
 
 static void a_change_is_told_that_a_scan_found_before_a_rename(void **state)
 {
 	(void)state;
-	doubt_and_rename(doubt_by_scan);
+	play_with_records(make_old, doubt_by_scan);
 }
 
 /* ---- names in a directory that was gone when they were examined ---- */
+
+static void check_end(struct hw_scene *f)
+{
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+}
 
 static void prepare_directory(struct hw_scene *f)
 {
@@ -370,6 +382,7 @@ static void leave_directory(struct hw_scene *f, struct hw_share *share)
 	hw_scene_expect(f, "delete dir d");
 	expect_another(f);
 	hw_scene_expect(f, "attrib file new");
+	check_end(f);
 }
 
 /* The directory was renamed, and the record of that is unread. */
@@ -381,6 +394,7 @@ static void rename_directory(struct hw_scene *f, struct hw_share *share)
 	hw_verify_begin(share, 0, false);
 	hw_scene_expect(f, "move dir d -> e");
 	hw_scene_expect(f, "attrib file e/old");
+	check_end(f);
 }
 
 static void write_while_examined(struct hw_scene *f, struct hw_share *share)
@@ -391,6 +405,7 @@ static void write_while_examined(struct hw_scene *f, struct hw_share *share)
 	expect_another(f);
 	hw_scene_expect(f, "modify d/old");
 	hw_scene_expect(f, "close_write d/old");
+	check_end(f);
 }
 
 /* The directory was moved into the share, was gone when it was examined, and has not been listed
@@ -400,48 +415,31 @@ static void change_what_came(struct hw_scene *f, struct hw_share *share)
 	hw_tree_entry(&share->tree, directory_of(share))->flags |= HW_ENTRY_CAME;
 	assert_int_equal(fchmodat(f->fd, "d", 0700, 0), 0);
 	hw_scene_expect(f, "attrib dir d");
-}
-
-static void examine_in_directory(hw_doubt_fn *change)
-{
-	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
-		struct hw_scene f;
-
-		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* polling has no records */
-		hw_scene_prepare(&f);
-		prepare_directory(&f);
-		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
-			change(&f, hw_rig_share(f.rig));
-			hw_scene_expect_no_more(&f);
-			hw_scene_check(&f);
-		}
-		hw_scene_finish(&f);
-	}
+	check_end(f);
 }
 
 static void a_change_is_told_of_a_file_that_left_a_directory_which_is_gone(void **state)
 {
 	(void)state;
-	examine_in_directory(leave_directory);
+	play_with_records(prepare_directory, leave_directory);
 }
 
 static void a_name_that_was_away_is_told_in_a_directory_that_was_renamed(void **state)
 {
 	(void)state;
-	examine_in_directory(rename_directory);
+	play_with_records(prepare_directory, rename_directory);
 }
 
 static void a_change_is_told_of_a_directory_that_came(void **state)
 {
 	(void)state;
-	examine_in_directory(change_what_came);
+	play_with_records(prepare_directory, change_what_came);
 }
 
 static void a_write_after_the_examination_is_told_once(void **state)
 {
 	(void)state;
-	examine_in_directory(write_while_examined);
+	play_with_records(prepare_directory, write_while_examined);
 }
 
 /* ---- renames while names are examined ---- */
@@ -491,8 +489,15 @@ static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer, bool merged)
 	return moves + count_moves(rig, merged);
 }
 
-static void rename_in_bursts(struct hw_scene *f, bool merged)
+static void make_a(struct hw_scene *f)
 {
+	hw_scene_write(f->fd, "a", "x");
+}
+
+static void rename_in_bursts(struct hw_scene *f, struct hw_share *share)
+{
+	bool merged = !(share->watchers[0].plugin->flags & HW_PLUGIN_ORDERED);
+
 	for (unsigned burst = 0; burst < BURSTS; burst++) {
 		pid_t pid = fork();
 		unsigned moves;
@@ -509,17 +514,7 @@ static void rename_in_bursts(struct hw_scene *f, bool merged)
 static void a_rename_is_told_as_one_while_its_names_are_examined(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
-		struct hw_scene f;
-
-		if (!strcmp(hw_rig_backends[i], "polling"))
-			continue; /* polling has no records */
-		hw_scene_prepare(&f);
-		hw_scene_write(f.fd, "a", "x");
-		if (hw_scene_start(&f, hw_rig_backends[i], 0))
-			rename_in_bursts(&f, strcmp(hw_rig_backends[i], "inotify") != 0);
-		hw_scene_finish(&f);
-	}
+	play_with_records(make_a, rename_in_bursts);
 }
 
 int main(int argc, char **argv)
