@@ -100,6 +100,23 @@ static bool is_young(const struct hw_stat *stat, int64_t since_ns)
 	       stat->type != HW_TYPE_DIR;
 }
 
+/*
+ * Returns whether an entry that the tree has under another name, which the disk confirms, has left
+ * this name since it was listed. A hard link has two names, and so has a directory that is mounted
+ * a second time.
+ */
+static bool has_left(struct hw_share *share, const struct arriving *a, const char *name, size_t len,
+		     const struct hw_stat *stat)
+{
+	struct hw_stat now;
+
+	if ((stat->type != HW_TYPE_DIR && stat->nlink > 1) || !known_name(share, stat))
+		return false;
+	int r = hw_disk_stat(&share->disk, a->dir, name, len, &now);
+
+	return r == -ENOENT || (r == 0 && now.ino != stat->ino);
+}
+
 static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
 		       size_t len, const struct hw_stat *stat, enum hw_arrival *ret_how)
 {
@@ -109,6 +126,10 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 	if (id && !hw_tree_is_below(&share->tree, a->dir, id)) {
 		hw_history_move(share, id, a->dir, name, len, stat);
 		moved_here(share, id, stat);
+		return 0;
+	}
+	if (!share->silent && has_left(share, a, name, len, stat)) {
+		hw_hint_doubt(share, a->dir, name, len);
 		return 0;
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)

@@ -289,6 +289,13 @@ static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 	       (!(next->what & ENTRY_EVENTS) && !is_held_name(held, next));
 }
 
+/* Returns whether an entry replaced another and was renamed back: its two moves are those of an
+ * exchange, but the replaced entry no longer exists. */
+static bool came_back(struct hw_share *share, const struct place *from, const struct place *to)
+{
+	return from->id && has(share, from, from->id) && to->error == -ENOENT;
+}
+
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 {
 	struct hw_held held = share->held;
@@ -301,7 +308,7 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 
 	if (!from.dir || !to.dir)
 		return false;
-	if (next && is_inverse(&held, next)) {
+	if (next && is_inverse(&held, next) && !came_back(share, &from, &to)) {
 		exchanged(share, &from, &to);
 		return true;
 	}

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "framework/share/fill.h"
 #include "framework/share/hint.h"
 #include "framework/share/scan.h"
 #include "framework/share/share_private.h"
@@ -442,6 +443,84 @@ static void a_write_after_the_examination_is_told_once(void **state)
 	play_with_records(prepare_directory, write_while_examined);
 }
 
+/* ---- listings that are older than the disk ---- */
+
+static void list(struct hw_share *share, uint32_t dir, struct hw_listing *ret)
+{
+	int path_fd = hw_disk_dir(&share->disk, dir);
+	int fd = hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
+
+	assert_true(fd >= 0);
+	hw_list_read(fd, HW_LIST_MAX,
+		     hw_disk_identify(&share->disk, hw_tree_entry(&share->tree, dir)->fs, false),
+		     ret);
+	close(fd);
+}
+
+static void make_temporary(struct hw_scene *f)
+{
+	prepare_directory(f);
+	hw_scene_make_dir(f->fd, "t");
+}
+
+static void expect_there_and_back(struct hw_scene *f, const char *name)
+{
+	struct hw_event event;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	while (hw_rig_next(f->rig, &event) == 1) {
+		assert_false(event.flags & HW_FLAG_EXCHANGE);
+		assert_int_not_equal(event.kind, HW_DELETE);
+		assert_int_not_equal(event.kind, HW_CREATE);
+		if (event.kind == HW_MOVE)
+			assert_true(event.from && event.path);
+	}
+	assert_int_equal(faccessat(f->fd, name, F_OK, 0), 0);
+}
+
+/* Each of them was at its other name when "t" was listed. */
+static void list_and_move_back(struct hw_scene *f, struct hw_share *share)
+{
+	static const char *const names[] = { "d", "d/old" };
+	uint32_t t = hw_tree_find(&share->tree, HW_ROOT, "t", 1);
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct hw_listing listing = { 0 };
+
+		hw_scene_move(f->fd, names[i], f->fd, "t/x");
+		list(share, t, &listing);
+		assert_int_equal(listing.count, 1);
+		hw_scene_move(f->fd, "t/x", f->fd, names[i]);
+		hw_fill_apply(share, t, &listing, HW_ARRIVED_NEW, false);
+		hw_list_free(&listing);
+		expect_there_and_back(f, names[i]);
+		assert_int_not_equal(directory_of(share), 0);
+	}
+}
+
+static void an_entry_that_left_a_listed_directory_stays_one_entry(void **state)
+{
+	(void)state;
+	play_with_records(make_temporary, list_and_move_back);
+}
+
+/* The records are those of an exchange. */
+static void replace_and_move_back(struct hw_scene *f, struct hw_share *share)
+{
+	(void)share;
+	assert_int_equal(renameat(f->fd, "d", f->fd, "t"), 0);
+	assert_int_equal(renameat(f->fd, "t", f->fd, "d"), 0);
+	hw_scene_expect(f, "move dir d -> t (replaced)");
+	hw_scene_expect(f, "move dir t -> d");
+	check_end(f);
+}
+
+static void a_directory_that_replaces_and_comes_back_is_not_exchanged(void **state)
+{
+	(void)state;
+	play_with_records(make_temporary, replace_and_move_back);
+}
+
 /* ---- renames while names are examined ---- */
 
 #define BURSTS 10u
@@ -528,6 +607,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_name_that_was_away_is_told_in_a_directory_that_was_renamed),
 		cmocka_unit_test(a_change_is_told_of_a_directory_that_came),
 		cmocka_unit_test(a_write_after_the_examination_is_told_once),
+		cmocka_unit_test(an_entry_that_left_a_listed_directory_stays_one_entry),
+		cmocka_unit_test(a_directory_that_replaces_and_comes_back_is_not_exchanged),
 		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
