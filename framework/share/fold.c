@@ -53,6 +53,18 @@ static struct hw_fold_slot *find_slot(const struct hw_fold *fold, uint64_t key)
 	return slot && slot->key ? slot : NULL;
 }
 
+struct hw_fold_slot *hw_fold_slot_of_name(struct hw_share *share, const struct hw_fold *fold,
+					  const struct hw_fold_at *at)
+{
+	return find_slot(fold, key_of_name(share, at));
+}
+
+struct hw_fold_slot *hw_fold_slot_of_inode(struct hw_share *share, const struct hw_fold *fold,
+					   uint16_t fs, uint64_t ino)
+{
+	return find_slot(fold, key_of_inode(share, fs, ino));
+}
+
 static bool grow_slots(struct hw_fold *fold)
 {
 	struct hw_fold bigger = { .slot_room = fold->slot_room ? fold->slot_room * 2 : FIRST };
@@ -196,7 +208,7 @@ static void set_name(struct hw_share *share, const struct hw_fold_at *at, uint32
  * either name. */
 static bool is_exchange(const struct hw_fold *fold, uint64_t from, uint64_t to)
 {
-	return fold->displaced && from == fold->moved_to && to == fold->moved_from;
+	return fold->displaced && from && to && from == fold->moved_to && to == fold->moved_from;
 }
 
 static void exchange(struct hw_share *share, const struct hw_fold_at *from,
@@ -231,6 +243,11 @@ static void move_name(struct hw_share *share, const struct hw_fold_at *from,
 		set_name(share, from, 0, false);
 }
 
+static bool is_in_tree(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	return inode->ino && hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0);
+}
+
 /* Returns whether the tree has the inode at this name: then the hint about the name suffices to
  * show which of its names it lost. */
 static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint32_t number)
@@ -239,6 +256,43 @@ static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint
 
 	return id && entry_of(share, id)->ino == inode_by(share, number)->ino &&
 	       entry_of(share, id)->fs == inode_by(share, number)->fs;
+}
+
+/* Notes that the inode, whose number may be unknown, was moved out of the share. Returns whether
+ * that was filed by inode. */
+static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint32_t number,
+		     bool left)
+{
+	struct hw_fold *fold = &share->fold;
+	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
+	bool home = inode && is_at_home(share, from, number);
+	struct hw_fold_slot *slot;
+
+	fold->renames++;
+	if (inode)
+		inode->out = fold->renames;
+	fold->new_left |= !inode || (!inode->came && !is_in_tree(share, inode));
+	if (!left)
+		return false;
+	if (inode && !home) {
+		inode->left = fold->renames;
+		return true;
+	}
+	slot = make_slot(fold, key_of_name(share, from));
+	if (slot)
+		slot->left = fold->renames;
+	return false;
+}
+
+static void move_in(struct hw_share *share, uint32_t number)
+{
+	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
+
+	share->fold.renames++;
+	if (inode) {
+		inode->left = 0;
+		inode->came = share->fold.renames;
+	}
 }
 
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
@@ -256,11 +310,14 @@ bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 	fold->moved_from = from_key;
 	fold->moved_to = to_key;
 	fold->displaced = to->dir ? inode_at(share, to) : 0;
-	left = left && number && !is_at_home(share, from, number);
 	if (number)
-		inode_by(share, number)->left = left;
+		inode_by(share, number)->left = 0;
+	bool filed = !to->dir && move_out(share, from, number, left);
+
 	move_name(share, from, to, number);
-	return left;
+	if (!from->dir)
+		move_in(share, inode_at(share, to));
+	return filed;
 }
 
 /* ---- facts ---- */
@@ -280,14 +337,18 @@ static uint32_t numbered_inode(struct hw_share *share, uint32_t dir, uint64_t in
 	return known_inode(share, &inode);
 }
 
-bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_t ino)
+bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
+			const struct hw_fold_at *to, uint64_t ino, bool left)
 {
-	uint32_t number = numbered_inode(share, from->dir, ino);
+	uint32_t number;
 
-	if (!number || is_at_home(share, from, number))
+	if (from->dir && to->dir)
 		return false;
-	inode_by(share, number)->left = true;
-	return true;
+	number = ino ? numbered_inode(share, from->dir ? from->dir : to->dir, ino) : 0;
+	if (from->dir)
+		return move_out(share, from, number, left);
+	move_in(share, number);
+	return false;
 }
 
 static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32_t what)
@@ -412,126 +473,15 @@ void hw_fold_expand(struct hw_share *share)
 
 		if (!(inode->what | inode->maybe | inode->exchanged))
 			continue;
-		if (inode->ino)
+		if (inode->ino) {
 			expand_known(share, inode);
-		else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir)))
+		} else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir))) {
 			hw_hint_data_lost(share, dir);
+			share->fold.all_examined = true;
+		}
 	}
 	if (share->fold.inode_count)
 		hw_hint_examine_lost(share, true);
-}
-
-static bool is_number(const struct hw_fold_inode *inode, const struct hw_stat *stat)
-{
-	return inode->ino == stat->ino && inode->fs == stat->fs;
-}
-
-void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
-		   const struct hw_stat *stat)
-{
-	const struct hw_fold_slot *slot = find_slot(fold, key_of_name(share, at));
-	struct hw_fold_inode *inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
-
-	if (!inode)
-		return;
-	if (inode->rival)
-		inode->confirmed |= (!inode->ino || is_number(inode, stat)) &&
-				    !is_number(&fold->inodes[inode->rival - 1], stat);
-	if (inode->ino || (inode->rival && !inode->confirmed))
-		return;
-	inode->ino = stat->ino;
-	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
-	inode->fs = stat->fs;
-	inode->has_ident = true;
-}
-
-static int compare_inodes(const void *a, const void *b)
-{
-	const struct hw_fold_inode *x = a, *y = b;
-
-	if (x->fs != y->fs)
-		return x->fs < y->fs ? -1 : 1;
-	return (x->ino > y->ino) - (x->ino < y->ino);
-}
-
-static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
-{
-	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
-}
-
-/* If the disk has confirmed an exchange, its hints belong to this inode; otherwise either of the
- * two may have been changed. */
-static void settle_exchanges(struct hw_fold *fold)
-{
-	for (uint32_t i = 0; i < fold->inode_count; i++) {
-		struct hw_fold_inode *inode = &fold->inodes[i];
-
-		if (inode->confirmed) {
-			inode->what |= inode->exchanged;
-		} else if (inode->exchanged) {
-			inode->maybe |= inode->exchanged;
-			fold->inodes[inode->rival - 1].maybe |= inode->exchanged;
-		}
-	}
-}
-
-static bool has_facts(const struct hw_fold_inode *inode)
-{
-	return inode->ino && (inode->what | inode->maybe || inode->left);
-}
-
-/* Keeps one item for each inode, and only those with facts. */
-static void sort(struct hw_fold *fold)
-{
-	uint32_t kept = 0;
-
-	settle_exchanges(fold);
-	for (uint32_t i = 0; i < fold->inode_count; i++)
-		if (has_facts(&fold->inodes[i]))
-			fold->inodes[kept++] = fold->inodes[i];
-	if (kept)
-		qsort(fold->inodes, kept, sizeof(*fold->inodes), compare_inodes);
-	fold->inode_count = kept;
-	kept = 0;
-	for (uint32_t i = 0; i < fold->inode_count; i++) {
-		struct hw_fold_inode *last = kept ? &fold->inodes[kept - 1] : NULL;
-
-		if (!last || !is_one(last, &fold->inodes[i])) {
-			fold->inodes[kept++] = fold->inodes[i];
-			continue;
-		}
-		last->what |= fold->inodes[i].what;
-		last->maybe |= fold->inodes[i].maybe;
-		last->left |= fold->inodes[i].left;
-	}
-	fold->inode_count = kept;
-	fold->sorted = true;
-}
-
-const struct hw_fold_inode *hw_fold_facts(struct hw_fold *fold, const struct hw_stat *stat)
-{
-	const struct hw_fold_inode wanted = { .ino = stat->ino,
-					      .ident =
-						      hw_lasting_ident(stat->identity, stat->ident),
-					      .fs = stat->fs,
-					      .has_ident = true };
-	uint32_t low = 0, high;
-
-	if (!fold->sorted)
-		sort(fold);
-	high = fold->inode_count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (compare_inodes(&fold->inodes[middle], &wanted) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < fold->inode_count && !compare_inodes(&fold->inodes[low], &wanted); low++)
-		if (is_one(&fold->inodes[low], &wanted))
-			return &fold->inodes[low];
-	return NULL;
 }
 
 void hw_fold_free(struct hw_fold *fold)

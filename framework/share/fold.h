@@ -26,7 +26,10 @@ struct hw_fold_inode {
 	uint8_t maybe; /* the same, for it or for another inode */
 	bool has_ident;
 	bool named; /* according to the hints, it has a name */
-	bool left; /* it was moved out of the share */
+	bool present; /* an observation found it on the disk */
+	uint32_t left; /* it was moved out of the share by this rename; 0: no */
+	uint32_t out; /* the last rename that moved it, or one of its names, out; 0: none */
+	uint32_t came; /* the last rename that moved it into the share; 0: none */
 	bool confirmed; /* it was found at its name after the exchange with its rival */
 	uint8_t exchanged; /* HW_HINTS_OF_DATA that belong to it if this was an exchange */
 	uint32_t
@@ -39,6 +42,7 @@ struct hw_fold_slot {
 	uint32_t inode; /* index plus 1; 0: the name is gone */
 	uint32_t former; /* index plus 1 of the last inode that was created in the window and lost
 			    this name; 0: none */
+	uint32_t left; /* the entry of the tree left the share by this rename; 0: no */
 };
 
 struct hw_fold {
@@ -49,7 +53,11 @@ struct hw_fold {
 	uint64_t moved_from, moved_to; /* keys of the last rename */
 	uint32_t displaced; /* inode that the last rename replaced, index plus 1; 0: none, or other
 			       hints followed */
-	bool sorted; /* sorted by inode number; the slots are no longer valid */
+	uint32_t renames; /* number of renames into and out of the share */
+	uint32_t lost; /* the last rename that moved an inode into the share which was removed
+			  there; 0: none */
+	bool new_left; /* an inode that is not in the tree was moved out of the share */
+	bool all_examined; /* files without hints are examined as well */
 };
 
 /* A place in the share. */
@@ -63,11 +71,12 @@ struct hw_fold_at {
  * the changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      uint64_t ino, bool ordered);
-/* A record of a rename says that this inode left the share. Returns whether this was filed by
- * inode: false if the tree has this inode at that name. */
-bool hw_fold_left(struct hw_share *share, const struct hw_fold_at *from, uint64_t ino);
-/* Adds a rename, in the order of changes. `left`: it is proved that `to` is outside the share.
- * Returns whether that was filed by inode. */
+/* Adds a rename of an inode that its record identifies. `left`: it is proved that `to` is outside
+ * the share. Returns whether that was filed by inode: false if the tree has this inode at that
+ * name. */
+bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
+			const struct hw_fold_at *to, uint64_t ino, bool left);
+/* Adds a rename, in the order of changes, like hw_fold_move_inode(). */
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		  const struct hw_fold_at *to, bool left);
 
@@ -77,8 +86,21 @@ void hw_fold_expand(struct hw_share *share);
 /* During an observation: the inode at this name. */
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat);
-/* After the last hw_fold_found(): returns the facts about an inode. */
-const struct hw_fold_inode *hw_fold_facts(struct hw_fold *fold, const struct hw_stat *stat);
+/* Call it after the last hw_fold_found(). */
+void hw_fold_all_found(struct hw_fold *fold);
+/* After hw_fold_all_found(): returns false if the record that the entry of this name left the share
+ * proves nothing: another inode came later and was removed, which may have been that entry. */
+bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,
+		      const struct hw_fold_at *at);
+/* After hw_fold_all_found(): returns the facts about an inode. */
+const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const struct hw_stat *stat);
 void hw_fold_free(struct hw_fold *fold); /* also resets it */
+
+/* ---- between fold.c and fold_end.c: return NULL if there is none ---- */
+
+struct hw_fold_slot *hw_fold_slot_of_name(struct hw_share *share, const struct hw_fold *fold,
+					  const struct hw_fold_at *at);
+struct hw_fold_slot *hw_fold_slot_of_inode(struct hw_share *share, const struct hw_fold *fold,
+					   uint16_t fs, uint64_t ino);
 
 #endif

@@ -399,7 +399,7 @@ static bool fold(struct hw_share *share, const struct place *from, const struct 
 
 	if (ordered)
 		return hw_fold_move(share, &source, &target, left);
-	return left && ino && hw_fold_left(share, &source, ino);
+	return hw_fold_move_inode(share, &source, &target, ino, left);
 }
 
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,

@@ -112,12 +112,14 @@ static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat
 	return 0;
 }
 
-/* A record may prove, unlike a birth time, that the entry was not created in the share. */
+/* A record may prove, unlike a birth time, that the entry was not created in the share; unless one
+ * that was created in it left it before. */
 static enum hw_arrival arrival_of(const struct hw_observation *o, const struct hw_item *item)
 {
 	int64_t since = o->since_ns;
 
-	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)))
+	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)) &&
+	    !o->fold.new_left)
 		since = INT64_MAX;
 	return hw_fill_arrival(o->share, &item->stat, since);
 }
@@ -257,6 +259,8 @@ static void compare_with_tree(struct hw_observation *o)
 		if (item->entry &&
 		    !(item->present && hw_tree_is_same(entry_of(o, item->entry), &item->stat)))
 			entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
+		else if (item->entry && item->linked)
+			hw_observation_renamed(o, item->entry); /* link(2) changes ctime, too */
 	}
 }
 

@@ -62,6 +62,7 @@ struct hw_item {
 	bool done; /* its create, replacement or move has been reported */
 	bool told; /* its change was reported for all names of the inode */
 	bool try_close; /* its close may not be reported by any hint */
+	bool linked; /* its inode got another name */
 	bool holds; /* a new directory that an entry of the tree was moved into */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* its entry in the tree before the observation; 0: none */

@@ -35,6 +35,17 @@ static uint32_t changed_entry(const struct hw_observation *o, const struct hw_it
 	return id && hw_tree_is_same(entry_of(o, id), &item->stat) ? id : 0;
 }
 
+/* Returns whether the inode has lost one of its names. */
+static bool has_lost_name(const struct hw_observation *o, const struct hw_entry *e)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
+		if (entry_of(o, id)->flags & HW_ENTRY_GONE)
+			return true;
+	return false;
+}
+
 /* Returns which of the changes that may belong to this inode are possible according to its
  * times. */
 static uint8_t likely(const struct hw_observation *o, const struct hw_item *item, uint8_t maybe)
@@ -50,7 +61,7 @@ static uint8_t likely(const struct hw_observation *o, const struct hw_item *item
 	/* A second write within one tick of the clock may leave no difference, nor does one whose
 	 * mtime is set back: then nothing else explains the new ctime. */
 	if (hw_history_is_data(e, stat) || !o->since_ns || stat->mtime_ns >= o->since_ns ||
-	    (e->attr == stat->attr && e->nlink == (uint16_t)stat->nlink))
+	    (e->attr == stat->attr && e->nlink == (uint16_t)stat->nlink && !has_lost_name(o, e)))
 		what |= HW_HINT_MODIFIED;
 	if (e->nlink == (uint16_t)stat->nlink || e->attr != stat->attr)
 		what |= HW_HINT_ATTRIB; /* not by link or unlink */
@@ -67,25 +78,41 @@ static const struct hw_fold_inode *facts_of(struct hw_observation *o, uint32_t i
 	return o->fold.inode_count ? hw_fold_facts(&o->fold, &stat) : NULL;
 }
 
+static struct hw_fold_at place_of(const struct hw_item *item)
+{
+	return (struct hw_fold_at){ .dir = (uint32_t)item->dir,
+				    .name = item->name,
+				    .len = item->len };
+}
+
+/* Assigns the proofs that entries of the tree left the share. */
+static void take_leave(struct hw_observation *o, struct hw_item *item)
+{
+	const struct hw_fold_inode *facts = item->entry ? facts_of(o, item->entry) : NULL;
+	const struct hw_fold_at at = place_of(item);
+
+	if (item->what & HW_HINT_GONE && !hw_fold_has_left(o->share, &o->fold, &at))
+		item->what &= (uint8_t)~HW_HINT_GONE;
+	if (facts && facts->left > o->fold.lost)
+		item->what |= HW_HINT_GONE;
+}
+
 void hw_observation_take_facts(struct hw_observation *o)
 {
 	if (!o->fold.inode_count)
 		return;
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
-		const struct hw_fold_at at = { .dir = (uint32_t)item->dir,
-					       .name = item->name,
-					       .len = item->len };
+		const struct hw_fold_at at = place_of(&o->items[i]);
 
-		if (item->present)
-			hw_fold_found(o->share, &o->fold, &at, &item->stat);
+		if (o->items[i].present)
+			hw_fold_found(o->share, &o->fold, &at, &o->items[i].stat);
 	}
+	hw_fold_all_found(&o->fold);
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = &o->items[i];
-		const struct hw_fold_inode *facts = item->entry ? facts_of(o, item->entry) : NULL;
+		const struct hw_fold_inode *facts;
 
-		if (facts && facts->left)
-			item->what |= HW_HINT_GONE;
+		take_leave(o, item);
 		facts = item->present ? hw_fold_facts(&o->fold, &item->stat) : NULL;
 		if (!facts)
 			continue;
@@ -156,6 +183,15 @@ static bool is_written_since(const struct hw_observation *o, const struct hw_ite
 	return has_arrived(item) && o->since_ns && item->stat.mtime_ns >= o->since_ns;
 }
 
+/* Returns whether the file was examined only because one of all files had another name for a while,
+ * which also changes ctime. */
+static bool is_link_and_unlink(const struct hw_observation *o, const struct hw_entry *e,
+			       const struct hw_item *item)
+{
+	return o->fold.all_examined && !item->what && e->type == HW_TYPE_FILE &&
+	       e->attr == item->stat.attr;
+}
+
 /* Returns the event for an entry whose inode is the same as before: HW_MODIFY, HW_ATTRIB or 0. */
 static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_item *item)
 {
@@ -167,6 +203,8 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 		return HW_MODIFY;
 	unsigned kind = hw_history_compare(e, stat, e->renamed & HW_MARK_RENAMED);
 
+	if (kind == HW_ATTRIB && is_link_and_unlink(o, e, item))
+		return 0;
 	if (!kind)
 		return is_attrib_of_renamed(e, stat, what) ||
 				       (what & HW_HINT_ATTRIB && has_arrived(item)) ||

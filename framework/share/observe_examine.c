@@ -307,6 +307,28 @@ static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
 			add_name_of(o, id);
 }
 
+/* A name that appeared belongs to a file of the tree: its changes are reported for all its names,
+ * so one of them is examined with the new one. */
+static void add_linked_name(struct hw_observation *o, const struct hw_stat *stat)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&o->share->tree, stat->fs, stat->ino, id))) {
+		if (entry_of(o, id)->flags & HW_ENTRY_GONE ||
+		    !hw_tree_is_same(entry_of(o, id), stat))
+			continue;
+		if (entry_of(o, id)->renamed & HW_MARK_LINKED)
+			return;
+		hw_observation_mark(o, id, HW_MARK_LINKED);
+		uint32_t count = o->count;
+
+		add_name_of(o, id);
+		if (o->count > count)
+			o->items[count].linked = true;
+		return;
+	}
+}
+
 /* The inode has one link, under another name: it has lost this one even if the directory of this
  * name was not found. */
 static void look_at_old_name(struct hw_observation *o, struct hw_item *item)
@@ -328,6 +350,8 @@ static void look_at_old_names(struct hw_observation *o)
 		if (o->items[i].present && o->items[i].differs &&
 		    (stat.nlink == 1 || stat.type == HW_TYPE_DIR))
 			add_old_names(o, &stat);
+		else if (o->items[i].present && o->items[i].differs && o->share->settle_ns)
+			add_linked_name(o, &stat);
 		for (uint32_t j = count; j < o->count; j++)
 			if (!o->items[j].resolved)
 				look_at_old_name(o, &o->items[j]);
@@ -410,13 +434,24 @@ static bool is_one_name(const struct hw_item *a, const struct hw_item *b)
 	return a->dir == b->dir && a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
 }
 
+static void keep_one(struct hw_item *kept, const struct hw_item *other)
+{
+	uint8_t what = kept->what | other->what;
+	bool linked = kept->linked || other->linked;
+
+	if (!kept->resolved && other->resolved)
+		*kept = *other;
+	kept->what = what;
+	kept->linked = linked;
+}
+
 static void drop_duplicates(struct hw_observation *o)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < o->count; i++) {
 		if (kept && is_one_name(&o->items[kept - 1], &o->items[i]))
-			o->items[kept - 1].what |= o->items[i].what;
+			keep_one(&o->items[kept - 1], &o->items[i]);
 		else
 			o->items[kept++] = o->items[i];
 	}
@@ -450,6 +485,12 @@ void hw_observation_examine(struct hw_observation *o)
 {
 	hw_observation_sort(o);
 	look_at_all(o);
+	uint32_t count = o->count;
+
 	look_at_old_names(o);
 	forget_looks(o);
+	if (o->count == count)
+		return;
+	hw_observation_sort(o);
+	drop_duplicates(o);
 }

@@ -70,11 +70,35 @@ static uint16_t links_if_left(struct hw_observation *o, const struct hw_entry *e
 	return names > e->nlink ? (uint16_t)names : e->nlink;
 }
 
+/* Returns the number of links of the inode, which has another name in the share; 0: unknown. */
+static uint32_t links_of(const struct hw_observation *o, const struct hw_entry *e)
+{
+	struct hw_share *share = o->share;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+	struct hw_stat stat;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, e->fs, e->ino, id))) {
+		const struct hw_entry *other = entry_of(o, id);
+
+		if (!(other->flags & HW_ENTRY_GONE) &&
+		    hw_disk_stat(&share->disk, other->parent, hw_tree_name(&share->tree, id),
+				 other->name_len, &stat) == 0 &&
+		    hw_tree_is_same(e, &stat))
+			return stat.nlink;
+	}
+	return 0;
+}
+
+/* Returns whether the inode still exists, with as many links as before. */
 static bool is_elsewhere(struct hw_observation *o, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(o, id);
+	uint16_t links = links_if_left(o, e);
 
-	return hw_disk_is_alive(&o->share->disk, e, links_if_left(o, e));
+	if (hw_disk_is_alive(&o->share->disk, e, links))
+		return true;
+	return o->share->settle_ns && links > 1 && e->type != HW_TYPE_DIR &&
+	       links_of(o, e) >= links;
 }
 
 static bool try_leave(struct hw_observation *o, struct hw_item *item)

@@ -58,6 +58,7 @@ struct hw_stat {
 
 #define HW_MARK_RENAMED 0x1u /* a move changed its ctime */
 #define HW_MARK_PINNED 0x2u /* a directory that was found elsewhere, and is open there */
+#define HW_MARK_LINKED HW_MARK_PINNED /* of a file: it is examined because it has a new name */
 #define HW_MARK_SOURCE 0x4u /* the entry's new name was found */
 #define HW_MARK_HOLDS 0x8u /* a directory that contains entries which must move out first */
 #define HW_MARK_MODIFY                                                                             \

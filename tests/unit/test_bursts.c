@@ -277,12 +277,146 @@ static const struct burst what_left_under_another_name_cases[] = {
 			  "delete file c\n",
 		.kernel_only = true,
 	},
+	{
+		.setup = "write a \"1\"\n"
+			 "link a c\n"
+			 "mkdir d\n",
+		.ops = "> link c d/a\n"
+		       "> unlink a\n"
+		       "> moveout d/a x\n"
+		       "> write .t \"2\"\n"
+		       "> rename .t a\n",
+		.events = "move file a ->\n"
+			  "create file a\n"
+			  "modify a\n"
+			  "close_write a\n",
+	},
 };
 
 static void what_left_under_another_name(void **state)
 {
 	(void)state;
 	RUN_ALL(what_left_under_another_name_cases);
+}
+
+/* Of an inode that came into the share, a record does not say whether it is one that left it. */
+static const struct burst what_came_back_and_was_removed_cases[] = {
+	{
+		.setup = "write b \"1\"\n"
+			 "outside write o \"2\"\n",
+		.ops = "> movein o b\n"
+		       "> moveout b x\n",
+		.events = "delete file b\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> moveout d/f x\n"
+		       "> movein x d/f\n"
+		       "> unlink d/f\n",
+		.events = "delete file d/f\n",
+	},
+	{
+		.setup = "mkdir e\n",
+		.ops = "> moveout e x\n"
+		       "> movein x e\n"
+		       "> rmdir e\n",
+		.events = "delete dir e\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> moveout a x\n"
+		       "> movein x m\n"
+		       "> moveout b y\n"
+		       "> rename m n\n"
+		       "> unlink n\n",
+		.events = "move file b ->\n"
+			  "delete file a\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> moveout a x\n"
+		       "> movein x m\n"
+		       "> moveout m y\n",
+		.events = "move file a ->\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "mkdir d\n",
+		.ops = "> write d/b \"1\"\n"
+		       "> moveout d/b x\n"
+		       "> movein x c\n",
+		.events = "create file c\n"
+			  "modify c\n"
+			  "close_write c\n",
+	},
+};
+
+static void what_came_back_and_was_removed(void **state)
+{
+	(void)state;
+	RUN_ALL(what_came_back_and_was_removed_cases);
+}
+
+/* link(2) and unlink(2) change the ctime of an inode, too. */
+static const struct burst names_that_were_linked_cases[] = {
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "link a d/c\n",
+		.ops = "> write .t \"2\"\n"
+		       "> rename .t d/c\n"
+		       "> link a m\n"
+		       "> write d/c \"3\"\n",
+		.events = "move file d/c -> m\n"
+			  "create file d/c\n"
+			  "modify d/c\n"
+			  "close_write d/c\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> link b c\n"
+		       "> rename a c\n"
+		       "> write c \"3\"\n",
+		.events = "move file a -> c\n"
+			  "modify c\n"
+			  "close_write c\n",
+		.polling = "move file a -> c\n"
+			   "modify c\n"
+			   "attrib file b\n"
+			   "close_write c\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> link b f\n"
+		       "> touch f 1000000000\n"
+		       "> write a \"3\"\n",
+		.events = "create file f\n"
+			  "modify a\n"
+			  "modify b\n"
+			  "modify f\n"
+			  "close_write a\n"
+			  "close_write b\n"
+			  "close_write f\n",
+	},
+	{
+		.setup = "write b \"2\"\n",
+		.ops = "> link b f\n"
+		       "> chmod 700 f\n",
+		.events = "create file f\n"
+			  "attrib file b\n"
+			  "attrib file f\n",
+	},
+};
+
+static void names_that_were_linked(void **state)
+{
+	(void)state;
+	RUN_ALL(names_that_were_linked_cases);
 }
 
 /* Names moved to other inodes before something was changed under them. */
@@ -385,6 +519,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(directories_that_were_moved_into_new_ones),
 		cmocka_unit_test(what_arrives_and_is_changed),
 		cmocka_unit_test(what_left_under_another_name),
+		cmocka_unit_test(what_came_back_and_was_removed),
+		cmocka_unit_test(names_that_were_linked),
 		cmocka_unit_test(which_inode_was_changed),
 		cmocka_unit_test(closes_are_reported_in_the_order_of_paths),
 	};

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The end of a window: an observation found the inodes of the hints on the disk. */
+#include "fold.h"
+
+#include "history.h"
+
+#include <stdlib.h>
+
+static bool is_number(const struct hw_fold_inode *inode, const struct hw_stat *stat)
+{
+	return inode->ino == stat->ino && inode->fs == stat->fs;
+}
+
+void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+		   const struct hw_stat *stat)
+{
+	const struct hw_fold_slot *slot = hw_fold_slot_of_inode(share, fold, stat->fs, stat->ino);
+	struct hw_fold_inode *inode;
+
+	if (slot && slot->inode)
+		fold->inodes[slot->inode - 1].present = true;
+	slot = hw_fold_slot_of_name(share, fold, at);
+	inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
+	if (!inode)
+		return;
+	inode->present = true;
+	if (inode->rival)
+		inode->confirmed |= (!inode->ino || is_number(inode, stat)) &&
+				    !is_number(&fold->inodes[inode->rival - 1], stat);
+	if (inode->ino || (inode->rival && !inode->confirmed))
+		return;
+	inode->ino = stat->ino;
+	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
+	inode->fs = stat->fs;
+	inode->has_ident = true;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	const struct hw_fold_inode *x = a, *y = b;
+
+	if (x->fs != y->fs)
+		return x->fs < y->fs ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
+{
+	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
+}
+
+/* If the disk has confirmed an exchange, its hints belong to this inode; otherwise either of the
+ * two may have been changed. */
+static void settle_exchanges(struct hw_fold *fold)
+{
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		struct hw_fold_inode *inode = &fold->inodes[i];
+
+		if (inode->confirmed) {
+			inode->what |= inode->exchanged;
+		} else if (inode->exchanged) {
+			inode->maybe |= inode->exchanged;
+			fold->inodes[inode->rival - 1].maybe |= inode->exchanged;
+		}
+	}
+}
+
+/* An inode that came into the share, is not there and was not moved out again was removed. */
+static void find_lost(struct hw_fold *fold)
+{
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		const struct hw_fold_inode *inode = &fold->inodes[i];
+
+		if (!inode->present && inode->came > inode->out && inode->came > fold->lost)
+			fold->lost = inode->came;
+	}
+}
+
+static bool has_facts(const struct hw_fold_inode *inode)
+{
+	return inode->ino && (inode->what | inode->maybe || inode->left);
+}
+
+/* Keeps one item for each inode, and only those with facts. */
+static void sort(struct hw_fold *fold)
+{
+	uint32_t kept = 0;
+
+	settle_exchanges(fold);
+	for (uint32_t i = 0; i < fold->inode_count; i++)
+		if (has_facts(&fold->inodes[i]))
+			fold->inodes[kept++] = fold->inodes[i];
+	if (kept)
+		qsort(fold->inodes, kept, sizeof(*fold->inodes), compare_inodes);
+	fold->inode_count = kept;
+	kept = 0;
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		struct hw_fold_inode *last = kept ? &fold->inodes[kept - 1] : NULL;
+
+		if (!last || !is_one(last, &fold->inodes[i])) {
+			fold->inodes[kept++] = fold->inodes[i];
+			continue;
+		}
+		last->what |= fold->inodes[i].what;
+		last->maybe |= fold->inodes[i].maybe;
+		if (last->left < fold->inodes[i].left)
+			last->left = fold->inodes[i].left;
+	}
+	fold->inode_count = kept;
+}
+
+void hw_fold_all_found(struct hw_fold *fold)
+{
+	find_lost(fold);
+	sort(fold); /* the slots have no inodes any more */
+}
+
+bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,
+		      const struct hw_fold_at *at)
+{
+	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
+
+	return !slot || !slot->left || slot->left > fold->lost;
+}
+
+const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const struct hw_stat *stat)
+{
+	const struct hw_fold_inode wanted = { .ino = stat->ino,
+					      .ident =
+						      hw_lasting_ident(stat->identity, stat->ident),
+					      .fs = stat->fs,
+					      .has_ident = true };
+	uint32_t low = 0, high;
+
+	high = fold->inode_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (compare_inodes(&fold->inodes[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < fold->inode_count && !compare_inodes(&fold->inodes[low], &wanted); low++)
+		if (is_one(&fold->inodes[low], &wanted))
+			return &fold->inodes[low];
+	return NULL;
+}
