@@ -10,6 +10,10 @@
  * were set after the arrival, the other watchers also report attrib.
  * - If several names of one inode disappeared and appeared, polling cannot tell which name became
  * which.
+ *
+ * Polling can open an inode that left by its file handle. The other watchers need a record that
+ * proves it, and report a delete if there is none: a new directory may contain the entry, or
+ * another entry that arrived later and was removed may be it.
  */
 #include "judge.h"
 
@@ -156,6 +160,36 @@ static bool is_ambiguous_to_polling(const struct hw_stream *stream)
 	return false;
 }
 
+/* ---- limits of the kernel's watchers ---- */
+
+/* Returns whether the entry left the share and no record proves that. The path of an event may
+ * contain directories that were renamed. */
+static bool is_unproved(const struct hw_stream *stream, const char *path)
+{
+	const struct hw_census_entry *before = path ? hw_census_at(&stream->before, path) : NULL;
+
+	for (size_t i = 0; path && i < stream->leave_count; i++)
+		if (!stream->leaves[i].proved &&
+		    (!before || before->st.stx_ino == stream->leaves[i].ino))
+			return true;
+	return false;
+}
+
+/* Returns whether this event reports that such an entry left, or what has its name now. */
+static bool is_about_unproved(const struct hw_stream *stream, const struct hw_burst_event *event)
+{
+	const struct hw_census_entry *before;
+
+	if (event->kind == HW_DELETE)
+		return is_unproved(stream, event->path);
+	if (event->kind == HW_MOVE && !event->path)
+		return is_unproved(stream, event->from);
+	if (event->kind != HW_CREATE && (event->kind != HW_MOVE || event->from))
+		return false;
+	before = hw_census_at(&stream->before, event->path);
+	return before && is_unproved(stream, event->path);
+}
+
 /* ---- each stream by itself ---- */
 
 static bool announces(const struct hw_stream *stream, uint8_t kind, const char *path)
@@ -177,6 +211,26 @@ static bool is_dated_after_arrival(const struct hw_stream *stream,
 	       announces(stream, HW_ATTRIB, after->path);
 }
 
+/* The entry is in a directory that was outside. The state in which it arrived is unknown: a new
+ * name or new attributes may hide new data. */
+static bool came_with_dir(const struct hw_stream *stream, const struct hw_census_entry *after)
+{
+	char *dir = strdup(after->path), *end;
+	bool came = false;
+
+	if (!dir)
+		abort();
+	while (!came && (end = strrchr(dir, '/'))) {
+		*end = '\0';
+		const struct hw_census_entry *e = hw_census_at(&stream->after, dir);
+		const struct hw_census_entry *before = e ? origin(stream, e) : NULL;
+
+		came = before && before->is_outside;
+	}
+	free(dir);
+	return came;
+}
+
 static void check_file(struct verdict *v, const struct hw_census_entry *after)
 {
 	const struct hw_stream *stream = v->stream;
@@ -194,7 +248,9 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 		blame(v, SILENT, after->path);
 	if (changed && !closed)
 		blame(v, UNCLOSED, after->path);
-	if (before && !changed && (announced || closed))
+	if (before && !changed && (announced || closed) &&
+	    (is_same_time(&before->st.stx_ctime, &after->st.stx_ctime) ||
+	     !came_with_dir(stream, after)))
 		blame(v, FALSE_MODIFY, after->path);
 }
 
@@ -260,7 +316,8 @@ static const char **comparable(const struct hw_stream *stream, bool polling, siz
 		abort();
 	*ret_count = 0;
 	for (size_t i = 0; i < stream->count; i++)
-		if (!polling || !is_hidden_from_polling(stream, &stream->events[i]))
+		if (!polling || (!is_hidden_from_polling(stream, &stream->events[i]) &&
+				 !is_about_unproved(stream, &stream->events[i])))
 			texts[(*ret_count)++] = stream->events[i].text;
 	return texts;
 }

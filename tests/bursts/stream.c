@@ -6,9 +6,12 @@
 #include "tests/conformance/ops.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SETTLE_NS (60 * UINT64_C(1000000000)) /* longer than any burst; a flush ends the window */
 
@@ -18,6 +21,12 @@ struct run {
 	struct hw_world world;
 	struct hw_rig *rig; /* owned */
 	struct hw_model *model; /* owned: replays the stream */
+	bool has_new_dir; /* a directory came into the share or was made in it */
+	struct arrival {
+		uint64_t ino;
+		size_t leaves_before; /* number of moves out before it */
+	} * arrivals; /* owned */
+	size_t arrival_count;
 };
 
 __attribute__((format(printf, 2, 3))) static void note_broken(struct run *run, const char *format,
@@ -117,12 +126,102 @@ static int start(struct run *run, const struct hw_trace *trace,
 	return r ? r : hw_rig_snapshot(run->rig, run->model);
 }
 
+/* ---- moves out of the share, and whether records prove them ---- */
+
+static bool is_op(const struct hw_op *op, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !op->outside && !strncmp(op->text, name, len) && op->text[len] == ' ';
+}
+
+static bool stat_arg(const struct run *run, const struct hw_bytes *path, struct stat *ret)
+{
+	char name[PATH_MAX];
+	int len = snprintf(name, sizeof(name), "%s/%.*s", run->world.root, (int)path->len,
+			   path->data);
+
+	return len > 0 && (size_t)len < sizeof(name) && !lstat(name, ret);
+}
+
+static void note_leave(struct run *run, uint64_t ino)
+{
+	struct hw_stream *stream = run->stream;
+	struct hw_burst_leave *leaves =
+		reallocarray(stream->leaves, stream->leave_count + 1, sizeof(*leaves));
+
+	if (!leaves)
+		abort();
+	stream->leaves = leaves;
+	leaves[stream->leave_count++] =
+		(struct hw_burst_leave){ .ino = ino, .proved = !run->has_new_dir };
+}
+
+static void note_arrival(struct run *run, uint64_t ino)
+{
+	struct arrival *arrivals =
+		reallocarray(run->arrivals, run->arrival_count + 1, sizeof(*arrivals));
+
+	if (!arrivals)
+		abort();
+	run->arrivals = arrivals;
+	arrivals[run->arrival_count++] = (struct arrival){ ino, run->stream->leave_count };
+}
+
+static void note_before(struct run *run, const struct hw_op *op)
+{
+	struct stat st;
+
+	if (is_op(op, "moveout") && stat_arg(run, &op->args[0], &st))
+		note_leave(run, st.st_ino);
+}
+
+static void note_after(struct run *run, const struct hw_op *op)
+{
+	struct stat st;
+
+	run->has_new_dir |= is_op(op, "mkdir");
+	if (!is_op(op, "movein") || !stat_arg(run, &op->args[1], &st))
+		return;
+	run->has_new_dir |= S_ISDIR(st.st_mode);
+	note_arrival(run, st.st_ino);
+}
+
+static bool is_in(const struct hw_census *census, uint64_t ino)
+{
+	for (size_t i = 0; i < census->count; i++)
+		if (census->entries[i].st.stx_ino == ino)
+			return true;
+	return false;
+}
+
+/* An entry that arrived and was removed may be one that left before. */
+static void judge_leaves(struct run *run)
+{
+	for (size_t i = 0; i < run->arrival_count; i++)
+		for (size_t k = 0; k < run->arrivals[i].leaves_before; k++)
+			if (!is_in(&run->stream->after, run->arrivals[i].ino))
+				run->stream->leaves[k].proved = false;
+}
+
+static int burst_ops(struct run *run, const struct hw_ops *ops)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ops->count; i++) {
+		note_before(run, &ops->items[i]);
+		r = hw_op_run(&run->world, &ops->items[i]);
+		note_after(run, &ops->items[i]);
+	}
+	return r;
+}
+
 static int burst(struct run *run, const struct hw_trace *trace, bool turning)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < trace->step_count; i++) {
-		r = run_ops(run, &trace->steps[i].ops);
+		r = burst_ops(run, &trace->steps[i].ops);
 		if (turning)
 			hw_rig_turn(run->rig, 0);
 	}
@@ -131,6 +230,7 @@ static int burst(struct run *run, const struct hw_trace *trace, bool turning)
 		r = hw_rig_flush(run->rig);
 	if (!r)
 		r = hw_census_take(&run->world, &run->stream->after);
+	judge_leaves(run);
 	return r ? r : collect(run);
 }
 
@@ -148,6 +248,7 @@ int hw_stream_run(const struct hw_trace *trace, const struct hw_stream_config *c
 	hw_rig_stop(run.rig);
 	hw_model_destroy(run.model);
 	hw_world_remove(&run.world);
+	free(run.arrivals);
 	return r;
 }
 
@@ -162,5 +263,6 @@ void hw_stream_release(struct hw_stream *stream)
 	hw_census_release(&stream->before);
 	hw_census_release(&stream->after);
 	free(stream->broken);
+	free(stream->leaves);
 	*stream = (struct hw_stream){ 0 };
 }

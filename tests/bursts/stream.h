@@ -20,11 +20,20 @@ struct hw_burst_event {
 	char *text; /* owned: the whole event */
 };
 
+/* A move of an entry out of the share. */
+struct hw_burst_leave {
+	uint64_t ino;
+	bool proved; /* no directory came into the share before it, and nothing that came after it
+		      * was removed: the kernel's records prove it */
+};
+
 struct hw_stream {
 	const char *backend; /* static */
 	struct hw_burst_event *events; /* owned */
 	size_t count;
 	struct hw_census before, after;
+	struct hw_burst_leave *leaves; /* owned */
+	size_t leave_count;
 	char *broken; /* owned: why the stream is not a history that ends at the state on disk;
 		       * NULL: it is one */
 };
