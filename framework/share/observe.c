@@ -124,20 +124,24 @@ static enum hw_arrival arrival_of(const struct hw_observation *o, const struct h
 	return hw_fill_arrival(o->share, &item->stat, since);
 }
 
-static void find_source(struct hw_observation *o, struct hw_item *item)
+static void set_source(struct hw_observation *o, struct hw_item *item, uint32_t id)
 {
-	uint32_t id = gone_source(o, &item->stat);
-
-	if (!id) {
-		item->arrival = (uint8_t)arrival_of(o, item);
-		return;
-	}
 	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */
 	item->source = id;
 	hw_observation_mark(o, id, HW_MARK_SOURCE);
 	o->moves++;
 	if (item->stat.type == HW_TYPE_DIR)
 		item->source_token = hw_tree_token(&o->share->tree, id);
+}
+
+static void find_source(struct hw_observation *o, struct hw_item *item)
+{
+	uint32_t id = gone_source(o, &item->stat);
+
+	if (id)
+		set_source(o, item, id);
+	else
+		item->arrival = (uint8_t)arrival_of(o, item);
 }
 
 static bool is_any_gone(const struct hw_observation *o)
@@ -157,19 +161,48 @@ int hw_compare_ids(const void *a, const void *b)
 
 struct looking_ahead {
 	struct hw_observation *o;
-	struct hw_item *item; /* the directory */
+	uint32_t item; /* the directory */
+	uint32_t sorted; /* items before the walk, sorted by path */
 };
+
+static uint32_t known_dir(const struct hw_observation *o, int fd)
+{
+	struct hw_stat stat;
+	uint32_t id = 0;
+
+	if (hw_disk_stat_fd(&o->share->disk, fd, &stat) < 0)
+		return 0;
+	while ((id = hw_tree_same_inode(&o->share->tree, stat.fs, stat.ino, id)))
+		if (hw_tree_is_same(entry_of(o, id), &stat))
+			break;
+	return id;
+}
+
+/* An entry that was moved into a directory of the tree is found there: that move comes before the
+ * one of the directory. */
+static bool add_moved(const struct looking_ahead *ahead, uint32_t id, int fd, const char *name,
+		      const struct hw_stat *stat)
+{
+	struct hw_observation *o = ahead->o;
+	uint32_t dir = entry_of(o, id)->flags & HW_ENTRY_GONE ? known_dir(o, fd) : 0;
+	struct hw_item *item = NULL;
+
+	if (dir && !hw_tree_is_below(&o->share->tree, dir, id))
+		item = hw_observation_add_seen(o, ahead->sorted, dir, name, stat);
+	if (item)
+		set_source(o, item, id);
+	return item;
+}
 
 static bool await(void *arg, int dir, const char *name, const struct hw_stat *stat)
 {
 	struct looking_ahead *ahead = arg;
 	uint32_t id = hw_fill_renamed_from(ahead->o->share, stat);
 
-	(void)dir;
-	(void)name;
-	ahead->item->holds |= id != 0;
-	if (id)
-		(void)hw_ids_add(&ahead->o->awaited, id); /* if out of memory: delete and create */
+	if (!id || add_moved(ahead, id, dir, name, stat))
+		return false;
+	ahead->o->items[ahead->item].holds = true;
+	(void)hw_ids_add(&ahead->o->awaited, id); /* if out of memory: delete and create */
 	return false;
 }
 
@@ -177,19 +210,21 @@ static bool await(void *arg, int dir, const char *name, const struct hw_stat *st
  * first. */
 static void look_into_new_dirs(struct hw_observation *o)
 {
-	uint32_t budget = HW_AHEAD_MAX;
+	uint32_t budget = HW_AHEAD_MAX, count = o->count;
 
 	if (o->share->silent || !is_any_gone(o))
 		return;
-	for (uint32_t i = 0; i < o->count && budget; i++) {
-		struct hw_item *item = &o->items[i];
-		struct looking_ahead ahead = { .o = o, .item = item };
+	for (uint32_t i = 0; i < count && budget; i++) {
+		const struct hw_item *item = &o->items[i];
+		struct looking_ahead ahead = { .o = o, .item = i, .sorted = count };
 		const struct hw_ahead how = { .visit = await, .arg = &ahead };
 		const struct hw_ahead_place place = { (uint32_t)item->dir, item->name, item->len };
 
 		if (has_appeared(item) && !item->source && item->stat.type == HW_TYPE_DIR)
 			hw_ahead_walk(o->share, &place, &how, &budget);
 	}
+	if (o->count > count)
+		hw_observation_sort(o);
 	if (o->awaited.count)
 		qsort(o->awaited.ids, o->awaited.count, sizeof(*o->awaited.ids), hw_compare_ids);
 }

@@ -114,6 +114,11 @@ int hw_compare_ids(const void *a, const void *b); /* for qsort(3) and bsearch(3)
 void hw_observation_sort(struct hw_observation *o);
 /* Adds an entry that a listing found as an item. Returns false if out of memory. */
 bool hw_observation_add_found(struct hw_observation *o, uint32_t id, const struct hw_stat *stat);
+/* Adds an entry of the tree that was found under a name which the tree does not have. `dir` is a
+ * directory of the tree. Returns NULL if one of the first `sorted` items has this name, or if out
+ * of memory. */
+struct hw_item *hw_observation_add_seen(struct hw_observation *o, uint32_t sorted, uint32_t dir,
+					const char *name, const struct hw_stat *stat);
 /* observe_changes.c: adds the entries that listings found and that were moved there or have
  * facts. */
 void hw_observation_join_found(struct hw_observation *o);

@@ -283,6 +283,46 @@ bool hw_observation_add_found(struct hw_observation *o, uint32_t id, const struc
 	return true;
 }
 
+static bool is_item(const struct hw_observation *o, uint32_t sorted, uint32_t dir, const char *name)
+{
+	uint32_t low = 0, high = sorted;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct hw_item *item = &o->items[middle];
+		int c = hw_tree_compare_places(&o->share->tree, (uint32_t)item->dir, item->name,
+					       item->len, dir, name, strlen(name));
+
+		if (!c)
+			return true;
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+struct hw_item *hw_observation_add_seen(struct hw_observation *o, uint32_t sorted, uint32_t dir,
+					const char *name, const struct hw_stat *stat)
+{
+	hw_token token = hw_tree_token(&o->share->tree, dir);
+	size_t len = strlen(name);
+	uint32_t ref;
+
+	if (hw_tree_find(&o->share->tree, dir, name, len) || is_item(o, sorted, dir, name))
+		return NULL;
+	ref = hw_names_add(&o->names->names, name, len);
+	if (!ref || add_item(o, token, hw_names_get(&o->names->names, ref), (uint8_t)len, 0) < 0)
+		return NULL;
+	struct hw_item *item = &o->items[o->count - 1];
+
+	item->resolved = item->present = item->differs = true;
+	item->finding = HW_FOUND_APPEARED;
+	item->stat = *stat;
+	return item;
+}
+
 static bool has_lost_its_name(struct hw_observation *o, uint32_t id)
 {
 	struct hw_share *share = o->share;

@@ -243,26 +243,39 @@ static bool fill_moved_in(struct hw_observation *o, const struct hw_item *item)
 	return true;
 }
 
+/* Returns whether the directory is, or is below, one that will be moved into a new directory. */
+static bool is_below_awaited(const struct hw_observation *o, uint32_t dir)
+{
+	for (uint32_t id = dir; id && id != HW_ROOT; id = entry_of(o, id)->parent)
+		if (hw_plan_is_awaited(o, id) && entry_of(o, id)->flags & HW_ENTRY_GONE)
+			return true;
+	return false;
+}
+
+static bool create_holder(struct hw_observation *o, struct hw_item *item)
+{
+	if (fill_moved_in(o, item)) {
+		item->holds = false;
+		return true;
+	}
+	if (!is_create(item) || !hw_plan_is_alive_dir(o, item) || hw_plan_at_name(o, item))
+		return false;
+	create_one(o, item);
+	return true;
+}
+
 /* Creates or fills new directories that an entry of the tree was moved into: that entry has not
- * left the share. */
+ * left the share. A directory that will be moved into another one comes after it. */
 static bool create_holders(struct hw_observation *o)
 {
 	bool progress = false;
 
-	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
-
-		if (!item->holds)
-			continue;
-		if (fill_moved_in(o, item)) {
-			item->holds = false;
-			progress = true;
-		} else if (is_create(item) && hw_plan_is_alive_dir(o, item) &&
-			   !hw_plan_at_name(o, item)) {
-			create_one(o, item);
-			progress = true;
-		}
-	}
+	for (uint32_t i = 0; i < o->count; i++)
+		if (o->items[i].holds && !is_below_awaited(o, (uint32_t)o->items[i].dir))
+			progress |= create_holder(o, &o->items[i]);
+	for (uint32_t i = 0; i < o->count && !progress; i++)
+		if (o->items[i].holds)
+			progress = create_holder(o, &o->items[i]);
 	return progress;
 }
 

@@ -174,6 +174,34 @@ static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
 			  "create dir e/a\n"
 			  "move dir d -> e/a/m\n",
 	},
+	/* its former parent is moved into it */
+	{
+		.setup = "mkdir d\n"
+			 "mkdir d/d\n"
+			 "mkdir e\n",
+		.ops = "> mkdir e/a\n"
+		       "> rename d/d e/a/m\n"
+		       "> mkdir e/a/m/c\n"
+		       "> rename d e/a/m/c/m\n",
+		.events = "create dir e/a\n"
+			  "move dir d/d -> e/a/m\n"
+			  "create dir e/a/m/c\n"
+			  "move dir d -> e/a/m/c/m\n",
+	},
+	/* something else takes its name, and it is in a directory that is moved on */
+	{
+		.setup = "write b \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n",
+		.ops = "> rename d e/f\n"
+		       "> rename b d\n"
+		       "> mkdir n\n"
+		       "> rename e n/m\n",
+		.events = "move dir d -> e/f\n"
+			  "move file b -> d\n"
+			  "create dir n\n"
+			  "move dir e -> n/m\n",
+	},
 };
 
 static void directories_that_were_moved_into_new_ones(void **state)
