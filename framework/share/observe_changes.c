@@ -207,7 +207,8 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 		return 0;
 	if (!kind)
 		return is_attrib_of_renamed(e, stat, what) ||
-				       (what & HW_HINT_ATTRIB && has_arrived(item)) ||
+				       (what & HW_HINT_ATTRIB && has_arrived(item) &&
+					e->type != HW_TYPE_DIR) ||
 				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
 			       ? HW_ATTRIB
 			       : 0;

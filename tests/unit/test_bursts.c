@@ -266,6 +266,13 @@ static const struct burst what_arrives_and_is_changed_cases[] = {
 			  "move file d/d/a -> d/m/f\n"
 			  "move file -> d/d/a\n",
 	},
+	{
+		.setup = "outside mkdir p\n",
+		.ops = "> movein p c\n"
+		       "> chmod 700 c\n"
+		       "> rename c m\n",
+		.events = "move dir -> m\n",
+	},
 };
 
 static void what_arrives_and_is_changed(void **state)
