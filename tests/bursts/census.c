@@ -122,7 +122,7 @@ const struct hw_census_entry *hw_census_at(const struct hw_census *census, const
 	return NULL;
 }
 
-static bool is_same_inode(const struct statx *a, const struct statx *b)
+bool hw_census_is_same(const struct statx *a, const struct statx *b)
 {
 	return a->stx_ino == b->stx_ino && a->stx_btime.tv_sec == b->stx_btime.tv_sec &&
 	       a->stx_btime.tv_nsec == b->stx_btime.tv_nsec;
@@ -138,7 +138,7 @@ const struct hw_census_entry *hw_census_inode(const struct hw_census *census,
 	for (size_t i = 0; i < census->count; i++) {
 		const struct hw_census_entry *e = &census->entries[i];
 
-		if (!is_same_inode(&e->st, &other->st))
+		if (!hw_census_is_same(&e->st, &other->st))
 			continue;
 		*ret_names += !e->is_outside;
 		if (!found || found->is_outside)

@@ -5,6 +5,7 @@
 
 #include "tests/conformance/world.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@ struct hw_census {
 int hw_census_take(const struct hw_world *world, struct hw_census *ret);
 void hw_census_release(struct hw_census *census);
 
+/* Compares inode number and birth time. */
+bool hw_census_is_same(const struct statx *a, const struct statx *b);
 /* Returns NULL if the share does not contain the entry. */
 const struct hw_census_entry *hw_census_at(const struct hw_census *census, const char *path);
 /* Finds the inode of an entry of another census, identified by inode number and birth time. Returns

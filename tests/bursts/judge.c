@@ -133,7 +133,7 @@ static bool keeps_name(const struct hw_stream *stream, const struct hw_census_en
 	unsigned names;
 
 	return after && hw_census_inode(&stream->before, after, &names) &&
-	       after->st.stx_ino == e->st.stx_ino;
+	       hw_census_is_same(&after->st, &e->st);
 }
 
 /* Returns whether several names of an inode disappeared or appeared, in the share or beside it, so
@@ -146,12 +146,12 @@ static bool is_ambiguous_to_polling(const struct hw_stream *stream)
 
 		for (size_t k = 0; k < stream->before.count; k++)
 			gone += !stream->before.entries[k].is_outside &&
-				stream->before.entries[k].st.stx_ino == e->st.stx_ino &&
+				hw_census_is_same(&stream->before.entries[k].st, &e->st) &&
 				!keeps_name(stream, &stream->before.entries[k]);
 		for (size_t k = 0; k < stream->after.count; k++)
-			came += stream->after.entries[k].st.stx_ino == e->st.stx_ino;
+			came += hw_census_is_same(&stream->after.entries[k].st, &e->st);
 		for (size_t k = 0; k < stream->before.count; k++)
-			came -= stream->before.entries[k].st.stx_ino == e->st.stx_ino &&
+			came -= hw_census_is_same(&stream->before.entries[k].st, &e->st) &&
 				!stream->before.entries[k].is_outside &&
 				keeps_name(stream, &stream->before.entries[k]);
 		if (gone && came && e->st.stx_nlink + gone + came > 3)
@@ -170,7 +170,7 @@ static bool is_unproved(const struct hw_stream *stream, const char *path)
 
 	for (size_t i = 0; path && i < stream->leave_count; i++)
 		if (!stream->leaves[i].proved &&
-		    (!before || before->st.stx_ino == stream->leaves[i].ino))
+		    (!before || hw_census_is_same(&before->st, &stream->leaves[i].st)))
 			return true;
 	return false;
 }

@@ -6,6 +6,7 @@
 #include "tests/conformance/ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct run {
 	struct hw_model *model; /* owned: replays the stream */
 	bool has_new_dir; /* a directory came into the share or was made in it */
 	struct arrival {
-		uint64_t ino;
+		struct statx st;
 		size_t leaves_before; /* number of moves out before it */
 	} * arrivals; /* owned */
 	size_t arrival_count;
@@ -135,16 +136,17 @@ static bool is_op(const struct hw_op *op, const char *name)
 	return !op->outside && !strncmp(op->text, name, len) && op->text[len] == ' ';
 }
 
-static bool stat_arg(const struct run *run, const struct hw_bytes *path, struct stat *ret)
+static bool stat_arg(const struct run *run, const struct hw_bytes *path, struct statx *ret)
 {
 	char name[PATH_MAX];
 	int len = snprintf(name, sizeof(name), "%s/%.*s", run->world.root, (int)path->len,
 			   path->data);
 
-	return len > 0 && (size_t)len < sizeof(name) && !lstat(name, ret);
+	return len > 0 && (size_t)len < sizeof(name) &&
+	       !statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, ret);
 }
 
-static void note_leave(struct run *run, uint64_t ino)
+static void note_leave(struct run *run, const struct statx *st)
 {
 	struct hw_stream *stream = run->stream;
 	struct hw_burst_leave *leaves =
@@ -154,10 +156,10 @@ static void note_leave(struct run *run, uint64_t ino)
 		abort();
 	stream->leaves = leaves;
 	leaves[stream->leave_count++] =
-		(struct hw_burst_leave){ .ino = ino, .proved = !run->has_new_dir };
+		(struct hw_burst_leave){ .st = *st, .proved = !run->has_new_dir };
 }
 
-static void note_arrival(struct run *run, uint64_t ino)
+static void note_arrival(struct run *run, const struct statx *st)
 {
 	struct arrival *arrivals =
 		reallocarray(run->arrivals, run->arrival_count + 1, sizeof(*arrivals));
@@ -165,32 +167,32 @@ static void note_arrival(struct run *run, uint64_t ino)
 	if (!arrivals)
 		abort();
 	run->arrivals = arrivals;
-	arrivals[run->arrival_count++] = (struct arrival){ ino, run->stream->leave_count };
+	arrivals[run->arrival_count++] = (struct arrival){ *st, run->stream->leave_count };
 }
 
 static void note_before(struct run *run, const struct hw_op *op)
 {
-	struct stat st;
+	struct statx st;
 
 	if (is_op(op, "moveout") && stat_arg(run, &op->args[0], &st))
-		note_leave(run, st.st_ino);
+		note_leave(run, &st);
 }
 
 static void note_after(struct run *run, const struct hw_op *op)
 {
-	struct stat st;
+	struct statx st;
 
 	run->has_new_dir |= is_op(op, "mkdir");
 	if (!is_op(op, "movein") || !stat_arg(run, &op->args[1], &st))
 		return;
-	run->has_new_dir |= S_ISDIR(st.st_mode);
-	note_arrival(run, st.st_ino);
+	run->has_new_dir |= S_ISDIR(st.stx_mode);
+	note_arrival(run, &st);
 }
 
-static bool is_in(const struct hw_census *census, uint64_t ino)
+static bool is_in(const struct hw_census *census, const struct statx *st)
 {
 	for (size_t i = 0; i < census->count; i++)
-		if (census->entries[i].st.stx_ino == ino)
+		if (hw_census_is_same(&census->entries[i].st, st))
 			return true;
 	return false;
 }
@@ -200,7 +202,7 @@ static void judge_leaves(struct run *run)
 {
 	for (size_t i = 0; i < run->arrival_count; i++)
 		for (size_t k = 0; k < run->arrivals[i].leaves_before; k++)
-			if (!is_in(&run->stream->after, run->arrivals[i].ino))
+			if (!is_in(&run->stream->after, &run->arrivals[i].st))
 				run->stream->leaves[k].proved = false;
 }
 

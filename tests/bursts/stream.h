@@ -22,7 +22,7 @@ struct hw_burst_event {
 
 /* A move of an entry out of the share. */
 struct hw_burst_leave {
-	uint64_t ino;
+	struct statx st; /* before it */
 	bool proved; /* no directory came into the share before it, and nothing that came after it
 		      * was removed: the kernel's records prove it */
 };
