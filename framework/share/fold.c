@@ -360,6 +360,12 @@ static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32
 	return number;
 }
 
+static void add_maybe(struct hw_share *share, uint32_t number, uint32_t now, uint32_t what)
+{
+	add_what(&inode_by(share, number)->maybe, what);
+	inode_by(share, number)->contester = now;
+}
+
 /* Adds a hint to inodes that had the name before and may be open. Returns whether there are any. */
 static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint32_t now,
 		       uint32_t what)
@@ -371,7 +377,7 @@ static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint
 	bool found = made && made != now;
 
 	if (found)
-		add_what(&inode_by(share, made)->maybe, what);
+		add_maybe(share, made, now, what);
 	for (unsigned i = 0; i < count; i++) {
 		struct hw_fold_inode inode = { .ino = others[i].ino,
 					       .ident = others[i].ident,
@@ -382,7 +388,7 @@ static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint
 		number = known_inode(share, &inode);
 		if (!number || number == now || (now && inode_by(share, now)->rival == number))
 			continue;
-		add_what(&inode_by(share, number)->maybe, what);
+		add_maybe(share, number, now, what);
 		found = true;
 	}
 	return found;

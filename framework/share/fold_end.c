@@ -49,6 +49,20 @@ static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
 	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
 }
 
+/* Of the inodes that a name had, only one still exists: that one was changed. */
+static void settle_names(struct hw_fold *fold)
+{
+	for (uint32_t i = 0; i < fold->inode_count; i++)
+		if (fold->inodes[i].contester && fold->inodes[i].present)
+			fold->inodes[fold->inodes[i].contester - 1].contested = true;
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		struct hw_fold_inode *inode = &fold->inodes[i];
+
+		if (!inode->contester && !inode->contested)
+			inode->what |= inode->maybe;
+	}
+}
+
 /* If the disk has confirmed an exchange, its hints belong to this inode; otherwise either of the
  * two may have been changed. */
 static void settle_exchanges(struct hw_fold *fold)
@@ -86,6 +100,7 @@ static void sort(struct hw_fold *fold)
 {
 	uint32_t kept = 0;
 
+	settle_names(fold);
 	settle_exchanges(fold);
 	for (uint32_t i = 0; i < fold->inode_count; i++)
 		if (has_facts(&fold->inodes[i]))

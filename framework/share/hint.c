@@ -415,7 +415,7 @@ static bool waits(const struct hw_share *share)
 static void about_later(const struct hw_hint_at *at)
 {
 	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
-	uint64_t ino = hw_hint_ino(at->hint);
+	uint64_t ino = at->ino;
 	uint32_t what = at->hint->what & ~HW_HINT_ARRIVED;
 
 	if (!ino && !hw_tree_find(&at->share->tree, at->dir, at->name, at->len))
@@ -424,10 +424,13 @@ static void about_later(const struct hw_hint_at *at)
 	hw_hint_later(at->share, at->dir, at->name, at->len, what, ino);
 }
 
-static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
-		       const char *name, size_t len)
+static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,
+		       const struct hw_fold_at *at, uint64_t ino)
 {
 	struct hw_share *share = watcher->share;
+	uint32_t dir = at->dir;
+	const char *name = at->name;
+	size_t len = at->len;
 	struct hw_hint_at c = {
 		.share = share,
 		.hint = hint,
@@ -435,6 +438,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint, u
 		.dir = dir,
 		.name = name,
 		.len = len,
+		.ino = ino,
 	};
 
 	if (hw_share_is_excluded(share, dir, name, len, hint->type == HW_TYPE_DIR))
@@ -475,7 +479,10 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 		return;
 	}
 	memcpy(name, hw_tree_name(&share->tree, dir), e->name_len);
-	about_name(watcher, &attrib, e->parent, name, e->name_len);
+	const struct hw_fold_at at = { .dir = e->parent, .name = name, .len = e->name_len };
+
+	/* In a settle window its name may be another one by now. */
+	about_name(watcher, &attrib, &at, e->ino);
 }
 
 /* ---- hints about a move: hint_move.c ---- */
@@ -521,7 +528,9 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		about_itself(watcher, hint, dir, told);
 		return;
 	}
-	about_name(watcher, hint, dir, hint->name, hint->name_len);
+	const struct hw_fold_at at = { .dir = dir, .name = hint->name, .len = hint->name_len };
+
+	about_name(watcher, hint, &at, hw_hint_ino(hint));
 	if (hint->what == HW_HINT_ATTRIB && hint->type == HW_TYPE_DIR)
 		share->attrib_dir = hw_tree_find(&share->tree, dir, hint->name, hint->name_len);
 }

@@ -13,6 +13,7 @@ struct hw_hint_at {
 	uint32_t dir;
 	const char *name;
 	size_t len;
+	uint64_t ino; /* inode that the hint is about; 0: unknown */
 	uint32_t id; /* in the tree; 0: none */
 	bool present; /* it exists on the disk */
 	bool refused; /* stat was refused: it is tried again later */

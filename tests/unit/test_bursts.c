@@ -485,6 +485,33 @@ static const struct burst which_inode_was_changed_cases[] = {
 			  "modify c\n"
 			  "close_write c\n",
 	},
+	{
+		.setup = "write b \"1\"\n"
+			 "outside write o \"2\"\n",
+		.ops = "> movein o b\n"
+		       "> write b \"3\"\n"
+		       "> touch b 1000000000\n",
+		.events = "move file -> b (replaced)\n"
+			  "modify b\n"
+			  "close_write b\n",
+		.polling = "move file -> b (replaced)\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "symlink t l\n",
+		.ops = "> chmod 700 d\n"
+		       "> exchange d l\n",
+		.events = "move dir d <-> l (exchange)\n"
+			  "attrib dir l\n",
+	},
+	{
+		.setup = "mkdir d\n",
+		.ops = "> setxattr d user.x \"1\"\n"
+		       "> rename d f\n",
+		.events = "move dir d -> f\n"
+			  "attrib dir f\n",
+		.polling = "move dir d -> f\n",
+	},
 };
 
 static void which_inode_was_changed(void **state)
