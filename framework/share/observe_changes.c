@@ -58,12 +58,14 @@ static uint8_t likely(const struct hw_observation *o, const struct hw_item *item
 	/* A rename also changes ctime. */
 	if (!id || !hw_tree_is_same(e, stat) || e->ctime_ns == stat->ctime_ns)
 		return 0;
+	bool names = e->nlink != (uint16_t)stat->nlink || has_lost_name(o, e);
+
 	/* A second write within one tick of the clock may leave no difference, nor does one whose
 	 * mtime is set back: then nothing else explains the new ctime. */
 	if (hw_history_is_data(e, stat) || !o->since_ns || stat->mtime_ns >= o->since_ns ||
-	    (e->attr == stat->attr && e->nlink == (uint16_t)stat->nlink && !has_lost_name(o, e)))
+	    (e->attr == stat->attr && !names))
 		what |= HW_HINT_MODIFIED;
-	if (e->nlink == (uint16_t)stat->nlink || e->attr != stat->attr)
+	if (!names || e->attr != stat->attr)
 		what |= HW_HINT_ATTRIB; /* not by link or unlink */
 	return what & maybe;
 }

@@ -347,8 +347,8 @@ static void add_old_names(struct hw_observation *o, const struct hw_stat *stat)
 			add_name_of(o, id);
 }
 
-/* A name that appeared belongs to a file of the tree: its changes are reported for all its names,
- * so one of them is examined with the new one. */
+/* A name that appeared or is gone belongs to a file of the tree: its changes are reported for all
+ * its names, so one of them is examined with the new one. */
 static void add_linked_name(struct hw_observation *o, const struct hw_stat *stat)
 {
 	uint32_t id = 0, left = HW_LINKS_EXAMINED;
@@ -380,6 +380,22 @@ static void look_at_old_name(struct hw_observation *o, struct hw_item *item)
 	entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
 }
 
+static bool has_lost_a_link(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = item->entry ? entry_of(o, item->entry) : NULL;
+
+	return e && item->differs && o->share->settle_ns && e->type != HW_TYPE_DIR && e->nlink > 1;
+}
+
+static struct hw_stat inode_of(const struct hw_entry *e)
+{
+	return (struct hw_stat){ .ino = e->ino,
+				 .fs = e->fs,
+				 .type = e->type,
+				 .ident = e->ident,
+				 .identity = e->identity };
+}
+
 static void look_at_old_names(struct hw_observation *o)
 {
 	uint32_t count = o->count;
@@ -392,6 +408,10 @@ static void look_at_old_names(struct hw_observation *o)
 			add_old_names(o, &stat);
 		else if (o->items[i].present && o->items[i].differs && o->share->settle_ns)
 			add_linked_name(o, &stat);
+		if (has_lost_a_link(o, &o->items[i])) {
+			stat = inode_of(entry_of(o, o->items[i].entry));
+			add_linked_name(o, &stat);
+		}
 		for (uint32_t j = count; j < o->count; j++)
 			if (!o->items[j].resolved)
 				look_at_old_name(o, &o->items[j]);

@@ -439,6 +439,22 @@ static const struct burst names_that_were_linked_cases[] = {
 			  "close_write f\n",
 	},
 	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "link a d/c\n",
+		.ops = "> write b \"2\"\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n"
+		       "> chmod 700 n/m\n"
+		       "> unlink n/m\n",
+		.events = "delete file a\n"
+			  "create file b\n"
+			  "create dir n\n"
+			  "modify b\n"
+			  "attrib file d/c\n"
+			  "close_write b\n",
+	},
+	{
 		.setup = "write b \"2\"\n",
 		.ops = "> link b f\n"
 		       "> chmod 700 f\n",
