@@ -89,7 +89,7 @@ void hw_fold_expand(struct hw_share *share);
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat);
 /* Call it after the last hw_fold_found(). */
-void hw_fold_all_found(struct hw_fold *fold);
+void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold);
 /* After hw_fold_all_found(): returns false if the record that the entry of this name left the share
  * proves nothing: another inode came later and was removed, which may have been that entry. */
 bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,

@@ -49,8 +49,14 @@ static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
 	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
 }
 
-/* Of the inodes that a name had, only one still exists: that one was changed. */
-static void settle_names(struct hw_fold *fold)
+static bool is_in_tree(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	return hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0);
+}
+
+/* If only one of the inodes that a name had still exists, and it came in the window, so that no
+ * earlier state shows whether it was changed, it is taken to be the one. */
+static void settle_names(struct hw_share *share, struct hw_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->inode_count; i++)
 		if (fold->inodes[i].contester && fold->inodes[i].present)
@@ -58,7 +64,8 @@ static void settle_names(struct hw_fold *fold)
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
 		struct hw_fold_inode *inode = &fold->inodes[i];
 
-		if (!inode->contester && !inode->contested)
+		if (inode->ino && !inode->contester && !inode->contested &&
+		    !is_in_tree(share, inode))
 			inode->what |= inode->maybe;
 	}
 }
@@ -100,7 +107,6 @@ static void sort(struct hw_fold *fold)
 {
 	uint32_t kept = 0;
 
-	settle_names(fold);
 	settle_exchanges(fold);
 	for (uint32_t i = 0; i < fold->inode_count; i++)
 		if (has_facts(&fold->inodes[i]))
@@ -124,9 +130,10 @@ static void sort(struct hw_fold *fold)
 	fold->inode_count = kept;
 }
 
-void hw_fold_all_found(struct hw_fold *fold)
+void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold)
 {
 	find_lost(fold);
+	settle_names(share, fold);
 	sort(fold); /* the slots have no inodes any more */
 }
 

@@ -109,7 +109,7 @@ void hw_observation_take_facts(struct hw_observation *o)
 		if (o->items[i].present)
 			hw_fold_found(o->share, &o->fold, &at, &o->items[i].stat);
 	}
-	hw_fold_all_found(&o->fold);
+	hw_fold_all_found(o->share, &o->fold);
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = &o->items[i];
 		const struct hw_fold_inode *facts;
