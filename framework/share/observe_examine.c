@@ -374,7 +374,7 @@ static void add_linked_name(struct hw_observation *o, const struct hw_stat *stat
 static void look_at_old_name(struct hw_observation *o, struct hw_item *item)
 {
 	(void)look(o, item);
-	if (item->resolved || !item->entry)
+	if (item->resolved || !item->entry || item->linked)
 		return;
 	item->resolved = item->differs = true;
 	entry_of(o, item->entry)->flags |= HW_ENTRY_GONE;
@@ -415,6 +415,10 @@ static void look_at_old_names(struct hw_observation *o)
 		for (uint32_t j = count; j < o->count; j++)
 			if (!o->items[j].resolved)
 				look_at_old_name(o, &o->items[j]);
+		/* The other links are in a directory that was moved: its own round finds them. */
+		if (o->count > count && o->items[o->count - 1].linked &&
+		    !o->items[o->count - 1].resolved)
+			o->count--;
 	}
 }
 
