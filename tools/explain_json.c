@@ -105,6 +105,8 @@ static void put_share(struct hw_json_out *w, const struct hw_explained *explaine
 	hw_json_open(w, NULL, '{');
 	hw_json_text(w, "share", explained->name);
 	hw_json_path(w, "path", explained->path);
+	if (survey->root)
+		hw_json_path(w, "resolved", survey->root);
 	hw_json_text(w, "error", explained->error);
 	hw_json_bool(w, "counted", survey->counted);
 	hw_json_open(w, "filesystems", '[');

@@ -305,6 +305,17 @@ static void print_files(const struct hw_survey *survey, FILE *to)
 		    files->count - HW_SURVEY_PATHS_MAX);
 }
 
+/* The directory that is watched even if the links are changed. */
+static void print_links(const struct hw_explained *explained, FILE *to)
+{
+	char path[512], root[512];
+
+	if (explained->survey.linked && explained->survey.root)
+		put(to, "note", "symbolic links are followed at the start only: %s -> %s",
+		    bare(path, sizeof(path), explained->path),
+		    bare(root, sizeof(root), explained->survey.root));
+}
+
 void hw_explain_print(const struct hw_explained *explained, FILE *to)
 {
 	const struct hw_survey *survey = &explained->survey;
@@ -315,6 +326,7 @@ void hw_explain_print(const struct hw_explained *explained, FILE *to)
 			bare(path, sizeof(path), explained->path));
 	for (size_t i = 0; i < survey->count; i++)
 		print_filesystem(survey, &survey->filesystems[i], to);
+	print_links(explained, to);
 	print_unreadable(&survey->unreadable, to);
 	for (size_t i = 0; i < survey->loops.count && i < HW_SURVEY_PATHS_MAX; i++)
 		put(to, "note", "%s: a directory above it is mounted here; it is not entered",

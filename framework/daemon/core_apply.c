@@ -151,7 +151,8 @@ static int mark_shares(struct hw_core *core, const struct hw_config *config)
 		signature = hw_build_share_signature(config, &config->shares[i]);
 		if (!signature)
 			return -ENOMEM;
-		share->keep = strcmp(share->signature, signature) == 0;
+		share->keep = strcmp(share->signature, signature) == 0 &&
+			      !hw_share_is_elsewhere(share->share);
 		free(signature);
 	}
 	return 0;

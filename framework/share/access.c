@@ -109,7 +109,10 @@ void hw_access_explain_root(const struct hw_share *share, int error, char *buf, 
 	char quoted[QUOTED_MAX / 2];
 
 	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
-	if (is_denied(error))
+	if (*share->root.refusal)
+		(void)snprintf(buf, size, "%s is refused as the root: %s", quoted,
+			       share->root.refusal);
+	else if (is_denied(error))
 		(void)snprintf(
 			buf, size,
 			"cannot read directory %s: %s; give uid %u read and search permission",

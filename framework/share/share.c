@@ -179,23 +179,18 @@ static void go_offline(struct hw_share *share)
 
 static bool root_is_there(struct hw_share *share)
 {
-	struct statx stx;
-	struct hw_stat now, ours;
+	int r = hw_root_is_at(&share->root, share->disk.root);
 
-	if (statx(AT_FDCWD, share->path, AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
-		return hw_retry_is_refusal(-errno) && share->disk.root >= 0;
-	if (!S_ISDIR(stx.stx_mode))
-		return false;
-	if (share->disk.root < 0)
-		return true;
-	hw_stat_from_statx(&now, &stx);
-	if (statx(share->disk.root, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0)
-		return hw_retry_is_refusal(-errno);
-	dev_t dev = hw_statx_dev(&stx);
+	return r > 0 || hw_retry_is_refusal(r);
+}
 
-	hw_stat_from_statx(&ours, &stx);
-	return now.ino == ours.ino && now.ident == ours.ident && ours.nlink > 0 &&
-	       dev == share->disk.filesystems[hw_tree_entry(&share->tree, HW_ROOT)->fs].dev;
+static int open_root(struct hw_share *share, int fd)
+{
+	int r = fd < 0 ? fd : hw_disk_open_root(&share->disk, fd, ".");
+
+	if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 /* ---- mounts ---- */
@@ -263,7 +258,7 @@ static void check_mounts(struct hw_share *share)
 		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
 }
 
-/* Uses the path of the open root: symbolic links in share->path may be changed. */
+/* The path of the open root is the resolved one, also where that cannot be read as a path. */
 static void begin_mounts(struct hw_share *share)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
@@ -282,20 +277,23 @@ static void begin_mounts(struct hw_share *share)
 /* Logs an error once: the root is tried again every interval. */
 static void log_root_error(struct hw_share *share, int error)
 {
-	char text[600];
+	char text[1024];
 
-	if (error == share->root_error || error == -ENOENT)
+	if (error == share->root_error || error == -ENOENT || error == -ENOTDIR)
 		return;
 	share->root_error = error;
 	hw_access_explain_root(share, error, text, sizeof(text));
-	hw_warning("share %s: %s", share->name, text);
+	if (*share->root.refusal)
+		hw_error("share %s: %s", share->name, text);
+	else
+		hw_warning("share %s: %s", share->name, text);
 }
 
 static void come_back(struct hw_share *share)
 {
 	struct hw_stat stat;
 	char quoted[300];
-	int r = hw_disk_open_root(&share->disk, share->path);
+	int r = open_root(share, hw_root_return(&share->root));
 
 	if (r == 0)
 		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
@@ -315,14 +313,12 @@ static void come_back(struct hw_share *share)
 
 void hw_share_check_root(struct hw_share *share)
 {
-	bool there = root_is_there(share);
-
-	if (share->state == HW_SHARE_OFFLINE && there)
+	if (share->state == HW_SHARE_OFFLINE)
 		come_back(share);
-	else if (share->state != HW_SHARE_OFFLINE && !there)
-		go_offline(share);
-	else if (there)
+	else if (root_is_there(share))
 		check_mounts(share);
+	else
+		go_offline(share);
 }
 
 static void root_fired(void *arg, struct hw_timer *timer)
@@ -476,7 +472,7 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 
 int hw_share_open(struct hw_share *share)
 {
-	int r = hw_disk_open_root(&share->disk, share->path);
+	int r = open_root(share, hw_root_resolve(&share->root, share->path));
 
 	if (r == 0)
 		return hw_arm_choose(share);
@@ -519,6 +515,7 @@ void hw_share_destroy(struct hw_share *share)
 	hw_timer_del(share->kick_timer);
 	hw_mount_watch_end(&share->mounts);
 	hw_disk_free(&share->disk);
+	hw_root_free(&share->root);
 	hw_tree_free(&share->tree);
 	hw_filter_free(&share->filter);
 	hw_journal_free(&share->journal);

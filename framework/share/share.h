@@ -15,7 +15,8 @@ struct hw_share;
  * otherwise. */
 struct hw_share_config {
 	const char *name; /* [A-Za-z0-9._-]{1,64} */
-	const char *path; /* path of the root; the only place where a symbolic link is followed */
+	const char
+		*path; /* path of the root; symbolic links in it are followed at the start only */
 	const char *const *excludes; /* gitignore-like patterns, see filter.h */
 	size_t exclude_count;
 	uint64_t interval_ns; /* until a file is idle, and between checks of the root; 0: 1 s */
@@ -43,6 +44,10 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance);
  * the status then says why, with the path and a remedy. */
 int hw_share_start(struct hw_share *share);
 void hw_share_destroy(struct hw_share *share); /* NULL is allowed */
+
+/* Returns whether a new share of this description would start with another directory: symbolic
+ * links in its path lead elsewhere now, or its root was replaced by a directory that is refused. */
+bool hw_share_is_elsewhere(const struct hw_share *share);
 
 /*
  * Starts a barrier: every watcher passes on the records that are queued, a settle window ends,

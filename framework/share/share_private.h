@@ -20,6 +20,7 @@
 #include "log.h"
 #include "mark.h"
 #include "mounts.h"
+#include "root.h"
 #include "share.h"
 #include "suspects.h"
 #include "tree.h"
@@ -184,6 +185,7 @@ struct hw_share {
 
 	struct hw_tree tree;
 	struct hw_disk disk;
+	struct hw_root_path root;
 	struct hw_mount_watch mounts;
 	struct hw_filter filter;
 	struct hw_journal journal;

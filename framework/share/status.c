@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 const char *hw_share_name(const struct hw_share *share)
 {
@@ -74,6 +76,13 @@ static void add_watcher(const struct hw_watcher *watcher, struct hw_share_status
 	ret->overflows += stats.overflows;
 }
 
+static const char *why_of(const struct hw_share *share)
+{
+	bool refused = share->state == HW_SHARE_OFFLINE && *share->root.refusal;
+
+	return refused ? share->root.refusal : share->why;
+}
+
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 {
 	uint8_t first = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
@@ -83,7 +92,7 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.path = share->path,
 		.state = share->state,
 		.backend = first == HW_WATCHER_NONE ? "" : share->watchers[first].instance->name,
-		.why = share->why,
+		.why = why_of(share),
 		.epoch = share->epoch,
 		.seq = hw_share_seq(share),
 		.entries = share->tree.entries,
@@ -100,6 +109,20 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 	};
 	for (uint8_t i = 0; i < share->order_count; i++)
 		add_watcher(&share->watchers[share->order[i]], ret);
+}
+
+bool hw_share_is_elsewhere(const struct hw_share *share)
+{
+	struct hw_root_path now = { 0 };
+	int fd = share->root.path ? hw_root_resolve(&now, share->path) : -ENOENT;
+	bool refused = share->state == HW_SHARE_OFFLINE && *share->root.refusal, elsewhere;
+
+	if (fd < 0)
+		return false;
+	(void)close(fd); /* O_PATH */
+	elsewhere = refused || strcmp(now.path, share->root.path) != 0;
+	hw_root_free(&now);
+	return elsewhere;
 }
 
 /* ---- listeners ---- */

@@ -169,7 +169,8 @@ int hw_survey_share(struct hw_share *share, const struct hw_survey_how *how, str
 	r = hw_share_open(share);
 	if (r < 0)
 		return r;
-	r = hw_mounts_walk(share->path, add_mount, &s);
+	ret->linked = share->root.linked;
+	r = hw_mounts_walk(share->root.path, add_mount, &s);
 	if (r == 0) {
 		find_repeated(&s);
 		note_files(&s);

@@ -48,6 +48,7 @@ struct hw_survey_paths {
 
 struct hw_survey {
 	char *root; /* owned: of the share, without symbolic links */
+	bool linked; /* the path of the share has symbolic links */
 	struct hw_survey_filesystem *filesystems; /* owned; the root's is the first */
 	size_t count;
 	struct hw_survey_paths unreadable; /* directories whose content is unknown */

@@ -203,9 +203,9 @@ void hw_disk_free(struct hw_disk *disk)
 	disk->filesystem_count = 0;
 }
 
-int hw_disk_open_root(struct hw_disk *disk, const char *path)
+int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)

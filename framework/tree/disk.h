@@ -54,8 +54,9 @@ struct hw_disk {
 
 void hw_disk_init(struct hw_disk *disk, const struct hw_tree *tree);
 void hw_disk_free(struct hw_disk *disk);
-/* Opens the root by its path; a symlink at its end is followed. -ENOENT, -ENOTDIR, -EACCES. */
-int hw_disk_open_root(struct hw_disk *disk, const char *path);
+/* Opens the root as openat(2) does; "." opens the directory of an O_PATH descriptor. -ENOENT,
+ * -ENOTDIR, -EACCES. */
+int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path);
 void hw_disk_close_root(struct hw_disk *disk); /* also closes every descriptor below it */
 
 /* Returns an O_PATH descriptor of a directory of the tree, borrowed until the next call. -ESTALE:

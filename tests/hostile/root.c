@@ -114,24 +114,145 @@ static void a_root_may_be_a_link(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
-static void a_link_that_leads_elsewhere_is_another_root(void **state)
+static void a_link_is_followed_at_the_start_only(void **state)
 {
 	struct fixture *f = *state;
-	char *link = strdup(world_path(f->dir, "link"));
+	char *link = strdup(world_path(f->dir, "link")), *share = f->root;
 
 	assert_non_null(link);
 	world_write(world_path(f->root, "old"), "x");
 	world_mkdir(world_path(f->dir, "other"));
 	world_write(world_path(f->dir, "other/new"), "x");
 	assert_int_equal(symlink("share", link), 0);
+	replay_begin(&f->replay, f->root); /* the directory that the link leads to at the start */
+	f->root = link;
+	fixture_watch(f, NULL, NULL);
+	f->root = share;
+	assert_int_equal(symlink("other", world_path(f->dir, "next")), 0);
+	assert_int_equal(rename(world_path(f->dir, "next"), link), 0);
+	world_write(world_path(f->dir, "other/newer"), "x");
+	world_write(world_path(f->dir, "share/newest"), "x");
+	fixture_expect_event(f, HW_CREATE, "newest");
+	fixture_expect_equal(f);
+	assert_null(strstr(f->program.out.bytes, "newer"));
+	assert_int_equal(fixture_end(f), 0);
+	free(link);
+}
+
+/* ---- a root that is replaced by the owner of the directory above it ---- */
+
+#define MALLORY 1000
+
+/* Gives the directory of the share, and everything else that the test has made, to a user. */
+static void give_away(struct fixture *f, const char *const *names)
+{
+	if (geteuid() != 0) {
+		print_message("only root can give a directory to another user\n");
+		skip();
+	}
+	for (; *names; names++)
+		assert_int_equal(chown(world_path(f->dir, "%s", *names), MALLORY, MALLORY), 0);
+}
+
+/* DIR/home belongs to the user; DIR/secret, of root, is what nobody may learn about. */
+static void prepare_theft(struct fixture *f, const char *share)
+{
+	world_mkdir(world_path(f->dir, "home"));
+	world_mkdir(world_path(f->dir, "home/work"));
+	world_mkdir(world_path(f->dir, "home/work/%s", share));
+	world_mkdir(world_path(f->dir, "secret"));
+	world_mkdir(world_path(f->dir, "secret/%s", share));
+	assert_int_equal(chmod(world_path(f->dir, "secret"), 0700), 0);
+	free(f->root);
+	f->root = strdup(world_path(f->dir, "home/work/%s", share));
+	assert_non_null(f->root);
+	give_away(f, (const char *const[]){ "home", "home/work", NULL });
+}
+
+static void expect_refusal(struct fixture *f, const char *reason)
+{
+	fixture_expect_event(f, HW_RESCAN, "");
+	program_await(&f->program, &f->program.err, reason);
+	program_await(&f->program, &f->program.err, "the share stays offline");
+}
+
+/* The root is back. Nothing of the directory that was in its place may have been reported. */
+static void expect_return(struct fixture *f)
+{
+	world_write(world_path(f->root, "after"), "x");
+	fixture_expect_event(f, HW_CREATE, "after");
+	fixture_expect_equal(f);
+	assert_null(strstr(f->program.out.bytes, "password"));
+	assert_int_equal(fixture_end(f), 0);
+}
+
+static void a_link_in_the_place_of_the_root_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	prepare_theft(f, "share");
+	fixture_watch(f, NULL, NULL);
+	assert_int_equal(rename(f->root, world_path(f->dir, "home/work/old")), 0);
+	assert_int_equal(symlink(world_path(f->dir, "secret"), f->root), 0);
+	expect_refusal(f, "/home/work/share\" is now a symbolic link");
+	world_write(world_path(f->dir, "secret/password"), "x");
+	assert_int_equal(unlink(f->root), 0);
+	assert_int_equal(rename(world_path(f->dir, "home/work/old"), f->root), 0);
+	expect_return(f);
+}
+
+static void a_link_above_the_root_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	const char *work;
+
+	prepare_theft(f, "share");
+	fixture_watch(f, NULL, NULL);
+	work = world_path(f->dir, "home/work");
+	assert_int_equal(rename(work, world_path(f->dir, "home/old")), 0);
+	assert_int_equal(symlink("../secret", work), 0);
+	expect_refusal(f, "/home/work\" is now a symbolic link");
+	world_write(world_path(f->dir, "secret/share/password"), "x");
+	work = world_path(f->dir, "home/work");
+	assert_int_equal(unlink(work), 0);
+	assert_int_equal(rename(world_path(f->dir, "home/old"), work), 0);
+	expect_return(f);
+}
+
+/* The owner of the directory above may rename directories of others in it. */
+static void a_root_of_another_owner_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	prepare_theft(f, "share");
+	give_away(f, (const char *const[]){ "home/work/share", NULL });
+	world_mkdir(world_path(f->dir, "home/work/private"));
+	fixture_watch(f, NULL, NULL);
+	assert_int_equal(rename(f->root, world_path(f->dir, "home/work/old")), 0);
+	assert_int_equal(rename(world_path(f->dir, "home/work/private"), f->root), 0);
+	expect_refusal(f, "now belongs to uid 0");
+	world_write(world_path(f->root, "password"), "x");
+	assert_int_equal(rename(f->root, world_path(f->dir, "home/work/private")), 0);
+	assert_int_equal(rename(world_path(f->dir, "home/work/old"), f->root), 0);
+	expect_return(f);
+}
+
+static void a_link_of_a_user_is_not_followed_at_the_start(void **state)
+{
+	struct fixture *f = *state;
+	char *link;
+
+	prepare_theft(f, "share");
+	link = strdup(world_path(f->dir, "home/link"));
+	assert_non_null(link);
+	assert_int_equal(symlink("../secret", link), 0);
+	assert_int_equal(lchown(link, MALLORY, MALLORY), 0);
+	refused(link, "is a symbolic link of uid 1000 to a directory of uid 0", NULL);
+	assert_int_equal(lchown(link, 0, 0), 0);
 	free(f->root);
 	f->root = link;
 	fixture_watch(f, NULL, NULL);
-	assert_int_equal(symlink("other", world_path(f->dir, "next")), 0);
-	assert_int_equal(rename(world_path(f->dir, "next"), link), 0);
-	fixture_expect_event(f, HW_RESCAN, "");
-	fixture_expect_equal(f);
-	world_write(world_path(f->root, "newer"), "x");
+	world_write(world_path(f->root, "file"), "x");
 	fixture_expect_equal(f);
 	assert_int_equal(fixture_end(f), 0);
 }
@@ -224,6 +345,33 @@ static void a_root_that_is_mounted_over_shows_what_is_mounted(void **state)
 	assert_int_equal(fixture_end(f), 0);
 }
 
+static void a_root_whose_filesystem_is_mounted_again_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	world_need_mounts();
+	world_mkdir(world_path(f->dir, "mount"));
+	world_mount_tmpfs(world_path(f->dir, "mount"), 0);
+	free(f->root);
+	f->root = strdup(world_path(f->dir, "mount/share"));
+	assert_non_null(f->root);
+	world_mkdir(f->root);
+	populate(f, 0, 3);
+	fixture_watch(f, NULL, NULL);
+	for (unsigned round = 0; round < 2; round++) {
+		/* The program holds the root open, and another filesystem gets another device. */
+		assert_int_equal(umount2(world_path(f->dir, "mount"), MNT_DETACH), 0);
+		fixture_expect_event(f, HW_RESCAN, "");
+		world_mount_tmpfs(world_path(f->dir, "mount"), 0);
+		world_mkdir(f->root);
+		populate(f, 2 + round, 5);
+		fixture_expect_equal(f);
+		world_write(world_path(f->root, "after"), "x");
+		fixture_expect_equal(f);
+	}
+	assert_int_equal(fixture_end(f), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,11 +379,16 @@ int main(int argc, char **argv)
 		HOSTILE_TEST(a_directory_without_permission_is_refused_with_the_reason),
 		HOSTILE_TEST(the_daemon_names_the_line_of_a_bad_path),
 		HOSTILE_TEST_EACH(a_root_may_be_a_link),
-		HOSTILE_TEST_EACH(a_link_that_leads_elsewhere_is_another_root),
+		HOSTILE_TEST_EACH(a_link_is_followed_at_the_start_only),
+		HOSTILE_TEST_EACH(a_link_in_the_place_of_the_root_is_refused),
+		HOSTILE_TEST_EACH(a_link_above_the_root_is_refused),
+		HOSTILE_TEST_EACH(a_root_of_another_owner_is_refused),
+		HOSTILE_TEST(a_link_of_a_user_is_not_followed_at_the_start),
 		HOSTILE_TEST_EACH(a_root_that_is_deleted_and_made_again_is_told),
 		HOSTILE_TEST_EACH(a_root_that_is_replaced_at_once_is_noticed),
 		HOSTILE_TEST_EACH(a_file_in_the_place_of_the_root_is_no_root),
 		HOSTILE_TEST_EACH(a_root_that_is_mounted_over_shows_what_is_mounted),
+		HOSTILE_TEST_EACH(a_root_whose_filesystem_is_mounted_again_is_told),
 	};
 
 	if (argc > 1)

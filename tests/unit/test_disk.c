@@ -55,7 +55,7 @@ static void begin(struct fixture *f, const char *parent)
 	assert_int_equal(hw_tree_init(&f->tree), 0);
 	hw_disk_init(&f->disk, &f->tree);
 	f->disk.generations = true;
-	assert_int_equal(hw_disk_open_root(&f->disk, f->path), 0);
+	assert_int_equal(hw_disk_open_root(&f->disk, AT_FDCWD, f->path), 0);
 	assert_int_equal(hw_disk_stat_fd(&f->disk, f->disk.root, &stat), 0);
 	hw_tree_update(&f->tree, HW_ROOT, &stat);
 	f->fd = f->disk.root;
@@ -473,13 +473,13 @@ static void a_root_that_is_none_is_refused(struct fixture *f)
 
 	write_file(f->fd, "file");
 	snprintf(path, sizeof(path), "%s/file", f->path);
-	assert_int_equal(hw_disk_open_root(&f->disk, path), -ENOTDIR);
+	assert_int_equal(hw_disk_open_root(&f->disk, AT_FDCWD, path), -ENOTDIR);
 	snprintf(path, sizeof(path), "%s/nothing", f->path);
-	assert_int_equal(hw_disk_open_root(&f->disk, path), -ENOENT);
+	assert_int_equal(hw_disk_open_root(&f->disk, AT_FDCWD, path), -ENOENT);
 	assert_int_equal(hw_disk_dir(&f->disk, HW_ROOT), f->fd); /* unchanged */
 	assert_int_equal(symlinkat(f->path, f->fd, "link"), 0);
 	snprintf(path, sizeof(path), "%s/link", f->path);
-	assert_int_equal(hw_disk_open_root(&f->disk, path), 0);
+	assert_int_equal(hw_disk_open_root(&f->disk, AT_FDCWD, path), 0);
 }
 
 /* ---- listings ---- */

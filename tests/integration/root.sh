@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A root that was replaced: what the daemon says of it, and how it is accepted.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Starts the daemon with a share that is a link to release-1.
+daemon() {
+	mkdir release-1 release-2
+	ln -s release-1 current
+	cat >conf <<-EOF
+		[hostwatch]
+		control = $PWD/control
+		[share src]
+		path = $PWD/current
+		interval = 50ms
+	EOF
+	start "$B/hostwatchd" -c conf
+	daemon=$pid
+	log "hostwatchd: ready: "
+}
+
+# Waits for a text in the log of the daemon.
+log() {
+	local end=$((SECONDS + DEADLINE))
+	until grep -qF "$1" err 2>/dev/null; do
+		kill -0 "$daemon" 2>/dev/null || fail "hostwatchd ended: $(cat err)"
+		[ $SECONDS -lt $end ] || fail "not logged: $1; but: $(cat err)"
+	done
+}
+
+ask() {
+	"$B/hostwatch" "$1" --socket "$PWD/control" "${@:2}"
+}
+
+test_explain_shows_where_links_lead() {
+	mkdir release-1
+	ln -s release-1 current
+	contains "$("$B/hostwatch" explain current | xargs)" "start only: current -> $PWD/release-1"
+	contains "$("$B/hostwatch" explain --json "$PWD/current")" "\"resolved\":\"$PWD/release-1\""
+	[[ $("$B/hostwatch" explain release-1) != *'->'* ]] || fail "no link, but shown as one"
+	printf '[share src]\npath = %s\n' "$PWD/current" >conf
+	contains "$("$B/hostwatch" explain -c conf | xargs)" "start only: $PWD/current -> $PWD/release-1"
+}
+
+test_a_refused_root_is_offline_until_a_reload_accepts_it() {
+	daemon
+	mv release-1 old
+	ln -s release-2 release-1
+	log 'release-1" is now a symbolic link'
+	contains "$(ask status)" "offline"
+	contains "$(ask status)" "run 'hostwatch reload'"
+	contains "$(ask status --json)" '"state":"offline"'
+	ask reload
+	ask sync src
+	contains "$(ask status)" "online"
+	[[ $(ask status) != *'symbolic link'* ]] || fail "still refused"
+	touch release-2/file
+	ask sync src
+	contains "$(ask status --json)" '"entries":2'
+	finish "$daemon"
+}
+
+test_a_reload_follows_a_link_that_was_changed() {
+	daemon
+	touch release-2/file
+	ln -sfn release-2 current
+	ask sync src
+	contains "$(ask status --json)" '"entries":1'
+	ask reload
+	ask sync src
+	contains "$(ask status --json)" '"entries":2'
+	finish "$daemon"
+}
+
+test_a_reload_leaves_what_it_cannot_accept_offline() {
+	[ "$(id -u)" = 0 ] || skip "only root can give a link to another user"
+	daemon
+	mv release-1 old
+	ln -s release-2 release-1
+	chown -h 65534 release-1
+	log 'release-1" is now a symbolic link'
+	ask reload
+	contains "$(ask status)" "is now a symbolic link"
+	rm release-1
+	mv old release-1
+	log "has reappeared"
+	ask sync src
+	contains "$(ask status)" "online"
+	finish "$daemon"
+}
+
+run_tests
