@@ -80,7 +80,7 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(CC) $(CPPFLAGS) $(CPPFLAGS_$(firstword $(subst /, ,$*))) $(CFLAGS) $(MAPFLAGS) $(DEPFLAGS) -c -o $@ $<
 
 # The only object that knows where things are installed.
-CPPFLAGS_framework := $(rooms:%=-Iframework/%)
+CPPFLAGS_framework := -Iwire/include $(rooms:%=-Iframework/%)
 $(B)/obj/framework/plugin/loader.o: CPPFLAGS_framework += -DHW_PLUGINDIR='"$(plugindir)"' -DHW_SINKDIR='"$(sinkdir)"'
 $(B)/obj/framework/plugin/loader.o: $(B)/dirs
 
@@ -105,7 +105,7 @@ $(B)/%.a:
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib)
+$(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
 $(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)

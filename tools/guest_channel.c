@@ -3,15 +3,12 @@
 #include "standard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define CONNECT_MS 10000
@@ -54,7 +51,7 @@ static int parse_hybrid(const char *rest, struct guest_channel *channel)
 
 int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *ret)
 {
-	struct guest_channel channel = { .listen = listen, .listen_fd = -1 };
+	struct guest_channel channel = { .listen = listen, .on = HW_LISTENING_CLOSED };
 	int r = -EINVAL;
 
 	if (strncmp(text, "unix:", 5) == 0)
@@ -83,26 +80,15 @@ int hw_guest_channel_await(int fd, short events, int timeout_ms)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
-static int open_socket(const struct guest_channel *channel, struct sockaddr_un *ret_address)
+static int open_connected(const struct guest_channel *channel, int *ret_fd)
 {
+	struct hw_address address;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	memset(ret_address, 0, sizeof(*ret_address));
-	ret_address->sun_family = AF_UNIX;
-	memcpy(ret_address->sun_path, channel->path, sizeof(channel->path));
-	return fd;
-}
-
-static int open_connected(const struct guest_channel *channel, int *ret_fd)
-{
-	struct sockaddr_un address;
-	int fd = open_socket(channel, &address);
-
-	if (fd < 0)
-		return fd;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+	(void)hw_address_unix(channel->path, &address); /* the path has the same limit */
+	if (connect(fd, &address.to.any, address.len) < 0) {
 		int r = -errno; /* -EAGAIN: the backlog is full */
 
 		(void)close(fd); /* never connected */
@@ -114,66 +100,13 @@ static int open_connected(const struct guest_channel *channel, int *ret_fd)
 
 /* ---- listening ---- */
 
-/* Makes room for bind(): removes a socket that no process listens on, and no other file. */
-static int remove_stale(const struct guest_channel *channel, const char **ret_why)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(channel->path, &st) < 0)
-		return 0; /* usually absent; bind() reports any other error */
-	if (!S_ISSOCK(st.st_mode)) {
-		*ret_why = "the path exists and is not a socket";
-		return -EEXIST;
-	}
-	r = open_connected(channel, &fd);
-	if (r == 0)
-		(void)close(fd); /* it was only tried */
-	if (r == 0 || r == -EAGAIN) {
-		*ret_why = "another process is listening there";
-		return -EADDRINUSE;
-	}
-	if (r == -ECONNREFUSED && (unlink(channel->path) == 0 || errno == ENOENT))
-		return 0;
-	*ret_why = "the stale socket cannot be removed";
-	return r == -ECONNREFUSED ? -errno : r;
-}
-
-/* The file is opened before a peer can detect that the socket is listening, and give its name to
- * another file. */
-static int bind_and_listen(struct guest_channel *channel, int fd, const struct sockaddr_un *address)
-{
-	int r;
-
-	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-		return -errno;
-	/* on failure, the file is not removed at the end */
-	channel->file_fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (listen(fd, 4) == 0)
-		return 0;
-	r = -errno;
-	if (channel->file_fd >= 0)
-		(void)close(channel->file_fd); /* O_PATH */
-	return r;
-}
-
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
 {
-	struct sockaddr_un address;
-	int fd, r = remove_stale(channel, ret_why);
+	static const struct hw_listen_how how = { 4, 0600, (gid_t)-1 };
+	struct hw_address address;
 
-	if (r < 0)
-		return r;
-	fd = open_socket(channel, &address);
-	r = fd < 0 ? fd : bind_and_listen(channel, fd, &address);
-	if (r == 0) {
-		channel->listen_fd = fd;
-		return 0;
-	}
-	*ret_why = strerror(-r);
-	if (fd >= 0)
-		(void)close(fd); /* never listened */
-	return r;
+	(void)hw_address_unix(channel->path, &address); /* the path has the same limit */
+	return hw_listen(&address, &how, &channel->on, ret_why);
 }
 
 /* Sends a VMM's answer to the host's first line. */
@@ -201,8 +134,8 @@ static int answer_connect(const struct guest_channel *channel, int fd)
 
 static int wait_for_host(const struct guest_channel *channel, int *ret_fd)
 {
-	int r = hw_guest_channel_await(channel->listen_fd, POLLIN, -1);
-	int fd = r < 0 ? -1 : accept4(channel->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int r = hw_guest_channel_await(channel->on.fd, POLLIN, -1);
+	int fd = r < 0 ? -1 : accept4(channel->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return r < 0 ? r : -errno;
@@ -223,16 +156,5 @@ int hw_guest_channel_open(struct guest_channel *channel, int *ret_fd)
 
 void hw_guest_channel_close(struct guest_channel *channel)
 {
-	struct stat ours, there;
-
-	if (channel->listen_fd < 0)
-		return;
-	(void)close(channel->listen_fd); /* a listening socket has no unsent data */
-	channel->listen_fd = -1;
-	if (channel->file_fd < 0)
-		return;
-	if (fstat(channel->file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
-	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		(void)unlink(channel->path); /* the next start replaces the file if this fails */
-	(void)close(channel->file_fd); /* O_PATH */
+	hw_listening_close(&channel->on);
 }

@@ -4,6 +4,7 @@
 #ifndef TOOLS_GUEST_CHANNEL_H
 #define TOOLS_GUEST_CHANNEL_H
 
+#include <hostwatch/listen.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,9 +13,7 @@ struct guest_channel {
 	bool listen;
 	uint32_t port; /* hybrid */
 	char path[108]; /* of the socket; terminated */
-	int listen_fd; /* owned; -1 if not listening */
-	int file_fd; /* owned, while listen_fd is open: keeps the inode number of the socket's file
-		      * from being reused */
+	struct hw_listening on; /* owned; closed if not listening */
 };
 
 /*
@@ -24,8 +23,7 @@ struct guest_channel {
  */
 int hw_guest_channel_parse(const char *text, bool listen, struct guest_channel *ret);
 
-/* Creates the socket to which the host connects; replaces one that no process listens on. Returns
- * -errno on failure, with the reason in *ret_why (static). */
+/* Creates the socket to which the host connects; see hw_listen(). */
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why);
 
 /* Waits for the next connection; the socket is non-blocking. -EINTR as below. Other -errno: try

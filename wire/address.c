@@ -47,18 +47,31 @@ static int parse_number(const char *text, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-static int parse_unix(const char *path, struct hw_address *a, const char **ret_error)
+static int set_path(const char *path, struct hw_address *a)
 {
 	size_t len = strlen(path);
 
-	if (path[0] != '/')
-		return refuse(ret_error, "unix: expected an absolute path");
 	if (len >= sizeof(a->to.un.sun_path))
-		return refuse(ret_error, "unix: the path is longer than 107 bytes");
+		return -ENAMETOOLONG;
+	a->transport = HW_TRANSPORT_UNIX;
 	a->to.un.sun_family = AF_UNIX;
 	memcpy(a->to.un.sun_path, path, len + 1);
 	a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
 	return 0;
+}
+
+int hw_address_unix(const char *path, struct hw_address *ret)
+{
+	*ret = (struct hw_address){ 0 };
+	return set_path(path, ret);
+}
+
+static int parse_unix(const char *path, struct hw_address *a, const char **ret_error)
+{
+	if (path[0] != '/')
+		return refuse(ret_error, "unix: expected an absolute path");
+	return set_path(path, a) < 0 ? refuse(ret_error, "unix: the path is longer than 107 bytes")
+				     : 0;
 }
 
 static int parse_ip(char *host, uint16_t port, struct hw_address *a)

@@ -489,7 +489,7 @@ static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	int fd, r;
 
 	(void)io, (void)events, (void)budget;
-	fd = hw_control_accept(control->socket.fd);
+	fd = hw_control_accept(control->socket.on.fd);
 	if (fd < 0)
 		return 0;
 	r = add_peer(control, fd);
@@ -518,7 +518,7 @@ int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *pa
 	control->core = core;
 	r = hw_control_listen(&control->socket, path, errors);
 	if (r == 0)
-		r = hw_io_add(loop, control->socket.fd, HW_IO_READ, on_listener, control,
+		r = hw_io_add(loop, control->socket.on.fd, HW_IO_READ, on_listener, control,
 			      &control->io);
 	if (r < 0) {
 		hw_control_destroy(control);

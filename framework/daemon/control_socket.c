@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 8
@@ -52,69 +51,24 @@ static int make_parent(const char *path, bool in_dir)
 	return r;
 }
 
-/* Removes the socket of a daemon that has ended. Keeps the socket of a running daemon, and any
- * other file. */
-static int clear_path(const struct sockaddr_un *address, const char *quoted)
-{
-	struct stat st;
-	int fd, r = 0;
-
-	if (lstat(address->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-		r = -EADDRINUSE;
-	else if (errno != ECONNREFUSED)
-		r = -errno;
-	else if (unlink(address->sun_path) < 0)
-		r = -errno;
-	else
-		hw_info("control socket %s: replacing the stale socket of a hostwatchd that no "
-			"longer runs",
-			quoted);
-	(void)close(fd); /* nothing was sent */
-	return r;
-}
-
 /* ---- listening ---- */
-
-static int bind_and_listen(struct hw_control_socket *s, const struct sockaddr_un *address)
-{
-	mode_t mask = umask(0177); /* the socket must not be connectable by others at any time */
-	int r = bind(s->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-	struct stat st;
-
-	(void)umask(mask);
-	if (r == 0 && lstat(address->sun_path, &st) == 0) {
-		s->dev = st.st_dev;
-		s->ino = st.st_ino;
-	}
-	if (r == 0 && listen(s->fd, BACKLOG) < 0)
-		r = -errno;
-	return r;
-}
 
 static int open_at(struct hw_control_socket *s, const char *quoted, bool in_dir)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int r;
+	static const struct hw_listen_how how = { BACKLOG, 0600, (gid_t)-1 };
+	struct hw_address address;
+	const char *why; /* the table of remedies has its own texts */
+	int r = hw_address_unix(s->path, &address);
 
-	if (strlen(s->path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, s->path, strlen(s->path));
-	r = make_parent(s->path, in_dir);
 	if (r == 0)
-		r = clear_path(&address, quoted);
-	if (r < 0)
-		return r;
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
-		return -errno;
-	return bind_and_listen(s, &address);
+		r = make_parent(s->path, in_dir);
+	if (r == 0)
+		r = hw_listen(&address, &how, &s->on, &why);
+	if (r == 0 && s->on.replaced)
+		hw_info("control socket %s: replacing the stale socket of a hostwatchd that no "
+			"longer runs",
+			quoted);
+	return r;
 }
 
 /* ---- errors ---- */
@@ -136,6 +90,8 @@ static const struct {
 	  "remove it, or name another path with control = in [hostwatch]" },
 	{ ENAMETOOLONG, "the path of a socket has at most 107 bytes",
 	  "name a shorter one with control = in [hostwatch]" },
+	{ ESTALE, "another file took its name; other users can change its directory",
+	  "name another path with control =" },
 	{ EADDRINUSE, "another hostwatchd is listening there",
 	  "stop it, or name another path with control = in [hostwatch]" },
 };
@@ -161,7 +117,7 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 	bool in_dir;
 	int r;
 
-	*s = (struct hw_control_socket){ .fd = -1 };
+	*s = (struct hw_control_socket){ .on = HW_LISTENING_CLOSED };
 	r = find_path(path, s->path, &in_dir);
 	if (r == -ENOENT) {
 		hw_errors_add(errors,
@@ -176,20 +132,12 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 		r = open_at(s, quoted, in_dir);
 	if (r == 0)
 		return 0;
-	hw_control_close(s);
 	return report(errors, quoted, r);
 }
 
 void hw_control_close(struct hw_control_socket *s)
 {
-	struct stat st;
-
-	if (s->fd >= 0)
-		(void)close(s->fd); /* nothing is buffered in it */
-	if (s->ino && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-		(void)unlink(s->path); /* if this fails, the next daemon replaces it */
-	s->fd = -1;
-	s->ino = 0;
+	hw_listening_close(&s->on);
 }
 
 /* ---- peers ---- */

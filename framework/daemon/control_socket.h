@@ -5,14 +5,12 @@
 
 #include "defaults.h"
 #include "errors.h"
+#include <hostwatch/listen.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 struct hw_control_socket {
 	char path[HW_DEFAULT_PATH_MAX];
-	int fd; /* owned; listening and non-blocking; -1: not open */
-	dev_t dev; /* of the socket file */
-	ino_t ino;
+	struct hw_listening on; /* owned */
 };
 
 /*

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PORTS_DEV "/dev/virtio-ports"
@@ -156,43 +155,11 @@ static int open_socket(const struct hw_address *address)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Removes the socket of an agent that was killed, and no other file. */
-static void remove_stale(const struct hw_address *address)
+int hw_channel_listen(const struct channel *channel, struct hw_listening *ret, const char **ret_why)
 {
-	struct stat st;
-	int fd;
+	static const struct hw_listen_how how = { 4, 0600, (gid_t)-1 };
 
-	if (address->transport != HW_TRANSPORT_UNIX || lstat(address->to.un.sun_path, &st) < 0 ||
-	    !S_ISSOCK(st.st_mode))
-		return;
-	fd = open_socket(address);
-	if (fd < 0)
-		return;
-	if (connect(fd, &address->to.any, address->len) < 0 && errno == ECONNREFUSED)
-		(void)unlink(address->to.un.sun_path); /* bind() fails if it still exists */
-	(void)close(fd); /* nothing was sent */
-}
-
-int hw_channel_listen(const struct channel *channel)
-{
-	const struct hw_address *address = &channel->address;
-	const int on = 1;
-	int fd;
-
-	remove_stale(address);
-	fd = open_socket(address);
-	if (fd < 0)
-		return fd;
-	if (address->transport == HW_TRANSPORT_TCP)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind() reports
-										  * the error */
-	if (bind(fd, &address->to.any, address->len) < 0 || listen(fd, 4) < 0) {
-		int r = -errno;
-
-		(void)close(fd); /* keeps the earlier error */
-		return r;
-	}
-	return fd;
+	return hw_listen(&channel->address, &how, ret, ret_why);
 }
 
 int hw_channel_open(const struct channel *channel, bool *ret_pending)

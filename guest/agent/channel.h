@@ -4,6 +4,7 @@
 #define GUEST_CHANNEL_H
 
 #include <hostwatch/address.h>
+#include <hostwatch/listen.h>
 #include <stdbool.h>
 
 #define CHANNEL_PORT_NAME_MAX 107u
@@ -20,9 +21,9 @@ struct channel {
  * tcp:ADDR:PORT, tcp-listen:ADDR:PORT. On -EINVAL, *ret_error is a static text with the reason. */
 int hw_channel_parse(const char *text, struct channel *ret, const char **ret_error);
 
-/* Returns a listening, non-blocking descriptor, or -errno. Replaces a unix socket that no process
- * listens on. */
-int hw_channel_listen(const struct channel *channel);
+/* Listens; see hw_listen(). */
+int hw_channel_listen(const struct channel *channel, struct hw_listening *ret,
+		      const char **ret_why);
 
 /* Opens the port or begins to connect. Returns a non-blocking descriptor or -errno; sets
  * *ret_pending if connect(2) has not finished. */

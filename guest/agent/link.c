@@ -19,7 +19,7 @@ int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_p
 		.mount = mount,
 		.seen = seen,
 		.fd = -1,
-		.listen_fd = -1,
+		.on = HW_LISTENING_CLOSED,
 		.wait_ms = HW_LINK_RETRY_MIN_MS,
 		.bytes = malloc(2 * HW_FUSE_FRAME_MAX),
 	};
@@ -47,11 +47,7 @@ void hw_link_finish(struct hw_link *link)
 {
 	disconnect(link);
 	close_inject(link);
-	if (link->listen_fd >= 0) {
-		(void)close(link->listen_fd); /* nothing is lost */
-		if (link->mount->channel.address.transport == HW_TRANSPORT_UNIX)
-			(void)unlink(link->mount->channel.address.to.un.sun_path); /* as above */
-	}
+	hw_listening_close(&link->on);
 	free(link->bytes);
 }
 
@@ -301,7 +297,7 @@ static void begin_session(struct hw_link *link, uint64_t now_ms)
 
 static void accept_host(struct hw_link *link, uint64_t now_ms)
 {
-	int fd = accept4(link->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(link->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
@@ -316,17 +312,16 @@ static void accept_host(struct hw_link *link, uint64_t now_ms)
 static void open_channel(struct hw_link *link, uint64_t now_ms)
 {
 	const struct channel *channel = &link->mount->channel;
+	const char *why;
 	bool pending = false;
 	int fd;
 
 	if (channel->listen) {
-		fd = link->listen_fd < 0 ? hw_channel_listen(channel) : link->listen_fd;
-		if (fd < 0) {
+		if (link->on.fd < 0 && hw_channel_listen(channel, &link->on, &why) < 0) {
 			drop(link, now_ms, HW_LOG_WARNING, "cannot listen on %s: %s",
-			     link->mount->channel_text, strerror(-fd));
+			     link->mount->channel_text, why);
 			return;
 		}
-		link->listen_fd = fd;
 		link->due_ms = UINT64_MAX;
 		return;
 	}
@@ -397,7 +392,7 @@ uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
 	pollfd->revents = 0;
 	pollfd->fd = link->fd;
 	if (link->state == HW_LINK_DOWN)
-		pollfd->fd = link->due_ms == UINT64_MAX ? link->listen_fd : -1;
+		pollfd->fd = link->due_ms == UINT64_MAX ? link->on.fd : -1;
 	else if (write)
 		pollfd->events = POLLIN | POLLOUT;
 	return link->state == HW_LINK_UP && link->told_epoch != 0 ? UINT64_MAX : link->due_ms;

@@ -24,7 +24,7 @@ struct hw_link {
 	struct hw_position *seen; /* borrowed: of the state file */
 	enum hw_link_state state;
 	int fd; /* owned; -1 while DOWN */
-	int listen_fd; /* owned; -1 if the agent connects */
+	struct hw_listening on; /* owned; closed if the agent connects */
 	uint64_t due_ms; /* CLOCK_MONOTONIC: the next attempt, or the deadline */
 	unsigned wait_ms; /* before the next attempt */
 	uint64_t live_ms; /* time of the host's hello */

@@ -96,7 +96,7 @@ static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t
 	(void)io;
 	(void)events;
 	while (count < most) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(l->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
 			l->pause_ns = 0;
@@ -115,34 +115,23 @@ static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t
 
 /* ---- opening ---- */
 
-static int fail_listen(struct listener *l, int error)
+static int fail_listen(struct listener *l, int error, const char *why)
 {
 	const char *hint = "";
 
 	if (l->address->transport == HW_TRANSPORT_VSOCK)
 		hint = hw_vsock_hint(error);
 	return l->sink->host->fail(l->sink->ctx, error, "cannot listen on %s: %s%s",
-				   l->address->text, strerror(error), hint);
+				   l->address->text, why, hint);
 }
 
-static int open_inet_or_vsock(struct listener *l)
+static int open_address(struct listener *l)
 {
-	const struct hw_address *a = l->address;
-	int fd = socket(a->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
+	const struct hw_listen_how how = { SOMAXCONN, l->sink->socket_mode, l->sink->socket_group };
+	const char *why;
+	int r = hw_listen(l->address, &how, &l->on, &why);
 
-	if (fd < 0)
-		return fail_listen(l, errno);
-	if (a->transport == HW_TRANSPORT_TCP)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* for a restart */
-	if (bind(fd, &a->to.any, a->len) < 0 || listen(fd, SOMAXCONN) < 0) {
-		int error = errno;
-
-		(void)close(fd); /* never listened */
-		return fail_listen(l, error);
-	}
-	l->fd = fd;
-	return 0;
+	return r < 0 ? fail_listen(l, -r, why) : 0;
 }
 
 /* Checks a descriptor of the service manager: it must be a listening stream socket that the options
@@ -181,25 +170,13 @@ static int open_activated(struct listener *l)
 	fault = find_fault(sink, passed);
 	if (fault)
 		return sink->host->fail(sink->ctx, EINVAL, "%s: %s", l->address->text, fault);
-	l->fd = fcntl(passed, F_DUPFD_CLOEXEC, 3);
-	if (l->fd < 0)
-		return fail_listen(l, errno);
-	flags = fcntl(l->fd, F_GETFL);
-	if (flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return fail_listen(l, errno);
+	l->on.fd = fcntl(passed, F_DUPFD_CLOEXEC, 3);
+	if (l->on.fd < 0)
+		return fail_listen(l, errno, strerror(errno));
+	flags = fcntl(l->on.fd, F_GETFL);
+	if (flags < 0 || fcntl(l->on.fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return fail_listen(l, errno, strerror(errno));
 	return 0;
-}
-
-static int open_socket(struct listener *l)
-{
-	switch (l->address->transport) {
-	case HW_TRANSPORT_UNIX:
-		return hw_unix_listen(l->sink, l->address, &l->fd, &l->dev, &l->ino);
-	case HW_TRANSPORT_FD:
-		return open_activated(l);
-	default:
-		return open_inet_or_vsock(l);
-	}
 }
 
 int hw_listener_start(struct listener *l, struct socket_sink *sink,
@@ -207,15 +184,15 @@ int hw_listener_start(struct listener *l, struct socket_sink *sink,
 {
 	int r;
 
-	*l = (struct listener){ .sink = sink, .address = address, .fd = -1 };
-	r = open_socket(l);
+	*l = (struct listener){ .sink = sink, .address = address, .on = HW_LISTENING_CLOSED };
+	r = address->transport == HW_TRANSPORT_FD ? open_activated(l) : open_address(l);
 	if (r < 0)
 		return r;
 	r = sink->host->timer_add(sink->ctx, on_pause_over, l, &l->pause);
 	if (r == 0)
-		r = sink->host->io_add(sink->ctx, l->fd, HW_IO_READ, on_connection, l, &l->io);
+		r = sink->host->io_add(sink->ctx, l->on.fd, HW_IO_READ, on_connection, l, &l->io);
 	if (r < 0)
-		return fail_listen(l, -r);
+		return fail_listen(l, -r, strerror(-r));
 	sink->host->log(sink->ctx, HW_LOG_INFO, "listening on %s", address->text);
 	return 0;
 }
@@ -226,9 +203,6 @@ void hw_listener_stop(struct listener *l)
 		return;
 	l->sink->host->io_del(l->sink->ctx, l->io);
 	hw_sink_drop_timer(l->sink, l->pause);
-	if (l->fd >= 0)
-		(void)close(l->fd); /* a listening socket has no unsent data */
-	if (l->ino)
-		hw_unix_unlink(l->address, l->dev, l->ino);
-	*l = (struct listener){ .fd = -1 };
+	hw_listening_close(&l->on);
+	*l = (struct listener){ .on = HW_LISTENING_CLOSED };
 }

@@ -4,7 +4,7 @@
  *
  *	options.c     the options of the configuration
  *	peer.c        the name of a peer, and whether it is admitted
- *	listener.c    accepts connections; unix.c: files of unix sockets
+ *	listener.c    accepts connections
  *	connector.c   opens connections
  *	feed.c        the events of one share for one receiver
  *	stream.c      the two formats, with a common interface
@@ -17,6 +17,7 @@
 #define SOCKET_H
 
 #include <hostwatch/address.h>
+#include <hostwatch/listen.h>
 #include <hostwatch/plugin.h>
 #include <hostwatch/wire.h>
 #include <sys/queue.h>
@@ -143,12 +144,10 @@ extern const struct stream hw_stream_json, hw_stream_netlink;
 struct listener {
 	struct socket_sink *sink; /* borrowed */
 	const struct hw_address *address; /* borrowed from sink->listen_on */
-	int fd; /* owned; -1 when closed */
+	struct hw_listening on; /* owned */
 	struct hw_io *io; /* owned */
 	struct hw_timer *pause; /* owned: after a failed accept */
 	uint64_t pause_ns; /* the last pause */
-	dev_t dev; /* of the unix socket's file, so that no other file is removed */
-	ino_t ino;
 };
 
 /* Listens. On failure, the reason is in the host's fail(). */
@@ -162,13 +161,6 @@ void hw_listener_stop(struct listener *listener); /* accepts a zeroed one */
  * On failure, the reason is in the host's fail(). Creates no kernel object. */
 int hw_options_parse(struct socket_sink *sink);
 void hw_options_free(struct socket_sink *sink);
-
-/* ---- unix.c ---- */
-
-/* Opens a listening unix socket with the configured mode and group; removes a stale file. */
-int hw_unix_listen(struct socket_sink *sink, const struct hw_address *address, int *ret_fd,
-		   dev_t *ret_dev, ino_t *ret_ino);
-void hw_unix_unlink(const struct hw_address *address, dev_t dev, ino_t ino);
 
 /* ---- connector.c ---- */
 

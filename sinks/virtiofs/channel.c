@@ -2,57 +2,36 @@
 #include "channel.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
 #define LISTEN_BACKLOG 4
 
-union address {
-	struct sockaddr any;
-	struct sockaddr_un un;
-	struct sockaddr_vm vm;
-};
-
-static socklen_t fill_address(const struct channel *channel, union address *ret)
+static void fill_address(const struct channel *channel, struct hw_address *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	if (channel->kind == CHANNEL_VSOCK) {
-		ret->vm.svm_family = AF_VSOCK;
-		ret->vm.svm_cid = channel->listen ? VMADDR_CID_ANY : channel->cid;
-		ret->vm.svm_port = channel->port;
-		return sizeof(ret->vm);
+	if (channel->kind != CHANNEL_VSOCK) {
+		(void)hw_address_unix(channel->path, ret); /* the path has the same limit */
+		return;
 	}
-	_Static_assert(sizeof(channel->path) == sizeof(ret->un.sun_path), "the same limit");
-	ret->un.sun_family = AF_UNIX;
-	memcpy(ret->un.sun_path, channel->path, sizeof(channel->path));
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(channel->path) + 1);
-}
-
-static int open_socket(const union address *address)
-{
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? -errno : fd;
+	*ret = (struct hw_address){ .transport = HW_TRANSPORT_VSOCK, .len = sizeof(ret->to.vm) };
+	ret->to.vm.svm_family = AF_VSOCK;
+	ret->to.vm.svm_cid = channel->listen ? VMADDR_CID_ANY : channel->cid;
+	ret->to.vm.svm_port = channel->port;
 }
 
 int hw_channel_connect(const struct channel *channel, int *ret_fd)
 {
-	union address address;
-	socklen_t len = fill_address(channel, &address);
-	int fd = open_socket(&address);
-	int r = 0;
+	struct hw_address address;
+	int fd, r = 0;
 
+	fill_address(channel, &address);
+	fd = socket(address.to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fd;
-	if (connect(fd, &address.any, len) < 0) {
+		return -errno;
+	if (connect(fd, &address.to.any, address.len) < 0) {
 		if (errno != EINPROGRESS) {
 			r = -errno;
 			(void)close(fd); /* keeps the errno of connect() */
@@ -74,119 +53,30 @@ int hw_channel_connected(int fd)
 	return -error;
 }
 
-/* Returns whether the file at the address is a socket that no process listens on, for example of a
- * process that was killed. */
-static bool is_stale(const struct channel *channel, const union address *address, socklen_t len)
+int hw_channel_listen(const struct channel *channel, mode_t mode, struct hw_listening *ret,
+		      const char **ret_why)
 {
-	struct stat st;
-	bool stale;
-	int fd;
+	const struct hw_listen_how how = { LISTEN_BACKLOG, mode, (gid_t)-1 };
+	struct hw_address address;
 
-	if (lstat(channel->path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = open_socket(address);
-	if (fd < 0)
-		return false;
-	stale = connect(fd, &address->any, len) < 0 && errno == ECONNREFUSED;
-	(void)close(fd); /* used for connect() only */
-	return stale;
-}
-
-/* Uses a descriptor of the file, so that a file that takes the name meanwhile is not changed. */
-static int open_file(const struct channel *channel, mode_t mode, int *ret_file_fd)
-{
-	int fd = open(channel->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	char link[40];
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	r = fstat(fd, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
-	if (r == 0 && chmod(link, mode) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)close(fd); /* O_PATH */
-	else
-		*ret_file_fd = fd;
-	return r;
-}
-
-static int bind_unix(const struct channel *channel, int fd, mode_t mode, int *ret_file_fd)
-{
-	union address address;
-	socklen_t len = fill_address(channel, &address);
-
-	/* bind() gives the file the mode of the socket less the umask, so that it never has more
-	 * permissions than requested */
-	if (fchmod(fd, mode) < 0)
-		return -errno;
-	if (bind(fd, &address.any, len) < 0) {
-		if (errno != EADDRINUSE)
-			return -errno;
-		if (!is_stale(channel, &address, len))
-			return -EADDRINUSE;
-		if (unlink(channel->path) < 0 && errno != ENOENT)
-			return -errno;
-		if (bind(fd, &address.any, len) < 0)
-			return -errno;
-	}
-	return open_file(channel, mode, ret_file_fd);
-}
-
-int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd, int *ret_file_fd)
-{
-	union address address;
-	socklen_t len = fill_address(channel, &address);
-	int file_fd = -1, fd = open_socket(&address);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	if (channel->kind == CHANNEL_VSOCK)
-		r = bind(fd, &address.any, len) < 0 ? -errno : 0;
-	else
-		r = bind_unix(channel, fd, mode, &file_fd);
-	if (r == 0 && listen(fd, LISTEN_BACKLOG) < 0)
-		r = -errno;
-	if (r < 0) {
-		hw_channel_unlink(channel, file_fd);
-		(void)close(fd); /* keeps the earlier error */
-		return r;
-	}
-	*ret_fd = fd;
-	*ret_file_fd = file_fd;
-	return 0;
+	fill_address(channel, &address);
+	return hw_listen(&address, &how, ret, ret_why);
 }
 
 int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd)
 {
-	union address peer = { .any.sa_family = AF_UNSPEC };
+	struct sockaddr_vm peer = { .svm_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
-	int fd = accept4(listen_fd, &peer.any, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN
 										       : -errno;
 	if (channel->kind == CHANNEL_VSOCK && channel->cid != CHANNEL_CID_ANY &&
-	    peer.vm.svm_cid != channel->cid) {
+	    peer.svm_cid != channel->cid) {
 		(void)close(fd); /* the wrong peer */
 		return -EPERM;
 	}
 	*ret_fd = fd;
 	return 0;
-}
-
-void hw_channel_unlink(const struct channel *channel, int file_fd)
-{
-	struct stat ours, there;
-
-	if (file_fd < 0)
-		return;
-	if (fstat(file_fd, &ours) == 0 && lstat(channel->path, &there) == 0 &&
-	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		(void)unlink(channel->path); /* the next start replaces the file if this fails */
-	(void)close(file_fd); /* O_PATH: the open descriptor kept the inode number from being reused
-			       * */
 }

@@ -3,6 +3,7 @@
 #ifndef VIRTIOFS_CHANNEL_H
 #define VIRTIOFS_CHANNEL_H
 
+#include <hostwatch/listen.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -40,16 +41,12 @@ int hw_channel_parse(const char *text, bool listen, struct channel *ret, const c
 int hw_channel_connect(const struct channel *channel, int *ret_fd);
 int hw_channel_connected(int fd);
 
-/* Listens. Replaces a socket file that no process listens on; returns -EADDRINUSE if a process
- * does, or if the file is not a socket. `mode` is the mode of the socket file. *ret_file_fd keeps
- * the file open (O_PATH; -1: there is no file). */
-int hw_channel_listen(const struct channel *channel, mode_t mode, int *ret_fd, int *ret_file_fd);
+/* Listens; see hw_listen(). `mode` is the mode of the socket file. */
+int hw_channel_listen(const struct channel *channel, mode_t mode, struct hw_listening *ret,
+		      const char **ret_why);
 
 /* Returns the next connection, -EAGAIN if there is none, -EPERM if it came from another CID than
  * the channel's (and was closed). */
 int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd);
-
-/* Removes the file of a listening socket, unless another file has its name, and closes file_fd. */
-void hw_channel_unlink(const struct channel *channel, int file_fd);
 
 #endif

@@ -83,7 +83,7 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 {
 	struct virtiofs *v = self;
 	int fd = -1;
-	int r = hw_channel_accept(&v->channel, v->link.listen_fd, &fd);
+	int r = hw_channel_accept(&v->channel, v->link.on.fd, &fd);
 
 	(void)io;
 	(void)events;
@@ -160,16 +160,16 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
 	say_once(v, calm, text);
 
 	wait_ns = next_retry(v, calm, live_ns);
-	if (v->channel.kind == CHANNEL_FD && link->listen_fd < 0) {
+	if (v->channel.kind == CHANNEL_FD && link->on.fd < 0) {
 		link->spent = true;
 		v->host->timer_set(v->ctx, link->timer, 0);
 		v->host->log(v->ctx, HW_LOG_ERROR,
 			     "%s: a passed descriptor cannot be reopened; restart the service",
 			     v->label);
-	} else if (link->listen_fd >= 0 && calm) {
+	} else if (link->on.fd >= 0 && calm) {
 		v->host->timer_set(v->ctx, link->timer, 0);
 	} else {
-		if (link->listen_fd >= 0)
+		if (link->on.fd >= 0)
 			v->host->io_set(v->ctx, link->listen_io, 0);
 		v->host->timer_set(v->ctx, link->timer, wait_ns);
 	}
@@ -182,7 +182,7 @@ static void link_timer(void *self, struct hw_timer *timer)
 	(void)timer;
 	switch (v->link.state) {
 	case LINK_DOWN:
-		if (v->link.listen_fd >= 0)
+		if (v->link.on.fd >= 0)
 			v->host->io_set(v->ctx, v->link.listen_io, HW_IO_READ);
 		else
 			(void)begin_connect(v); /* on failure, it sets the next wait */
@@ -316,7 +316,7 @@ static int start_fd(struct virtiofs *v)
 	}
 	link->is_socket = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0;
 	if (listening)
-		link->listen_fd = fd;
+		link->on.fd = fd;
 	else
 		adopt_fd(v, fd, false);
 	return 0;
@@ -324,14 +324,12 @@ static int start_fd(struct virtiofs *v)
 
 static int start_listening(struct virtiofs *v)
 {
-	int r = hw_channel_listen(&v->channel, v->mode, &v->link.listen_fd, &v->link.file_fd);
+	const char *why;
+	int r = hw_channel_listen(&v->channel, v->mode, &v->link.on, &why);
 
-	if (r == -EADDRINUSE)
-		return v->host->fail(v->ctx, r, "%s: the address is already in use", v->label);
-	if (r < 0)
-		return v->host->fail(v->ctx, r, "cannot listen on %s: %s%s", v->label, strerror(-r),
-				     vsock_hint(v, r));
-	return 0;
+	return r < 0 ? v->host->fail(v->ctx, r, "cannot listen on %s: %s%s", v->label, why,
+				     vsock_hint(v, r))
+		     : 0;
 }
 
 static int start_connecting(struct virtiofs *v)
@@ -356,9 +354,9 @@ int hw_link_start(struct virtiofs *v)
 		r = start_listening(v);
 	else
 		r = start_connecting(v);
-	if (r < 0 || link->listen_fd < 0)
+	if (r < 0 || link->on.fd < 0)
 		return r;
-	r = v->host->io_add(v->ctx, link->listen_fd, HW_IO_READ, listen_ready, v, &link->listen_io);
+	r = v->host->io_add(v->ctx, link->on.fd, HW_IO_READ, listen_ready, v, &link->listen_io);
 	if (r < 0)
 		return v->host->fail(v->ctx, r, "%s: %s", v->label, strerror(-r));
 	return 0;
@@ -367,16 +365,11 @@ int hw_link_start(struct virtiofs *v)
 void hw_link_stop(struct virtiofs *v)
 {
 	struct link *link = &v->link;
-	bool listened = link->listen_fd >= 0;
 
 	close_fd(v);
 	v->host->timer_del(v->ctx, link->timer);
 	link->timer = NULL;
 	v->host->io_del(v->ctx, link->listen_io);
 	link->listen_io = NULL;
-	if (listened)
-		(void)close(link->listen_fd); /* a listening socket has no unsent data */
-	link->listen_fd = -1;
-	hw_channel_unlink(&v->channel, link->file_fd);
-	link->file_fd = -1;
+	hw_listening_close(&link->on);
 }

@@ -145,8 +145,7 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 	v->host = host;
 	v->ctx = ctx;
 	v->link.fd = -1;
-	v->link.listen_fd = -1;
-	v->link.file_fd = -1;
+	v->link.on = HW_LISTENING_CLOSED;
 	v->opened = true;
 	make_label(v, v->channel_option);
 	/* calls fail_option() once for each mistake: all of them are printed */

@@ -29,8 +29,7 @@ enum link_state {
 struct link {
 	enum link_state state;
 	int fd; /* owned; -1 while DOWN */
-	int listen_fd; /* owned; -1 if the host connects */
-	int file_fd; /* owned: of the socket file, -1 if there is no file */
+	struct hw_listening on; /* owned; closed if the host connects */
 	bool is_socket; /* otherwise another kind of descriptor, passed by the service manager */
 	bool spent; /* the descriptor of fd:NAME failed, and cannot be opened again */
 	struct hw_io *io; /* owned */

@@ -278,7 +278,7 @@ test_a_reload_that_fails_exits_1() {
 	status=0
 	text=$(ask reload 2>&1) || status=$?
 	equal 1 $status
-	contains "$text" "sink two: unix:$PWD/conf: the path exists and is not a socket"
+	contains "$text" "sink two: cannot listen on unix:$PWD/conf: the path exists and is not a socket"
 	contains "$text" "hostwatch reload: not reloaded: see above"
 	contains "$text" "share src: kept"
 	finish "$daemon"

@@ -59,6 +59,10 @@ int hw_address_parse(const char *text, size_t len, struct hw_address *ret, const
  */
 int hw_address_expand(const char *text, size_t len, const char *dir, char *buf, size_t size);
 
+/* Makes the address of a unix socket from its path. Returns 0 or -ENAMETOOLONG. `text` stays empty.
+ */
+int hw_address_unix(const char *path, struct hw_address *ret);
+
 /* Returns the part after "fd:". */
 const char *hw_address_fd_name(const struct hw_address *address);
 
