@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -489,28 +490,54 @@ static bool lease_is_unsupported(int error)
 	return error == EINVAL || error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS;
 }
 
-static bool is_file(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* Returns 1, 0 or -EOPNOTSUPP for a regular file; -ENOENT for any other type. */
+/* Returns 1, 0 or -EOPNOTSUPP. fd: of a regular file. */
 static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
 {
-	if (!disk->filesystems[fs].leases)
-		return -EOPNOTSUPP;
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
 		return 1; /* close(2) releases the lease */
 	if (errno == EAGAIN)
 		return 0;
 	if (!lease_is_unsupported(errno))
 		return -EOPNOTSUPP;
-	if (!is_file(fd)) /* the error does not say anything about the filesystem */
-		return -ENOENT;
 	disk->filesystems[fs].leases = false;
 	return -EOPNOTSUPP;
+}
+
+/* Opens the regular file of an O_PATH descriptor. To open a FIFO or a device may block, wake up a
+ * process, or have effects, and what has the name now need not be what was examined. */
+static int open_file(struct hw_disk *disk, int path_fd)
+{
+	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	struct stat st;
+	int fd;
+
+	if (fstat(path_fd, &st) < 0)
+		return -EOPNOTSUPP;
+	if (!S_ISREG(st.st_mode))
+		return -ENOENT;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd); /* fits */
+	fd = hw_disk_openat(disk, AT_FDCWD, link, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+static int check_writer(struct hw_disk *disk, const struct spot *at, struct hw_stat *stat)
+{
+	int r = 0, fd;
+
+	if (stat->type == HW_TYPE_NONE)
+		r = stat_at(disk, at, stat);
+	if (r < 0)
+		return r;
+	if (stat->type != HW_TYPE_FILE)
+		return -ENOENT;
+	if (!disk->filesystems[stat->fs].leases)
+		return -EOPNOTSUPP;
+	fd = open_file(disk, at->fd);
+	if (fd < 0)
+		return fd;
+	r = try_lease(disk, fd, stat->fs);
+	close(fd);
+	return r;
 }
 
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
@@ -518,21 +545,17 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 {
 	char terminated[HW_NAME_MAX + 1];
 	struct hw_stat now = *stat;
-	int r = 0, dirfd = dir_and_name(disk, dir, name, len, terminated);
+	int r, dirfd = dir_and_name(disk, dir, name, len, terminated);
 
 	if (dirfd < 0)
 		return dirfd;
-	int fd = hw_disk_openat(disk, dirfd, terminated,
-				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	int fd = hw_disk_openat(disk, dirfd, terminated, O_PATH | O_NOFOLLOW);
 
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ELOOP ? -ENOENT : -EOPNOTSUPP;
 	const struct spot at = { .fd = fd, .name = "", .parent = dirfd, .dir = dir };
 
-	if (now.type == HW_TYPE_NONE)
-		r = stat_at(disk, &at, &now);
-	if (r == 0)
-		r = now.type == HW_TYPE_FILE ? try_lease(disk, fd, now.fs) : -ENOENT;
+	r = check_writer(disk, &at, &now);
 	close(fd);
 	if (r >= 0)
 		*stat = now;

@@ -21,8 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fixture {
@@ -322,6 +325,70 @@ static void what_is_no_file_does_not_block(struct fixture *f)
 	assert_int_equal(close(fd), 0);
 }
 
+/* Fails if anything of the directory was opened since, except regular files. */
+static void expect_no_open(int watch)
+{
+	char records[4096] __attribute__((aligned(8)));
+	ssize_t n = read(watch, records, sizeof(records));
+
+	assert_true(n < 0 && errno == EAGAIN);
+	assert_int_equal(close(watch), 0);
+}
+
+static int watch_opens(struct fixture *f, const char *name)
+{
+	char path[512];
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_true(snprintf(path, sizeof(path), "%s/%s", f->path, name) < (int)sizeof(path));
+	assert_true(inotify_add_watch(fd, path, IN_OPEN) >= 0);
+	return fd;
+}
+
+/* Also if it was a file when it was examined: what it is now decides. */
+static void only_files_are_opened(struct fixture *f)
+{
+	const mode_t types[] = { S_IFIFO | 0600, S_IFCHR | 0600 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_stat stat = { .type = HW_TYPE_FILE };
+
+		if (mknodat(f->fd, "p", types[i], makedev(1, 3)) < 0) {
+			print_message("no device: %s\n", strerror(errno));
+			return;
+		}
+		int watch = watch_opens(f, "p");
+
+		assert_int_equal(no_writer(f, "p"), -ENOENT);
+		assert_int_equal(hw_disk_no_writer(&f->disk, HW_ROOT, "p", 1, &stat), -ENOENT);
+		expect_no_open(watch);
+		assert_int_equal(unlinkat(f->fd, "p", 0), 0);
+	}
+}
+
+/* Another process exchanges it for a file all the time. */
+static void a_fifo_that_is_exchanged_in_is_never_opened(struct fixture *f)
+{
+	int watch, status;
+	unsigned refused = 0;
+	pid_t other;
+
+	write_file(f->fd, "f");
+	assert_int_equal(mkfifoat(f->fd, "p", 0600), 0);
+	watch = watch_opens(f, "p");
+	other = fork();
+	assert_true(other >= 0);
+	while (other == 0)
+		(void)renameat2(f->fd, "f", f->fd, "p", RENAME_EXCHANGE);
+	/* Until each of them was found often enough. */
+	for (unsigned i = 0; i < 20000 || refused < 1000 || i - refused < 1000; i++)
+		refused += no_writer(f, "f") == -ENOENT;
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	expect_no_open(watch);
+}
+
 /* ---- inodes ---- */
 
 static void generations_tell_reused_numbers_apart(struct fixture *f)
@@ -595,6 +662,8 @@ TEST_ON_EACH_PLACE(paths_beyond_path_max_are_opened)
 TEST_ON_EACH_PLACE(the_boundary_of_path_max)
 TEST_ON_EACH_PLACE(a_writer_is_noticed)
 TEST_ON_EACH_PLACE(what_is_no_file_does_not_block)
+TEST_ON_EACH_PLACE(only_files_are_opened)
+TEST_ON_EACH_PLACE(a_fifo_that_is_exchanged_in_is_never_opened)
 TEST_ON_EACH_PLACE(generations_tell_reused_numbers_apart)
 TEST_ON_EACH_PLACE(what_moved_is_alive_and_what_was_deleted_is_not)
 TEST_ON_EACH_PLACE(the_number_in_a_handle_is_found)
@@ -618,6 +687,8 @@ int main(void)
 		cmocka_unit_test(test_the_boundary_of_path_max),
 		cmocka_unit_test(test_a_writer_is_noticed),
 		cmocka_unit_test(test_what_is_no_file_does_not_block),
+		cmocka_unit_test(test_only_files_are_opened),
+		cmocka_unit_test(test_a_fifo_that_is_exchanged_in_is_never_opened),
 		cmocka_unit_test(test_generations_tell_reused_numbers_apart),
 		cmocka_unit_test(test_what_moved_is_alive_and_what_was_deleted_is_not),
 		cmocka_unit_test(test_the_number_in_a_handle_is_found),
