@@ -3,11 +3,11 @@
 #include "log.h"
 #include "option.h"
 #include "sized.h"
+#include "trusted.h"
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,7 @@
 #define NAME_MAX_BYTES 31u
 #define SEGMENTS_MAX 64u
 #define QUOTED_MAX 512u
+#define DESCRIPTOR_PATH_MAX 160u
 
 const char *hw_plugin_kind_name(uint32_t kind)
 {
@@ -42,43 +43,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(struct hw_errors *errors
 	return error;
 }
 
-/* ---- may it be loaded at all ---- */
-
-/* A user who can write the file or its directory could run code as root. */
-static int check_owner(const char *path, struct hw_errors *errors)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return 0;
-	if (stat(path, &st) < 0)
-		return refuse(errors, path, -errno, "%s", strerror(errno));
-	if (st.st_uid != 0)
-		return refuse(
-			errors, path, -EPERM,
-			"owned by uid %u; root loads only plugins that root owns (chown root)",
-			(unsigned)st.st_uid);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(errors, path, -EPERM,
-			      "writable by %s; root loads only plugins that nobody else can write "
-			      "(chmod go-w)",
-			      st.st_mode & S_IWOTH ? "everyone" : "its group");
-	return 0;
-}
-
-static int check_directory(const char *path, struct hw_errors *errors)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir;
-	int r;
-
-	dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-	if (!dir)
-		return -ENOMEM;
-	r = check_owner(dir, errors);
-	free(dir);
-	return r;
-}
+/* ---- the file ---- */
 
 static int read_exactly(int fd, void *buf, size_t size, uint64_t offset)
 {
@@ -117,24 +82,15 @@ static int check_segments(int fd, uint64_t file_size)
 	return 0;
 }
 
-static int check_file(const char *path, struct hw_errors *errors)
+static int check_file(int fd, const char *path, struct hw_errors *errors)
 {
 	struct stat st;
-	int fd, r;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return refuse(errors, path, -errno, "%s", strerror(errno));
 	if (fstat(fd, &st) < 0)
-		r = refuse(errors, path, -errno, "%s", strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		r = refuse(errors, path, -ENOEXEC, "not a regular file");
-	else if (check_segments(fd, (uint64_t)st.st_size) < 0)
-		r = refuse(errors, path, -ENOEXEC, "not a shared object, or truncated");
-	else
-		r = 0;
-	(void)close(fd); /* read only */
-	return r;
+		return refuse(errors, path, -errno, "%s", strerror(errno));
+	if (check_segments(fd, (uint64_t)st.st_size) < 0)
+		return refuse(errors, path, -ENOEXEC, "not a shared object, or truncated");
+	return 0;
 }
 
 /* ---- its header ---- */
@@ -297,7 +253,41 @@ static void fill_callbacks(struct hw_plugin *plugin)
 
 /* ---- loading ---- */
 
-static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_module *module)
+/*
+ * Writes a path of the descriptor that no object was loaded by before: dlopen(3) returns an object
+ * that has the same path, but the numbers of descriptors are reused. Each binary digit of a serial
+ * number becomes a component that has no effect.
+ */
+static void name_descriptor(int fd, char path[DESCRIPTOR_PATH_MAX])
+{
+	static unsigned serial; /* loop thread only */
+	int len = snprintf(path, DESCRIPTOR_PATH_MAX, "/proc/self/fd");
+
+	for (unsigned rest = ++serial; rest; rest >>= 1)
+		len += snprintf(path + len, DESCRIPTOR_PATH_MAX - (size_t)len, "%s",
+				rest & 1 ? "/." : "//.");
+	(void)snprintf(path + len, DESCRIPTOR_PATH_MAX - (size_t)len, "/%d", fd); /* fits */
+}
+
+/* Loads the file that was checked, whatever has its path now. */
+static void *load(int fd, const char *path, struct hw_errors *errors)
+{
+	char name[DESCRIPTOR_PATH_MAX];
+	const char *why;
+	void *handle;
+
+	name_descriptor(fd, name);
+	handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	if (handle)
+		return handle;
+	why = dlerror();
+	if (strncmp(why, name, strlen(name)) == 0 && strncmp(why + strlen(name), ": ", 2) == 0)
+		why += strlen(name) + 2;
+	(void)refuse(errors, path, -ENOEXEC, "%s", why);
+	return NULL;
+}
+
+static int copy_plugin(int fd, const char *path, struct hw_errors *errors, struct hw_module *module)
 {
 	struct hw_plugin *ret = &module->plugin;
 	const struct hw_plugin *plugin;
@@ -306,9 +296,9 @@ static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_mod
 	Dl_info info;
 	int r;
 
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	handle = load(fd, path, errors);
 	if (!handle)
-		return refuse(errors, path, -ENOEXEC, "%s", dlerror());
+		return -ENOEXEC;
 	plugin = dlsym(handle, HW_PLUGIN_SYMBOL);
 	if (!plugin)
 		return refuse(errors, path, -ENOEXEC, "not a hostwatch plugin: no symbol %s",
@@ -329,35 +319,25 @@ static int copy_plugin(const char *path, struct hw_errors *errors, struct hw_mod
 	return r;
 }
 
-static int load_resolved(struct hw_module *module, const char *path, struct hw_errors *errors)
-{
-	int r;
-
-	/* Checks both the searched directory and the one that a symbolic link refers to. */
-	r = check_directory(path, errors);
-	if (r == 0)
-		r = check_directory(module->path, errors);
-	if (r == 0)
-		r = check_owner(module->path, errors);
-	if (r == 0)
-		r = check_file(module->path, errors);
-	if (r == 0)
-		r = copy_plugin(module->path, errors, module);
-	return r;
-}
-
 int hw_module_load(const char *path, struct hw_errors *errors, struct hw_module **ret)
 {
 	struct hw_module *module = calloc(1, sizeof(*module));
+	struct hw_trusted file;
 	int r;
 
 	if (!module)
 		return -ENOMEM;
-	module->path = realpath(path, NULL);
-	if (!module->path)
-		r = refuse(errors, path, -errno, "%s", strerror(errno));
-	else
-		r = load_resolved(module, path, errors);
+	r = hw_trusted_open(path, &file);
+	if (r < 0) {
+		(void)refuse(errors, file.at ? file.at : path, r, "%s", file.why);
+	} else {
+		module->path = file.path;
+		file.path = NULL;
+		r = check_file(file.fd, module->path, errors);
+		if (r == 0)
+			r = copy_plugin(file.fd, module->path, errors, module);
+	}
+	hw_trusted_free(&file);
 	if (r < 0) {
 		hw_module_free(module);
 		return r;

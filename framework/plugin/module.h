@@ -21,10 +21,10 @@ struct hw_module {
 };
 
 /*
- * Loads the file at `path`. If run by root, the file and its directory must belong to root and be
- * writable by root only. Adds a mistake to `errors`, with the path and the remedy. -EPERM: not
- * trusted; -ENOEXEC: not a plugin, or of another ABI; -EINVAL: its tables are invalid; -ENOENT and
- * the like; -ENOMEM.
+ * Loads the file at `path`. With privileges, nobody but root and the user of this process may be
+ * able to choose what it is: see trusted.h. Adds a mistake to `errors`, with the path and the
+ * remedy. -EPERM: not trusted; -ENOEXEC: not a plugin, or of another ABI; -EINVAL: its tables are
+ * invalid; -ENOENT and the like; -ENOMEM.
  */
 int hw_module_load(const char *path, struct hw_errors *errors, struct hw_module **ret);
 /* Frees the copy. Its instances must have been destroyed. Accepts NULL. */

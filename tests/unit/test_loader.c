@@ -11,7 +11,11 @@
 #include "tests/common/needs.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <sys/wait.h>
 
 #define PLUGINS HW_BUILD_DIR "/tests/plugins"
 #define OBJECT_MAX (4u << 20)
@@ -241,6 +245,142 @@ static void root_looks_at_both_ends_of_a_link(void **state)
 	refused(fixture, 0, "null", -EPERM, "open\": writable by everyone");
 }
 
+/* A user who owns a directory above could exchange everything below it. */
+static void root_looks_at_all_directories_above(void **state)
+{
+	static const struct {
+		uid_t uid;
+		mode_t mode;
+		const char *reason; /* NULL: accepted */
+	} cases[] = {
+		{ 65534, 0755, "owned by uid 65534" },
+		{ 65534, 01755, "owned by uid 65534" },
+		{ 0, 0777, "writable by everyone" },
+		{ 0, 0775, "writable by its group" },
+		{ 0, 01777, NULL },
+		{ 0, 0755, NULL },
+	};
+	struct fixture *fixture = *state;
+	char top[128], above[160], dir[192], path[256];
+
+	need_root();
+	(void)snprintf(top, sizeof(top), "%s/top", fixture->dir);
+	(void)snprintf(above, sizeof(above), "%s/above", top);
+	(void)snprintf(dir, sizeof(dir), "%s/plugins", above);
+	(void)snprintf(path, sizeof(path), "%s/null.so", dir);
+	assert_int_equal(mkdir(top, 0755), 0);
+	assert_int_equal(mkdir(above, 0755), 0);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	tempdir_copy(PLUGINS "/null.so", dir, "null.so", OBJECT_MAX);
+	assert_int_equal(hw_loader_add_path(fixture->loader, dir), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const which[] = { top, above };
+
+		for (size_t j = 0; j < 2; j++) {
+			assert_int_equal(chown(which[j], cases[i].uid, cases[i].uid), 0);
+			assert_int_equal(chmod(which[j], cases[i].mode), 0);
+			if (cases[i].reason) {
+				refused(fixture, 0, "null", -EPERM, cases[i].reason);
+				refused(fixture, 0, path, -EPERM, which[j]);
+			} else {
+				assert_string_equal(load(fixture, 0, "null")->plugin.name, "null");
+			}
+			assert_int_equal(chown(which[j], 0, 0), 0);
+			assert_int_equal(chmod(which[j], 0755), 0);
+		}
+	}
+}
+
+static void root_checks_the_owner_of_links(void **state)
+{
+	struct fixture *fixture = *state;
+	char link[128], path[192];
+
+	need_root();
+	(void)snprintf(link, sizeof(link), "%s/link", fixture->dir);
+	(void)snprintf(path, sizeof(path), "%s/null.so", link);
+	assert_int_equal(symlink(PLUGINS, link), 0);
+	assert_int_equal(lchown(link, 65534, 65534), 0);
+	refused(fixture, 0, path, -EPERM, "link\": owned by uid 65534");
+	assert_int_equal(lchown(link, 0, 0), 0);
+	assert_string_equal(load(fixture, 0, path)->plugin.name, "null");
+}
+
+/* Exchanges two names in a directory until it is killed. */
+static pid_t start_exchanging(const char *dir, const char *a, const char *b)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	while (pid == 0)
+		(void)renameat2(fd, a, fd, b, RENAME_EXCHANGE);
+	assert_int_equal(close(fd), 0);
+	return pid;
+}
+
+enum attempt { LOADED, REFUSED, WRONG, ATTEMPTS };
+
+/* In a process of its own: dlopen(3) does not open a path again that it has loaded before. */
+static enum attempt attempt(const char *path)
+{
+	struct hw_errors errors = { 0 };
+	struct hw_module *module;
+	int status, r;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		r = hw_module_load(path, &errors, &module);
+		if (r == 0)
+			r = strcmp(module->plugin.name, "null") ? WRONG : LOADED;
+		else
+			r = r == -EPERM ? REFUSED : WRONG;
+		_exit(r);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < ATTEMPTS);
+	return (enum attempt)WEXITSTATUS(status);
+}
+
+/* The owner of a directory, or of a file, that is exchanged for the plugin must not get it loaded.
+ */
+static void load_while_exchanged(const char *path, pid_t other)
+{
+	unsigned counts[ATTEMPTS] = { 0 };
+
+	for (unsigned i = 0; i < 500 || counts[LOADED] < 100 || counts[REFUSED] < 100; i++)
+		counts[attempt(path)]++;
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	assert_int_equal(counts[WRONG], 0);
+}
+
+static void what_was_checked_is_loaded(void **state)
+{
+	struct fixture *fixture = *state;
+	char now[128], evil[128], path[160];
+
+	need_root();
+	(void)snprintf(now, sizeof(now), "%s/now", fixture->dir);
+	(void)snprintf(evil, sizeof(evil), "%s/evil", fixture->dir);
+	(void)snprintf(path, sizeof(path), "%s/null.so", now);
+	assert_int_equal(mkdir(now, 0755), 0);
+	assert_int_equal(mkdir(evil, 0755), 0);
+	tempdir_copy(PLUGINS "/null.so", now, "null.so", OBJECT_MAX);
+	tempdir_copy(PLUGINS "/nowhere.so", now, "evil.so", OBJECT_MAX);
+	tempdir_copy(PLUGINS "/nowhere.so", evil, "null.so", OBJECT_MAX);
+	assert_int_equal(chown(tempdir_path(now, "evil.so"), 65534, 65534), 0);
+	assert_int_equal(chown(evil, 65534, 65534), 0);
+	load_while_exchanged(path, start_exchanging(fixture->dir, "now", "evil"));
+	/* The last exchange may have left them either way. */
+	if (access(tempdir_path(now, "evil.so"), F_OK) < 0)
+		assert_int_equal(renameat2(AT_FDCWD, now, AT_FDCWD, evil, RENAME_EXCHANGE), 0);
+	load_while_exchanged(path, start_exchanging(now, "null.so", "evil.so"));
+}
+
 #define LOADER_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
@@ -256,6 +396,9 @@ int main(int argc, char **argv)
 		LOADER_TEST(listing_goes_on_behind_a_bad_plugin),
 		LOADER_TEST(root_refuses_what_others_may_write),
 		LOADER_TEST(root_looks_at_both_ends_of_a_link),
+		LOADER_TEST(root_looks_at_all_directories_above),
+		LOADER_TEST(root_checks_the_owner_of_links),
+		LOADER_TEST(what_was_checked_is_loaded),
 	};
 
 	if (argc > 1)
