@@ -62,6 +62,7 @@ static void close_snapshot(struct socket_sink *sink, struct feed *feed)
 	sink->host->snapshot_close(sink->ctx, feed->snapshot);
 	feed->snapshot = NULL;
 	sink->snapshots--;
+	feed->peer->snapshots--;
 	hw_sink_kick(sink); /* other feeds may wait for the snapshot */
 }
 
@@ -113,9 +114,9 @@ static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct 
 
 /* ---- snapshots ---- */
 
-/* While the feed waits, its cursor stays at the end: the snapshot will contain the skipped events,
- * and ready() is still called. */
-static int wait_for_snapshot(struct socket_sink *sink, struct feed *feed)
+/* While the share is offline, the cursor stays at the end: the snapshot will contain the skipped
+ * events, and ready() is still called. */
+static int wait_for_share(struct socket_sink *sink, struct feed *feed)
 {
 	struct hw_event event = { .struct_size = sizeof(event) };
 
@@ -124,21 +125,26 @@ static int wait_for_snapshot(struct socket_sink *sink, struct feed *feed)
 	return 0;
 }
 
+/* Other readers of snapshots do not delay the events of a feed that waits for its own. */
+static bool must_wait(const struct socket_sink *sink, const struct feed *feed)
+{
+	return sink->snapshots >= SNAPSHOTS_MAX || feed->peer->snapshots >= SNAPSHOTS_PEER_MAX;
+}
+
 /* Returns 1: open; 0: not yet; -errno. */
 static int open_snapshot(struct socket_sink *sink, struct feed *feed)
 {
 	uint64_t seq;
 	int r;
 
-	if (sink->snapshots >= SNAPSHOTS_MAX)
-		return wait_for_snapshot(sink, feed);
 	r = sink->host->snapshot_open(sink->ctx, feed->share, &feed->snapshot, &seq);
 	if (r < 0) {
 		feed->snapshot = NULL;
-		return r == -EAGAIN ? wait_for_snapshot(sink, feed) : r;
+		return r == -EAGAIN ? wait_for_share(sink, feed) : r;
 	}
 	sink->snapshots++;
-	feed->wants_snapshot = false;
+	feed->peer->snapshots++;
+	feed->wants_snapshot = feed->owes_rescan = false;
 	feed->snapshot_seq = seq;
 	feed->snapshot_ns = now_realtime();
 	hw_sink_refresh(sink, feed->share);
@@ -193,7 +199,7 @@ int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_
 	int r;
 
 	while (buf->len < limit) {
-		if (feed->wants_snapshot) {
+		if (feed->wants_snapshot && !must_wait(sink, feed)) {
 			r = open_snapshot(sink, feed);
 			if (r <= 0)
 				return r;

@@ -47,18 +47,23 @@ static void set_tcp(int fd)
 
 static void admit(struct socket_sink *sink, int fd)
 {
+	struct peer *peer;
 	int r;
 
 	if (!hw_peer_allowed(sink, fd)) {
 		turn_away(sink, fd, EPERM, "user not permitted (allow_uid)");
 		return;
 	}
-	if (sink->accepted >= sink->max_subscribers) {
+	peer = hw_peer_get(sink, fd);
+	if (peer && sink->accepted >= sink->max_subscribers &&
+	    !hw_subscriber_displace(sink, peer)) {
+		hw_peer_put(peer);
 		turn_away(sink, fd, EUSERS, "too many subscribers (max_subscribers)");
 		return;
 	}
 	set_tcp(fd);
 	r = hw_subscriber_create(sink, fd, NULL, NULL);
+	hw_peer_put(peer); /* the subscriber has its own reference */
 	if (r < 0 && r != -ECONNRESET)
 		hw_sink_log_limited(sink, &sink->failures, "cannot serve a subscriber: %s",
 				    strerror(-r));

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool get_credentials(int fd, struct ucred *ret)
@@ -47,6 +48,62 @@ void hw_peer_name(int fd, char name[PEER_NAME_MAX])
 		name_address(&addr, name);
 	else
 		snprintf(name, PEER_NAME_MAX, "unknown");
+}
+
+/* ---- what each peer holds ---- */
+
+/* The name of the peer without the part that differs between its connections. */
+static void name_peer(int fd, char key[PEER_NAME_MAX])
+{
+	struct ucred credentials;
+	char *colon;
+
+	if (get_credentials(fd, &credentials)) {
+		snprintf(key, PEER_NAME_MAX, "uid %u", credentials.uid);
+		return;
+	}
+	hw_peer_name(fd, key);
+	colon = strrchr(key, ':');
+	if (colon)
+		*colon = '\0';
+}
+
+struct peer *hw_peer_get(struct socket_sink *sink, int fd)
+{
+	char key[PEER_NAME_MAX];
+	struct peer *peer;
+
+	name_peer(fd, key);
+	LIST_FOREACH(peer, &sink->peers, link)
+	if (strcmp(peer->key, key) == 0)
+		break;
+	if (!peer) {
+		peer = calloc(1, sizeof(*peer));
+		if (!peer)
+			return NULL;
+		memcpy(peer->key, key, sizeof(key));
+		LIST_INSERT_HEAD(&sink->peers, peer, link);
+	}
+	peer->references++;
+	return peer;
+}
+
+void hw_peer_put(struct peer *peer)
+{
+	if (!peer || --peer->references)
+		return;
+	LIST_REMOVE(peer, link);
+	free(peer);
+}
+
+struct peer *hw_peer_largest(struct socket_sink *sink)
+{
+	struct peer *peer, *largest = LIST_FIRST(&sink->peers);
+
+	LIST_FOREACH(peer, &sink->peers, link)
+	if (peer->accepted > largest->accepted)
+		largest = peer;
+	return largest;
 }
 
 bool hw_peer_allowed(const struct socket_sink *sink, int fd)

@@ -127,6 +127,7 @@ static void drop_input(struct subscriber *s, size_t len)
 
 	hw_buf_consume(&s->in, len);
 	s->sink->input_bytes -= before - s->in.len;
+	s->peer->input_bytes -= before - s->in.len;
 	if (!s->in.len)
 		hw_buf_free(&s->in);
 }
@@ -173,6 +174,7 @@ static ssize_t receive(struct subscriber *s)
 		return -ECONNRESET;
 	s->in.len += (size_t)n;
 	sink->input_bytes += (size_t)n;
+	s->peer->input_bytes += (size_t)n;
 	return n;
 }
 
@@ -191,7 +193,7 @@ int hw_subscriber_input(struct subscriber *s)
 		return -ECONNRESET;
 	if (!s->in.len)
 		hw_buf_free(&s->in);
-	else if (s->sink->input_bytes > INPUT_TOTAL_MAX)
+	else if (s->sink->input_bytes > INPUT_TOTAL_MAX || s->peer->input_bytes > INPUT_PEER_MAX)
 		return refuse(s, ENOBUFS, "too many unfinished requests");
 	return (int)n;
 }

@@ -69,12 +69,12 @@ static bool waits_for_snapshot(const struct subscriber *s)
 static void on_kick(void *self, struct hw_timer *timer)
 {
 	struct socket_sink *sink = self;
-	struct subscriber *s = LIST_FIRST(&sink->subscribers), *next;
+	struct subscriber *s = TAILQ_FIRST(&sink->subscribers), *next;
 
 	(void)timer;
 	pump_multicasts(sink);
 	for (; s; s = next) {
-		next = LIST_NEXT(s, link);
+		next = TAILQ_NEXT(s, link);
 		if (!s->out.len && waits_for_snapshot(s))
 			(void)hw_subscriber_pump(s, TURN_BYTES);
 	}
@@ -88,7 +88,8 @@ static int socket_open(void *self, const struct hw_host *host, void *ctx)
 
 	sink->host = host;
 	sink->ctx = ctx;
-	LIST_INIT(&sink->subscribers);
+	TAILQ_INIT(&sink->subscribers);
+	LIST_INIT(&sink->peers);
 	return hw_options_parse(sink);
 }
 
@@ -154,8 +155,8 @@ static void stop_addresses(struct socket_sink *sink)
 	for (uint32_t i = 0; sink->multicasts && i < sink->listen_count; i++)
 		hw_multicast_stop(&sink->multicasts[i]);
 	/* Subscribers notify their connectors, so they end first. */
-	while (!LIST_EMPTY(&sink->subscribers))
-		hw_subscriber_destroy(LIST_FIRST(&sink->subscribers));
+	while (!TAILQ_EMPTY(&sink->subscribers))
+		hw_subscriber_destroy(TAILQ_FIRST(&sink->subscribers));
 	for (uint32_t i = 0; sink->connectors && i < sink->connect_count; i++)
 		hw_connector_stop(&sink->connectors[i]);
 }
@@ -197,8 +198,8 @@ static void socket_ready(void *self, uint32_t share)
 
 	hw_sink_refresh(sink, share);
 	pump_multicasts(sink);
-	for (s = LIST_FIRST(&sink->subscribers); s; s = next) {
-		next = LIST_NEXT(s, link);
+	for (s = TAILQ_FIRST(&sink->subscribers); s; s = next) {
+		next = TAILQ_NEXT(s, link);
 		if (!s->out.len && hw_subscriber_feed(s, share))
 			(void)hw_subscriber_pump(s, TURN_BYTES);
 	}
@@ -246,7 +247,7 @@ static void socket_status(void *self)
 	tell_addresses(sink);
 	for (uint32_t i = 0; i < sink->listen_count; i++)
 		tell_multicast(sink, &sink->multicasts[i]);
-	LIST_FOREACH(s, &sink->subscribers, link)
+	TAILQ_FOREACH(s, &sink->subscribers, link)
 	for (uint32_t i = 0; i < s->feed_count; i++)
 		hw_feed_status(sink, &s->feeds[i], s->name);
 }
@@ -254,12 +255,12 @@ static void socket_status(void *self)
 static int socket_drain(void *self)
 {
 	struct socket_sink *sink = self;
-	struct subscriber *s = LIST_FIRST(&sink->subscribers), *next;
+	struct subscriber *s = TAILQ_FIRST(&sink->subscribers), *next;
 	int queued = 0;
 
 	pump_multicasts(sink);
 	for (; s; s = next) {
-		next = LIST_NEXT(s, link);
+		next = TAILQ_NEXT(s, link);
 		queued |= hw_subscriber_pump(s, SIZE_MAX) > 0;
 	}
 	return queued;

@@ -27,11 +27,12 @@
 #define UIDS_MAX 256u
 #define SUBSCRIBERS_MAX 16384u
 #define SNAPSHOTS_MAX 8u /* open at a time; further subscribers wait */
-#define SNAPSHOT_STALL_NS                                                                          \
-	(10 * HW_SEC) /* time limit for a reader that stops reading its snapshot                   \
-		       * */
+#define SNAPSHOTS_PEER_MAX (SNAPSHOTS_MAX / 2) /* of them, by one peer */
+#define SNAPSHOT_WINDOW_NS (10 * HW_SEC) /* in which a reader must accept ... */
+#define SNAPSHOT_WINDOW_BYTES (320u << 10) /* ... this much of its snapshot */
 #define CLOSING_NS (5 * HW_SEC) /* time for a peer to read the error that ends its connection */
 #define INPUT_TOTAL_MAX (8u << 20) /* total bytes of unfinished requests of all subscribers */
+#define INPUT_PEER_MAX (INPUT_TOTAL_MAX / 2) /* the same, of one peer */
 #define TURN_BYTES (256u << 10) /* bytes for one subscriber before others are served */
 
 struct listener;
@@ -78,7 +79,8 @@ struct socket_sink {
 	struct listener *listeners; /* owned: listen_count of them */
 	struct connector *connectors; /* owned: connect_count of them */
 	struct multicast *multicasts; /* owned: listen_count of them; unused ones are zero */
-	LIST_HEAD(subscriber_list, subscriber) subscribers; /* owned */
+	TAILQ_HEAD(subscriber_list, subscriber) subscribers; /* owned; the oldest first */
+	LIST_HEAD(peer_list, peer) peers; /* owned: those of the subscribers */
 	uint32_t accepted; /* subscribers that connected to a listener */
 	uint32_t snapshots; /* number of open snapshots */
 	size_t input_bytes; /* total bytes of unfinished requests */
@@ -110,6 +112,25 @@ static inline void hw_sink_drop_timer(struct socket_sink *sink, struct hw_timer 
 
 /* Writes a name such as "unix pid 12 uid 1000", "tcp 127.0.0.1:4242", "vsock 3:1024". */
 void hw_peer_name(int fd, char name[PEER_NAME_MAX]);
+/*
+ * A user (unix), an internet address, or a CID (vsock), with what it holds of the resources that
+ * subscribers share. One peer cannot keep the others from being served.
+ */
+struct peer {
+	LIST_ENTRY(peer) link;
+	char key[PEER_NAME_MAX];
+	uint32_t references; /* subscribers */
+	uint32_t accepted; /* of them, those that connected to a listener */
+	uint32_t snapshots; /* open */
+	size_t input_bytes; /* of unfinished requests */
+};
+
+/* Returns the peer of this connection with another reference, NULL without memory. */
+struct peer *hw_peer_get(struct socket_sink *sink, int fd);
+void hw_peer_put(struct peer *peer); /* NULL is allowed */
+/* Returns the peer with the most accepted connections; NULL if there is none. */
+struct peer *hw_peer_largest(struct socket_sink *sink);
+
 /* Returns whether allow_uid admits the peer. An empty list admits every peer; otherwise a peer
  * without a uid is rejected. */
 bool hw_peer_allowed(const struct socket_sink *sink, int fd);
@@ -190,6 +211,7 @@ void hw_connector_lost(struct connector *connector);
 /* The feed of one share to one receiver. */
 struct feed {
 	uint32_t share;
+	struct peer *peer; /* borrowed from the subscriber; NULL: a group, which has no snapshots */
 	bool wants_snapshot; /* requested, but not open yet */
 	bool owes_rescan; /* a rescan must be sent first */
 	bool several; /* the receiver did not name a share */
@@ -237,13 +259,16 @@ enum phase {
 };
 
 struct subscriber {
-	LIST_ENTRY(subscriber) link;
+	TAILQ_ENTRY(subscriber) link;
+	struct peer *peer; /* shared with the other connections of the same user or machine */
 	struct socket_sink *sink; /* borrowed */
 	struct connector *connector; /* borrowed; NULL: the peer connected to a listener */
 	enum phase phase;
 	int fd; /* owned */
 	struct hw_io *io; /* owned */
-	struct hw_timer *timer; /* owned: ends the phase, or a stalled snapshot */
+	struct hw_timer *timer; /* owned: ends the phase, or a window of a snapshot */
+	bool in_window; /* a window has begun */
+	size_t window_bytes; /* accepted by the socket in this window */
 	bool waited; /* hello_wait has expired */
 	bool asked; /* a request has selected the events */
 	uint64_t wait_ns; /* the last wait for the peer to read hello */
@@ -261,6 +286,9 @@ struct subscriber {
  * be NULL. */
 int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *connector,
 			 struct subscriber **ret);
+/* Makes room for a connection of this peer, if another peer has at least two connections more.
+ * Disconnects the newest one of those. Returns false if there is no such peer. */
+bool hw_subscriber_displace(struct socket_sink *sink, const struct peer *newcomer);
 void hw_subscriber_destroy(struct subscriber *s);
 /* Sends available data, at most about `bytes`, as far as the socket accepts it. Returns 1 while
  * bytes are queued; -ECONNRESET if it destroyed the subscriber. */

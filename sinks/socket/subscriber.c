@@ -28,28 +28,38 @@ static bool has_snapshot(const struct subscriber *s)
 	return false;
 }
 
+static void count_accepted(struct subscriber *s, int change)
+{
+	s->sink->accepted += (uint32_t)change;
+	if (s->peer)
+		s->peer->accepted += (uint32_t)change;
+}
+
 void hw_subscriber_destroy(struct subscriber *s)
 {
 	struct socket_sink *sink = s->sink;
 	struct connector *connector = s->connector;
 
 	sink->host->log(sink->ctx, HW_LOG_DEBUG, "connection of %s closed", s->name);
-	LIST_REMOVE(s, link);
+	TAILQ_REMOVE(&sink->subscribers, s, link);
 	sink->host->io_del(sink->ctx, s->io);
 	hw_sink_drop_timer(sink, s->timer);
 	for (uint32_t i = 0; i < s->feed_count; i++)
 		hw_feed_fini(sink, &s->feeds[i]);
 	sink->input_bytes -= s->in.len;
+	if (s->peer)
+		s->peer->input_bytes -= s->in.len;
 	hw_buf_free(&s->in);
 	hw_buf_free(&s->out);
 	free(s->feeds);
 	free(s->below);
 	(void)close(s->fd); /* unread bytes may be lost */
+	if (!connector)
+		count_accepted(s, -1);
+	hw_peer_put(s->peer);
 	free(s);
 	if (connector)
 		hw_connector_lost(connector);
-	else
-		sink->accepted--;
 }
 
 /* ---- output ---- */
@@ -70,15 +80,31 @@ static ssize_t send_bytes(struct subscriber *s, const char *bytes, size_t len)
 			return -ECONNRESET;
 		sent += (size_t)n;
 	}
+	s->window_bytes += sent;
 	return (ssize_t)sent;
 }
 
-/* A subscriber with an open snapshot must read it, because others wait for theirs. */
+/* A subscriber with an open snapshot must read it at a certain rate, because others wait for
+ * theirs. */
 static void watch_progress(struct subscriber *s)
 {
-	if (s->phase == PHASE_LIVE)
-		s->sink->host->timer_set(s->sink->ctx, s->timer,
-					 has_snapshot(s) ? SNAPSHOT_STALL_NS : 0);
+	bool open = has_snapshot(s);
+
+	if (s->phase != PHASE_LIVE || open == s->in_window)
+		return;
+	s->in_window = open;
+	s->window_bytes = 0;
+	s->sink->host->timer_set(s->sink->ctx, s->timer, open ? SNAPSHOT_WINDOW_NS : 0);
+}
+
+/* Returns whether the subscriber accepted enough, or had nothing to accept, and may go on. */
+static bool begin_next_window(struct subscriber *s)
+{
+	if (s->phase != PHASE_LIVE || (s->out.len && s->window_bytes < SNAPSHOT_WINDOW_BYTES))
+		return false;
+	s->in_window = false;
+	watch_progress(s);
+	return true;
 }
 
 static void mark_done(struct subscriber *s)
@@ -96,11 +122,8 @@ static int flush_out(struct subscriber *s)
 	if (n < 0)
 		return (int)n;
 	hw_buf_consume(&s->out, (size_t)n);
-	if (s->out.len) {
-		if (n)
-			watch_progress(s);
+	if (s->out.len)
 		return 1;
-	}
 	hw_buf_free(&s->out);
 	mark_done(s);
 	return 0;
@@ -277,9 +300,12 @@ static void on_timer(void *self, struct hw_timer *timer)
 		sink->host->timer_set(sink->ctx, timer, rest);
 	} else if (s->phase == PHASE_HELLO) {
 		hw_subscriber_refuse(s, ETIMEDOUT, "request not completed in time");
-	} else {
+	} else if (!begin_next_window(s)) {
 		hw_sink_log_limited(sink, &sink->failures,
-				    "disconnected %s: it does not read its events", s->name);
+				    s->phase == PHASE_LIVE
+					    ? "disconnected %s: it reads its snapshot too slowly"
+					    : "disconnected %s: it does not read the last message",
+				    s->name);
 		hw_subscriber_destroy(s);
 	}
 }
@@ -300,6 +326,7 @@ static int open_feeds(struct subscriber *s)
 		if (r < 0)
 			return r;
 		s->feeds[i].several = true;
+		s->feeds[i].peer = s->peer;
 		s->feed_count++;
 	}
 	return 0;
@@ -337,9 +364,12 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	s->in = HW_BUF_GROWING(HW_JSON_REQUEST_MAX);
 	s->out = HW_BUF_GROWING(sink->scratch.limit);
 	hw_peer_name(fd, s->name);
-	LIST_INSERT_HEAD(&sink->subscribers, s, link);
-	sink->accepted++;
-	r = sink->host->io_add(sink->ctx, fd, HW_IO_READ, on_io, s, &s->io);
+	TAILQ_INSERT_TAIL(&sink->subscribers, s, link);
+	s->peer = hw_peer_get(sink, fd);
+	count_accepted(s, 1);
+	r = s->peer ? 0 : -ENOMEM;
+	if (r >= 0)
+		r = sink->host->io_add(sink->ctx, fd, HW_IO_READ, on_io, s, &s->io);
 	if (r >= 0)
 		r = sink->host->timer_add(sink->ctx, on_timer, s, &s->timer);
 	if (r >= 0)
@@ -352,9 +382,29 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	}
 	if (connector) {
 		s->connector = connector;
-		sink->accepted--; /* destroy notifies the connector instead */
+		count_accepted(s, -1); /* destroy notifies the connector instead */
 	}
 	if (ret)
 		*ret = s;
 	return 0;
+}
+
+bool hw_subscriber_displace(struct socket_sink *sink, const struct peer *newcomer)
+{
+	struct peer *largest = hw_peer_largest(sink);
+	struct subscriber *s;
+
+	if (!largest || largest->accepted < newcomer->accepted + 2)
+		return false;
+	TAILQ_FOREACH_REVERSE(s, &sink->subscribers, subscriber_list, link)
+	if (s->peer == largest && !s->connector)
+		break;
+	if (!s)
+		return false;
+	hw_sink_log_limited(sink, &sink->refusals,
+			    "disconnected %s: another peer with fewer subscribers needs its place "
+			    "(max_subscribers)",
+			    s->name);
+	hw_subscriber_destroy(s);
+	return true;
 }
