@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -222,6 +223,7 @@ static pid_t start_exchanges(const struct race *race)
 		return pid;
 	if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
 		_exit(1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test does not end it */
 	for (unsigned round = 0;; round++)
 		exchange(race, round);
 }
