@@ -227,6 +227,11 @@ bool hw_sockaddr_is_remote(const struct sockaddr *addr)
 	return !IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
+bool hw_sockaddr_is_cid(const struct sockaddr_vm *peer, uint32_t cid)
+{
+	return peer->svm_family == AF_VSOCK && peer->svm_cid == cid;
+}
+
 const char *hw_vsock_hint(int error)
 {
 	switch (error) {

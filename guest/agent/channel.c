@@ -162,6 +162,21 @@ int hw_channel_listen(const struct channel *channel, struct hw_listening *ret, c
 	return hw_listen(&channel->address, &how, ret, ret_why);
 }
 
+int hw_channel_accept(const struct channel *channel, int listen_fd)
+{
+	struct sockaddr_vm peer = { .svm_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer);
+	int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (channel->address.transport != HW_TRANSPORT_VSOCK ||
+	    hw_sockaddr_is_cid(&peer, VMADDR_CID_HOST))
+		return fd;
+	(void)close(fd); /* nothing was sent */
+	return -EPERM;
+}
+
 int hw_channel_open(const struct channel *channel, bool *ret_pending)
 {
 	const struct hw_address *address = &channel->address;

@@ -25,6 +25,10 @@ int hw_channel_parse(const char *text, struct channel *ret, const char **ret_err
 int hw_channel_listen(const struct channel *channel, struct hw_listening *ret,
 		      const char **ret_why);
 
+/* Accepts a connection. Returns its non-blocking descriptor or -errno: -EPERM if a vsock connection
+ * does not come from the host, for example from a process of this guest. */
+int hw_channel_accept(const struct channel *channel, int listen_fd);
+
 /* Opens the port or begins to connect. Returns a non-blocking descriptor or -errno; sets
  * *ret_pending if connect(2) has not finished. */
 int hw_channel_open(const struct channel *channel, bool *ret_pending);

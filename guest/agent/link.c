@@ -297,12 +297,16 @@ static void begin_session(struct hw_link *link, uint64_t now_ms)
 
 static void accept_host(struct hw_link *link, uint64_t now_ms)
 {
-	int fd = accept4(link->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = hw_channel_accept(&link->mount->channel, link->on.fd);
 
+	if (fd == -EPERM) {
+		say(link, HW_LOG_WARNING, "refused a connection that is not from the host (CID 2)");
+		return;
+	}
 	if (fd < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		if (fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED)
 			drop(link, now_ms, HW_LOG_WARNING, "cannot accept the connection: %s",
-			     strerror(errno));
+			     strerror(-fd));
 		return;
 	}
 	link->fd = fd;

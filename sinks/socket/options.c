@@ -113,6 +113,11 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 	    hw_sockaddr_is_remote(&a->to.any)) {
 		error = "not a loopback address; set allow_remote = yes to permit this";
 		other = ",allow_remote";
+	} else if (a->transport == HW_TRANSPORT_VSOCK && !connect && !sink->allow_remote &&
+		   !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL)) {
+		error = "every guest of this host could connect; set allow_remote = yes to permit "
+			"this";
+		other = ",allow_remote";
 	} else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
 		   a->transport != HW_TRANSPORT_FD) {
 		error = "allow_uid works for unix sockets only; use another sink for this address";

@@ -285,9 +285,10 @@ static const struct hw_option group_option =
 static const struct hw_option allow_uid_option =
 	HW_OPT_LIST("allow_uid", struct socket_sink, allow_uid,
 		    "User ID that may subscribe; if not set, any user who can open the socket may");
-static const struct hw_option allow_remote_option =
-	HW_OPT_BOOL("allow_remote", struct socket_sink, allow_remote, "no",
-		    "Permit tcp addresses other than loopback");
+static const struct hw_option allow_remote_option = HW_OPT_BOOL(
+	"allow_remote", struct socket_sink, allow_remote, "no",
+	"Permit tcp addresses other than loopback, and listening on vsock, where every guest "
+	"of this host can connect");
 static const struct hw_option max_subscribers_option =
 	HW_OPT_NUMBER("max_subscribers", struct socket_sink, max_subscribers, "1024", 1,
 		      SUBSCRIBERS_MAX,

@@ -73,7 +73,7 @@ int hw_channel_accept(const struct channel *channel, int listen_fd, int *ret_fd)
 		return errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR ? -EAGAIN
 										       : -errno;
 	if (channel->kind == CHANNEL_VSOCK && channel->cid != CHANNEL_CID_ANY &&
-	    peer.svm_cid != channel->cid) {
+	    !hw_sockaddr_is_cid(&peer, channel->cid)) {
 		(void)close(fd); /* the wrong peer */
 		return -EPERM;
 	}

@@ -91,11 +91,17 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0) {
-		v->host->log(v->ctx, HW_LOG_DEBUG, "%s: connection rejected: %s", v->label,
-			     strerror(-r));
+		v->host->log(v->ctx, HW_LOG_WARNING, "%s: refused a connection: %s", v->label,
+			     r == -EPERM ? "it comes from another CID" : strerror(-r));
 		return 1;
 	}
-	/* The newest connection is the guest: the peer of an older one may have lost it. */
+	if (v->session.live) {
+		(void)close(fd); /* nothing was sent */
+		v->host->log(v->ctx, HW_LOG_WARNING,
+			     "%s: refused a connection: the guest is connected already", v->label);
+		return 1;
+	}
+	/* a peer that has not sent hello does not keep the guest from connecting */
 	if (v->link.state != LINK_DOWN)
 		hw_link_drop(v, true, "replaced by a new connection");
 	adopt_fd(v, fd, false);
@@ -291,6 +297,15 @@ static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 
 /* ---- start and stop ---- */
 
+static bool is_vsock_listener(int fd)
+{
+	int domain = 0, listening = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_VSOCK &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
 /* Uses a descriptor of the service manager: a listening socket, or the channel itself. */
 static int start_fd(struct virtiofs *v)
 {
@@ -313,6 +328,13 @@ static int start_fd(struct virtiofs *v)
 
 		(void)close(fd); /* unused */
 		return v->host->fail(v->ctx, error, "%s: %s", v->label, strerror(error));
+	}
+	if (v->allow_remote == 0 && is_vsock_listener(fd)) {
+		(void)close(fd); /* unused */
+		return v->host->fail(v->ctx, EPERM,
+				     "%s: every guest could connect to this vsock socket; set "
+				     "allow_remote = yes to permit this",
+				     v->label);
 	}
 	link->is_socket = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0;
 	if (listening)

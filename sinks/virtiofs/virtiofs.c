@@ -23,6 +23,9 @@ static const struct hw_option option_listen = HW_OPT_BOOL(
 static const struct hw_option option_mode =
 	HW_OPT_STRING("mode", T, mode_option, "0600",
 		      "Permissions of the socket, in octal, when the sink listens");
+static const struct hw_option option_allow_remote =
+	HW_OPT_BOOL("allow_remote", T, allow_remote, "no",
+		    "Permit vsock:any, where every guest of this host can connect");
 static const struct hw_option option_code =
 	HW_OPT_NUMBER("notify_code", T, notify_code, "26743", HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
 		      "FUSE notify code of event frames; hello frames use the next one");
@@ -36,8 +39,8 @@ _Static_assert(HW_FUSE_NOTIFY_FSNOTIFY == 26743, "the default of notify_code");
 _Static_assert(HW_FUSE_FRAME_MAX + HW_FRAME_HELLO_MAX < 192 * 1024, "any frame fits the buffer");
 
 static const struct hw_option *const options[] = {
-	&option_share, &option_channel,     &option_listen,        &option_mode,
-	&option_code,  &option_send_buffer, &option_hello_timeout,
+	&option_share,        &option_channel, &option_listen,      &option_mode,
+	&option_allow_remote, &option_code,    &option_send_buffer, &option_hello_timeout,
 };
 
 /* Writes the channel with a printable path, for messages. */
@@ -155,6 +158,11 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 		r = host->fail_option(ctx, "channel,listen", v->channel_option, EINVAL, "%s", why);
 	else if (v->channel.kind == CHANNEL_FUSE)
 		r = refuse_fuse(v);
+	else if (v->channel.kind == CHANNEL_VSOCK && v->channel.cid == CHANNEL_CID_ANY &&
+		 !v->allow_remote)
+		r = host->fail_option(ctx, "channel,allow_remote", v->channel_option, EPERM,
+				      "every guest could connect and receive the events; set the "
+				      "CID of the guest, or allow_remote = yes to permit this");
 	if (parse_mode(v->mode_option, &v->mode) < 0)
 		r = host->fail_option(ctx, "mode", NULL, EINVAL,
 				      "not an octal number from 0 to 0777");

@@ -65,6 +65,7 @@ struct virtiofs {
 	const char *channel_option;
 	const char *mode_option;
 	uint32_t listen_option;
+	uint32_t allow_remote;
 	uint64_t notify_code;
 	uint64_t send_buffer_bytes;
 	uint64_t hello_timeout_ns;

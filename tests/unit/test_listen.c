@@ -147,6 +147,17 @@ static void a_file_that_took_the_name_stays_at_the_end(void **state)
 	assert_int_equal(count_files(dir), 1);
 }
 
+static void a_connection_is_from_its_cid_only(void **state)
+{
+	struct sockaddr_vm peer = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST };
+
+	(void)state;
+	assert_true(hw_sockaddr_is_cid(&peer, VMADDR_CID_HOST));
+	assert_false(hw_sockaddr_is_cid(&peer, VMADDR_CID_LOCAL));
+	peer.svm_family = AF_UNIX;
+	assert_false(hw_sockaddr_is_cid(&peer, VMADDR_CID_HOST));
+}
+
 /* ---- another user exchanges the name ---- */
 
 static const char *const victim_names[] = { "file", "socket" };
@@ -309,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_socket_has_its_mode_and_goes_at_the_end, make_dir,
 						remove_dir),
+		cmocka_unit_test(a_connection_is_from_its_cid_only),
 		cmocka_unit_test_setup_teardown(a_stale_socket_is_replaced, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(other_files_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_file_that_took_the_name_stays_at_the_end,

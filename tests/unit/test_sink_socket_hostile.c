@@ -451,6 +451,8 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=unix:/tmp/a\033[31m" }, "unprintable byte" },
 		{ { "listen=tcp:0.0.0.0:7000" }, "allow_remote" },
 		{ { "listen=tcp:[::]:7000" }, "allow_remote" },
+		{ { "listen=vsock:any:7000" }, "allow_remote" },
+		{ { "listen=vsock:2:7000" }, "allow_remote" },
 		{ { "connect=tcp:192.0.2.1:7000" }, "allow_remote" },
 		{ { "listen=tcp:127.0.0.1" }, "ADDR:PORT" },
 		{ { "listen=tcp:127.0.0.1:70000" }, "port from 0 to 65535" },
@@ -486,7 +488,7 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 {
 	struct fixture *f = *state;
-	const char *const settings[] = { "listen=vsock:any:61234", NULL };
+	const char *const settings[] = { "listen=vsock:any:61234", "allow_remote=yes", NULL };
 	char reason[512];
 	int r = start_sink(f, 1, reason, settings);
 
@@ -503,7 +505,7 @@ static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void **state)
 {
 	struct fixture *f = *state;
-	const char *const settings[] = { "listen=vsock:77:61234", NULL };
+	const char *const settings[] = { "listen=vsock:77:61234", "allow_remote=yes", NULL };
 	char reason[512];
 
 	assert_true(start_sink(f, 1, reason, settings) < 0);

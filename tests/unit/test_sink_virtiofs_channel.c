@@ -204,7 +204,7 @@ static void directory_that_is_missing_is_told(void **state)
 	assert_non_null(strstr(rig->reason, "/none/s: No such file or directory"));
 }
 
-static void newest_connection_takes_over(void **state)
+static void live_link_does_not_yield_to_a_newcomer(void **state)
 {
 	struct rig *rig = *state;
 	struct guest *older, *newer;
@@ -213,12 +213,30 @@ static void newest_connection_takes_over(void **state)
 	older = guest_connect(rig, "s");
 	expect_live(rig, older);
 	newer = guest_connect(rig, "s");
-	expect_live(rig, newer);
-	guest_expect_close(rig, older);
+	guest_expect_close(rig, newer);
+	assert_non_null(strstr(rig->log, "refused a connection: the guest is connected already"));
 	rig_append(rig, 1);
-	guest_expect_events(rig, newer, rig->seq, rig->seq);
-	guest_close(older);
+	guest_expect_events(rig, older, rig->seq, rig->seq);
 	guest_close(newer);
+	guest_close(older);
+	RIG_UNTIL(rig, strstr(rig->log, "the guest closed the channel"));
+	newer = guest_connect(rig, "s");
+	expect_live(rig, newer);
+	guest_close(newer);
+}
+
+static void peer_that_says_nothing_yields_to_the_guest(void **state)
+{
+	struct rig *rig = *state;
+	struct guest *silent, *guest;
+
+	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s"));
+	silent = guest_connect(rig, "s");
+	guest = guest_connect(rig, "s");
+	expect_live(rig, guest);
+	guest_expect_close(rig, silent);
+	guest_close(silent);
+	guest_close(guest);
 }
 
 static void rude_guests_have_to_wait(void **state)
@@ -408,7 +426,8 @@ static void vsock_is_refused_clearly_where_the_kernel_has_none(void **state)
 	}
 	assert_int_equal(RIG_START(rig, "channel=vsock:3:1024"), -EAFNOSUPPORT);
 	assert_non_null(strstr(rig->reason, "this kernel does not support vsock"));
-	assert_int_equal(RIG_START(rig, "channel=vsock:any:1024", "listen=yes"), -EAFNOSUPPORT);
+	assert_int_equal(RIG_START(rig, "channel=vsock:any:1024", "listen=yes", "allow_remote=yes"),
+			 -EAFNOSUPPORT);
 	assert_non_null(strstr(rig->reason, "this kernel does not support vsock"));
 }
 
@@ -471,8 +490,10 @@ int main(int argc, char **argv)
 						rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(directory_that_is_missing_is_told, rig_setup,
 						rig_teardown),
-		cmocka_unit_test_setup_teardown(newest_connection_takes_over, rig_setup,
+		cmocka_unit_test_setup_teardown(live_link_does_not_yield_to_a_newcomer, rig_setup,
 						rig_teardown),
+		cmocka_unit_test_setup_teardown(peer_that_says_nothing_yields_to_the_guest,
+						rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(rude_guests_have_to_wait, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(hybrid_vsock_asks_the_vmm_for_the_port, rig_setup,
 						rig_teardown),

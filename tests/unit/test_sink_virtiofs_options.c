@@ -15,6 +15,7 @@ static const struct refusal refusals[] = {
 	{ "channel=vsock:x:1", "listen=no", "the CID must be a number" },
 	{ "channel=vsock:-1:1", "listen=no", "the CID must be a number" },
 	{ "channel=vsock:any:1", "listen=no", "needs listen = yes" },
+	{ "channel=vsock:any:1", "listen=yes", "set the CID of the guest, or allow_remote = yes" },
 	{ "channel=vsock:3:", "listen=no", "the port must be a number" },
 	{ "channel=vsock:3:4294967295", "listen=no", "the port must be a number" },
 	{ "channel=vsock:3:99999999999999999999", "listen=no", "the port must be a number" },

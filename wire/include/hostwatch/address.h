@@ -69,6 +69,9 @@ const char *hw_address_fd_name(const struct hw_address *address);
 /* Returns true for an internet address that can be reached from other machines. */
 bool hw_sockaddr_is_remote(const struct sockaddr *addr);
 
+/* Returns whether a connection comes from this CID of vsock. */
+bool hw_sockaddr_is_cid(const struct sockaddr_vm *peer, uint32_t cid);
+
 /* Returns a hint to append to strerror(error) if binding or connecting a vsock address fails: the
  * missing part in brackets, or "". */
 const char *hw_vsock_hint(int error);
