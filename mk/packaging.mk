@@ -3,6 +3,7 @@
 
 pkgconfigdir ?= $(libdir)/pkgconfig
 docdir ?= $(prefix)/share/doc/hostwatch
+sysusersdir ?= $(prefix)/lib/sysusers.d
 
 packaging_files := $(patsubst packaging/%.in,$(B)/packaging/%,$(wildcard packaging/*.in))
 hw_abi = $(shell awk '/define HW_ABI_MAJOR/ { major = $$3 } /define HW_ABI_MINOR/ { print major "." $$3 }' \
@@ -21,6 +22,7 @@ install-packaging: packaging
 	install -d $(DESTDIR)$(pkgconfigdir) $(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples
 	install -m644 $(B)/packaging/hostwatch.pc $(DESTDIR)$(pkgconfigdir)
 	install -m644 $(B)/packaging/hostwatchd.service $(B)/packaging/hostwatchd.socket $(DESTDIR)$(unitdir)
+	install -Dm644 packaging/hostwatch.sysusers $(DESTDIR)$(sysusersdir)/hostwatch.conf
 	install -m644 examples/*.conf $(DESTDIR)$(docdir)/examples
 
 .PHONY: packaging install-packaging FORCE

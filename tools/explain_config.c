@@ -98,6 +98,7 @@ static int explain_share(struct hw_explaining *e, const struct hw_config_share *
 int hw_explain_config(struct hw_explaining *e, const char *name)
 {
 	const struct hw_config_share *only = NULL;
+	struct hw_errors errors = { 0 };
 	int status = load(e), r;
 
 	if (status)
@@ -108,11 +109,12 @@ int hw_explain_config(struct hw_explaining *e, const char *name)
 			return unknown_share(e, name);
 	}
 	count_quotas(e);
-	/* A daemon starts its shares with only these capabilities. */
-	r = hw_capabilities_keep(hw_build_capabilities(e->config));
+	/* A daemon starts its shares as this user, with only these capabilities. */
+	r = hw_rights_drop(e->config->user, hw_build_capabilities(e->config), &errors);
+	hw_errors_print(&errors, stderr);
+	hw_errors_free(&errors);
 	if (r < 0)
-		return hw_args_failure(&tool_explain_line, "cannot drop capabilities: %s",
-				       strerror(-r));
+		return HW_EXIT_FAILURE;
 	for (size_t i = 0; i < e->config->share_count && !hw_explain_interrupted(); i++) {
 		const struct hw_config_share *described = &e->config->shares[i];
 

@@ -2,6 +2,8 @@
 #include "defaults.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +26,28 @@ static const char *directory(const char *variable)
 	return dir && dir[0] == '/' ? dir : NULL;
 }
 
+/* Set by hw_default_set_owner(). */
+static bool has_owner;
+static uid_t owner_uid;
+static gid_t owner_gid;
+
+void hw_default_set_owner(uid_t uid, gid_t gid)
+{
+	has_owner = true;
+	owner_uid = uid;
+	owner_gid = gid;
+}
+
+static bool is_system(void)
+{
+	return has_owner || geteuid() == 0;
+}
+
 int hw_default_runtime_dir(char buf[HW_DEFAULT_PATH_MAX])
 {
 	const char *dir;
 
-	if (geteuid() == 0)
+	if (is_system())
 		return join(buf, HW_SYSTEM_RUNTIME_DIR, (int)strlen(HW_SYSTEM_RUNTIME_DIR), "");
 	dir = directory("XDG_RUNTIME_DIR");
 	if (dir)
@@ -49,7 +68,7 @@ int hw_default_config(char buf[HW_DEFAULT_PATH_MAX])
 {
 	const char *dir;
 
-	if (geteuid() == 0)
+	if (is_system())
 		return join(buf, HW_SYSTEM_CONFIG, (int)strlen(HW_SYSTEM_CONFIG), "");
 	dir = directory("XDG_CONFIG_HOME");
 	if (dir)
@@ -59,17 +78,31 @@ int hw_default_config(char buf[HW_DEFAULT_PATH_MAX])
 		   : -ENOENT;
 }
 
-int hw_default_make_runtime_dir(const char *path)
+static int check_dir(int fd)
 {
 	struct stat st;
 
-	if (mkdir(path, geteuid() == 0 ? 0755 : 0700) == 0)
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return -EPERM;
+	if (has_owner && st.st_uid == owner_uid)
 		return 0;
-	if (errno != EEXIST)
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	return has_owner && fchown(fd, owner_uid, owner_gid) < 0 ? -errno : 0;
+}
+
+int hw_default_make_runtime_dir(const char *path)
+{
+	int fd, r;
+
+	if (mkdir(path, is_system() ? 0755 : 0700) < 0 && errno != EEXIST)
 		return -errno;
-	if (lstat(path, &st) < 0)
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	if (!S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	return st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
+	r = check_dir(fd);
+	close(fd);
+	return r;
 }

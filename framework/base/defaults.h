@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Default paths: the system's for root; below the XDG directories for other users. Stateless, any
- * thread. */
+/* Default paths: the system's for root; below the XDG directories for other users. Loop
+ * thread only. */
 #ifndef HW_DEFAULTS_H
 #define HW_DEFAULTS_H
+
+#include <sys/types.h>
 
 #define HW_DEFAULT_PATH_MAX 512u
 
@@ -24,6 +26,10 @@ int hw_default_control(char buf[HW_DEFAULT_PATH_MAX]);
  * $XDG_CONFIG_HOME. Errors as above.
  */
 int hw_default_config(char buf[HW_DEFAULT_PATH_MAX]);
+
+/* Called by a daemon of root that will become this user: later calls return the paths of root, and
+ * the directory of sockets is given to the user. */
+void hw_default_set_owner(uid_t uid, gid_t gid);
 
 /* Creates the directory of sockets if it does not exist: with mode 0755 for root, because its
  * sockets have their own modes; with 0700 for another user. Returns -EACCES and the like, or -EPERM

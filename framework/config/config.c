@@ -5,6 +5,7 @@
 #include "suggest.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,10 @@ static const struct hw_option *const global_options[] = {
 					       "A relative path is below /run/hostwatch, or below "
 					       "$XDG_RUNTIME_DIR/hostwatch for an ordinary user. "
 					       "Default: control.sock"),
+	&(const struct hw_option)HW_OPT_STRING("user", struct hw_config, user, NULL,
+					       "User that a daemon started by root becomes, with "
+					       "the capabilities that it needs; root to stay root. "
+					       "Default: hostwatch if that user exists"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
 					     "error|warning|info|debug",
 					     "Most verbose level that is logged"),
@@ -162,6 +167,25 @@ static const struct hw_ini_section *enter(struct hw_config_checker *checker, cha
 
 /* ---- the whole file ---- */
 
+static void check_user(struct hw_config_checker *checker, const struct hw_ini_section *section)
+{
+	const char *user = checker->config->user;
+	char quoted[HW_CONFIG_QUOTED_MAX];
+
+	if (user && !getpwnam(user))
+		hw_config_mistake(checker, hw_config_line_of(section, "user"),
+				  "[%s] user: there is no user %s", checker->section,
+				  hw_quote(quoted, sizeof(quoted), user, strlen(user)));
+}
+
+static void read_global(struct hw_config_checker *checker, const struct hw_ini_section *section)
+{
+	(void)hw_config_apply(checker, &hw_config_global_options, checker->config,
+			      section->settings, section->lines, section->count,
+			      &checker->config->strings); /* reported in errors */
+	check_user(checker, section);
+}
+
 static void read_sections(struct hw_config_checker *checker, const bool *sound, size_t kind)
 {
 	const struct hw_ini *ini = &checker->config->ini;
@@ -173,9 +197,7 @@ static void read_sections(struct hw_config_checker *checker, const bool *sound, 
 		if (!sound[i] || kind_of(section) != kind)
 			continue;
 		if (kind == KIND_GLOBAL)
-			(void)hw_config_apply(checker, &hw_config_global_options, checker->config,
-					      section->settings, section->lines, section->count,
-					      &checker->config->strings); /* reported in errors */
+			read_global(checker, section);
 		else if (kind == KIND_SHARE)
 			hw_config_read_share(checker, section);
 		else

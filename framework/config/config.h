@@ -53,6 +53,7 @@ struct hw_config {
 	/* written by the option table */
 	const char *plugin_path; /* NULL: not set */
 	const char *control; /* path; NULL: the default of this user; "": none */
+	const char *user; /* NULL: the default */
 	uint32_t log_level; /* enum hw_log_level */
 
 	char *file; /* owned */

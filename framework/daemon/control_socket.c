@@ -45,7 +45,9 @@ static int make_parent(const char *path, bool in_dir)
 		return -ENOMEM;
 	if (in_dir)
 		r = hw_default_make_runtime_dir(parent);
-	else if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+	else if (mkdir(parent, 0755) == 0)
+		r = hw_default_make_runtime_dir(parent); /* gives it to the user of the daemon */
+	else if (errno != EEXIST)
 		r = -errno;
 	free(parent);
 	return r;

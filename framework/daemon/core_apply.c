@@ -357,13 +357,9 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 
 	if (core->dropped)
 		return 0;
-	r = hw_capabilities_keep(hw_build_capabilities(config));
-	if (r < 0) {
-		hw_errors_add(errors, "cannot drop capabilities: %s", strerror(-r));
-		return r;
-	}
-	core->dropped = true;
-	return 0;
+	r = hw_rights_drop(config->user, hw_build_capabilities(config), errors);
+	core->dropped = r == 0;
+	return r;
 }
 
 static int mark(struct hw_core *core, const struct hw_config *config)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatchd: one process, in the foreground, until a signal ends it. */
 #include "args.h"
+#include "capabilities.h"
 #include "config.h"
 #include "control.h"
 #include "core.h"
@@ -113,12 +114,26 @@ static int exit_status(int r)
 		       : HW_EXIT_FAILURE;
 }
 
+/* The directory of sockets belongs to the user that the daemon becomes. */
+static int choose_owner(const char *user)
+{
+	uid_t uid;
+	gid_t gid;
+	int r = hw_user_find(user, &uid, &gid);
+
+	if (r > 0)
+		hw_default_set_owner(uid, gid);
+	return r < 0 ? r : 0; /* the user existed when the configuration was read */
+}
+
 /* The control socket comes first: a second daemon fails there, before it starts anything. */
 static int start(struct hw_loop *loop, struct hw_core *core, struct hw_errors *errors,
 		 struct hw_control **ret)
 {
 	int r = hw_core_load(core, errors);
 
+	if (r == 0)
+		r = choose_owner(hw_core_config(core)->user);
 	if (r == 0)
 		r = hw_control_create(loop, core, hw_core_config(core)->control, errors, ret);
 	return r < 0 ? r : hw_core_start(core, errors);
