@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A root that was replaced: what the daemon says of it, and how it is accepted.
+script=$(realpath "$0")
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -90,4 +91,35 @@ test_a_reload_leaves_what_it_cannot_accept_offline() {
 	finish "$daemon"
 }
 
-run_tests
+# A user who may write to the directory can mount one there, and choose its owner and content.
+fuse_over_the_root() {
+	daemon
+	start "$B/tests/fuse-endless" release-1 5
+	await "$out" mounted
+	log 'is now on a FUSE filesystem'
+	contains "$(ask status)" "offline"
+	umount --lazy release-1 # ends the server
+	log "has reappeared"
+	ask sync src
+	contains "$(ask status)" "online"
+	finish "$daemon"
+}
+
+test_a_fuse_mount_over_the_root_is_refused() {
+	local why
+	[ "$(id -u)" = 0 ] || skip "only root can mount without fusermount"
+	[ -c /dev/fuse ] || skip "no /dev/fuse"
+	why=$(lacks_mounts)
+	[ -z "$why" ] || skip "$why"
+	unshare --mount "$script" --fuse "$PWD" || fail "see above"
+}
+
+if [ "${1-}" = --fuse ]; then
+	cd "$2"
+	started=()
+	trap 'for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done' EXIT
+	set -e
+	fuse_over_the_root
+else
+	run_tests
+fi
