@@ -125,13 +125,10 @@ static void make_directory(const char *path)
 	free(copy);
 }
 
-static int write_text(const char *path, const char *text, size_t len)
+static int write_text(int fd, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = 0;
 
-	if (fd < 0)
-		return -errno;
 	errno = EIO; /* for a short write */
 	/* not synced, because it is valid for this boot only */
 	if (write(fd, text, len) != (ssize_t)len)
@@ -141,21 +138,32 @@ static int write_text(const char *path, const char *text, size_t len)
 	return r;
 }
 
+/* Creates a file of a new name (O_EXCL), with mode 0600. The last six bytes of `part` are the
+ * pattern of mkostemp(3), and are replaced. */
+static int create_part(char *part)
+{
+	int fd = mkostemp(part, O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static int replace(const char *path, const char *text, size_t len)
 {
 	char *part = NULL;
-	int r;
+	int r, fd;
 
-	if (asprintf(&part, "%s.part", path) < 0)
+	if (asprintf(&part, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
-	r = write_text(part, text, len);
-	if (r == -ENOENT) {
+	fd = create_part(part);
+	if (fd == -ENOENT) {
 		make_directory(path);
-		r = write_text(part, text, len);
+		memcpy(part + strlen(path), ".XXXXXX", sizeof(".XXXXXX"));
+		fd = create_part(part);
 	}
+	r = fd < 0 ? fd : write_text(fd, text, len);
 	if (r == 0 && rename(part, path) < 0)
 		r = -errno;
-	if (r < 0)
+	if (r < 0 && fd >= 0)
 		(void)unlink(part); /* keeps the earlier error */
 	free(part);
 	return r;

@@ -151,6 +151,34 @@ static void agent_resumes_after_it_was_killed(void **state)
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 }
 
+static void files_beside_the_state_file_stay_as_they_are(void **state)
+{
+	struct guest_rig *rig = *state;
+	char path[200], text[64] = "";
+	struct child agent;
+	FILE *file;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/state.part", rig->dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	(void)fputs("precious", file);
+	(void)fclose(file);
+	host_listen(rig);
+	start_printing(rig, &agent);
+	fd = host_accept(rig, 0, 0);
+	host_hello(fd, EPOCH_A, 6);
+	host_event(fd, HW_CREATE, 7, "a");
+	child_expect(&agent, "7 create");
+	assert_int_equal(child_end(&agent, SIGTERM), 0);
+	(void)close(fd);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	(void)fclose(file);
+	assert_string_equal(text, "precious");
+}
+
 static void state_of_another_boot_counts_for_nothing(void **state)
 {
 	struct guest_rig *rig = *state;
@@ -613,6 +641,7 @@ int main(int argc, char **argv)
 		TEST(agent_resumes_after_a_cut),
 		TEST(agent_resumes_after_it_was_stopped),
 		TEST(agent_resumes_after_it_was_killed),
+		TEST(files_beside_the_state_file_stay_as_they_are),
 		TEST(state_of_another_boot_counts_for_nothing),
 		TEST(garbage_in_the_state_file_is_told_and_counts_for_nothing),
 		TEST(a_missing_event_is_asked_for),
