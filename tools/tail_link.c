@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -18,17 +19,26 @@ static bool is_group(const struct tail *t)
 	return t->address.transport == HW_TRANSPORT_NETLINK;
 }
 
+#define DAEMON_USER "hostwatch" /* hostwatchd may run as this user instead of root */
+
 /* ---- connecting ---- */
 
 static int join_group(unsigned group)
 {
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1u << (group - 1) };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK);
-	int size = 8 << 20;
+	int size = 8 << 20, on = 1;
 
 	if (fd < 0)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		int error = errno;
+
+		(void)close(fd); /* nothing was read */
+		return -error;
+	}
+	/* Any process may send to a group: the sender is checked. */
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
 		int error = errno;
 
 		(void)close(fd); /* nothing was read */
@@ -85,10 +95,37 @@ void hw_tail_close(struct tail *t)
 
 /* ---- reading ---- */
 
+/* Returns whether the kernel says that root, this user or the user of the daemon sent the message.
+ */
+static bool is_trusted(struct msghdr *message)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(message);
+	const struct passwd *daemon;
+	struct ucred sender;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS ||
+	    c->cmsg_len < CMSG_LEN(sizeof(sender)))
+		return false;
+	memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	if (sender.uid == 0 || sender.uid == geteuid())
+		return true;
+	daemon = getpwnam(DAEMON_USER);
+	return daemon && daemon->pw_uid == sender.uid;
+}
+
 /* Returns 1: data was read; 0: there is none; -errno: the connection ended. */
 static int read_group(struct tail *t)
 {
-	ssize_t n = recv(t->fd, t->in.data, t->in.size, MSG_DONTWAIT | MSG_TRUNC);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec data = { t->in.data, t->in.size };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(t->fd, &message, MSG_DONTWAIT | MSG_TRUNC);
 
 	/* The kernel dropped datagrams, which may be of any share. */
 	if (n < 0 && errno == ENOBUFS)
@@ -97,10 +134,10 @@ static int read_group(struct tail *t)
 			       : 1;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if ((size_t)n > t->in.size)
-		return 1; /* from another sender: hostwatch sends no message of this length */
-	/* Any process may send to a group, so that only a failure of the output ends the program.
-	 * */
+	/* Any process may send to a group, and hostwatch sends no message of this length. Only a
+	 * failure of the output ends the program. */
+	if ((size_t)n > t->in.size || !is_trusted(&message))
+		return 1;
 	return hw_tail_read_datagram(t, t->in.data, (size_t)n) == -EPIPE ? -EPIPE : 1;
 }
 

@@ -4,7 +4,9 @@
 
 #include <jansson.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 /* The program and its output on stdout and stderr together. */
@@ -267,6 +269,63 @@ static void a_group_is_joined(void **state)
 	assert_int_equal(interrupt(&run), 0);
 }
 
+/* Repeats a forged hello and event of a group until it is killed. */
+static void forge(void)
+{
+	static char bytes[65536];
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = 1u << 19 };
+	struct hw_event event = { .struct_size = sizeof(event),
+				  .kind = HW_CREATE,
+				  .type = HW_TYPE_FILE,
+				  .seq = 1,
+				  .path = "forged",
+				  .path_len = 6 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK);
+	struct hw_buf buf = HW_BUF_FIXED(bytes, sizeof(bytes));
+	struct hw_nl_writer *writer;
+
+	if (fd < 0 || hw_nl_writer_create(&writer) < 0 ||
+	    hw_nl_put_event(writer, &buf, "a", 1, &event) < 0 || setgid(65534) < 0 ||
+	    setuid(65534) < 0)
+		_exit(1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test does not end it */
+	for (;;) {
+		(void)sendto(fd, buf.data, buf.len, 0, (struct sockaddr *)&to, sizeof(to));
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+static void messages_of_other_users_are_ignored(void **state)
+{
+	struct fixture *f = *state;
+	struct run run;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		print_message("skipped: only root can act for two users\n");
+		skip();
+	}
+	run = TAIL(f, "--json", "netlink:20");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		forge();
+	start_sink(f, 1, NULL,
+		   (const char *const[]){ "format=netlink", "listen=netlink:20", NULL });
+	for (unsigned i = 0; i < 200 && !memmem(run.out->data, run.out->len, "true", 4); i++) {
+		touch(f, i % 2 ? "a/true1" : "a/true2");
+		(void)flush_share(f, 0);
+		hw_loop_turn(f->loop, 20);
+		receive(run.out);
+		(void)unlink(tempdir_path(f->dir, i % 2 ? "a/true1" : "a/true2"));
+	}
+	assert_non_null(memmem(run.out->data, run.out->len, "true", 4));
+	assert_null(memmem(run.out->data, run.out->len, "forged", 6));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(interrupt(&run), 0);
+}
+
 static void mistakes_on_the_command_line_are_told(void **state)
 {
 	static const char *const rows[][5] = {
@@ -315,6 +374,7 @@ int main(int argc, char **argv)
 		TEST(a_peer_without_hello_is_given_up),
 		TEST(a_silent_peer_is_recognized),
 		TEST(a_group_is_joined),
+		TEST(messages_of_other_users_are_ignored),
 		TEST(mistakes_on_the_command_line_are_told),
 	};
 
