@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,42 @@ void hw_log(enum hw_log_level level, const char *format, ...)
 	va_start(ap, format);
 	hw_logv(level, format, ap);
 	va_end(ap);
+}
+
+static bool take_from_burst(struct hw_log_limit *limit, uint64_t now_ns)
+{
+	const uint64_t step_ns = 1000000000 / HW_LOG_PER_SECOND;
+	uint64_t steps = (now_ns - limit->since_ns) / step_ns;
+
+	limit->since_ns = steps >= limit->used ? now_ns : limit->since_ns + steps * step_ns;
+	limit->used -= steps >= limit->used ? limit->used : (uint32_t)steps;
+	if (limit->used >= HW_LOG_BURST)
+		return false;
+	limit->used++;
+	return true;
+}
+
+void hw_log_limited(struct hw_log_limit *limit, uint64_t now_ns, enum hw_log_level level,
+		    const char *format, ...)
+{
+	char text[LINE_MAX_BYTES];
+	va_list ap;
+
+	if (level > log_level)
+		return;
+	if (level != HW_LOG_ERROR && !take_from_burst(limit, now_ns)) {
+		limit->suppressed++;
+		return;
+	}
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
+	va_end(ap);
+	if (limit->suppressed)
+		hw_log(level, "%s (%" PRIu64 " lines suppressed before this one)", text,
+		       limit->suppressed);
+	else
+		hw_log(level, "%s", text);
+	limit->suppressed = 0;
 }
 
 /* Returns the length of the UTF-8 sequence at s, 0 if it is invalid. Sets the code point. */

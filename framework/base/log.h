@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Lines above this level are discarded. The initial level is HW_LOG_INFO. */
 void hw_log_set_level(enum hw_log_level level);
@@ -26,6 +27,24 @@ void hw_log_set_fn(void (*fn)(const char *line));
  * */
 void hw_log(enum hw_log_level level, const char *format, ...) HW_PRINTF(2, 3);
 void hw_logv(enum hw_log_level level, const char *format, va_list ap) HW_PRINTF(2, 0);
+
+/*
+ * Limits the lines that others can cause: a burst of HW_LOG_BURST, then HW_LOG_PER_SECOND. A zeroed
+ * one is ready. Lines that the level discards do not count, and errors are always logged.
+ */
+#define HW_LOG_BURST 20u
+#define HW_LOG_PER_SECOND 2u
+
+struct hw_log_limit {
+	uint64_t since_ns; /* when `used` was last reduced */
+	uint32_t used; /* of the burst */
+	uint64_t suppressed; /* lines since the last one that was logged */
+};
+
+/* Logs a line as hw_log() does, or suppresses it. The next line that is logged has the number of
+ * suppressed ones at its end. now_ns is of any clock that does not go back. */
+void hw_log_limited(struct hw_log_limit *limit, uint64_t now_ns, enum hw_log_level level,
+		    const char *format, ...) HW_PRINTF(4, 5);
 
 #define hw_error(...) hw_log(HW_LOG_ERROR, __VA_ARGS__)
 #define hw_warning(...) hw_log(HW_LOG_WARNING, __VA_ARGS__)

@@ -23,15 +23,20 @@
 HW_PRINTF(3, 4)
 static void host_log(void *ctx, uint32_t level, const char *format, ...)
 {
-	const struct hw_instance *instance = ctx;
+	struct hw_instance *instance = ctx;
 	char text[1024];
 	va_list ap;
 
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap); /* a truncated line is acceptable */
 	va_end(ap);
-	hw_log(level > HW_LOG_DEBUG ? HW_LOG_DEBUG : (enum hw_log_level)level, "%s: %s",
-	       instance->name, text);
+	if (level > HW_LOG_DEBUG)
+		level = HW_LOG_DEBUG;
+	if (instance->sink)
+		hw_log_limited(&instance->limit, hw_loop_now_ns(instance->loop),
+			       (enum hw_log_level)level, "%s: %s", instance->name, text);
+	else
+		hw_log((enum hw_log_level)level, "%s: %s", instance->name, text);
 }
 
 static int give_reason(struct hw_instance *instance, const char *keys, const char *value, int error)

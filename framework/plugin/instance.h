@@ -4,6 +4,7 @@
 #ifndef HW_INSTANCE_H
 #define HW_INSTANCE_H
 
+#include "log.h"
 #include "loop.h"
 #include "option.h"
 #include <hostwatch/plugin.h>
@@ -65,6 +66,7 @@ struct hw_instance {
 	char reason[512]; /* text of the last fail(), "" if there was none */
 	hw_reason_fn *on_reason; /* called for each reason; NULL: only the last one is kept */
 	void *reason_arg; /* borrowed */
+	struct hw_log_limit limit; /* of a sink: its peers can cause lines */
 	bool complained; /* a violation of the contract was logged */
 };
 

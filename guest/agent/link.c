@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The host may omit the same event this often before it counts as lost. */
@@ -55,6 +56,7 @@ static HW_PRINTF(3, 4) void say(struct hw_link *link, enum hw_log_level level, c
 				...)
 {
 	char text[sizeof(link->said)];
+	struct timespec now;
 	va_list ap;
 
 	va_start(ap, format);
@@ -62,7 +64,9 @@ static HW_PRINTF(3, 4) void say(struct hw_link *link, enum hw_log_level level, c
 	va_end(ap);
 	if (strcmp(text, link->said) == 0)
 		return;
-	hw_log(level, "[mount %s] %s", link->mount->name, text);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	hw_log_limited(&link->limit, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+		       level, "[mount %s] %s", link->mount->name, text);
 	memcpy(link->said, text, sizeof(text));
 }
 

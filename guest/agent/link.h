@@ -5,6 +5,7 @@
 #define GUEST_LINK_H
 
 #include "inject.h"
+#include "log.h"
 #include "state.h"
 #include <poll.h>
 
@@ -28,6 +29,7 @@ struct hw_link {
 	uint64_t due_ms; /* CLOCK_MONOTONIC: the next attempt, or the deadline */
 	unsigned wait_ms; /* before the next attempt */
 	uint64_t live_ms; /* time of the host's hello */
+	struct hw_log_limit limit;
 	char said[400]; /* the reason that was logged last: not repeated */
 
 	unsigned char hello[HW_FRAME_HELLO_MAX]; /* the hello to be sent */

@@ -20,7 +20,7 @@ static void turn_away(struct socket_sink *sink, int fd, int error, const char *t
 	char name[PEER_NAME_MAX];
 
 	hw_peer_name(fd, name);
-	hw_sink_log_limited(sink, &sink->refusals, "refused %s: %s", name, text);
+	sink->host->log(sink->ctx, HW_LOG_WARNING, "refused %s: %s", name, text);
 	buf->len = 0;
 	if (sink->stream->put_error(sink, buf, error, text) == 0)
 		(void)send(fd, buf->data, buf->len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -65,8 +65,8 @@ static void admit(struct socket_sink *sink, int fd)
 	r = hw_subscriber_create(sink, fd, NULL, NULL);
 	hw_peer_put(peer); /* the subscriber has its own reference */
 	if (r < 0 && r != -ECONNRESET)
-		hw_sink_log_limited(sink, &sink->failures, "cannot serve a subscriber: %s",
-				    strerror(-r));
+		sink->host->log(sink->ctx, HW_LOG_WARNING, "cannot serve a subscriber: %s",
+				strerror(-r));
 }
 
 /* If descriptors or memory are short, the connection waits in the backlog. Retrying at once would
@@ -78,9 +78,9 @@ static void pause_accept(struct listener *l, int error)
 	l->pause_ns = l->pause_ns ? l->pause_ns * 2 : PAUSE_FIRST_NS;
 	if (l->pause_ns > PAUSE_MAX_NS)
 		l->pause_ns = PAUSE_MAX_NS;
-	hw_sink_log_limited(sink, &sink->failures,
-			    "%s: cannot accept connections: %s; retrying in %u ms",
-			    l->address->text, strerror(error), (unsigned)(l->pause_ns / HW_MS));
+	sink->host->log(sink->ctx, HW_LOG_WARNING,
+			"%s: cannot accept connections: %s; retrying in %u ms", l->address->text,
+			strerror(error), (unsigned)(l->pause_ns / HW_MS));
 	sink->host->io_set(sink->ctx, l->io, 0);
 	sink->host->timer_set(sink->ctx, l->pause, l->pause_ns);
 }

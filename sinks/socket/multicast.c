@@ -55,9 +55,9 @@ void hw_multicast_pump(struct multicast *m)
 		int r = pump_feed(m, &m->feeds[i]);
 
 		if (r < 0) {
-			hw_sink_log_limited(sink, &sink->failures,
-					    "%s: events lost: %s; sending a rescan",
-					    m->address->text, strerror(-r));
+			sink->host->log(sink->ctx, HW_LOG_WARNING,
+					"%s: events lost: %s; sending a rescan", m->address->text,
+					strerror(-r));
 			m->feeds[i].owes_rescan = true;
 			m->feeds[i].seq = m->feeds[i].done_seq; /* unsent events are lost */
 		}

@@ -68,23 +68,29 @@ static void name_peer(int fd, char key[PEER_NAME_MAX])
 		*colon = '\0';
 }
 
+static struct peer *create_peer(struct socket_sink *sink, const char key[PEER_NAME_MAX])
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	memcpy(peer->key, key, PEER_NAME_MAX);
+	LIST_INSERT_HEAD(&sink->peers, peer, link);
+	return peer;
+}
+
 struct peer *hw_peer_get(struct socket_sink *sink, int fd)
 {
+	struct peer *peer = LIST_FIRST(&sink->peers);
 	char key[PEER_NAME_MAX];
-	struct peer *peer;
 
 	name_peer(fd, key);
-	LIST_FOREACH(peer, &sink->peers, link)
-	if (strcmp(peer->key, key) == 0)
-		break;
-	if (!peer) {
-		peer = calloc(1, sizeof(*peer));
-		if (!peer)
-			return NULL;
-		memcpy(peer->key, key, sizeof(key));
-		LIST_INSERT_HEAD(&sink->peers, peer, link);
-	}
-	peer->references++;
+	while (peer && strcmp(peer->key, key) != 0)
+		peer = LIST_NEXT(peer, link);
+	if (!peer)
+		peer = create_peer(sink, key);
+	if (peer)
+		peer->references++;
 	return peer;
 }
 
@@ -98,11 +104,11 @@ void hw_peer_put(struct peer *peer)
 
 struct peer *hw_peer_largest(struct socket_sink *sink)
 {
-	struct peer *peer, *largest = LIST_FIRST(&sink->peers);
+	struct peer *largest = LIST_FIRST(&sink->peers);
 
-	LIST_FOREACH(peer, &sink->peers, link)
-	if (peer->accepted > largest->accepted)
-		largest = peer;
+	for (struct peer *peer = largest; peer; peer = LIST_NEXT(peer, link))
+		if (peer->accepted > largest->accepted)
+			largest = peer;
 	return largest;
 }
 

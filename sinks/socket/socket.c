@@ -2,34 +2,11 @@
 #include "socket.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- services for all parts ---- */
-
-void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, const char *format, ...)
-{
-	uint64_t now = sink->host->now_ns(sink->ctx);
-	char text[512];
-	va_list ap;
-
-	if (limit->last_ns && now - limit->last_ns < HW_SEC) {
-		limit->left_out++;
-		return;
-	}
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap); /* truncation is acceptable */
-	va_end(ap);
-	if (limit->left_out)
-		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s (%llu similar messages suppressed)",
-				text, (unsigned long long)limit->left_out);
-	else
-		sink->host->log(sink->ctx, HW_LOG_WARNING, "%s", text);
-	limit->last_ns = now;
-	limit->left_out = 0;
-}
 
 void hw_sink_refresh(struct socket_sink *sink, uint32_t share)
 {

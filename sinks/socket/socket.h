@@ -42,12 +42,6 @@ struct subscriber;
 
 enum format { FORMAT_JSON, FORMAT_NETLINK }; /* in the order of the option's choices */
 
-/* Limits log lines that a peer can cause: one per second, with the number of suppressed lines. */
-struct log_limit {
-	uint64_t last_ns;
-	uint64_t left_out;
-};
-
 struct socket_sink {
 	const struct hw_host *host; /* borrowed from open() to close(), as is ctx */
 	void *ctx;
@@ -86,13 +80,8 @@ struct socket_sink {
 	size_t input_bytes; /* total bytes of unfinished requests */
 	struct hw_timer *kick; /* owned: pumps feeds that wait for a snapshot, or were interrupted
 				* for others */
-	struct log_limit refusals, failures;
 };
 
-/* Logs a line of the caller's format; suppresses and counts it if a line was logged within the last
- * second. */
-void hw_sink_log_limited(struct socket_sink *sink, struct log_limit *limit, const char *format, ...)
-	HW_PRINTF(3, 4);
 /* Updates the information about the share: its epoch, state and newest event. */
 void hw_sink_refresh(struct socket_sink *sink, uint32_t share);
 /* Updates the information about all shares. */

@@ -202,8 +202,8 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 	if (r == 0 && s->phase == PHASE_LIVE)
 		r = pump_events(s, bytes);
 	if (r == -ENOMEM || r == -ENOBUFS || r == -EINVAL)
-		hw_sink_log_limited(s->sink, &s->sink->failures, "disconnected %s: %s", s->name,
-				    strerror(-r));
+		s->sink->host->log(s->sink->ctx, HW_LOG_WARNING, "disconnected %s: %s", s->name,
+				   strerror(-r));
 	if (r < 0 || (s->phase == PHASE_CLOSING && !s->out.len)) {
 		(void)shutdown(s->fd, SHUT_WR); /* ends the connection even if the peer has a
 						 * duplicate of the fd */
@@ -229,7 +229,7 @@ void hw_subscriber_refuse(struct subscriber *s, int error, const char *text)
 	struct socket_sink *sink = s->sink;
 	struct hw_buf *buf = &sink->scratch;
 
-	hw_sink_log_limited(sink, &sink->refusals, "refused %s: %s", s->name, text);
+	sink->host->log(sink->ctx, HW_LOG_WARNING, "refused %s: %s", s->name, text);
 	s->phase = PHASE_CLOSING;
 	sink->host->timer_set(sink->ctx, s->timer, CLOSING_NS);
 	discard_input(s);
@@ -301,11 +301,11 @@ static void on_timer(void *self, struct hw_timer *timer)
 	} else if (s->phase == PHASE_HELLO) {
 		hw_subscriber_refuse(s, ETIMEDOUT, "request not completed in time");
 	} else if (!begin_next_window(s)) {
-		hw_sink_log_limited(sink, &sink->failures,
-				    s->phase == PHASE_LIVE
-					    ? "disconnected %s: it reads its snapshot too slowly"
-					    : "disconnected %s: it does not read the last message",
-				    s->name);
+		sink->host->log(sink->ctx, HW_LOG_WARNING,
+				s->phase == PHASE_LIVE
+					? "disconnected %s: it reads its snapshot too slowly"
+					: "disconnected %s: it does not read the last message",
+				s->name);
 		hw_subscriber_destroy(s);
 	}
 }
@@ -389,22 +389,26 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	return 0;
 }
 
+static struct subscriber *newest_of(struct socket_sink *sink, const struct peer *peer)
+{
+	struct subscriber *s = TAILQ_LAST(&sink->subscribers, subscriber_list);
+
+	while (s && (s->peer != peer || s->connector))
+		s = TAILQ_PREV(s, subscriber_list, link);
+	return s;
+}
+
 bool hw_subscriber_displace(struct socket_sink *sink, const struct peer *newcomer)
 {
 	struct peer *largest = hw_peer_largest(sink);
-	struct subscriber *s;
+	struct subscriber *s = largest ? newest_of(sink, largest) : NULL;
 
-	if (!largest || largest->accepted < newcomer->accepted + 2)
+	if (!s || largest->accepted < newcomer->accepted + 2)
 		return false;
-	TAILQ_FOREACH_REVERSE(s, &sink->subscribers, subscriber_list, link)
-	if (s->peer == largest && !s->connector)
-		break;
-	if (!s)
-		return false;
-	hw_sink_log_limited(sink, &sink->refusals,
-			    "disconnected %s: another peer with fewer subscribers needs its place "
-			    "(max_subscribers)",
-			    s->name);
+	sink->host->log(sink->ctx, HW_LOG_WARNING,
+			"disconnected %s: another peer with fewer subscribers needs its place "
+			"(max_subscribers)",
+			s->name);
 	hw_subscriber_destroy(s);
 	return true;
 }

@@ -239,6 +239,42 @@ static void pings_of_one_that_does_not_read_are_not_collected(void **state)
 	hw_nl_writer_destroy(writer);
 }
 
+/* ---- the log ---- */
+
+static unsigned log_lines;
+
+static void count_log_line(const char *line)
+{
+	(void)line;
+	log_lines++;
+}
+
+static void refusals_do_not_fill_the_log(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start = now_ms();
+
+	SINK(f, 1, JSON, "max_subscribers=1");
+	log_lines = 0;
+	hw_log_set_level(HW_LOG_INFO);
+	hw_log_set_fn(count_log_line);
+	for (unsigned i = 0; i < 2000; i++) {
+		struct client *a = connect_client(f), *b = connect_client(f);
+
+		expect_line(b, "too many subscribers");
+		say(a, "nonsense\n");
+		expect_line(a, "hello");
+		expect_line(a, "error");
+		close_client(a);
+		close_client(b);
+		UNTIL(f, count_receivers(f) == 0);
+	}
+	hw_log_set_fn(NULL);
+	hw_log_set_level(HW_LOG_ERROR);
+	assert_in_range(log_lines, 1,
+			HW_LOG_BURST + HW_LOG_PER_SECOND * (now_ms() - start) / 1000 + 1);
+}
+
 /* ---- numbers ---- */
 
 static void one_more_than_the_limit_is_refused_and_served_later(void **state)
@@ -646,6 +682,7 @@ int main(int argc, char **argv)
 		TEST(frames_that_lie_are_refused_with_the_reason),
 		TEST(half_a_frame_byte_by_byte_is_waited_for),
 		TEST(pings_of_one_that_does_not_read_are_not_collected),
+		TEST(refusals_do_not_fill_the_log),
 		TEST(one_more_than_the_limit_is_refused_and_served_later),
 		TEST(ten_thousand_connections_are_served_where_allowed),
 		TEST(ten_thousand_connections_are_refused_beyond_the_limit),
