@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define ALICE 1001u
 #define MALLORY 1002u
@@ -344,6 +346,53 @@ static void others_cannot_replace_names_in_a_sticky_directory(void **state)
 	refused(f, "fewer permissions");
 }
 
+/* Another process exchanges a directory for a link to another directory all the time. */
+static void never_follows(struct fixture *f, const char *name, const char *link)
+{
+	struct stat ours, got;
+	unsigned accepted = 0, refusals = 0;
+	int fd;
+	pid_t other;
+
+	assert_int_equal(fstat(f->held, &ours), 0);
+	other = fork();
+	assert_true(other >= 0);
+	while (other == 0)
+		(void)renameat2(AT_FDCWD, name, AT_FDCWD, link, RENAME_EXCHANGE);
+	for (unsigned i = 0; i < 5000 || accepted < 100 || refusals < 100; i++) {
+		fd = hw_root_return(&f->root);
+		accepted += fd >= 0;
+		refusals += fd == -EPERM;
+		if (fd < 0)
+			continue;
+		assert_int_equal(fstat(fd, &got), 0);
+		assert_int_equal(got.st_ino, ours.st_ino);
+		assert_int_equal(close(fd), 0);
+	}
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+}
+
+static void a_link_that_is_exchanged_in_is_never_followed(void **state)
+{
+	struct fixture *f = *state;
+
+	make(f, "above", 0, 0755);
+	make(f, "above/root", 0, 0755);
+	make(f, "secret", 0, 0700);
+	make(f, "secret/root", 0, 0755);
+	resolve(f, "above/root");
+	assert_int_equal(symlink("../secret", at(f, "above/link")), 0);
+	never_follows(f, at(f, "above/root"), at(f, "above/link"));
+	assert_int_equal(symlink("secret", at(f, "link")), 0);
+	/* The last exchange may have left a link in the place of the root. */
+	if (hw_root_return(&f->root) < 0)
+		assert_int_equal(renameat2(AT_FDCWD, at(f, "above/root"), AT_FDCWD,
+					   at(f, "above/link"), RENAME_EXCHANGE),
+				 0);
+	never_follows(f, at(f, "above"), at(f, "link"));
+}
+
 #define ROOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -359,6 +408,7 @@ int main(void)
 		ROOT_TEST(an_owner_that_changed_while_online_is_kept),
 		ROOT_TEST(a_more_private_directory_of_the_owner_is_refused),
 		ROOT_TEST(others_cannot_replace_names_in_a_sticky_directory),
+		ROOT_TEST(a_link_that_is_exchanged_in_is_never_followed),
 	};
 
 	return cmocka_run_group_tests_name("root", tests, NULL, NULL);
