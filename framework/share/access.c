@@ -20,9 +20,9 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size_t size)
 {
 	size_t root_len = strlen(share->path), len = 0;
-	char *path = hw_tree_path(&share->tree, dir, share->path_c, sizeof(share->path_c), &len);
+	char *path = hw_tree_path(&share->tree, dir, share->scratch, sizeof(share->scratch), &len);
 
-	if (!path || dir == HW_ROOT || root_len + 1 > (size_t)(path - share->path_c))
+	if (!path || dir == HW_ROOT || root_len + 1 > (size_t)(path - share->scratch))
 		return hw_quote(buf, size, share->path, root_len);
 	*--path = '/';
 	path -= root_len;
@@ -159,7 +159,7 @@ void hw_access_refused(struct hw_access_refusals *refusals, struct hw_watcher *w
 void hw_access_forget_refusals(struct hw_share *share)
 {
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		share->watchers[i].complaints = 0;
+		share->watchers.list[i].complaints = 0;
 }
 
 void hw_access_log_refusals(const struct hw_access_refusals *refusals, struct hw_share *share,

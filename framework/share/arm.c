@@ -40,8 +40,8 @@ static int probe(struct hw_watcher *watcher, int dirfd)
 uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,
 		    void *arg)
 {
-	for (; rank < share->order_count; rank++) {
-		struct hw_watcher *watcher = &share->watchers[share->order[rank]];
+	for (; rank < share->watchers.order_count; rank++) {
+		struct hw_watcher *watcher = &share->watchers.list[share->watchers.order[rank]];
 		int r = probe(watcher, dirfd);
 
 		if (r == 0)
@@ -69,11 +69,11 @@ static uint8_t choose(struct hw_share *share, int dirfd, hw_arm_refused_fn *refu
 {
 	uint8_t rank = hw_arm_next(share, 0, dirfd, refused, share);
 
-	if (rank == share->order_count)
+	if (rank == share->watchers.order_count)
 		return HW_WATCHER_NONE;
 	/* The text of a successful probe is not a reason for later failures. */
-	share->watchers[share->order[rank]].instance->reason[0] = '\0';
-	return share->order[rank];
+	share->watchers.list[share->watchers.order[rank]].instance->reason[0] = '\0';
+	return share->watchers.order[rank];
 }
 
 /* Returns the rank of a watcher; order_count if it is not a candidate, or no longer one. */
@@ -81,7 +81,7 @@ static uint8_t rank(const struct hw_share *share, uint8_t index)
 {
 	uint8_t i = 0;
 
-	while (i < share->order_count && share->order[i] != index)
+	while (i < share->watchers.order_count && share->watchers.order[i] != index)
 		i++;
 	return i;
 }
@@ -102,8 +102,8 @@ int hw_arm_choose(struct hw_share *share)
 	}
 	if (!share->why[0])
 		snprintf(share->why, sizeof(share->why), "%s",
-			 share->explicit_watcher ? "as requested" : "best available");
-	share->disk.generations |= share->watchers[first].plugin->flags & HW_PLUGIN_SCANS;
+			 share->watchers.named ? "as requested" : "best available");
+	share->disk.generations |= share->watchers.list[first].plugin->flags & HW_PLUGIN_SCANS;
 	for (uint32_t i = 0; i < share->disk.filesystem_count; i++)
 		share->disk.filesystems[i].watcher = HW_WATCHER_NONE;
 	return 0;
@@ -122,7 +122,7 @@ static uint8_t first_rank(struct hw_share *share, uint32_t dir, int dirfd, bool 
 	first = rank(share, fs->watcher);
 	if (dir != HW_ROOT && !anew && hw_tree_entry(&share->tree, e->parent)->fs == e->fs)
 		above = rank(share, hw_tree_entry(&share->tree, e->parent)->watcher);
-	return above < share->order_count && above > first ? above : first;
+	return above < share->watchers.order_count && above > first ? above : first;
 }
 
 static bool is_top(const struct hw_share *share, uint32_t dir)
@@ -177,7 +177,7 @@ void hw_arm_note_top(struct hw_share *share, uint32_t dir)
 
 	if (e->watcher == HW_WATCHER_NONE || !is_top(share, dir))
 		return;
-	struct hw_watcher *watcher = &share->watchers[e->watcher];
+	struct hw_watcher *watcher = &share->watchers.list[e->watcher];
 
 	if (watcher->top_count == watcher->top_room) {
 		hw_arm_compact_tops(watcher);
@@ -197,7 +197,7 @@ static void leave_watcher(struct hw_share *share, uint32_t dir)
 
 	if (e->watcher == HW_WATCHER_NONE)
 		return;
-	struct hw_watcher *watcher = &share->watchers[e->watcher];
+	struct hw_watcher *watcher = &share->watchers.list[e->watcher];
 
 	e->watcher = HW_WATCHER_NONE;
 	watcher->directories--;
@@ -267,8 +267,9 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 	uint8_t old = e->watcher, next;
 	bool transient = false;
 
-	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->order_count; i = next) {
-		struct hw_watcher *watcher = &share->watchers[share->order[i]];
+	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->watchers.order_count;
+	     i = next) {
+		struct hw_watcher *watcher = &share->watchers.list[share->watchers.order[i]];
 
 		if (watcher->index == old)
 			return 0;
@@ -297,8 +298,9 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 		/* That the directory cannot be read was logged. */
 		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))
 			hw_access_refused(&refusals, watcher, dir, r);
-		if (next < share->order_count)
-			share->watchers[share->order[next]].instance->reason[0] = '\0';
+		if (next < share->watchers.order_count)
+			share->watchers.list[share->watchers.order[next]].instance->reason[0] =
+				'\0';
 	}
 	hw_access_log_refusals(&refusals, share, NULL);
 	return -ENODEV;

@@ -18,8 +18,8 @@ int hw_arm_start_watcher(struct hw_watcher *watcher);
 /*
  * Decides which watcher gets a directory, here and in a survey: returns the rank of the first
  * candidate, from `rank` on, that starts and whose probe() accepts the filesystem of dirfd;
- * share->order_count if there is none. `refused` (NULL: not called) is called for each candidate
- * that fails.
+ * share->watchers.order_count if there is none. `refused` (NULL: not called) is called for each
+ * candidate that fails.
  */
 typedef void hw_arm_refused_fn(void *arg, const struct hw_watcher *watcher, const char *reason);
 uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,

@@ -7,6 +7,7 @@
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "share_private.h"
 #include "verify.h"
 
 #include <errno.h>
@@ -34,9 +35,9 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 	barrier->begun = true;
 	hw_retry_soon(share);
 	hw_share_check_root(share);
-	share->drained_ns = hw_now_coarse_ns();
+	share->settle.drained_ns = hw_now_coarse_ns();
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
-		struct hw_watcher *watcher = &share->watchers[i];
+		struct hw_watcher *watcher = &share->watchers.list[i];
 		uint64_t begun = watcher->scans_begun;
 
 		if (watcher->state != HW_WATCHER_RUNNING || !watcher->plugin->flush)
@@ -50,8 +51,8 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 static bool is_scanned(const struct hw_share *share, const struct hw_barrier *barrier)
 {
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].state == HW_WATCHER_RUNNING &&
-		    share->watchers[i].scans_ended < barrier->scans[i])
+		if (share->watchers.list[i].state == HW_WATCHER_RUNNING &&
+		    share->watchers.list[i].scans_ended < barrier->scans[i])
 			return false;
 	return true;
 }
@@ -76,13 +77,15 @@ static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 	if (!barrier->counted) {
 		barrier->counted = true;
 		/* The active one may leave names to the next one. */
-		barrier->round = verify->begun +
-				 (hw_share_has_doubts(share) || hw_verify_is_active(share) ? 1 : 0);
+		barrier->round =
+			verify->begun +
+			(hw_unverified_any(&share->unverified) || hw_verify_is_active(share) ? 1
+											     : 0);
 	}
 	while (!hw_verify_is_active(share) && verify->ended < barrier->round) {
-		if (!hw_share_has_doubts(share))
+		if (!hw_unverified_any(&share->unverified))
 			break; /* no names are left for a round */
-		if (share->settle_ns)
+		if (share->settle.window_ns)
 			hw_settle_now(share);
 		else
 			hw_verify_begin(share, 0, false);
@@ -90,7 +93,7 @@ static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 	if (verify->follows > barrier->round)
 		barrier->round = verify->follows;
 	return !hw_verify_is_active(share) &&
-	       (verify->ended >= barrier->round || !hw_share_has_doubts(share));
+	       (verify->ended >= barrier->round || !hw_unverified_any(&share->unverified));
 }
 
 /* Reports everything that waits. Returns false if something has to be listed or verified first. */
@@ -103,7 +106,7 @@ static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 		hw_hint_examine_lost(share, true);
 	if (!is_verified(share, barrier))
 		return false;
-	if (!hw_scan_is_idle(share) || share->walking)
+	if (!hw_scan_is_idle(share) || share->scan.walking)
 		return false;
 	if (hw_hint_begin_audit(share) || is_retrying(share))
 		return false;
@@ -129,7 +132,7 @@ void hw_barrier_advance(struct hw_share *share)
 			begin(share, b);
 	while (share->barriers && share->barriers->begun && share->state != HW_SHARE_ARMING) {
 		if (share->state == HW_SHARE_ONLINE &&
-		    (share->walking || !hw_scan_is_idle(share) ||
+		    (share->scan.walking || !hw_scan_is_idle(share) ||
 		     !is_scanned(share, share->barriers) || !report_all(share, share->barriers)))
 			return;
 		finish(share, 0);

@@ -3,7 +3,19 @@
 #ifndef HW_BARRIER_H
 #define HW_BARRIER_H
 
-#include "share_private.h"
+#include "share.h"
+
+struct hw_share;
+
+struct hw_barrier {
+	struct hw_barrier *next;
+	hw_share_flush_fn *done;
+	void *arg;
+	uint64_t scans[HW_WATCHERS_MAX]; /* number of ended scans to wait for, for each watcher */
+	uint64_t round; /* round of verification to wait for, valid if counted */
+	bool begun, counted;
+	uint8_t retries; /* iterations in which it waited for retry.h */
+};
 
 /* Called at the end of each iteration of the loop. */
 void hw_barrier_advance(struct hw_share *share);

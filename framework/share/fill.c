@@ -75,7 +75,7 @@ struct arriving {
  * window. */
 static bool is_joined(const struct hw_share *share)
 {
-	return share->observing && share->settle_ns;
+	return share->verify.reporting && share->settle.window_ns;
 }
 
 /* Any other change of the entry has not been reported: its directory was not watched. */
@@ -87,7 +87,7 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
 	if (is_joined(share))
-		(void)hw_ids_add(&share->found_moved, id); /* if out of memory: its next change */
+		(void)hw_ids_add(&share->fill.moved, id); /* if out of memory: its next change */
 	else if (hw_history_compare(e, stat, true))
 		hw_hint_unsure(share, id);
 }
@@ -149,10 +149,11 @@ static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
 		hw_fill_dir(share, id,
 			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
 	} else if (e->type == HW_TYPE_FILE && !share->silent) {
-		if (how == HW_ARRIVED_NEW && share->observing && e->size)
-			(void)hw_ids_add(&share->modified, id); /* reported with the observation */
+		if (how == HW_ARRIVED_NEW && share->verify.reporting && e->size)
+			(void)hw_ids_add(&share->fill.modified,
+					 id); /* reported with the observation */
 		if (is_joined(share))
-			(void)hw_ids_add(&share->found_files, id); /* if out of memory: when idle */
+			(void)hw_ids_add(&share->fill.files, id); /* if out of memory: when idle */
 		else if (how == HW_ARRIVED_NEW)
 			hw_quiet_found(share, id);
 	}
@@ -229,7 +230,7 @@ void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,
 
 	if (!hw_share_is_excluded(share, a.dir, name->name, name->len, stat->type == HW_TYPE_DIR))
 		add_one(share, &a, name->name, name->len, stat);
-	if (!share->observing)
+	if (!share->verify.reporting)
 		hw_fill_tell_modified(share);
 }
 
@@ -247,7 +248,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	/* Outside of an observation: an entry that is older than its new directory was not created
 	 * in it. */
 	if (!a.since_ns)
-		a.since_ns = share->fill_since_ns;
+		a.since_ns = share->fill.since_ns;
 	/* An entry that was created in a directory which is still unverified may have been moved
 	 * here. */
 	if (share->marks.noted || share->marks.examined) {
@@ -264,9 +265,9 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 
 void hw_fill_tell_modified(struct hw_share *share)
 {
-	struct hw_ids ids = share->modified;
+	struct hw_ids ids = share->fill.modified;
 
-	share->modified = (struct hw_ids){ 0 };
+	share->fill.modified = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < ids.count; i++)
 		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE &&
 		    !hw_history_was_modified(share, ids.ids[i]))
@@ -365,7 +366,7 @@ void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
 	struct hw_listing listing = { 0 };
-	int64_t outer = share->fill_since_ns;
+	int64_t outer = share->fill.since_ns;
 	uint64_t since = share->retry.count_refusals;
 	int fd = hw_fill_open(share, dir, false);
 
@@ -376,14 +377,14 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 			hw_fill_failed(share, dir, how, fd);
 		return;
 	}
-	share->fill_since_ns = birth_of(fd);
+	share->fill.since_ns = birth_of(fd);
 	hw_list_read(fd, AT_ONCE, hw_disk_identify(&share->disk, entry_of(share, dir)->fs, false),
 		     &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_CAME;
-	share->fill_budget -=
-		listing.count < share->fill_budget ? listing.count : share->fill_budget;
+	share->fill.budget -=
+		listing.count < share->fill.budget ? listing.count : share->fill.budget;
 	hw_token token = hw_tree_token(&share->tree, dir);
 
 	if (!listing.more) {
@@ -398,7 +399,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 	if (!listing.more && hw_tree_by_token(&share->tree, token) == dir)
 		hw_fill_listed(share, dir, how, listing.error, since);
 	hw_list_free(&listing);
-	share->fill_since_ns = outer;
+	share->fill.since_ns = outer;
 }
 
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
@@ -407,12 +408,12 @@ void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 
 	if (e->flags & HW_ENTRY_CAME)
 		how = HW_ARRIVED_WITH_DIR;
-	if (share->fill_depth >= DEPTH_MAX || !share->fill_budget || share->silent) {
+	if (share->fill.depth >= DEPTH_MAX || !share->fill.budget || share->silent) {
 		hw_scan_fill(share, dir, -1, how);
 		return;
 	}
-	share->fill_depth++;
+	share->fill.depth++;
 	fill_in_place(share, dir, how);
-	if (--share->fill_depth == 0 && !share->observing)
+	if (--share->fill.depth == 0 && !share->verify.reporting)
 		hw_fill_tell_modified(share);
 }

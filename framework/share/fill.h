@@ -5,8 +5,22 @@
 #define HW_FILL_H
 
 #include "history.h"
+#include "ids.h"
 #include "list.h"
 #include "retry.h"
+
+struct hw_share;
+
+struct hw_fill {
+	uint32_t budget; /* entries that may still be listed at once in this iteration */
+	uint32_t depth;
+	int64_t since_ns; /* birth time of the directory that is being listed at once */
+	struct hw_ids modified; /* files that a listing found with content: modify is reported after
+				   the creates */
+	/* Entries found by listings during an observation of a settle window, which reports their
+	 * changes. */
+	struct hw_ids moved, files;
+};
 
 /* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR.
  * For files with content, modify is reported after all creates. */

@@ -119,12 +119,12 @@ static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inod
 static uint32_t known_inode(struct hw_share *share, const struct hw_fold_inode *inode)
 {
 	struct hw_fold_slot *slot =
-		make_slot(&share->fold, key_of_inode(share, inode->fs, inode->ino));
+		make_slot(&share->settle.fold, key_of_inode(share, inode->fs, inode->ino));
 
 	if (!slot)
 		return 0;
 	if (!slot->inode)
-		slot->inode = add_inode(&share->fold, inode);
+		slot->inode = add_inode(&share->settle.fold, inode);
 	return slot->inode;
 }
 
@@ -134,7 +134,7 @@ static uint32_t new_inode(struct hw_share *share, const struct hw_fold_at *at)
 				       .fs = entry_of(share, at->dir)->fs,
 				       .named = true };
 
-	return add_inode(&share->fold, &inode);
+	return add_inode(&share->settle.fold, &inode);
 }
 
 static uint32_t inode_of_entry(struct hw_share *share, uint32_t id)
@@ -154,7 +154,7 @@ static uint32_t inode_of_entry(struct hw_share *share, uint32_t id)
 /* Returns the inode that has the name at this point; 0: none, or unknown. */
 static uint32_t inode_at(struct hw_share *share, const struct hw_fold_at *at)
 {
-	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
 
 	if (slot)
 		return slot->inode;
@@ -165,7 +165,7 @@ static uint32_t inode_at(struct hw_share *share, const struct hw_fold_at *at)
 
 static struct hw_fold_inode *inode_by(struct hw_share *share, uint32_t number)
 {
-	return &share->fold.inodes[number - 1];
+	return &share->settle.fold.inodes[number - 1];
 }
 
 /* The name loses its inode, which may still be open. */
@@ -194,7 +194,7 @@ static void set_name(struct hw_share *share, const struct hw_fold_at *at, uint32
 		     bool lost)
 {
 	uint32_t before = inode_at(share, at);
-	struct hw_fold_slot *slot = make_slot(&share->fold, key_of_name(share, at));
+	struct hw_fold_slot *slot = make_slot(&share->settle.fold, key_of_name(share, at));
 
 	if (!slot)
 		return;
@@ -214,10 +214,10 @@ static bool is_exchange(const struct hw_fold *fold, uint64_t from, uint64_t to)
 static void exchange(struct hw_share *share, const struct hw_fold_at *from,
 		     const struct hw_fold_at *to)
 {
-	uint32_t number = inode_at(share, from), back = share->fold.displaced;
-	struct hw_fold_slot *slot = make_slot(&share->fold, key_of_name(share, to));
+	uint32_t number = inode_at(share, from), back = share->settle.fold.displaced;
+	struct hw_fold_slot *slot = make_slot(&share->settle.fold, key_of_name(share, to));
 
-	share->fold.displaced = 0;
+	share->settle.fold.displaced = 0;
 	if (!slot)
 		return;
 	slot->inode = back;
@@ -263,7 +263,7 @@ static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint
 static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint32_t number,
 		     bool left)
 {
-	struct hw_fold *fold = &share->fold;
+	struct hw_fold *fold = &share->settle.fold;
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
 	bool home = inode && is_at_home(share, from, number);
 	struct hw_fold_slot *slot;
@@ -288,17 +288,17 @@ static void move_in(struct hw_share *share, uint32_t number)
 {
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
 
-	share->fold.renames++;
+	share->settle.fold.renames++;
 	if (inode) {
 		inode->left = 0;
-		inode->came = share->fold.renames;
+		inode->came = share->settle.fold.renames;
 	}
 }
 
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		  const struct hw_fold_at *to, bool left)
 {
-	struct hw_fold *fold = &share->fold;
+	struct hw_fold *fold = &share->settle.fold;
 	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
 	uint64_t to_key = to->dir ? key_of_name(share, to) : 0;
 	uint32_t number = from->dir ? inode_at(share, from) : 0;
@@ -370,7 +370,7 @@ static void add_maybe(struct hw_share *share, uint32_t number, uint32_t now, uin
 static bool add_former(struct hw_share *share, const struct hw_fold_at *at, uint32_t now,
 		       uint32_t what)
 {
-	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
 	uint32_t made = slot ? slot->former : 0, number;
 	struct hw_former_inode others[HW_FORMER_WAYS];
 	unsigned count = hw_former_find(share, at, NULL, others);
@@ -399,7 +399,7 @@ static bool add_named(struct hw_share *share, const struct hw_fold_at *at, uint3
 {
 	uint32_t number = inode_at(share, at);
 
-	if (!number && !find_slot(&share->fold, key_of_name(share, at))) {
+	if (!number && !find_slot(&share->settle.fold, key_of_name(share, at))) {
 		/* The tree does not have it yet: a listing finds it. */
 		number = new_inode(share, at);
 		set_name(share, at, number, false);
@@ -420,9 +420,9 @@ static bool add_named(struct hw_share *share, const struct hw_fold_at *at, uint3
 
 static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint32_t what)
 {
-	const struct hw_fold_slot *slot = find_slot(&share->fold, key_of_name(share, at));
+	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
 
-	share->fold.displaced = 0;
+	share->settle.fold.displaced = 0;
 	if (what & HW_HINT_DELETED)
 		set_name(share, at, 0, true);
 	/* If the tree has the name and no earlier hint was about it, a listing found it. */
@@ -473,8 +473,8 @@ static void expand_known(struct hw_share *share, const struct hw_fold_inode *ino
 
 void hw_fold_expand(struct hw_share *share)
 {
-	for (uint32_t i = 0; i < share->fold.inode_count; i++) {
-		const struct hw_fold_inode *inode = &share->fold.inodes[i];
+	for (uint32_t i = 0; i < share->settle.fold.inode_count; i++) {
+		const struct hw_fold_inode *inode = &share->settle.fold.inodes[i];
 		uint32_t dir;
 
 		if (!(inode->what | inode->maybe | inode->exchanged))
@@ -483,10 +483,10 @@ void hw_fold_expand(struct hw_share *share)
 			expand_known(share, inode);
 		} else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir))) {
 			hw_hint_data_lost(share, dir);
-			share->fold.all_examined = true;
+			share->settle.fold.all_examined = true;
 		}
 	}
-	if (share->fold.inode_count)
+	if (share->settle.fold.inode_count)
 		hw_hint_examine_lost(share, true);
 }
 

@@ -3,6 +3,7 @@
 #include "fold.h"
 
 #include "history.h"
+#include "share_private.h"
 
 #include <stdlib.h>
 

@@ -38,7 +38,7 @@ static bool is_worth_less(struct hw_share *share, const struct hw_former_inode *
 void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode)
 {
-	struct hw_former *former = &share->former;
+	struct hw_former *former = &share->hints.former;
 
 	if (!former->slots)
 		former->slots =
@@ -83,14 +83,14 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 	unsigned count = 0;
 	uint64_t key;
 
-	if (!share->former.slots)
+	if (!share->hints.former.slots)
 		return 0;
 	if (now)
 		current = (struct hw_former_inode){ .ino = now->ino,
 						    .ident = hw_tree_ident(now),
 						    .fs = now->fs };
 	key = key_of(share, at);
-	set = set_of(&share->former, key);
+	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
 		if (set[i].ino && set[i].key == key && !is_one(&set[i], &current))
 			ret[count++] = set[i];

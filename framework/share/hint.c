@@ -30,8 +30,8 @@ static void suspect(struct hw_share *share, uint32_t dir, const char *name, size
 
 	/* The scan for dropped names begins once, after the other names have been observed: if a
 	 * walk finds too many names, an earlier scan would not find fewer. */
-	if (hw_suspects_add(&share->suspects, token, name, len, what, (uint32_t)ino) < 0)
-		share->suspects_full = true;
+	if (hw_suspects_add(&share->unverified.names, token, name, len, what, (uint32_t)ino) < 0)
+		share->unverified.full = true;
 }
 
 void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len)
@@ -49,7 +49,7 @@ void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t
 /* Stores the entry and not its name, which may change before the entry is examined. */
 void hw_hint_unsure(struct hw_share *share, uint32_t id)
 {
-	struct hw_ids *unsure = &share->unsure;
+	struct hw_ids *unsure = &share->unverified.entries;
 
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_mark_noted(share);
@@ -67,23 +67,23 @@ void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_
 
 void hw_hint_audit(struct hw_share *share, uint32_t dir)
 {
-	uint32_t known = hw_tree_by_token(&share->tree, share->audit);
+	uint32_t known = hw_tree_by_token(&share->tree, share->unverified.audit);
 
 	if (known)
 		while (!hw_tree_is_below(&share->tree, dir, known))
 			known = entry_of(share, known)->parent;
-	else if (share->audit)
+	else if (share->unverified.audit)
 		known = HW_ROOT; /* that directory is gone */
-	share->audit = hw_tree_token(&share->tree, known ? known : dir);
+	share->unverified.audit = hw_tree_token(&share->tree, known ? known : dir);
 }
 
 bool hw_hint_begin_audit(struct hw_share *share)
 {
-	uint32_t dir = hw_tree_by_token(&share->tree, share->audit);
+	uint32_t dir = hw_tree_by_token(&share->tree, share->unverified.audit);
 
-	if (!share->audit || share->silent || share->state != HW_SHARE_ONLINE)
+	if (!share->unverified.audit || share->silent || share->state != HW_SHARE_ONLINE)
 		return false;
-	share->audit = 0;
+	share->unverified.audit = 0;
 	hw_scan_below(share, dir ? dir : HW_ROOT);
 	return true;
 }
@@ -172,7 +172,7 @@ static void create_phantom(struct hw_hint_at *c)
  * follows at once, as when a symbolic link is replaced, the type is found at the new name. */
 static void hold_phantom(struct hw_hint_at *c)
 {
-	struct hw_held_name *held = &c->share->phantom;
+	struct hw_held_name *held = &c->share->hints.held_name;
 
 	held->dir = c->hint->dir;
 	held->len = (uint8_t)c->len;
@@ -184,7 +184,7 @@ static void hold_phantom(struct hw_hint_at *c)
  * before the mark is reached. */
 static bool may_be_renamed(struct hw_share *share, uint32_t dir)
 {
-	struct hw_held_name *held = &share->phantom;
+	struct hw_held_name *held = &share->hints.held_name;
 
 	if (!held->marked) {
 		(void)hw_disk_lock(&share->disk, dir); /* if this fails, the mark has to suffice */
@@ -196,9 +196,9 @@ static bool may_be_renamed(struct hw_share *share, uint32_t dir)
 
 void hw_hint_expire_phantom(struct hw_share *share)
 {
-	uint32_t dir = hw_tree_by_token(&share->tree, share->phantom.dir);
+	uint32_t dir = hw_tree_by_token(&share->tree, share->hints.held_name.dir);
 
-	if (share->phantom.dir && (!dir || !may_be_renamed(share, dir)))
+	if (share->hints.held_name.dir && (!dir || !may_be_renamed(share, dir)))
 		hw_hint_release_phantom(share, NULL);
 }
 
@@ -221,10 +221,10 @@ static uint8_t type_after(struct hw_share *share, const struct hw_hint *move)
 
 void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next)
 {
-	const struct hw_held_name held = share->phantom;
+	const struct hw_held_name held = share->hints.held_name;
 	uint32_t dir = held.dir ? hw_tree_by_token(&share->tree, held.dir) : 0, id;
 
-	share->phantom.dir = 0;
+	share->hints.held_name.dir = 0;
 	if (!dir || hw_tree_find(&share->tree, dir, held.name, held.len))
 		return;
 	struct hw_stat stat = {
@@ -241,9 +241,9 @@ void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next)
 
 static void create_present(struct hw_hint_at *c)
 {
-	enum hw_arrival how = hw_fill_arrival(c->share, &c->stat, c->share->turn_ns);
+	enum hw_arrival how = hw_fill_arrival(c->share, &c->stat, c->share->turn.ended_ns);
 
-	c->share->last_ino = c->stat.ino;
+	c->share->hints.last_ino = c->stat.ino;
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &c->stat,
 				  how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how);
 	if (!c->id)
@@ -288,7 +288,7 @@ static void prefetch_inode(const struct hw_hint_at *c)
 	uint64_t ino = hw_hint_ino(c->hint);
 
 	hw_tree_prefetch_inode(&c->share->tree, entry_of(c->share, c->dir)->fs,
-			       ino ? ino : c->share->last_ino + 1);
+			       ino ? ino : c->share->hints.last_ino + 1);
 }
 
 static void created(struct hw_hint_at *c)
@@ -409,7 +409,7 @@ static void self_attrib(struct hw_share *share)
 
 static bool waits(const struct hw_share *share)
 {
-	return share->settle_ns && !share->silent;
+	return share->settle.window_ns && !share->silent;
 }
 
 static void about_later(const struct hw_hint_at *at)
@@ -494,7 +494,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	if (share->state == HW_SHARE_OFFLINE)
 		return;
 	share->verify.stuck_seq = 0;
-	share->hinted = true;
+	share->turn.hinted = true;
 	hw_hint_release_phantom(share, hint);
 	if (hw_hint_release(share, hint))
 		return;
@@ -520,10 +520,10 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	}
 	if (!dir || !hw_hint_name_is_valid(hint->name, hint->name_len))
 		return;
-	uint32_t told = share->attrib_dir;
+	uint32_t told = share->hints.attrib_dir;
 
-	share->swallow_from = share->swallow_to = 0;
-	share->attrib_dir = 0;
+	share->hints.inverse_from = share->hints.inverse_to = 0;
+	share->hints.attrib_dir = 0;
 	if (hint->name_len == 1 && hint->name[0] == '.') {
 		about_itself(watcher, hint, dir, told);
 		return;
@@ -532,7 +532,8 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 
 	about_name(watcher, hint, &at, hw_hint_ino(hint));
 	if (hint->what == HW_HINT_ATTRIB && hint->type == HW_TYPE_DIR)
-		share->attrib_dir = hw_tree_find(&share->tree, dir, hint->name, hint->name_len);
+		share->hints.attrib_dir =
+			hw_tree_find(&share->tree, dir, hint->name, hint->name_len);
 }
 
 void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)

@@ -2,7 +2,38 @@
 #ifndef HW_HINT_H
 #define HW_HINT_H
 
-#include "share_private.h"
+#include "former.h"
+#include "mark.h"
+#include "names.h"
+#include "watcher.h"
+
+struct hw_share;
+
+/* A move onto a taken name, held until it is known whether it is half of an exchange. */
+struct hw_held {
+	hw_token dir, to_dir; /* dir 0: none is held */
+	uint8_t len, to_len;
+	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
+};
+
+/* A name that a hint reported as created and whose new entry was not found there, held until the
+ * next hint. */
+struct hw_held_name {
+	hw_token dir; /* 0: none is held */
+	struct hw_mark mark; /* valid if marked */
+	bool marked;
+	uint8_t len;
+	char name[HW_NAME_MAX];
+};
+
+struct hw_hints {
+	struct hw_held held_move;
+	struct hw_held_name held_name;
+	struct hw_former former; /* names that lost their inode */
+	uint32_t attrib_dir; /* directory whose attrib was the last hint, by its name; 0: none */
+	uint64_t inverse_from, inverse_to; /* entries whose inverse move is dropped */
+	uint64_t last_ino; /* inode number of the file that was created last */
+};
 
 /* Handles a rename. dir or to_dir is 0 if it is not in the tree. */
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,

@@ -43,7 +43,7 @@ static bool is_told(struct hw_hint_at *at)
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
 	if (e->last_kind != HW_ATTRIB || e->flags & HW_ENTRY_STALE ||
-	    (int32_t)(e->last_seq - (uint32_t)at->share->turn_first_seq) < 0)
+	    (int32_t)(e->last_seq - (uint32_t)at->share->turn.first_seq) < 0)
 		return false;
 	hw_hint_look(at);
 	return hw_hint_is_same(at) && at->stat.mtime_ns == e->mtime_ns && at->stat.size == e->size;
@@ -373,13 +373,13 @@ static void note_file(struct hw_share *share, uint32_t id)
 
 void hw_hint_data_lost(struct hw_share *share, uint32_t dir)
 {
-	struct hw_ids *lost = &share->lost;
+	struct hw_ids *lost = &share->unverified.lost;
 
 	for (uint32_t i = 0; i < lost->count; i++)
 		if (lost->ids[i] == dir)
 			return;
 	if (!lost->count)
-		share->lost_ns = hw_loop_now_ns(share->loop);
+		share->unverified.lost_ns = hw_loop_now_ns(share->loop);
 	if (lost->count < LOST_DIRS)
 		(void)hw_ids_add(lost, dir); /* if out of memory: found by the next scan */
 	hw_share_kick(share);
@@ -394,8 +394,8 @@ static void note_files(struct hw_share *share)
 			note_file(share, id);
 		return;
 	}
-	for (uint32_t i = 0; i < share->lost.count; i++) {
-		const struct hw_entry *e = entry_of(share, share->lost.ids[i]);
+	for (uint32_t i = 0; i < share->unverified.lost.count; i++) {
+		const struct hw_entry *e = entry_of(share, share->unverified.lost.ids[i]);
 		uint32_t id = e->type == HW_TYPE_DIR ? e->dir.first_child : 0;
 
 		for (; id && left; id = entry_of(share, id)->next_sibling, left--)
@@ -406,21 +406,21 @@ static void note_files(struct hw_share *share)
 /* Pacing: waits until no hints arrive, but at most one interval. */
 void hw_hint_examine_lost(struct hw_share *share, bool now)
 {
-	if (!share->lost.count)
+	if (!share->unverified.lost.count)
 		return;
-	if (!now && share->hinted &&
-	    hw_loop_now_ns(share->loop) < share->lost_ns + share->interval_ns) {
+	if (!now && share->turn.hinted &&
+	    hw_loop_now_ns(share->loop) < share->unverified.lost_ns + share->interval_ns) {
 		hw_share_kick(share);
 		return;
 	}
 	note_files(share);
-	share->lost.count = 0;
+	share->unverified.lost.count = 0;
 }
 
 void hw_hint_doubt_unsure(struct hw_share *share)
 {
-	for (uint32_t i = 0; i < share->unsure.count; i++) {
-		uint32_t id = share->unsure.ids[i];
+	for (uint32_t i = 0; i < share->unverified.entries.count; i++) {
+		uint32_t id = share->unverified.entries.ids[i];
 		const struct hw_entry *e = entry_of(share, id);
 
 		if (id == HW_ROOT)

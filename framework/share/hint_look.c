@@ -2,6 +2,7 @@
 /* Hints which say only that something about a name may have changed. */
 #include "hint.h"
 #include "scan.h"
+#include "share_private.h"
 
 #include <string.h>
 
@@ -24,7 +25,7 @@ static bool is_excluded(struct hw_share *share, uint32_t dir, const char *name, 
 void hw_hint_revalidate(struct hw_share *share, uint32_t dir, const char *name, size_t len)
 {
 	bool itself = len == 1 && name[0] == '.';
-	bool waits = share->settle_ns && !share->silent;
+	bool waits = share->settle.window_ns && !share->silent;
 	char own_name[HW_NAME_MAX];
 
 	if (itself && dir != HW_ROOT) {

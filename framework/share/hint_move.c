@@ -222,7 +222,7 @@ static void check_source(struct hw_share *share, struct place *from)
  */
 static void hold(struct hw_share *share, const struct hw_hint *hint)
 {
-	struct hw_held *held = &share->held;
+	struct hw_held *held = &share->hints.held_move;
 
 	held->dir = hint->dir;
 	held->to_dir = hint->to_dir;
@@ -257,9 +257,9 @@ static bool is_inverse(const struct hw_held *held, const struct hw_hint *hint)
 
 static bool swallow(struct hw_share *share, uint32_t from, uint32_t to)
 {
-	bool hit = share->swallow_from == from && share->swallow_to == to;
+	bool hit = share->hints.inverse_from == from && share->hints.inverse_to == to;
 
-	share->swallow_from = share->swallow_to = 0;
+	share->hints.inverse_from = share->hints.inverse_to = 0;
 	return hit;
 }
 
@@ -298,11 +298,11 @@ static bool came_back(struct hw_share *share, const struct place *from, const st
 
 bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 {
-	struct hw_held held = share->held;
+	struct hw_held held = share->hints.held_move;
 
 	if (!held.dir || must_wait(&held, next))
 		return false;
-	share->held.dir = 0;
+	share->hints.held_move.dir = 0;
 	struct place from = place_of(share, held.dir, held.name, held.len);
 	struct place to = place_of(share, held.to_dir, held.to_name, held.to_len);
 
@@ -317,8 +317,8 @@ bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
 
 	if (!certain && from.id && to.id && has(share, &from, to.id) && has(share, &to, from.id)) {
-		share->swallow_from = from.id;
-		share->swallow_to = to.id;
+		share->hints.inverse_from = from.id;
+		share->hints.inverse_to = to.id;
 		exchanged(share, &from, &to);
 	} else if (from.id && from.id != to.id) {
 		renamed(share, &from, &to);
@@ -417,7 +417,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 
 	find_places(share, &from, &to, hint->type == HW_TYPE_DIR);
 	note_places(share, &from, &to);
-	if (share->settle_ns && !share->silent) {
+	if (share->settle.window_ns && !share->silent) {
 		later(share, &from, &to, fold(share, &from, &to, hint, ordered));
 		if (hint->type == HW_TYPE_DIR && !from.dir)
 			hw_mark_noted(share);

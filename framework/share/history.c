@@ -4,6 +4,7 @@
 #include "arm.h"
 #include "hint.h"
 #include "quiet.h"
+#include "share_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,14 +51,14 @@ static bool path_in(struct hw_share *share, uint32_t id, char *buf, struct path 
  * entry. */
 static bool path_of(struct hw_share *share, uint32_t id, struct path *ret)
 {
-	struct hw_last_path *last = &share->last_path;
+	struct hw_last_path *last = &share->history.last_path;
 
 	if (last->id == id && last->places == share->tree.places) {
 		*ret = (struct path){ last->bytes, last->len };
 		return true;
 	}
 	last->id = 0;
-	if (!path_in(share, id, share->path_a, ret))
+	if (!path_in(share, id, share->history.path_a, ret))
 		return false;
 	*last = (struct hw_last_path){ id, share->tree.places, ret->bytes, ret->len };
 	return true;
@@ -88,7 +89,7 @@ static void remember(struct hw_share *share, uint32_t id, enum hw_kind kind, uin
 	e->last_kind = (uint8_t)kind;
 	e->last_seq = (uint32_t)seq;
 	if (e->nlink > 1 && kind != HW_MODIFY && kind != HW_DELETE)
-		share->modified_inode.ino = 0;
+		share->history.modified_inode.ino = 0;
 }
 
 /* Reports an event about one entry under its current path. */
@@ -112,7 +113,7 @@ static bool is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind
 	const struct hw_entry *e = entry_of(share, id);
 
 	return e->last_kind == kind &&
-	       (int32_t)(e->last_seq - (uint32_t)share->turn_first_seq) >= 0;
+	       (int32_t)(e->last_seq - (uint32_t)share->turn.first_seq) >= 0;
 }
 
 static void out_of_memory(struct hw_share *share)
@@ -127,7 +128,7 @@ void hw_history_stale(struct hw_share *share, uint32_t id)
 
 	if (e->flags & HW_ENTRY_STALE)
 		return;
-	if (hw_ids_add(&share->stale, id) == 0)
+	if (hw_ids_add(&share->refresh.stale, id) == 0)
 		e->flags |= HW_ENTRY_STALE;
 }
 
@@ -309,7 +310,7 @@ void hw_history_leave(struct hw_share *share, uint32_t id)
 	uint8_t type = e->type;
 	uint32_t dir = e->parent;
 	struct path from;
-	bool fits = path_in(share, id, share->path_b, &from);
+	bool fits = path_in(share, id, share->history.path_b, &from);
 
 	drop_subtree(share, id);
 	if (share->silent)
@@ -383,7 +384,7 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 	uint16_t flags = old ? HW_FLAG_REPLACED : 0;
 	struct path from;
 
-	if (!path_in(share, id, share->path_b, &from))
+	if (!path_in(share, id, share->history.path_b, &from))
 		from.bytes = NULL;
 	if (old)
 		clear_target(share, old);
@@ -416,7 +417,8 @@ static void note_renamed(struct hw_share *share, uint32_t id)
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_history_stale(share, id);
 	else
-		(void)hw_ids_add(&share->renamed, id); /* if out of memory: a needless attrib */
+		(void)hw_ids_add(&share->refresh.renamed,
+				 id); /* if out of memory: a needless attrib */
 }
 
 void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
@@ -430,7 +432,7 @@ void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 		a = b;
 		b = other;
 	}
-	bool fit = path_in(share, a, share->path_b, &from);
+	bool fit = path_in(share, a, share->history.path_b, &from);
 
 	fit = path_of(share, b, &to) && fit;
 	hw_tree_swap(&share->tree, a, b);
@@ -545,9 +547,9 @@ static void each_name(struct hw_share *share, uint32_t id, void (*fn)(struct hw_
 /* A file may have many writes and many names: its names are listed once per iteration. */
 static bool names_are_modified(const struct hw_share *share, const struct hw_entry *e)
 {
-	return e->nlink > 1 && share->modified_inode.ino == e->ino &&
-	       share->modified_inode.fs == e->fs &&
-	       share->modified_inode.turn == share->turn_first_seq;
+	return e->nlink > 1 && share->history.modified_inode.ino == e->ino &&
+	       share->history.modified_inode.fs == e->fs &&
+	       share->history.modified_inode.turn == share->turn.first_seq;
 }
 
 void hw_history_modify(struct hw_share *share, uint32_t id)
@@ -557,9 +559,9 @@ void hw_history_modify(struct hw_share *share, uint32_t id)
 	if (e->type != HW_TYPE_FILE || names_are_modified(share, e))
 		return;
 	each_name(share, id, modify_one);
-	share->modified_inode.ino = e->nlink > 1 && !share->silent ? e->ino : 0;
-	share->modified_inode.fs = e->fs;
-	share->modified_inode.turn = share->turn_first_seq;
+	share->history.modified_inode.ino = e->nlink > 1 && !share->silent ? e->ino : 0;
+	share->history.modified_inode.fs = e->fs;
+	share->history.modified_inode.turn = share->turn.first_seq;
 }
 
 bool hw_history_was_modified(struct hw_share *share, uint32_t id)

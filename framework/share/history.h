@@ -7,7 +7,29 @@
 #ifndef HW_HISTORY_H
 #define HW_HISTORY_H
 
-#include "share_private.h"
+#include "tree.h"
+#include <hostwatch/event.h>
+
+struct hw_share;
+
+/* The path of the entry that the last event was about. Valid until a name changes. */
+struct hw_last_path {
+	uint32_t id; /* 0: none */
+	uint32_t places; /* tree.places when the path was made */
+	const char *bytes; /* borrowed */
+	size_t len;
+};
+
+struct hw_history {
+	uint64_t rescans; /* scans after events were lost */
+	struct {
+		uint64_t ino, turn;
+		uint16_t fs;
+	} modified_inode; /* in this iteration, modify is the last event about each name of this
+			     inode */
+	char path_a[HW_PATH_MAX + 1], path_b[HW_PATH_MAX + 1]; /* scratch */
+	struct hw_last_path last_path; /* in path_a */
+};
 
 /* Names of one inode that are examined for one change. Users decide how many names a file has;
  * names beyond this number rely on the next comparison. */

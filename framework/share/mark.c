@@ -2,6 +2,7 @@
 #include "mark.h"
 
 #include "scan.h"
+#include "share_private.h"
 
 #define FLUSH UINT64_MAX /* instead of a position: flush() passes on all records */
 
@@ -22,7 +23,7 @@ static void set(struct hw_share *share, struct hw_mark *mark, bool flush)
 	struct hw_queue_position now;
 
 	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++) {
-		const struct hw_watcher *watcher = &share->watchers[i];
+		const struct hw_watcher *watcher = &share->watchers.list[i];
 
 		mark->of[i].serial = 0;
 		if (!has_queue(watcher))
@@ -65,7 +66,7 @@ static bool is_reached_by(const struct hw_watcher *watcher, uint64_t at)
 bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
 {
 	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++) {
-		const struct hw_watcher *watcher = &share->watchers[i];
+		const struct hw_watcher *watcher = &share->watchers.list[i];
 
 		if (!mark->of[i].serial)
 			continue;
@@ -161,7 +162,7 @@ void hw_mark_round_ends(struct hw_share *share)
 
 static bool is_listing(const struct hw_share *share)
 {
-	return share->walking || !hw_scan_is_idle(share);
+	return share->scan.walking || !hw_scan_is_idle(share);
 }
 
 bool hw_mark_proves_outside(struct hw_share *share)

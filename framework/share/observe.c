@@ -252,9 +252,9 @@ static void fill_unlisted(struct hw_observation *o)
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item)
 {
 	hw_mark_noted_again(share);
-	if (hw_suspects_add(&share->suspects, item->dir, item->name, item->len, item->what,
+	if (hw_suspects_add(&share->unverified.names, item->dir, item->name, item->len, item->what,
 			    item->inode) < 0)
-		share->suspects_full = true;
+		share->unverified.full = true;
 }
 
 /* A name that could not be examined is in a directory that was moved. Notes the name and the
@@ -324,11 +324,11 @@ void hw_observation_report(struct hw_observation *o)
 {
 	struct hw_share *share = o->share;
 
-	share->observing = true;
+	share->verify.reporting = true;
 	share->scan.since_ns = o->since_ns;
 	report(o);
 	share->scan.since_ns = 0;
-	share->observing = false;
+	share->verify.reporting = false;
 }
 
 /* The next round verifies the names that this one left unverified. If it reports nothing and leaves
@@ -340,26 +340,26 @@ static void check_doubts(struct hw_share *share)
 	bool stuck = share->verify.stuck_seq == seq;
 
 	share->verify.stuck_seq = 0;
-	if (!hw_share_has_doubts(share))
+	if (!hw_unverified_any(&share->unverified))
 		return;
-	if (share->settle_ns)
+	if (share->settle.window_ns)
 		hw_settle_begin(share);
 	hw_share_kick(share);
 	if (!stuck) {
 		share->verify.stuck_seq = seq;
 		return;
 	}
-	hw_suspects_clear(&share->suspects);
-	share->unsure.count = 0;
+	hw_suspects_clear(&share->unverified.names);
+	share->unverified.entries.count = 0;
 	hw_debug("share %s: names cannot be verified where they are; scanning", share->name);
 	hw_scan_lost(share, HW_ROOT);
 }
 
 static void compare_left_out(struct hw_share *share)
 {
-	if (!share->suspects_full)
+	if (!share->unverified.full)
 		return;
-	share->suspects_full = false;
+	share->unverified.full = false;
 	hw_scan_lost(share, HW_ROOT);
 }
 
@@ -377,10 +377,10 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 
 	hw_fold_expand(share);
 	hw_hint_doubt_unsure(share);
-	share->unsure.count = 0;
-	names = share->suspects;
-	share->suspects = share->spare_suspects;
-	share->spare_suspects = (struct hw_suspects){ 0 };
+	share->unverified.entries.count = 0;
+	names = share->unverified.names;
+	share->unverified.names = share->unverified.spare;
+	share->unverified.spare = (struct hw_suspects){ 0 };
 	o = hw_observation_create(share, &names, since_ns);
 	if (o) {
 		hw_observation_examine(o);
@@ -388,6 +388,6 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 		hw_observation_free(o);
 	}
 	hw_suspects_clear(&names);
-	share->spare_suspects = names;
+	share->unverified.spare = names;
 	hw_observe_finish(share);
 }

@@ -8,7 +8,7 @@
 #ifndef HW_OBSERVE_H
 #define HW_OBSERVE_H
 
-#include "history.h"
+#include "share_private.h"
 
 /*
  * Examines all unverified names and reports the differences at once, without waiting for records

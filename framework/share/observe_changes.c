@@ -147,9 +147,9 @@ static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_ino
 
 void hw_observation_join_found(struct hw_observation *o)
 {
-	struct hw_ids moved = o->share->found_moved, files = o->share->found_files;
+	struct hw_ids moved = o->share->fill.moved, files = o->share->fill.files;
 
-	o->share->found_moved = o->share->found_files = (struct hw_ids){ 0 };
+	o->share->fill.moved = o->share->fill.files = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < moved.count; i++)
 		join(o, moved.ids[i], facts_of(o, moved.ids[i]));
 	for (uint32_t i = 0; i < files.count; i++) {
@@ -211,7 +211,8 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 		return is_attrib_of_renamed(e, stat, what) ||
 				       (what & HW_HINT_ATTRIB && has_arrived(item) &&
 					e->type != HW_TYPE_DIR) ||
-				       (what & HW_HINT_AWAY && !o->share->settle_ns) /* and back */
+				       (what & HW_HINT_AWAY &&
+					!o->share->settle.window_ns) /* and back */
 			       ? HW_ATTRIB
 			       : 0;
 	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;
@@ -311,9 +312,9 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 
 void hw_observation_tell_changes(struct hw_observation *o)
 {
-	struct hw_ids modified = o->share->modified, attrib = { 0 };
+	struct hw_ids modified = o->share->fill.modified, attrib = { 0 };
 
-	o->share->modified = (struct hw_ids){ 0 };
+	o->share->fill.modified = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < o->count; i++)
 		add_change(o, &modified, &attrib, &o->items[i]);
 	for (uint32_t i = 0; i < o->count; i++)

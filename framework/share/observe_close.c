@@ -47,7 +47,7 @@ static bool hears_closes(const struct hw_observation *o, uint32_t id)
 	uint8_t watcher = entry_of(o, entry_of(o, id)->parent)->watcher;
 
 	return watcher != HW_WATCHER_NONE &&
-	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS);
+	       !(o->share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS);
 }
 
 /* Returns whether a new file may have been closed under a name that was never examined. */
@@ -57,7 +57,7 @@ static bool is_new_without_close(const struct hw_observation *o, const struct hw
 			      ? file_of(o, item)
 			      : 0;
 
-	return id && o->share->settle_ns && entry_of(o, id)->flags & HW_ENTRY_NEW;
+	return id && o->share->settle.window_ns && entry_of(o, id)->flags & HW_ENTRY_NEW;
 }
 
 static void add_try(const struct hw_observation *o, uint32_t id, struct closed *closed,

@@ -139,7 +139,7 @@ static bool is_unannounced(const struct hw_observation *o, const struct hw_item 
 	uint8_t watcher = entry_of(o, e->parent)->watcher;
 
 	return !(item->what & HW_HINTS_OF_DATA) && watcher != HW_WATCHER_NONE &&
-	       !(o->share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS) &&
+	       !(o->share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS) &&
 	       hw_history_compare(e, &item->stat, false);
 }
 
@@ -384,7 +384,8 @@ static bool has_lost_a_link(const struct hw_observation *o, const struct hw_item
 {
 	const struct hw_entry *e = item->entry ? entry_of(o, item->entry) : NULL;
 
-	return e && item->differs && o->share->settle_ns && e->type != HW_TYPE_DIR && e->nlink > 1;
+	return e && item->differs && o->share->settle.window_ns && e->type != HW_TYPE_DIR &&
+	       e->nlink > 1;
 }
 
 static struct hw_stat inode_of(const struct hw_entry *e)
@@ -406,7 +407,7 @@ static void look_at_old_names(struct hw_observation *o)
 		if (o->items[i].present && o->items[i].differs &&
 		    (stat.nlink == 1 || stat.type == HW_TYPE_DIR))
 			add_old_names(o, &stat);
-		else if (o->items[i].present && o->items[i].differs && o->share->settle_ns)
+		else if (o->items[i].present && o->items[i].differs && o->share->settle.window_ns)
 			add_linked_name(o, &stat);
 		if (has_lost_a_link(o, &o->items[i])) {
 			stat = inode_of(entry_of(o, o->items[i].entry));
@@ -468,10 +469,11 @@ struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_s
 	if (!o && !names->count)
 		return NULL;
 	if (o) {
-		*o = (struct hw_observation){
-			.share = share, .since_ns = since_ns, .names = names, .fold = share->fold
-		};
-		share->fold = (struct hw_fold){ 0 };
+		*o = (struct hw_observation){ .share = share,
+					      .since_ns = since_ns,
+					      .names = names,
+					      .fold = share->settle.fold };
+		share->settle.fold = (struct hw_fold){ 0 };
 	}
 	if (o && collect(o, names) == 0)
 		return o;

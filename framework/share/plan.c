@@ -97,7 +97,7 @@ static bool is_elsewhere(struct hw_observation *o, uint32_t id)
 
 	if (hw_disk_is_alive(&o->share->disk, e, links))
 		return true;
-	return o->share->settle_ns && links > 1 && e->type != HW_TYPE_DIR &&
+	return o->share->settle.window_ns && links > 1 && e->type != HW_TYPE_DIR &&
 	       links_of(o, e) >= links;
 }
 
@@ -163,7 +163,7 @@ static void replace_in_place(struct hw_observation *o)
 		item->done = true;
 		if (item->entry && item->arrival == HW_ARRIVED_NEW && item->stat.size &&
 		    item->stat.type == HW_TYPE_FILE)
-			(void)hw_ids_add(&o->share->modified, item->entry);
+			(void)hw_ids_add(&o->share->fill.modified, item->entry);
 	}
 }
 
@@ -203,7 +203,7 @@ static void create_one(struct hw_observation *o, struct hw_item *item)
 		hw_fill_dir(o->share, id, HW_ARRIVED_NEW);
 	else if (item->arrival == HW_ARRIVED_NEW && item->stat.type == HW_TYPE_FILE &&
 		 item->stat.size)
-		(void)hw_ids_add(&o->share->modified, id);
+		(void)hw_ids_add(&o->share->fill.modified, id);
 }
 
 static bool is_create(const struct hw_item *item)

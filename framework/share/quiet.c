@@ -2,6 +2,7 @@
 #include "quiet.h"
 
 #include "history.h"
+#include "share_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -414,7 +415,8 @@ void hw_quiet_found(struct hw_share *share, uint32_t id)
 	uint8_t watcher = entry_of(share, entry_of(share, id)->parent)->watcher;
 
 	/* No watcher reports closes there: the closes of one scan are reported together. */
-	if (watcher == HW_WATCHER_NONE || share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
+	if (watcher == HW_WATCHER_NONE ||
+	    share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS)
 		return;
 	(void)hw_ids_add(&share->quiet.found, id); /* if out of memory: after the interval */
 }
@@ -506,7 +508,7 @@ void hw_quiet_try_found(struct hw_share *share)
 {
 	struct hw_quiet *quiet = &share->quiet;
 
-	if (share->walking || share->state != HW_SHARE_ONLINE)
+	if (share->scan.walking || share->state != HW_SHARE_ONLINE)
 		return;
 	if (!quiet->finished.count && quiet->found.count)
 		try_found(share);

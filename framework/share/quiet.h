@@ -7,7 +7,30 @@
 #ifndef HW_QUIET_H
 #define HW_QUIET_H
 
-#include "share_private.h"
+#include "ids.h"
+#include "mark.h"
+
+struct hw_share;
+struct hw_stat;
+struct hw_timer;
+
+struct hw_quiet_item {
+	uint32_t id;
+	uint64_t due_ns; /* loop time */
+};
+
+struct hw_quiet {
+	struct hw_quiet_item *ring; /* owned, a power of two */
+	uint32_t room, head, count;
+	struct hw_timer *timer; /* owned */
+	struct hw_ids found; /* found by listings; examined at the end of the iteration */
+	struct hw_ids finished; /* found files that no writer had open: reported at the mark */
+	struct hw_mark finished_mark;
+	uint32_t finished_seq; /* the newest event when the mark was set */
+	struct hw_ids refused; /* files that are perhaps being closed: tried again soon */
+	struct hw_timer *retry; /* owned */
+	unsigned retries; /* attempts since the last file was added */
+};
 
 int hw_quiet_init(struct hw_share *share);
 void hw_quiet_free(struct hw_share *share);

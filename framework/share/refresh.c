@@ -4,6 +4,7 @@
 #include "hint.h"
 #include "history.h"
 #include "settle.h"
+#include "share_private.h"
 
 #include <errno.h>
 
@@ -42,14 +43,14 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 /* No hint explains why these are gone: they are examined like other unverified names. */
 static void doubt_stale(struct hw_share *share)
 {
-	for (uint32_t i = 0; i < share->stale.count; i++) {
-		uint32_t id = share->stale.ids[i];
+	for (uint32_t i = 0; i < share->refresh.stale.count; i++) {
+		uint32_t id = share->refresh.stale.ids[i];
 
 		hw_tree_entry(&share->tree, id)->flags &= (uint8_t)~HW_ENTRY_STALE;
 		hw_hint_unsure(share, id);
 	}
-	share->stale.count = 0;
-	if (share->settle_ns && !share->silent)
+	share->refresh.stale.count = 0;
+	if (share->settle.window_ns && !share->silent)
 		hw_settle_begin(share);
 	hw_share_kick(share);
 }
@@ -58,8 +59,8 @@ static void refresh_renamed(struct hw_share *share)
 {
 	struct hw_stat stat;
 
-	for (uint32_t i = 0; i < share->renamed.count; i++) {
-		uint32_t id = share->renamed.ids[i];
+	for (uint32_t i = 0; i < share->refresh.renamed.count; i++) {
+		uint32_t id = share->refresh.renamed.ids[i];
 		struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
 		if (e->type == HW_TYPE_NONE || e->type == HW_TYPE_DIR ||
@@ -70,12 +71,12 @@ static void refresh_renamed(struct hw_share *share)
 		e->ctime_ns = stat.ctime_ns;
 		e->nlink = (uint16_t)stat.nlink;
 	}
-	share->renamed.count = 0;
+	share->refresh.renamed.count = 0;
 }
 
 void hw_refresh(struct hw_share *share)
 {
-	struct hw_ids *ids = &share->stale;
+	struct hw_ids *ids = &share->refresh.stale;
 	uint32_t kept = 0;
 
 	refresh_renamed(share);

@@ -3,7 +3,14 @@
 #ifndef HW_REFRESH_H
 #define HW_REFRESH_H
 
-#include "share_private.h"
+#include "ids.h"
+
+struct hw_share;
+
+struct hw_refresh {
+	struct hw_ids stale; /* entries to examine at the end of the iteration */
+	struct hw_ids renamed; /* exchanged entries whose ctime changed, likewise */
+};
 
 /* Call it at the end of an iteration of the loop, and of a flush: examines each of these entries
  * once and updates the tree. */

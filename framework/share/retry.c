@@ -291,7 +291,7 @@ void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int
 	if (name->found)
 		item->since_ns = name->since_ns;
 	else if (name->arrived)
-		item->since_ns = share->turn_ns; /* older entries were created elsewhere */
+		item->since_ns = share->turn.ended_ns; /* older entries were created elsewhere */
 	log_name(share, name, error, item);
 }
 
@@ -303,7 +303,7 @@ static void compare_left_out(struct hw_share *share)
 	struct hw_retry *retry = &share->retry;
 	uint64_t now = hw_loop_now_ns(share->loop);
 
-	if (!retry->left_out || share->silent || share->walking ||
+	if (!retry->left_out || share->silent || share->scan.walking ||
 	    (retry->compared_ns && now < retry->compared_ns + share->interval_ns))
 		return;
 	retry->left_out = 0;
@@ -334,8 +334,8 @@ void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 /* An entry that was born since the first attempt is new, whenever it is found. */
 static void note_since(struct hw_share *share, int64_t since_ns)
 {
-	if (since_ns && (!share->observe_since_ns || since_ns < share->observe_since_ns))
-		share->observe_since_ns = since_ns;
+	if (since_ns && (!share->unverified.since_ns || since_ns < share->unverified.since_ns))
+		share->unverified.since_ns = since_ns;
 }
 
 static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *item)
@@ -361,15 +361,15 @@ static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *
 /* Notes it as unverified, like any other name. */
 static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
 {
-	if (share->settle_ns && !share->silent) {
+	if (share->settle.window_ns && !share->silent) {
 		hw_settle_note_since(share);
 		hw_settle_begin(share);
 	}
 	if (!item->arrived)
 		note_since(share, item->since_ns);
-	if (hw_suspects_add(&share->suspects, dir, item->name, item->name_len,
+	if (hw_suspects_add(&share->unverified.names, dir, item->name, item->name_len,
 			    item->arrived ? HW_HINT_ARRIVED : 0, 0) < 0)
-		share->suspects_full = true;
+		share->unverified.full = true;
 }
 
 /* Adds the entry as if the listing had found it. */

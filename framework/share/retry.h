@@ -11,6 +11,24 @@
 
 #include "history.h"
 
+struct hw_share;
+struct hw_timer;
+
+/* Directories and names that could not be read. */
+struct hw_retry_item;
+
+struct hw_retry {
+	hw_token *dirs; /* owned; for each item: the directory, or the directory of the name */
+	struct hw_retry_item *items; /* owned; same count and room as dirs */
+	uint32_t count, room;
+	uint32_t hand; /* index at which the search for an item to drop begins */
+	uint32_t left_out;
+	uint64_t refusals; /* total number of items */
+	uint64_t count_refusals; /* total number of failures, including repeated ones */
+	uint64_t compared_ns; /* loop time of the last scan for dropped items */
+	struct hw_timer *timer; /* owned */
+};
+
 /* Beyond this number, the items that were tried most are dropped; when another one succeeds, the
  * share is scanned. */
 #define HW_RETRY_MAX 4096u

@@ -90,9 +90,9 @@ static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kin
 			close(fd);
 		return NULL;
 	}
-	if (!share->walking)
+	if (!share->scan.walking)
 		share->marks.walk_ns = share->marks.read_until_ns;
-	share->walking = true;
+	share->scan.walking = true;
 	job->share = share;
 	job->dir = hw_tree_token(&share->tree, dir);
 	job->kind = kind;
@@ -150,13 +150,13 @@ void hw_scan_again(struct hw_share *share, uint32_t dir, bool below)
 
 void hw_scan_lost(struct hw_share *share, uint32_t dir)
 {
-	share->rescans++;
+	share->history.rescans++;
 	hw_scan_below(share, dir);
 }
 
 void hw_scan_watcher(struct hw_share *share, uint8_t index)
 {
-	struct hw_watcher *watcher = &share->watchers[index];
+	struct hw_watcher *watcher = &share->watchers.list[index];
 
 	hw_arm_compact_tops(watcher);
 	for (uint32_t i = 0; i < watcher->top_count; i++) {
@@ -360,7 +360,7 @@ static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
 	if (!job->listing.more && hw_tree_by_token(&share->tree, job->dir) == dir)
 		hw_fill_listed(share, dir, job->how, job->listing.error, job->since);
-	if (!share->observing)
+	if (!share->verify.reporting)
 		hw_fill_tell_modified(share);
 }
 

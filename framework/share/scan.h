@@ -8,6 +8,28 @@
 #define HW_SCAN_H
 
 #include "history.h"
+#include "ids.h"
+
+struct hw_share;
+
+/* A directory that waits to be listed, or is being listed. */
+struct hw_job;
+
+struct hw_scan {
+	struct hw_job *queue; /* owned list, last in first out */
+	uint32_t queued, in_flight;
+	struct hw_job *spare; /* owned list: jobs to use again */
+	uint32_t spares;
+	uint32_t opened; /* queued jobs that hold their directory open */
+	struct hw_ids retry;
+	bool walking; /* directories are being listed */
+	bool lost_while_arming;
+	uint64_t entries; /* examined in this walk */
+	bool rearm; /* every listed directory is armed again, from the first candidate on */
+	uint64_t rearmed; /* entries examined for rearm, without those of concurrent scans */
+	struct hw_job *flying; /* owned list: jobs in the thread pool */
+	int64_t since_ns; /* entries born before it were not created in the share: see observe.h */
+};
 
 /* Fills a directory. fd: open and read up to some point (taken over); -1: arms it and lists it from
  * its beginning. */

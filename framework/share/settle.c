@@ -2,15 +2,16 @@
 #include "settle.h"
 
 #include "scan.h"
+#include "share_private.h"
 #include "verify.h"
 
 /* Returns the time before which all changes have been found, by records and by scans. */
 static int64_t found_until(const struct hw_share *share)
 {
-	int64_t until = share->drained_ns;
+	int64_t until = share->settle.drained_ns;
 
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		const struct hw_watcher *watcher = &share->watchers[i];
+		const struct hw_watcher *watcher = &share->watchers.list[i];
 
 		if (watcher->state == HW_WATCHER_RUNNING && watcher->directories &&
 		    watcher->plugin->flags & HW_PLUGIN_SCANS && watcher->polled_ns < until)
@@ -21,42 +22,43 @@ static int64_t found_until(const struct hw_share *share)
 
 void hw_settle_now(struct hw_share *share)
 {
-	int64_t since = share->observe_since_ns;
+	int64_t since = share->unverified.since_ns;
 
-	share->settle_start_ns = 0;
-	share->settle_ending = false;
-	hw_timer_set(share->settle_timer, 0);
-	if (!hw_share_has_doubts(share))
+	share->settle.first_ns = 0;
+	share->settle.ending = false;
+	hw_timer_set(share->settle.timer, 0);
+	if (!hw_unverified_any(&share->unverified))
 		return;
-	share->observe_since_ns = 0;
-	share->since_ns = found_until(share);
+	share->unverified.since_ns = 0;
+	share->settle.since_ns = found_until(share);
 	hw_verify_begin(share, since, false);
 }
 
-/* Entries that were born before share->since_ns are not new to this window. */
+/* Entries that were born before share->settle.since_ns are not new to this window. */
 void hw_settle_note_since(struct hw_share *share)
 {
-	if (!share->observe_since_ns)
-		share->observe_since_ns = share->since_ns;
+	if (!share->unverified.since_ns)
+		share->unverified.since_ns = share->settle.since_ns;
 }
 
 void hw_settle_begin(struct hw_share *share)
 {
 	uint64_t now = hw_loop_now_ns(share->loop);
 
-	share->settle_last_ns = now;
-	if (share->settle_start_ns)
+	share->settle.last_ns = now;
+	if (share->settle.first_ns)
 		return;
-	share->settle_start_ns = now ? now : 1;
-	hw_timer_set(share->settle_timer, share->settle_ns);
+	share->settle.first_ns = now ? now : 1;
+	hw_timer_set(share->settle.timer, share->settle.window_ns);
 }
 
 /* Records that the kernel has queued at this point still belong to the window. */
 void hw_settle_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;
-	uint64_t now = hw_loop_now_ns(share->loop), end = share->settle_last_ns + share->settle_ns;
-	uint64_t longest = share->settle_start_ns + share->settle_max_ns;
+	uint64_t now = hw_loop_now_ns(share->loop),
+		 end = share->settle.last_ns + share->settle.window_ns;
+	uint64_t longest = share->settle.first_ns + share->settle.max_ns;
 
 	if (end > longest)
 		end = longest;
@@ -64,21 +66,21 @@ void hw_settle_fired(void *arg, struct hw_timer *timer)
 		hw_timer_set(timer, end - now);
 		return;
 	}
-	share->drain_ns = hw_now_coarse_ns();
-	share->settle_ending = true;
-	hw_mark_set(share, &share->settle_mark);
+	share->settle.ending_ns = hw_now_coarse_ns();
+	share->settle.ending = true;
+	hw_mark_set(share, &share->settle.mark);
 }
 
 void hw_settle_advance(struct hw_share *share)
 {
-	if (!share->settle_ending || !hw_mark_is_reached(share, &share->settle_mark) ||
+	if (!share->settle.ending || !hw_mark_is_reached(share, &share->settle.mark) ||
 	    hw_verify_is_active(share))
 		return;
-	share->drained_ns = share->drain_ns;
+	share->settle.drained_ns = share->settle.ending_ns;
 	if (share->state == HW_SHARE_ONLINE && hw_scan_is_idle(share)) {
 		hw_settle_now(share);
 		return;
 	}
-	share->settle_ending = false;
-	hw_timer_set(share->settle_timer, share->settle_ns);
+	share->settle.ending = false;
+	hw_timer_set(share->settle.timer, share->settle.window_ns);
 }

@@ -36,8 +36,8 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 		return false;
 	if (!share->filter.anchored)
 		return hw_filter_matches(&share->filter, name, len, is_dir);
-	path = hw_tree_path(&share->tree, dir, share->path_c,
-			    sizeof(share->path_c) - HW_NAME_MAX - 1, &dir_len);
+	path = hw_tree_path(&share->tree, dir, share->scratch,
+			    sizeof(share->scratch) - HW_NAME_MAX - 1, &dir_len);
 	if (!path)
 		return hw_filter_matches(&share->filter, name, len, is_dir);
 	/* The directory's path ends where the room for a slash and the name begins. */
@@ -55,19 +55,19 @@ static void tell_listeners(struct hw_share *share)
 {
 	uint64_t seq = hw_journal_last_seq(&share->journal);
 
-	if (seq == share->told_seq && !share->state_changed)
+	if (seq == share->turn.announced_seq && !share->turn.state_changed)
 		return;
-	share->told_seq = seq;
-	share->state_changed = false;
-	for (uint32_t i = share->listener_count; i-- > 0;)
-		if (i < share->listener_count)
-			share->listeners[i].fn(share->listeners[i].arg, share);
+	share->turn.announced_seq = seq;
+	share->turn.state_changed = false;
+	for (uint32_t i = share->listeners.count; i-- > 0;)
+		if (i < share->listeners.count)
+			share->listeners.list[i].fn(share->listeners.list[i].arg, share);
 }
 
 static void end_walk(struct hw_share *share)
 {
-	if (share->walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
-		share->walking = false;
+	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
+		share->scan.walking = false;
 		hw_share_walked(share);
 	}
 }
@@ -75,14 +75,14 @@ static void end_walk(struct hw_share *share)
 /* Not while hints arrive, which would contradict the result again. */
 static void audit(struct hw_share *share)
 {
-	bool hinted = share->hinted;
+	bool hinted = share->turn.hinted;
 
-	share->hinted = false;
-	if (!share->audit)
+	share->turn.hinted = false;
+	if (!share->unverified.audit)
 		return;
 	if (hw_verify_is_active(share))
 		return; /* the end of the round is followed by another iteration */
-	if (hinted || hw_share_has_doubts(share) || share->walking)
+	if (hinted || hw_unverified_any(&share->unverified) || share->scan.walking)
 		hw_share_kick(share);
 	else
 		(void)hw_hint_begin_audit(share);
@@ -104,17 +104,17 @@ static void turn(void *arg)
 	hw_watchers_begin_scans(share);
 	hw_hint_examine_lost(share, false);
 	/* A share without a settle window verifies names now, those of a walk at its end. */
-	if (hw_share_has_doubts(share) && !share->settle_ns && !share->walking &&
-	    share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
+	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
+	    !share->scan.walking && share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
 		hw_verify_begin(share, 0, false);
 	audit(share);
 	hw_quiet_try_found(share);
 	hw_disk_release_foreign(&share->disk);
 	hw_barrier_advance(share);
 	tell_listeners(share);
-	share->turn_first_seq = hw_journal_last_seq(&share->journal) + 1;
-	share->turn_ns = hw_now_coarse_ns();
-	share->fill_budget = FILL_BUDGET;
+	share->turn.first_seq = hw_journal_last_seq(&share->journal) + 1;
+	share->turn.ended_ns = hw_now_coarse_ns();
+	share->fill.budget = FILL_BUDGET;
 }
 
 static void kicked(void *arg, struct hw_timer *timer)
@@ -130,7 +130,7 @@ void hw_share_set_state(struct hw_share *share, enum hw_share_state state)
 	if (share->state == state)
 		return;
 	share->state = state;
-	share->state_changed = true;
+	share->turn.state_changed = true;
 	hw_share_kick(share);
 }
 
@@ -164,15 +164,15 @@ static void go_offline(struct hw_share *share)
 	hw_warning("share %s: %s was deleted, moved or unmounted; waiting for it to reappear",
 		   share->name, hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	hw_verify_void(share);
-	hw_observe(share, share->observe_since_ns);
-	share->observe_since_ns = 0;
-	share->settle_start_ns = 0;
-	share->settle_ending = false;
+	hw_observe(share, share->unverified.since_ns);
+	share->unverified.since_ns = 0;
+	share->settle.first_ns = 0;
+	share->settle.ending = false;
 	hw_history_rescan(share, HW_ROOT);
 	forget_all(share, HW_ROOT);
 	hw_disk_close_root(&share->disk);
-	hw_suspects_clear(&share->suspects);
-	hw_fold_free(&share->fold);
+	hw_suspects_clear(&share->unverified.names);
+	hw_fold_free(&share->settle.fold);
 	hw_retry_clear(share);
 	hw_share_set_state(share, HW_SHARE_OFFLINE);
 }
@@ -211,7 +211,7 @@ static uint32_t find_dir(const struct hw_share *share, const char **path)
 
 static void examine(struct hw_share *share, uint32_t dir, const char *name)
 {
-	if (share->settle_ns && !share->silent)
+	if (share->settle.window_ns && !share->silent)
 		hw_hint_later(share, dir, name, strlen(name), 0, 0);
 	else
 		hw_hint_doubt(share, dir, name, strlen(name));
@@ -242,7 +242,7 @@ static void check_mounted_file(void *arg, const char *path)
 	struct hw_stat stat;
 
 	if (!id || watcher == HW_WATCHER_NONE ||
-	    share->watchers[watcher].plugin->flags & HW_PLUGIN_SCANS)
+	    share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS)
 		return;
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
@@ -279,9 +279,9 @@ static void log_root_error(struct hw_share *share, int error)
 {
 	char text[1024];
 
-	if (error == share->root_error || error == -ENOENT || error == -ENOTDIR)
+	if (error == share->presence.error || error == -ENOENT || error == -ENOTDIR)
 		return;
-	share->root_error = error;
+	share->presence.error = error;
 	hw_access_explain_root(share, error, text, sizeof(text));
 	if (*share->root.refusal)
 		hw_error("share %s: %s", share->name, text);
@@ -301,13 +301,13 @@ static void come_back(struct hw_share *share)
 		log_root_error(share, r);
 		return;
 	}
-	share->root_error = 0;
+	share->presence.error = 0;
 	hw_info("share %s: %s has reappeared; scanning it", share->name,
 		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	begin_mounts(share);
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
 	hw_share_set_state(share, HW_SHARE_ARMING);
-	share->rescans++;
+	share->history.rescans++;
 	hw_scan_rearm(share);
 }
 
@@ -334,15 +334,15 @@ static void root_fired(void *arg, struct hw_timer *timer)
 static void begin_history(struct hw_share *share)
 {
 	share->silent = false;
-	share->since_ns = share->drained_ns = share->begun_ns;
+	share->settle.since_ns = share->settle.drained_ns = share->begun_ns;
 	hw_mark_begin_history(share);
 	for (uint32_t i = 0; i < HW_WATCHERS_MAX; i++)
-		share->watchers[i].polled_ns = share->begun_ns;
+		share->watchers.list[i].polled_ns = share->begun_ns;
 }
 
 static bool must_settle_first(const struct hw_share *share)
 {
-	return share->settle_ns && !share->barriers && share->state == HW_SHARE_ONLINE &&
+	return share->settle.window_ns && !share->barriers && share->state == HW_SHARE_ONLINE &&
 	       !share->scan.rearm;
 }
 
@@ -355,19 +355,19 @@ void hw_share_walked(struct hw_share *share)
 		if (!hw_scan_is_idle(share))
 			return;
 		begin_history(share);
-		if (share->lost_while_arming)
+		if (share->scan.lost_while_arming)
 			hw_scan_lost(share, HW_ROOT);
 	} else if (must_settle_first(share)) {
-		if (hw_share_has_doubts(share)) {
-			if (!share->observe_since_ns)
-				share->observe_since_ns = since;
+		if (hw_unverified_any(&share->unverified)) {
+			if (!share->unverified.since_ns)
+				share->unverified.since_ns = since;
 			hw_settle_begin(share);
 		}
 	} else {
-		if (share->observe_since_ns && share->observe_since_ns < since)
-			since = share->observe_since_ns;
-		share->observe_since_ns = 0;
-		share->settle_start_ns = 0;
+		if (share->unverified.since_ns && share->unverified.since_ns < since)
+			since = share->unverified.since_ns;
+		share->unverified.since_ns = 0;
+		share->settle.first_ns = 0;
 		hw_verify_begin(share, since, true);
 		return;
 	}
@@ -425,11 +425,11 @@ static int init_parts(struct hw_share *share, const struct hw_share_config *conf
 	if (r == 0)
 		r = hw_retry_init(share);
 	if (r == 0)
-		r = hw_timer_add(share->loop, hw_settle_fired, share, &share->settle_timer);
+		r = hw_timer_add(share->loop, hw_settle_fired, share, &share->settle.timer);
 	if (r == 0)
-		r = hw_timer_add(share->loop, root_fired, share, &share->root_timer);
+		r = hw_timer_add(share->loop, root_fired, share, &share->presence.timer);
 	if (r == 0)
-		r = hw_timer_add(share->loop, kicked, share, &share->kick_timer);
+		r = hw_timer_add(share->loop, kicked, share, &share->turn.kick);
 	if (r == 0)
 		r = hw_turn_add(share->loop, turn, share);
 	return r;
@@ -449,14 +449,14 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	share->name = strdup(config->name);
 	share->path = strdup(config->path);
 	share->interval_ns = config->interval_ns ? config->interval_ns : HW_SEC;
-	share->settle_ns = config->settle_ns;
-	share->settle_max_ns =
+	share->settle.window_ns = config->settle_ns;
+	share->settle.max_ns =
 		config->settle_max_ns ? config->settle_max_ns : 10 * config->settle_ns;
-	share->explicit_watcher = config->explicit_watcher;
+	share->watchers.named = config->explicit_watcher;
 	share->silent = true;
 	share->epoch = random_epoch();
-	share->fill_budget = FILL_BUDGET;
-	share->turn_first_seq = 1;
+	share->fill.budget = FILL_BUDGET;
+	share->turn.first_seq = 1;
 	/* Leases are released at once, so the signal that the kernel sends for a broken lease is
 	 * not needed. */
 	(void)signal(SIGIO, SIG_IGN);
@@ -492,7 +492,7 @@ int hw_share_start(struct hw_share *share)
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
 	begin_mounts(share); /* before anything is listed */
 	share->begun_ns = hw_now_coarse_ns();
-	hw_timer_set(share->root_timer, share->interval_ns);
+	hw_timer_set(share->presence.timer, share->interval_ns);
 	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
 	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE)
 		return -ENODEV;
@@ -510,28 +510,28 @@ void hw_share_destroy(struct hw_share *share)
 	hw_barrier_free(share);
 	hw_quiet_free(share);
 	hw_retry_free(share);
-	hw_timer_del(share->settle_timer);
-	hw_timer_del(share->root_timer);
-	hw_timer_del(share->kick_timer);
+	hw_timer_del(share->settle.timer);
+	hw_timer_del(share->presence.timer);
+	hw_timer_del(share->turn.kick);
 	hw_mount_watch_end(&share->mounts);
 	hw_disk_free(&share->disk);
 	hw_root_free(&share->root);
 	hw_tree_free(&share->tree);
 	hw_filter_free(&share->filter);
 	hw_journal_free(&share->journal);
-	hw_suspects_free(&share->suspects);
-	hw_suspects_free(&share->spare_suspects);
+	hw_suspects_free(&share->unverified.names);
+	hw_suspects_free(&share->unverified.spare);
 	hw_verify_free(share);
-	hw_ids_free(&share->unsure);
-	hw_fold_free(&share->fold);
-	hw_former_free(&share->former);
-	hw_ids_free(&share->lost);
-	hw_ids_free(&share->stale);
-	hw_ids_free(&share->renamed);
-	hw_ids_free(&share->modified);
-	hw_ids_free(&share->found_moved);
-	hw_ids_free(&share->found_files);
-	free(share->listeners);
+	hw_ids_free(&share->unverified.entries);
+	hw_fold_free(&share->settle.fold);
+	hw_former_free(&share->hints.former);
+	hw_ids_free(&share->unverified.lost);
+	hw_ids_free(&share->refresh.stale);
+	hw_ids_free(&share->refresh.renamed);
+	hw_ids_free(&share->fill.modified);
+	hw_ids_free(&share->fill.moved);
+	hw_ids_free(&share->fill.files);
+	free(share->listeners.list);
 	free(share->name);
 	free(share->path);
 	free(share);

@@ -91,15 +91,16 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.name = share->name,
 		.path = share->path,
 		.state = share->state,
-		.backend = first == HW_WATCHER_NONE ? "" : share->watchers[first].instance->name,
+		.backend =
+			first == HW_WATCHER_NONE ? "" : share->watchers.list[first].instance->name,
 		.why = why_of(share),
 		.epoch = share->epoch,
 		.seq = hw_share_seq(share),
 		.entries = share->tree.entries,
 		.directories = share->tree.directories,
-		.kernel_events = share->past_events,
-		.overflows = share->past_overflows,
-		.rescans = share->rescans,
+		.kernel_events = share->watchers.past_events,
+		.overflows = share->watchers.past_overflows,
+		.rescans = share->history.rescans,
 		.retrying = (uint64_t)share->retry.count + share->retry.left_out,
 		.refusals = share->retry.refusals,
 		.tree_bytes = hw_tree_bytes(&share->tree),
@@ -107,8 +108,8 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head
 									   : share->journal.size,
 	};
-	for (uint8_t i = 0; i < share->order_count; i++)
-		add_watcher(&share->watchers[share->order[i]], ret);
+	for (uint8_t i = 0; i < share->watchers.order_count; i++)
+		add_watcher(&share->watchers.list[share->watchers.order[i]], ret);
 }
 
 bool hw_share_is_elsewhere(const struct hw_share *share)
@@ -130,21 +131,21 @@ bool hw_share_is_elsewhere(const struct hw_share *share)
 int hw_share_listen(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 {
 	struct hw_listener *list =
-		realloc(share->listeners, (share->listener_count + 1) * sizeof(*list));
+		realloc(share->listeners.list, (share->listeners.count + 1) * sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
-	share->listeners = list;
-	list[share->listener_count++] = (struct hw_listener){ .fn = fn, .arg = arg };
+	share->listeners.list = list;
+	list[share->listeners.count++] = (struct hw_listener){ .fn = fn, .arg = arg };
 	return 0;
 }
 
 void hw_share_unlisten(struct hw_share *share, hw_share_ready_fn *fn, void *arg)
 {
-	for (uint32_t i = 0; i < share->listener_count; i++) {
-		if (share->listeners[i].fn != fn || share->listeners[i].arg != arg)
+	for (uint32_t i = 0; i < share->listeners.count; i++) {
+		if (share->listeners.list[i].fn != fn || share->listeners.list[i].arg != arg)
 			continue;
-		share->listeners[i] = share->listeners[--share->listener_count];
+		share->listeners.list[i] = share->listeners.list[--share->listeners.count];
 		return;
 	}
 }
@@ -211,7 +212,7 @@ static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
 {
 	size_t len;
 	const char *path =
-		hw_tree_path(&share->tree, id, share->path_c, sizeof(share->path_c), &len);
+		hw_tree_path(&share->tree, id, share->scratch, sizeof(share->scratch), &len);
 
 	if (!path || len > HW_PATH_MAX)
 		return false;

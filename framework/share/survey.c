@@ -116,7 +116,8 @@ static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs
 		return; /* it no longer exists */
 	for (size_t i = 0; i < fs->count; i++) {
 		struct hw_survey_candidate *candidate = &fs->candidates[i];
-		const struct hw_watcher *watcher = &s->share->watchers[s->share->order[i]];
+		const struct hw_watcher *watcher =
+			&s->share->watchers.list[s->share->watchers.order[i]];
 		uint64_t part = candidate->directories ? candidate->directories : fs->directories;
 
 		if (!candidate->works || !candidate->scans)
@@ -150,8 +151,8 @@ static size_t last_tried(const struct hw_survey *survey)
  * hold for the next share. */
 static void close_untried(struct hw_surveying *s)
 {
-	for (size_t i = last_tried(s->survey) + 1; i < s->share->order_count; i++) {
-		struct hw_watcher *watcher = &s->share->watchers[s->share->order[i]];
+	for (size_t i = last_tried(s->survey) + 1; i < s->share->watchers.order_count; i++) {
+		struct hw_watcher *watcher = &s->share->watchers.list[s->share->watchers.order[i]];
 
 		hw_instance_close(watcher->instance);
 		watcher->state = HW_WATCHER_IDLE;

@@ -117,11 +117,12 @@ static void try_candidates(struct hw_surveying *s, struct hw_survey_filesystem *
 	struct hw_share *share = s->share;
 	uint8_t rank = 0;
 
-	fs->first = share->order_count;
-	while ((rank = hw_arm_next(share, rank, dirfd, refused, &trying)) < share->order_count) {
-		if (fs->first == share->order_count)
+	fs->first = share->watchers.order_count;
+	while ((rank = hw_arm_next(share, rank, dirfd, refused, &trying)) <
+	       share->watchers.order_count) {
+		if (fs->first == share->watchers.order_count)
 			fs->first = rank;
-		accepted(&trying, &share->watchers[share->order[rank]], dirfd);
+		accepted(&trying, &share->watchers.list[share->watchers.order[rank]], dirfd);
 		rank++;
 	}
 	if (fs->first < fs->count && fs->candidates[fs->first].quota)

@@ -3,6 +3,7 @@
 #include "arm.h"
 #include "history.h"
 #include "scan.h"
+#include "share_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@
 
 static bool is_candidate(const struct hw_share *share, uint8_t index)
 {
-	for (uint8_t i = 0; i < share->order_count; i++)
-		if (share->order[i] == index)
+	for (uint8_t i = 0; i < share->watchers.order_count; i++)
+		if (share->watchers.order[i] == index)
 			return true;
 	return false;
 }
@@ -93,27 +94,27 @@ static void put_first(struct hw_share *share, struct hw_watcher *const *added, s
 
 	for (size_t i = 0; i < added_count; i++)
 		order[count++] = added[i]->index;
-	for (uint8_t i = 0; i < share->order_count; i++) {
-		const struct hw_watcher *old = &share->watchers[share->order[i]];
+	for (uint8_t i = 0; i < share->watchers.order_count; i++) {
+		const struct hw_watcher *old = &share->watchers.list[share->watchers.order[i]];
 
 		if (old->plugin->flags & HW_PLUGIN_SCANS &&
 		    !is_new_plugin(old->plugin, added, added_count))
 			order[count++] = old->index;
 	}
-	memcpy(s->old_order, share->order, sizeof(s->old_order));
-	s->old_order_count = share->order_count;
-	s->old_explicit = share->explicit_watcher;
-	memcpy(share->order, order, sizeof(share->order));
-	share->order_count = count;
+	memcpy(s->old_order, share->watchers.order, sizeof(s->old_order));
+	s->old_order_count = share->watchers.order_count;
+	s->old_explicit = share->watchers.named;
+	memcpy(share->watchers.order, order, sizeof(share->watchers.order));
+	share->watchers.order_count = count;
 }
 
 static void put_back(struct hw_share *share)
 {
 	const struct hw_switching *s = &share->switching;
 
-	memcpy(share->order, s->old_order, sizeof(share->order));
-	share->order_count = s->old_order_count;
-	share->explicit_watcher = s->old_explicit;
+	memcpy(share->watchers.order, s->old_order, sizeof(share->watchers.order));
+	share->watchers.order_count = s->old_order_count;
+	share->watchers.named = s->old_explicit;
 	(void)hw_arm_choose(share); /* succeeds: they have been working here */
 }
 
@@ -148,7 +149,7 @@ int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
 		return r;
 	}
 	put_first(share, added, to->count);
-	share->explicit_watcher = !to->automatic;
+	share->watchers.named = !to->automatic;
 	r = hw_arm_choose(share);
 	if (r < 0) {
 		put_back(share);
@@ -222,7 +223,7 @@ static void forget_it(struct hw_share *share, uint32_t dir)
 static void give_up(struct hw_share *share, uint32_t left)
 {
 	struct hw_switching *s = &share->switching;
-	const char *reason = share->watchers[share->order[0]].instance->reason;
+	const char *reason = share->watchers.list[share->watchers.order[0]].instance->reason;
 
 	s->error = -ENOSPC;
 	s->rounds = 0;
@@ -254,8 +255,8 @@ static void retire(struct hw_share *share)
 {
 	(void)each_left(share, forget_it);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].state != HW_WATCHER_ABSENT && !is_candidate(share, i))
-			hw_watcher_destroy(&share->watchers[i]);
+		if (share->watchers.list[i].state != HW_WATCHER_ABSENT && !is_candidate(share, i))
+			hw_watcher_destroy(&share->watchers.list[i]);
 }
 
 bool hw_switch_walked(struct hw_share *share)

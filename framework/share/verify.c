@@ -20,10 +20,10 @@ static void take_names(struct hw_share *share)
 
 	hw_fold_expand(share);
 	hw_hint_doubt_unsure(share);
-	share->unsure.count = 0;
-	verify->names = share->suspects;
-	share->suspects = spare;
-	hw_suspects_clear(&share->suspects);
+	share->unverified.entries.count = 0;
+	verify->names = share->unverified.names;
+	share->unverified.names = spare;
+	hw_suspects_clear(&share->unverified.names);
 	hw_suspects_clear(&verify->touched);
 	verify->all_touched = false;
 	hw_mark_round_begins(share);
@@ -151,12 +151,12 @@ static void report(struct hw_share *share)
 	struct hw_verify *verify = &share->verify;
 	uint32_t waiting;
 
-	if (!share->settle_ns)
+	if (!share->settle.window_ns)
 		drop_touched(share);
-	waiting = share->suspects.count + share->unsure.count;
+	waiting = share->unverified.names.count + share->unverified.entries.count;
 	hw_observation_report(verify->observation);
 	end(share);
-	if (share->suspects.count + share->unsure.count > waiting)
+	if (share->unverified.names.count + share->unverified.entries.count > waiting)
 		verify->follows = verify->begun + 1;
 }
 
@@ -186,7 +186,7 @@ static bool must_examine_again(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
 
-	if (!share->settle_ns || verify->again)
+	if (!share->settle.window_ns || verify->again)
 		return false;
 	verify->again = true;
 	return any_touched(verify->observation, verify);
@@ -256,7 +256,7 @@ void hw_verify_void(struct hw_share *share)
 		return;
 	give_back_all(share);
 	end(share);
-	share->walking |= share->verify.walk; /* the walk ends when they have been verified */
+	share->scan.walking |= share->verify.walk; /* the walk ends when they have been verified */
 }
 
 void hw_verify_free(struct hw_share *share)

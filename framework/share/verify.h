@@ -8,7 +8,26 @@
 #ifndef HW_VERIFY_H
 #define HW_VERIFY_H
 
-#include "share_private.h"
+#include "mark.h"
+#include "suspects.h"
+
+struct hw_share;
+
+struct hw_observation;
+struct hw_verify {
+	struct hw_observation *observation; /* owned; NULL: no round is active */
+	struct hw_suspects names; /* the names of the observation */
+	struct hw_suspects touched; /* names that records were about since they were examined */
+	bool all_touched; /* touched is incomplete: treat all names as touched */
+	struct hw_mark mark;
+	bool reporting; /* the net effect of a round or a settle window is being reported */
+	bool walk; /* a walk ends with this round */
+	bool again; /* the names have been examined a second time */
+	uint64_t begun, ended; /* numbers of rounds */
+	uint64_t follows; /* the round that verifies the names which the last one left unverified */
+	uint64_t stuck_seq; /* next sequence number when the last round left names unverified, if no
+			       record was read since; otherwise 0 */
+};
 
 /* Begins a round with all unverified names; it ends within the call if no record is unread. No
  * other round may be active. since_ns: see observe.h. `walk`: a walk found names;
@@ -23,10 +42,5 @@ void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, siz
  * again. */
 void hw_verify_void(struct hw_share *share);
 void hw_verify_free(struct hw_share *share);
-
-static inline bool hw_verify_is_active(const struct hw_share *share)
-{
-	return share->verify.observation;
-}
 
 #endif

@@ -5,6 +5,7 @@
 #include "history.h"
 #include "lock.h"
 #include "scan.h"
+#include "share_private.h"
 #include "verify.h"
 
 #include <errno.h>
@@ -14,10 +15,10 @@
 static struct hw_watcher *free_place(struct hw_share *share)
 {
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		if (share->watchers[i].state != HW_WATCHER_ABSENT)
+		if (share->watchers.list[i].state != HW_WATCHER_ABSENT)
 			continue;
-		share->watchers[i] = (struct hw_watcher){ .index = i };
-		return &share->watchers[i];
+		share->watchers.list[i] = (struct hw_watcher){ .index = i };
+		return &share->watchers.list[i];
 	}
 	return NULL;
 }
@@ -48,8 +49,8 @@ struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance
 	watcher->instance = instance;
 	watcher->plugin = instance->plugin;
 	watcher->state = HW_WATCHER_IDLE;
-	watcher->serial = ++share->watcher_serial;
-	watcher->polled_ns = share->since_ns;
+	watcher->serial = ++share->watchers.serial;
+	watcher->polled_ns = share->settle.since_ns;
 	instance->watcher = watcher;
 	instance->watcher_services = &services;
 	return watcher;
@@ -61,7 +62,7 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance)
 
 	if (!watcher)
 		return -E2BIG;
-	share->order[share->order_count++] = watcher->index;
+	share->watchers.order[share->watchers.order_count++] = watcher->index;
 	return 0;
 }
 
@@ -77,8 +78,8 @@ void hw_watcher_destroy(struct hw_watcher *watcher)
 	struct hw_watcher_stats stats;
 
 	hw_watcher_get_stats(watcher, &stats);
-	watcher->share->past_events += stats.kernel_events;
-	watcher->share->past_overflows += stats.overflows;
+	watcher->share->watchers.past_events += stats.kernel_events;
+	watcher->share->watchers.past_overflows += stats.overflows;
 	hw_instance_destroy(watcher->instance);
 	free(watcher->tops);
 	*watcher = (struct hw_watcher){ .index = watcher->index };
@@ -88,9 +89,9 @@ void hw_watchers_destroy(struct hw_share *share)
 {
 	hw_switch_cancel(share);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].state != HW_WATCHER_ABSENT)
-			hw_watcher_destroy(&share->watchers[i]);
-	share->order_count = 0;
+		if (share->watchers.list[i].state != HW_WATCHER_ABSENT)
+			hw_watcher_destroy(&share->watchers.list[i]);
+	share->watchers.order_count = 0;
 }
 
 /* ---- requests of watchers ---- */
@@ -103,7 +104,7 @@ static void compare_all(struct hw_watcher *watcher)
 		return;
 	}
 	watcher->comparing = true;
-	watcher->share->rescans++;
+	watcher->share->history.rescans++;
 	hw_scan_watcher(watcher->share, watcher->index);
 }
 
@@ -124,7 +125,7 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 	if (share->state == HW_SHARE_OFFLINE || (token != HW_NO_DIR && !dir))
 		return;
 	if (share->silent) {
-		share->lost_while_arming = true;
+		share->scan.lost_while_arming = true;
 		return;
 	}
 	hw_info("share %s: %s lost events; scanning for changes", share->name,
@@ -148,7 +149,7 @@ static void begin_scan(struct hw_watcher *watcher, hw_token token)
 	watcher->scan_entries = share->scan.entries;
 	watcher->scan_seq = hw_journal_last_seq(&share->journal);
 	/* Even if there is no directory to list, the end of this iteration ends the scan. */
-	share->walking = true;
+	share->scan.walking = true;
 	if (dir)
 		hw_scan_below(share, dir);
 	else if (token == HW_NO_DIR)
@@ -173,9 +174,9 @@ int hw_watcher_scan(struct hw_watcher *watcher, hw_token token)
 void hw_watchers_begin_scans(struct hw_share *share)
 {
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		struct hw_watcher *watcher = &share->watchers[i];
+		struct hw_watcher *watcher = &share->watchers.list[i];
 
-		if (share->walking || (hw_verify_is_active(share) && share->verify.walk) ||
+		if (share->scan.walking || (hw_verify_is_active(share) && share->verify.walk) ||
 		    share->state != HW_SHARE_ONLINE)
 			return;
 		if (!watcher->scan_pending)
@@ -187,11 +188,12 @@ void hw_watchers_begin_scans(struct hw_share *share)
 
 int64_t hw_watchers_since(const struct hw_share *share)
 {
-	int64_t since = share->since_ns;
+	int64_t since = share->settle.since_ns;
 
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].scan_running && share->watchers[i].polled_ns > since)
-			since = share->watchers[i].polled_ns;
+		if (share->watchers.list[i].scan_running &&
+		    share->watchers.list[i].polled_ns > since)
+			since = share->watchers.list[i].polled_ns;
 	return since;
 }
 
@@ -217,7 +219,7 @@ static void tell_scanned(struct hw_watcher *watcher)
 bool hw_watchers_have_unread(const struct hw_share *share)
 {
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		const struct hw_watcher *watcher = &share->watchers[i];
+		const struct hw_watcher *watcher = &share->watchers.list[i];
 
 		if (watcher->state != HW_WATCHER_RUNNING)
 			continue;
@@ -234,8 +236,8 @@ void hw_watchers_walked(struct hw_share *share)
 	if (share->scan.rearm && !hw_switch_walked(share))
 		return;
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers[i].scan_running)
-			tell_scanned(&share->watchers[i]);
+		if (share->watchers.list[i].scan_running)
+			tell_scanned(&share->watchers.list[i]);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		compare_again(&share->watchers[i]);
+		compare_again(&share->watchers.list[i]);
 }

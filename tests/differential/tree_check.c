@@ -54,8 +54,8 @@ static void check_entry(struct check *c, uint32_t id)
 		what = what_differs(c, e, &stat);
 	if (what && c->wrong++ < REPORT_MAX) {
 		size_t len;
-		const char *path =
-			hw_tree_path(tree, id, c->share->path_a, sizeof(c->share->path_a), &len);
+		const char *path = hw_tree_path(tree, id, c->share->history.path_a,
+						sizeof(c->share->history.path_a), &len);
 
 		fprintf(c->out, "  %s, inode %ju, %s\n",
 			hw_quote(quoted, sizeof(quoted), path ? path : "", path ? len : 0),

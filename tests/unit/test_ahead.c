@@ -40,7 +40,7 @@ static void hint_about(struct hw_share *share, uint32_t what, const char *name, 
 		.type = HW_TYPE_FILE,
 	};
 
-	hw_watcher_hint(&share->watchers[0], &hint);
+	hw_watcher_hint(&share->watchers.list[0], &hint);
 }
 
 /* The record of the first change has been read, that of the rename has not. */
@@ -293,9 +293,9 @@ static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
 	hw_scene_replay(f);
 	make_wrong(share);
 	hw_scan_below(share, HW_ROOT);
-	while (!hw_share_has_doubts(share))
+	while (!hw_unverified_any(&share->unverified))
 		hw_rig_turn(f->rig, 1);
-	assert_true(share->walking);
+	assert_true(share->scan.walking);
 	hw_scene_move(f->fd, "old", f->fd, "new");
 	check_told_of_new(f);
 }
@@ -575,7 +575,7 @@ static void make_a(struct hw_scene *f)
 
 static void rename_in_bursts(struct hw_scene *f, struct hw_share *share)
 {
-	bool merged = !(share->watchers[0].plugin->flags & HW_PLUGIN_ORDERED);
+	bool merged = !(share->watchers.list[0].plugin->flags & HW_PLUGIN_ORDERED);
 
 	for (unsigned burst = 0; burst < BURSTS; burst++) {
 		pid_t pid = fork();

@@ -82,7 +82,7 @@ static void wait_for_hint(struct fixture *f)
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	struct hw_share *share = hw_rig_share(f->rig);
 
-	while (!share->suspects.count && !hw_share_seq(share)) {
+	while (!share->unverified.names.count && !hw_share_seq(share)) {
 		assert_true(hw_clock_monotonic_ns() < deadline);
 		hw_rig_turn(f->rig, 10);
 	}
@@ -141,7 +141,7 @@ static void what_is_made_behind_a_scan_is_made(void **state)
 
 	(void)state;
 	assert_true(start(&f, "polling"));
-	struct hw_watcher *polling = &hw_rig_share(f.rig)->watchers[0];
+	struct hw_watcher *polling = &hw_rig_share(f.rig)->watchers.list[0];
 
 	make_fifo(f.root, "first");
 	assert_int_equal(hw_watcher_scan(polling, HW_NO_DIR), 0);
@@ -165,7 +165,8 @@ static void what_comes_from_outside_is_moved_in(void **state)
 
 		if (start(&f, hw_rig_backends[i])) {
 			make_fifo(f.outside, "a");
-			hw_rig_share(f.rig)->turn_ns = hw_now_coarse_ns() + (int64_t)(2 * HW_SEC);
+			hw_rig_share(f.rig)->turn.ended_ns =
+				hw_now_coarse_ns() + (int64_t)(2 * HW_SEC);
 			assert_int_equal(renameat(f.outside, "a", f.root, "b"), 0);
 			make_fifo(f.root, "c");
 			assert_int_equal(hw_rig_flush(f.rig), 0);

@@ -375,7 +375,7 @@ static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
 			hw_loop_turn(loop, 1);
 			replay(&side);
 			for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
-				assert_int_equal(side.share->watchers[w].complaints, 0);
+				assert_int_equal(side.share->watchers.list[w].complaints, 0);
 		}
 		assert_told(&side, path);
 	}
