@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "access.h"
 
-#include "hint.h"
 #include "retry.h"
 
 #include <errno.h>
@@ -101,7 +100,7 @@ void hw_access_changed(struct hw_share *share, uint32_t dir)
 	/* The comparison opens and arms it again. */
 	if (!hw_retry_dir_soon(share, dir) && e->flags & HW_ENTRY_LOCKED &&
 	    e->flags & HW_ENTRY_LISTED)
-		hw_hint_audit(share, dir);
+		hw_unverified_below(share, dir);
 }
 
 void hw_access_explain_root(const struct hw_share *share, int error, char *buf, size_t size)

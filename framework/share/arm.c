@@ -2,7 +2,6 @@
 #include "arm.h"
 
 #include "access.h"
-#include "hint.h"
 #include "history.h"
 #include "retry.h"
 
@@ -244,9 +243,9 @@ static bool is_left_over(struct hw_share *share, uint32_t dir)
 
 		if (!old)
 			continue;
-		hw_hint_unsure(share, old);
-		hw_hint_audit(share, left->parent);
-		hw_hint_audit(share, e->parent);
+		hw_unverified_entry(share, old);
+		hw_unverified_below(share, left->parent);
+		hw_unverified_below(share, e->parent);
 		return true;
 	}
 	return false;

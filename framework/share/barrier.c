@@ -96,19 +96,29 @@ static bool is_verified(struct hw_share *share, struct hw_barrier *barrier)
 	       (verify->ended >= barrier->round || !hw_unverified_any(&share->unverified));
 }
 
+/* Begins the comparison that is due, if there is one. */
+static bool is_comparing(struct hw_share *share)
+{
+	uint32_t dir = hw_unverified_take_dir(share);
+
+	if (dir)
+		hw_scan_below(share, dir);
+	return dir;
+}
+
 /* Reports everything that waits. Returns false if something has to be listed or verified first. */
 static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
-	hw_hint_release_phantom(share, NULL);
-	(void)hw_hint_release(share, NULL);
+	hw_hint_release_name(share, NULL);
+	(void)hw_hint_release_move(share, NULL);
 	hw_refresh(share); /* after the records that flush() passed on */
 	if (!barrier->counted)
-		hw_hint_examine_lost(share, true);
+		hw_unverified_add_lost(share, true);
 	if (!is_verified(share, barrier))
 		return false;
 	if (!hw_scan_is_idle(share) || share->scan.walking)
 		return false;
-	if (hw_hint_begin_audit(share) || is_retrying(share))
+	if (is_comparing(share) || is_retrying(share))
 		return false;
 	hw_quiet_flush(share);
 	return true;

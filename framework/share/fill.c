@@ -3,7 +3,6 @@
 
 #include "access.h"
 #include "arm.h"
-#include "hint.h"
 #include "quiet.h"
 #include "scan.h"
 
@@ -89,7 +88,7 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	if (is_joined(share))
 		(void)hw_ids_add(&share->fill.moved, id); /* if out of memory: its next change */
 	else if (hw_history_compare(e, stat, true))
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 }
 
 /* Returns whether an entry was moved into an arrived directory, or changed in it: renaming the
@@ -129,7 +128,7 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 		return 0;
 	}
 	if (!share->silent && has_left(share, a, name, len, stat)) {
-		hw_hint_doubt(share, a->dir, name, len);
+		hw_unverified_name(share, a->dir, name, len);
 		return 0;
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)
@@ -349,8 +348,8 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 	}
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
-	hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
-	hw_hint_unsure(share, dir); /* it has to be filled under any name */
+	hw_unverified_name(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
+	hw_unverified_entry(share, dir); /* it has to be filled under any name */
 }
 
 void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error,

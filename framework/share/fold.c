@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fold.h"
 
-#include "hint.h"
 #include "hint_private.h"
 #include "history.h"
 
@@ -466,9 +465,9 @@ static void expand_known(struct hw_share *share, const struct hw_fold_inode *ino
 
 	while (left-- && (id = hw_tree_same_inode(&share->tree, inode->fs, inode->ino, id)))
 		if (id != HW_ROOT)
-			hw_hint_doubt(share, entry_of(share, id)->parent,
-				      hw_tree_name(&share->tree, id),
-				      entry_of(share, id)->name_len);
+			hw_unverified_name(share, entry_of(share, id)->parent,
+					   hw_tree_name(&share->tree, id),
+					   entry_of(share, id)->name_len);
 }
 
 void hw_fold_expand(struct hw_share *share)
@@ -482,12 +481,12 @@ void hw_fold_expand(struct hw_share *share)
 		if (inode->ino) {
 			expand_known(share, inode);
 		} else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir))) {
-			hw_hint_data_lost(share, dir);
+			hw_unverified_lost(share, dir);
 			share->settle.fold.all_examined = true;
 		}
 	}
 	if (share->settle.fold.inode_count)
-		hw_hint_examine_lost(share, true);
+		hw_unverified_add_lost(share, true);
 }
 
 void hw_fold_free(struct hw_fold *fold)

@@ -23,74 +23,9 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void suspect(struct hw_share *share, uint32_t dir, const char *name, size_t len,
-		    uint32_t what, uint64_t ino)
-{
-	hw_token token = hw_tree_token(&share->tree, dir);
-
-	/* The scan for dropped names begins once, after the other names have been observed: if a
-	 * walk finds too many names, an earlier scan would not find fewer. */
-	if (hw_suspects_add(&share->unverified.names, token, name, len, what, (uint32_t)ino) < 0)
-		share->unverified.full = true;
-}
-
-void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len)
-{
-	hw_mark_noted(share);
-	suspect(share, dir, name, len, 0, 0);
-}
-
-void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t len)
-{
-	hw_mark_noted(share);
-	suspect(share, dir, name, len, HW_HINT_AWAY, 0);
-}
-
-/* Stores the entry and not its name, which may change before the entry is examined. */
-void hw_hint_unsure(struct hw_share *share, uint32_t id)
-{
-	struct hw_ids *unsure = &share->unverified.entries;
-
-	if (entry_of(share, id)->type == HW_TYPE_DIR)
-		hw_mark_noted(share);
-	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
-		(void)hw_ids_add(unsure, id); /* if out of memory: found at the next change */
-}
-
-void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
-		   uint32_t what, uint64_t ino)
-{
-	hw_settle_note_since(share);
-	suspect(share, dir, name, len, what, ino);
-	hw_settle_begin(share);
-}
-
-void hw_hint_audit(struct hw_share *share, uint32_t dir)
-{
-	uint32_t known = hw_tree_by_token(&share->tree, share->unverified.audit);
-
-	if (known)
-		while (!hw_tree_is_below(&share->tree, dir, known))
-			known = entry_of(share, known)->parent;
-	else if (share->unverified.audit)
-		known = HW_ROOT; /* that directory is gone */
-	share->unverified.audit = hw_tree_token(&share->tree, known ? known : dir);
-}
-
-bool hw_hint_begin_audit(struct hw_share *share)
-{
-	uint32_t dir = hw_tree_by_token(&share->tree, share->unverified.audit);
-
-	if (!share->unverified.audit || share->silent || share->state != HW_SHARE_ONLINE)
-		return false;
-	share->unverified.audit = 0;
-	hw_scan_below(share, dir ? dir : HW_ROOT);
-	return true;
-}
-
 static void doubt(struct hw_hint_at *c)
 {
-	hw_hint_doubt(c->share, c->dir, c->name, c->len);
+	hw_unverified_name(c->share, c->dir, c->name, c->len);
 }
 
 static void doubt_dir(struct hw_hint_at *c)
@@ -98,7 +33,7 @@ static void doubt_dir(struct hw_hint_at *c)
 	doubt(c);
 	if (c->hint->type == HW_TYPE_DIR || (c->present && c->stat.type == HW_TYPE_DIR) ||
 	    (c->id && entry_of(c->share, c->id)->type == HW_TYPE_DIR))
-		hw_hint_audit(c->share, c->dir);
+		hw_unverified_below(c->share, c->dir);
 }
 
 void hw_hint_look(struct hw_hint_at *c)
@@ -194,12 +129,12 @@ static bool may_be_renamed(struct hw_share *share, uint32_t dir)
 	return !hw_mark_is_reached(share, &held->mark);
 }
 
-void hw_hint_expire_phantom(struct hw_share *share)
+void hw_hint_expire_name(struct hw_share *share)
 {
 	uint32_t dir = hw_tree_by_token(&share->tree, share->hints.held_name.dir);
 
 	if (share->hints.held_name.dir && (!dir || !may_be_renamed(share, dir)))
-		hw_hint_release_phantom(share, NULL);
+		hw_hint_release_name(share, NULL);
 }
 
 static bool is_renamed_by(const struct hw_held_name *held, const struct hw_hint *next)
@@ -219,7 +154,7 @@ static uint8_t type_after(struct hw_share *share, const struct hw_hint *move)
 	return stat.type;
 }
 
-void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next)
+void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
 {
 	const struct hw_held_name held = share->hints.held_name;
 	uint32_t dir = held.dir ? hw_tree_by_token(&share->tree, held.dir) : 0, id;
@@ -236,7 +171,7 @@ void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next)
 	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
 	if (id)
 		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
-	hw_hint_doubt(share, dir, held.name, held.len);
+	hw_unverified_name(share, dir, held.name, held.len);
 }
 
 static void create_present(struct hw_hint_at *c)
@@ -329,7 +264,7 @@ static bool is_lost(const struct hw_hint_at *c)
 static void delete_entry(struct hw_hint_at *c)
 {
 	if (is_lost(c))
-		hw_hint_data_lost(c->share, c->dir);
+		hw_unverified_lost(c->share, c->dir);
 	hw_history_delete(c->share, c->id);
 	c->id = 0;
 }
@@ -421,7 +356,7 @@ static void about_later(const struct hw_hint_at *at)
 	if (!ino && !hw_tree_find(&at->share->tree, at->dir, at->name, at->len))
 		ino = hw_hint_numbered_inode(at->name, at->len);
 	what = hw_fold_hint(at->share, &place, what, ino, at->ordered);
-	hw_hint_later(at->share, at->dir, at->name, at->len, what, ino);
+	hw_settle_name(at->share, at->dir, at->name, at->len, what, ino);
 }
 
 static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,
@@ -473,7 +408,7 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 		return;
 	if (dir == HW_ROOT) {
 		if (waits(share))
-			hw_hint_later(share, dir, ".", 1, 0, 0);
+			hw_settle_name(share, dir, ".", 1, 0, 0);
 		else
 			self_attrib(share);
 		return;
@@ -495,8 +430,8 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		return;
 	share->verify.stuck_seq = 0;
 	share->turn.hinted = true;
-	hw_hint_release_phantom(share, hint);
-	if (hw_hint_release(share, hint))
+	hw_hint_release_name(share, hint);
+	if (hw_hint_release_move(share, hint))
 		return;
 	uint32_t dir = hw_tree_by_token(&share->tree, hint->dir);
 

@@ -40,40 +40,14 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		  uint32_t to_dir);
 /* Decides a move that is held: with the next hint, or without it (NULL). Returns true if that hint
  * was part of the move. */
-bool hw_hint_release(struct hw_share *share, const struct hw_hint *next);
+bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next);
 /* Decides a created name that is held because its entry was not found: with the next hint, or
  * without it (NULL). */
-void hw_hint_release_phantom(struct hw_share *share, const struct hw_hint *next);
+void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next);
 /* Decides the held name when all records that were queued have been read. Call it at the end of
  * each iteration of the loop. */
-void hw_hint_expire_phantom(struct hw_share *share);
-/*
- * Hints about directories contradict each other or the disk, for instance because directories were
- * exchanged and moved faster than they were examined. Everything below `dir` is compared with the
- * disk when no more hints arrive.
- */
-void hw_hint_audit(struct hw_share *share, uint32_t dir);
-/* Begins that comparison if it is due. Returns whether it did. */
-bool hw_hint_begin_audit(struct hw_share *share);
-/* Notes a name as unverified: the tree and the disk disagree about it, or may. */
-void hw_hint_doubt(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* A record says that this name was moved, but not where to. Notes it as unverified; if it is found
- * at its place again, attrib is reported, because receivers may have examined it meanwhile. */
-void hw_hint_away(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* Notes an entry as unverified; hints may give it another name until it is verified. */
-void hw_hint_unsure(struct hw_share *share, uint32_t id);
-/* Notes the entries of hw_hint_unsure() as unverified under their current names. Does not empty the
- * list. */
-void hw_hint_doubt_unsure(struct hw_share *share);
-/* Notes files as unverified that may have been written under names which were never examined. now:
- * at once; otherwise when hints pause. */
-void hw_hint_examine_lost(struct hw_share *share, bool now);
+void hw_hint_expire_name(struct hw_share *share);
 /* Something about this name may have changed: it is examined in the next round, or when the settle
  * window ends. "." is the directory itself. */
 void hw_hint_revalidate(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* Notes a name for the end of the settle window. ino: of the inode that the hint is about, 0 if
- * unknown. */
-void hw_hint_later(struct hw_share *share, uint32_t dir, const char *name, size_t len,
-		   uint32_t what, uint64_t ino);
-
 #endif

@@ -16,8 +16,6 @@
 #include <time.h>
 
 /* Entries that are examined when a file was changed under a name that was never examined. */
-#define LOST_EXAMINED 4096u
-#define LOST_DIRS 64u /* maximum number of directories in which that happened */
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
@@ -26,7 +24,7 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 
 static void doubt(struct hw_hint_at *at)
 {
-	hw_hint_doubt(at->share, at->dir, at->name, at->len);
+	hw_unverified_name(at->share, at->dir, at->name, at->len);
 }
 
 static bool is_phantom(const struct hw_hint_at *at)
@@ -90,7 +88,7 @@ static void note_names(struct hw_share *share, uint16_t fs, uint64_t ino)
 	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
 	while (ino && left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id)))
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 }
 
 /* The disk does not have the entry at this name: notes the name, the entry and its other links as
@@ -100,7 +98,7 @@ static void note_unsure(struct hw_hint_at *at)
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
 	doubt(at);
-	hw_hint_unsure(at->share, at->id);
+	hw_unverified_entry(at->share, at->id);
 	if (e->type != HW_TYPE_DIR && e->nlink > 1)
 		note_names(at->share, e->fs, e->ino);
 }
@@ -111,7 +109,7 @@ static void attributes(struct hw_hint_at *at)
 
 	if (is_phantom(at)) {
 		if (!at->hint->handle_len)
-			hw_hint_data_lost(at->share, at->dir);
+			hw_unverified_lost(at->share, at->dir);
 		return;
 	}
 	hw_hint_look(at);
@@ -121,7 +119,7 @@ static void attributes(struct hw_hint_at *at)
 	}
 	if (e->type == HW_TYPE_DIR &&
 	    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
-		hw_hint_unsure(at->share, at->id); /* it may be readable now */
+		hw_unverified_entry(at->share, at->id); /* it may be readable now */
 	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &at->stat);
 	bool told = is_attrib(e, &at->stat);
 
@@ -183,7 +181,7 @@ static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char na
 		hw_hint_look(at);
 		if (hw_hint_is_same(at))
 			return true;
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 	}
 	return false;
 }
@@ -360,73 +358,4 @@ void hw_hint_data_of_gone(struct hw_hint_at *at)
 {
 	if (at->hint->what & HW_HINTS_OF_DATA)
 		(void)about_inode(at, hw_hint_ino(at->hint)); /* otherwise it has no name left */
-}
-
-/* ---- a name that was never examined ---- */
-
-static void note_file(struct hw_share *share, uint32_t id)
-{
-	if (entry_of(share, id)->type == HW_TYPE_FILE &&
-	    !(entry_of(share, id)->flags & HW_ENTRY_PHANTOM))
-		hw_hint_unsure(share, id);
-}
-
-void hw_hint_data_lost(struct hw_share *share, uint32_t dir)
-{
-	struct hw_ids *lost = &share->unverified.lost;
-
-	for (uint32_t i = 0; i < lost->count; i++)
-		if (lost->ids[i] == dir)
-			return;
-	if (!lost->count)
-		share->unverified.lost_ns = hw_loop_now_ns(share->loop);
-	if (lost->count < LOST_DIRS)
-		(void)hw_ids_add(lost, dir); /* if out of memory: found by the next scan */
-	hw_share_kick(share);
-}
-
-static void note_files(struct hw_share *share)
-{
-	uint32_t left = LOST_EXAMINED;
-
-	if (share->tree.used <= LOST_EXAMINED) {
-		for (uint32_t id = HW_ROOT + 1; id < share->tree.used; id++)
-			note_file(share, id);
-		return;
-	}
-	for (uint32_t i = 0; i < share->unverified.lost.count; i++) {
-		const struct hw_entry *e = entry_of(share, share->unverified.lost.ids[i]);
-		uint32_t id = e->type == HW_TYPE_DIR ? e->dir.first_child : 0;
-
-		for (; id && left; id = entry_of(share, id)->next_sibling, left--)
-			note_file(share, id);
-	}
-}
-
-/* Pacing: waits until no hints arrive, but at most one interval. */
-void hw_hint_examine_lost(struct hw_share *share, bool now)
-{
-	if (!share->unverified.lost.count)
-		return;
-	if (!now && share->turn.hinted &&
-	    hw_loop_now_ns(share->loop) < share->unverified.lost_ns + share->interval_ns) {
-		hw_share_kick(share);
-		return;
-	}
-	note_files(share);
-	share->unverified.lost.count = 0;
-}
-
-void hw_hint_doubt_unsure(struct hw_share *share)
-{
-	for (uint32_t i = 0; i < share->unverified.entries.count; i++) {
-		uint32_t id = share->unverified.entries.ids[i];
-		const struct hw_entry *e = entry_of(share, id);
-
-		if (id == HW_ROOT)
-			hw_hint_doubt(share, HW_ROOT, ".", 1);
-		else if (e->type != HW_TYPE_NONE)
-			hw_hint_doubt(share, e->parent, hw_tree_name(&share->tree, id),
-				      e->name_len);
-	}
 }

@@ -39,9 +39,9 @@ void hw_hint_revalidate(struct hw_share *share, uint32_t dir, const char *name, 
 	}
 	hw_scan_touched(share, dir);
 	if (waits)
-		hw_hint_later(share, dir, name, len, 0, 0);
+		hw_settle_name(share, dir, name, len, 0, 0);
 	else if (itself && dir == HW_ROOT && len == 1 && name[0] == '.')
-		hw_hint_unsure(share, HW_ROOT);
+		hw_unverified_entry(share, HW_ROOT);
 	else
-		hw_hint_doubt(share, dir, name, len);
+		hw_unverified_name(share, dir, name, len);
 }

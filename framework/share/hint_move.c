@@ -38,10 +38,10 @@ static void look(struct hw_share *share, struct place *p)
 
 static void doubt(struct hw_share *share, const struct place *p)
 {
-	hw_hint_doubt(share, p->dir, p->name, p->len);
+	hw_unverified_name(share, p->dir, p->name, p->len);
 	if ((p->present && p->stat.type == HW_TYPE_DIR) ||
 	    (p->id && entry_of(share, p->id)->type == HW_TYPE_DIR))
-		hw_hint_audit(share, p->dir);
+		hw_unverified_below(share, p->dir);
 }
 
 static bool has(struct hw_share *share, const struct place *p, uint32_t id)
@@ -81,7 +81,7 @@ static void moved_out(struct hw_share *share, struct place *from, bool excluded)
 		return;
 	/* The entry may be in a directory that has not been listed yet. */
 	if (!excluded && !hw_mark_proves_outside(share)) {
-		hw_hint_away(share, from->dir, from->name, from->len);
+		hw_unverified_away(share, from->dir, from->name, from->len);
 		return;
 	}
 	look(share, from);
@@ -296,7 +296,7 @@ static bool came_back(struct hw_share *share, const struct place *from, const st
 	return from->id && has(share, from, from->id) && to->error == -ENOENT;
 }
 
-bool hw_hint_release(struct hw_share *share, const struct hw_hint *next)
+bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 {
 	struct hw_held held = share->hints.held_move;
 
@@ -375,17 +375,17 @@ static void later(struct hw_share *share, const struct place *from, const struct
 	bool outside = proves_outside(share, from, to);
 
 	if (from->dir)
-		hw_hint_later(share, from->dir, from->name, from->len,
-			      to->dir            ? HW_HINT_MOVED
-			      : outside && !left ? HW_HINT_GONE
-						 : HW_HINT_DELETED,
-			      0);
+		hw_settle_name(share, from->dir, from->name, from->len,
+			       to->dir            ? HW_HINT_MOVED
+			       : outside && !left ? HW_HINT_GONE
+						  : HW_HINT_DELETED,
+			       0);
 	if (to->dir)
-		hw_hint_later(share, to->dir, to->name, to->len,
-			      from->dir ? HW_HINT_MOVED
-			      : outside ? HW_HINT_ARRIVED
-					: HW_HINT_CREATED,
-			      0);
+		hw_settle_name(share, to->dir, to->name, to->len,
+			       from->dir ? HW_HINT_MOVED
+			       : outside ? HW_HINT_ARRIVED
+					 : HW_HINT_CREATED,
+			       0);
 }
 
 /* Returns whether the fold has filed by inode that the entry left. */

@@ -40,8 +40,4 @@ bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *st
 void hw_hint_data(struct hw_hint_at *at);
 /* The same for an inode whose name is gone according to the hint. */
 void hw_hint_data_of_gone(struct hw_hint_at *at);
-/* A file was written and disappeared before it was examined. If it was an additional name of a file
- * of the share, that file changed. */
-void hw_hint_data_lost(struct hw_share *share, uint32_t dir);
-
 #endif

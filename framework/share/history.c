@@ -2,7 +2,6 @@
 #include "history.h"
 
 #include "arm.h"
-#include "hint.h"
 #include "quiet.h"
 #include "share_private.h"
 
@@ -152,7 +151,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 		if (!share->silent && !(e->flags & HW_ENTRY_STALE) &&
 		    (e->mtime_ns != stat->mtime_ns || e->size != stat->size ||
 		     e->attr != stat->attr)) {
-			hw_hint_unsure(share, id);
+			hw_unverified_entry(share, id);
 			continue;
 		}
 		e->ctime_ns = stat->ctime_ns;
@@ -209,7 +208,7 @@ static void lose_name(struct hw_share *share, uint32_t id)
 
 	e->nlink = UINT16_MAX;
 	if (!share->silent)
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 }
 
 static void drop_entry(struct hw_share *share, uint32_t id)

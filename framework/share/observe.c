@@ -4,7 +4,6 @@
 #include "ahead.h"
 #include "arm.h"
 #include "fill.h"
-#include "hint.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
@@ -274,9 +273,10 @@ static void doubt_again(struct hw_observation *o)
 		if (item->dir == last)
 			continue;
 		last = item->dir;
-		hw_hint_audit(share, entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
+		hw_unverified_below(share,
+				    entry_of(o, dir)->parent ? entry_of(o, dir)->parent : HW_ROOT);
 		for (; dir != HW_ROOT; dir = entry_of(o, dir)->parent)
-			hw_hint_unsure(share, dir);
+			hw_unverified_entry(share, dir);
 	}
 }
 
@@ -376,7 +376,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 	struct hw_observation *o;
 
 	hw_fold_expand(share);
-	hw_hint_doubt_unsure(share);
+	hw_unverified_name_entries(share);
 	share->unverified.entries.count = 0;
 	names = share->unverified.names;
 	share->unverified.names = share->unverified.spare;

@@ -3,7 +3,6 @@
 #include "observe.h"
 
 #include "access.h"
-#include "hint.h"
 
 #include <stdlib.h>
 
@@ -138,7 +137,7 @@ static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_ino
 	if (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
 			 &stat) < 0 ||
 	    !hw_tree_is_same(e, &stat) || !hw_observation_add_found(o, id, &stat)) {
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 		return;
 	}
 	o->items[o->count - 1].what = facts ? facts->what : 0;

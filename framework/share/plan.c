@@ -7,7 +7,6 @@
 #include "plan.h"
 
 #include "fill.h"
-#include "hint.h"
 
 static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 {
@@ -316,7 +315,7 @@ static void end_waiting(struct hw_observation *o)
 		    !(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
 			continue;
 		entry_of(o, item->entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
-		hw_hint_unsure(o->share, item->entry);
+		hw_unverified_entry(o->share, item->entry);
 	}
 	o->awaited.count = 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "refresh.h"
 
-#include "hint.h"
 #include "history.h"
 #include "settle.h"
 #include "share_private.h"
@@ -47,7 +46,7 @@ static void doubt_stale(struct hw_share *share)
 		uint32_t id = share->refresh.stale.ids[i];
 
 		hw_tree_entry(&share->tree, id)->flags &= (uint8_t)~HW_ENTRY_STALE;
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 	}
 	share->refresh.stale.count = 0;
 	if (share->settle.window_ns && !share->silent)

@@ -4,7 +4,6 @@
 #include "access.h"
 #include "arm.h"
 #include "fill.h"
-#include "hint.h"
 #include "list.h"
 
 #include <errno.h>
@@ -164,7 +163,7 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 
 		/* The watcher of its parent may not report its attributes. */
 		if (dir != HW_ROOT)
-			hw_hint_unsure(share, dir);
+			hw_unverified_entry(share, dir);
 		(void)compare(share, dir, index); /* logged */
 	}
 	pump(share);
@@ -269,7 +268,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
 
 	if (!id) {
-		hw_hint_doubt(share, dir, name, found->name_len);
+		hw_unverified_name(share, dir, name, found->name_len);
 		if (stat.type == HW_TYPE_DIR)
 			follow_moved(share, dir, name, &stat);
 		return;
@@ -280,9 +279,9 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 
 	e->flags |= HW_ENTRY_SEEN;
 	if (!same) {
-		hw_hint_doubt(share, dir, name, found->name_len);
+		hw_unverified_name(share, dir, name, found->name_len);
 	} else if (!is_unchanged(e, &stat)) {
-		hw_hint_unsure(share, id);
+		hw_unverified_entry(share, id);
 	} else if (!job->cheap) {
 		e->ident = stat.ident;
 		e->identity = stat.identity;
@@ -302,7 +301,7 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 		struct hw_entry *e = entry_of(share, id);
 
 		if (!(e->flags & HW_ENTRY_SEEN) && !job->listing.error)
-			hw_hint_doubt(share, dir, hw_tree_name(&share->tree, id), e->name_len);
+			hw_unverified_name(share, dir, hw_tree_name(&share->tree, id), e->name_len);
 		e->flags &= (uint8_t)~HW_ENTRY_SEEN;
 	}
 	struct hw_entry *self = entry_of(share, dir);
@@ -311,7 +310,7 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 	/* The root has no parent, and another watcher of the parent may not report a change of
 	 * mode. */
 	if (dir == HW_ROOT || entry_of(share, self->parent)->watcher != self->watcher)
-		hw_hint_unsure(share, dir);
+		hw_unverified_entry(share, dir);
 }
 
 /* The comparison of a directory has ended, with this error or 0. */

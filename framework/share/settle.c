@@ -52,6 +52,14 @@ void hw_settle_begin(struct hw_share *share)
 	hw_timer_set(share->settle.timer, share->settle.window_ns);
 }
 
+void hw_settle_name(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+		    uint32_t what, uint64_t ino)
+{
+	hw_settle_note_since(share);
+	hw_unverified_add(share, dir, name, len, what, ino);
+	hw_settle_begin(share);
+}
+
 /* Records that the kernel has queued at this point still belong to the window. */
 void hw_settle_fired(void *arg, struct hw_timer *timer)
 {

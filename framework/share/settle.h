@@ -32,6 +32,10 @@ void hw_settle_advance(struct hw_share *share);
 /* Call it before the first waiting name is noted. */
 void hw_settle_note_since(struct hw_share *share);
 void hw_settle_begin(struct hw_share *share);
+/* Notes a name for the end of the window. ino: of the inode that the hint is about, 0 if
+ * unknown. */
+void hw_settle_name(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+		    uint32_t what, uint64_t ino);
 /* Callback of share->settle.timer; `arg` is the share. */
 void hw_settle_fired(void *arg, struct hw_timer *timer);
 

@@ -73,19 +73,23 @@ static void end_walk(struct hw_share *share)
 }
 
 /* Not while hints arrive, which would contradict the result again. */
-static void audit(struct hw_share *share)
+static void compare_below(struct hw_share *share)
 {
 	bool hinted = share->turn.hinted;
+	uint32_t dir;
 
 	share->turn.hinted = false;
-	if (!share->unverified.audit)
+	if (!share->unverified.dir)
 		return;
 	if (hw_verify_is_active(share))
 		return; /* the end of the round is followed by another iteration */
-	if (hinted || hw_unverified_any(&share->unverified) || share->scan.walking)
+	if (hinted || hw_unverified_any(&share->unverified) || share->scan.walking) {
 		hw_share_kick(share);
-	else
-		(void)hw_hint_begin_audit(share);
+		return;
+	}
+	dir = hw_unverified_take_dir(share);
+	if (dir)
+		hw_scan_below(share, dir);
 }
 
 /* Called at the end of each iteration, after a batch of hints, listings or timers. */
@@ -93,8 +97,8 @@ static void turn(void *arg)
 {
 	struct hw_share *share = arg;
 
-	hw_hint_expire_phantom(share);
-	(void)hw_hint_release(share, NULL);
+	hw_hint_expire_name(share);
+	(void)hw_hint_release_move(share, NULL);
 	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
 	hw_mark_roll(share);
 	hw_verify_advance(share);
@@ -102,12 +106,12 @@ static void turn(void *arg)
 	hw_retry_turn(share);
 	end_walk(share);
 	hw_watchers_begin_scans(share);
-	hw_hint_examine_lost(share, false);
+	hw_unverified_add_lost(share, false);
 	/* A share without a settle window verifies names now, those of a walk at its end. */
 	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
 	    !share->scan.walking && share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
 		hw_verify_begin(share, 0, false);
-	audit(share);
+	compare_below(share);
 	hw_quiet_try_found(share);
 	hw_disk_release_foreign(&share->disk);
 	hw_barrier_advance(share);
@@ -212,9 +216,9 @@ static uint32_t find_dir(const struct hw_share *share, const char **path)
 static void examine(struct hw_share *share, uint32_t dir, const char *name)
 {
 	if (share->settle.window_ns && !share->silent)
-		hw_hint_later(share, dir, name, strlen(name), 0, 0);
+		hw_settle_name(share, dir, name, strlen(name), 0, 0);
 	else
-		hw_hint_doubt(share, dir, name, strlen(name));
+		hw_unverified_name(share, dir, name, strlen(name));
 	hw_share_kick(share);
 }
 

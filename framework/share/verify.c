@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verify.h"
 
-#include "hint.h"
 #include "lock.h"
 #include "observe.h"
 #include "settle.h"
@@ -19,7 +18,7 @@ static void take_names(struct hw_share *share)
 	struct hw_suspects spare = verify->names;
 
 	hw_fold_expand(share);
-	hw_hint_doubt_unsure(share);
+	hw_unverified_name_entries(share);
 	share->unverified.entries.count = 0;
 	verify->names = share->unverified.names;
 	share->unverified.names = spare;
@@ -133,7 +132,7 @@ static void drop_touched(struct hw_share *share)
 		else if (item->what & HW_HINT_AWAY)
 			hw_observation_give_back(share, item);
 		else if (item->entry)
-			hw_hint_unsure(share, item->entry);
+			hw_unverified_entry(share, item->entry);
 	}
 	o->count = kept;
 }

@@ -228,7 +228,7 @@ static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
 			struct hw_share *share = hw_rig_share(f.rig);
 
-			hw_hint_doubt(share, HW_ROOT, "gone", 4);
+			hw_unverified_name(share, HW_ROOT, "gone", 4);
 			hw_scene_move(f.fd, "gone", f.fd, "here");
 			hw_verify_begin(share, 0, false);
 			assert_true(hw_verify_is_active(share));
@@ -237,7 +237,7 @@ static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 			assert_int_equal(hw_rig_next(f.rig, &event), 1);
 			assert_int_equal(event.kind, HW_MOVE);
 			assert_int_equal(hw_rig_next(f.rig, &event), 0);
-			hw_hint_doubt(share, HW_ROOT, "gone", 4);
+			hw_unverified_name(share, HW_ROOT, "gone", 4);
 			hw_verify_begin(share, 0, false);
 			assert_false(hw_verify_is_active(share));
 		}
@@ -355,7 +355,7 @@ static uint32_t directory_of(struct hw_share *share)
 /* Another name is verified in the same round, which must wait for its records. */
 static void wait_for_another(struct hw_scene *f, struct hw_share *share)
 {
-	hw_hint_doubt(share, HW_ROOT, "other", 5);
+	hw_unverified_name(share, HW_ROOT, "other", 5);
 	hw_scene_write(f->fd, "other", "z");
 	hw_verify_begin(share, 0, false);
 	assert_true(hw_verify_is_active(share));
@@ -374,7 +374,7 @@ static void leave_directory(struct hw_scene *f, struct hw_share *share)
 	uint32_t dir = directory_of(share), id = hw_tree_find(&share->tree, dir, "old", 3);
 
 	hw_tree_entry(&share->tree, id)->attr ^= 1;
-	hw_hint_unsure(share, id);
+	hw_unverified_entry(share, id);
 	hw_scene_move(f->fd, "d/old", f->fd, "new");
 	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);
 	hw_disk_forget_dir(&share->disk, dir);
@@ -389,7 +389,7 @@ static void leave_directory(struct hw_scene *f, struct hw_share *share)
 /* The directory was renamed, and the record of that is unread. */
 static void rename_directory(struct hw_scene *f, struct hw_share *share)
 {
-	hw_hint_away(share, directory_of(share), "old", 3);
+	hw_unverified_away(share, directory_of(share), "old", 3);
 	hw_scene_move(f->fd, "d", f->fd, "e");
 	hw_disk_forget_dir(&share->disk, directory_of(share));
 	hw_verify_begin(share, 0, false);
@@ -400,7 +400,7 @@ static void rename_directory(struct hw_scene *f, struct hw_share *share)
 
 static void write_while_examined(struct hw_scene *f, struct hw_share *share)
 {
-	hw_hint_unsure(share, hw_tree_find(&share->tree, directory_of(share), "old", 3));
+	hw_unverified_entry(share, hw_tree_find(&share->tree, directory_of(share), "old", 3));
 	wait_for_another(f, share);
 	hw_scene_write(f->fd, "d/old", "y");
 	expect_another(f);
@@ -557,7 +557,7 @@ static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer, bool merged)
 
 	while (waitpid(writer, &status, WNOHANG) == 0) {
 		for (unsigned i = 0; i < 8 && !hw_verify_is_active(share); i++) {
-			hw_hint_doubt(share, HW_ROOT, i % 2 ? "b" : "a", 1);
+			hw_unverified_name(share, HW_ROOT, i % 2 ? "b" : "a", 1);
 			hw_verify_begin(share, 0, false);
 		}
 		hw_rig_turn(rig, 0);
