@@ -24,3 +24,10 @@ void hw_ids_free(struct hw_ids *ids)
 	free(ids->ids);
 	*ids = (struct hw_ids){ 0 };
 }
+
+int hw_compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}

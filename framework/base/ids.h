@@ -13,5 +13,7 @@ struct hw_ids {
 
 int hw_ids_add(struct hw_ids *ids, uint32_t id); /* 0 or -ENOMEM */
 void hw_ids_free(struct hw_ids *ids);
+/* For qsort(3), bsearch(3). */
+int hw_compare_ids(const void *a, const void *b);
 
 #endif

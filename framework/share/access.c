@@ -72,7 +72,7 @@ static void log_failure(struct hw_share *share, uint32_t dir, int error)
 uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error)
 {
 	/* -ENODEV: no watcher takes it, which was logged. */
-	if (!hw_retry_is_refusal(error) || error == -ENODEV)
+	if (!hw_disk_is_refusal(error) || error == -ENODEV)
 		return dir;
 	dir = find_fault(share, dir, error);
 	log_failure(share, dir, error);
@@ -82,25 +82,6 @@ uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error)
 void hw_access_gained(struct hw_share *share, uint32_t dir)
 {
 	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LOCKED;
-}
-
-void hw_access_changed(struct hw_share *share, uint32_t dir)
-{
-	const struct hw_entry *e = entry_of(share, dir);
-	int path_fd = hw_disk_dir(&share->disk, dir);
-	int fd = path_fd < 0 ? path_fd
-			     : hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
-
-	if (fd < 0) {
-		if (hw_retry_is_refusal(fd))
-			hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, fd);
-		return;
-	}
-	close(fd);
-	/* The comparison opens and arms it again. */
-	if (!hw_retry_dir_soon(share, dir) && e->flags & HW_ENTRY_LOCKED &&
-	    e->flags & HW_ENTRY_LISTED)
-		hw_unverified_below(share, dir);
 }
 
 void hw_access_explain_root(const struct hw_share *share, int error, char *buf, size_t size)

@@ -18,9 +18,6 @@ const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size
 uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error);
 /* The whole directory was read: the next failure is logged again. */
 void hw_access_gained(struct hw_share *share, uint32_t dir);
-/* The mode or owner of a directory changed. Logs the loss of access; when access is regained, the
- * directory is compared with the disk. */
-void hw_access_changed(struct hw_share *share, uint32_t dir);
 
 /* The reasons why watchers refused one directory; zeroed by the caller. */
 struct hw_access_refusals {

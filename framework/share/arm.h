@@ -13,6 +13,8 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew);
 /* The directory leaves the tree, or the root is gone: unregisters it from its watcher and closes
  * its descriptors. */
 void hw_arm_forget(struct hw_share *share, uint32_t dir);
+/* Unregisters it from its watcher. */
+void hw_arm_leave_watcher(struct hw_share *share, uint32_t dir);
 /* Starts an idle candidate. Returns 0 or the error; the reason is in watcher->instance->reason. */
 int hw_arm_start_watcher(struct hw_watcher *watcher);
 /*

@@ -34,7 +34,6 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 {
 	barrier->begun = true;
 	hw_retry_soon(share);
-	hw_share_check_root(share);
 	share->settle.drained_ns = hw_now_coarse_ns();
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
 		struct hw_watcher *watcher = &share->watchers.list[i];
@@ -133,6 +132,16 @@ static void finish(struct hw_share *share, int error)
 	free(barrier);
 }
 
+bool hw_barrier_begins(const struct hw_share *share)
+{
+	if (share->state == HW_SHARE_ARMING)
+		return false;
+	for (const struct hw_barrier *b = share->barriers; b; b = b->next)
+		if (!b->begun)
+			return true;
+	return false;
+}
+
 void hw_barrier_advance(struct hw_share *share)
 {
 	if (!share->barriers || share->state == HW_SHARE_ARMING)
@@ -140,6 +149,10 @@ void hw_barrier_advance(struct hw_share *share)
 	for (struct hw_barrier *b = share->barriers; b; b = b->next)
 		if (!b->begun && share->state != HW_SHARE_ARMING)
 			begin(share, b);
+	if (share->presence.check) { /* the records that flush() passed on say that it is gone */
+		hw_share_kick(share);
+		return;
+	}
 	while (share->barriers && share->barriers->begun && share->state != HW_SHARE_ARMING) {
 		if (share->state == HW_SHARE_ONLINE &&
 		    (share->scan.walking || !hw_scan_is_idle(share) ||

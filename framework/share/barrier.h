@@ -17,6 +17,8 @@ struct hw_barrier {
 	uint8_t retries; /* iterations in which it waited for retry.h */
 };
 
+/* Returns whether a barrier begins in this iteration: the caller checks the root first. */
+bool hw_barrier_begins(const struct hw_share *share);
 /* Called at the end of each iteration of the loop. */
 void hw_barrier_advance(struct hw_share *share);
 void hw_barrier_free(struct hw_share *share);

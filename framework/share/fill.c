@@ -214,7 +214,7 @@ static void apply_one(struct hw_share *share, const struct arriving *a,
 	r = examine(share, a, name, found, &stat);
 	if (r == 0)
 		add_one(share, a, name, found->name_len, &stat);
-	else if (hw_retry_is_refusal(r))
+	else if (hw_disk_is_refusal(r))
 		refused(share, a, name, found->name_len, r);
 }
 
@@ -341,7 +341,7 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 {
 	const struct hw_entry *e = entry_of(share, dir);
 
-	if (hw_retry_is_refusal(error)) {
+	if (hw_disk_is_refusal(error)) {
 		entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LISTED;
 		hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
 		return;

@@ -36,22 +36,6 @@ static void doubt_dir(struct hw_hint_at *c)
 		hw_unverified_below(c->share, c->dir);
 }
 
-void hw_hint_look(struct hw_hint_at *c)
-{
-	const struct hw_retry_name name = { .dir = c->dir, .name = c->name, .len = c->len };
-	int r = hw_disk_stat(&c->share->disk, c->dir, c->name, c->len, &c->stat);
-
-	c->present = r == 0;
-	c->refused = hw_retry_is_refusal(r);
-	if (c->refused)
-		hw_retry_name(c->share, &name, r);
-}
-
-bool hw_hint_is_same(const struct hw_hint_at *c)
-{
-	return c->present && c->id && hw_tree_is_same(entry_of(c->share, c->id), &c->stat);
-}
-
 /* ---- create and delete ---- */
 
 /* The kernel reported the entry, but it is gone: the type is that of the hint. */
@@ -62,12 +46,6 @@ static void phantom_stat(const struct hw_hint_at *c, struct hw_stat *ret)
 		.nlink = 1,
 		.fs = entry_of(c->share, c->dir)->fs,
 	};
-}
-
-uint64_t hw_hint_ino(const struct hw_hint *hint)
-{
-	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
-				: 0;
 }
 
 /* Returns whether the entry was created and, according to the watcher, deleted again, so that there
@@ -81,11 +59,6 @@ static bool is_brief(const struct hw_hint_at *c)
 		return c->hint->what & HW_HINT_BRIEF;
 	return !c->id && ino &&
 	       !hw_tree_same_inode(&c->share->tree, entry_of(c->share, c->dir)->fs, ino, 0);
-}
-
-bool hw_hint_is_vague(const struct hw_hint_at *c)
-{
-	return !c->ordered && !c->hint->handle_len;
 }
 
 static void create_phantom(struct hw_hint_at *c)
@@ -336,7 +309,7 @@ static void self_attrib(struct hw_share *share)
 	bool told = hw_hint_is_attrib_of_dir(e, &stat);
 
 	if (e->attr != stat.attr)
-		hw_access_changed(share, HW_ROOT);
+		hw_retry_access_changed(share, HW_ROOT);
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
 	if (told && !share->silent)
 		hw_history_attrib(share, HW_ROOT);
@@ -379,7 +352,7 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,
 	if (hw_share_is_excluded(share, dir, name, len, hint->type == HW_TYPE_DIR))
 		return;
 	hw_scan_touched(share, dir);
-	hw_verify_touch(share, hw_tree_token(&share->tree, dir), name, len, hint->what);
+	hw_unverified_touch(share, hw_tree_token(&share->tree, dir), name, len, hint->what);
 	hw_retry_hinted(share, dir, name, len);
 	if (waits(share)) {
 		if (hint->type == HW_TYPE_DIR && hint->what & HW_HINT_CREATED)
@@ -442,7 +415,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	}
 	if (hint->what & HW_HINT_GONE) {
 		if (dir == HW_ROOT)
-			hw_share_check_root(share);
+			share->presence.check = true;
 		return;
 	}
 	if (hint->what & HW_HINT_MOVED) {

@@ -124,7 +124,7 @@ static void attributes(struct hw_hint_at *at)
 	bool told = is_attrib(e, &at->stat);
 
 	if (e->type == HW_TYPE_DIR && e->attr != at->stat.attr)
-		hw_access_changed(at->share, at->id);
+		hw_retry_access_changed(at->share, at->id);
 	hw_tree_update(&at->share->tree, at->id, &at->stat);
 	hw_history_siblings(at->share, at->id, &at->stat, true);
 	if (data)

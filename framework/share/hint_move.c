@@ -113,7 +113,7 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 	bool phantom = !to->present;
 	uint32_t id;
 
-	if (hw_retry_is_refusal(to->error)) {
+	if (hw_disk_is_refusal(to->error)) {
 		hw_retry_name(share, &name, to->error);
 		return;
 	}
@@ -352,12 +352,12 @@ static void note_places(struct hw_share *share, const struct place *from, const 
 	if (from->dir) {
 		hw_scan_touched(share, from->dir);
 		hw_retry_hinted(share, from->dir, from->name, from->len);
-		hw_verify_touch(share, from->token, from->name, from->len, HW_HINT_MOVED);
+		hw_unverified_touch(share, from->token, from->name, from->len, HW_HINT_MOVED);
 	}
 	if (to->dir) {
 		hw_scan_touched(share, to->dir);
 		hw_retry_hinted(share, to->dir, to->name, to->len);
-		hw_verify_touch(share, to->token, to->name, to->len, HW_HINT_MOVED);
+		hw_unverified_touch(share, to->token, to->name, to->len, HW_HINT_MOVED);
 	}
 }
 

@@ -151,13 +151,6 @@ static bool is_any_gone(const struct hw_observation *o)
 	return false;
 }
 
-int hw_compare_ids(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 struct looking_ahead {
 	struct hw_observation *o;
 	uint32_t item; /* the directory */

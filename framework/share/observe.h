@@ -109,7 +109,6 @@ void hw_observation_unmark(struct hw_observation *o, uint8_t bit);
 /* Returns whether the entry of this item still exists, with the inode that was found. */
 bool hw_observation_is_kept(const struct hw_observation *o, const struct hw_item *item);
 
-int hw_compare_ids(const void *a, const void *b); /* for qsort(3) and bsearch(3) */
 /* Sorts the items by path, with the current paths of directories. */
 void hw_observation_sort(struct hw_observation *o);
 /* Adds an entry that a listing found as an item. Returns false if out of memory. */

@@ -303,7 +303,7 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 	bool first = hw_observation_mark_names(o, id, HW_MARK_UPDATED);
 
 	if (entry_of(o, id)->type == HW_TYPE_DIR && entry_of(o, id)->attr != item->stat.attr)
-		hw_access_changed(o->share, id);
+		hw_retry_access_changed(o->share, id);
 	hw_tree_update(&o->share->tree, id, &item->stat);
 	if (first)
 		hw_history_siblings(o->share, id, &item->stat, item->told);

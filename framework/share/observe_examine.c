@@ -152,7 +152,7 @@ static void refused(struct hw_observation *o, const struct hw_item *item, int er
 		.arrived = item->what & HW_HINT_ARRIVED,
 	};
 
-	if (hw_retry_is_refusal(error))
+	if (hw_disk_is_refusal(error))
 		hw_retry_name(o->share, &name, error);
 }
 
@@ -167,7 +167,7 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 			      ? HW_ROOT
 			      : hw_tree_find(&share->tree, dir, item->name, item->len);
 	if (fd < 0) {
-		item->resolved = hw_retry_is_refusal(fd);
+		item->resolved = hw_disk_is_refusal(fd);
 		if (item->resolved)
 			hw_retry_dir(share, dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, fd);
 		return false;

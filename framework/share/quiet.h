@@ -36,6 +36,8 @@ int hw_quiet_init(struct hw_share *share);
 void hw_quiet_free(struct hw_share *share);
 /* The file became DIRTY: examine it after the interval. */
 void hw_quiet_add(struct hw_share *share, uint32_t id);
+/* The same, at this loop time. */
+void hw_quiet_push(struct hw_share *share, uint32_t id, uint64_t due_ns);
 /* A watcher reported that a writer closed the file: reports close_write if it changed since the
  * last one. `seen`: its inode, examined after the hint was read, or NULL. */
 void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen);

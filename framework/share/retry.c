@@ -2,46 +2,14 @@
 #include "retry.h"
 
 #include "access.h"
-#include "fill.h"
-#include "scan.h"
-#include "settle.h"
+#include "retry_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES_MAX 256u /* in one iteration */
 #define LOGGED_MAX 16u /* names beyond this number are not logged */
 #define QUICK_TRIES 3u /* attempts before the interval is used */
-
-struct hw_retry_item {
-	char *name; /* owned; NULL: the directory itself */
-	uint64_t due_ns; /* loop time; 0: at once */
-	int64_t since_ns; /* as since_ns of hw_observe() */
-	uint8_t name_len;
-	bool arrived, found; /* as in struct hw_retry_name */
-	uint8_t kind; /* enum hw_retry_kind */
-	uint8_t how; /* enum hw_arrival */
-	uint8_t tries;
-	bool fresh; /* added since the last iteration */
-	bool flying; /* an attempt has begun and not ended */
-	bool logged, reported;
-	uint64_t refused_at; /* retry.count_refusals after its last refusal */
-};
-
-bool hw_retry_is_refusal(int error)
-{
-	switch (error) {
-	case -ENOENT:
-	case -ENOTDIR:
-	case -ESTALE:
-	case -ELOOP:
-	case -ECANCELED:
-		return false;
-	default:
-		return error < 0;
-	}
-}
 
 static void fired(void *arg, struct hw_timer *timer)
 {
@@ -87,8 +55,7 @@ static bool is_named(const struct hw_retry_item *item, const char *name, size_t 
 	return item->name_len == len && memcmp(item->name, name, len) == 0;
 }
 
-/* Returns the index of the item, or `count`. `name` NULL: the item of the directory itself. */
-static uint32_t find(const struct hw_retry *retry, hw_token dir, const char *name, size_t len)
+uint32_t hw_retry_find(const struct hw_retry *retry, hw_token dir, const char *name, size_t len)
 {
 	uint32_t i = 0;
 
@@ -98,7 +65,7 @@ static uint32_t find(const struct hw_retry *retry, hw_token dir, const char *nam
 	return i;
 }
 
-static void remove_at(struct hw_retry *retry, uint32_t i)
+void hw_retry_remove(struct hw_retry *retry, uint32_t i)
 {
 	free(retry->items[i].name);
 	retry->items[i] = retry->items[--retry->count];
@@ -131,7 +98,7 @@ static void leave_one_out(struct hw_retry *retry)
 	       retry->items[(retry->hand + i) % retry->count].tries < QUICK_TRIES)
 		i++;
 	i = (retry->hand + i) % retry->count;
-	remove_at(retry, i);
+	hw_retry_remove(retry, i);
 	retry->hand = i;
 	retry->left_out++;
 }
@@ -186,7 +153,7 @@ static uint64_t delay_ns(const struct hw_share *share, unsigned tries)
 	}
 }
 
-static void refused_again(struct hw_share *share, struct hw_retry_item *item)
+void hw_retry_refused_again(struct hw_share *share, struct hw_retry_item *item)
 {
 	item->flying = false;
 	if (item->tries <= QUICK_TRIES)
@@ -215,7 +182,7 @@ void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
 	fault = hw_access_failed(share, dir, error);
 	if (fault != dir)
 		kind = HW_RETRY_BELOW;
-	uint32_t i = find(retry, hw_tree_token(&share->tree, fault), NULL, 0);
+	uint32_t i = hw_retry_find(retry, hw_tree_token(&share->tree, fault), NULL, 0);
 	struct hw_retry_item *item = i < retry->count ? &retry->items[i] : NULL;
 
 	if (!item) {
@@ -223,7 +190,7 @@ void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
 		if (item)
 			item->kind = (uint8_t)kind;
 	} else if (item->flying) {
-		refused_again(share, item);
+		hw_retry_refused_again(share, item);
 		report(share, fault, item, error);
 	}
 	if (!item)
@@ -261,20 +228,20 @@ static void drop_names(struct hw_retry *retry, hw_token dir)
 {
 	for (uint32_t i = retry->count; i-- > 0;)
 		if (retry->dirs[i] == dir && retry->items[i].name)
-			remove_at(retry, i);
+			hw_retry_remove(retry, i);
 }
 
 void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int error)
 {
 	struct hw_retry *retry = &share->retry;
 	hw_token dir = hw_tree_token(&share->tree, name->dir);
-	uint32_t i = find(retry, dir, name->name, name->len);
+	uint32_t i = hw_retry_find(retry, dir, name->name, name->len);
 
 	if (i < retry->count)
 		return; /* try_name() handles failures of its attempts */
 	/* The directory cannot be searched, or many of its entries fail. */
-	if (error == -EACCES || error == -EPERM || find(retry, dir, NULL, 0) < retry->count ||
-	    are_many(retry, dir)) {
+	if (error == -EACCES || error == -EPERM ||
+	    hw_retry_find(retry, dir, NULL, 0) < retry->count || are_many(retry, dir)) {
 		drop_names(retry, dir);
 		hw_retry_dir(share, name->dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, error);
 		return;
@@ -297,25 +264,11 @@ void hw_retry_name(struct hw_share *share, const struct hw_retry_name *name, int
 
 /* ---- successful attempts ---- */
 
-/* Dropped items may also work: scans the share, at most once per interval. */
-static void compare_left_out(struct hw_share *share)
-{
-	struct hw_retry *retry = &share->retry;
-	uint64_t now = hw_loop_now_ns(share->loop);
-
-	if (!retry->left_out || share->silent || share->scan.walking ||
-	    (retry->compared_ns && now < retry->compared_ns + share->interval_ns))
-		return;
-	retry->left_out = 0;
-	retry->compared_ns = now;
-	hw_scan_lost(share, HW_ROOT);
-}
-
 void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 {
 	struct hw_retry *retry = &share->retry;
 	char quoted[600];
-	uint32_t i = find(retry, hw_tree_token(&share->tree, dir), NULL, 0);
+	uint32_t i = hw_retry_find(retry, hw_tree_token(&share->tree, dir), NULL, 0);
 
 	if (i < retry->count && retry->items[i].refused_at > since)
 		return;
@@ -324,153 +277,10 @@ void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 		return;
 	hw_info("share %s: directory %s can be read again", share->name,
 		hw_access_path(share, dir, quoted, sizeof(quoted)));
-	remove_at(retry, i);
+	hw_retry_remove(retry, i);
 	hw_access_forget_refusals(share);
-	compare_left_out(share);
-}
-
-/* ---- attempts ---- */
-
-/* An entry that was born since the first attempt is new, whenever it is found. */
-static void note_since(struct hw_share *share, int64_t since_ns)
-{
-	if (since_ns && (!share->unverified.since_ns || since_ns < share->unverified.since_ns))
-		share->unverified.since_ns = since_ns;
-}
-
-static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *item)
-{
-	enum hw_arrival how = (enum hw_arrival)item->how;
-	enum hw_retry_kind kind = (enum hw_retry_kind)item->kind;
-	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
-
-	if (e->active) { /* it is being listed, which is an attempt */
-		item->due_ns = hw_loop_now_ns(share->loop) + 10 * HW_MS;
-		return;
-	}
-	item->flying = true;
-	item->due_ns = hw_loop_now_ns(share->loop) + share->interval_ns;
-	if (kind == HW_RETRY_FILL || !(e->flags & HW_ENTRY_LISTED)) {
-		hw_fill_dir(share, dir, how);
-		return;
-	}
-	note_since(share, item->since_ns);
-	hw_scan_again(share, dir, kind == HW_RETRY_BELOW);
-}
-
-/* Notes it as unverified, like any other name. */
-static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
-{
-	if (share->settle.window_ns && !share->silent) {
-		hw_settle_note_since(share);
-		hw_settle_begin(share);
-	}
-	if (!item->arrived)
-		note_since(share, item->since_ns);
-	if (hw_suspects_add(&share->unverified.names, dir, item->name, item->name_len,
-			    item->arrived ? HW_HINT_ARRIVED : 0, 0) < 0)
-		share->unverified.full = true;
-}
-
-/* Adds the entry as if the listing had found it. */
-static void fill(struct hw_share *share, uint32_t dir, const struct hw_retry_item *item,
-		 const struct hw_stat *stat)
-{
-	const struct hw_retry_name found = {
-		.dir = dir,
-		.name = item->name,
-		.len = item->name_len,
-		.how = (enum hw_arrival)item->how,
-		.since_ns = item->since_ns,
-	};
-
-	hw_fill_found(share, &found, stat);
-}
-
-static void log_worked(struct hw_share *share, uint32_t dir, const struct hw_retry_item *item)
-{
-	char quoted[600], path[600];
-
-	if (item->logged)
-		hw_info("share %s: %s in %s can be examined again", share->name,
-			hw_quote(quoted, sizeof(quoted), item->name, item->name_len),
-			hw_access_path(share, dir, path, sizeof(path)));
-}
-
-static void try_name(struct hw_share *share, uint32_t dir, uint32_t i)
-{
-	struct hw_retry *retry = &share->retry;
-	struct hw_retry_item item = retry->items[i];
-	hw_token token = retry->dirs[i];
-	struct hw_stat stat;
-	int r = hw_disk_stat(&share->disk, dir, item.name, item.name_len, &stat);
-
-	if (hw_retry_is_refusal(r)) {
-		refused_again(share, &retry->items[i]);
-		return;
-	}
-	retry->items[i].name = NULL; /* item owns it now */
-	remove_at(retry, i);
-	log_worked(share, dir, &item);
-	if (r == 0 && item.found && !hw_tree_find(&share->tree, dir, item.name, item.name_len))
-		fill(share, dir, &item, &stat);
-	else
-		doubt(share, token, &item);
-	free(item.name);
-	compare_left_out(share);
-}
-
-static bool is_due(const struct hw_share *share, struct hw_retry_item *item)
-{
-	bool due = !item->fresh && item->due_ns <= hw_loop_now_ns(share->loop);
-
-	item->fresh = false;
-	return due;
-}
-
-/* An attempt may add and remove items. */
-static bool try_one(struct hw_share *share, uint32_t i)
-{
-	struct hw_retry *retry = &share->retry;
-	uint32_t dir = hw_tree_by_token(&share->tree, retry->dirs[i]);
-
-	if (!dir) { /* the directory is gone */
-		remove_at(retry, i);
-		return false;
-	}
-	if (!is_due(share, &retry->items[i]))
-		return false;
-	if (retry->items[i].name)
-		try_name(share, dir, i);
-	else
-		try_dir(share, dir, &retry->items[i]);
-	return true;
-}
-
-static void set_timer(struct hw_share *share)
-{
-	const struct hw_retry *retry = &share->retry;
-	uint64_t now = hw_loop_now_ns(share->loop), next = UINT64_MAX;
-
-	for (uint32_t i = 0; i < retry->count; i++)
-		if (retry->items[i].due_ns < next)
-			next = retry->items[i].due_ns;
-	if (retry->count)
-		hw_timer_set(retry->timer, next > now ? next - now : 1);
-}
-
-void hw_retry_turn(struct hw_share *share)
-{
-	struct hw_retry *retry = &share->retry;
-	uint32_t tries = 0;
-
-	if (!retry->count || share->state == HW_SHARE_OFFLINE)
-		return;
-	/* Backwards, because a removed item is replaced by one that was tried. */
-	for (uint32_t i = retry->count; i-- > 0 && tries < TRIES_MAX;)
-		if (i < retry->count)
-			tries += try_one(share, i);
-	set_timer(share);
+	retry->worked = true;
+	wake(share);
 }
 
 /* ---- attempts ahead of time ---- */
@@ -501,7 +311,7 @@ void hw_retry_hinted(struct hw_share *share, uint32_t dir, const char *name, siz
 
 bool hw_retry_dir_soon(struct hw_share *share, uint32_t dir)
 {
-	uint32_t i = find(&share->retry, hw_tree_token(&share->tree, dir), NULL, 0);
+	uint32_t i = hw_retry_find(&share->retry, hw_tree_token(&share->tree, dir), NULL, 0);
 
 	if (i == share->retry.count)
 		return false;
@@ -521,4 +331,23 @@ bool hw_retry_is_pending(const struct hw_share *share)
 		if (!share->retry.items[i].due_ns || share->retry.items[i].flying)
 			return true;
 	return false;
+}
+
+void hw_retry_access_changed(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+	int path_fd = hw_disk_dir(&share->disk, dir);
+	int fd = path_fd < 0 ? path_fd
+			     : hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0) {
+		if (hw_disk_is_refusal(fd))
+			hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, fd);
+		return;
+	}
+	close(fd);
+	/* The comparison opens and arms it again. */
+	if (!hw_retry_dir_soon(share, dir) && e->flags & HW_ENTRY_LOCKED &&
+	    e->flags & HW_ENTRY_LISTED)
+		hw_unverified_below(share, dir);
 }

@@ -23,6 +23,7 @@ struct hw_retry {
 	uint32_t count, room;
 	uint32_t hand; /* index at which the search for an item to drop begins */
 	uint32_t left_out;
+	bool worked; /* an attempt worked: dropped items may also work */
 	uint64_t refusals; /* total number of items */
 	uint64_t count_refusals; /* total number of failures, including repeated ones */
 	uint64_t compared_ns; /* loop time of the last scan for dropped items */
@@ -57,10 +58,6 @@ void hw_retry_free(struct hw_share *share);
 /* The root is gone: drops all items. Everything is compared when the root is back. */
 void hw_retry_clear(struct hw_share *share);
 
-/* Returns whether an error does not say if the entry exists. False for 0 and for errors that mean
- * that it is gone or elsewhere. */
-bool hw_retry_is_refusal(int error);
-
 /* An attempt to read this directory failed, because of it or of one above it. `how`: see
  * hw_fill_dir(). Logs the error. error 0: another watcher has it meanwhile. */
 void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
@@ -81,5 +78,8 @@ void hw_retry_soon(struct hw_share *share);
 bool hw_retry_is_pending(const struct hw_share *share);
 /* Call it once in each iteration: tries the items that are due. */
 void hw_retry_turn(struct hw_share *share);
+/* The mode or owner of a directory changed. Logs the loss of access; when access is regained, the
+ * directory is compared with the disk. */
+void hw_retry_access_changed(struct hw_share *share, uint32_t dir);
 
 #endif

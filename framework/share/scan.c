@@ -43,11 +43,6 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 
 static void pump(struct hw_share *share);
 
-bool hw_scan_is_idle(const struct hw_share *share)
-{
-	return !share->scan.queued && !share->scan.in_flight;
-}
-
 /* ---- the queue ---- */
 
 static struct hw_job *take_job(struct hw_share *share)
@@ -157,6 +152,10 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 {
 	struct hw_watcher *watcher = &share->watchers.list[index];
 
+	if (watcher->tops_lost) {
+		hw_scan_below(share, HW_ROOT);
+		return;
+	}
 	hw_arm_compact_tops(watcher);
 	for (uint32_t i = 0; i < watcher->top_count; i++) {
 		uint32_t dir = hw_tree_by_token(&share->tree, watcher->tops[i]);
@@ -244,7 +243,7 @@ static void refused(struct hw_share *share, uint32_t dir, const char *name, size
 {
 	uint32_t id = hw_tree_find(&share->tree, dir, name, len);
 
-	if (!hw_retry_is_refusal(error))
+	if (!hw_disk_is_refusal(error))
 		return; /* deleted meanwhile */
 	if (id)
 		entry_of(share, id)->flags |= HW_ENTRY_SEEN;
@@ -450,7 +449,7 @@ static void failed(struct hw_share *share, const struct hw_job *job, uint32_t di
 		return;
 	if (job->kind == JOB_FILL)
 		hw_fill_failed(share, dir, job->how, error);
-	else if (hw_retry_is_refusal(error))
+	else if (hw_disk_is_refusal(error))
 		hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, error);
 	/* It may be elsewhere: it is tried again when the moves have been observed. */
 	if (job->kind == JOB_COMPARE && !job->retried &&

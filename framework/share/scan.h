@@ -51,7 +51,6 @@ void hw_scan_rearm(struct hw_share *share);
  * observation. */
 void hw_scan_retry(struct hw_share *share);
 
-bool hw_scan_is_idle(const struct hw_share *share);
 /* Drops waiting directories; running listings free themselves when they end. Called when the share
  * is destroyed. */
 void hw_scan_cancel(struct hw_share *share);

@@ -24,109 +24,6 @@
 
 #define FILL_BUDGET 16384u /* entries listed at once in one iteration */
 
-/* ---- excludes ---- */
-
-bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
-			  bool is_dir)
-{
-	size_t dir_len;
-	char *path;
-
-	if (!share->filter.count)
-		return false;
-	if (!share->filter.anchored)
-		return hw_filter_matches(&share->filter, name, len, is_dir);
-	path = hw_tree_path(&share->tree, dir, share->scratch,
-			    sizeof(share->scratch) - HW_NAME_MAX - 1, &dir_len);
-	if (!path)
-		return hw_filter_matches(&share->filter, name, len, is_dir);
-	/* The directory's path ends where the room for a slash and the name begins. */
-	char *end = path + dir_len;
-
-	if (dir_len)
-		*end++ = '/';
-	memcpy(end, name, len);
-	return hw_filter_matches(&share->filter, path, (size_t)(end - path) + len, is_dir);
-}
-
-/* ---- iterations of the loop ---- */
-
-static void tell_listeners(struct hw_share *share)
-{
-	uint64_t seq = hw_journal_last_seq(&share->journal);
-
-	if (seq == share->turn.announced_seq && !share->turn.state_changed)
-		return;
-	share->turn.announced_seq = seq;
-	share->turn.state_changed = false;
-	for (uint32_t i = share->listeners.count; i-- > 0;)
-		if (i < share->listeners.count)
-			share->listeners.list[i].fn(share->listeners.list[i].arg, share);
-}
-
-static void end_walk(struct hw_share *share)
-{
-	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
-		share->scan.walking = false;
-		hw_share_walked(share);
-	}
-}
-
-/* Not while hints arrive, which would contradict the result again. */
-static void compare_below(struct hw_share *share)
-{
-	bool hinted = share->turn.hinted;
-	uint32_t dir;
-
-	share->turn.hinted = false;
-	if (!share->unverified.dir)
-		return;
-	if (hw_verify_is_active(share))
-		return; /* the end of the round is followed by another iteration */
-	if (hinted || hw_unverified_any(&share->unverified) || share->scan.walking) {
-		hw_share_kick(share);
-		return;
-	}
-	dir = hw_unverified_take_dir(share);
-	if (dir)
-		hw_scan_below(share, dir);
-}
-
-/* Called at the end of each iteration, after a batch of hints, listings or timers. */
-static void turn(void *arg)
-{
-	struct hw_share *share = arg;
-
-	hw_hint_expire_name(share);
-	(void)hw_hint_release_move(share, NULL);
-	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
-	hw_mark_roll(share);
-	hw_verify_advance(share);
-	hw_settle_advance(share);
-	hw_retry_turn(share);
-	end_walk(share);
-	hw_watchers_begin_scans(share);
-	hw_unverified_add_lost(share, false);
-	/* A share without a settle window verifies names now, those of a walk at its end. */
-	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
-	    !share->scan.walking && share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
-		hw_verify_begin(share, 0, false);
-	compare_below(share);
-	hw_quiet_try_found(share);
-	hw_disk_release_foreign(&share->disk);
-	hw_barrier_advance(share);
-	tell_listeners(share);
-	share->turn.first_seq = hw_journal_last_seq(&share->journal) + 1;
-	share->turn.ended_ns = hw_now_coarse_ns();
-	share->fill.budget = FILL_BUDGET;
-}
-
-static void kicked(void *arg, struct hw_timer *timer)
-{
-	(void)arg;
-	(void)timer; /* its firing ends an iteration */
-}
-
 /* ---- state and root ---- */
 
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state)
@@ -185,7 +82,7 @@ static bool root_is_there(struct hw_share *share)
 {
 	int r = hw_root_is_at(&share->root, share->disk.root);
 
-	return r > 0 || hw_retry_is_refusal(r);
+	return r > 0 || hw_disk_is_refusal(r);
 }
 
 static int open_root(struct hw_share *share, int fd)
@@ -315,8 +212,9 @@ static void come_back(struct hw_share *share)
 	hw_scan_rearm(share);
 }
 
-void hw_share_check_root(struct hw_share *share)
+static void check_root(struct hw_share *share)
 {
+	share->presence.check = false;
 	if (share->state == HW_SHARE_OFFLINE)
 		come_back(share);
 	else if (root_is_there(share))
@@ -329,7 +227,7 @@ static void root_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;
 
-	hw_share_check_root(share);
+	check_root(share);
 	hw_timer_set(timer, share->interval_ns);
 }
 
@@ -350,7 +248,26 @@ static bool must_settle_first(const struct hw_share *share)
 	       !share->scan.rearm;
 }
 
-void hw_share_walked(struct hw_share *share)
+/* Called when the names that the walk found have been verified. */
+static void verified(struct hw_share *share)
+{
+	if (!hw_scan_is_idle(share))
+		return; /* the observation requires more listings */
+	hw_watchers_walked(share);
+	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
+		hw_share_set_state(share, HW_SHARE_ONLINE);
+}
+
+static void end_walk_round(struct hw_share *share)
+{
+	if (!share->verify.walked)
+		return;
+	share->verify.walked = false;
+	verified(share);
+}
+
+/* Called when the walk has ended: nothing is queued or being listed. */
+static void walked(struct hw_share *share)
 {
 	int64_t since = hw_watchers_since(share);
 
@@ -373,18 +290,93 @@ void hw_share_walked(struct hw_share *share)
 		share->unverified.since_ns = 0;
 		share->settle.first_ns = 0;
 		hw_verify_begin(share, since, true);
+		end_walk_round(share);
 		return;
 	}
-	hw_share_verified(share);
+	verified(share);
 }
 
-void hw_share_verified(struct hw_share *share)
+/* ---- iterations of the loop ---- */
+
+static void tell_listeners(struct hw_share *share)
 {
-	if (!hw_scan_is_idle(share))
-		return; /* the observation requires more listings */
-	hw_watchers_walked(share);
-	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
-		hw_share_set_state(share, HW_SHARE_ONLINE);
+	uint64_t seq = hw_journal_last_seq(&share->journal);
+
+	if (seq == share->turn.announced_seq && !share->turn.state_changed)
+		return;
+	share->turn.announced_seq = seq;
+	share->turn.state_changed = false;
+	for (uint32_t i = share->listeners.count; i-- > 0;)
+		if (i < share->listeners.count)
+			share->listeners.list[i].fn(share->listeners.list[i].arg, share);
+}
+
+static void end_walk(struct hw_share *share)
+{
+	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
+		share->scan.walking = false;
+		walked(share);
+	}
+}
+
+/* Not while hints arrive, which would contradict the result again. */
+static void compare_below(struct hw_share *share)
+{
+	bool hinted = share->turn.hinted;
+	uint32_t dir;
+
+	share->turn.hinted = false;
+	if (!share->unverified.dir)
+		return;
+	if (hw_verify_is_active(share))
+		return; /* the end of the round is followed by another iteration */
+	if (hinted || hw_unverified_any(&share->unverified) || share->scan.walking) {
+		hw_share_kick(share);
+		return;
+	}
+	dir = hw_unverified_take_dir(share);
+	if (dir)
+		hw_scan_below(share, dir);
+}
+
+/* Called at the end of each iteration, after a batch of hints, listings or timers. */
+static void turn(void *arg)
+{
+	struct hw_share *share = arg;
+
+	if (share->presence.check)
+		check_root(share);
+	hw_hint_expire_name(share);
+	(void)hw_hint_release_move(share, NULL);
+	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
+	hw_mark_roll(share);
+	hw_verify_advance(share);
+	end_walk_round(share);
+	hw_settle_advance(share);
+	hw_retry_turn(share);
+	end_walk(share);
+	hw_watchers_begin_scans(share);
+	hw_unverified_add_lost(share, false);
+	/* A share without a settle window verifies names now, those of a walk at its end. */
+	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
+	    !share->scan.walking && share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
+		hw_verify_begin(share, 0, false);
+	compare_below(share);
+	hw_quiet_try_found(share);
+	hw_disk_release_foreign(&share->disk);
+	if (hw_barrier_begins(share))
+		check_root(share);
+	hw_barrier_advance(share);
+	tell_listeners(share);
+	share->turn.first_seq = hw_journal_last_seq(&share->journal) + 1;
+	share->turn.ended_ns = hw_now_coarse_ns();
+	share->fill.budget = FILL_BUDGET;
+}
+
+static void kicked(void *arg, struct hw_timer *timer)
+{
+	(void)arg;
+	(void)timer; /* its firing ends an iteration */
 }
 
 /* ---- create, start, destroy ---- */
@@ -449,6 +441,7 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 		return -ENOMEM;
 	share->loop = loop;
 	hw_disk_init(&share->disk, &share->tree);
+	hw_watchers_init(share);
 	hw_mount_watch_init(&share->mounts);
 	share->name = strdup(config->name);
 	share->path = strdup(config->path);
@@ -510,6 +503,7 @@ void hw_share_destroy(struct hw_share *share)
 		return;
 	hw_turn_del(share->loop, turn, share);
 	hw_scan_cancel(share);
+	hw_switch_cancel(share);
 	hw_watchers_destroy(share);
 	hw_barrier_free(share);
 	hw_quiet_free(share);

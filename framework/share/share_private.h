@@ -45,6 +45,7 @@ struct hw_listeners {
 /* The root directory, which may disappear and reappear. */
 struct hw_presence {
 	struct hw_timer *timer; /* owned */
+	bool check; /* a hint says that it is gone: checked in the next iteration */
 	int error; /* why a root that reappeared cannot be opened, as it was logged */
 };
 
@@ -103,6 +104,11 @@ static inline void hw_share_kick(struct hw_share *share)
 		hw_timer_set(share->turn.kick, 1);
 }
 
+static inline bool hw_scan_is_idle(const struct hw_share *share)
+{
+	return !share->scan.queued && !share->scan.in_flight;
+}
+
 static inline bool hw_verify_is_active(const struct hw_share *share)
 {
 	return share->verify.observation;
@@ -112,12 +118,9 @@ static inline bool hw_verify_is_active(const struct hw_share *share)
  * hw_share_start(). */
 int hw_share_open(struct hw_share *share);
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
+
+/* excluded.c */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
-void hw_share_check_root(struct hw_share *share);
-/* Called when the walk has ended: nothing is queued or being listed. */
-void hw_share_walked(struct hw_share *share);
-/* Called when the names that the walk found have been verified. */
-void hw_share_verified(struct hw_share *share);
 
 #endif

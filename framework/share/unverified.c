@@ -135,3 +135,15 @@ void hw_unverified_name_entries(struct hw_share *share)
 					   e->name_len);
 	}
 }
+
+/* ---- records that are read while names are verified ---- */
+
+void hw_unverified_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
+			 uint32_t what)
+{
+	struct hw_verify *verify = &share->verify;
+
+	if (hw_verify_is_active(share) &&
+	    hw_suspects_add(&verify->touched, dir, name, len, what, 0) < 0)
+		verify->all_touched = true;
+}

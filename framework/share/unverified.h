@@ -50,5 +50,8 @@ void hw_unverified_name_entries(struct hw_share *share);
 /* Adds a name with what hints said about it: HW_HINT_*, and the inode, 0 if it is unknown. */
 void hw_unverified_add(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		       uint32_t what, uint64_t ino);
+/* Notes that a record about this name was read; `what`: HW_HINT_*. */
+void hw_unverified_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
+			 uint32_t what);
 
 #endif

@@ -162,8 +162,7 @@ static void report(struct hw_share *share)
 static void finish(struct hw_share *share)
 {
 	hw_observe_finish(share);
-	if (share->verify.walk)
-		hw_share_verified(share);
+	share->verify.walked = share->verify.walk;
 }
 
 static void examine(struct hw_share *share)
@@ -237,16 +236,6 @@ void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk)
 	if (share->verify.observation)
 		examine(share);
 	go_on(share);
-}
-
-void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
-		     uint32_t what)
-{
-	struct hw_verify *verify = &share->verify;
-
-	if (hw_verify_is_active(share) &&
-	    hw_suspects_add(&verify->touched, dir, name, len, what, 0) < 0)
-		verify->all_touched = true;
 }
 
 void hw_verify_void(struct hw_share *share)

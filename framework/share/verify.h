@@ -22,6 +22,7 @@ struct hw_verify {
 	struct hw_mark mark;
 	bool reporting; /* the net effect of a round or a settle window is being reported */
 	bool walk; /* a walk ends with this round */
+	bool walked; /* such a round has ended, and the share has not taken notice */
 	bool again; /* the names have been examined a second time */
 	uint64_t begun, ended; /* numbers of rounds */
 	uint64_t follows; /* the round that verifies the names which the last one left unverified */
@@ -30,14 +31,11 @@ struct hw_verify {
 };
 
 /* Begins a round with all unverified names; it ends within the call if no record is unread. No
- * other round may be active. since_ns: see observe.h. `walk`: a walk found names;
- * hw_share_verified() is called at the end. */
+ * other round may be active. since_ns: see observe.h. `walk`: a walk found
+ * names; share->verify.walked is set at the end. */
 void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk);
 /* Call it at the end of each iteration of the loop: ends the round if its mark has been reached. */
 void hw_verify_advance(struct hw_share *share);
-/* Notes that a record about this name was read; `what`: HW_HINT_*. */
-void hw_verify_touch(struct hw_share *share, hw_token dir, const char *name, size_t len,
-		     uint32_t what);
 /* Records were lost, so the mark proves nothing: ends the round and notes its names as unverified
  * again. */
 void hw_verify_void(struct hw_share *share);

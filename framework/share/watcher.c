@@ -12,17 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct hw_watcher *free_place(struct hw_share *share)
-{
-	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		if (share->watchers.list[i].state != HW_WATCHER_ABSENT)
-			continue;
-		share->watchers.list[i] = (struct hw_watcher){ .index = i };
-		return &share->watchers.list[i];
-	}
-	return NULL;
-}
-
 static int lock_dir(struct hw_watcher *watcher, hw_token token)
 {
 	struct hw_share *share = watcher->share;
@@ -39,21 +28,9 @@ static const struct hw_watcher_services services = {
 	.locate = hw_watcher_locate,
 };
 
-struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance *instance)
+void hw_watchers_init(struct hw_share *share)
 {
-	struct hw_watcher *watcher = free_place(share);
-
-	if (!watcher)
-		return NULL;
-	watcher->share = share;
-	watcher->instance = instance;
-	watcher->plugin = instance->plugin;
-	watcher->state = HW_WATCHER_IDLE;
-	watcher->serial = ++share->watchers.serial;
-	watcher->polled_ns = share->settle.since_ns;
-	instance->watcher = watcher;
-	instance->watcher_services = &services;
-	return watcher;
+	share->watchers.services = &services;
 }
 
 int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance)
@@ -66,28 +43,8 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance)
 	return 0;
 }
 
-void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret)
-{
-	*ret = (struct hw_watcher_stats){ .struct_size = sizeof(*ret) };
-	if (watcher->state == HW_WATCHER_RUNNING && watcher->plugin->stats)
-		watcher->plugin->stats(watcher->instance->self, ret);
-}
-
-void hw_watcher_destroy(struct hw_watcher *watcher)
-{
-	struct hw_watcher_stats stats;
-
-	hw_watcher_get_stats(watcher, &stats);
-	watcher->share->watchers.past_events += stats.kernel_events;
-	watcher->share->watchers.past_overflows += stats.overflows;
-	hw_instance_destroy(watcher->instance);
-	free(watcher->tops);
-	*watcher = (struct hw_watcher){ .index = watcher->index };
-}
-
 void hw_watchers_destroy(struct hw_share *share)
 {
-	hw_switch_cancel(share);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
 		if (share->watchers.list[i].state != HW_WATCHER_ABSENT)
 			hw_watcher_destroy(&share->watchers.list[i]);
@@ -186,17 +143,6 @@ void hw_watchers_begin_scans(struct hw_share *share)
 	}
 }
 
-int64_t hw_watchers_since(const struct hw_share *share)
-{
-	int64_t since = share->settle.since_ns;
-
-	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
-		if (share->watchers.list[i].scan_running &&
-		    share->watchers.list[i].polled_ns > since)
-			since = share->watchers.list[i].polled_ns;
-	return since;
-}
-
 static void tell_scanned(struct hw_watcher *watcher)
 {
 	struct hw_share *share = watcher->share;
@@ -215,21 +161,6 @@ static void tell_scanned(struct hw_watcher *watcher)
 }
 
 /* ---- the end of a walk ---- */
-
-bool hw_watchers_have_unread(const struct hw_share *share)
-{
-	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
-		const struct hw_watcher *watcher = &share->watchers.list[i];
-
-		if (watcher->state != HW_WATCHER_RUNNING)
-			continue;
-		for (unsigned j = 0; j < HW_INPUTS_MAX; j++)
-			if (watcher->instance->inputs[j] &&
-			    hw_io_is_readable(watcher->instance->inputs[j]))
-				return true;
-	}
-	return false;
-}
 
 void hw_watchers_walked(struct hw_share *share)
 {

@@ -22,6 +22,7 @@ struct hw_watcher {
 	uint64_t directories; /* number of directories that it watches */
 	hw_token *tops; /* owned: the top directories of its subtrees; may include stale ones */
 	uint32_t top_count, top_room;
+	bool tops_lost; /* out of memory: its scans begin at the root */
 	int64_t polled_ns; /* CLOCK_REALTIME_COARSE when its last scan began */
 	uint64_t scans_begun, scans_ended;
 	bool comparing, lost_again; /* all its directories are being compared after a loss; another
@@ -36,6 +37,7 @@ struct hw_watcher {
 
 struct hw_watchers {
 	struct hw_watcher list[HW_WATCHERS_MAX]; /* entries refer to them by index */
+	const struct hw_watcher_services *services; /* of the share, for its watchers */
 	uint8_t order[HW_WATCHERS_MAX]; /* the candidates, best first */
 	uint8_t order_count;
 	bool named; /* the user named the first watcher */
@@ -43,6 +45,8 @@ struct hw_watchers {
 	uint64_t past_events, past_overflows; /* counted by watchers that have been stopped */
 };
 
+/* watcher.c */
+void hw_watchers_init(struct hw_share *share);
 /* Returns a time: entries that were born before it are not new to a walk that has ended. */
 int64_t hw_watchers_since(const struct hw_share *share);
 void hw_watchers_walked(struct hw_share *share);

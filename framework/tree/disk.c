@@ -578,3 +578,17 @@ int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_
 	close(on);
 	return alive;
 }
+
+bool hw_disk_is_refusal(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ESTALE:
+	case -ELOOP:
+	case -ECANCELED:
+		return false;
+	default:
+		return error < 0;
+	}
+}

@@ -73,6 +73,9 @@ void hw_disk_release_foreign(struct hw_disk *disk);
  * Returns the descriptor or -errno. */
 int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags);
 bool hw_disk_is_short(int error); /* no more descriptors are available */
+/* Returns whether an error does not say if the entry exists. False for 0 and for errors that mean
+ * that it is gone or elsewhere. */
+bool hw_disk_is_refusal(int error);
 
 /* Stats a name. Returns -ENOENT if it does not exist (-ENOTDIR or -ESTALE if its directory does
  * not). */

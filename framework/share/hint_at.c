@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One hint, and the entry that it is about. */
+#include "hint_private.h"
+
+#include "retry.h"
+
+void hw_hint_look(struct hw_hint_at *c)
+{
+	const struct hw_retry_name name = { .dir = c->dir, .name = c->name, .len = c->len };
+	int r = hw_disk_stat(&c->share->disk, c->dir, c->name, c->len, &c->stat);
+
+	c->present = r == 0;
+	c->refused = hw_disk_is_refusal(r);
+	if (c->refused)
+		hw_retry_name(c->share, &name, r);
+}
+
+bool hw_hint_is_same(const struct hw_hint_at *c)
+{
+	return c->present && c->id &&
+	       hw_tree_is_same(hw_tree_entry(&c->share->tree, c->id), &c->stat);
+}
+
+uint64_t hw_hint_ino(const struct hw_hint *hint)
+{
+	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
+				: 0;
+}
+
+bool hw_hint_is_vague(const struct hw_hint_at *c)
+{
+	return !c->ordered && !c->hint->handle_len;
+}
