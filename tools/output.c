@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define LAST_WAIT_MS 2000
@@ -29,6 +30,7 @@ int hw_output_init(struct hw_output *output, struct hw_loop *loop, void (*draine
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF; /* it was closed */
 	output->is_file = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+	output->nowait = S_ISFIFO(st.st_mode);
 	return 0;
 }
 
@@ -39,7 +41,7 @@ bool hw_output_is_full(const struct hw_output *output)
 
 /* The descriptor is shared with other processes, so it stays blocking. A write of this size does
  * not block if poll(2) reports the descriptor as ready. */
-static ssize_t write_some(struct hw_output *output, int timeout_ms)
+static ssize_t write_if_ready(struct hw_output *output, int timeout_ms)
 {
 	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	size_t len = output->buf.len;
@@ -52,6 +54,21 @@ static ssize_t write_some(struct hw_output *output, int timeout_ms)
 	ssize_t n = write(STDOUT_FILENO, output->buf.data, len);
 
 	return n < 0 ? -errno : n;
+}
+
+/* Pipes accept RWF_NOWAIT since Linux 6.4 (fs/pipe.c sets FMODE_NOWAIT); terminals do not. */
+static ssize_t write_some(struct hw_output *output, int timeout_ms)
+{
+	const struct iovec all = { .iov_base = output->buf.data, .iov_len = output->buf.len };
+
+	if (output->nowait && !timeout_ms) {
+		ssize_t n = pwritev2(STDOUT_FILENO, &all, 1, -1, RWF_NOWAIT);
+
+		if (n >= 0 || errno == EAGAIN || errno == EINTR)
+			return n < 0 ? -errno : n;
+		output->nowait = false;
+	}
+	return write_if_ready(output, timeout_ms);
 }
 
 static void write_out(struct hw_output *output, int timeout_ms)

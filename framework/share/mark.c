@@ -28,12 +28,15 @@ static void set(struct hw_share *share, struct hw_mark *mark, bool flush)
 		mark->of[i].serial = 0;
 		if (!has_queue(watcher))
 			continue;
-		if (get_position(watcher, &now))
-			mark->of[i].at = now.handed + now.queued;
-		else if (flush && watcher->plugin->flush)
+		if (!get_position(watcher, &now)) {
+			if (!flush || !watcher->plugin->flush)
+				continue;
 			mark->of[i].at = FLUSH;
-		else
-			continue;
+		} else {
+			if (!now.queued)
+				continue; /* it has been reached */
+			mark->of[i].at = now.handed + now.queued;
+		}
 		mark->of[i].serial = watcher->serial;
 	}
 }
