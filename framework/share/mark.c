@@ -6,9 +6,10 @@
 
 #define FLUSH UINT64_MAX /* instead of a position: flush() passes on all records */
 
-static bool get_position(const struct hw_watcher *watcher, struct hw_queue_position *ret)
+static bool get_position(const struct hw_watcher *watcher, uint32_t flags,
+			 struct hw_queue_position *ret)
 {
-	*ret = (struct hw_queue_position){ .struct_size = sizeof(*ret) };
+	*ret = (struct hw_queue_position){ .struct_size = sizeof(*ret), .flags = flags };
 	return watcher->plugin->position &&
 	       watcher->plugin->position(watcher->instance->self, ret) == 0;
 }
@@ -28,7 +29,7 @@ static void set(struct hw_share *share, struct hw_mark *mark, bool flush)
 		mark->of[i].serial = 0;
 		if (!has_queue(watcher))
 			continue;
-		if (!get_position(watcher, &now)) {
+		if (!get_position(watcher, 0, &now)) {
 			if (!flush || !watcher->plugin->flush)
 				continue;
 			mark->of[i].at = FLUSH;
@@ -63,7 +64,7 @@ static bool is_reached_by(const struct hw_watcher *watcher, uint64_t at)
 			(void)watcher->plugin->flush(watcher->instance->self); /* logs errors */
 		return true;
 	}
-	return !get_position(watcher, &now) || now.handed >= at;
+	return !get_position(watcher, HW_POSITION_HANDED, &now) || now.handed >= at;
 }
 
 bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)

@@ -306,9 +306,13 @@ static int fanotify_position(void *arg, struct hw_queue_position *ret)
 	struct fanotify *self = arg;
 	int bytes = 0;
 
-	if (self->broken || ioctl(self->group, FIONREAD, &bytes) < 0)
+	if (self->broken)
 		return -EIO;
 	ret->handed = self->handed;
+	if (ret->flags & HW_POSITION_HANDED)
+		return 0;
+	if (ioctl(self->group, FIONREAD, &bytes) < 0)
+		return -EIO;
 	ret->queued = count_buffered(self) + (uint32_t)bytes / FAN_EVENT_METADATA_LEN;
 	return 0;
 }

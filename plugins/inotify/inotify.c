@@ -368,7 +368,9 @@ static int inotify_position(void *arg, struct hw_queue_position *ret)
 	struct inotify *self = arg;
 	int queued = 0;
 
-	if (self->broken || ioctl(self->fd, FIONREAD, &queued) < 0)
+	if (self->broken)
+		return -EIO;
+	if (!(ret->flags & HW_POSITION_HANDED) && ioctl(self->fd, FIONREAD, &queued) < 0)
 		return -EIO;
 	ret->handed = hw_queue_head(&self->queue);
 	ret->queued = hw_queue_tail(&self->queue) - ret->handed + (uint32_t)queued;

@@ -116,7 +116,7 @@ static void print_watcher_structs(void)
 	END(hw_scan_result);
 	BEGIN(hw_queue_position);
 	M(hw_queue_position, struct_size);
-	M(hw_queue_position, reserved);
+	M(hw_queue_position, flags);
 	M(hw_queue_position, handed);
 	M(hw_queue_position, queued);
 	END(hw_queue_position);

@@ -419,11 +419,15 @@ struct hw_host {
  * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
 
+/* Only `handed` is needed. To count a long queue takes time: FIONREAD of fanotify walks it
+ * (fanotify_ioctl() in fs/notify/fanotify/fanotify_user.c). */
+#define HW_POSITION_HANDED 0x1u
+
 /* The position of a watcher in the kernel's queue. Both numbers count the same unit, for example
  * bytes or records, which the watcher chooses. */
 struct hw_queue_position {
 	uint32_t struct_size;
-	uint32_t reserved;
+	uint32_t flags; /* set by the host: HW_POSITION_*; a watcher may ignore them */
 	uint64_t handed; /* passed to the host by hint() or lost(); never decreases */
 	uint64_t queued; /* not passed on yet: read and waiting here, or still in the kernel */
 };

@@ -422,7 +422,7 @@ struct hw_host {
  * watcher's choice, as bytes or records. */
 struct hw_queue_position {
 	uint32_t struct_size;
-	uint32_t reserved;
+	uint32_t flags;
 	uint64_t handed; /* passed to the host by hint() or lost(); never decreases */
 	uint64_t queued; /* not passed on yet: read and waiting here, or still in the kernel */
 };
