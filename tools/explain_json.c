@@ -116,6 +116,7 @@ static void put_share(struct hw_json_out *w, const struct hw_explained *explaine
 	put_paths(w, "unreadable", &survey->unreadable);
 	put_paths(w, "mounted_files", &survey->files);
 	put_paths(w, "loops", &survey->loops);
+	put_paths(w, "pseudo", &survey->pseudo);
 	hw_json_close(w, '}');
 }
 

@@ -331,6 +331,11 @@ void hw_explain_print(const struct hw_explained *explained, FILE *to)
 	for (size_t i = 0; i < survey->loops.count && i < HW_SURVEY_PATHS_MAX; i++)
 		put(to, "note", "%s: a directory above it is mounted here; it is not entered",
 		    bare(path, sizeof(path), survey->loops.paths[i]));
+	for (size_t i = 0; i < survey->pseudo.count && i < HW_SURVEY_PATHS_MAX; i++)
+		put(to, "note",
+		    "%s: the kernel makes the content of this filesystem; it is not entered "
+		    "(pseudo = yes)",
+		    bare(path, sizeof(path), survey->pseudo.paths[i]));
 	if (survey->root)
 		print_files(survey, to);
 }

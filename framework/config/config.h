@@ -36,6 +36,7 @@ struct hw_config_share {
 	const char *watcher;
 	const char *exclude; /* patterns, one per line; NULL: no patterns */
 	uint64_t interval_ns, settle_ns, settle_max_ns, journal_bytes;
+	uint32_t pseudo; /* yes or no */
 
 	const char *name; /* borrowed from the section */
 	const char *interval; /* borrowed: as written in the file; NULL: invalid */

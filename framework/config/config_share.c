@@ -35,6 +35,9 @@ static const struct hw_option *const share_options[] = {
 		"Longest time events are held under steady change; 0ms means ten times settle"),
 	&(const struct hw_option)HW_OPT_LIST("exclude", struct hw_config_share, exclude,
 					     "Pattern of names to exclude, as in .gitignore"),
+	&(const struct hw_option)
+		HW_OPT_BOOL("pseudo", struct hw_config_share, pseudo, "no",
+			    "Enter filesystems whose content the kernel makes, such as proc"),
 	&(const struct hw_option)HW_OPT_SIZE(
 		"journal", struct hw_config_share, journal_bytes, "16M", HW_JOURNAL_MIN,
 		UINT64_C(4) << 30, "Memory for events that slow receivers have not read yet"),

@@ -60,6 +60,7 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 		.settle_ns = described->settle_ns,
 		.settle_max_ns = described->settle_max_ns,
 		.journal_bytes = described->journal_bytes,
+		.pseudo = described->pseudo,
 		.explicit_watcher = !described->automatic,
 	};
 	struct hw_share *share;
@@ -135,9 +136,9 @@ char *hw_build_share_signature(const struct hw_config *config, const struct hw_c
 
 	if (!to)
 		return NULL;
-	fprintf(to, "%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d\n", share->path,
+	fprintf(to, "%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n", share->path,
 		share->interval_ns, share->settle_ns, share->settle_max_ns, share->journal_bytes,
-		share->automatic);
+		share->automatic, share->pseudo);
 	for (size_t i = 0; i < share->exclude_count; i++)
 		fprintf(to, "%s\n", share->excludes[i]);
 	for (size_t i = 0; i < share->watcher_count; i++)

@@ -3,6 +3,7 @@
 
 #include "access.h"
 #include "arm.h"
+#include "pseudo.h"
 #include "quiet.h"
 #include "scan.h"
 
@@ -303,6 +304,28 @@ static void log_loop(struct hw_share *share, uint32_t dir)
 	e->flags |= HW_ENTRY_LOOP;
 }
 
+/* Returns the name of the filesystem that is mounted on this directory, if the kernel makes its
+ * content and the share must not enter it; else NULL. */
+static const char *pseudo_of(struct hw_share *share, uint32_t dir, int path_fd)
+{
+	if (share->pseudo || entry_of(share, dir)->fs == entry_of(share, HW_ROOT)->fs)
+		return NULL;
+	return hw_pseudo_name(path_fd);
+}
+
+static void log_pseudo(struct hw_share *share, uint32_t dir, const char *filesystem)
+{
+	struct hw_entry *e = entry_of(share, dir);
+	char quoted[600];
+
+	if (!(e->flags & HW_ENTRY_LOOP))
+		hw_info("share %s: not entering %s: the kernel makes the content of %s (with "
+			"pseudo = yes it is entered)",
+			share->name, hw_access_path(share, dir, quoted, sizeof(quoted)),
+			filesystem);
+	e->flags |= HW_ENTRY_LOOP;
+}
+
 /* Errors were logged, unless the directory is gone. */
 int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 {
@@ -314,6 +337,12 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 	}
 	if (dir != HW_ROOT && is_loop(share, dir)) {
 		log_loop(share, dir);
+		return -ELOOP;
+	}
+	const char *pseudo = pseudo_of(share, dir, path_fd);
+
+	if (pseudo) {
+		log_pseudo(share, dir, pseudo);
 		return -ELOOP;
 	}
 	int fd = hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);

@@ -450,6 +450,7 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	share->settle.max_ns =
 		config->settle_max_ns ? config->settle_max_ns : 10 * config->settle_ns;
 	share->watchers.named = config->explicit_watcher;
+	share->pseudo = config->pseudo;
 	share->silent = true;
 	share->epoch = random_epoch();
 	share->fill.budget = FILL_BUDGET;

@@ -23,6 +23,7 @@ struct hw_share_config {
 	uint64_t settle_ns; /* 0: off */
 	uint64_t settle_max_ns; /* longest wait under steady load; 0: 10 times settle_ns */
 	uint64_t journal_bytes; /* size of the ring; 0: 16 MiB */
+	bool pseudo; /* enters filesystems whose content the kernel makes: see pseudo.h */
 	bool explicit_watcher; /* the user named the first watcher: the status says so in `why` */
 };
 

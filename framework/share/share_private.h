@@ -63,6 +63,7 @@ struct hw_share {
 	struct hw_loop *loop; /* borrowed */
 	char *name, *path; /* owned */
 	uint64_t interval_ns;
+	bool pseudo; /* filesystems whose content the kernel makes are entered */
 	enum hw_share_state state;
 	bool silent; /* changes are made in the tree and not reported */
 	uint64_t epoch;

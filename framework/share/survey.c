@@ -210,6 +210,7 @@ void hw_survey_free(struct hw_survey *survey)
 	free_paths(&survey->unreadable);
 	free_paths(&survey->files);
 	free_paths(&survey->loops);
+	free_paths(&survey->pseudo);
 	free(survey->root);
 	*survey = (struct hw_survey){ 0 };
 }

@@ -54,6 +54,7 @@ struct hw_survey {
 	struct hw_survey_paths unreadable; /* directories whose content is unknown */
 	struct hw_survey_paths files; /* a file is mounted here */
 	struct hw_survey_paths loops; /* a directory above is mounted here: not entered */
+	struct hw_survey_paths pseudo; /* the kernel makes what is mounted here: not entered */
 	uint64_t directories, entries; /* counted so far */
 	bool counted; /* all directories were counted */
 };

@@ -2,6 +2,7 @@
 /* Visits the directories of a survey as the first walk of a share would: depth first, no excluded
  * directories, no bind mounts of a directory above. The waiting paths are a stack in one buffer. */
 #include "list.h"
+#include "pseudo.h"
 #include "survey_private.h"
 
 #include <errno.h>
@@ -172,6 +173,13 @@ static bool is_loop(struct walk *w, const struct hw_survey_visit *visit)
 	return false;
 }
 
+/* Returns whether the share does not enter what is mounted here, because the kernel makes it. */
+static bool is_pseudo(const struct walk *w, const struct hw_survey_visit *visit)
+{
+	return !w->s->share->pseudo && visit->dev != w->s->share->disk.root_dev &&
+	       hw_pseudo_name(visit->fd);
+}
+
 /* ---- time ---- */
 
 static struct hw_survey_sample *sample_of(struct walk *w, size_t fs)
@@ -274,6 +282,10 @@ static void enter(struct walk *w, const struct waiting *from, const struct hw_su
 		hw_survey_add_path(w->s, &survey->loops, visit->path, visit->len);
 		survey->directories++;
 		survey->filesystems[from->fs].directories++;
+		return;
+	}
+	if (crossed && visit->len && is_pseudo(w, visit)) {
+		hw_survey_add_path(w->s, &survey->pseudo, visit->path, visit->len);
 		return;
 	}
 	fs = hw_survey_filesystem(w->s, visit);

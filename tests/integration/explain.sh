@@ -184,9 +184,45 @@ nested_mounts() {
 	for path in tmp tmp/deeper bind; do
 		contains "$(cat places)" "inotify $PWD/share/$path"
 	done
-	contains "$(cat places)" "polling $PWD/share/proc"
 	! grep share/sys places || fail "an excluded directory is explained"
 	agree "" "$B/hostwatch" share/*
+}
+
+# explain, watch and the daemon agree; nothing keeps what is mounted there busy.
+pseudo_filesystems() {
+	mkdir -p share/{proc,sys,d}
+	mount -t proc -o hidepid=0 proc share/proc
+	mount -t sysfs sysfs share/sys
+	json=$("$B/hostwatch" explain --json share)
+	equal "1 2 2" "$(jq -r '.shares[0] | "\(.filesystems | length) \(.filesystems[0].directories) \(.pseudo.count)"' <<<"$json")"
+	contains "$("$B/hostwatch" explain share | xargs)" "note proc: the kernel makes the content of this filesystem; it is not entered (pseudo = yes)"
+	start_watch "$B/hostwatch" watch -w inotify share
+	contains "$(cat err)" "not entering \"share/proc\": the kernel makes the content of proc"
+	equal 2 "$(held "$pid" 'inotify wd' | wc -l)"
+	umount share/sys
+	mount -t tmpfs tmpfs share/sys # from here on an ordinary filesystem
+	touch share/sys/new
+	await "$out" share/sys/new
+	umount share/proc share/sys
+	finish "$pid"
+	mount -t proc -o hidepid=0 proc share/proc
+	printf '[share src]\npath = %s\npseudo = yes\n' "$PWD/share" >conf
+	contains "$("$B/hostwatch" explain -c conf | xargs)" "$PWD/share/proc (proc): polling"
+}
+
+test_pseudo_filesystems_are_entered_on_request_only() {
+	in_mounts pseudo_filesystems
+}
+
+# The root of a share is entered in any case.
+pseudo_root() {
+	mkdir -p share
+	mount -t sysfs sysfs share
+	contains "$("$B/hostwatch" explain --no-count share/kernel | xargs)" "(sysfs): polling"
+}
+
+test_the_root_of_a_share_may_be_on_a_pseudo_filesystem() {
+	in_mounts pseudo_root
 }
 
 # Serves a FUSE filesystem at "$1", "$2" levels deep or without end.

@@ -118,6 +118,7 @@ test_a_share_with_two_filesystems_shows_both_watchers() {
 		[share src]
 		path = $PWD/share
 		watcher = inotify, polling
+		pseudo = yes
 	EOF
 	# inotify hears nothing of what the kernel itself changes in proc.
 	export HOSTWATCH_CONTROL=$PWD/control
