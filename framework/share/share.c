@@ -119,7 +119,7 @@ static void examine(struct hw_share *share, uint32_t dir, const char *name)
 	hw_share_kick(share);
 }
 
-/* A mount changed which directory is visible at this place. */
+/* A mount may have changed which directory is visible at this place. */
 static void mount_changed(void *arg, const char *path)
 {
 	struct hw_share *share = arg;

@@ -179,7 +179,6 @@ int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
 /* ---- those that come and go ---- */
 
 struct hw_mount_point {
-	uint64_t id;
 	char *path; /* owned: below the directory */
 	bool is_file; /* any type except directory */
 };
@@ -206,6 +205,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	char *below;
 
 	(void)type;
+	(void)id;
 	/* Skips the directory itself, which its owner checks, and paths through a symbolic link. */
 	if (strncmp(path, points->dir, skip) != 0 || path[skip] == '\0')
 		return 0;
@@ -218,7 +218,6 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 		return -ENOMEM;
 	}
 	list += points->count++;
-	list->id = id;
 	list->path = below;
 	list->is_file = lstat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 	return 0;
@@ -247,7 +246,8 @@ static int read_points(const char *dir, struct points *ret)
 	return 0;
 }
 
-/* Both lists are sorted. Reports mount points that are in one list only, or have different IDs. */
+/* Both lists are sorted. Reports all mount points: a mount that replaced another may have its ID,
+ * which the kernel reuses. */
 static void tell_changes(const struct hw_mount_watch *old, const struct points *now,
 			 hw_mount_changed_fn *fn, void *arg)
 {
@@ -258,12 +258,9 @@ static void tell_changes(const struct hw_mount_watch *old, const struct points *
 			    : j == now->count ? -1
 					      : strcmp(old->points[i].path, now->list[j].path);
 
-		if (order < 0)
-			fn(arg, old->points[i++].path);
-		else if (order > 0)
-			fn(arg, now->list[j++].path);
-		else if (old->points[i++].id != now->list[j++].id)
-			fn(arg, now->list[j - 1].path);
+		fn(arg, order < 0 ? old->points[i].path : now->list[j].path);
+		i += order <= 0;
+		j += order >= 0;
 	}
 }
 

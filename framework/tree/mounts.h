@@ -29,8 +29,8 @@ void hw_mount_watch_init(struct hw_mount_watch *watch);
 /* Starts to watch this directory (absolute, resolved). If memory is short or /proc is missing, no
  * changes will be detected. */
 void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir);
-/* Calls fn with the path, relative to the directory, of each place where a filesystem was mounted,
- * unmounted, or replaced. Costs one system call if there was no change. */
+/* If a filesystem was mounted or unmounted anywhere, calls fn with the path, relative to the
+ * directory, of each place where one is or was mounted. Otherwise costs one system call. */
 typedef void hw_mount_changed_fn(void *arg, const char *path);
 void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg);
 /* Calls fn with the path of each mount point that, as of the last check, is not a directory. */
