@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "loop.h"
 
+#include "works.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #define PACE_MS 1
 #define PACE_CALLS 4
 #define PACE_BATCH 8
+#define SERVED_MAX 4u /* iterations in a row in which other descriptors delay works that rest */
 /* Descriptors of a loop with signals: epoll, wake-up, a pipe of the process and one of the loop. */
 #define UV_DESCRIPTORS 6
 
@@ -33,13 +36,16 @@ struct hw_loop {
 	uv_check_t check; /* runs after the descriptors and finished work */
 	uv_timer_t timeout; /* of hw_loop_turn() */
 	uv_timer_t pace; /* wakes the descriptors in `paced` */
+	struct hw_works works; /* that rest */
 	struct hw_io *paced; /* borrowed, linked through next and prev */
 	struct hw_io **by_fd; /* owned array of borrowed pointers: the hw_io of each fd */
 	size_t by_fd_len;
 	struct turn *turns; /* owned */
 	size_t turn_count, turn_room;
 	unsigned io_count, timer_count;
-	bool timer_ran; /* a timer ran since the turn functions were last called */
+	bool served; /* a descriptor without slices was handled in this iteration */
+	unsigned served_count; /* number of such iterations since the last slice */
+	bool timer_ran; /* a timer or a slice ran since the turn functions were last called */
 	bool in_turns;
 };
 
@@ -58,6 +64,9 @@ struct hw_io {
 	bool rested; /* the last call followed a rest */
 	bool deleted; /* freed after libuv has closed the handle */
 	bool hangup_told;
+	bool running; /* fn() has not returned; free_io() leaves io to call_io() and clears fn */
+	uint32_t ready; /* of this call */
+	struct hw_slices *slices; /* borrowed; NULL: fn() runs in one piece */
 };
 
 struct hw_timer {
@@ -66,6 +75,8 @@ struct hw_timer {
 	hw_timer_fn *fn;
 	void *arg; /* borrowed from the caller of hw_timer_add() */
 	bool deleted;
+	bool running; /* as in struct hw_io */
+	struct hw_slices *slices; /* likewise */
 };
 
 /* ---- turns ---- */
@@ -101,6 +112,18 @@ static void on_prepare(uv_prepare_t *handle)
 		run_turns(loop);
 }
 
+/* A client that was just served may have another request: it does not wait for a slice again. */
+static void resume_works(struct hw_loop *loop)
+{
+	bool wait = loop->served && loop->served_count++ < SERVED_MAX;
+
+	loop->served = false;
+	if (wait)
+		return;
+	loop->served_count = 0;
+	loop->timer_ran |= hw_works_resume(&loop->works);
+}
+
 /* libuv does not report whether uv_queue_work() callbacks ran. Calling the turn functions without
  * need costs little. */
 static void on_check(uv_check_t *handle)
@@ -108,6 +131,7 @@ static void on_check(uv_check_t *handle)
 	struct hw_loop *loop = handle->data;
 
 	run_turns(loop);
+	resume_works(loop);
 }
 
 int hw_turn_add(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
@@ -201,31 +225,52 @@ static bool is_flood(struct hw_io *io, uint32_t ready, int handled)
 	return io->tick_calls >= PACE_CALLS || (rested && handled >= PACE_BATCH);
 }
 
+static void call_io(void *arg)
+{
+	struct hw_io *io = arg;
+	int handled;
+
+	io->running = true;
+	handled = io->fn(io->arg, io, io->ready, HW_IO_BUDGET);
+	io->running = false;
+	if (!io->fn)
+		free(io);
+	else if (io->deleted)
+		return;
+	else if (is_flood(io, io->ready, handled))
+		pace(io);
+	else if (io->ready & HW_IO_HANGUP)
+		(void)update_poll(io);
+}
+
+static bool must_wait(const struct hw_slices *slices)
+{
+	return slices && hw_slices_is_resting(slices);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct hw_io *io = handle->data;
-	uint32_t ready = 0;
-	int handled;
 
+	if (must_wait(io->slices)) {
+		pace(io); /* polling is level triggered: it is ready again afterwards */
+		return;
+	}
+	io->ready = 0;
 	if (events & UV_READABLE)
-		ready |= HW_IO_READ;
+		io->ready |= HW_IO_READ;
 	if (events & UV_WRITABLE)
-		ready |= HW_IO_WRITE;
+		io->ready |= HW_IO_WRITE;
 	if (events & UV_DISCONNECT)
-		ready |= HW_IO_HANGUP;
+		io->ready |= HW_IO_HANGUP;
 	/* libuv stops the handle at POLLERR. The caller gets the error from its next call on the
 	 * fd. */
 	if (status < 0)
-		ready = HW_IO_HANGUP | io->events;
-	if (ready & HW_IO_HANGUP)
+		io->ready = HW_IO_HANGUP | io->events;
+	if (io->ready & HW_IO_HANGUP)
 		io->hangup_told = true;
-	handled = io->fn(io->arg, io, ready, HW_IO_BUDGET);
-	if (io->deleted)
-		return;
-	if (is_flood(io, ready, handled))
-		pace(io);
-	else if (ready & HW_IO_HANGUP)
-		(void)update_poll(io);
+	io->loop->served |= !io->slices;
+	call_io(io);
 }
 
 static int remember_fd(struct hw_loop *loop, int fd, struct hw_io *io)
@@ -298,9 +343,18 @@ void hw_io_set_patient(struct hw_io *io)
 	io->patient = true;
 }
 
-static void free_handle(uv_handle_t *handle)
+void hw_io_set_slices(struct hw_io *io, struct hw_slices *slices)
 {
-	free(handle->data);
+	io->slices = slices;
+}
+
+static void free_io(uv_handle_t *handle)
+{
+	struct hw_io *io = handle->data;
+
+	io->fn = NULL;
+	if (!io->running)
+		free(io);
 }
 
 bool hw_io_is_readable(const struct hw_io *io)
@@ -325,7 +379,7 @@ void hw_io_del(struct hw_io *io)
 	/* Removes the fd from epoll and from the batch being handled, so that its number may be
 	 * reused at once. */
 	(void)uv_poll_stop(&io->poll);
-	uv_close((uv_handle_t *)&io->poll, free_handle);
+	uv_close((uv_handle_t *)&io->poll, free_io);
 }
 
 /* ---- timers ---- */
@@ -347,12 +401,40 @@ int hw_timer_add(struct hw_loop *loop, hw_timer_fn *fn, void *arg, struct hw_tim
 	return 0;
 }
 
+static void call_timer(void *arg)
+{
+	struct hw_timer *timer = arg;
+
+	timer->running = true;
+	timer->fn(timer->arg, timer);
+	timer->running = false;
+	if (!timer->fn)
+		free(timer);
+}
+
 static void on_timer(uv_timer_t *handle)
 {
 	struct hw_timer *timer = handle->data;
 
 	timer->loop->timer_ran = true;
-	timer->fn(timer->arg, timer);
+	if (must_wait(timer->slices))
+		hw_timer_set(timer, HW_MS);
+	else
+		hw_works_call(&timer->loop->works, timer->slices, call_timer, timer);
+}
+
+void hw_timer_set_slices(struct hw_timer *timer, struct hw_slices *slices)
+{
+	timer->slices = slices;
+}
+
+static void free_timer(uv_handle_t *handle)
+{
+	struct hw_timer *timer = handle->data;
+
+	timer->fn = NULL;
+	if (!timer->running)
+		free(timer);
 }
 
 void hw_timer_set(struct hw_timer *timer, uint64_t delay_ns)
@@ -377,7 +459,7 @@ void hw_timer_del(struct hw_timer *timer)
 		return;
 	timer->deleted = true;
 	timer->loop->timer_count--;
-	uv_close((uv_handle_t *)&timer->timer, free_handle);
+	uv_close((uv_handle_t *)&timer->timer, free_timer);
 }
 
 /* ---- the loop ---- */
@@ -416,6 +498,7 @@ int hw_loop_create(struct hw_loop **ret)
 	(void)uv_check_init(&loop->uv, &loop->check);
 	(void)uv_timer_init(&loop->uv, &loop->timeout);
 	(void)uv_timer_init(&loop->uv, &loop->pace);
+	hw_works_init(&loop->works, &loop->uv);
 	loop->prepare.data = loop->check.data = loop->pace.data = loop;
 	(void)uv_prepare_start(&loop->prepare, on_prepare);
 	(void)uv_check_start(&loop->check, on_check);
@@ -459,6 +542,19 @@ int hw_loop_run(struct hw_loop *loop)
 	if (loop->timer_ran)
 		run_turns(loop);
 	return 0;
+}
+
+bool hw_loop_call(struct hw_loop *loop, struct hw_slices *slices, hw_slices_fn *fn, void *arg)
+{
+	if (hw_slices_is_resting(slices))
+		return false;
+	hw_works_call(&loop->works, slices, fn, arg);
+	return true;
+}
+
+void hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices)
+{
+	hw_works_finish(&loop->works, slices);
 }
 
 void hw_loop_stop(struct hw_loop *loop)

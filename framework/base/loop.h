@@ -3,6 +3,8 @@
 #ifndef HW_LOOP_H
 #define HW_LOOP_H
 
+#include "slices.h"
+
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 #include <uv.h>
@@ -45,6 +47,17 @@ void hw_io_set_patient(struct hw_io *io);
 int hw_timer_add(struct hw_loop *loop, hw_timer_fn *fn, void *arg, struct hw_timer **ret);
 void hw_timer_set(struct hw_timer *timer, uint64_t delay_ns);
 void hw_timer_del(struct hw_timer *timer);
+
+/*
+ * Long work in slices. Callbacks that use the same data are given the same slices: each runs as a
+ * work of these, and while one rests, the others wait. hw_loop_call() runs fn(arg) in the same way;
+ * it returns false, and does nothing, if a work rests. hw_loop_finish() runs the work that rests,
+ * if any, to its end. The slices are borrowed; a work must not free them.
+ */
+void hw_io_set_slices(struct hw_io *io, struct hw_slices *slices);
+void hw_timer_set_slices(struct hw_timer *timer, struct hw_slices *slices);
+bool hw_loop_call(struct hw_loop *loop, struct hw_slices *slices, hw_slices_fn *fn, void *arg);
+void hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices);
 
 /* Called at the end of each iteration in which an io, timer or work callback ran, after all of them
  * and before the loop sleeps. Here a batch of hints becomes a batch of events. */

@@ -97,6 +97,8 @@ static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *a
 	r = hw_io_add(instance->loop, fd, events, fn, arg, ret);
 	if (r == 0 && instance->plugin->kind == HW_PLUGIN_WATCHER)
 		hw_io_set_patient(*ret);
+	if (r == 0)
+		hw_io_set_slices(*ret, instance->slices);
 	for (unsigned i = 0; r == 0 && events & HW_IO_READ && i < HW_INPUTS_MAX; i++)
 		if (!instance->inputs[i]) {
 			instance->inputs[i] = *ret;
@@ -124,8 +126,11 @@ static void host_io_del(void *ctx, struct hw_io *io)
 static int host_timer_add(void *ctx, hw_timer_fn *fn, void *arg, struct hw_timer **ret)
 {
 	struct hw_instance *instance = ctx;
+	int r = hw_timer_add(instance->loop, fn, arg, ret);
 
-	return hw_timer_add(instance->loop, fn, arg, ret);
+	if (r == 0)
+		hw_timer_set_slices(*ret, instance->slices);
+	return r;
 }
 
 static void host_timer_set(void *ctx, struct hw_timer *timer, uint64_t delay_ns)

@@ -58,6 +58,7 @@ struct hw_instance {
 	struct hw_watcher *watcher; /* borrowed, set before open; NULL in a sink */
 	struct hw_sink *sink; /* borrowed, set before open; NULL in a watcher */
 	const struct hw_watcher_services *watcher_services; /* static, with watcher */
+	struct hw_slices *slices; /* borrowed, with watcher: its callbacks run as works of these */
 	const struct hw_sink_services *sink_services; /* static, with sink */
 	char *name; /* owned: the name of the plugin, or of the section */
 	char *strings; /* owned: the strings of string options */

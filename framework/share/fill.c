@@ -259,6 +259,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)
 			return; /* reporting an entry removed the directory from the tree */
+		hw_share_rest(share);
 		apply_one(share, &a, listing, &listing->found[i]);
 	}
 }
@@ -268,10 +269,12 @@ void hw_fill_tell_modified(struct hw_share *share)
 	struct hw_ids ids = share->fill.modified;
 
 	share->fill.modified = (struct hw_ids){ 0 };
-	for (uint32_t i = 0; i < ids.count; i++)
+	for (uint32_t i = 0; i < ids.count; i++) {
+		hw_share_rest(share);
 		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE &&
 		    !hw_history_was_modified(share, ids.ids[i]))
 			hw_history_modify(share, ids.ids[i]);
+	}
 	hw_ids_free(&ids);
 }
 

@@ -476,6 +476,7 @@ void hw_fold_expand(struct hw_share *share)
 		const struct hw_fold_inode *inode = &share->settle.fold.inodes[i];
 		uint32_t dir;
 
+		hw_share_rest(share);
 		if (!(inode->what | inode->maybe | inode->exchanged))
 			continue;
 		if (inode->ino) {

@@ -8,6 +8,8 @@
 #ifndef HW_FOLD_H
 #define HW_FOLD_H
 
+#include "slices.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,7 +90,7 @@ void hw_fold_expand(struct hw_share *share);
 /* During an observation: the inode at this name. */
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat);
-/* Call it after the last hw_fold_found(). */
+/* Call it after the last hw_fold_found(). May rest. */
 void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold);
 /* After hw_fold_all_found(): returns false if the record that the entry of this name left the share
  * proves nothing: another inode came later and was removed, which may have been that entry. */

@@ -4,6 +4,7 @@
 
 #include "history.h"
 #include "share_private.h"
+#include "sort.h"
 
 #include <stdlib.h>
 
@@ -36,13 +37,17 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 	inode->has_ident = true;
 }
 
-static int compare_inodes(const void *a, const void *b)
+static int compare_inodes(const struct hw_fold_inode *x, const struct hw_fold_inode *y)
 {
-	const struct hw_fold_inode *x = a, *y = b;
-
 	if (x->fs != y->fs)
 		return x->fs < y->fs ? -1 : 1;
 	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	(void)arg;
+	return compare_inodes(a, b);
 }
 
 static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
@@ -104,16 +109,16 @@ static bool has_facts(const struct hw_fold_inode *inode)
 }
 
 /* Keeps one item for each inode, and only those with facts. */
-static void sort(struct hw_fold *fold)
+static void sort(struct hw_fold *fold, struct hw_slices *work)
 {
+	const struct hw_sort how = { compare, NULL, work };
 	uint32_t kept = 0;
 
 	settle_exchanges(fold);
 	for (uint32_t i = 0; i < fold->inode_count; i++)
 		if (has_facts(&fold->inodes[i]))
 			fold->inodes[kept++] = fold->inodes[i];
-	if (kept)
-		qsort(fold->inodes, kept, sizeof(*fold->inodes), compare_inodes);
+	hw_sort(fold->inodes, kept, sizeof(*fold->inodes), &how);
 	fold->inode_count = kept;
 	kept = 0;
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
@@ -135,7 +140,7 @@ void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold)
 {
 	find_lost(fold);
 	settle_names(share, fold);
-	sort(fold); /* the slots have no inodes any more */
+	sort(fold, &share->work); /* the slots have no inodes any more */
 }
 
 bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,

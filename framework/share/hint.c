@@ -448,6 +448,7 @@ void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_journal *journal = &watcher->share->journal;
 
+	hw_share_rest(watcher->share);
 	hw_journal_begin_moment(journal);
 	take_hint(watcher, hint);
 	hw_journal_end_moment(journal);

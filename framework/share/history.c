@@ -285,8 +285,10 @@ static void delete_children(struct hw_share *share, uint32_t dir)
 	struct hw_ids ids = { 0 };
 
 	if (list_below(share, dir, &ids) == 0) {
-		while (ids.count > 1)
+		while (ids.count > 1) {
+			hw_share_rest(share);
 			delete_one(share, ids.ids[--ids.count]);
+		}
 	} else { /* if out of memory: also children first, but siblings in any order */
 		while (entry_of(share, dir)->dir.first_child)
 			delete_one(share, deepest_first_child(share, dir));

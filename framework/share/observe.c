@@ -7,6 +7,7 @@
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "sort.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,7 @@ static void classify_present(struct hw_observation *o, struct hw_item *item)
 static void classify(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!item->resolved)
 			continue;
@@ -68,15 +69,15 @@ static int compare_gone(const void *a, const void *b, void *arg)
 
 static void collect_gone(struct hw_observation *o)
 {
+	const struct hw_sort how = { compare_gone, &o->share->tree, &o->share->work };
+
 	for (uint32_t i = 0; i < o->count; i++) {
-		uint32_t id = o->items[i].entry;
+		uint32_t id = hw_observation_item(o, i)->entry;
 
 		if (id && entry_of(o, id)->flags & HW_ENTRY_GONE)
 			(void)hw_ids_add(&o->gone, id); /* if out of memory: delete and create */
 	}
-	if (o->gone.count)
-		qsort_r(o->gone.ids, o->gone.count, sizeof(*o->gone.ids), compare_gone,
-			&o->share->tree);
+	hw_sort(o->gone.ids, o->gone.count, sizeof(*o->gone.ids), &how);
 }
 
 static uint32_t first_gone(const struct hw_observation *o, const struct hw_stat *stat)
@@ -207,7 +208,7 @@ static void look_into_new_dirs(struct hw_observation *o)
 	if (o->share->silent || !is_any_gone(o))
 		return;
 	for (uint32_t i = 0; i < count && budget; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 		struct looking_ahead ahead = { .o = o, .item = i, .sorted = count };
 		const struct hw_ahead how = { .visit = await, .arg = &ahead };
 		const struct hw_ahead_place place = { (uint32_t)item->dir, item->name, item->len };
@@ -228,7 +229,7 @@ static void look_into_new_dirs(struct hw_observation *o)
 static void fill_unlisted(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 
 		if (!hw_observation_is_kept(o, item) || item->stat.type != HW_TYPE_DIR)
 			continue;
@@ -257,7 +258,7 @@ static void doubt_again(struct hw_observation *o)
 	hw_token last = HW_NO_DIR;
 
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 		uint32_t dir = hw_tree_by_token(&share->tree, item->dir);
 
 		if (item->resolved || !dir)
@@ -278,7 +279,7 @@ static void doubt_again(struct hw_observation *o)
 static void compare_with_tree(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!item->resolved || hw_item_is_root(item))
 			continue;
@@ -300,7 +301,7 @@ static void report(struct hw_observation *o)
 	classify(o);
 	collect_gone(o);
 	for (uint32_t i = 0; i < o->count; i++)
-		if (has_appeared(&o->items[i]))
+		if (has_appeared(hw_observation_item(o, i)))
 			find_source(o, &o->items[i]);
 	look_into_new_dirs(o);
 	hw_plan_names(o);
@@ -373,7 +374,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 	share->unverified.entries.count = 0;
 	names = share->unverified.names;
 	share->unverified.names = share->unverified.spare;
-	share->unverified.spare = (struct hw_suspects){ 0 };
+	share->unverified.spare = (struct hw_suspects){ .work = &share->work };
 	o = hw_observation_create(share, &names, since_ns);
 	if (o) {
 		hw_observation_examine(o);

@@ -94,6 +94,13 @@ struct hw_observation {
 	} counted; /* number of names that the tree has for the inode of the last query */
 };
 
+/* Returns an item for a loop over all of them: the work may rest here. */
+static inline struct hw_item *hw_observation_item(const struct hw_observation *o, uint32_t i)
+{
+	hw_share_rest(o->share);
+	return &o->items[i];
+}
+
 /* The root has no parent in which it could be examined: its name is ".". */
 static inline bool hw_item_is_root(const struct hw_item *item)
 {

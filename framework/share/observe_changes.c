@@ -3,6 +3,7 @@
 #include "observe.h"
 
 #include "access.h"
+#include "sort.h"
 
 #include <stdlib.h>
 
@@ -103,14 +104,14 @@ void hw_observation_take_facts(struct hw_observation *o)
 	if (!o->fold.inode_count)
 		return;
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_fold_at at = place_of(&o->items[i]);
+		const struct hw_fold_at at = place_of(hw_observation_item(o, i));
 
 		if (o->items[i].present)
 			hw_fold_found(o->share, &o->fold, &at, &o->items[i].stat);
 	}
 	hw_fold_all_found(o->share, &o->fold);
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 		const struct hw_fold_inode *facts;
 
 		take_leave(o, item);
@@ -149,13 +150,16 @@ void hw_observation_join_found(struct hw_observation *o)
 	struct hw_ids moved = o->share->fill.moved, files = o->share->fill.files;
 
 	o->share->fill.moved = o->share->fill.files = (struct hw_ids){ 0 };
-	for (uint32_t i = 0; i < moved.count; i++)
+	for (uint32_t i = 0; i < moved.count; i++) {
+		hw_share_rest(o->share);
 		join(o, moved.ids[i], facts_of(o, moved.ids[i]));
+	}
 	for (uint32_t i = 0; i < files.count; i++) {
 		const struct hw_fold_inode *facts = entry_of(o, files.ids[i])->flags & HW_ENTRY_NEW
 							    ? NULL
 							    : facts_of(o, files.ids[i]);
 
+		hw_share_rest(o->share);
 		if (facts)
 			join(o, files.ids[i], facts);
 	}
@@ -224,11 +228,10 @@ static int compare_ids(const void *a, const void *b, void *tree)
 
 static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
 {
+	const struct hw_sort how = { compare_ids, &o->share->tree, &o->share->work };
 	uint32_t kept = 0;
 
-	if (!ids->count)
-		return;
-	qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &o->share->tree);
+	hw_sort(ids->ids, ids->count, sizeof(*ids->ids), &how);
 	for (uint32_t i = 0; i < ids->count; i++)
 		if (!kept || ids->ids[kept - 1] != ids->ids[i])
 			ids->ids[kept++] = ids->ids[i];
@@ -279,17 +282,21 @@ bool hw_observation_mark_names(struct hw_observation *o, uint32_t id, uint8_t bi
 
 void hw_observation_unmark(struct hw_observation *o, uint8_t bit)
 {
-	for (uint32_t i = 0; i < o->renamed.count; i++)
+	for (uint32_t i = 0; i < o->renamed.count; i++) {
+		hw_share_rest(o->share);
 		entry_of(o, o->renamed.ids[i])->renamed &= (uint8_t)~bit;
+	}
 }
 
 static void tell_ids(struct hw_observation *o, struct hw_ids *ids,
 		     void (*tell)(struct hw_share *, uint32_t))
 {
 	sort_ids(o, ids);
-	for (uint32_t i = 0; i < ids->count; i++)
+	for (uint32_t i = 0; i < ids->count; i++) {
+		hw_share_rest(o->share);
 		if (hw_observation_mark_names(o, ids->ids[i], HW_MARK_REPORTED))
 			tell(o->share, ids->ids[i]);
+	}
 	hw_observation_unmark(o, HW_MARK_REPORTED);
 	hw_ids_free(ids);
 }
@@ -315,9 +322,9 @@ void hw_observation_tell_changes(struct hw_observation *o)
 
 	o->share->fill.modified = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < o->count; i++)
-		add_change(o, &modified, &attrib, &o->items[i]);
+		add_change(o, &modified, &attrib, hw_observation_item(o, i));
 	for (uint32_t i = 0; i < o->count; i++)
-		update(o, &o->items[i]);
+		update(o, hw_observation_item(o, i));
 	tell_ids(o, &modified, hw_history_modify);
 	tell_ids(o, &attrib, hw_history_attrib);
 }

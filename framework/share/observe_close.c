@@ -2,6 +2,7 @@
 #include "observe.h"
 
 #include "quiet.h"
+#include "sort.h"
 
 #include <stdlib.h>
 
@@ -75,7 +76,7 @@ static void add_tries(const struct hw_observation *o, struct closed *closed, uin
 		    entry_of(o, o->found.ids[i])->type == HW_TYPE_FILE)
 			add_try(o, o->found.ids[i], closed, count);
 	for (uint32_t i = 0; i < o->count; i++)
-		if (o->items[i].try_close || is_new_without_close(o, &o->items[i]))
+		if (hw_observation_item(o, i)->try_close || is_new_without_close(o, &o->items[i]))
 			add_try(o, file_of(o, &o->items[i]), closed, count);
 }
 
@@ -90,7 +91,7 @@ static uint32_t find_closed(const struct hw_observation *o, struct closed *close
 	for (uint32_t i = 0; i < o->count; i++) {
 		uint32_t id;
 
-		if (!(o->items[i].what & HW_HINT_CLOSE_WRITE))
+		if (!(hw_observation_item(o, i)->what & HW_HINT_CLOSE_WRITE))
 			continue;
 		id = file_of(o, &o->items[i]);
 		renamed |= !id;
@@ -98,7 +99,8 @@ static uint32_t find_closed(const struct hw_observation *o, struct closed *close
 			closed[count++] = closed_item(o, &o->items[i], id);
 	}
 	for (uint32_t i = 0; renamed && i < o->count; i++) {
-		uint32_t id = o->items[i].what & HW_HINT_MOVED ? file_of(o, &o->items[i]) : 0;
+		const struct hw_item *item = hw_observation_item(o, i);
+		uint32_t id = item->what & HW_HINT_MOVED ? file_of(o, item) : 0;
 
 		if (id && entry_of(o, id)->flags & HW_ENTRY_DIRTY)
 			closed[count++] = (struct closed){ .id = id, .guess = true };
@@ -140,15 +142,18 @@ static uint32_t take_first_names(struct hw_observation *o, struct closed *closed
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		hw_share_rest(o->share);
 		if (take_first_name(o, &closed[i]))
 			closed[kept++] = closed[i];
+	}
 	hw_observation_unmark(o, HW_MARK_REPORTED);
 	return kept;
 }
 
 void hw_observation_tell_closes(struct hw_observation *o)
 {
+	const struct hw_sort how = { compare_closed, &o->share->tree, &o->share->work };
 	struct closed *closed =
 		reallocarray(NULL, 3 * (size_t)o->count + o->found.count, sizeof(*closed));
 	uint32_t count;
@@ -156,10 +161,11 @@ void hw_observation_tell_closes(struct hw_observation *o)
 	if (!closed)
 		return; /* they are reported after the idle interval */
 	count = take_first_names(o, closed, find_closed(o, closed));
-	if (count)
-		qsort_r(closed, count, sizeof(*closed), compare_closed, &o->share->tree);
-	for (uint32_t i = 0; i < count; i++)
+	hw_sort(closed, count, sizeof(*closed), &how);
+	for (uint32_t i = 0; i < count; i++) {
+		hw_share_rest(o->share);
 		if (!i || closed[i].id != closed[i - 1].id)
 			report(o->share, &closed[i]);
+	}
 	free(closed);
 }

@@ -5,6 +5,7 @@
 #include "ahead.h"
 #include "fill.h"
 #include "retry.h"
+#include "sort.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ static int collect(struct hw_observation *o, struct hw_suspects *suspects)
 	for (uint32_t i = 0; i < suspects->count; i++) {
 		const struct hw_suspect *s = &suspects->list[i];
 
+		hw_share_rest(o->share);
 		if (!hw_tree_by_token(&o->share->tree, s->dir))
 			continue;
 		if (add_item(o, s->dir, hw_suspects_name(suspects, s), s->name_len, s->what) < 0)
@@ -229,7 +231,7 @@ static bool look_ahead(struct hw_observation *o, uint32_t *budget)
 	for (uint32_t i = 0; i < o->count && !missing; i++)
 		missing = !o->items[i].resolved;
 	for (uint32_t i = 0; i < o->count && missing && *budget; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 		const struct hw_ahead_place place = { (uint32_t)item->dir, item->name, item->len };
 
 		if (is_new_dir(o, item))
@@ -246,7 +248,7 @@ static void look_at_all(struct hw_observation *o)
 	while (again) {
 		again = false;
 		for (uint32_t i = 0; i < o->count; i++)
-			if (!o->items[i].resolved)
+			if (!hw_observation_item(o, i)->resolved)
 				again |= look(o, &o->items[i]);
 		if (!again)
 			again = look_ahead(o, &budget);
@@ -402,7 +404,7 @@ static void look_at_old_names(struct hw_observation *o)
 	uint32_t count = o->count;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct hw_stat stat = o->items[i].stat;
+		struct hw_stat stat = hw_observation_item(o, i)->stat;
 
 		if (o->items[i].present && o->items[i].differs &&
 		    (stat.nlink == 1 || stat.type == HW_TYPE_DIR))
@@ -432,15 +434,15 @@ static int compare_items(const void *a, const void *b, void *arg)
 
 void hw_observation_sort(struct hw_observation *o)
 {
+	const struct hw_sort how = { compare_items, &o->share->tree, &o->share->work };
 	uint32_t kept = 0;
 
 	/* Items in a directory that is gone have nothing left to report. */
 	for (uint32_t i = 0; i < o->count; i++)
-		if (hw_tree_by_token(&o->share->tree, o->items[i].dir))
+		if (hw_tree_by_token(&o->share->tree, hw_observation_item(o, i)->dir))
 			o->items[kept++] = o->items[i];
 	o->count = kept;
-	if (o->count)
-		qsort_r(o->items, o->count, sizeof(*o->items), compare_items, &o->share->tree);
+	hw_sort(o->items, o->count, sizeof(*o->items), &how);
 }
 
 /* ---- the observation ---- */
@@ -454,7 +456,7 @@ static void give_up(struct hw_share *share)
 static void forget_looks(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
-		if (o->items[i].entry)
+		if (hw_observation_item(o, i)->entry)
 			entry_of(o, o->items[i].entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
@@ -516,7 +518,7 @@ static void drop_duplicates(struct hw_observation *o)
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < o->count; i++) {
-		if (kept && is_one_name(&o->items[kept - 1], &o->items[i]))
+		if (kept && is_one_name(&o->items[kept - 1], hw_observation_item(o, i)))
 			keep_one(&o->items[kept - 1], &o->items[i]);
 		else
 			o->items[kept++] = o->items[i];
@@ -527,7 +529,7 @@ static void drop_duplicates(struct hw_observation *o)
 void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item old = o->items[i];
+		const struct hw_item old = *hw_observation_item(o, i);
 
 		o->items[i] = (struct hw_item){
 			.dir = old.dir, .name = old.name, .len = old.len, .what = old.what

@@ -18,7 +18,7 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 static void mark_holders(const struct hw_observation *o, struct hw_ids *ret)
 {
 	for (uint32_t i = 0; i < o->count && o->moves; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 		uint32_t id = item->source && !item->done ? item->source : 0;
 
 		/* The source itself is also marked. */
@@ -33,8 +33,10 @@ static void mark_holders(const struct hw_observation *o, struct hw_ids *ret)
 
 static void unmark_holders(const struct hw_observation *o, struct hw_ids *ids)
 {
-	for (uint32_t i = 0; i < ids->count; i++)
+	for (uint32_t i = 0; i < ids->count; i++) {
+		hw_share_rest(o->share);
 		entry_of(o, ids->ids[i])->renamed &= (uint8_t)~HW_MARK_HOLDS;
+	}
 	hw_ids_free(ids);
 }
 
@@ -122,7 +124,7 @@ static void leave_round(struct hw_observation *o)
 
 	mark_holders(o, &holders);
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if ((item->finding == HW_FOUND_GONE || item->finding == HW_FOUND_REPLACED) &&
 		    item->entry && !item->done)
@@ -153,7 +155,7 @@ static bool is_replaced_in_place(const struct hw_observation *o, const struct hw
 static void replace_in_place(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!is_replaced_in_place(o, item))
 			continue;
@@ -174,7 +176,7 @@ static bool delete_round(struct hw_observation *o, bool blocking)
 
 	mark_holders(o, &holders);
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!is_gone(o, item) || (blocking && item->finding != HW_FOUND_REPLACED) ||
 		    holds_a_source(o, item->entry) || is_replaced_in_place(o, item))
@@ -216,7 +218,7 @@ static bool is_create(const struct hw_item *item)
 static bool create_needed(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!is_create(item) || !hw_plan_is_alive_dir(o, item) ||
 		    item->stat.type != HW_TYPE_DIR)
@@ -270,10 +272,11 @@ static bool create_holders(struct hw_observation *o)
 	bool progress = false;
 
 	for (uint32_t i = 0; i < o->count; i++)
-		if (o->items[i].holds && !is_below_awaited(o, (uint32_t)o->items[i].dir))
+		if (hw_observation_item(o, i)->holds &&
+		    !is_below_awaited(o, (uint32_t)o->items[i].dir))
 			progress |= create_holder(o, &o->items[i]);
 	for (uint32_t i = 0; i < o->count && !progress; i++)
-		if (o->items[i].holds)
+		if (hw_observation_item(o, i)->holds)
 			progress = create_holder(o, &o->items[i]);
 	return progress;
 }
@@ -282,7 +285,7 @@ static bool create_holders(struct hw_observation *o)
 static void give_up_moves(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (!hw_plan_is_move(item) && !hw_plan_is_move_in(item))
 			continue;
@@ -309,7 +312,7 @@ static bool make_way(struct hw_plan *plan)
 static void end_waiting(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count && o->awaited.count && !o->share->verify.stuck_seq; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 
 		if (item->finding != HW_FOUND_GONE || !hw_plan_is_awaited(o, item->entry) ||
 		    !(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
@@ -364,7 +367,7 @@ void hw_plan_names(struct hw_observation *o)
 		;
 	hw_observation_sort(o);
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		if (is_create(item) && hw_plan_is_alive_dir(o, item))
 			create_one(o, item);

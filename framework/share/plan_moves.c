@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include "scan.h"
+#include "sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,14 +132,22 @@ static uint32_t item_of_source(const struct hw_plan *plan, uint32_t entry)
 	return found->item;
 }
 
+static int compare_for_sort(const void *a, const void *b, void *arg)
+{
+	(void)arg;
+	return compare_sources(a, b);
+}
+
 int hw_plan_init(struct hw_plan *plan, struct hw_observation *o)
 {
+	const struct hw_sort how = { compare_for_sort, NULL, &o->share->work };
+
 	*plan = (struct hw_plan){ .o = o };
 	plan->sources = malloc((o->moves ? o->moves : 1) * sizeof(*plan->sources));
 	if (!plan->sources)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < o->count; i++) {
-		struct hw_item *item = &o->items[i];
+		struct hw_item *item = hw_observation_item(o, i);
 
 		item->waiter = NO_ITEM;
 		if (!hw_plan_is_move(item) && !hw_plan_is_move_in(item))
@@ -150,7 +159,7 @@ int hw_plan_init(struct hw_plan *plan, struct hw_observation *o)
 			plan->sources[plan->source_count++] =
 				(struct hw_plan_source){ item->source, i };
 	}
-	qsort(plan->sources, plan->source_count, sizeof(*plan->sources), compare_sources);
+	hw_sort(plan->sources, plan->source_count, sizeof(*plan->sources), &how);
 	return 0;
 }
 
@@ -238,8 +247,10 @@ int hw_plan_run_moves(struct hw_plan *plan)
 				plan->now = plan->next;
 				plan->next = empty;
 			}
-			while (r == 0 && hw_heap_pop(&plan->now, &i))
+			while (r == 0 && hw_heap_pop(&plan->now, &i)) {
+				hw_share_rest(plan->o->share);
 				r = try_item(plan, i);
+			}
 		}
 	} while (r == 0 && plan->stirred && plan->parked.count);
 	return r;
@@ -282,7 +293,7 @@ int hw_plan_break_cycle(struct hw_plan *plan)
 	struct hw_observation *o = plan->o;
 
 	for (; plan->cycle < o->count; plan->cycle++) {
-		struct hw_item *item = &o->items[plan->cycle];
+		struct hw_item *item = hw_observation_item(o, plan->cycle);
 		uint32_t other;
 
 		if (!hw_plan_is_move(item) || !hw_plan_is_alive_dir(o, item))

@@ -3,6 +3,7 @@
 
 #include "history.h"
 #include "share_private.h"
+#include "sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -73,8 +74,9 @@ static int compare_ids(const void *a, const void *b, void *tree)
 
 static void sort_ids(struct hw_share *share, struct hw_ids *ids)
 {
-	if (ids->count)
-		qsort_r(ids->ids, ids->count, sizeof(*ids->ids), compare_ids, &share->tree);
+	const struct hw_sort how = { compare_ids, &share->tree, &share->work };
+
+	hw_sort(ids->ids, ids->count, sizeof(*ids->ids), &how);
 }
 
 /* No writer has the inode open, so it is finished under all its names. */
@@ -105,6 +107,7 @@ static void check_all(struct hw_share *share, struct hw_ids *ids)
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];
 
+		hw_share_rest(share);
 		if (id == last)
 			continue;
 		last = id;
@@ -113,8 +116,10 @@ static void check_all(struct hw_share *share, struct hw_ids *ids)
 		else
 			hw_quiet_add(share, id);
 	}
-	for (uint32_t i = 0; i < kept; i++)
+	for (uint32_t i = 0; i < kept; i++) {
+		hw_share_rest(share);
 		close_names(share, ids->ids[i]);
+	}
 	hw_ids_free(ids);
 }
 
@@ -142,6 +147,7 @@ static void take_due(struct hw_share *share, struct hw_ids *due, bool all)
 	for (uint32_t left = quiet->count; left; left--) {
 		if (!all && quiet->ring[quiet->head].due_ns > now)
 			break;
+		hw_share_rest(share);
 		uint32_t id = pop(quiet);
 		struct hw_entry *e = entry_of(share, id);
 
@@ -312,6 +318,7 @@ static void retry_fired(void *arg, struct hw_timer *timer)
 		uint32_t id = ids->ids[i];
 		const struct hw_entry *e = entry_of(share, id);
 
+		hw_share_rest(share);
 		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY))
 			continue;
 		if (wait || !examine(share, id))
@@ -350,6 +357,7 @@ static void keep_finished(struct hw_share *share, struct hw_ids *ids)
 		uint32_t id = ids->ids[i];
 		const struct hw_entry *e = entry_of(share, id);
 
+		hw_share_rest(share);
 		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY) ||
 		    !(e->flags & HW_ENTRY_NEW))
 			continue;
@@ -379,6 +387,7 @@ static void report_finished(struct hw_share *share)
 	for (uint32_t i = 0; i < ids.count; i++) {
 		const struct hw_entry *e = entry_of(share, ids.ids[i]);
 
+		hw_share_rest(share);
 		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY))
 			continue;
 		if (has_events(share, e))
@@ -388,11 +397,15 @@ static void report_finished(struct hw_share *share)
 	}
 	ids.count = kept;
 	sort_ids(share, &ids);
-	for (uint32_t i = 0; i < ids.count; i++)
+	for (uint32_t i = 0; i < ids.count; i++) {
+		hw_share_rest(share);
 		if (hw_history_is_unannounced(entry_of(share, ids.ids[i])))
 			hw_history_modify(share, ids.ids[i]);
-	for (uint32_t i = 0; i < ids.count; i++)
+	}
+	for (uint32_t i = 0; i < ids.count; i++) {
+		hw_share_rest(share);
 		close_names(share, ids.ids[i]);
+	}
 	hw_ids_free(&ids);
 	if (share->quiet.found.count)
 		hw_share_kick(share);
@@ -434,9 +447,9 @@ void hw_quiet_try(struct hw_share *share, uint32_t id)
 
 int hw_quiet_init(struct hw_share *share)
 {
-	int r = hw_timer_add(share->loop, timer_fired, share, &share->quiet.timer);
+	int r = hw_share_add_timer(share, timer_fired, &share->quiet.timer);
 
-	return r < 0 ? r : hw_timer_add(share->loop, retry_fired, share, &share->quiet.retry);
+	return r < 0 ? r : hw_share_add_timer(share, retry_fired, &share->quiet.retry);
 }
 
 void hw_quiet_free(struct hw_share *share)

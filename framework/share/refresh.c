@@ -84,6 +84,7 @@ void hw_refresh(struct hw_share *share)
 		uint32_t id = ids->ids[i];
 		const struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
+		hw_share_rest(share);
 		if (e->type != HW_TYPE_NONE && e->flags & HW_ENTRY_STALE && !refresh_one(share, id))
 			ids->ids[kept++] = id;
 	}

@@ -27,6 +27,7 @@ struct hw_job {
 	enum hw_arrival how;
 	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
 	bool touched;
+	bool landed; /* its listing has ended, and is applied in the next turn */
 	bool retried;
 	bool cheap; /* the listing identifies entries less precisely than hw_disk_stat() */
 	struct hw_identify identify;
@@ -299,6 +300,7 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 	     id = entry_of(share, id)->next_sibling) {
 		struct hw_entry *e = entry_of(share, id);
 
+		hw_share_rest(share);
 		if (!(e->flags & HW_ENTRY_SEEN) && !job->listing.error)
 			hw_unverified_name(share, dir, hw_tree_name(&share->tree, id), e->name_len);
 		e->flags &= (uint8_t)~HW_ENTRY_SEEN;
@@ -326,8 +328,10 @@ static void apply_compare(struct hw_share *share, struct hw_job *job, uint32_t d
 {
 	/* Backwards, since the queue is last in, first out: directories are then walked in the
 	 * order read. */
-	for (uint32_t i = job->listing.count; i--;)
+	for (uint32_t i = job->listing.count; i--;) {
+		hw_share_rest(share);
 		compare_one(share, job, dir, &job->listing.found[i]);
+	}
 	if (!job->listing.more) {
 		end_compare(share, job, dir);
 		compared(share, dir, job->listing.error, job->since);
@@ -341,6 +345,8 @@ static void list_in_thread(uv_work_t *work)
 	struct hw_job *job = (struct hw_job *)(void *)work;
 
 	hw_list_read(job->fd, HW_LIST_MAX, job->identify, &job->listing);
+	if (job->kind == JOB_FILL)
+		hw_list_sort(&job->listing);
 }
 
 static void launch(struct hw_share *share, struct hw_job *job);
@@ -354,7 +360,6 @@ static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		apply_compare(share, job, dir);
 		return;
 	}
-	hw_list_sort(&job->listing);
 	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
 	if (!job->listing.more && hw_tree_by_token(&share->tree, job->dir) == dir)
 		hw_fill_listed(share, dir, job->how, job->listing.error, job->since);
@@ -375,12 +380,15 @@ static void unlink_flying(struct hw_share *share, struct hw_job *job)
 static void listed(uv_work_t *work, int status)
 {
 	struct hw_job *job = (struct hw_job *)(void *)work;
-	struct hw_share *share = job->share;
 
-	if (!share || status) {
+	if (!job->share || status)
 		give_job(NULL, job);
-		return;
-	}
+	else
+		job->landed = true;
+}
+
+static void land(struct hw_share *share, struct hw_job *job)
+{
 	unlink_flying(share, job);
 	uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
 
@@ -398,9 +406,30 @@ static void listed(uv_work_t *work, int status)
 	pump(share);
 }
 
+static struct hw_job *landed(const struct hw_share *share)
+{
+	struct hw_job *job = share->scan.flying;
+
+	while (job && !job->landed)
+		job = job->next;
+	return job;
+}
+
+/* Listings that come back while this rests wait for the next turn: hints are read in between. */
+void hw_scan_land(struct hw_share *share)
+{
+	unsigned left = 0;
+	struct hw_job *job;
+
+	for (job = share->scan.flying; job; job = job->next)
+		left += job->landed;
+	while (left-- && (job = landed(share)))
+		land(share, job);
+}
+
 static void launch(struct hw_share *share, struct hw_job *job)
 {
-	job->touched = false;
+	job->touched = job->landed = false;
 	struct hw_entry *dir = entry_of(share, (uint32_t)job->dir);
 
 	job->cheap = job->kind == JOB_COMPARE && !share->scan.rearm;
@@ -519,7 +548,9 @@ void hw_scan_cancel(struct hw_share *share)
 {
 	for (struct hw_job *job = share->scan.flying, *next; job; job = next) {
 		next = job->next;
-		job->share = NULL; /* listed() frees it */
+		job->share = NULL; /* listed() frees it, unless it has run */
+		if (job->landed)
+			give_job(NULL, job);
 	}
 	share->scan.flying = NULL;
 	share->scan.in_flight = 0;

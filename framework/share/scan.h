@@ -51,6 +51,8 @@ void hw_scan_rearm(struct hw_share *share);
  * observation. */
 void hw_scan_retry(struct hw_share *share);
 
+/* Applies the listings that have ended. Called at the beginning of a turn. */
+void hw_scan_land(struct hw_share *share);
 /* Drops waiting directories; running listings free themselves when they end. Called when the share
  * is destroyed. */
 void hw_scan_cancel(struct hw_share *share);

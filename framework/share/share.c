@@ -4,7 +4,6 @@
 #include "arm.h"
 #include "barrier.h"
 #include "fill.h"
-#include "hint.h"
 #include "observe.h"
 #include "quiet.h"
 #include "refresh.h"
@@ -339,11 +338,12 @@ static void compare_below(struct hw_share *share)
 		hw_scan_below(share, dir);
 }
 
-/* Called at the end of each iteration, after a batch of hints, listings or timers. */
-static void turn(void *arg)
+/* Handles a batch of hints, listings or timers. */
+static void take_turn(void *arg)
 {
 	struct hw_share *share = arg;
 
+	hw_scan_land(share);
 	if (share->presence.check)
 		check_root(share);
 	hw_hint_expire_name(share);
@@ -367,10 +367,34 @@ static void turn(void *arg)
 	if (hw_barrier_begins(share))
 		check_root(share);
 	hw_barrier_advance(share);
-	tell_listeners(share);
-	share->turn.first_seq = hw_journal_last_seq(&share->journal) + 1;
+	hw_share_begin_turn(share);
 	share->turn.ended_ns = hw_now_coarse_ns();
 	share->fill.budget = FILL_BUDGET;
+}
+
+/* Returns whether an iteration may be long. A short one needs no stack of its own. */
+static bool is_long(const struct hw_share *share)
+{
+	return share->unverified.names.count + share->unverified.entries.count +
+			       share->verify.names.count + share->refresh.stale.count +
+			       share->quiet.count + share->quiet.found.count >
+		       HW_SLICES_SHORT / 2 ||
+	       share->scan.walking || !hw_scan_is_idle(share) || share->barriers;
+}
+
+/* Called at the end of each iteration, also while work rests: receivers may have read its events,
+ * so later ones must not be merged with these. */
+static void turn(void *arg)
+{
+	struct hw_share *share = arg;
+
+	if (is_long(share) || hw_slices_is_resting(&share->work))
+		(void)hw_loop_call(share->loop, &share->work, take_turn, share);
+	else
+		take_turn(share);
+	if (hw_slices_is_resting(&share->work))
+		hw_share_begin_turn(share);
+	tell_listeners(share);
 }
 
 static void kicked(void *arg, struct hw_timer *timer)
@@ -413,6 +437,7 @@ static int init_parts(struct hw_share *share, const struct hw_share_config *conf
 
 	if (r == 0)
 		r = hw_tree_init(&share->tree);
+	share->tree.work = &share->work;
 	if (r == 0)
 		r = hw_journal_init(&share->journal,
 				    config->journal_bytes ? config->journal_bytes : 16u << 20);
@@ -421,9 +446,9 @@ static int init_parts(struct hw_share *share, const struct hw_share_config *conf
 	if (r == 0)
 		r = hw_retry_init(share);
 	if (r == 0)
-		r = hw_timer_add(share->loop, hw_settle_fired, share, &share->settle.timer);
+		r = hw_share_add_timer(share, hw_settle_fired, &share->settle.timer);
 	if (r == 0)
-		r = hw_timer_add(share->loop, root_fired, share, &share->presence.timer);
+		r = hw_share_add_timer(share, root_fired, &share->presence.timer);
 	if (r == 0)
 		r = hw_timer_add(share->loop, kicked, share, &share->turn.kick);
 	if (r == 0)
@@ -443,6 +468,8 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	hw_disk_init(&share->disk, &share->tree);
 	hw_watchers_init(share);
 	hw_mount_watch_init(&share->mounts);
+	share->unverified.names.work = share->unverified.spare.work = &share->work;
+	share->verify.names.work = share->verify.touched.work = &share->work;
 	share->name = strdup(config->name);
 	share->path = strdup(config->path);
 	share->interval_ns = config->interval_ns ? config->interval_ns : HW_SEC;
@@ -502,6 +529,7 @@ void hw_share_destroy(struct hw_share *share)
 {
 	if (!share)
 		return;
+	hw_share_finish_work(share);
 	hw_turn_del(share->loop, turn, share);
 	hw_scan_cancel(share);
 	hw_switch_cancel(share);
@@ -530,6 +558,7 @@ void hw_share_destroy(struct hw_share *share)
 	hw_ids_free(&share->fill.modified);
 	hw_ids_free(&share->fill.moved);
 	hw_ids_free(&share->fill.files);
+	hw_slices_free(&share->work);
 	free(share->listeners.list);
 	free(share->name);
 	free(share->path);

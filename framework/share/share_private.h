@@ -26,6 +26,7 @@
 #include "scan.h"
 #include "settle.h"
 #include "share.h"
+#include "slices.h"
 #include "switch.h"
 #include "tree.h"
 #include "unverified.h"
@@ -70,6 +71,7 @@ struct hw_share {
 	int64_t begun_ns; /* CLOCK_REALTIME_COARSE when it started */
 	char why[1024]; /* why this watcher */
 
+	struct hw_slices work; /* everything that may take long runs here: see hw_share_rest() */
 	struct hw_presence presence;
 	struct hw_tree tree;
 	struct hw_disk disk;
@@ -105,6 +107,17 @@ static inline void hw_share_kick(struct hw_share *share)
 		hw_timer_set(share->turn.kick, 1);
 }
 
+/*
+ * Called for each item in loops that may be long. A long turn() and the timers of a share run as a
+ * work of its slices. While it rests, none of these runs, and no callback of its watchers, so
+ * records and examinations keep the order that they would have in one piece. Sinks and status may
+ * read the share meanwhile, so the tree and the journal must agree whenever it rests.
+ */
+static inline void hw_share_rest(struct hw_share *share)
+{
+	hw_slices_rest(&share->work);
+}
+
 static inline bool hw_scan_is_idle(const struct hw_share *share)
 {
 	return !share->scan.queued && !share->scan.in_flight;
@@ -119,6 +132,14 @@ static inline bool hw_verify_is_active(const struct hw_share *share)
  * hw_share_start(). */
 int hw_share_open(struct hw_share *share);
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
+
+/* work.c */
+/* For calls from outside that change the share: the work that rests, if any, is done first. */
+void hw_share_finish_work(struct hw_share *share);
+/* A timer that fires as a work of the share; its argument is the share. */
+int hw_share_add_timer(struct hw_share *share, hw_timer_fn *fn, struct hw_timer **ret);
+/* Later events are not merged with the earlier ones, which receivers may have read. */
+void hw_share_begin_turn(struct hw_share *share);
 
 /* excluded.c */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,

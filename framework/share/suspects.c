@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "suspects.h"
 
+#include "sort.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +54,12 @@ static bool is_one_name(const struct hw_suspects *suspects, const struct hw_susp
 void hw_suspects_compact(struct hw_suspects *suspects)
 {
 	struct hw_suspect *list = suspects->list;
+	const struct hw_sort how = { compare, suspects, suspects->work };
 	uint32_t kept = 0;
 
-	if (suspects->count)
-		qsort_r(list, suspects->count, sizeof(*list), compare, suspects);
+	hw_sort(list, suspects->count, sizeof(*list), &how);
 	for (uint32_t i = 0; i < suspects->count; i++) {
+		hw_slices_rest(suspects->work);
 		if (kept && is_one_name(suspects, &list[kept - 1], &list[i])) {
 			merge(&list[kept - 1], &list[i]);
 			hw_names_remove(&suspects->names, list[i].name_ref, list[i].name_len);
@@ -156,5 +159,5 @@ void hw_suspects_free(struct hw_suspects *suspects)
 {
 	free(suspects->list);
 	hw_names_free_all(&suspects->names);
-	memset(suspects, 0, sizeof(*suspects));
+	*suspects = (struct hw_suspects){ .work = suspects->work };
 }

@@ -5,6 +5,7 @@
 #define HW_SUSPECTS_H
 
 #include "names.h"
+#include "slices.h"
 #include <hostwatch/plugin.h>
 #include <stdbool.h>
 
@@ -32,6 +33,7 @@ struct hw_suspects {
 	uint32_t arrivals;
 	uint32_t compacted; /* count after the last hw_suspects_compact() */
 	struct hw_names names;
+	struct hw_slices *work; /* borrowed: long work with the list may rest; NULL: it does not */
 };
 
 /* Returns 0; -ENOBUFS if there are too many; -ENOMEM. */

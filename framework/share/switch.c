@@ -26,6 +26,7 @@ static bool is_candidate(const struct hw_share *share, uint8_t index)
 static void uninstall(struct hw_watcher *watcher)
 {
 	watcher->instance->watcher = NULL;
+	watcher->instance->slices = NULL;
 	free(watcher->tops);
 	*watcher = (struct hw_watcher){ .index = watcher->index };
 }
@@ -138,6 +139,7 @@ int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
 	struct hw_watcher *added[HW_WATCHERS_MAX];
 	int r;
 
+	hw_share_finish_work(share);
 	if (share->switching.done || share->state != HW_SHARE_ONLINE || share->scan.rearm)
 		return -EBUSY;
 	r = install_all(share, to, added);

@@ -128,6 +128,7 @@ void hw_unverified_name_entries(struct hw_share *share)
 		uint32_t id = share->unverified.entries.ids[i];
 		const struct hw_entry *e = entry_of(share, id);
 
+		hw_share_rest(share);
 		if (id == HW_ROOT)
 			hw_unverified_name(share, HW_ROOT, ".", 1);
 		else if (e->type != HW_TYPE_NONE)

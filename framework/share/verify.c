@@ -4,6 +4,7 @@
 #include "lock.h"
 #include "observe.h"
 #include "settle.h"
+#include "sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,10 +47,11 @@ static void end(struct hw_share *share)
 
 /* ---- examining ---- */
 
-static int compare_dirs(const void *a, const void *b)
+static int compare_dirs(const void *a, const void *b, void *arg)
 {
 	const struct hw_item *const *x = a, *const *y = b;
 
+	(void)arg;
 	return ((*x)->dir > (*y)->dir) - ((*x)->dir < (*y)->dir);
 }
 
@@ -71,25 +73,27 @@ static uint32_t dir_to_lock(const struct hw_share *share, const struct hw_item *
 static void lock_parents(struct hw_share *share, struct hw_observation *o)
 {
 	struct hw_item **differ = reallocarray(NULL, o->count, sizeof(struct hw_item *));
+	const struct hw_sort how = { compare_dirs, NULL, &share->work };
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < o->count && differ; i++)
-		if (must_be_explained(&o->items[i]))
+		if (must_be_explained(hw_observation_item(o, i)))
 			differ[count++] = &o->items[i];
-	if (count)
-		qsort(differ, count, sizeof(*differ), compare_dirs);
-	for (uint32_t i = 0; i < count; i++)
+	hw_sort(differ, count, sizeof(*differ), &how);
+	for (uint32_t i = 0; i < count; i++) {
+		hw_share_rest(share);
 		if (!i || differ[i]->dir != differ[i - 1]->dir)
 			/* A directory that is gone has no pending operations. If locking fails, the
 			 * mark has to suffice. */
 			(void)hw_disk_lock(&share->disk, dir_to_lock(share, differ[i]));
+	}
 	free(differ);
 }
 
 static bool must_wait(const struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
-		if (must_be_explained(&o->items[i]))
+		if (must_be_explained(hw_observation_item(o, i)))
 			return true;
 	return false;
 }
@@ -111,7 +115,7 @@ static bool is_touched(const struct hw_verify *verify, const struct hw_item *ite
 static bool any_touched(const struct hw_observation *o, const struct hw_verify *verify)
 {
 	for (uint32_t i = 0; i < o->count; i++)
-		if (is_touched(verify, &o->items[i]))
+		if (is_touched(verify, hw_observation_item(o, i)))
 			return true;
 	return false;
 }
@@ -125,7 +129,7 @@ static void drop_touched(struct hw_share *share)
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_item *item = &o->items[i];
+		const struct hw_item *item = hw_observation_item(o, i);
 
 		if (!is_touched(verify, item))
 			o->items[kept++] = *item;
@@ -142,7 +146,7 @@ static void give_back_all(struct hw_share *share)
 	const struct hw_observation *o = share->verify.observation;
 
 	for (uint32_t i = 0; i < o->count; i++)
-		hw_observation_give_back(share, &o->items[i]);
+		hw_observation_give_back(share, hw_observation_item(o, i));
 }
 
 static void report(struct hw_share *share)

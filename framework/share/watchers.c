@@ -30,6 +30,7 @@ struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance
 	watcher->polled_ns = share->settle.since_ns;
 	instance->watcher = watcher;
 	instance->watcher_services = share->watchers.services;
+	instance->slices = &share->work;
 	return watcher;
 }
 

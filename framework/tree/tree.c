@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tree.h"
 
+#include "sort.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -477,8 +479,9 @@ int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_id
 	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
 	     c = hw_tree_entry(tree, c)->next_sibling)
 		ids[i++] = c;
-	/* qsort_r() passes the context on unchanged. */
-	qsort_r(ids, count, sizeof(*ids), compare_siblings, (void *)(uintptr_t)tree);
+	/* hw_sort() passes the context on unchanged. */
+	hw_sort(ids, count, sizeof(*ids),
+		&(struct hw_sort){ compare_siblings, (void *)(uintptr_t)tree, tree->work });
 	*ret_ids = ids;
 	return (int)count;
 }

@@ -123,6 +123,7 @@ struct hw_tree {
 	struct hw_names names;
 	struct hw_index by_name;
 	struct hw_index by_ino;
+	struct hw_slices *work; /* borrowed; rests while many names are sorted. NULL: it does not */
 };
 
 int hw_tree_init(struct hw_tree *tree); /* 0 or -ENOMEM; makes the root, a directory */

@@ -18,7 +18,9 @@
  * must accept an instance in any state; the host zeroes it before open().
  *
  * Threads: the host calls every callback on its loop thread. A callback must not block or start
- * threads. The host's services may be called from callbacks only.
+ * threads. The host's services may be called from callbacks only. hint() may take long: the host
+ * serves others meanwhile, and may call stats() of this instance before hint() returns, but no
+ * other callback of it.
  *
  * Errors: functions return 0 or a count on success and a negative errno on failure. A message for
  * the user is passed to host->fail().

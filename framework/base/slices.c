@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "slices.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN
+#endif
+#if __has_feature(thread_sanitizer)
+#define WITH_TSAN
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WITH_TSAN
+#endif
+
+#ifdef WITH_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef WITH_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#define SLICE_NS UINT64_C(2000000)
+#define STACK_BYTES ((size_t)1 << 20) /* pages that are not used take no memory */
+
+/* One of the two sides of a switch: the owner or the work. */
+struct side {
+	ucontext_t context;
+	const void *bottom; /* of its stack; the next two are for sanitizers only */
+	size_t bytes;
+	void *fiber;
+};
+
+struct hw_slices_stack {
+	struct side owner, work;
+	void *memory; /* owned: a guard page and the stack of the work */
+	size_t memory_bytes;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* ---- switching ---- */
+
+/* Sanitizers have to know which stack is in use. */
+static void before_switch(struct side *to, void **ret_fake)
+{
+	(void)to;
+	(void)ret_fake;
+#ifdef WITH_ASAN
+	__sanitizer_start_switch_fiber(ret_fake, to->bottom, to->bytes);
+#endif
+#ifdef WITH_TSAN
+	__tsan_switch_to_fiber(to->fiber, 0);
+#endif
+}
+
+/* `from`: the side that ran until now. */
+static void after_switch(struct side *from, void *fake)
+{
+	(void)from;
+	(void)fake;
+#ifdef WITH_ASAN
+	__sanitizer_finish_switch_fiber(fake, &from->bottom, &from->bytes);
+#endif
+}
+
+static void switch_sides(struct side *from, struct side *to)
+{
+	void *fake = NULL;
+
+	before_switch(to, &fake);
+	(void)swapcontext(&from->context, &to->context); /* fails only without a context */
+	after_switch(to, fake);
+}
+
+/* The first function on the stack of the work. It never returns. */
+static void run_works(unsigned high, unsigned low)
+{
+	struct hw_slices *slices =
+		(struct hw_slices *)(uintptr_t)((uint64_t)high << 32 | (uint64_t)low);
+	struct hw_slices_stack *stack = slices->stack;
+
+	after_switch(&stack->owner, NULL);
+	for (;;) {
+		slices->fn(slices->arg);
+		slices->begun = false;
+		switch_sides(&stack->work, &stack->owner);
+	}
+}
+
+/* ---- the stack ---- */
+
+static int init_stack(struct hw_slices_stack *stack)
+{
+	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+
+	stack->memory_bytes = guard + STACK_BYTES;
+	stack->memory = mmap(NULL, stack->memory_bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	if (stack->memory == MAP_FAILED)
+		return -1;
+	if (mprotect(stack->memory, guard, PROT_NONE) < 0 || getcontext(&stack->work.context) < 0) {
+		(void)munmap(stack->memory, stack->memory_bytes); /* cannot fail */
+		return -1;
+	}
+	stack->work.bottom = (char *)stack->memory + guard;
+	stack->work.bytes = STACK_BYTES;
+	stack->work.context.uc_stack.ss_sp = (char *)stack->memory + guard;
+	stack->work.context.uc_stack.ss_size = STACK_BYTES;
+	stack->work.context.uc_link = NULL;
+#ifdef WITH_TSAN
+	stack->work.fiber = __tsan_create_fiber(0);
+#endif
+	return 0;
+}
+
+static void make_stack(struct hw_slices *slices)
+{
+	struct hw_slices_stack *stack = calloc(1, sizeof(*stack));
+	uint64_t at = (uint64_t)(uintptr_t)slices;
+
+	if (!stack)
+		return;
+	if (init_stack(stack) < 0) {
+		free(stack);
+		return;
+	}
+	/* makecontext() passes arguments of type int. */
+	makecontext(&stack->work.context, (void (*)(void))run_works, 2, (unsigned)(at >> 32),
+		    (unsigned)at);
+	slices->stack = stack;
+}
+
+void hw_slices_free(struct hw_slices *slices)
+{
+	struct hw_slices_stack *stack = slices->stack;
+
+	if (!stack)
+		return;
+#ifdef WITH_TSAN
+	__tsan_destroy_fiber(stack->work.fiber);
+#endif
+	(void)munmap(stack->memory, stack->memory_bytes); /* cannot fail */
+	free(stack);
+	slices->stack = NULL;
+}
+
+/* ---- works ---- */
+
+static void run_slice(struct hw_slices *slices)
+{
+	struct hw_slices_stack *stack = slices->stack;
+
+	slices->until_ns = now_ns() + SLICE_NS;
+	slices->running = true;
+#ifdef WITH_TSAN
+	stack->owner.fiber = __tsan_get_current_fiber();
+#endif
+	switch_sides(&stack->owner, &stack->work);
+	slices->running = false;
+	if (!slices->begun)
+		slices->hurry = false;
+}
+
+void hw_slices_begin(struct hw_slices *slices, hw_slices_fn *fn, void *arg)
+{
+	if (!slices->stack)
+		make_stack(slices);
+	if (slices->running || !slices->stack) {
+		fn(arg);
+		return;
+	}
+	slices->fn = fn;
+	slices->arg = arg;
+	slices->begun = true;
+	slices->steps = 0;
+	slices->check_at = HW_SLICES_SHORT + 1;
+	run_slice(slices);
+}
+
+void hw_slices_resume(struct hw_slices *slices)
+{
+	run_slice(slices);
+}
+
+void hw_slices_finish(struct hw_slices *slices)
+{
+	if (!hw_slices_is_resting(slices))
+		return;
+	slices->hurry = true;
+	run_slice(slices);
+}
+
+void hw_slices_check_time(struct hw_slices *slices)
+{
+	if (!slices->hurry && now_ns() >= slices->until_ns)
+		switch_sides(&slices->stack->work, &slices->stack->owner);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Long work in slices of a few milliseconds. The work runs on the thread of its owner, on a stack
+ * of its own, so that any loop in it can rest: the owner continues, and resumes the work later.
+ * Between two slices the owner must leave alone the data that the work uses. loop.h runs the
+ * callbacks of descriptors and timers this way.
+ */
+#ifndef HW_SLICES_H
+#define HW_SLICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef void hw_slices_fn(void *arg);
+
+struct hw_slices_stack;
+
+struct hw_slices {
+	struct hw_slices *next, *prev; /* in the list of works that rest: loop.c */
+	struct hw_slices_stack *stack; /* owned; NULL until the first work begins */
+	hw_slices_fn *fn;
+	void *arg; /* borrowed */
+	bool begun; /* there is work that has not ended */
+	bool running;
+	bool hurry; /* it does not rest again */
+	uint64_t steps; /* of this work */
+	uint64_t check_at; /* step at which it looks at the clock */
+	uint64_t until_ns; /* CLOCK_MONOTONIC: end of this slice */
+};
+
+/* A zeroed structure is ready for use. No work may be resting. */
+void hw_slices_free(struct hw_slices *slices);
+
+/* Begins fn(arg) and returns when it rests or has ended. None may be resting. Inside a work of the
+ * same slices, and if out of memory, fn() runs to its end without rest. */
+void hw_slices_begin(struct hw_slices *slices, hw_slices_fn *fn, void *arg);
+/* Runs another slice of the work that rests. */
+void hw_slices_resume(struct hw_slices *slices);
+/* Runs the work that rests, if any, to its end. */
+void hw_slices_finish(struct hw_slices *slices);
+
+static inline bool hw_slices_is_resting(const struct hw_slices *slices)
+{
+	return slices->begun && !slices->running;
+}
+
+/*
+ * Called in each loop that may be long, for one or more steps: the work rests here if its slice is
+ * over. Does nothing unless a work of these slices is running. NULL is allowed. A work of at most
+ * HW_SLICES_SHORT steps never rests, however slow the machine is.
+ */
+#define HW_SLICES_SHORT 2048u
+#define HW_SLICES_STEPS 16u /* between two looks at the clock */
+void hw_slices_check_time(struct hw_slices *slices);
+static inline void hw_slices_step(struct hw_slices *slices, unsigned steps)
+{
+	if (!slices || !slices->running)
+		return;
+	slices->steps += steps;
+	if (slices->steps < slices->check_at)
+		return;
+	slices->check_at = slices->steps + HW_SLICES_STEPS;
+	hw_slices_check_time(slices);
+}
+
+static inline void hw_slices_rest(struct hw_slices *slices)
+{
+	hw_slices_step(slices, 1);
+}
+
+#endif
