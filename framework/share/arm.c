@@ -6,9 +6,11 @@
 #include "retry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *reason_of(const struct hw_watcher *watcher, int error)
 {
@@ -75,8 +77,7 @@ static uint8_t choose(struct hw_share *share, int dirfd, hw_arm_refused_fn *refu
 	return share->watchers.order[rank];
 }
 
-/* Returns the rank of a watcher; order_count if it is not a candidate, or no longer one. */
-static uint8_t rank(const struct hw_share *share, uint8_t index)
+uint8_t hw_arm_rank(const struct hw_share *share, uint8_t index)
 {
 	uint8_t i = 0;
 
@@ -118,9 +119,9 @@ static uint8_t first_rank(struct hw_share *share, uint32_t dir, int dirfd, bool 
 
 	if (fs->watcher == HW_WATCHER_NONE)
 		fs->watcher = choose(share, dirfd, NULL);
-	first = rank(share, fs->watcher);
+	first = hw_arm_rank(share, fs->watcher);
 	if (dir != HW_ROOT && !anew && hw_tree_entry(&share->tree, e->parent)->fs == e->fs)
-		above = rank(share, hw_tree_entry(&share->tree, e->parent)->watcher);
+		above = hw_arm_rank(share, hw_tree_entry(&share->tree, e->parent)->watcher);
 	return above < share->watchers.order_count && above > first ? above : first;
 }
 
@@ -132,6 +133,27 @@ static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 	return a && b && a != b && x->ino == y->ino && x->fs == y->fs;
 }
 
+/* Returns 0 if it is unknown. */
+static uint64_t mount_of(struct hw_share *share, uint32_t dir)
+{
+	struct statx stx;
+	int fd = hw_disk_dir(&share->disk, dir);
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return stx.stx_mnt_id;
+}
+
+/* A directory has one place in a mount: if both of its entries seemed to exist, it was moved
+ * between the two examinations. */
+static bool are_in_one_mount(struct hw_share *share, uint32_t a, uint32_t b)
+{
+	uint64_t mount = mount_of(share, a);
+
+	return mount && mount == mount_of(share, b);
+}
+
 /* Of two entries of one directory inode, returns the stale one, or the ancestor that was moved with
  * it; 0 if both exist. */
 static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
@@ -141,6 +163,8 @@ static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
 			return a;
 		if (!hw_disk_has(&share->disk, b))
 			return b;
+		if (are_in_one_mount(share, a, b))
+			return a;
 		a = hw_tree_entry(&share->tree, a)->parent;
 		b = hw_tree_entry(&share->tree, b)->parent;
 	}
@@ -163,6 +187,7 @@ static bool is_left_over(struct hw_share *share, uint32_t dir)
 		if (!old)
 			continue;
 		hw_unverified_entry(share, old);
+		hw_unverified_entry(share, dir);
 		hw_unverified_below(share, left->parent);
 		hw_unverified_below(share, e->parent);
 		return true;
@@ -185,6 +210,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 	uint8_t old = e->watcher, next;
 	bool transient = false;
 
+	anew |= share->scan.rearm; /* the watcher of its parent may be about to end */
 	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->watchers.order_count;
 	     i = next) {
 		struct hw_watcher *watcher = &share->watchers.list[share->watchers.order[i]];
@@ -212,6 +238,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 		if (r == -ENOENT)
 			return r;
 		transient |= is_transient(r);
+		hw_switch_refused(share, r);
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
 		/* That the directory cannot be read was logged. */
 		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))

@@ -26,6 +26,8 @@ int hw_arm_start_watcher(struct hw_watcher *watcher);
 typedef void hw_arm_refused_fn(void *arg, const struct hw_watcher *watcher, const char *reason);
 uint8_t hw_arm_next(struct hw_share *share, uint8_t rank, int dirfd, hw_arm_refused_fn *refused,
 		    void *arg);
+/* Returns the rank of a watcher; order_count if it is not a candidate, or no longer one. */
+uint8_t hw_arm_rank(const struct hw_share *share, uint8_t index);
 /* Chooses the watcher of the root's filesystem and writes share->why. Returns -ENODEV if no watcher
  * works; share->why then has the reasons. */
 int hw_arm_choose(struct hw_share *share);

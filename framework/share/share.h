@@ -62,9 +62,9 @@ int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg);
 
 /* The outcome of a switch. */
 struct hw_switch_result {
-	int error; /* 0; -ENOSPC: the new watchers cannot watch all of it, the old ones continue;
-		      -ECANCELED: the share is being destroyed */
-	const char *reason; /* for -ENOSPC; otherwise "" */
+	int error; /* 0; -ECANCELED: the share is being destroyed; another one: why the new
+		      watchers cannot watch all of it; the old ones continue */
+	const char *reason; /* for the errors of the last kind; otherwise "" */
 	uint64_t entries; /* compared with the disk */
 	uint64_t events; /* events reported meanwhile: differences, and changes made meanwhile */
 	uint64_t elapsed_ns;

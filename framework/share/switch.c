@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_MAX 8u /* retries for directories that moved while they were to be armed */
+#define REFUSALS_MAX 8u /* walks with a refusal before the switch fails */
+/* Walks for directories that moved while they were to be armed. Each walk arms most of those that
+ * are left, so only a tree whose directories never rest needs so many. */
+#define ROUNDS_MAX 4096u
 
 static bool is_candidate(const struct hw_share *share, uint8_t index)
 {
-	for (uint8_t i = 0; i < share->watchers.order_count; i++)
-		if (share->watchers.order[i] == index)
-			return true;
-	return false;
+	return hw_arm_rank(share, index) < share->watchers.order_count;
 }
 
 /* ---- the new candidates ---- */
@@ -127,7 +127,9 @@ static void begin(struct hw_share *share, const struct hw_switch *to)
 	s->arg = to->arg;
 	s->error = 0;
 	s->reason[0] = '\0';
-	s->rounds = 0;
+	s->rounds = s->refusals = 0;
+	s->refused = 0;
+	s->fell_back = false;
 	s->seq = hw_journal_last_seq(&share->journal);
 	s->begun_ns = hw_loop_now_ns(share->loop);
 	hw_scan_rearm(share);
@@ -186,6 +188,8 @@ void hw_switch_cancel(struct hw_share *share)
 	report(share, -ECANCELED);
 }
 
+/* Returns whether the directory belongs to a watcher that is to be destroyed: it was elsewhere when
+ * the walk passed, or no new watcher took it. */
 static bool is_left(const struct hw_share *share, uint32_t dir)
 {
 	uint8_t watcher = hw_tree_entry(&share->tree, dir)->watcher;
@@ -193,27 +197,53 @@ static bool is_left(const struct hw_share *share, uint32_t dir)
 	return watcher != HW_WATCHER_NONE && !is_candidate(share, watcher);
 }
 
-/* Counts the directories of watchers that are to be destroyed, and calls fn for each: they were
- * elsewhere when the walk passed, or no new watcher took them. */
-static uint32_t each_left(struct hw_share *share, void (*fn)(struct hw_share *, uint32_t))
+/* Returns whether the directory is left, or with a watcher that stays, although no better one has
+ * refused a directory. */
+static bool is_passed_over(const struct hw_share *share, uint32_t dir)
 {
-	uint32_t left = 0;
+	const struct hw_entry *e = hw_tree_entry(&share->tree, dir);
+	uint8_t chosen = share->disk.filesystems[e->fs].watcher;
+
+	if (is_left(share, dir))
+		return true;
+	return e->watcher != HW_WATCHER_NONE && chosen != HW_WATCHER_NONE &&
+	       share->switching.done && !share->switching.fell_back &&
+	       hw_arm_rank(share, chosen) < hw_arm_rank(share, e->watcher);
+}
+
+typedef bool test_fn(const struct hw_share *share, uint32_t dir);
+
+/* Counts the directories for which the test is true, and calls fn for each. */
+static uint32_t each_dir(struct hw_share *share, test_fn *test,
+			 void (*fn)(struct hw_share *, uint32_t))
+{
+	uint32_t count = 0;
 
 	for (uint32_t id = HW_ROOT; id < share->tree.used; id++) {
-		if (hw_tree_entry(&share->tree, id)->type != HW_TYPE_DIR || !is_left(share, id))
+		if (hw_tree_entry(&share->tree, id)->type != HW_TYPE_DIR || !test(share, id))
 			continue;
 		if (fn)
 			fn(share, id);
-		left++;
+		count++;
 	}
-	return left;
+	return count;
 }
 
-/* A directory below another one is armed with that one. */
+void hw_switch_refused(struct hw_share *share, int error)
+{
+	if (error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ECANCELED)
+		return; /* it moved */
+	share->switching.refused = error;
+	share->switching.fell_back = true;
+}
+
+/* A directory below another one is armed with that one. Its entry may be stale. */
 static void arm_again(struct hw_share *share, uint32_t dir)
 {
-	if (dir == HW_ROOT || !is_left(share, hw_tree_entry(&share->tree, dir)->parent))
-		hw_scan_below(share, dir);
+	if (dir != HW_ROOT && is_passed_over(share, hw_tree_entry(&share->tree, dir)->parent))
+		return;
+	hw_unverified_entry(share, dir);
+	hw_scan_below(share, dir);
 }
 
 static void forget_it(struct hw_share *share, uint32_t dir)
@@ -222,32 +252,48 @@ static void forget_it(struct hw_share *share, uint32_t dir)
 	hw_history_rescan(share, dir);
 }
 
+/* Returns why the directories that are left could not be armed. */
+static const char *explain(const struct hw_share *share, int error)
+{
+	const char *reason = share->watchers.list[share->watchers.order[0]].instance->reason;
+
+	if (error == -EBUSY)
+		return "they moved whenever they were to be armed";
+	return *reason ? reason : strerror(-error);
+}
+
 static void give_up(struct hw_share *share, uint32_t left)
 {
 	struct hw_switching *s = &share->switching;
-	const char *reason = share->watchers.list[share->watchers.order[0]].instance->reason;
 
-	s->error = -ENOSPC;
-	s->rounds = 0;
-	(void)snprintf(s->reason, sizeof(s->reason), "%u of %u directories could not be armed%s%s",
-		       left, share->tree.directories, *reason ? ": " : "", reason);
+	s->error = s->refused ? s->refused : -EBUSY;
+	(void)snprintf(s->reason, sizeof(s->reason), "%u of %u directories could not be armed: %s",
+		       left, share->tree.directories, explain(share, s->error));
+	s->rounds = s->refusals = 0;
 	put_back(share);
 	hw_scan_below(share, HW_ROOT);
+}
+
+static bool may_go_on(struct hw_switching *s)
+{
+	s->refusals += s->refused != 0;
+	return s->refusals < REFUSALS_MAX && s->rounds++ < ROUNDS_MAX;
 }
 
 /* Returns whether all directories have been armed or given up. False: another walk has begun. */
 static bool is_rearmed(struct hw_share *share)
 {
 	struct hw_switching *s = &share->switching;
-	uint32_t left = each_left(share, NULL);
+	uint32_t left = each_dir(share, is_left, NULL);
 
-	if (!left)
+	if (!left && !each_dir(share, is_passed_over, NULL))
 		return true;
-	if (s->rounds++ < ROUNDS_MAX) {
-		(void)each_left(share, arm_again);
+	if (may_go_on(s)) {
+		s->refused = 0;
+		(void)each_dir(share, is_passed_over, arm_again);
 		return false;
 	}
-	if (!s->done || s->error)
+	if (!left || !s->done || s->error)
 		return true;
 	give_up(share, left);
 	return false;
@@ -255,7 +301,7 @@ static bool is_rearmed(struct hw_share *share)
 
 static void retire(struct hw_share *share)
 {
-	(void)each_left(share, forget_it);
+	(void)each_dir(share, is_left, forget_it);
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++)
 		if (share->watchers.list[i].state != HW_WATCHER_ABSENT && !is_candidate(share, i))
 			hw_watcher_destroy(&share->watchers.list[i]);
@@ -266,7 +312,7 @@ bool hw_switch_walked(struct hw_share *share)
 	if (!is_rearmed(share))
 		return false;
 	share->scan.rearm = false;
-	share->switching.rounds = 0;
+	share->switching.rounds = share->switching.refusals = 0;
 	retire(share);
 	report(share, share->switching.error);
 	return true;

@@ -87,6 +87,8 @@ test_watchers_and_plugins() {
 	offers 'hostwatch watch -w ' auto fanotify inotify polling
 	offers 'hostwatch watch --watcher=inotify,' inotify,auto inotify,fanotify inotify,polling
 	offers 'hostwatch switch share p' polling
+	offers 'hostwatch switch share inotify,p' inotify,polling
+	offers 'hostwatch switch share a' auto
 	offers 'hostwatch plugins ' fanotify inotify polling socket virtiofs
 }
 

@@ -532,6 +532,129 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 	hw_scratch_remove(path);
 }
 
+#define MOVES 50u /* directories that moved before they could be armed, as it seems */
+
+static int miss(void *self, hw_token dir, int dirfd)
+{
+	uint64_t *missed = self;
+
+	(void)dir;
+	(void)dirfd;
+	return (*missed)++ < MOVES ? -ENOENT : 0;
+}
+
+static int fail_to_read(void *self, hw_token dir, int dirfd)
+{
+	(void)self;
+	(void)dir;
+	(void)dirfd;
+	return -EIO;
+}
+
+static const struct hw_plugin late = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, uint64_t),
+	.name = "late",
+	.watch_dir = miss,
+	.forget_dir = forget,
+};
+
+static const struct hw_plugin unreadable = {
+	HW_PLUGIN_HEADER(HW_PLUGIN_WATCHER, uint64_t),
+	.name = "unreadable",
+	.watch_dir = fail_to_read,
+	.forget_dir = forget,
+};
+
+/* Returns the result of a switch of a share that does not change. */
+static int switch_at_rest(struct hw_share *share, const struct hw_plugin *plugin)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	int done = NOT_YET;
+
+	assert_int_equal(begin_switch(share, make_refusing(plugin), &done), 0);
+	while (done == NOT_YET) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		hw_loop_turn(loop, 1);
+	}
+	return done;
+}
+
+static void a_switch_ends_however_often_directories_moved(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	struct writer writer;
+	struct side side;
+
+	assert_non_null(path);
+	prepare(&writer, path);
+	assert_int_equal(begin(&side, path, "inotify"), 0);
+	wait_online(&side);
+	assert_int_equal(switch_at_rest(side.share, &late), 0);
+	assert_true(is_watched_by(&side, "refusing"));
+	end(&side);
+	assert_int_equal(close(writer.fd), 0);
+	hw_scratch_remove(path);
+}
+
+static void a_switch_that_fails_says_the_true_error(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	struct writer writer;
+	struct side side;
+
+	assert_non_null(path);
+	prepare(&writer, path);
+	assert_int_equal(begin(&side, path, "inotify"), 0);
+	wait_online(&side);
+	hw_log_set_level(HW_LOG_ERROR);
+	assert_int_equal(switch_at_rest(side.share, &unreadable), -EIO);
+	assert_int_equal(switch_at_rest(side.share, &without_room), -ENOSPC);
+	assert_true(is_watched_by(&side, "inotify"));
+	end(&side);
+	assert_int_equal(close(writer.fd), 0);
+	hw_scratch_remove(path);
+}
+
+/* The old watcher stays as the second choice: it may only keep directories that were refused. */
+static void after_a_switch_no_directory_is_left_to_the_second_choice(void **state)
+{
+	char *path = hw_scratch_create(*state);
+	struct side side;
+	unsigned seed = 1;
+
+	assert_non_null(path);
+	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(root >= 0);
+	shuffle(root, &seed, 2000);
+	assert_int_equal(begin(&side, path, "polling"), 0);
+	wait_online(&side);
+	for (unsigned i = 0; i < 40; i++) {
+		const char *watcher = i % 2 ? "polling" : "inotify";
+		int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+		int done = NOT_YET;
+
+		assert_int_equal(begin_switch(side.share, make_watcher(watcher), &done), 0);
+		for (unsigned turns = 0; done == NOT_YET; turns++) {
+			assert_true(hw_clock_monotonic_ns() < deadline);
+			shuffle(root, &seed, turns < 20 ? 30 : 0);
+			hw_loop_turn(loop, 1);
+			replay(&side);
+		}
+		assert_int_equal(done, 0);
+		assert_told(&side, path);
+		assert_true(is_watched_by(&side, watcher));
+		for (unsigned w = 0; w < HW_WATCHERS_MAX; w++) {
+			const struct hw_watcher *old = &side.share->watchers.list[w];
+
+			assert_true(!old->directories || !strcmp(old->instance->name, watcher));
+		}
+	}
+	end(&side);
+	assert_int_equal(close(root), 0);
+	hw_scratch_remove(path);
+}
+
 /* ---- a watcher that accepts the root only ---- */
 
 struct narrow {
@@ -844,6 +967,12 @@ int main(int argc, char **argv)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_switch_to_one_without_room_leaves_the_old_watcher,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_switch_ends_however_often_directories_moved,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_switch_that_fails_says_the_true_error, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			after_a_switch_no_directory_is_left_to_the_second_choice, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_share_that_ends_in_a_switch_says_so, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_share_that_ends_before_a_barrier_says_so, setup,
