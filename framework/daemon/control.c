@@ -18,6 +18,7 @@
 
 #define SUGGESTED_MAX 256u /* shares considered for a suggestion */
 #define WORDS_MAX 4u
+#define PAUSE_NS (100 * HW_MS)
 
 struct peer {
 	struct hw_control *control; /* borrowed */
@@ -45,6 +46,7 @@ struct hw_control {
 	struct hw_core *core; /* borrowed */
 	struct hw_control_socket socket; /* owned */
 	struct hw_io *io; /* owned */
+	struct hw_timer *pause; /* owned: after no descriptor was left */
 	struct peer *peers; /* owned list */
 	unsigned peer_count;
 	struct pending *pending; /* owned list */
@@ -68,6 +70,7 @@ static void end_peer(struct peer *peer)
 	(void)close(peer->fd); /* unsent bytes are lost with the peer */
 	free(peer->out);
 	free(peer);
+	(void)hw_control_keep_reserve(&control->socket); /* otherwise at the next end of a peer */
 }
 
 /* Sends as much as the socket accepts. Returns -1 if the peer disconnected, or the answer is
@@ -483,13 +486,31 @@ static int add_peer(struct hw_control *control, int fd)
 	return 0;
 }
 
+static void on_pause_over(void *arg, struct hw_timer *timer)
+{
+	struct hw_control *control = arg;
+
+	(void)timer;
+	(void)hw_control_keep_reserve(&control->socket); /* otherwise accepting pauses again */
+	hw_io_set(control->io, HW_IO_READ);
+}
+
+/* Connections wait in the backlog. Accepting at once would fail again, in a busy loop. */
+static void pause_listener(struct hw_control *control)
+{
+	hw_io_set(control->io, 0);
+	hw_timer_set(control->pause, PAUSE_NS);
+}
+
 static int on_listener(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct hw_control *control = self;
 	int fd, r;
 
 	(void)io, (void)events, (void)budget;
-	fd = hw_control_accept(control->socket.on.fd);
+	fd = hw_control_accept(&control->socket);
+	if (fd < 0 && fd != -EAGAIN && fd != -EPERM)
+		pause_listener(control);
 	if (fd < 0)
 		return 0;
 	r = add_peer(control, fd);
@@ -516,7 +537,10 @@ int hw_control_create(struct hw_loop *loop, struct hw_core *core, const char *pa
 		return -ENOMEM;
 	control->loop = loop;
 	control->core = core;
-	r = hw_control_listen(&control->socket, path, errors);
+	control->socket = (struct hw_control_socket){ .on = HW_LISTENING_CLOSED, .reserve = -1 };
+	r = hw_timer_add(loop, on_pause_over, control, &control->pause);
+	if (r == 0)
+		r = hw_control_listen(&control->socket, path, errors);
 	if (r == 0)
 		r = hw_io_add(loop, control->socket.on.fd, HW_IO_READ, on_listener, control,
 			      &control->io);
@@ -544,6 +568,7 @@ void hw_control_destroy(struct hw_control *control)
 		end_peer(peer);
 	}
 	hw_io_del(control->io);
+	hw_timer_del(control->pause);
 	hw_control_close(&control->socket);
 	free(control);
 }

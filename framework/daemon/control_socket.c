@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,7 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 	bool in_dir;
 	int r;
 
-	*s = (struct hw_control_socket){ .on = HW_LISTENING_CLOSED };
+	*s = (struct hw_control_socket){ .on = HW_LISTENING_CLOSED, .reserve = -1 };
 	r = find_path(path, s->path, &in_dir);
 	if (r == -ENOENT) {
 		hw_errors_add(errors,
@@ -132,6 +133,8 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 		 strlen(*s->path ? s->path : path));
 	if (r == 0)
 		r = open_at(s, quoted, in_dir);
+	if (r == 0 && !hw_control_keep_reserve(s))
+		r = -errno;
 	if (r == 0)
 		return 0;
 	return report(errors, quoted, r);
@@ -139,20 +142,50 @@ int hw_control_listen(struct hw_control_socket *s, const char *path, struct hw_e
 
 void hw_control_close(struct hw_control_socket *s)
 {
+	if (s->reserve >= 0)
+		(void)close(s->reserve); /* nothing is buffered in it */
+	s->reserve = -1;
 	hw_listening_close(&s->on);
 }
 
 /* ---- peers ---- */
 
-int hw_control_accept(int listener)
+static int accept_one(const struct hw_control_socket *s)
+{
+	int fd = accept4(s->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	return errno == EINTR || errno == ECONNABORTED ? -EAGAIN : -errno;
+}
+
+bool hw_control_keep_reserve(struct hw_control_socket *s)
+{
+	if (s->reserve < 0)
+		s->reserve = fcntl(s->on.fd, F_DUPFD_CLOEXEC, 0);
+	return s->reserve >= 0;
+}
+
+static bool is_short(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+int hw_control_accept(struct hw_control_socket *s)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	int fd;
+	int fd = accept_one(s);
 
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (is_short(fd) && s->reserve >= 0) {
+		hw_warning("control socket: %s; using the descriptor that is kept back for it",
+			   strerror(-fd));
+		(void)close(s->reserve); /* nothing is buffered in it */
+		s->reserve = -1;
+		fd = accept_one(s);
+	}
 	if (fd < 0)
-		return errno == EINTR || errno == ECONNABORTED ? -EAGAIN : -errno;
+		return fd;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
 	    (peer.uid == 0 || peer.uid == geteuid()))
 		return fd;

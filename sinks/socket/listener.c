@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64u
 #define PAUSE_FIRST_NS (100 * HW_MS)
 #define PAUSE_MAX_NS (2 * HW_SEC)
+#define RESERVE_MAX 256u
 
 /* ---- accepting ---- */
 
@@ -69,6 +71,27 @@ static void admit(struct socket_sink *sink, int fd)
 				strerror(-r));
 }
 
+/* Subscribers leave a quarter of the descriptors, at most RESERVE_MAX, to shares, other sinks and
+ * the control socket. Returns 0 or the error of a process that has no more. */
+static int check_descriptors(const struct listener *l)
+{
+	struct rlimit limit;
+	int next = fcntl(l->on.fd, F_DUPFD_CLOEXEC, 0); /* the lowest free number */
+
+	if (next < 0)
+		return errno;
+	(void)close(next); /* nothing is buffered in it */
+	(void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail with these arguments */
+	rlim_t reserve = limit.rlim_cur / 4 < RESERVE_MAX ? limit.rlim_cur / 4 : RESERVE_MAX;
+
+	return (rlim_t)next < limit.rlim_cur - reserve ? 0 : EMFILE;
+}
+
+bool hw_listener_is_short(const struct listener *l)
+{
+	return l->pause_ns && check_descriptors(l);
+}
+
 /* If descriptors or memory are short, the connection waits in the backlog. Retrying at once would
  * be a busy loop. */
 static void pause_accept(struct listener *l, int error)
@@ -101,7 +124,13 @@ static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t
 	(void)io;
 	(void)events;
 	while (count < most) {
-		int fd = accept4(l->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd, short_of = check_descriptors(l);
+
+		if (short_of) {
+			pause_accept(l, short_of);
+			break;
+		}
+		fd = accept4(l->on.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
 			l->pause_ns = 0;
@@ -111,6 +140,7 @@ static int on_connection(void *self, struct hw_io *io, uint32_t events, uint32_t
 			pause_accept(l, errno);
 			break;
 		} else if (errno == EAGAIN) {
+			l->pause_ns = 0;
 			break;
 		}
 		count++; /* other errors concern only the connection that failed */

@@ -201,10 +201,23 @@ static void tell_address(struct socket_sink *sink, const char *option,
 	sink->host->address(sink->ctx, &row);
 }
 
+static const char *listener_state(const struct socket_sink *sink, uint32_t i, char *text,
+				  size_t size)
+{
+	if (!hw_listener_is_short(&sink->listeners[i]))
+		return "";
+	(void)snprintf(text, size, "no descriptors left for more than %u subscribers",
+		       sink->accepted);
+	return text;
+}
+
 static void tell_addresses(struct socket_sink *sink)
 {
+	char text[80];
+
 	for (uint32_t i = 0; i < sink->listen_count; i++)
-		tell_address(sink, "listen", &sink->listen_on[i], "");
+		tell_address(sink, "listen", &sink->listen_on[i],
+			     listener_state(sink, i, text, sizeof(text)));
 	for (uint32_t i = 0; i < sink->connect_count; i++)
 		tell_address(sink, "connect", &sink->connect_to[i],
 			     hw_connector_state(&sink->connectors[i]));

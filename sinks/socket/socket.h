@@ -157,13 +157,15 @@ struct listener {
 	struct hw_listening on; /* owned */
 	struct hw_io *io; /* owned */
 	struct hw_timer *pause; /* owned: after a failed accept */
-	uint64_t pause_ns; /* the last pause */
+	uint64_t pause_ns; /* the last pause; 0 after a connection was accepted */
 };
 
 /* Listens. On failure, the reason is in the host's fail(). */
 int hw_listener_start(struct listener *listener, struct socket_sink *sink,
 		      const struct hw_address *address);
 void hw_listener_stop(struct listener *listener); /* accepts a zeroed one */
+/* Whether connections wait because subscribers have all descriptors that they may have. */
+bool hw_listener_is_short(const struct listener *listener);
 
 /* ---- options.c ---- */
 

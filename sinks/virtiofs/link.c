@@ -79,6 +79,16 @@ static int begin_connect(struct virtiofs *v)
 	return r;
 }
 
+/* The connection waits in the backlog until the retry of the link, or until the current peer has
+ * ended. */
+static void cannot_accept(struct virtiofs *v, int error)
+{
+	if (v->link.state == LINK_DOWN)
+		hw_link_drop(v, false, "cannot accept a connection: %s", strerror(-error));
+	else
+		v->host->io_set(v->ctx, v->link.listen_io, 0);
+}
+
 static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct virtiofs *v = self;
@@ -90,9 +100,13 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 	(void)budget;
 	if (r == -EAGAIN)
 		return 0;
+	if (r == -EPERM) {
+		v->host->log(v->ctx, HW_LOG_WARNING,
+			     "%s: refused a connection: it comes from another CID", v->label);
+		return 1;
+	}
 	if (r < 0) {
-		v->host->log(v->ctx, HW_LOG_WARNING, "%s: refused a connection: %s", v->label,
-			     r == -EPERM ? "it comes from another CID" : strerror(-r));
+		cannot_accept(v, r);
 		return 1;
 	}
 	if (v->session.live) {
@@ -173,6 +187,7 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
 			     "%s: a passed descriptor cannot be reopened; restart the service",
 			     v->label);
 	} else if (link->on.fd >= 0 && calm) {
+		v->host->io_set(v->ctx, link->listen_io, HW_IO_READ);
 		v->host->timer_set(v->ctx, link->timer, 0);
 	} else {
 		if (link->on.fd >= 0)

@@ -5,6 +5,7 @@
 
 #include "tests/common/needs.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -103,6 +106,109 @@ static void too_few_descriptors_are_told(void **state)
 				 p.err.bytes);
 		program_free(&p);
 	}
+}
+
+/* ---- descriptors of the daemon ---- */
+
+enum { FEW = 64, MANY = 100 };
+
+static void allow_few(void *arg)
+{
+	(void)arg;
+	allow_descriptors(&(rlim_t){ FEW });
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* Runs a command of the tool on the control socket, which must succeed. Returns whether its output
+ * contains the text. */
+static bool ask(struct fixture *f, const char *command, const char *operand, const char *text)
+{
+	struct program p;
+
+	PROGRAM_START(&p, NULL, NULL, HOSTWATCH, command, "-s", world_path(f->dir, "ctl"), operand);
+	int status = program_end(&p, 0);
+
+	if (status)
+		fail_msg("hostwatch %s: exit status %d: %s", command, status, p.err.bytes);
+	bool found = strstr(p.out.bytes, text);
+
+	program_free(&p);
+	return found;
+}
+
+static void subscribers_leave_descriptors_to_the_rest(void **state)
+{
+	static const char sections[] = "[share one]\npath = %s/share\nwatcher = inotify\n"
+				       "[sink out]\nplugin = socket\nlisten = unix:%s/out\n";
+	struct fixture *f = *state;
+	int fds[MANY];
+
+	populate(f, 40);
+	fixture_daemon(f, sections, allow_few);
+	for (unsigned i = 0; i < MANY; i++)
+		fds[i] = connect_to(world_path(f->dir, "out"));
+	program_await(&f->program, &f->program.err, "cannot accept connections");
+	assert_true(ask(f, "status", NULL, "no descriptors left for more than"));
+	change_all(f, 40, 0);
+	assert_true(ask(f, "sync", "one", ""));
+	assert_int_equal(program_count(&f->program.err, "cannot read"), 0);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(close(fds[i]), 0);
+	assert_int_equal(fixture_end(f), 0);
+}
+
+/* Returns the lowest number of a descriptor that the program could open. */
+static rlim_t lowest_free(const struct program *p)
+{
+	char path[64];
+	rlim_t fd = 0;
+
+	do
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%lu", p->pid, (unsigned long)fd++);
+	while (access(path, F_OK) == 0 || errno == EACCES);
+	return fd - 1;
+}
+
+static void status_answers_without_a_descriptor_left(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, none;
+
+	fixture_daemon(f, "[share one]\npath = %s/share\nwatcher = inotify\n", NULL);
+	assert_int_equal(prlimit(f->program.pid, RLIMIT_NOFILE, NULL, &limit), 0);
+	none = limit;
+	none.rlim_cur = lowest_free(&f->program);
+	assert_int_equal(prlimit(f->program.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(ask(f, "status", NULL, "one"));
+	/* A second peer has to wait for the end of the first one, and nothing spins. */
+	int first = connect_to(world_path(f->dir, "ctl"));
+
+	program_await_count(&f->program, &f->program.err, "is kept back for it", 4);
+	int second = connect_to(world_path(f->dir, "ctl"));
+	unsigned cpu = program_cpu_ms(&f->program);
+
+	assert_int_equal(send(second, "status\n", 7, MSG_NOSIGNAL), 7);
+	(void)program_pump(&f->program, 300); /* a spinning program would use all of it */
+	assert_true(program_cpu_ms(&f->program) < cpu + 150);
+	assert_int_equal(close(first), 0);
+	char byte;
+
+	assert_int_equal(recv(second, &byte, 1, 0), 1);
+	assert_int_equal(close(second), 0);
+	assert_int_equal(prlimit(f->program.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+	assert_true(ask(f, "status", NULL, "one"));
+	assert_int_equal(fixture_end(f), 0);
 }
 
 /* ---- the kernel's limits, in a user namespace of the program's own ---- */
@@ -209,6 +315,8 @@ int main(int argc, char **argv)
 		HOSTILE_TEST_EACH(sixty_four_descriptors_are_enough),
 		HOSTILE_TEST_EACH(thirty_two_descriptors_are_enough),
 		HOSTILE_TEST_EACH(too_few_descriptors_are_told),
+		HOSTILE_TEST(subscribers_leave_descriptors_to_the_rest),
+		HOSTILE_TEST(status_answers_without_a_descriptor_left),
 		HOSTILE_TEST(what_exceeds_inotify_watches_is_polled),
 		HOSTILE_TEST(without_inotify_instances_all_is_polled),
 		HOSTILE_TEST(one_inotify_instance_is_enough),

@@ -3,6 +3,8 @@
  * addresses. */
 #include "virtiofs_guest.h"
 
+#include <sys/resource.h>
+
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
@@ -158,6 +160,33 @@ static void socket_file_has_the_mode_and_goes_at_stop(void **state)
 	assert_int_equal(stat(address.sun_path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
 	(void)umask(umask_before);
+}
+
+static void guest_waits_while_descriptors_are_short(void **state)
+{
+	struct rig *rig = *state;
+	struct rlimit limit, low;
+	struct guest *guest;
+	unsigned turns = 0;
+	uint64_t end;
+	int probe;
+
+	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s"));
+	guest = guest_connect(rig, "s");
+	probe = dup(guest->fd);
+	assert_true(probe >= 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = (rlim_t)probe + 1; /* the next descriptor exceeds the limit */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (end = hw_loop_now_ns(rig->loop) + 50 * HW_MS; hw_loop_now_ns(rig->loop) < end; turns++)
+		hw_loop_turn(rig->loop, 1000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(turns < 30);
+	assert_non_null(strstr(rig->log, "cannot accept a connection: Too many open files"));
+	expect_live(rig, guest);
+	guest_close(guest);
+	(void)close(probe);
 }
 
 static void stale_socket_file_is_replaced(void **state)
@@ -483,6 +512,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(socket_file_has_the_mode_and_goes_at_stop,
 						rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(stale_socket_file_is_replaced, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(guest_waits_while_descriptors_are_short, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(socket_of_somebody_else_is_left_alone, rig_setup,
 						rig_teardown),
