@@ -29,7 +29,7 @@ DEPFLAGS = -MMD -MP
 MAPFLAGS = '-ffile-prefix-map=$(CURDIR)=.'
 
 # What pkg-config says is kept; goals that begin with installing packages ask for it in a make of their own.
-PKGS := libuv inih libnl-3.0 libcap-ng libxxhash
+PKGS := libuv inih libnl-3.0 libsodium libcap-ng libxxhash
 self_reliant := run test deps% deb kmod dkms% clean help
 ifneq ($(filter-out $(self_reliant),$(or $(MAKECMDGOALS),all)),)
 include $(B)/pkg.mk
@@ -39,7 +39,8 @@ $(B)/pkg.mk: Makefile
 	@mkdir -p $(B)
 	@{ echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))"; \
 	echo "CORE_LIBS := $$(pkg-config --libs libuv inih libcap-ng libxxhash) -ldl -lpthread"; \
-	echo "NL_LIBS := $$(pkg-config --libs libnl-3.0)"; } > $@.new && mv $@.new $@
+	echo "SODIUM_LIBS := $$(pkg-config --libs libsodium)"; \
+	echo "WIRE_LIBS := $$(pkg-config --libs libnl-3.0 libsodium)"; } > $@.new && mv $@.new $@
 CPPFLAGS += $(PKG_CFLAGS)
 
 # --- what is built from what: folders are the architecture, wildcards follow them ------------------
@@ -108,7 +109,7 @@ $(B)/%.a:
 $(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
 $(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
 
 define plugin_rule
 $(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c)) $(plugin_lib)
@@ -118,7 +119,7 @@ endef
 define sink_rule
 $(B)/sinks/$(1).so: $(call obj,$(wildcard sinks/$(1)/*.c)) $(wire_lib)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^ $(if $(filter socket,$(1)),$$(NL_LIBS))
+	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^ $(if $(filter socket,$(1)),$$(WIRE_LIBS),$$(SODIUM_LIBS))
 endef
 comma := ,
 $(foreach p,$(plugins),$(eval $(call plugin_rule,$(p))))
@@ -129,7 +130,7 @@ $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
 # --- tests --------------------------------------------------------------------------------------------
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(test_lib) $(kit_lib) $(tool_lib) $(plugin_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson
 unit: $(unit_tests:%=$(B)/tests/%) $(modules)
 	@for t in $(unit_tests); do echo "== $$t"; $(B)/tests/$$t || exit 1; done
 

@@ -42,7 +42,7 @@ asan:
 #: make fuzz-short      run every fuzz target for FUZZ_SECONDS (15), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
 fuzz-built: $(fuzz_programs)
 fuzz-short:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-fuzz CC=clang OPTIMIZE='-O1 -g' \

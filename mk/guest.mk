@@ -11,7 +11,7 @@ CPPFLAGS_guest := -Iguest/include -Iwire/include -Iframework/base
 $(B)/guest-static: FORCE
 	$(call keep,$(STATIC))
 $(guest_program): $(call obj,$(guest_src)) $(base_lib) $(wire_lib) $(B)/guest-static
-	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o %.a,$^) -linih
+	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o %.a,$^) -linih $(SODIUM_LIBS)
 
 all: $(guest_program)
 

@@ -6,7 +6,7 @@ hostile_programs := $(patsubst tests/hostile/%.c,$(B)/tests/hostile-%,$(wildcard
 
 $(B)/tests/hostile-%: $(B)/obj/tests/hostile/%.o $(hostile_support) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS) -lcmocka -ljansson -lutil
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson -lutil
 #: make hostile         test unreadable directories, mounts, limits, full disks and hostile peers
 hostile: $(hostile_programs) $(programs) $(modules) $(test_plugins)
 	@for t in $(hostile_programs); do echo "== $$t"; $$t || exit 1; done

@@ -7,7 +7,7 @@ examples := watcher-minimal sink-minimal
 
 $(B)/obj/tools/plugin-check/%.o: CPPFLAGS_tools += -I.
 $(kit_program): $(call obj,$(wildcard tools/plugin-check/*.c)) $(kit_lib) $(core_lib) $(wire_lib)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(NL_LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
 # The kit looks for its traces beside itself, built or installed.
 $(B)/conformance:
 	@ln -sfn "$(abspath tests/conformance)" $@
