@@ -5,6 +5,7 @@
 #include "log.h"
 #include "standard.h"
 #include "tool.h"
+#include <hostwatch/auth.h>
 #include <hostwatch/frame.h>
 #include <hostwatch/wire.h>
 
@@ -30,7 +31,9 @@ struct sim {
 	uint32_t code;
 	bool json;
 	uint64_t exit_after; /* 0: never */
+	struct hw_secret *secret; /* owned; NULL: none */
 
+	struct hw_auth auth;
 	uint64_t epoch, seq; /* position of the last event; 0 and 0: no event */
 	uint64_t told_epoch; /* from the host's hello on this connection, 0 before it */
 	char told_share[HW_FRAME_SHARE_MAX + 1];
@@ -202,11 +205,58 @@ static int say_hello(struct sim *sim, int fd)
 	return send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
 }
 
+/* ---- the secret ---- */
+
+static bool is_unproved(const struct sim *sim)
+{
+	return sim->auth.state != HW_AUTH_OFF && sim->auth.state != HW_AUTH_DONE;
+}
+
+static int begin_auth(struct sim *sim, int fd)
+{
+	struct hw_auth_line none;
+
+	sim->auth.state = HW_AUTH_OFF;
+	if (!sim->secret)
+		return say_hello(sim, fd);
+	hw_auth_begin(&sim->auth, HW_AUTH_RECEIVER, sim->secret, &none);
+	return 0;
+}
+
+/* Answers the lines at the start of the input; says hello after the last one. */
+static int take_auth(struct sim *sim, int fd)
+{
+	while (is_unproved(sim)) {
+		struct hw_auth_line line;
+		const char *why = "";
+		int n = hw_auth_take(&sim->auth, sim->bytes, sim->len, &line, &why);
+
+		if (n < 0) {
+			(void)hw_args_failure(&tool_guest_sim_line, "%s", why);
+			return -EPROTO;
+		}
+		if (n == 0)
+			return 0;
+		memmove(sim->bytes, sim->bytes + n, sim->len - (size_t)n);
+		sim->len -= (size_t)n;
+		if (line.len && send(fd, line.text, line.len, MSG_NOSIGNAL) < 0)
+			return -errno;
+		if (sim->auth.state == HW_AUTH_DONE)
+			return say_hello(sim, fd);
+	}
+	if (sim->told_epoch == 0 && hw_auth_is_line(sim->bytes, sim->len)) {
+		(void)hw_args_failure(&tool_guest_sim_line,
+				      "the host requires a secret; give its file with --secret");
+		return -EPROTO;
+	}
+	return 0;
+}
+
 /* Serves until the connection ends (-errno), the host violates the protocol (-EPROTO), a signal
  * ends the program (-EINTR) or enough events were printed (1). */
 static int serve(struct sim *sim, int fd)
 {
-	int r = say_hello(sim, fd);
+	int r = begin_auth(sim, fd);
 
 	sim->len = 0;
 	while (r == 0) {
@@ -223,7 +273,9 @@ static int serve(struct sim *sim, int fd)
 		if (n <= 0)
 			return n < 0 ? -errno : -ECONNRESET;
 		sim->len += (size_t)n;
-		r = take_frames(sim);
+		r = take_auth(sim, fd);
+		if (r == 0 && !is_unproved(sim))
+			r = take_frames(sim);
 	}
 	return r;
 }
@@ -302,7 +354,7 @@ static int run(struct sim *sim)
 
 struct settings {
 	bool listen, json;
-	const char *epoch, *share;
+	const char *epoch, *share, *secret;
 	uint64_t seq, code, exit_after;
 };
 
@@ -328,6 +380,12 @@ static const struct hw_arg args[] = {
 	  .value = "NAME",
 	  .help = "Request this share.",
 	  FIELD(share) },
+	{ .name = "secret",
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "The file of the secret; the other end must prove that it has the same one.",
+	  FIELD(secret),
+	  .complete = HW_COMPLETE_FILE },
 	{ .name = "code",
 	  .type = HW_ARG_NUMBER,
 	  .value = "N",
@@ -369,6 +427,17 @@ static bool parse_epoch(const char *text, uint64_t *ret)
 	return true;
 }
 
+static int read_secret(struct sim *sim, const char *path)
+{
+	char quoted[300];
+	const char *why;
+
+	if (!path || hw_secret_read(path, &sim->secret, &why) == 0)
+		return -1;
+	return hw_args_failure(&tool_guest_sim_line, "--secret: %s: %s",
+			       hw_quote(quoted, sizeof(quoted), path, strlen(path)), why);
+}
+
 static int take_settings(struct sim *sim, const struct settings *settings, const char *channel)
 {
 	char quoted[300];
@@ -393,7 +462,7 @@ static int take_settings(struct sim *sim, const struct settings *settings, const
 	sim->code = (uint32_t)settings->code;
 	sim->json = settings->json;
 	sim->exit_after = settings->exit_after;
-	return -1;
+	return read_secret(sim, settings->secret);
 }
 
 /* Returns -1, or the exit status if there is nothing to do. */
@@ -419,5 +488,6 @@ int tool_guest_sim(int argc, char **argv)
 		r = run(&sim);
 	hw_guest_channel_close(&sim.channel);
 	hw_buf_free(&sim.line);
+	hw_secret_free(sim.secret);
 	return r == 0 ? 0 : HW_EXIT_FAILURE;
 }

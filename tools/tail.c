@@ -51,6 +51,12 @@ static const struct hw_arg args[] = {
 	  .value = "HEX",
 	  .help = "The history that --after belongs to.",
 	  .offset = FIELD(epoch) },
+	{ .name = "secret",
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "The file of the secret; the other end must prove that it has the same one.",
+	  .offset = FIELD(secret_path),
+	  .complete = HW_COMPLETE_FILE },
 	{ .name = "retry",
 	  .letter = 'r',
 	  .type = HW_ARG_FLAG,
@@ -150,6 +156,23 @@ static int check_options(struct tail *t)
 	return hw_select_prepare(&t->select, &tool_tail_line);
 }
 
+static int read_secret(struct tail *t)
+{
+	char quoted[300];
+	const char *why;
+
+	if (!t->secret_path)
+		return -1;
+	if (t->address.transport == HW_TRANSPORT_NETLINK)
+		return hw_args_mistake(&tool_tail_line, "--secret: a netlink group has none");
+	if (hw_secret_read(t->secret_path, &t->secret, &why) == 0)
+		return -1;
+	return hw_args_failure(&tool_tail_line, "--secret: %s: %s",
+			       hw_quote(quoted, sizeof(quoted), t->secret_path,
+					strlen(t->secret_path)),
+			       why);
+}
+
 /* ---- life ---- */
 
 /* Returns whether to try another connection. If the first one fails, the cause is the command line
@@ -240,6 +263,7 @@ static void end(struct tail *t)
 	hw_buf_free(&t->line);
 	hw_select_free(&t->select);
 	free(t->shares);
+	hw_secret_free(t->secret);
 }
 
 int tool_tail(int argc, char **argv)
@@ -252,6 +276,8 @@ int tool_tail(int argc, char **argv)
 		status = check_options(&t);
 	if (status < 0)
 		status = check_address(&t, operands.items[0]);
+	if (status < 0)
+		status = read_secret(&t);
 	if (status < 0) {
 		r = prepare(&t);
 		if (r == 0)

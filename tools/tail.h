@@ -8,6 +8,7 @@
 #include "select.h"
 
 #include <hostwatch/address.h>
+#include <hostwatch/auth.h>
 #include <hostwatch/plugin.h>
 #include <hostwatch/wire.h>
 
@@ -32,18 +33,20 @@ struct tail_share {
 
 struct tail {
 	/* the command line */
-	const char *share, *below, *epoch; /* borrowed from argv; NULL: not given */
+	const char *share, *below, *epoch, *secret_path; /* borrowed from argv; NULL: not given */
 	uint64_t after; /* UINT64_MAX: not given */
 	bool snapshot, json, retry;
 	uint64_t timeout_ns; /* for hello; 0: no limit */
 	struct hw_select select;
 	struct hw_address address;
 	struct hw_subscribe subscribe; /* derived from these */
+	struct hw_secret *secret; /* owned; NULL: none */
 	/* the connection */
 	int fd; /* owned; -1 */
 	unsigned connections; /* number of connections with a hello */
 	enum tail_format format;
 	bool greeted; /* hello was received and answered */
+	struct hw_auth auth;
 	struct hw_buf in; /* of a stream */
 	struct hw_nl_writer *writer; /* owned */
 	struct tail_share *shares; /* owned */
@@ -70,6 +73,9 @@ int hw_tail_follow(struct tail *tail);
 int hw_tail_read(struct tail *tail);
 /* Handles a datagram of a netlink group in the same way. */
 int hw_tail_read_datagram(struct tail *tail, const void *data, size_t len);
+/* Answers the lines of <hostwatch/auth.h> at the start of tail->in. Returns 1: hello follows; 0:
+ * more bytes are needed; -EPROTO after a line on stderr. */
+int hw_tail_authenticate(struct tail *tail);
 /* Detects the format of tail->in, which stays unknown until there are enough bytes. Returns -EPROTO
  * after a line on stderr if it is none of the formats. */
 int hw_tail_recognize(struct tail *tail);

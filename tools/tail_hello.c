@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,50 @@ static bool is_text(const char *data, size_t len)
 			return false;
 	}
 	return true;
+}
+
+/* ---- the secret ---- */
+
+static int refuse_server(const struct tail *t, const char *why)
+{
+	fprintf(stderr, "hostwatch tail: %s: %s\n", t->address.text, why);
+	return -EPROTO;
+}
+
+/* Returns whether the bytes may be the beginning of an error message, in either format. */
+static bool may_be_error(const struct tail *t)
+{
+	static const char start[] = "{\"error\":";
+	size_t len = t->in.len < sizeof(start) - 1 ? t->in.len : sizeof(start) - 1;
+	const struct nlmsghdr *message = (const void *)t->in.data;
+
+	if (t->in.data[0] == '{')
+		return memcmp(t->in.data, start, len) == 0;
+	return t->in.len < sizeof(*message) || message->nlmsg_type == HW_NL_ERROR;
+}
+
+int hw_tail_authenticate(struct tail *t)
+{
+	struct hw_auth_line line;
+	const char *why = "";
+	int n;
+
+	if (t->auth.state == HW_AUTH_OFF && hw_auth_is_line(t->in.data, t->in.len))
+		return refuse_server(t,
+				     "the server requires a secret; give its file with --secret");
+	while (t->auth.state != HW_AUTH_OFF && t->auth.state != HW_AUTH_DONE) {
+		n = hw_auth_take(&t->auth, t->in.data, t->in.len, &line, &why);
+		if (n == -EBADMSG && may_be_error(t))
+			return 1; /* the server says why it refuses */
+		if (n < 0)
+			return refuse_server(t, why);
+		if (n == 0)
+			return 0;
+		hw_buf_consume(&t->in, (size_t)n);
+		if (line.len && send(t->fd, line.text, line.len, MSG_NOSIGNAL) < 0)
+			return refuse_server(t, strerror(errno));
+	}
+	return t->in.len > 0;
 }
 
 int hw_tail_recognize(struct tail *t)

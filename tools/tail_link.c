@@ -77,6 +77,12 @@ int hw_tail_open(struct tail *t, bool quiet)
 	t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(&t->address);
 	t->format = is_group(t) ? TAIL_NETLINK : TAIL_UNKNOWN;
 	t->greeted = false;
+	t->auth.state = HW_AUTH_OFF;
+	if (t->secret) {
+		struct hw_auth_line none;
+
+		hw_auth_begin(&t->auth, HW_AUTH_RECEIVER, t->secret, &none);
+	}
 	t->in.len = 0;
 	if (t->fd >= 0)
 		return 0;

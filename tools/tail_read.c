@@ -99,6 +99,13 @@ static int show_snapshot_end(struct tail *t, const char *share, uint64_t seq)
 
 /* ---- the answer to hello ---- */
 
+static int refuse_unproved(const struct tail *t)
+{
+	if (t->auth.state == HW_AUTH_OFF || t->auth.state == HW_AUTH_DONE)
+		return 0;
+	return complain(-EPROTO, "the server did not prove that it has the secret");
+}
+
 static int send_request(struct tail *t, const struct hw_share_info *shares, size_t count)
 {
 	struct hw_subscribe request;
@@ -124,8 +131,10 @@ static int send_request(struct tail *t, const struct hw_share_info *shares, size
 static int answer_hello(struct tail *t, const struct hw_nl_message *hello,
 			const struct hw_share_info *infos, uint32_t count)
 {
-	int r = 0;
+	int r = refuse_unproved(t);
 
+	if (r < 0)
+		return r;
 	t->several = count > 1 && !t->subscribe.share;
 	if (t->json) {
 		t->line.len = 0;
@@ -262,8 +271,10 @@ static int take_json_hello(struct tail *t, char *line, size_t len)
 {
 	struct hw_share_info *infos;
 	size_t count;
-	int r = print_hello(t, line, len);
+	int r = refuse_unproved(t);
 
+	if (r == 0)
+		r = print_hello(t, line, len);
 	if (r < 0)
 		return r;
 	infos = calloc(TAIL_SHARES_MAX, sizeof(*infos));
@@ -320,8 +331,10 @@ int hw_tail_read(struct tail *t)
 	ssize_t done;
 
 	if (t->format == TAIL_UNKNOWN) {
-		int r = hw_tail_recognize(t);
+		int r = hw_tail_authenticate(t);
 
+		if (r > 0)
+			r = hw_tail_recognize(t);
 		if (r < 0 || t->format == TAIL_UNKNOWN)
 			return r;
 	}

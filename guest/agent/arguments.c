@@ -45,6 +45,12 @@ static const struct hw_arg args_of_agent[] = {
 	  .value = "NAME",
 	  .help = "With --channel: ask the host for this share.",
 	  FIELD(mount.share) },
+	{ .name = "secret",
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "The file of the secret; the other end must prove that it has the same one.",
+	  FIELD(mount.secret_path),
+	  .complete = HW_COMPLETE_FILE },
 	{ .name = "state",
 	  .letter = 'S',
 	  .type = HW_ARG_TEXT,
@@ -104,6 +110,7 @@ static int check_mount(const struct hw_arguments *args)
 	} options[] = {
 		{ "mount", args->mount.path },
 		{ "share", args->mount.share },
+		{ "secret", args->mount.secret_path },
 		{ "inject", args->inject != HW_ARGUMENT_ABSENT },
 	};
 

@@ -32,6 +32,9 @@ static const struct hw_option *const mount_options[] = {
 					       "Name of the share on the host"),
 	&(const struct hw_option)HW_OPT_STRING("channel", struct hw_mount, channel_text, NULL,
 					       "Channel to the host"),
+	&(const struct hw_option)
+		HW_OPT_STRING("secret", struct hw_mount, secret_path, NULL,
+			      "File with the secret that secret = names in the sink of the host"),
 	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
 					     "module|touch|print",
 					     "How events are delivered to programs in the guest"),
@@ -90,6 +93,15 @@ static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 	return mount->path[0] == '/' ? NULL : "must be an absolute path";
 }
 
+static const char *fault_of_secret(struct hw_mount *mount)
+{
+	const char *why;
+
+	if (!mount->secret_path)
+		return NULL;
+	return hw_secret_read(mount->secret_path, &mount->secret, &why) < 0 ? why : NULL;
+}
+
 /* Returns the mistake and its key; NULL if there is no mistake. */
 static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const char **ret_key)
 {
@@ -105,7 +117,10 @@ static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const c
 	*ret_key = "channel";
 	if (!mount->channel_text)
 		return required;
-	return hw_channel_parse(mount->channel_text, &mount->channel, &why) < 0 ? why : NULL;
+	if (hw_channel_parse(mount->channel_text, &mount->channel, &why) < 0)
+		return why;
+	*ret_key = "secret";
+	return fault_of_secret(mount);
 }
 
 static void check_mount(struct reader *reader, struct hw_mount *mount)
@@ -270,6 +285,8 @@ int hw_guest_config_single(const struct hw_mount *mount, struct hw_guest_config 
 
 void hw_guest_config_free(struct hw_guest_config *config)
 {
+	for (size_t i = 0; i < HW_GUEST_MOUNTS_MAX; i++)
+		hw_secret_free(config->mounts[i].secret);
 	for (size_t i = 0; i <= HW_GUEST_MOUNTS_MAX; i++)
 		free(config->strings[i]);
 	for (size_t i = 0; i < HW_GUEST_MOUNTS_MAX; i++)

@@ -4,6 +4,7 @@
 #define GUEST_CONFIG_H
 
 #include "channel.h"
+#include <hostwatch/auth.h>
 #include <hostwatch/plugin.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@ struct hw_mount {
 	const char *path; /* mount point; NULL is valid only if events are printed */
 	const char *share; /* the requested share; NULL: the one that the channel carries */
 	const char *channel_text;
+	const char *secret_path; /* NULL: the host needs no proof and gives none */
+	struct hw_secret *secret; /* owned by the configuration */
 	uint32_t inject; /* enum hw_inject_kind */
 	uint64_t notify_code;
 	struct channel channel;

@@ -13,6 +13,7 @@
 
 /* The host may omit the same event this often before it counts as lost. */
 #define GAPS_MAX 3u
+#define NEEDS_SECRET "the host requires a secret; set secret = FILE, with the file of its sink"
 
 int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_position *seen)
 {
@@ -226,6 +227,84 @@ static int flush(struct hw_link *link, uint64_t now_ms)
 	return r;
 }
 
+/* ---- output to the host ---- */
+
+/* Appends to the bytes to be sent. Returns -ENOBUFS if the host does not read them. */
+static int put(struct hw_link *link, const void *bytes, size_t len)
+{
+	memmove(link->out, link->out + link->out_at, link->out_len - link->out_at);
+	link->out_len -= link->out_at;
+	link->out_at = 0;
+	if (len > sizeof(link->out) - link->out_len)
+		return -ENOBUFS;
+	memcpy(link->out + link->out_len, bytes, len);
+	link->out_len += len;
+	return 0;
+}
+
+static void put_hello(struct hw_link *link)
+{
+	const char *share = link->mount->share;
+	const struct hw_frame_hello hello = {
+		.role = HW_FUSE_GUEST,
+		.epoch = link->seen->epoch,
+		.seq = link->seen->seq,
+		.mask_supported = HW_FUSE_EVENTS,
+		.share = share,
+		.share_len = share ? (uint32_t)strlen(share) : 0,
+	};
+	unsigned char frame[HW_FRAME_HELLO_MAX];
+	int n = hw_frame_encode_hello(frame, sizeof(frame), (uint32_t)link->mount->notify_code,
+				      &hello);
+
+	/* lengths were checked with the configuration, and there is room behind the lines of the
+	 * authentication */
+	if (n > 0)
+		(void)put(link, frame, (size_t)n);
+}
+
+/* ---- the secret ---- */
+
+static bool is_unproved(const struct hw_link *link)
+{
+	return link->auth.state != HW_AUTH_OFF && link->auth.state != HW_AUTH_DONE;
+}
+
+/* Handles one line. Returns its length, 0 if it is incomplete, -EPROTO if the link was dropped. */
+static int take_auth(struct hw_link *link, const unsigned char *bytes, size_t len, uint64_t now_ms)
+{
+	struct hw_auth_line line;
+	const char *why = "";
+	int n = hw_auth_take(&link->auth, bytes, len, &line, &why);
+
+	if (n > 0 && put(link, line.text, line.len) < 0)
+		why = "the host does not read the lines of the authentication";
+	if (*why) {
+		drop(link, now_ms, HW_LOG_ERROR, "%s", why);
+		return -EPROTO;
+	}
+	if (link->auth.state == HW_AUTH_DONE)
+		put_hello(link);
+	return n;
+}
+
+/* Returns whether the host asks for a proof where it should send a frame. Then the link is dropped,
+ * unless these are bytes for an earlier agent. */
+static bool is_asked(struct hw_link *link, size_t at, uint64_t now_ms)
+{
+	if (!hw_auth_is_line(link->bytes + at, link->len - at))
+		return false;
+	if (link->mount->secret)
+		drop(link, now_ms, HW_LOG_INFO, "the host asks for the secret again");
+	else if (link->told_epoch == 0 && link->mount->channel.is_virtio)
+		say(link, HW_LOG_WARNING, NEEDS_SECRET);
+	else
+		drop(link, now_ms, HW_LOG_ERROR, NEEDS_SECRET);
+	return link->state == HW_LINK_DOWN;
+}
+
+/* ---- frames from the host ---- */
+
 /* Handles every complete frame. -EPIPE ends the program, other errors end the connection. */
 static int take_complete(struct hw_link *link, uint64_t now_ms)
 {
@@ -239,6 +318,19 @@ static int take_complete(struct hw_link *link, uint64_t now_ms)
 		int n;
 
 		/* a port keeps bytes that an earlier agent did not read */
+		if (is_unproved(link)) {
+			if (link->mount->channel.is_virtio)
+				at += hw_auth_skip(&link->auth, link->bytes + at, link->len - at);
+			n = take_auth(link, link->bytes + at, link->len - at, now_ms);
+			if (n < 0)
+				return n;
+			if (n == 0)
+				break;
+			at += (size_t)n;
+			continue;
+		}
+		if (is_asked(link, at, now_ms))
+			return -EPROTO;
 		if (link->told_epoch == 0 && link->mount->channel.is_virtio)
 			at += hw_frame_find_hello(link->bytes + at, link->len - at, code);
 		n = hw_frame_decode(link->bytes + at, link->len - at, code, &frame, &why);
@@ -281,22 +373,21 @@ static int take_frames(struct hw_link *link, uint64_t now_ms)
 
 static void begin_session(struct hw_link *link, uint64_t now_ms)
 {
-	const char *share = link->mount->share;
-	const struct hw_frame_hello hello = {
-		.role = HW_FUSE_GUEST,
-		.epoch = link->seen->epoch,
-		.seq = link->seen->seq,
-		.mask_supported = HW_FUSE_EVENTS,
-		.share = share,
-		.share_len = share ? (uint32_t)strlen(share) : 0,
-	};
-	int n = hw_frame_encode_hello(link->hello, sizeof(link->hello),
-				      (uint32_t)link->mount->notify_code, &hello);
+	struct hw_auth_line line;
 
 	link->state = HW_LINK_UP;
-	link->hello_len = n > 0 ? (size_t)n : 0; /* lengths were checked with the configuration */
-	link->hello_at = 0;
+	link->out_len = link->out_at = 0;
 	link->due_ms = now_ms + HW_LINK_HELLO_MS;
+	link->auth.state = HW_AUTH_OFF;
+	if (!link->mount->secret) {
+		put_hello(link);
+		return;
+	}
+	hw_auth_begin(&link->auth, HW_AUTH_RECEIVER, link->mount->secret, &line);
+	/* the host of a port may have been connected for a long time */
+	if (link->mount->channel.is_virtio)
+		hw_auth_request(&link->auth, &line);
+	(void)put(link, line.text, line.len); /* the buffer is empty */
 }
 
 static void accept_host(struct hw_link *link, uint64_t now_ms)
@@ -394,7 +485,7 @@ void hw_link_log_status(const struct hw_link *link)
 
 uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
 {
-	bool write = link->state == HW_LINK_CONNECTING || link->hello_at < link->hello_len;
+	bool write = link->state == HW_LINK_CONNECTING || link->out_at < link->out_len;
 
 	pollfd->events = POLLIN;
 	pollfd->revents = 0;
@@ -407,16 +498,15 @@ uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
 }
 
 /* Returns 0; -EAGAIN: the rest has to wait; -errno. */
-static int send_hello(struct hw_link *link)
+static int send_output(struct hw_link *link)
 {
-	while (link->hello_at < link->hello_len) {
+	while (link->out_at < link->out_len) {
 		/* SIGPIPE is ignored; a port is not a socket */
-		ssize_t n = write(link->fd, link->hello + link->hello_at,
-				  link->hello_len - link->hello_at);
+		ssize_t n = write(link->fd, link->out + link->out_at, link->out_len - link->out_at);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		link->hello_at += n > 0 ? (size_t)n : 0;
+		link->out_at += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -434,6 +524,13 @@ static int receive(struct hw_link *link, uint64_t now_ms)
 	/* the condition that ended the reading is reported again when no data is left */
 	if (link->len != before)
 		return take_frames(link, now_ms) == -EPIPE ? -EPIPE : 0;
+	if (n <= 0 && link->auth.state == HW_AUTH_PROOF && (n == 0 || errno == ECONNRESET)) {
+		drop(link, now_ms, HW_LOG_WARNING,
+		     "the host closed the connection instead of proving that it has the secret; "
+		     "the "
+		     "files of the two ends probably differ");
+		return 0;
+	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
@@ -456,7 +553,7 @@ static void finish_connect(struct hw_link *link, uint64_t now_ms)
 
 static int talk(struct hw_link *link, short revents, uint64_t now_ms)
 {
-	int r = send_hello(link);
+	int r = send_output(link);
 
 	if (r < 0 && r != -EAGAIN) {
 		drop(link, now_ms, HW_LOG_INFO, "disconnected: %s", strerror(-r));
@@ -465,7 +562,10 @@ static int talk(struct hw_link *link, short revents, uint64_t now_ms)
 	if (revents & (POLLIN | POLLHUP | POLLERR))
 		return receive(link, now_ms);
 	if (link->told_epoch == 0 && now_ms >= link->due_ms)
-		drop(link, now_ms, HW_LOG_WARNING, "no hello from the host");
+		drop(link, now_ms, HW_LOG_WARNING,
+		     is_unproved(link) ? "the host does not ask for the secret; does its sink have "
+					 "secret = FILE?"
+				       : "no hello from the host");
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #define HW_LINK_RETRY_MIN_MS 50u
 #define HW_LINK_RETRY_MAX_MS 2000u
 #define HW_LINK_HELLO_MS 10000u
+#define HW_LINK_OUT_MAX (HW_FRAME_HELLO_MAX + 4 * HW_AUTH_LINE_MAX)
 
 enum hw_link_state {
 	HW_LINK_DOWN, /* until due_ms, or until the host connects to the listening socket */
@@ -32,8 +33,9 @@ struct hw_link {
 	struct hw_log_limit limit;
 	char said[400]; /* the reason that was logged last: not repeated */
 
-	unsigned char hello[HW_FRAME_HELLO_MAX]; /* the hello to be sent */
-	size_t hello_len, hello_at;
+	struct hw_auth auth;
+	unsigned char out[HW_LINK_OUT_MAX]; /* to be sent */
+	size_t out_len, out_at;
 	uint64_t told_epoch; /* from the host's hello on this connection, 0 before it */
 	char told_share[HW_FRAME_SHARE_MAX + 1];
 	uint64_t gap_seq; /* the last event before a gap; gaps counts its repetitions */

@@ -134,7 +134,7 @@ int hw_connector_start(struct connector *c, struct socket_sink *sink,
 const char *hw_connector_state(const struct connector *c)
 {
 	if (c->subscriber)
-		return "connected";
+		return c->subscriber->phase == PHASE_AUTH ? "waiting for the proof" : "connected";
 	return c->error ? strerror(c->error) : "not connected";
 }
 

@@ -182,10 +182,10 @@ static const char *find_fault(const struct socket_sink *sink, int fd)
 		return "the descriptor is not a socket";
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
 		return "the descriptor is not a listening stream socket";
-	if (!sink->allow_remote &&
+	if ((!sink->allow_remote || !sink->secret) &&
 	    (hw_sockaddr_is_remote((struct sockaddr *)&addr) || addr.ss_family == AF_VSOCK))
-		return "the socket can be reached from other machines; set allow_remote = yes to "
-		       "permit this";
+		return "the socket can be reached from other machines; set allow_remote = yes and "
+		       "secret = FILE to permit this";
 	if (sink->uid_count && addr.ss_family != AF_UNIX)
 		return "allow_uid needs a unix socket";
 	return NULL;

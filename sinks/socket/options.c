@@ -103,6 +103,15 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 	return r;
 }
 
+/* Returns whether programs of other machines, or of any guest, could be at the other end. */
+static bool needs_secret(const struct hw_address *a, bool connect)
+{
+	if (a->transport == HW_TRANSPORT_TCP)
+		return hw_sockaddr_is_remote(&a->to.any);
+	return a->transport == HW_TRANSPORT_VSOCK && !connect &&
+	       !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL);
+}
+
 static int check_address(struct socket_sink *sink, const char *key, const struct hw_address *a)
 {
 	const char *error = NULL, *other = "";
@@ -111,13 +120,22 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 
 	if (a->transport == HW_TRANSPORT_TCP && !sink->allow_remote &&
 	    hw_sockaddr_is_remote(&a->to.any)) {
-		error = "not a loopback address; set allow_remote = yes to permit this";
+		error = "not a loopback address; set allow_remote = yes and secret = FILE to "
+			"permit this";
 		other = ",allow_remote";
 	} else if (a->transport == HW_TRANSPORT_VSOCK && !connect && !sink->allow_remote &&
 		   !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL)) {
-		error = "every guest of this host could connect; set allow_remote = yes to permit "
-			"this";
+		error = "every guest of this host could connect; set allow_remote = yes and "
+			"secret = FILE to permit this";
 		other = ",allow_remote";
+	} else if (needs_secret(a, connect) && !sink->secret_path) {
+		error = "allow_remote = yes also needs secret = FILE: without it, any program "
+			"that can connect receives the events";
+		other = ",secret";
+	} else if (a->transport == HW_TRANSPORT_NETLINK && sink->secret_path) {
+		error = "a netlink group cannot ask for a secret; use another sink for this "
+			"address";
+		other = ",secret";
 	} else if (sink->uid_count && a->transport != HW_TRANSPORT_UNIX &&
 		   a->transport != HW_TRANSPORT_FD) {
 		error = "allow_uid works for unix sockets only; use another sink for this address";
@@ -243,6 +261,23 @@ static int parse_uids(struct socket_sink *sink)
 	return r;
 }
 
+static int read_secret(struct socket_sink *sink)
+{
+	const char *why;
+	int r;
+
+	if (!sink->secret_path)
+		return 0;
+	if (sink->secret_path[0] != '/')
+		return sink->host->fail_option(sink->ctx, "secret", sink->secret_path, EINVAL,
+					       "must be an absolute path");
+	r = hw_secret_read(sink->secret_path, &sink->secret, &why);
+	if (r < 0)
+		(void)sink->host->fail_option(sink->ctx, "secret", sink->secret_path, -r, "%s",
+					      why);
+	return r;
+}
+
 int hw_options_parse(struct socket_sink *sink)
 {
 	int r = 0;
@@ -250,6 +285,7 @@ int hw_options_parse(struct socket_sink *sink)
 	note(&r, parse_mode(sink));
 	note(&r, parse_group(sink));
 	note(&r, parse_uids(sink));
+	note(&r, read_secret(sink));
 	note(&r,
 	     parse_addresses(sink, "listen", sink->listen, &sink->listen_on, &sink->listen_count));
 	note(&r, parse_addresses(sink, "connect", sink->connect, &sink->connect_to,
@@ -267,6 +303,8 @@ void hw_options_free(struct socket_sink *sink)
 	free(sink->listen_on);
 	free(sink->connect_to);
 	free(sink->uids);
+	hw_secret_free(sink->secret);
+	sink->secret = NULL;
 	sink->listen_on = sink->connect_to = NULL;
 	sink->uids = NULL;
 	sink->listen_count = sink->connect_count = sink->uid_count = 0;

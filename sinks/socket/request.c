@@ -121,7 +121,7 @@ static int handle(struct subscriber *s, const struct request *request)
 	return 0;
 }
 
-static void drop_input(struct subscriber *s, size_t len)
+void hw_subscriber_drop_input(struct subscriber *s, size_t len)
 {
 	size_t before = s->in.len;
 
@@ -144,11 +144,14 @@ static int handle_requests(struct subscriber *s)
 		len = s->sink->stream->read(s->in.data, s->in.len, &request, &error);
 		if (len == 0)
 			break;
+		if (len < 0 && hw_auth_is_line(s->in.data, s->in.len))
+			error = "this sink has no secret: set secret = FILE in it, or remove the "
+				"secret of the receiver";
 		if (len < 0)
 			return refuse(s, -len, error);
 		if (handle(s, &request) < 0)
 			return -ECONNRESET;
-		drop_input(s, (size_t)len);
+		hw_subscriber_drop_input(s, (size_t)len);
 		r = hw_subscriber_pump(s, TURN_BYTES);
 		if (r < 0)
 			return r;
@@ -189,7 +192,9 @@ int hw_subscriber_input(struct subscriber *s)
 			return -ECONNRESET;
 		}
 	}
-	if (handle_requests(s) < 0)
+	if (s->phase == PHASE_AUTH && hw_subscriber_take_proof(s) < 0)
+		return -ECONNRESET;
+	if (s->phase != PHASE_AUTH && handle_requests(s) < 0)
 		return -ECONNRESET;
 	if (!s->in.len)
 		hw_buf_free(&s->in);

@@ -201,11 +201,10 @@ static void tell_address(struct socket_sink *sink, const char *option,
 	sink->host->address(sink->ctx, &row);
 }
 
-static const char *listener_state(const struct socket_sink *sink, uint32_t i, char *text,
-				  size_t size)
+static const char *listener_state(struct socket_sink *sink, uint32_t i, char *text, size_t size)
 {
 	if (!hw_listener_is_short(&sink->listeners[i]))
-		return "";
+		return hw_secret_state(sink);
 	(void)snprintf(text, size, "no descriptors left for more than %u subscribers",
 		       sink->accepted);
 	return text;
@@ -278,7 +277,11 @@ static const struct hw_option allow_uid_option =
 static const struct hw_option allow_remote_option = HW_OPT_BOOL(
 	"allow_remote", struct socket_sink, allow_remote, "no",
 	"Permit tcp addresses other than loopback, and listening on vsock, where every guest "
-	"of this host can connect");
+	"of this host can connect; also needs secret");
+static const struct hw_option secret_option = HW_OPT_STRING(
+	"secret", struct socket_sink, secret_path, NULL,
+	"File with a secret that each peer must also have, 32 to 4096 bytes; nothing is sent to "
+	"a peer that cannot prove it");
 static const struct hw_option max_subscribers_option =
 	HW_OPT_NUMBER("max_subscribers", struct socket_sink, max_subscribers, "1024", 1,
 		      SUBSCRIBERS_MAX,
@@ -298,7 +301,7 @@ static const struct hw_option handshake_timeout_option =
 static const struct hw_option *const options[] = {
 	&format_option,      &listen_option,     &connect_option,           &mode_option,
 	&group_option,       &allow_uid_option,  &allow_remote_option,      &max_subscribers_option,
-	&send_buffer_option, &hello_wait_option, &handshake_timeout_option,
+	&send_buffer_option, &hello_wait_option, &handshake_timeout_option, &secret_option,
 };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {

@@ -8,6 +8,7 @@
  *	connector.c   opens connections
  *	feed.c        the events of one share for one receiver
  *	stream.c      the two formats, with a common interface
+ *	secret.c      the proof of a peer that it has the secret
  *	subscriber.c  one connection: its phases and output; request.c: its requests
  *	multicast.c   netlink groups, which have no connections
  *
@@ -17,6 +18,7 @@
 #define SOCKET_H
 
 #include <hostwatch/address.h>
+#include <hostwatch/auth.h>
 #include <hostwatch/listen.h>
 #include <hostwatch/plugin.h>
 #include <hostwatch/wire.h>
@@ -53,7 +55,7 @@ struct socket_sink {
 	uint64_t send_buffer;
 	uint64_t hello_wait_ns;
 	uint64_t handshake_timeout_ns;
-	const char *listen, *connect, *mode, *group, *allow_uid;
+	const char *listen, *connect, *mode, *group, *allow_uid, *secret_path;
 
 	/* set by open() */
 	struct hw_address *listen_on, *connect_to; /* owned */
@@ -63,6 +65,7 @@ struct socket_sink {
 	uint32_t uid_count; /* 0: any uid */
 	mode_t socket_mode;
 	gid_t socket_group; /* (gid_t)-1: unchanged */
+	struct hw_secret *secret; /* owned; NULL: peers need no proof */
 
 	/* set by start() */
 	const struct stream *stream; /* static */
@@ -78,6 +81,8 @@ struct socket_sink {
 	uint32_t accepted; /* subscribers that connected to a listener */
 	uint32_t snapshots; /* number of open snapshots */
 	size_t input_bytes; /* total bytes of unfinished requests */
+	uint64_t unproved; /* number of peers refused for a wrong or missing proof */
+	char secret_state[64]; /* for status */
 	struct hw_timer *kick; /* owned: pumps feeds that wait for a snapshot, or were interrupted
 				* for others */
 };
@@ -244,6 +249,7 @@ void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const cha
 /* ---- subscriber.c ---- */
 
 enum phase {
+	PHASE_AUTH, /* the peer must prove that it has the secret */
 	PHASE_HELLO, /* hello was sent; a request may follow */
 	PHASE_LIVE, /* events are being sent */
 	PHASE_CLOSING, /* only queued bytes are sent */
@@ -262,6 +268,7 @@ struct subscriber {
 	size_t window_bytes; /* accepted by the socket in this window */
 	bool waited; /* hello_wait has expired */
 	bool asked; /* a request has selected the events */
+	struct hw_auth auth;
 	uint64_t wait_ns; /* the last wait for the peer to read hello */
 	struct hw_buf in; /* an unfinished request */
 	struct hw_buf out; /* bytes that the socket did not accept */
@@ -273,8 +280,8 @@ struct subscriber {
 	char name[PEER_NAME_MAX];
 };
 
-/* Takes over the connected, non-blocking fd (closed also on failure) and sends hello. connector may
- * be NULL. */
+/* Takes over the connected, non-blocking fd (closed also on failure). Sends hello, or asks for the
+ * proof first. connector may be NULL. */
 int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *connector,
 			 struct subscriber **ret);
 /* Makes room for a connection of this peer, if another peer has at least two connections more.
@@ -284,6 +291,10 @@ void hw_subscriber_destroy(struct subscriber *s);
 /* Sends available data, at most about `bytes`, as far as the socket accepts it. Returns 1 while
  * bytes are queued; -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_pump(struct subscriber *s, size_t bytes);
+/* Opens the feeds and sends hello. Returns -errno if the connection failed. */
+int hw_subscriber_greet(struct subscriber *s);
+/* Sends the bytes after those that are queued. Returns 0; 1: some are queued; -errno. */
+int hw_subscriber_send(struct subscriber *s, const struct hw_buf *buf);
 /* Sends the error as the last message. May destroy the subscriber. */
 void hw_subscriber_refuse(struct subscriber *s, int error, const char *text);
 /* Returns the feed of this share, NULL if the subscriber is not live or subscribed to another
@@ -294,8 +305,19 @@ struct feed *hw_subscriber_feed(struct subscriber *s, uint32_t share);
 
 /* Reads and handles requests of the peer. Returns -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_input(struct subscriber *s);
+/* Removes bytes at the start of the input. */
+void hw_subscriber_drop_input(struct subscriber *s, size_t len);
 /* Starts to send the events that follow the hello. May destroy the subscriber. */
 void hw_subscriber_go_live(struct subscriber *s);
+
+/* ---- secret.c ---- */
+
+/* Asks the peer for its proof. Returns -errno if the connection failed. */
+int hw_subscriber_ask_proof(struct subscriber *s);
+/* Handles the input in PHASE_AUTH. Returns -ECONNRESET if it destroyed the subscriber. */
+int hw_subscriber_take_proof(struct subscriber *s);
+/* Returns a few words for status, "" without a secret. */
+const char *hw_secret_state(struct socket_sink *sink);
 
 /* ---- multicast.c ---- */
 

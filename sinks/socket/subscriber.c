@@ -8,6 +8,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define NO_PROOF                                                                                   \
+	"this sink requires a secret, and no proof arrived in time; give the receiver the file "   \
+	"that secret = names"
 #define DISCARD_MAX (256u << 10) /* bytes of unread input discarded before an error is sent */
 
 struct feed *hw_subscriber_feed(struct subscriber *s, uint32_t share)
@@ -129,8 +132,7 @@ static int flush_out(struct subscriber *s)
 	return 0;
 }
 
-/* Sends, and keeps the bytes that the socket does not accept. Returns as above. */
-static int send_or_keep(struct subscriber *s, const struct hw_buf *buf)
+int hw_subscriber_send(struct subscriber *s, const struct hw_buf *buf)
 {
 	ssize_t n = s->out.len ? 0 : send_bytes(s, buf->data, buf->len);
 	int r;
@@ -186,7 +188,7 @@ static int pump_events(struct subscriber *s, size_t bytes)
 		more = fill_batch(s, buf);
 		if (more < 0)
 			return more;
-		r = send_or_keep(s, buf);
+		r = hw_subscriber_send(s, buf);
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -234,7 +236,7 @@ void hw_subscriber_refuse(struct subscriber *s, int error, const char *text)
 	sink->host->timer_set(sink->ctx, s->timer, CLOSING_NS);
 	discard_input(s);
 	buf->len = 0;
-	if (sink->stream->put_error(sink, buf, error, text) < 0 || send_or_keep(s, buf) < 0)
+	if (sink->stream->put_error(sink, buf, error, text) < 0 || hw_subscriber_send(s, buf) < 0)
 		hw_subscriber_destroy(s);
 	else
 		(void)hw_subscriber_pump(s, 0);
@@ -293,7 +295,10 @@ static void on_timer(void *self, struct hw_timer *timer)
 	struct socket_sink *sink = s->sink;
 	uint64_t rest = sink->handshake_timeout_ns - sink->hello_wait_ns;
 
-	if (s->phase == PHASE_HELLO && !s->in.len) {
+	if (s->phase == PHASE_AUTH) {
+		sink->unproved++;
+		hw_subscriber_refuse(s, ETIMEDOUT, NO_PROOF);
+	} else if (s->phase == PHASE_HELLO && !s->in.len) {
 		end_hello_wait(s);
 	} else if (s->phase == PHASE_HELLO && !s->waited && rest) {
 		s->waited = true;
@@ -332,15 +337,18 @@ static int open_feeds(struct subscriber *s)
 	return 0;
 }
 
-static int say_hello(struct subscriber *s)
+int hw_subscriber_greet(struct subscriber *s)
 {
 	struct hw_buf *buf = &s->sink->scratch;
-	int r;
+	int r = open_feeds(s);
 
+	if (r < 0)
+		return r;
+	s->phase = PHASE_HELLO;
 	buf->len = 0;
 	r = s->sink->stream->put_hello(s->sink, buf);
 	if (r >= 0)
-		r = send_or_keep(s, buf);
+		r = hw_subscriber_send(s, buf);
 	if (r < 0)
 		return r;
 	set_events(s, false);
@@ -373,9 +381,7 @@ int hw_subscriber_create(struct socket_sink *sink, int fd, struct connector *con
 	if (r >= 0)
 		r = sink->host->timer_add(sink->ctx, on_timer, s, &s->timer);
 	if (r >= 0)
-		r = open_feeds(s);
-	if (r >= 0)
-		r = say_hello(s);
+		r = sink->secret ? hw_subscriber_ask_proof(s) : hw_subscriber_greet(s);
 	if (r < 0) {
 		hw_subscriber_destroy(s);
 		return r;

@@ -215,7 +215,12 @@ static void link_timer(void *self, struct hw_timer *timer)
 		hw_link_drop(v, false, "no answer from the VMM");
 		break;
 	case LINK_UP:
-		hw_link_drop(v, false, "no hello from the guest");
+		if (!hw_secret_is_proved(v))
+			v->unproved++;
+		hw_link_drop(v, false,
+			     hw_secret_is_proved(v)
+				     ? "no hello from the guest"
+				     : "no proof from the guest that it has the secret");
 		break;
 	}
 }
@@ -228,6 +233,12 @@ void hw_link_live(struct virtiofs *v)
 	v->link.said[0] = '\0';
 	v->host->timer_set(v->ctx, v->link.timer, 0);
 	v->host->log(v->ctx, HW_LOG_INFO, "%s: guest connected", v->label);
+}
+
+void hw_link_restart(struct virtiofs *v)
+{
+	v->link.live_ns = 0;
+	v->host->timer_set(v->ctx, v->link.timer, v->hello_timeout_ns);
 }
 
 void hw_link_want_write(struct virtiofs *v, bool on)
@@ -344,11 +355,11 @@ static int start_fd(struct virtiofs *v)
 		(void)close(fd); /* unused */
 		return v->host->fail(v->ctx, error, "%s: %s", v->label, strerror(error));
 	}
-	if (v->allow_remote == 0 && is_vsock_listener(fd)) {
+	if ((!v->allow_remote || !v->secret) && is_vsock_listener(fd)) {
 		(void)close(fd); /* unused */
 		return v->host->fail(v->ctx, EPERM,
 				     "%s: every guest could connect to this vsock socket; set "
-				     "allow_remote = yes to permit this",
+				     "allow_remote = yes and secret = FILE to permit this",
 				     v->label);
 	}
 	link->is_socket = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0;

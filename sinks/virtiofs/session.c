@@ -35,7 +35,14 @@ void hw_session_begin(struct virtiofs *v)
 	v->session.owe_hello = true;
 	v->session.owe_start = false;
 	v->session.owe_rescan = false;
+	hw_secret_ask(v);
 	(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
+}
+
+void hw_session_restart(struct virtiofs *v)
+{
+	hw_session_end(v);
+	v->session.owe_hello = true;
 }
 
 void hw_session_end(struct virtiofs *v)
@@ -190,6 +197,8 @@ static bool fill_output(struct virtiofs *v)
 	struct session *s = &v->session;
 	struct hw_share_info info = share_info(v);
 
+	if (!hw_secret_is_proved(v))
+		return false;
 	if (s->live && info.epoch != 0 && info.epoch != s->epoch)
 		leave_epoch(v);
 	if (s->owe_hello && !put_hello(v, &info))
@@ -270,6 +279,8 @@ int hw_session_input(struct virtiofs *v)
 	size_t at = 0;
 	int count = 0;
 
+	if (!hw_secret_input(v))
+		return 0;
 	for (;;) {
 		struct hw_frame frame;
 		const char *why = NULL;
@@ -280,6 +291,8 @@ int hw_session_input(struct virtiofs *v)
 			why = refuse_hello(v, &frame);
 		else if (n == 0 && link->input_len - at > HW_FRAME_HELLO_MAX)
 			why = "an event frame, which only a host may send";
+		if (why && !v->secret && hw_auth_is_line(link->input + at, link->input_len - at))
+			why = "the guest has a secret; set secret = FILE in this sink as well";
 		if (why) {
 			hw_link_drop(v, false, "bad frame from the guest: %s", why);
 			return count + 1;

@@ -4,6 +4,7 @@
 #include <hostwatch/address.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,9 +24,13 @@ static const struct hw_option option_listen = HW_OPT_BOOL(
 static const struct hw_option option_mode =
 	HW_OPT_STRING("mode", T, mode_option, "0600",
 		      "Permissions of the socket, in octal, when the sink listens");
-static const struct hw_option option_allow_remote =
-	HW_OPT_BOOL("allow_remote", T, allow_remote, "no",
-		    "Permit vsock:any, where every guest of this host can connect");
+static const struct hw_option option_allow_remote = HW_OPT_BOOL(
+	"allow_remote", T, allow_remote, "no",
+	"Permit vsock:any, where every guest of this host can connect; also needs secret");
+static const struct hw_option option_secret = HW_OPT_STRING(
+	"secret", T, secret_option, NULL,
+	"File with a secret that the guest must also have, 32 to 4096 bytes; nothing is sent to a "
+	"guest that cannot prove it");
 static const struct hw_option option_code =
 	HW_OPT_NUMBER("notify_code", T, notify_code, "26743", HW_FRAME_CODE_MIN, HW_FRAME_CODE_MAX,
 		      "FUSE notify code of event frames; hello frames use the next one");
@@ -39,8 +44,9 @@ _Static_assert(HW_FUSE_NOTIFY_FSNOTIFY == 26743, "the default of notify_code");
 _Static_assert(HW_FUSE_FRAME_MAX + HW_FRAME_HELLO_MAX < 192 * 1024, "any frame fits the buffer");
 
 static const struct hw_option *const options[] = {
-	&option_share,        &option_channel, &option_listen,      &option_mode,
-	&option_allow_remote, &option_code,    &option_send_buffer, &option_hello_timeout,
+	&option_share,       &option_channel,       &option_listen,
+	&option_mode,        &option_allow_remote,  &option_code,
+	&option_send_buffer, &option_hello_timeout, &option_secret,
 };
 
 /* Writes the channel with a printable path, for messages. */
@@ -162,7 +168,15 @@ static int virtiofs_open(void *self, const struct hw_host *host, void *ctx)
 		 !v->allow_remote)
 		r = host->fail_option(ctx, "channel,allow_remote", v->channel_option, EPERM,
 				      "every guest could connect and receive the events; set the "
-				      "CID of the guest, or allow_remote = yes to permit this");
+				      "CID of the guest, or allow_remote = yes and secret = FILE "
+				      "to permit this");
+	else if (v->channel.kind == CHANNEL_VSOCK && v->channel.cid == CHANNEL_CID_ANY &&
+		 !v->secret_option)
+		r = host->fail_option(ctx, "channel,secret", v->channel_option, EPERM,
+				      "allow_remote = yes also needs secret = FILE: without it, "
+				      "every guest receives the events");
+	if (hw_secret_open(v) < 0)
+		r = -EINVAL;
 	if (parse_mode(v->mode_option, &v->mode) < 0)
 		r = host->fail_option(ctx, "mode", NULL, EINVAL,
 				      "not an octal number from 0 to 0777");
@@ -199,7 +213,11 @@ static void virtiofs_stop(void *self)
 
 static void virtiofs_close(void *self)
 {
-	virtiofs_stop(self);
+	struct virtiofs *v = self;
+
+	virtiofs_stop(v);
+	hw_secret_free(v->secret);
+	v->secret = NULL;
 }
 
 static void virtiofs_ready(void *self, uint32_t share)
@@ -234,6 +252,13 @@ static void virtiofs_status(void *self)
 		.lost = v->session.lost,
 	};
 
+	char state[96];
+
+	if (v->unproved) {
+		(void)snprintf(state, sizeof(state), "%s, refused %" PRIu64, address.state,
+			       v->unproved);
+		address.state = state;
+	}
 	v->host->address(v->ctx, &address);
 	(void)snprintf(name, sizeof(name), "%s%s", v->label,
 		       v->session.live ? ""

@@ -4,6 +4,7 @@
  *
  *	channel.c  addresses and sockets
  *	link.c     keeps one connection: retries, accepts, the VMM's handshake, deadlines
+ *	secret.c   the proof of the guest that it has the secret
  *	session.c  its messages: hello, resume, events from the journal
  *
  * Everything runs on the host's loop thread.
@@ -13,6 +14,7 @@
 
 #include "channel.h"
 #include "output.h"
+#include <hostwatch/auth.h>
 #include <hostwatch/frame.h>
 #include <hostwatch/plugin.h>
 
@@ -64,6 +66,7 @@ struct virtiofs {
 	const char *share_option;
 	const char *channel_option;
 	const char *mode_option;
+	const char *secret_option;
 	uint32_t listen_option;
 	uint32_t allow_remote;
 	uint64_t notify_code;
@@ -77,6 +80,9 @@ struct virtiofs {
 	const char *share_name; /* borrowed from the host until close() */
 	char label[128]; /* the channel, printable */
 	struct channel channel;
+	struct hw_secret *secret; /* owned; NULL: the guest needs no proof */
+	struct hw_auth auth;
+	uint64_t unproved; /* number of connections refused for a wrong or missing proof */
 	struct link link;
 	struct session session;
 	struct output output;
@@ -96,11 +102,32 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...) HW_PRI
 /* The guest has sent hello: removes the deadline. */
 void hw_link_live(struct virtiofs *v);
 
+/* Another guest may be at the other end of the same connection: sets the deadline for its hello. */
+void hw_link_restart(struct virtiofs *v);
+
 /* Watches the socket for output in addition to input. */
 void hw_link_want_write(struct virtiofs *v, bool on);
 
+/* ---- secret.c ---- */
+
+/* Reads the file of the option. On failure, the reason is in the host's fail_option(). */
+int hw_secret_open(struct virtiofs *v);
+/* Asks the guest for its proof on a new connection. */
+void hw_secret_ask(struct virtiofs *v);
+/* Handles the input in link.input until the guest has proved that it has the secret. Returns
+ * whether it has; otherwise more input is needed, or the link is down. */
+bool hw_secret_input(struct virtiofs *v);
+static inline bool hw_secret_is_proved(const struct virtiofs *v)
+{
+	return !v->secret || v->auth.state == HW_AUTH_DONE;
+}
+
+/* ---- session.c ---- */
+
 /* Called when a connection is open. */
 void hw_session_begin(struct virtiofs *v);
+/* Starts over on the same connection, with a guest that has not sent hello. */
+void hw_session_restart(struct virtiofs *v);
 void hw_session_end(struct virtiofs *v);
 
 /* Reads frames from link.input. Returns their number; the link may be down afterwards. */

@@ -4,6 +4,7 @@
 #include "socket_fixture.h"
 
 #include <byteswap.h>
+#include <hostwatch/auth.h>
 #include <linux/netlink.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -490,6 +491,13 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=vsock:any:7000" }, "allow_remote" },
 		{ { "listen=vsock:2:7000" }, "allow_remote" },
 		{ { "connect=tcp:192.0.2.1:7000" }, "allow_remote" },
+		{ { "listen=tcp:0.0.0.0:7000", "allow_remote=yes" }, "needs secret" },
+		{ { "listen=vsock:any:7000", "allow_remote=yes" }, "needs secret" },
+		{ { "connect=tcp:192.0.2.1:7000", "allow_remote=yes" }, "needs secret" },
+		{ { "listen=unix:%s/s", "secret=s" }, "absolute path" },
+		{ { "listen=unix:%s/s", "secret=/no/such/file" }, "No such file" },
+		{ { "listen=unix:%s/s", "secret=/" }, "not a regular file" },
+		{ { "listen=netlink:1", "format=netlink", "secret=/" }, "cannot ask" },
 		{ { "listen=tcp:127.0.0.1" }, "ADDR:PORT" },
 		{ { "listen=tcp:127.0.0.1:70000" }, "port from 0 to 65535" },
 		{ { "listen=tcp:example.org:1" }, "numeric address" },
@@ -521,12 +529,24 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 	}
 }
 
+static void make_secret(const struct fixture *f)
+{
+	static const char bytes[HW_SECRET_MIN] = "a secret";
+
+	tempdir_write(f->dir, "secret", bytes, sizeof(bytes));
+	assert_int_equal(chmod(tempdir_path(f->dir, "secret"), 0600), 0);
+}
+
 static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 {
 	struct fixture *f = *state;
-	const char *const settings[] = { "listen=vsock:any:61234", "allow_remote=yes", NULL };
+	const char *const settings[] = { "listen=vsock:any:61234", "allow_remote=yes",
+					 "secret=%s/secret", NULL };
 	char reason[512];
-	int r = start_sink(f, 1, reason, settings);
+	int r;
+
+	make_secret(f);
+	r = start_sink(f, 1, reason, settings);
 
 	if (r < 0) {
 		assert_non_null(strstr(reason, "cannot listen on vsock:any:61234"));
@@ -541,9 +561,11 @@ static void vsock_works_or_says_that_the_kernel_has_none(void **state)
 static void vsock_address_that_is_not_there_is_refused_with_what_is_missing(void **state)
 {
 	struct fixture *f = *state;
-	const char *const settings[] = { "listen=vsock:77:61234", "allow_remote=yes", NULL };
+	const char *const settings[] = { "listen=vsock:77:61234", "allow_remote=yes",
+					 "secret=%s/secret", NULL };
 	char reason[512];
 
+	make_secret(f);
 	assert_true(start_sink(f, 1, reason, settings) < 0);
 	assert_non_null(strstr(reason, "cannot listen on vsock:77:61234: "));
 	assert_true(strstr(reason, "no vsock)") || strstr(reason, "vhost_vsock"));

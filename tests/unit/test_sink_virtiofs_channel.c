@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <fcntl.h>
+#include <hostwatch/auth.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 
@@ -443,6 +444,24 @@ static void descriptor_that_is_missing_is_told(void **state)
 
 /* ---- vsock ---- */
 
+/* Returns the setting. */
+static const char *make_secret(const struct rig *rig)
+{
+	static const char bytes[HW_SECRET_MIN] = "a secret";
+	static char setting[80];
+	char path[64];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/secret", rig->dir);
+	(void)snprintf(setting, sizeof(setting), "secret=%s", path);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	return setting;
+}
+
 static void vsock_is_refused_clearly_where_the_kernel_has_none(void **state)
 {
 	struct rig *rig = *state;
@@ -455,7 +474,8 @@ static void vsock_is_refused_clearly_where_the_kernel_has_none(void **state)
 	}
 	assert_int_equal(RIG_START(rig, "channel=vsock:3:1024"), -EAFNOSUPPORT);
 	assert_non_null(strstr(rig->reason, "this kernel does not support vsock"));
-	assert_int_equal(RIG_START(rig, "channel=vsock:any:1024", "listen=yes", "allow_remote=yes"),
+	assert_int_equal(RIG_START(rig, "channel=vsock:any:1024", "listen=yes", "allow_remote=yes",
+				   make_secret(rig)),
 			 -EAFNOSUPPORT);
 	assert_non_null(strstr(rig->reason, "this kernel does not support vsock"));
 }

@@ -16,6 +16,8 @@ static const struct refusal refusals[] = {
 	{ "channel=vsock:-1:1", "listen=no", "the CID must be a number" },
 	{ "channel=vsock:any:1", "listen=no", "needs listen = yes" },
 	{ "channel=vsock:any:1", "listen=yes", "set the CID of the guest, or allow_remote = yes" },
+	{ "channel=unix:/tmp/s", "secret=s", "must be an absolute path" },
+	{ "channel=unix:/tmp/s", "secret=/no/such/file", "No such file" },
 	{ "channel=vsock:3:", "listen=no", "the port must be a number" },
 	{ "channel=vsock:3:4294967295", "listen=no", "the port must be a number" },
 	{ "channel=vsock:3:99999999999999999999", "listen=no", "the port must be a number" },
