@@ -41,7 +41,7 @@ static bool is_told(struct hw_hint_at *at)
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
 	if (e->last_kind != HW_ATTRIB || e->flags & HW_ENTRY_STALE ||
-	    (int32_t)(e->last_seq - (uint32_t)at->share->turn.first_seq) < 0)
+	    !hw_history_is_fresh(at->share, e))
 		return false;
 	hw_hint_look(at);
 	return hw_hint_is_same(at) && at->stat.mtime_ns == e->mtime_ns && at->stat.size == e->size;
@@ -103,6 +103,25 @@ static void note_unsure(struct hw_hint_at *at)
 		note_names(at->share, e->fs, e->ino);
 }
 
+/* Returns whether a write was reported whose mtime the tree may not have. A write is reported for
+ * all names of the inode, and only the name that was written to is in the refresh list. */
+static bool is_written(const struct hw_hint_at *at, const struct hw_entry *e)
+{
+	return e->flags & HW_ENTRY_STALE ||
+	       (e->nlink > 1 && (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
+		hw_history_is_fresh(at->share, e));
+}
+
+/* Returns whether the change of attributes set the mtime. */
+static bool is_touch(const struct hw_hint_at *at, const struct hw_entry *e)
+{
+	if (e->flags & HW_ENTRY_NEW && e->flags & HW_ENTRY_MODIFIED)
+		return false; /* its times belong to the create */
+	if (is_written(at, e))
+		return hw_history_is_touched(at->share, e, &at->stat);
+	return hw_history_is_data(e, &at->stat);
+}
+
 static void attributes(struct hw_hint_at *at)
 {
 	struct hw_entry *e = entry_of(at->share, at->id);
@@ -120,7 +139,7 @@ static void attributes(struct hw_hint_at *at)
 	if (e->type == HW_TYPE_DIR &&
 	    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
 		hw_unverified_entry(at->share, at->id); /* it may be readable now */
-	bool data = !(e->flags & HW_ENTRY_STALE) && hw_history_is_data(e, &at->stat);
+	bool data = is_touch(at, e);
 	bool told = is_attrib(e, &at->stat);
 
 	if (e->type == HW_TYPE_DIR && e->attr != at->stat.attr)

@@ -105,14 +105,18 @@ static void tell_entry(struct hw_share *share, uint32_t id, enum hw_kind kind)
 	remember(share, id, kind, tell(share, kind, entry_of(share, id)->type, 0, NULL, &path));
 }
 
+bool hw_history_is_fresh(const struct hw_share *share, const struct hw_entry *entry)
+{
+	return (int32_t)(entry->last_seq - (uint32_t)share->turn.first_seq) >= 0;
+}
+
 /* Returns whether the event equals the last one about the entry, and that one is of this iteration,
  * so that no receiver has read it. inotify(7) merges events in the same way. */
 static bool is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind)
 {
 	const struct hw_entry *e = entry_of(share, id);
 
-	return e->last_kind == kind &&
-	       (int32_t)(e->last_seq - (uint32_t)share->turn.first_seq) >= 0;
+	return e->last_kind == kind && hw_history_is_fresh(share, e);
 }
 
 static void out_of_memory(struct hw_share *share)

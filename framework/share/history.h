@@ -63,6 +63,8 @@ void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b);
 void hw_history_modify(struct hw_share *share, uint32_t id);
 /* Returns whether modify, reported in this iteration, is the last event about this entry. */
 bool hw_history_was_modified(struct hw_share *share, uint32_t id);
+/* Returns whether the last event about this entry was reported in this iteration. */
+bool hw_history_is_fresh(const struct hw_share *share, const struct hw_entry *entry);
 void hw_history_attrib(struct hw_share *share, uint32_t id);
 /* Reports close_write for this name only, if anything changed since the last one. */
 void hw_history_close(struct hw_share *share, uint32_t id);
@@ -83,6 +85,10 @@ int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids);
 bool hw_history_is_unannounced(const struct hw_entry *entry);
 /* Returns whether the data differs. */
 bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat);
+/* Returns whether the disk shows that utimes(2) has set the mtime of this file since the write
+ * whose record was read last. Then a record of this utimes(2) has been queued, or will be. */
+bool hw_history_is_touched(const struct hw_share *share, const struct hw_entry *entry,
+			   const struct hw_stat *stat);
 /* Updates the names of this inode other than `self`. told: the change was reported for all of them.
  * Otherwise names whose data and attributes are equal take over ctime and link count, so that a
  * later examination finds no difference; the others are noted as unverified. */

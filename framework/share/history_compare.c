@@ -2,6 +2,8 @@
 /* Classifies a change of data or attributes by comparing the tree with the disk. */
 #include "history.h"
 
+#include "share_private.h"
+
 bool hw_history_is_unannounced(const struct hw_entry *entry)
 {
 	return entry->type == HW_TYPE_FILE && entry->size && entry->flags & HW_ENTRY_NEW &&
@@ -16,6 +18,25 @@ bool hw_history_is_data(const struct hw_entry *entry, const struct hw_stat *stat
 	if (entry->flags & HW_ENTRY_NEW && !entry->size && !stat->size)
 		return false;
 	return entry->mtime_ns != stat->mtime_ns || entry->size != stat->size;
+}
+
+/*
+ * A write sets mtime and ctime to its time, which is not before the entry's last known change, nor
+ * before the records that had all been read when its record was. Any later attribute change sets
+ * ctime, and only utimes(2) sets mtime: to any time, or with atime to its own.
+ */
+bool hw_history_is_touched(const struct hw_share *share, const struct hw_entry *entry,
+			   const struct hw_stat *stat)
+{
+	int64_t since = share->marks.read_until_ns;
+
+	if (entry->type != HW_TYPE_FILE || entry->mtime_ns == stat->mtime_ns)
+		return false;
+	if (stat->mtime_ns == stat->ctime_ns)
+		return stat->atime_ns == stat->mtime_ns;
+	if (since < entry->ctime_ns)
+		since = entry->ctime_ns;
+	return stat->mtime_ns < since || stat->mtime_ns > stat->ctime_ns;
 }
 
 bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *stat, uint32_t what)

@@ -7,9 +7,15 @@
 
 #include <errno.h>
 
-/* Returns false if the name has another entry or none: a hint that is still to come moves or
- * removes this one. */
-static bool refresh_one(struct hw_share *share, uint32_t id)
+enum outcome {
+	UPDATED,
+	GONE, /* the name has another entry or none: a hint that is still to come moves or removes
+		 this one */
+	TOUCHED, /* a hint about utimes(2) may be still to come: it finds another mtime, and reports
+		    modify */
+};
+
+static enum outcome refresh_one(struct hw_share *share, uint32_t id, bool all_read)
 {
 	struct hw_entry *e = hw_tree_entry(&share->tree, id);
 	struct hw_stat stat;
@@ -21,13 +27,15 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 		r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				 e->name_len, &stat);
 	if (r == -ENOENT || (r == 0 && !hw_tree_is_same(e, &stat)))
-		return false;
+		return GONE;
+	if (r == 0 && !all_read && hw_history_is_touched(share, e, &stat))
+		return TOUCHED;
 	e->flags &= (uint8_t)~HW_ENTRY_STALE;
 	if (r < 0)
-		return true;
+		return UPDATED;
 	/* A hint that is still to come also reports another mode or owner. */
 	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
-		return true;
+		return UPDATED;
 	stat.attr = e->attr;
 	/* The modify was reported for every name. */
 	bool written = (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
@@ -36,7 +44,7 @@ static bool refresh_one(struct hw_share *share, uint32_t id)
 	hw_tree_update(&share->tree, id, &stat);
 	if (written)
 		hw_history_siblings(share, id, &stat, true);
-	return true;
+	return UPDATED;
 }
 
 /* No hint explains why these are gone: they are examined like other unverified names. */
@@ -73,24 +81,72 @@ static void refresh_renamed(struct hw_share *share)
 	share->refresh.renamed.count = 0;
 }
 
-void hw_refresh(struct hw_share *share)
+/* Refreshes the entries of this list that are still in it. Entries that are gone remain in it. */
+static void refresh_all(struct hw_share *share, struct hw_ids *ids, bool all_read)
 {
-	struct hw_ids *ids = &share->refresh.stale;
 	uint32_t kept = 0;
-
-	refresh_renamed(share);
 
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];
 		const struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
 		hw_share_rest(share);
-		if (e->type != HW_TYPE_NONE && e->flags & HW_ENTRY_STALE && !refresh_one(share, id))
+		if (e->type == HW_TYPE_NONE || !(e->flags & HW_ENTRY_STALE))
+			continue;
+		enum outcome outcome = refresh_one(share, id, all_read);
+
+		if (outcome == TOUCHED && hw_ids_add(&share->refresh.touched_later, id) < 0)
+			outcome = GONE; /* out of memory: it is examined in the next iteration */
+		if (outcome == GONE)
 			ids->ids[kept++] = id;
 	}
 	ids->count = kept;
-	if (kept && !hw_watchers_have_unread(share))
+}
+
+/* The record of utimes(2) has been read, or there is none: if it set no atime, its record is that
+ * of a write. */
+static void update_touched(struct hw_share *share)
+{
+	struct hw_ids *ids = &share->refresh.touched;
+
+	refresh_all(share, ids, true);
+	for (uint32_t i = 0; i < ids->count; i++) {
+		struct hw_entry *e = hw_tree_entry(&share->tree, ids->ids[i]);
+
+		e->flags &= (uint8_t)~HW_ENTRY_STALE;
+		hw_history_stale(share, ids->ids[i]);
+	}
+	ids->count = 0;
+}
+
+static void refresh_touched(struct hw_share *share)
+{
+	struct hw_refresh *refresh = &share->refresh;
+
+	while (refresh->touched.count || refresh->touched_later.count) {
+		struct hw_ids spare = refresh->touched;
+
+		if (refresh->touched.count) {
+			if (!hw_mark_is_reached(share, &refresh->mark))
+				return;
+			update_touched(share);
+			continue;
+		}
+		refresh->touched = refresh->touched_later;
+		refresh->touched_later = spare;
+		hw_mark_set(share, &refresh->mark);
+	}
+}
+
+void hw_refresh(struct hw_share *share)
+{
+	struct hw_ids *ids = &share->refresh.stale;
+
+	refresh_renamed(share);
+	refresh_all(share, ids, false);
+	refresh_touched(share);
+	if (ids->count && !hw_watchers_have_unread(share))
 		doubt_stale(share);
-	if (ids->room > 65536 && !kept)
+	if (ids->room > 65536 && !ids->count)
 		hw_ids_free(ids);
 }

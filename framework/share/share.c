@@ -555,6 +555,8 @@ void hw_share_destroy(struct hw_share *share)
 	hw_ids_free(&share->unverified.lost);
 	hw_ids_free(&share->refresh.stale);
 	hw_ids_free(&share->refresh.renamed);
+	hw_ids_free(&share->refresh.touched);
+	hw_ids_free(&share->refresh.touched_later);
 	hw_ids_free(&share->fill.modified);
 	hw_ids_free(&share->fill.moved);
 	hw_ids_free(&share->fill.files);
