@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PRIVILEGED_FIRST 512u /* lower ports are left to services */
+#define PRIVILEGED_LAST 1023u
 #define GROUP_MAX 32 /* the number of groups of NETLINK_USERSOCK: net/netlink/af_netlink.c */
 
 static int refuse(const char **ret_error, const char *error)
@@ -230,6 +232,21 @@ bool hw_sockaddr_is_remote(const struct sockaddr *addr)
 bool hw_sockaddr_is_cid(const struct sockaddr_vm *peer, uint32_t cid)
 {
 	return peer->svm_family == AF_VSOCK && peer->svm_cid == cid;
+}
+
+bool hw_sockaddr_is_privileged(const struct sockaddr_vm *peer)
+{
+	return peer->svm_family == AF_VSOCK && peer->svm_port <= PRIVILEGED_LAST;
+}
+
+void hw_vsock_take_privileged_port(int fd)
+{
+	struct sockaddr_vm own = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY };
+
+	for (own.svm_port = PRIVILEGED_LAST; own.svm_port >= PRIVILEGED_FIRST; own.svm_port--) {
+		if (bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0 || errno != EADDRINUSE)
+			return;
+	}
 }
 
 const char *hw_vsock_hint(int error)

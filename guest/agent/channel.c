@@ -162,7 +162,31 @@ int hw_channel_listen(const struct channel *channel, struct hw_listening *ret, c
 	return hw_listen(&channel->address, &how, ret, ret_why);
 }
 
-int hw_channel_accept(const struct channel *channel, int listen_fd)
+static const char *fault_of_vsock(const struct channel *channel, const struct sockaddr_vm *peer)
+{
+	if (!hw_sockaddr_is_cid(peer, VMADDR_CID_HOST))
+		return "it is not from the host (CID 2)";
+	if (!channel->any_port && !channel->any_peer && !hw_sockaddr_is_privileged(peer))
+		return "its source port is not below 1024, so any user of the host could have made "
+		       "it; let hostwatchd keep CAP_NET_BIND_SERVICE, or set secret = FILE or "
+		       "any_port = yes";
+	return NULL;
+}
+
+static const char *fault_of_user(const struct channel *channel, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (channel->any_peer)
+		return NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	    (peer.uid == 0 || peer.uid == geteuid()))
+		return NULL;
+	return "it is from another user; set secret = FILE to permit this";
+}
+
+int hw_channel_accept(const struct channel *channel, int listen_fd, const char **ret_why)
 {
 	struct sockaddr_vm peer = { .svm_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
@@ -170,8 +194,12 @@ int hw_channel_accept(const struct channel *channel, int listen_fd)
 
 	if (fd < 0)
 		return -errno;
-	if (channel->address.transport != HW_TRANSPORT_VSOCK ||
-	    hw_sockaddr_is_cid(&peer, VMADDR_CID_HOST))
+	*ret_why = NULL;
+	if (channel->address.transport == HW_TRANSPORT_VSOCK)
+		*ret_why = fault_of_vsock(channel, &peer);
+	else if (channel->address.transport == HW_TRANSPORT_UNIX)
+		*ret_why = fault_of_user(channel, fd);
+	if (!*ret_why)
 		return fd;
 	(void)close(fd); /* nothing was sent */
 	return -EPERM;

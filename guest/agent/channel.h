@@ -15,6 +15,8 @@ struct channel {
 	bool listen; /* the host connects to the guest */
 	char port[CHANNEL_PORT_NAME_MAX + 1];
 	struct hw_address address;
+	bool any_peer; /* do not check who connects: the peer proves that it has the secret */
+	bool any_port; /* vsock: accept a source port above 1023 */
 };
 
 /* Parses virtio:NAME, vsock:CID:PORT, vsock-listen:PORT, unix:PATH, unix-listen:PATH,
@@ -25,9 +27,12 @@ int hw_channel_parse(const char *text, struct channel *ret, const char **ret_err
 int hw_channel_listen(const struct channel *channel, struct hw_listening *ret,
 		      const char **ret_why);
 
-/* Accepts a connection. Returns its non-blocking descriptor or -errno: -EPERM if a vsock connection
- * does not come from the host, for example from a process of this guest. */
-int hw_channel_accept(const struct channel *channel, int listen_fd);
+/*
+ * Accepts a connection. Returns its non-blocking descriptor or -errno. -EPERM, with a static text
+ * in *ret_why: it is not from the host. A vsock connection is if it has CID 2 and a source port
+ * below 1024, one of a unix socket if the peer is root or this user.
+ */
+int hw_channel_accept(const struct channel *channel, int listen_fd, const char **ret_why);
 
 /* Opens the port or begins to connect. Returns a non-blocking descriptor or -errno; sets
  * *ret_pending if connect(2) has not finished. */

@@ -35,6 +35,9 @@ static const struct hw_option *const mount_options[] = {
 	&(const struct hw_option)
 		HW_OPT_STRING("secret", struct hw_mount, secret_path, NULL,
 			      "File with the secret that secret = names in the sink of the host"),
+	&(const struct hw_option)HW_OPT_BOOL(
+		"any_port", struct hw_mount, any_port, "no",
+		"With vsock-listen: accept any source port of the host, not only those below 1024"),
 	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
 					     "module|touch|print",
 					     "How events are delivered to programs in the guest"),
@@ -95,10 +98,17 @@ static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 
 static const char *fault_of_secret(struct hw_mount *mount)
 {
+	const struct channel *channel = &mount->channel;
 	const char *why;
 
 	if (!mount->secret_path)
-		return NULL;
+		return !channel->is_virtio && channel->address.transport == HW_TRANSPORT_TCP &&
+				       (channel->listen ||
+					hw_sockaddr_is_remote(&channel->address.to.any))
+			       ? "required for tcp-listen and for tcp to another machine: without "
+				 "it, any program could send events"
+			       : NULL;
+	mount->channel.any_peer = true;
 	return hw_secret_read(mount->secret_path, &mount->secret, &why) < 0 ? why : NULL;
 }
 
@@ -119,6 +129,7 @@ static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const c
 		return required;
 	if (hw_channel_parse(mount->channel_text, &mount->channel, &why) < 0)
 		return why;
+	mount->channel.any_port = mount->any_port != 0;
 	*ret_key = "secret";
 	return fault_of_secret(mount);
 }

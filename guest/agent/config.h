@@ -26,6 +26,7 @@ struct hw_mount {
 	const char *secret_path; /* NULL: the host needs no proof and gives none */
 	struct hw_secret *secret; /* owned by the configuration */
 	uint32_t inject; /* enum hw_inject_kind */
+	uint32_t any_port;
 	uint64_t notify_code;
 	struct channel channel;
 };

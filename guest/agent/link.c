@@ -392,10 +392,11 @@ static void begin_session(struct hw_link *link, uint64_t now_ms)
 
 static void accept_host(struct hw_link *link, uint64_t now_ms)
 {
-	int fd = hw_channel_accept(&link->mount->channel, link->on.fd);
+	const char *why;
+	int fd = hw_channel_accept(&link->mount->channel, link->on.fd, &why);
 
 	if (fd == -EPERM) {
-		say(link, HW_LOG_WARNING, "refused a connection that is not from the host (CID 2)");
+		say(link, HW_LOG_WARNING, "refused a connection: %s", why);
 		return;
 	}
 	if (fd < 0) {

@@ -46,7 +46,7 @@ static void finish(struct connector *c)
 	struct socket_sink *sink = c->sink;
 	int fd = c->fd, r;
 
-	if (!hw_peer_allowed(sink, fd)) {
+	if (hw_peer_fault(sink, fd)) {
 		give_up(c, EPERM);
 		return;
 	}

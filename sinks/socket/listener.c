@@ -49,11 +49,12 @@ static void set_tcp(int fd)
 
 static void admit(struct socket_sink *sink, int fd)
 {
+	const char *fault = hw_peer_fault(sink, fd);
 	struct peer *peer;
 	int r;
 
-	if (!hw_peer_allowed(sink, fd)) {
-		turn_away(sink, fd, EPERM, "user not permitted (allow_uid)");
+	if (fault) {
+		turn_away(sink, fd, EPERM, fault);
 		return;
 	}
 	peer = hw_peer_get(sink, fd);
@@ -183,7 +184,8 @@ static const char *find_fault(const struct socket_sink *sink, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
 		return "the descriptor is not a listening stream socket";
 	if ((!sink->allow_remote || !sink->secret) &&
-	    (hw_sockaddr_is_remote((struct sockaddr *)&addr) || addr.ss_family == AF_VSOCK))
+	    (hw_sockaddr_is_remote((struct sockaddr *)&addr) ||
+	     (addr.ss_family == AF_VSOCK && !sink->cid_count)))
 		return "the socket can be reached from other machines; set allow_remote = yes and "
 		       "secret = FILE to permit this";
 	if (sink->uid_count && addr.ss_family != AF_UNIX)

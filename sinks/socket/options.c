@@ -103,13 +103,19 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 	return r;
 }
 
+static bool is_open_to_guests(const struct socket_sink *sink, const struct hw_address *a,
+			      bool connect)
+{
+	return a->transport == HW_TRANSPORT_VSOCK && !connect && !sink->cid_count &&
+	       !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL);
+}
+
 /* Returns whether programs of other machines, or of any guest, could be at the other end. */
-static bool needs_secret(const struct hw_address *a, bool connect)
+static bool needs_secret(const struct socket_sink *sink, const struct hw_address *a, bool connect)
 {
 	if (a->transport == HW_TRANSPORT_TCP)
 		return hw_sockaddr_is_remote(&a->to.any);
-	return a->transport == HW_TRANSPORT_VSOCK && !connect &&
-	       !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL);
+	return is_open_to_guests(sink, a, connect);
 }
 
 static int check_address(struct socket_sink *sink, const char *key, const struct hw_address *a)
@@ -123,12 +129,11 @@ static int check_address(struct socket_sink *sink, const char *key, const struct
 		error = "not a loopback address; set allow_remote = yes and secret = FILE to "
 			"permit this";
 		other = ",allow_remote";
-	} else if (a->transport == HW_TRANSPORT_VSOCK && !connect && !sink->allow_remote &&
-		   !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL)) {
-		error = "every guest of this host could connect; set allow_remote = yes and "
-			"secret = FILE to permit this";
+	} else if (is_open_to_guests(sink, a, connect) && !sink->allow_remote) {
+		error = "every guest of this host could connect; set allow_cid to the CIDs of "
+			"guests, or allow_remote = yes and secret = FILE";
 		other = ",allow_remote";
-	} else if (needs_secret(a, connect) && !sink->secret_path) {
+	} else if (needs_secret(sink, a, connect) && !sink->secret_path) {
 		error = "allow_remote = yes also needs secret = FILE: without it, any program "
 			"that can connect receives the events";
 		other = ",secret";
@@ -261,6 +266,29 @@ static int parse_uids(struct socket_sink *sink)
 	return r;
 }
 
+static int parse_cids(struct socket_sink *sink)
+{
+	const char *list = sink->allow_cid, *value;
+	uint32_t count = count_values(list);
+	uint64_t cid;
+	size_t len;
+	int r = 0;
+
+	if (count > UIDS_MAX)
+		return sink->host->fail_option(sink->ctx, "allow_cid", NULL, EINVAL,
+					       "more than %u guests", UIDS_MAX);
+	sink->cids = calloc(count ? count : 1, sizeof(*sink->cids));
+	if (!sink->cids)
+		return -ENOMEM;
+	while (next_value(&list, &value, &len)) {
+		if (parse_digits(value, len, 10, UINT32_MAX - 1, &cid) == 0)
+			sink->cids[sink->cid_count++] = (uint32_t)cid;
+		else
+			note(&r, refuse_value(sink, "allow_cid", value, len, "not a CID"));
+	}
+	return r;
+}
+
 static int read_secret(struct socket_sink *sink)
 {
 	const char *why;
@@ -285,6 +313,7 @@ int hw_options_parse(struct socket_sink *sink)
 	note(&r, parse_mode(sink));
 	note(&r, parse_group(sink));
 	note(&r, parse_uids(sink));
+	note(&r, parse_cids(sink));
 	note(&r, read_secret(sink));
 	note(&r,
 	     parse_addresses(sink, "listen", sink->listen, &sink->listen_on, &sink->listen_count));
@@ -303,9 +332,11 @@ void hw_options_free(struct socket_sink *sink)
 	free(sink->listen_on);
 	free(sink->connect_to);
 	free(sink->uids);
+	free(sink->cids);
+	sink->cids = NULL;
 	hw_secret_free(sink->secret);
 	sink->secret = NULL;
 	sink->listen_on = sink->connect_to = NULL;
 	sink->uids = NULL;
-	sink->listen_count = sink->connect_count = sink->uid_count = 0;
+	sink->listen_count = sink->connect_count = sink->uid_count = sink->cid_count = 0;
 }

@@ -112,16 +112,35 @@ struct peer *hw_peer_largest(struct socket_sink *sink)
 	return largest;
 }
 
-bool hw_peer_allowed(const struct socket_sink *sink, int fd)
+static bool has_uid(const struct socket_sink *sink, int fd)
 {
 	struct ucred credentials;
 
-	if (!sink->uid_count)
-		return true;
 	if (!get_credentials(fd, &credentials))
 		return false;
 	for (uint32_t i = 0; i < sink->uid_count; i++)
 		if (sink->uids[i] == credentials.uid)
 			return true;
 	return false;
+}
+
+static bool has_cid(const struct socket_sink *sink, const struct sockaddr_vm *peer)
+{
+	for (uint32_t i = 0; i < sink->cid_count; i++)
+		if (hw_sockaddr_is_cid(peer, sink->cids[i]))
+			return true;
+	return peer->svm_family != AF_VSOCK || !sink->cid_count;
+}
+
+const char *hw_peer_fault(const struct socket_sink *sink, int fd)
+{
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = sizeof(addr);
+
+	if (sink->uid_count && !has_uid(sink, fd))
+		return "user not permitted (allow_uid)";
+	if (sink->cid_count && (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 ||
+				!has_cid(sink, (const void *)&addr)))
+		return "guest not permitted (allow_cid)";
+	return NULL;
 }

@@ -274,10 +274,14 @@ static const struct hw_option group_option =
 static const struct hw_option allow_uid_option =
 	HW_OPT_LIST("allow_uid", struct socket_sink, allow_uid,
 		    "User ID that may subscribe; if not set, any user who can open the socket may");
+static const struct hw_option allow_cid_option =
+	HW_OPT_LIST("allow_cid", struct socket_sink, allow_cid,
+		    "CID of a guest that may subscribe on vsock; if not set, any guest may, and "
+		    "listening on vsock needs allow_remote");
 static const struct hw_option allow_remote_option = HW_OPT_BOOL(
 	"allow_remote", struct socket_sink, allow_remote, "no",
-	"Permit tcp addresses other than loopback, and listening on vsock, where every guest "
-	"of this host can connect; also needs secret");
+	"Permit tcp addresses other than loopback, and listening on vsock without allow_cid, "
+	"where every guest of this host can connect; also needs secret");
 static const struct hw_option secret_option = HW_OPT_STRING(
 	"secret", struct socket_sink, secret_path, NULL,
 	"File with a secret that each peer must also have, 32 to 4096 bytes; nothing is sent to "
@@ -302,6 +306,7 @@ static const struct hw_option *const options[] = {
 	&format_option,      &listen_option,     &connect_option,           &mode_option,
 	&group_option,       &allow_uid_option,  &allow_remote_option,      &max_subscribers_option,
 	&send_buffer_option, &hello_wait_option, &handshake_timeout_option, &secret_option,
+	&allow_cid_option,
 };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {

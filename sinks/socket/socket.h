@@ -55,7 +55,7 @@ struct socket_sink {
 	uint64_t send_buffer;
 	uint64_t hello_wait_ns;
 	uint64_t handshake_timeout_ns;
-	const char *listen, *connect, *mode, *group, *allow_uid, *secret_path;
+	const char *listen, *connect, *mode, *group, *allow_uid, *allow_cid, *secret_path;
 
 	/* set by open() */
 	struct hw_address *listen_on, *connect_to; /* owned */
@@ -63,6 +63,8 @@ struct socket_sink {
 	bool in_runtime_dir; /* some of the paths were relative */
 	uid_t *uids; /* owned */
 	uint32_t uid_count; /* 0: any uid */
+	uint32_t *cids; /* owned */
+	uint32_t cid_count; /* 0: any CID */
 	mode_t socket_mode;
 	gid_t socket_group; /* (gid_t)-1: unchanged */
 	struct hw_secret *secret; /* owned; NULL: peers need no proof */
@@ -125,9 +127,9 @@ void hw_peer_put(struct peer *peer); /* NULL is allowed */
 /* Returns the peer with the most accepted connections; NULL if there is none. */
 struct peer *hw_peer_largest(struct socket_sink *sink);
 
-/* Returns whether allow_uid admits the peer. An empty list admits every peer; otherwise a peer
- * without a uid is rejected. */
-bool hw_peer_allowed(const struct socket_sink *sink, int fd);
+/* Returns NULL, or why allow_uid or allow_cid does not admit the peer. An empty list admits every
+ * peer; otherwise a peer without a uid is rejected. allow_cid concerns vsock only. */
+const char *hw_peer_fault(const struct socket_sink *sink, int fd);
 
 /* ---- stream.c ---- */
 

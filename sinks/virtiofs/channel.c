@@ -31,6 +31,8 @@ int hw_channel_connect(const struct channel *channel, int *ret_fd)
 	fd = socket(address.to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
+	if (channel->kind == CHANNEL_VSOCK)
+		hw_vsock_take_privileged_port(fd); /* an agent that listens asks for it */
 	if (connect(fd, &address.to.any, address.len) < 0) {
 		if (errno != EINPROGRESS) {
 			r = -errno;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -281,6 +282,7 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	HW_PLUGIN_HEADER(HW_PLUGIN_SINK, T),
 	.name = "virtiofs",
 	.version = HW_VERSION,
+	.capabilities = UINT64_C(1) << CAP_NET_BIND_SERVICE,
 	.summary = "sends the events of one share to one guest as FUSE notification frames",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -47,7 +47,7 @@ users() {
 	sed -n 's/^Uid:[[:space:]]*//p' "/proc/$daemon/status" | xargs
 }
 
-# Fails unless its permitted capabilities are among CAP_DAC_READ_SEARCH, CAP_LEASE and CAP_SYS_ADMIN.
+# Fails unless its permitted capabilities are among CAP_DAC_READ_SEARCH, CAP_LEASE and CAP_SYS_ADMIN: it has no virtiofs sink.
 expect_few_capabilities() {
 	local permitted
 	permitted=$(sed -n 's/^CapPrm:[[:space:]]*//p' "/proc/$daemon/status")

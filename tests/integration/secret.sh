@@ -145,7 +145,8 @@ errs() {
 }
 sends_events() {
 	logged 'guest connected'
-	: >a/f$((++files))
+	files=$((files + 1))
+	: >"a/f$files"
 	await "$out" "\"f$files\""
 }
 files=0

@@ -3,6 +3,8 @@
  * configuration. test_guest_inject.c tests the injection of events. */
 #include "guest_rig.h"
 
+#define NOBODY 65534
+
 #include <jansson.h>
 #include <netinet/in.h>
 
@@ -412,10 +414,22 @@ static void frames_may_come_byte_by_byte(void **state)
 
 /* ---- other channels ---- */
 
+/* Connects to the agent as soon as it listens. */
+static int connect_to(const struct sockaddr_un *address, const struct child *agent)
+{
+	int64_t until = rig_ms() + DEADLINE_MS;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	while (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+		assert_true(rig_ms() < until);
+		(void)rig_wait(agent->out, POLLIN, rig_ms() + 20);
+	}
+	return fd;
+}
+
 static void agent_listens_where_a_dead_one_left_its_socket(void **state)
 {
 	struct guest_rig *rig = *state;
-	int64_t until = rig_ms() + DEADLINE_MS;
 	struct sockaddr_un address;
 	struct child agent;
 	int fd;
@@ -425,17 +439,56 @@ static void agent_listens_where_a_dead_one_left_its_socket(void **state)
 	rig->listen_fd = -1;
 	AGENT(rig, &agent, "--print", "--channel", "unix-listen:%s/ch");
 	rig_address(rig, "ch", &address);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		assert_true(rig_ms() < until);
-		(void)rig_wait(agent.out, POLLIN, rig_ms() + 20);
-	}
+	fd = connect_to(&address, &agent);
 	host_hello(fd, EPOCH_A, 0);
 	host_event(fd, HW_CREATE, 1, "a");
 	child_expect(&agent, "1 create");
 	(void)close(fd);
 	assert_int_equal(child_end(&agent, SIGTERM), 0);
 	assert_int_equal(access(address.sun_path, F_OK), -1);
+}
+
+static void a_listening_agent_takes_no_other_user_for_the_host(void **state)
+{
+	struct guest_rig *rig = *state;
+	struct sockaddr_un address;
+	struct child agent;
+	int fd;
+
+	if (geteuid() != 0) {
+		print_message("skipped: only root can connect as another user\n");
+		skip();
+	}
+	assert_int_equal(chmod(rig->dir, 0711), 0);
+	AGENT(rig, &agent, "--print", "--channel", "unix-listen:%s/ch");
+	rig_address(rig, "ch", &address);
+	(void)close(connect_to(&address, &agent));
+	assert_int_equal(chmod(address.sun_path, 0666), 0);
+	assert_int_equal(seteuid(NOBODY), 0);
+	fd = connect_to(&address, &agent);
+	assert_int_equal(seteuid(0), 0);
+	child_expect(&agent, "refused a connection: it is from another user; set secret = FILE");
+	(void)close(fd);
+	fd = connect_to(&address, &agent);
+	host_hello(fd, EPOCH_A, 0);
+	host_event(fd, HW_CREATE, 1, "a");
+	child_expect(&agent, "1 create");
+	(void)close(fd);
+	assert_int_equal(child_end(&agent, SIGTERM), 0);
+}
+
+static void tcp_needs_a_secret_where_any_program_could_be_the_host(void **state)
+{
+	static const char *const channels[] = { "tcp-listen:127.0.0.1:0", "tcp:192.0.2.1:7000" };
+	struct guest_rig *rig = *state;
+
+	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+		struct child agent;
+
+		AGENT(rig, &agent, "--print", "--channel", channels[i]);
+		child_expect(&agent, "--secret: required for tcp-listen");
+		assert_int_equal(child_status(&agent), 2);
+	}
 }
 
 static void agent_connects_over_tcp(void **state)
@@ -652,6 +705,8 @@ int main(int argc, char **argv)
 		TEST(what_is_no_hello_ends_the_connection),
 		TEST(frames_may_come_byte_by_byte),
 		TEST(agent_listens_where_a_dead_one_left_its_socket),
+		TEST(a_listening_agent_takes_no_other_user_for_the_host),
+		TEST(tcp_needs_a_secret_where_any_program_could_be_the_host),
 		TEST(agent_connects_over_tcp),
 		TEST(a_channel_that_is_not_there_is_waited_for),
 		TEST(all_mistakes_are_told_with_their_lines),

@@ -158,6 +158,51 @@ static void a_connection_is_from_its_cid_only(void **state)
 	assert_false(hw_sockaddr_is_cid(&peer, VMADDR_CID_HOST));
 }
 
+static void a_port_below_1024_is_privileged(void **state)
+{
+	struct sockaddr_vm peer = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST };
+
+	(void)state;
+	peer.svm_port = 1023;
+	assert_true(hw_sockaddr_is_privileged(&peer));
+	peer.svm_port = 1024;
+	assert_false(hw_sockaddr_is_privileged(&peer));
+	peer.svm_port = VMADDR_PORT_ANY;
+	assert_false(hw_sockaddr_is_privileged(&peer));
+	peer.svm_port = 1023;
+	peer.svm_family = AF_UNIX;
+	assert_false(hw_sockaddr_is_privileged(&peer));
+}
+
+static void root_gets_a_privileged_port_of_vsock(void **state)
+{
+	struct sockaddr_vm own;
+	socklen_t len = sizeof(own);
+	int fds[2];
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: only root may bind such a port\n");
+		skip();
+	}
+	for (int i = 0; i < 2; i++) {
+		fds[i] = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fds[i] < 0) {
+			print_message("skipped: this kernel has no vsock\n");
+			skip();
+		}
+		hw_vsock_take_privileged_port(fds[i]);
+		assert_int_equal(getsockname(fds[i], (struct sockaddr *)&own, &len), 0);
+		if (own.svm_port == VMADDR_PORT_ANY) {
+			print_message("skipped: no transport of vsock\n");
+			skip();
+		}
+		assert_true(hw_sockaddr_is_privileged(&own));
+	}
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 /* ---- another user exchanges the name ---- */
 
 static const char *const victim_names[] = { "file", "socket" };
@@ -321,6 +366,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_socket_has_its_mode_and_goes_at_the_end, make_dir,
 						remove_dir),
 		cmocka_unit_test(a_connection_is_from_its_cid_only),
+		cmocka_unit_test(a_port_below_1024_is_privileged),
+		cmocka_unit_test(root_gets_a_privileged_port_of_vsock),
 		cmocka_unit_test_setup_teardown(a_stale_socket_is_replaced, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(other_files_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_file_that_took_the_name_stays_at_the_end,

@@ -495,6 +495,7 @@ static void what_cannot_work_is_refused_with_a_reason(void **state)
 		{ { "listen=vsock:any:7000", "allow_remote=yes" }, "needs secret" },
 		{ { "connect=tcp:192.0.2.1:7000", "allow_remote=yes" }, "needs secret" },
 		{ { "listen=unix:%s/s", "secret=s" }, "absolute path" },
+		{ { "listen=vsock:any:7000", "allow_cid=x" }, "not a CID" },
 		{ { "listen=unix:%s/s", "secret=/no/such/file" }, "No such file" },
 		{ { "listen=unix:%s/s", "secret=/" }, "not a regular file" },
 		{ { "listen=netlink:1", "format=netlink", "secret=/" }, "cannot ask" },

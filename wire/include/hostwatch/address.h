@@ -72,6 +72,17 @@ bool hw_sockaddr_is_remote(const struct sockaddr *addr);
 /* Returns whether a connection comes from this CID of vsock. */
 bool hw_sockaddr_is_cid(const struct sockaddr_vm *peer, uint32_t cid);
 
+/*
+ * Returns whether the source port of a vsock connection is below 1024, which needs
+ * CAP_NET_BIND_SERVICE in the initial user namespace of the peer's kernel
+ * (net/vmw_vsock/af_vsock.c).
+ */
+bool hw_sockaddr_is_privileged(const struct sockaddr_vm *peer);
+
+/* Binds the vsock socket to a free source port below 1024, if this process may. Otherwise, the
+ * kernel chooses another one when it connects. */
+void hw_vsock_take_privileged_port(int fd);
+
 /* Returns a hint to append to strerror(error) if binding or connecting a vsock address fails: the
  * missing part in brackets, or "". */
 const char *hw_vsock_hint(int error);
