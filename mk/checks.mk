@@ -3,7 +3,7 @@
 
 checked_files = $(shell git ls-files '*.[ch]' ':!tests/abi/*' 2>/dev/null)
 scripts = $(shell git grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
-FUZZ_SECONDS ?= 15
+FUZZ_SECONDS ?= 12
 fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_programs := $(fuzz_names:%=$(B)/fuzz/%)
 SANITIZE_ALL := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -39,14 +39,22 @@ asan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
 	@tests/run -B $(B)-asan -s 40 $(TEST_ARGS)
 
-#: make fuzz-short      run every fuzz target for FUZZ_SECONDS (15), starting with its corpus
+#: make tsan            run unit and stress tests under ThreadSanitizer; TEST_ARGS selects others
+tsan: export SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
+tsan: export OPTIMIZE := -O1 -g
+tsan:
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-tsan tests-built
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tests/run -B $(B)-tsan -s 40 $(or $(TEST_ARGS),'unit/*' 'stress/*')
+
+#: make fuzz-short      run every fuzz target for FUZZ_SECONDS (12), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CORE_LIBS) $(WIRE_LIBS)
+$(B)/fuzz/fuzz_agent_link: $(call obj,guest/agent/link.c guest/agent/channel.c)
 fuzz-built: $(fuzz_programs)
 fuzz-short:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-fuzz CC=clang OPTIMIZE='-O1 -g' \
 		SANITIZE='$(SANITIZE_ALL) -fsanitize=fuzzer-no-link' fuzz-built
 	@mk/fuzz $(B)-fuzz $(FUZZ_SECONDS) $(fuzz_names)
 
-.PHONY: format-check format cppcheck shellcheck structure werror asan fuzz-built fuzz-short
+.PHONY: format-check format cppcheck shellcheck structure werror asan tsan fuzz-built fuzz-short

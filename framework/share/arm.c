@@ -238,7 +238,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 		if (r == -ENOENT)
 			return r;
 		transient |= is_transient(r);
-		hw_switch_refused(share, r);
+		hw_share_refused(share, r);
 		next = hw_arm_next(share, (uint8_t)(i + 1), dirfd, NULL, NULL);
 		/* That the directory cannot be read was logged. */
 		if (r != -EACCES || !(e->flags & HW_ENTRY_LOCKED))

@@ -477,7 +477,7 @@ static void failed(struct hw_share *share, const struct hw_job *job, uint32_t di
 	if (!dir)
 		return;
 	if (error != -ENODEV) /* then hw_arm_dir() has reported why */
-		hw_switch_refused(share, error);
+		hw_share_refused(share, error);
 	if (job->kind == JOB_FILL)
 		hw_fill_failed(share, dir, job->how, error);
 	else if (hw_disk_is_refusal(error))

@@ -26,6 +26,8 @@ struct hw_scan {
 	bool lost_while_arming;
 	uint64_t entries; /* examined in this walk */
 	bool rearm; /* every listed directory is armed again, from the first candidate on */
+	int refused; /* why a directory could not be armed or listed where it is; 0 */
+	bool fell_back; /* that has happened: a watcher that is not the first one may have it */
 	uint64_t rearmed; /* entries examined for rearm, without those of concurrent scans */
 	struct hw_job *flying; /* owned list: jobs in the thread pool */
 	int64_t since_ns; /* entries born before it were not created in the share: see observe.h */

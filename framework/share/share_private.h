@@ -33,6 +33,8 @@
 #include "verify.h"
 #include "watchers.h"
 
+#include <errno.h>
+
 struct hw_listener {
 	hw_share_ready_fn *fn;
 	void *arg;
@@ -116,6 +118,15 @@ static inline void hw_share_kick(struct hw_share *share)
 static inline void hw_share_rest(struct hw_share *share)
 {
 	hw_slices_rest(&share->work);
+}
+
+/* A directory could not be armed or listed, for this reason: see hw_scan.refused. */
+static inline void hw_share_refused(struct hw_share *share, int error)
+{
+	if (error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ECANCELED)
+		return; /* it moved */
+	share->scan.refused = error;
+	share->scan.fell_back = true;
 }
 
 static inline bool hw_scan_is_idle(const struct hw_share *share)

@@ -128,8 +128,8 @@ static void begin(struct hw_share *share, const struct hw_switch *to)
 	s->error = 0;
 	s->reason[0] = '\0';
 	s->rounds = s->refusals = 0;
-	s->refused = 0;
-	s->fell_back = false;
+	share->scan.refused = 0;
+	share->scan.fell_back = false;
 	s->seq = hw_journal_last_seq(&share->journal);
 	s->begun_ns = hw_loop_now_ns(share->loop);
 	hw_scan_rearm(share);
@@ -207,7 +207,7 @@ static bool is_passed_over(const struct hw_share *share, uint32_t dir)
 	if (is_left(share, dir))
 		return true;
 	return e->watcher != HW_WATCHER_NONE && chosen != HW_WATCHER_NONE &&
-	       share->switching.done && !share->switching.fell_back &&
+	       share->switching.done && !share->scan.fell_back &&
 	       hw_arm_rank(share, chosen) < hw_arm_rank(share, e->watcher);
 }
 
@@ -227,14 +227,6 @@ static uint32_t each_dir(struct hw_share *share, test_fn *test,
 		count++;
 	}
 	return count;
-}
-
-void hw_switch_refused(struct hw_share *share, int error)
-{
-	if (error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ECANCELED)
-		return; /* it moved */
-	share->switching.refused = error;
-	share->switching.fell_back = true;
 }
 
 /* A directory below another one is armed with that one. Its entry may be stale. */
@@ -266,7 +258,7 @@ static void give_up(struct hw_share *share, uint32_t left)
 {
 	struct hw_switching *s = &share->switching;
 
-	s->error = s->refused ? s->refused : -EBUSY;
+	s->error = share->scan.refused ? share->scan.refused : -EBUSY;
 	(void)snprintf(s->reason, sizeof(s->reason), "%u of %u directories could not be armed: %s",
 		       left, share->tree.directories, explain(share, s->error));
 	s->rounds = s->refusals = 0;
@@ -274,9 +266,11 @@ static void give_up(struct hw_share *share, uint32_t left)
 	hw_scan_below(share, HW_ROOT);
 }
 
-static bool may_go_on(struct hw_switching *s)
+static bool may_go_on(struct hw_share *share)
 {
-	s->refusals += s->refused != 0;
+	struct hw_switching *s = &share->switching;
+
+	s->refusals += share->scan.refused != 0;
 	return s->refusals < REFUSALS_MAX && s->rounds++ < ROUNDS_MAX;
 }
 
@@ -288,8 +282,8 @@ static bool is_rearmed(struct hw_share *share)
 
 	if (!left && !each_dir(share, is_passed_over, NULL))
 		return true;
-	if (may_go_on(s)) {
-		s->refused = 0;
+	if (may_go_on(share)) {
+		share->scan.refused = 0;
 		(void)each_dir(share, is_passed_over, arm_again);
 		return false;
 	}

@@ -13,8 +13,6 @@ struct hw_switching {
 	bool old_explicit;
 	unsigned rounds; /* walks for directories that moved while they were to be armed */
 	unsigned refusals; /* walks in which a directory was refused */
-	int refused; /* why one was, in the current walk; 0 */
-	bool fell_back; /* one was, in any walk: other watchers may have taken directories */
 	int error;
 	char reason[600];
 	uint64_t seq, begun_ns; /* when it began */
@@ -24,8 +22,6 @@ struct hw_switching {
  * watchers that a root which reappeared no longer needs. Returns false if another walk has
  * begun. */
 bool hw_switch_walked(struct hw_share *share);
-/* A directory could not be armed or listed, for this reason. */
-void hw_switch_refused(struct hw_share *share, int error);
 /* Reports that the share is being destroyed. */
 void hw_switch_cancel(struct hw_share *share);
 
