@@ -199,6 +199,8 @@ static void pace(struct hw_io *io)
 {
 	struct hw_loop *loop = io->loop;
 
+	if (io->paced)
+		return; /* it became ready while its work rested */
 	/* The loop's time is that of its last wake-up. Update it, because the time spent on
 	 * handling since then is not part of the rest. */
 	uv_update_time(&loop->uv);
@@ -270,7 +272,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	if (io->ready & HW_IO_HANGUP)
 		io->hangup_told = true;
 	io->loop->served |= !io->slices;
-	call_io(io);
+	hw_works_call(&io->loop->works, io->slices, call_io, io);
 }
 
 static int remember_fd(struct hw_loop *loop, int fd, struct hw_io *io)

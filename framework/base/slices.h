@@ -50,7 +50,7 @@ static inline bool hw_slices_is_resting(const struct hw_slices *slices)
  * over. Does nothing unless a work of these slices is running. NULL is allowed. A work of at most
  * HW_SLICES_SHORT steps never rests, however slow the machine is.
  */
-#define HW_SLICES_SHORT 2048u
+#define HW_SLICES_SHORT 256u
 #define HW_SLICES_STEPS 16u /* between two looks at the clock */
 void hw_slices_check_time(struct hw_slices *slices);
 static inline void hw_slices_step(struct hw_slices *slices, unsigned steps)

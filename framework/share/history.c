@@ -248,6 +248,7 @@ static void drop_subtree(struct hw_share *share, uint32_t id)
 		drop_entry(share, leaf);
 		if (leaf == id)
 			return;
+		hw_share_rest(share);
 	}
 }
 

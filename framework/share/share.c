@@ -21,7 +21,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define FILL_BUDGET 16384u /* entries listed at once in one iteration */
+#define FILL_BUDGET 2048u /* entries listed at once in one iteration */
 
 /* ---- state and root ---- */
 
@@ -42,6 +42,7 @@ static void forget_all(struct hw_share *share, uint32_t dir)
 	for (;;) {
 		struct hw_entry *e = hw_tree_entry(&share->tree, id);
 
+		hw_share_rest(share);
 		if (e->type == HW_TYPE_DIR) {
 			hw_arm_forget(share, id);
 			if (e->dir.first_child) {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ static char name_a[PATH_MAX], name_b[PATH_MAX];
 
 static const char *path(char *buf, const char *root, const char *prefix, unsigned number)
 {
-	(void)snprintf(buf, PATH_MAX, "%s/%s%06u", root, prefix, number);
+	assert_true(snprintf(buf, PATH_MAX, "%s/%s%06u", root, prefix, number) < PATH_MAX);
 	return buf;
 }
 
@@ -84,15 +85,66 @@ static void rename_all(const char *root)
 				 0);
 }
 
+/* Directories with 100 files each, which are in one directory. */
+static void make_directories(const char *root)
+{
+	(void)snprintf(name_b, sizeof(name_b), "%s/all", root);
+	assert_int_equal(mkdir(name_b, 0700), 0);
+	for (unsigned i = 0; i < files; i++) {
+		char dir[PATH_MAX];
+
+		path(dir, name_b, "d", i / 100);
+		if (i % 100 == 0)
+			assert_int_equal(mkdir(dir, 0700), 0);
+		write_one(path(name_a, dir, "f", i), O_CREAT);
+	}
+}
+
+static void move_out(const char *root)
+{
+	(void)snprintf(name_a, sizeof(name_a), "%s/all", root);
+	(void)snprintf(name_b, sizeof(name_b), "%s/../outside", root);
+	assert_int_equal(rename(name_a, name_b), 0);
+}
+
+static void make_outside(const char *root)
+{
+	make_directories(root);
+	move_out(root);
+}
+
+static void move_in(const char *root)
+{
+	(void)snprintf(name_a, sizeof(name_a), "%s/all", root);
+	(void)snprintf(name_b, sizeof(name_b), "%s/../outside", root);
+	assert_int_equal(rename(name_b, name_a), 0);
+}
+
+static void make_links(const char *root)
+{
+	write_one(path(name_a, root, "f", 0), O_CREAT);
+	for (unsigned i = 1; i < files / 3; i++)
+		assert_int_equal(link(name_a, path(name_b, root, "f", i)), 0);
+}
+
+static void change_links(const char *root)
+{
+	write_one(path(name_a, root, "f", 0), O_APPEND);
+}
+
 static const struct workload {
 	const char *name;
 	void (*before)(const char *root);
 	void (*during)(const char *root);
 } workloads[] = {
-	{ "new", nothing, make_files },
-	{ "changed", make_files, append_to_all },
-	{ "removed", make_files, unlink_all },
-	{ "renamed", make_files, rename_all },
+	{ "new files", nothing, make_files },
+	{ "changed files", make_files, append_to_all },
+	{ "removed files", make_files, unlink_all },
+	{ "renamed files", make_files, rename_all },
+	{ "files moved out", make_directories, move_out },
+	{ "files moved in", make_outside, move_in },
+	{ "links", nothing, make_links },
+	{ "changed links", make_links, change_links },
 };
 
 /* ---- the longest iteration ---- */
@@ -169,12 +221,15 @@ static int measure(const struct workload *workload, struct hw_rig_config config,
 {
 	unsigned places;
 	const struct hw_place *place = hw_scratch_places(&places);
-	char *root = hw_scratch_create(place[places - 1].path);
+	char *scratch = hw_scratch_create(place[places - 1].path);
+	char root[PATH_MAX];
 	struct hw_model *model;
 	struct hw_rig *rig;
 	const char *why = "";
 
-	assert_non_null(root);
+	assert_non_null(scratch);
+	(void)snprintf(root, sizeof(root), "%s/share", scratch);
+	assert_int_equal(mkdir(root, 0700), 0);
 	config.root = root;
 	config.journal_bytes = (uint64_t)256 << 20;
 	workload->before(root);
@@ -183,7 +238,7 @@ static int measure(const struct workload *workload, struct hw_rig_config config,
 
 	if (r == -EOPNOTSUPP) {
 		print_message("%s: %s\n", config.backend, why);
-		hw_scratch_remove(root);
+		hw_scratch_remove(scratch);
 		return r;
 	}
 	assert_int_equal(r, 0);
@@ -195,7 +250,7 @@ static int measure(const struct workload *workload, struct hw_rig_config config,
 	check_stream(rig, model, root);
 	hw_rig_stop(rig);
 	hw_model_destroy(model);
-	hw_scratch_remove(root);
+	hw_scratch_remove(scratch);
 	return 0;
 }
 
@@ -212,11 +267,11 @@ static void no_iteration_is_long(void **state)
 
 			if (r == -EOPNOTSUPP)
 				skip();
-			print_message("%s: %u %s files: longest iteration %u ms\n", config.backend,
-				      files, workloads[i].name, (unsigned)(longest / HW_MS));
+			print_message("%s: %u %s: longest iteration %u ms\n", config.backend, files,
+				      workloads[i].name, (unsigned)(longest / HW_MS));
 		}
 		if (longest > LONGEST_NS)
-			fail_msg("%s files under %s: an iteration took too long", workloads[i].name,
+			fail_msg("%s under %s: an iteration took too long", workloads[i].name,
 				 config.backend);
 	}
 }
