@@ -23,6 +23,10 @@ static const struct hw_option *const global_options[] = {
 					       "User that a daemon started by root becomes, with "
 					       "the capabilities that it needs; root to stay root. "
 					       "Default: hostwatch if that user exists"),
+	&(const struct hw_option)HW_OPT_BOOL("landlock", struct hw_config, landlock, "yes",
+					     "Deny the daemon to write files, to run programs and "
+					     "to mount; it may only create sockets, in the "
+					     "directories of the first configuration"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
 					     "error|warning|info|debug",
 					     "Most verbose level that is logged"),

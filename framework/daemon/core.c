@@ -12,6 +12,11 @@
 
 #define DRAIN_STEP_NS (10 * HW_MS)
 
+void hw_core_confine(struct hw_core *core)
+{
+	core->confines = true;
+}
+
 int hw_core_create(struct hw_loop *loop, const char *file, struct hw_core **ret)
 {
 	struct hw_core *core = calloc(1, sizeof(*core));

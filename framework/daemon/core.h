@@ -18,6 +18,10 @@ int hw_core_create(struct hw_loop *loop, const char *file, struct hw_core **ret)
 /* Stops sinks, then shares, then frees the core. Accepts NULL. */
 void hw_core_destroy(struct hw_core *core);
 
+/* Call before the start, in a process that does nothing else: hw_confine_daemon() is called when
+ * capabilities are dropped, unless the configuration has landlock = no. */
+void hw_core_confine(struct hw_core *core);
+
 /* For `hostwatch check`: reads the configuration and calls every plugin's open(), but watches
  * nothing. If there are no mistakes, hw_foresee() adds its lines to `warnings`, unless that is
  * NULL. Returns 0; -EINVAL with the mistakes in `errors`; -ENODEV if a share cannot start; -ENOENT

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
 #include "capabilities.h"
+#include "confine.h"
 #include "contend.h"
 #include "core_private.h"
 #include "log.h"
@@ -297,14 +298,20 @@ static int add_missing(struct hw_core *core, const struct hw_config *config,
 
 /* ---- starting ---- */
 
-static int start_sink(struct core_sink *sink, struct hw_errors *errors)
+#define CONFINED                                                                                   \
+	" (Landlock lets hostwatchd create sockets in the directories of its first configuration " \
+	"only, and write no files: restart it; a plugin that writes files needs landlock = no in " \
+	"[hostwatch])"
+
+static int start_sink(const struct hw_core *core, struct core_sink *sink, struct hw_errors *errors)
 {
 	const struct hw_instance *instance = hw_sink_instance(sink->sink);
 	int r = hw_sink_start(sink->sink);
 
 	if (r < 0)
-		hw_errors_add(errors, "sink %s: %s", instance->name,
-			      *instance->reason ? instance->reason : strerror(-r));
+		hw_errors_add(errors, "sink %s: %s%s", instance->name,
+			      *instance->reason ? instance->reason : strerror(-r),
+			      core->confined && r == -EACCES ? CONFINED : "");
 	sink->started = r == 0;
 	return r;
 }
@@ -330,7 +337,7 @@ static int start_sinks(struct hw_core *core, bool waiting, struct hw_errors *err
 		struct core_sink *sink = &core->sinks[i];
 
 		if (sink->fresh && sink->waits == waiting)
-			r = start_sink(sink, errors);
+			r = start_sink(core, sink, errors);
 	}
 	return r;
 }
@@ -359,7 +366,16 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 		return 0;
 	r = hw_rights_drop(config->user, hw_build_capabilities(config), errors);
 	core->dropped = r == 0;
-	return r;
+	if (r < 0 || !core->confines || !config->landlock)
+		return r;
+	r = hw_confine_daemon(config);
+	core->confined = r > 0;
+	if (r < 0)
+		hw_errors_add(errors,
+			      "cannot restrict the daemon with Landlock: %s; landlock = no in "
+			      "[hostwatch] starts it without",
+			      strerror(-r));
+	return r < 0 ? r : 0;
 }
 
 static int mark(struct hw_core *core, const struct hw_config *config)
@@ -443,7 +459,7 @@ void hw_core_restore(struct hw_core *core, struct hw_errors *errors)
 		if (find_sink(core, config->sinks[i].name, true) ||
 		    add_sink(core, config, &config->sinks[i], errors) < 0)
 			continue;
-		if (start_sink(&core->sinks[core->sink_count - 1], errors) < 0)
+		if (start_sink(core, &core->sinks[core->sink_count - 1], errors) < 0)
 			drop_last_sink(core);
 	}
 }

@@ -40,6 +40,8 @@ struct hw_core {
 	struct hw_timer *drain_timer; /* owned */
 	uint64_t drain_until_ns;
 	bool dropped; /* capabilities were dropped */
+	bool confines; /* the process is to be confined at the same time */
+	bool confined;
 	bool announced; /* the service manager was notified */
 	bool interrupted; /* the last hw_core_apply() stopped a share or sink */
 	bool refused; /* the last reload found mistakes in the configuration */

@@ -185,6 +185,7 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	if (arguments->check) {
 		r = check(core, &errors);
 	} else {
+		hw_core_confine(core);
 		r = serve(loop, core, &errors, &control);
 		hw_errors_log(&errors);
 		if (r < 0 && errors.total == 0)

@@ -137,6 +137,40 @@ test_an_unknown_user_is_a_mistake() {
 	contains "$(cat out)" "there is no user"
 }
 
+lacks_landlock() {
+	# Only the daemon knows: it says so at level debug.
+	grep -q 'not confined: the kernel has no Landlock' err
+}
+
+test_a_confined_daemon_makes_sockets_where_it_had_some() {
+	configure root
+	sed -i 's/^user = root$/log_level = debug/' conf
+	[ "$(id -u)" != 0 ] || sed -i 's/^log_level = debug$/&\nuser = root/' conf
+	mkdir elsewhere
+	daemon
+	! lacks_landlock || skip "the kernel has no Landlock, or one before Linux 5.19"
+	cp conf first
+	printf '[sink more]\nplugin = socket\nlisten = unix:%s/run/more\n' "$PWD" >>conf
+	ask reload >/dev/null || fail "a socket beside the others: $(cat err)"
+	[ -S run/more ] || fail "the reload made no socket"
+	cp first conf
+	ask reload >/dev/null || fail "$(cat err)"
+	[ ! -e run/more ] || fail "the socket is left"
+	printf '[sink more]\nplugin = socket\nlisten = unix:%s/elsewhere/s\n' "$PWD" >>conf
+	contains "$(ask reload 2>&1)" 'Landlock lets hostwatchd create sockets in the directories of its first configuration'
+	mkdir added
+	printf '[share added]\npath = %s/added\n' "$PWD" | cat first - >conf
+	ask reload >/dev/null || fail "a share that is added: $(cat err)"
+	finish "$daemon"
+	[ -z "$(ls run)" ] || fail "not removed: $(ls run)"
+	{ sed 's/^log_level = debug$/&\nlandlock = no/' first; } >conf
+	daemon
+	printf '[sink more]\nplugin = socket\nlisten = unix:%s/elsewhere/s\n' "$PWD" >>conf
+	ask reload >/dev/null || fail "landlock = no: $(cat err)"
+	[ -S elsewhere/s ] || fail "landlock = no: no socket"
+	finish "$daemon"
+}
+
 # As systemd starts it with User= and AmbientCapabilities=.
 test_ambient_capabilities_are_enough() {
 	local caps=+sys_admin,+dac_read_search,+lease
