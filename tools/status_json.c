@@ -37,6 +37,7 @@ static const struct field share_fields[] = {
 	{ "rescans", NUMBER, NULL },
 	{ "retrying", NUMBER, NULL },
 	{ "refusals", NUMBER, NULL },
+	{ "silent_since", NUMBER, NULL },
 	{ "tree_bytes", NUMBER, NULL },
 	{ "journal_bytes", NUMBER, NULL },
 	{ 0 },

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TEXT_MAX 1024u
 
@@ -50,11 +51,25 @@ static void list_watchers(const struct hw_status *status, const struct hw_record
 		(void)snprintf(list, TEXT_MAX, "%s", get(share, "backend"));
 }
 
+/* ", does not answer since ..." */
+static void put_silence(const struct hw_record *share, char *buf, size_t size)
+{
+	uint64_t since = hw_record_number(share, "silent_since");
+	time_t seconds = (time_t)(since / HW_SEC);
+	char text[40];
+	struct tm tm;
+
+	buf[0] = '\0';
+	if (since && localtime_r(&seconds, &tm) &&
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+		(void)snprintf(buf, size, ", does not answer since %s", text);
+}
+
 static void add_note(struct hw_table *table, const struct hw_record *share)
 {
 	const char *path = hw_record_get(share, "path"), *why = hw_record_get(share, "why");
-	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX], armed[64] = "",
-									  retrying[64] = "";
+	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX],
+		armed[64] = "", retrying[64] = "", silent[80];
 
 	if (strcmp(hw_record_get(share, "state"), "arming") == 0)
 		(void)snprintf(armed, sizeof(armed), ", %s directories armed",
@@ -62,8 +77,9 @@ static void add_note(struct hw_table *table, const struct hw_record *share)
 	if (hw_record_number(share, "retrying"))
 		(void)snprintf(retrying, sizeof(retrying), ", %" PRIu64 " unreadable",
 			       hw_record_number(share, "retrying"));
-	(void)snprintf(note, sizeof(note), "%s%s%s, epoch %s%s%s", quoted(path_text, path), armed,
-		       retrying, hw_record_get(share, "epoch"), *why ? "; " : "",
+	put_silence(share, silent, sizeof(silent));
+	(void)snprintf(note, sizeof(note), "%s%s%s%s, epoch %s%s%s", quoted(path_text, path),
+		       silent, armed, retrying, hw_record_get(share, "epoch"), *why ? "; " : "",
 		       hw_clean(why_text, sizeof(why_text), why));
 	hw_table_note(table, note);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "loop.h"
 
+#include "turns.h"
 #include "works.h"
 
 #include <assert.h>
@@ -21,14 +22,10 @@
 #define PACE_MS 1
 #define PACE_CALLS 4
 #define PACE_BATCH 8
+#define AWAY_MS 20 /* between two looks whether a system call of a work has returned */
 #define SERVED_MAX 4u /* iterations in a row in which other descriptors delay works that rest */
 /* Descriptors of a loop with signals: epoll, wake-up, a pipe of the process and one of the loop. */
 #define UV_DESCRIPTORS 6
-
-struct turn {
-	hw_turn_fn *fn; /* NULL: deleted while the list was walked */
-	void *arg;
-};
 
 struct hw_loop {
 	uv_loop_t uv;
@@ -40,13 +37,11 @@ struct hw_loop {
 	struct hw_io *paced; /* borrowed, linked through next and prev */
 	struct hw_io **by_fd; /* owned array of borrowed pointers: the hw_io of each fd */
 	size_t by_fd_len;
-	struct turn *turns; /* owned */
-	size_t turn_count, turn_room;
+	struct hw_turns turns;
 	unsigned io_count, timer_count;
 	bool served; /* a descriptor without slices was handled in this iteration */
 	unsigned served_count; /* number of such iterations since the last slice */
 	bool timer_ran; /* a timer or a slice ran since the turn functions were last called */
-	bool in_turns;
 };
 
 struct hw_io {
@@ -81,27 +76,10 @@ struct hw_timer {
 
 /* ---- turns ---- */
 
-static void compact_turns(struct hw_loop *loop)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < loop->turn_count; i++) {
-		if (loop->turns[i].fn)
-			loop->turns[kept++] = loop->turns[i];
-	}
-	loop->turn_count = kept;
-}
-
 static void run_turns(struct hw_loop *loop)
 {
 	loop->timer_ran = false;
-	loop->in_turns = true;
-	for (size_t i = 0; i < loop->turn_count; i++) {
-		if (loop->turns[i].fn)
-			loop->turns[i].fn(loop->turns[i].arg);
-	}
-	loop->in_turns = false;
-	compact_turns(loop);
+	hw_turns_run(&loop->turns);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -136,28 +114,12 @@ static void on_check(uv_check_t *handle)
 
 int hw_turn_add(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
 {
-	if (loop->turn_count == loop->turn_room) {
-		size_t room = loop->turn_room ? loop->turn_room * 2 : 8;
-		struct turn *turns = reallocarray(loop->turns, room, sizeof(*turns));
-		if (!turns)
-			return -ENOMEM;
-		loop->turns = turns;
-		loop->turn_room = room;
-	}
-	loop->turns[loop->turn_count++] = (struct turn){ fn, arg };
-	return 0;
+	return hw_turns_add(&loop->turns, fn, arg);
 }
 
 void hw_turn_del(struct hw_loop *loop, hw_turn_fn *fn, void *arg)
 {
-	for (size_t i = 0; i < loop->turn_count; i++) {
-		if (loop->turns[i].fn == fn && loop->turns[i].arg == arg) {
-			loop->turns[i].fn = NULL;
-			break;
-		}
-	}
-	if (!loop->in_turns)
-		compact_turns(loop);
+	hw_turns_del(&loop->turns, fn, arg);
 }
 
 /* ---- descriptors ---- */
@@ -181,13 +143,33 @@ static int update_poll(struct hw_io *io)
 	return uv_poll_start(&io->poll, events, on_poll);
 }
 
+static void on_pace(uv_timer_t *handle);
+
+/* An earlier time is not changed. */
+static void set_pace(struct hw_loop *loop, uint64_t delay_ms)
+{
+	if (!uv_is_active((uv_handle_t *)&loop->pace) ||
+	    uv_timer_get_due_in(&loop->pace) > delay_ms)
+		(void)uv_timer_start(&loop->pace, on_pace, delay_ms,
+				     0); /* fails only if the handle is closing */
+}
+
+static bool is_away(const struct hw_slices *slices)
+{
+	return slices && hw_slices_away_since(slices);
+}
+
 static void on_pace(uv_timer_t *handle)
 {
 	struct hw_loop *loop = handle->data;
 	struct hw_io *io, *next;
 
-	DL_FOREACH_SAFE(loop->paced, io, next)
-	{
+	for (io = loop->paced; io; io = next) {
+		next = io->next;
+		if (is_away(io->slices)) {
+			set_pace(loop, AWAY_MS);
+			continue;
+		}
 		DL_DELETE(loop->paced, io);
 		io->paced = false;
 		io->rested = true;
@@ -204,9 +186,9 @@ static void pace(struct hw_io *io)
 	/* The loop's time is that of its last wake-up. Update it, because the time spent on
 	 * handling since then is not part of the rest. */
 	uv_update_time(&loop->uv);
-	if (!loop->paced)
-		(void)uv_timer_start(&loop->pace, on_pace, PACE_MS,
-				     0); /* fails only if the handle is closing */
+	set_pace(loop, PACE_MS);
+	if (io->paced)
+		return;
 	io->paced = true;
 	DL_APPEND(loop->paced, io);
 	(void)update_poll(io);
@@ -420,7 +402,7 @@ static void on_timer(uv_timer_t *handle)
 
 	timer->loop->timer_ran = true;
 	if (must_wait(timer->slices))
-		hw_timer_set(timer, HW_MS);
+		hw_timer_set(timer, is_away(timer->slices) ? AWAY_MS * HW_MS : HW_MS);
 	else
 		hw_works_call(&timer->loop->works, timer->slices, call_timer, timer);
 }
@@ -495,12 +477,16 @@ int hw_loop_create(struct hw_loop **ret)
 		free(loop);
 		return r;
 	}
+	r = hw_works_init(&loop->works, &loop->uv);
+	if (r < 0) {
+		hw_loop_destroy(loop);
+		return r;
+	}
 	/* These always return 0. */
 	(void)uv_prepare_init(&loop->uv, &loop->prepare);
 	(void)uv_check_init(&loop->uv, &loop->check);
 	(void)uv_timer_init(&loop->uv, &loop->timeout);
 	(void)uv_timer_init(&loop->uv, &loop->pace);
-	hw_works_init(&loop->works, &loop->uv);
 	loop->prepare.data = loop->check.data = loop->pace.data = loop;
 	(void)uv_prepare_start(&loop->prepare, on_prepare);
 	(void)uv_check_start(&loop->check, on_check);
@@ -519,7 +505,7 @@ void hw_loop_destroy(struct hw_loop *loop)
 {
 	int r;
 
-	if (!loop)
+	if (!loop || hw_works_are_dropped(&loop->works))
 		return;
 	assert(loop->io_count == 0 && loop->timer_count == 0);
 	uv_walk(&loop->uv, close_handle, NULL);
@@ -528,7 +514,7 @@ void hw_loop_destroy(struct hw_loop *loop)
 							  * run */
 		r = uv_loop_close(&loop->uv);
 	} while (r == UV_EBUSY);
-	free(loop->turns);
+	hw_turns_free(&loop->turns);
 	free(loop->by_fd);
 	free(loop);
 }
@@ -554,9 +540,24 @@ bool hw_loop_call(struct hw_loop *loop, struct hw_slices *slices, hw_slices_fn *
 	return true;
 }
 
-void hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices)
+bool hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices)
 {
-	hw_works_finish(&loop->works, slices);
+	return hw_works_finish(&loop->works, slices);
+}
+
+int hw_loop_use_thread(struct hw_loop *loop, struct hw_slices *slices)
+{
+	return hw_slices_use_thread(slices, hw_works_wake, &loop->works);
+}
+
+void hw_loop_drop(struct hw_slices *slices, hw_slices_fn *fn, void *arg)
+{
+	hw_works_drop(slices, fn, arg);
+}
+
+void hw_loop_wake(struct hw_loop *loop)
+{
+	hw_works_wake(&loop->works);
 }
 
 void hw_loop_stop(struct hw_loop *loop)

@@ -52,12 +52,21 @@ void hw_timer_del(struct hw_timer *timer);
  * Long work in slices. Callbacks that use the same data are given the same slices: each runs as a
  * work of these, and while one rests, the others wait. hw_loop_call() runs fn(arg) in the same way;
  * it returns false, and does nothing, if a work rests. hw_loop_finish() runs the work that rests,
- * if any, to its end. The slices are borrowed; a work must not free them.
+ * if any, to its end; it returns false if a system call of the work does not return. The slices are
+ * borrowed; a work must not free them.
  */
 void hw_io_set_slices(struct hw_io *io, struct hw_slices *slices);
 void hw_timer_set_slices(struct hw_timer *timer, struct hw_slices *slices);
 bool hw_loop_call(struct hw_loop *loop, struct hw_slices *slices, hw_slices_fn *fn, void *arg);
-void hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices);
+bool hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices);
+/* Later works run on a thread of their own: see hw_slices_use_thread(). 0 or -errno. */
+int hw_loop_use_thread(struct hw_loop *loop, struct hw_slices *slices);
+/* For a work whose system call does not return: when it has, the work ends where it is, and fn(arg)
+ * is called, which releases the descriptors and timers with these slices, and the slices. Until
+ * then, hw_loop_destroy() does nothing. */
+void hw_loop_drop(struct hw_slices *slices, hw_slices_fn *fn, void *arg);
+/* Makes the loop run another iteration at once. */
+void hw_loop_wake(struct hw_loop *loop);
 
 /* Called at the end of each iteration in which an io, timer or work callback ran, after all of them
  * and before the loop sleeps. Here a batch of hints becomes a batch of events. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "slices.h"
 
+#include "thread.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -30,6 +32,7 @@
 #endif
 
 #define SLICE_NS UINT64_C(2000000)
+#define PATIENCE_NS UINT64_C(300000000) /* of hw_slices_finish() */
 #define STACK_BYTES ((size_t)1 << 20) /* pages that are not used take no memory */
 
 /* One of the two sides of a switch: the owner or the work. */
@@ -150,6 +153,7 @@ void hw_slices_free(struct hw_slices *slices)
 {
 	struct hw_slices_stack *stack = slices->stack;
 
+	hw_slices_end_thread(slices);
 	if (!stack)
 		return;
 #ifdef WITH_TSAN
@@ -160,18 +164,55 @@ void hw_slices_free(struct hw_slices *slices)
 	slices->stack = NULL;
 }
 
+/* ---- a thread instead of the stack ---- */
+
+int hw_slices_use_thread(struct hw_slices *slices, hw_thread_wake_fn *wake, void *arg)
+{
+	return slices->thread ? 0 : hw_thread_create(wake, arg, &slices->thread);
+}
+
+void hw_slices_end_thread(struct hw_slices *slices)
+{
+	hw_thread_free(slices->thread);
+	slices->thread = NULL;
+	slices->begun = false;
+}
+
+uint64_t hw_slices_away_since(const struct hw_slices *slices)
+{
+	return slices->thread && hw_slices_is_resting(slices) ? hw_thread_away_since(slices->thread)
+							      : 0;
+}
+
+static void run_in_thread(struct hw_slices *slices)
+{
+	hw_slices_fn *fn = slices->fn;
+
+	slices->fn = NULL; /* begun */
+	if (hw_thread_run(slices->thread, fn, slices->arg))
+		slices->begun = false;
+}
+
 /* ---- works ---- */
 
-static void run_slice(struct hw_slices *slices)
+static void run_on_stack(struct hw_slices *slices)
 {
 	struct hw_slices_stack *stack = slices->stack;
 
-	slices->until_ns = now_ns() + SLICE_NS;
-	slices->running = true;
 #ifdef WITH_TSAN
 	stack->owner.fiber = __tsan_get_current_fiber();
 #endif
 	switch_sides(&stack->owner, &stack->work);
+}
+
+static void run_slice(struct hw_slices *slices)
+{
+	slices->until_ns = now_ns() + SLICE_NS;
+	slices->running = true;
+	if (slices->thread)
+		run_in_thread(slices);
+	else
+		run_on_stack(slices);
 	slices->running = false;
 	if (!slices->begun)
 		slices->hurry = false;
@@ -179,9 +220,9 @@ static void run_slice(struct hw_slices *slices)
 
 void hw_slices_begin(struct hw_slices *slices, hw_slices_fn *fn, void *arg)
 {
-	if (!slices->stack)
+	if (!slices->stack && !slices->thread)
 		make_stack(slices);
-	if (slices->running || !slices->stack) {
+	if (slices->running || (!slices->stack && !slices->thread)) {
 		fn(arg);
 		return;
 	}
@@ -198,16 +239,27 @@ void hw_slices_resume(struct hw_slices *slices)
 	run_slice(slices);
 }
 
-void hw_slices_finish(struct hw_slices *slices)
+bool hw_slices_finish(struct hw_slices *slices)
 {
 	if (!hw_slices_is_resting(slices))
-		return;
+		return true;
 	slices->hurry = true;
-	run_slice(slices);
+	for (uint64_t end = now_ns() + PATIENCE_NS, now; slices->begun; run_slice(slices)) {
+		now = now_ns();
+		if (slices->thread && !hw_thread_await(slices->thread, now < end ? end - now : 0)) {
+			slices->hurry = false;
+			return false;
+		}
+	}
+	return true;
 }
 
 void hw_slices_check_time(struct hw_slices *slices)
 {
-	if (!slices->hurry && now_ns() >= slices->until_ns)
+	if (slices->hurry || now_ns() < slices->until_ns)
+		return;
+	if (slices->thread)
+		hw_thread_rest(slices->thread);
+	else
 		switch_sides(&slices->stack->work, &slices->stack->owner);
 }

@@ -3,10 +3,13 @@
  * Long work in slices of a few milliseconds. The work runs on the thread of its owner, on a stack
  * of its own, so that any loop in it can rest: the owner continues, and resumes the work later.
  * Between two slices the owner must leave alone the data that the work uses. loop.h runs the
- * callbacks of descriptors and timers this way.
+ * callbacks of descriptors and timers this way. A work that makes system calls which may wait for
+ * ever runs on a thread of its own: hw_slices_use_thread().
  */
 #ifndef HW_SLICES_H
 #define HW_SLICES_H
+
+#include "thread.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +22,11 @@ struct hw_slices_stack;
 struct hw_slices {
 	struct hw_slices *next, *prev; /* in the list of works that rest: loop.c */
 	struct hw_slices_stack *stack; /* owned; NULL until the first work begins */
+	struct hw_thread *thread; /* owned; NULL: works run on the stack */
 	hw_slices_fn *fn;
 	void *arg; /* borrowed */
+	hw_slices_fn *dropped; /* called instead of continuing the work: hw_works_drop() */
+	void *dropped_arg; /* borrowed */
 	bool begun; /* there is work that has not ended */
 	bool running;
 	bool hurry; /* it does not rest again */
@@ -37,13 +43,25 @@ void hw_slices_free(struct hw_slices *slices);
 void hw_slices_begin(struct hw_slices *slices, hw_slices_fn *fn, void *arg);
 /* Runs another slice of the work that rests. */
 void hw_slices_resume(struct hw_slices *slices);
-/* Runs the work that rests, if any, to its end. */
-void hw_slices_finish(struct hw_slices *slices);
+/* Runs the work that rests, if any, to its end. Returns false if a system call of it does not
+ * return for a moment: then it still rests. */
+bool hw_slices_finish(struct hw_slices *slices);
 
 static inline bool hw_slices_is_resting(const struct hw_slices *slices)
 {
 	return slices->begun && !slices->running;
 }
+
+/*
+ * Later works run on a thread of their own, in turn with their owner, which continues when a system
+ * call between hw_away_begin() and hw_away_end() does not return: the work rests until it has
+ * returned; then wake(arg) is called on the thread. No work may be running. Returns 0 or -errno.
+ */
+int hw_slices_use_thread(struct hw_slices *slices, hw_thread_wake_fn *wake, void *arg);
+/* Ends the thread. A work that rests never continues; none may be away. */
+void hw_slices_end_thread(struct hw_slices *slices);
+/* Since when a system call of the work that rests has not returned; 0: it has, or there is none. */
+uint64_t hw_slices_away_since(const struct hw_slices *slices);
 
 /*
  * Called in each loop that may be long, for one or more steps: the work rests here if its slice is

@@ -6,11 +6,11 @@
 #include "filter.h"
 #include "log.h"
 #include "option.h"
+#include "remote.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define HOUR (3600 * HW_SEC)
 
@@ -106,19 +106,19 @@ static void read_watchers(struct hw_config_checker *checker, struct hw_config_sh
 static void check_path(struct hw_config_checker *checker, const struct hw_config_share *share)
 {
 	char quoted[HW_CONFIG_QUOTED_MAX];
-	struct stat st;
+	int r = share->path[0] == '/' ? hw_remote_check_dir(share->path) : 0;
 
 	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
 	if (share->path[0] != '/')
 		hw_config_mistake(checker, share->path_line,
 				  "[%s] path: %s is not an absolute path", checker->section,
 				  quoted);
-	else if (stat(share->path, &st) < 0)
-		hw_config_mistake(checker, share->path_line, "[%s] path: cannot access %s: %s",
-				  checker->section, quoted, strerror(errno));
-	else if (!S_ISDIR(st.st_mode))
+	else if (r == -ENOTDIR)
 		hw_config_mistake(checker, share->path_line, "[%s] path: %s is not a directory",
 				  checker->section, quoted);
+	else if (r < 0 && r != -ETIMEDOUT) /* the share waits for a filesystem */
+		hw_config_mistake(checker, share->path_line, "[%s] path: cannot access %s: %s",
+				  checker->section, quoted, strerror(-r));
 }
 
 static void check_interval(struct hw_config_checker *checker, struct hw_config_share *share)

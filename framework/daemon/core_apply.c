@@ -20,9 +20,12 @@ void hw_core_announce(struct hw_core *core)
 	char text[100];
 
 	for (size_t i = 0; i < core->share_count; i++) {
-		enum hw_share_state state = hw_share_state(core->shares[i].share);
+		const struct hw_share *share = core->shares[i].share;
+		enum hw_share_state state = hw_share_state(share);
+		/* It may not answer for ever. */
+		bool arming = state == HW_SHARE_ARMING && !hw_share_silent_ns(share);
 
-		if (!core->shares[i].started || state == HW_SHARE_ARMING)
+		if (!core->shares[i].started || arming)
 			return;
 		online += state == HW_SHARE_ONLINE;
 	}

@@ -144,6 +144,9 @@ static int refuse(struct change *change, struct hw_errors *errors, int error)
 	if (error == -EBUSY)
 		hw_errors_add(errors,
 			      "the share is being armed, or another switch is running; try again");
+	else if (error == -EAGAIN)
+		hw_errors_add(errors, "a filesystem of the share does not answer; the share waits "
+				      "for it");
 	else if (error == -E2BIG && errors->total == 0)
 		hw_errors_add(errors, "too many watchers for one share");
 	else

@@ -245,5 +245,7 @@ int main(int argc, char **argv)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));
 	status = run(loop, &arguments);
 	hw_loop_destroy(loop);
+	/* A child that waits for a filesystem shares the descriptors: see thread.c. */
+	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
 	return status;
 }

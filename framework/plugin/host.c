@@ -7,6 +7,7 @@
 #include "log.h"
 #include "loop.h"
 #include "sized.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static void host_log(void *ctx, uint32_t level, const char *format, ...)
 {
 	struct hw_instance *instance = ctx;
 	char text[1024];
+	unsigned away;
 	va_list ap;
 
 	va_start(ap, format);
@@ -32,11 +34,13 @@ static void host_log(void *ctx, uint32_t level, const char *format, ...)
 	va_end(ap);
 	if (level > HW_LOG_DEBUG)
 		level = HW_LOG_DEBUG;
+	away = hw_away_enter();
 	if (instance->sink)
 		hw_log_limited(&instance->limit, hw_loop_now_ns(instance->loop),
 			       (enum hw_log_level)level, "%s: %s", instance->name, text);
 	else
 		hw_log((enum hw_log_level)level, "%s: %s", instance->name, text);
+	hw_away_leave(away);
 }
 
 static int give_reason(struct hw_instance *instance, const char *keys, const char *value, int error)
@@ -92,6 +96,7 @@ static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *a
 		       struct hw_io **ret)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
 	int r;
 
 	r = hw_io_add(instance->loop, fd, events, fn, arg, ret);
@@ -104,45 +109,59 @@ static int host_io_add(void *ctx, int fd, uint32_t events, hw_io_fn *fn, void *a
 			instance->inputs[i] = *ret;
 			break;
 		}
+	hw_away_leave(away);
 	return r;
 }
 
 static void host_io_set(void *ctx, struct hw_io *io, uint32_t events)
 {
+	unsigned away = hw_away_enter();
+
 	(void)ctx;
 	hw_io_set(io, events);
+	hw_away_leave(away);
 }
 
 static void host_io_del(void *ctx, struct hw_io *io)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
 
 	for (unsigned i = 0; i < HW_INPUTS_MAX; i++)
 		if (instance->inputs[i] == io)
 			instance->inputs[i] = NULL;
 	hw_io_del(io);
+	hw_away_leave(away);
 }
 
 static int host_timer_add(void *ctx, hw_timer_fn *fn, void *arg, struct hw_timer **ret)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
 	int r = hw_timer_add(instance->loop, fn, arg, ret);
 
 	if (r == 0)
 		hw_timer_set_slices(*ret, instance->slices);
+	hw_away_leave(away);
 	return r;
 }
 
 static void host_timer_set(void *ctx, struct hw_timer *timer, uint64_t delay_ns)
 {
+	unsigned away = hw_away_enter();
+
 	(void)ctx;
 	hw_timer_set(timer, delay_ns);
+	hw_away_leave(away);
 }
 
 static void host_timer_del(void *ctx, struct hw_timer *timer)
 {
+	unsigned away = hw_away_enter();
+
 	(void)ctx;
 	hw_timer_del(timer);
+	hw_away_leave(away);
 }
 
 /* A structure whose size was not set is neither read nor written. Logged once. */
@@ -155,16 +174,18 @@ static bool is_valid(struct hw_instance *instance, const void *of_plugin, size_t
 	return false;
 }
 
-/* ---- watchers ---- */
+/* ---- watchers: also called from probe() and watch_dir(), see thread.h ---- */
 
 static void host_hint(void *ctx, const struct hw_hint *hint)
 {
 	struct hw_instance *instance = ctx;
 	struct hw_hint known;
 	const char *fault;
+	unsigned away;
 
 	if (!instance->watcher || !is_valid(instance, hint, HINT_BYTES, "hint"))
 		return;
+	away = hw_away_enter();
 	if (hint->struct_size != sizeof(known)) {
 		hw_sized_read(&known, sizeof(known), hint);
 		hint = &known;
@@ -174,43 +195,55 @@ static void host_hint(void *ctx, const struct hw_hint *hint)
 		hw_instance_complain(instance, "%s", fault);
 	else
 		instance->watcher_services->hint(instance->watcher, hint);
+	hw_away_leave(away);
 }
 
 static void host_lost(void *ctx, hw_token dir)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
 
 	if (instance->watcher)
 		instance->watcher_services->lost(instance->watcher, dir);
+	hw_away_leave(away);
 }
 
 static int host_lock(void *ctx, hw_token dir)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
+	int r = instance->watcher ? instance->watcher_services->lock(instance->watcher, dir)
+				  : -ENODEV;
 
-	return instance->watcher ? instance->watcher_services->lock(instance->watcher, dir)
-				 : -ENODEV;
+	hw_away_leave(away);
+	return r;
 }
 
 static int host_scan(void *ctx, hw_token dir)
 {
 	struct hw_instance *instance = ctx;
+	unsigned away = hw_away_enter();
+	int r = instance->watcher ? instance->watcher_services->scan(instance->watcher, dir)
+				  : -ENOSYS;
 
-	return instance->watcher ? instance->watcher_services->scan(instance->watcher, dir)
-				 : -ENOSYS;
+	hw_away_leave(away);
+	return r;
 }
 
 static int host_locate(void *ctx, const char *path, uint32_t len, struct hw_location *ret)
 {
 	struct hw_instance *instance = ctx;
 	struct hw_location location = { .struct_size = sizeof(location) };
+	unsigned away;
 	int r;
 
 	if (!instance->watcher)
 		return -ENOSYS;
 	if (!is_valid(instance, ret, LOCATION_BYTES, "locate"))
 		return -EINVAL;
+	away = hw_away_enter();
 	r = instance->watcher_services->locate(instance->watcher, path, len, &location);
+	hw_away_leave(away);
 	if (r >= 0)
 		hw_sized_write(ret, &location, sizeof(location));
 	return r;

@@ -4,6 +4,7 @@
 #include "host.h"
 #include "log.h"
 #include "option.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -82,9 +83,22 @@ int hw_instance_probe(struct hw_instance *instance, int dirfd)
 	int r = 0;
 
 	instance->reason[0] = '\0';
-	if (instance->plugin->probe)
+	if (instance->plugin->probe) {
+		hw_away_begin();
 		r = instance->plugin->probe(instance->self, dirfd);
+		hw_away_end();
+	}
 	return r < 0 ? r : 0;
+}
+
+int hw_instance_watch_dir(struct hw_instance *instance, hw_token dir, int dirfd)
+{
+	int r;
+
+	hw_away_begin();
+	r = instance->plugin->watch_dir(instance->self, dir, dirfd);
+	hw_away_end();
+	return r;
 }
 
 void hw_instance_complain(struct hw_instance *instance, const char *format, ...)

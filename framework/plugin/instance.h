@@ -84,6 +84,8 @@ int hw_instance_start(struct hw_instance *instance);
 /* Calls probe() of a started watcher. Returns 0 or -errno. On failure, the reason is set; on
  * success, it is the description of how the watcher would watch, "" if there is none. */
 int hw_instance_probe(struct hw_instance *instance, int dirfd);
+/* Calls watch_dir(). Both calls may wait for the filesystem: see thread.h. */
+int hw_instance_watch_dir(struct hw_instance *instance, hw_token dir, int dirfd);
 /* Logs, once for each instance, that the plugin violated the contract of plugin.h. */
 void hw_instance_complain(struct hw_instance *instance, const char *format, ...) HW_PRINTF(2, 3);
 /* Calls stop() and close() as its state requires. This releases its kernel objects. */

@@ -220,7 +220,7 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 		int r = hw_arm_start_watcher(watcher);
 
 		if (r == 0)
-			r = watcher->plugin->watch_dir(watcher->instance->self, token, dirfd);
+			r = hw_instance_watch_dir(watcher->instance, token, dirfd);
 		if (r >= 0) {
 			if (old != HW_WATCHER_NONE)
 				hw_arm_leave_watcher(share, dir);

@@ -363,8 +363,12 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 static int64_t birth_of(int fd)
 {
 	struct statx stx;
+	int r;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+	hw_away_begin();
+	r = statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx);
+	hw_away_end();
+	if (r < 0 || !(stx.stx_mask & STATX_BTIME))
 		return 0;
 	return stx.stx_btime.tv_sec * INT64_C(1000000000) + stx.stx_btime.tv_nsec;
 }

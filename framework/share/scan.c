@@ -27,6 +27,7 @@ struct hw_job {
 	enum hw_arrival how;
 	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
 	bool touched;
+	bool here; /* it is listed by the work of the share, not on the thread pool */
 	bool landed; /* its listing has ended, and is applied in the next turn */
 	bool retried;
 	bool cheap; /* the listing identifies entries less precisely than hw_disk_stat() */
@@ -438,8 +439,16 @@ static void launch(struct hw_share *share, struct hw_job *job)
 	job->next = share->scan.flying;
 	share->scan.flying = job;
 	share->scan.in_flight++;
-	(void)uv_queue_work(hw_loop_uv(share->loop), &job->work, list_in_thread,
-			    listed); /* fails only without a callback */
+	job->here = share->work.thread;
+	if (!job->here) {
+		(void)uv_queue_work(hw_loop_uv(share->loop), &job->work, list_in_thread,
+				    listed); /* fails only without a callback */
+		return;
+	}
+	/* A filesystem that does not answer would keep a thread of the pool. */
+	list_in_thread(&job->work);
+	job->landed = true;
+	hw_loop_wake(share->loop);
 }
 
 static int open_known(struct hw_share *share, uint32_t dir)
@@ -551,7 +560,7 @@ void hw_scan_cancel(struct hw_share *share)
 	for (struct hw_job *job = share->scan.flying, *next; job; job = next) {
 		next = job->next;
 		job->share = NULL; /* listed() frees it, unless it has run */
-		if (job->landed)
+		if (job->landed || job->here)
 			give_job(NULL, job);
 	}
 	share->scan.flying = NULL;

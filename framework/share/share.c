@@ -7,6 +7,7 @@
 #include "observe.h"
 #include "quiet.h"
 #include "refresh.h"
+#include "remote.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
@@ -94,85 +95,6 @@ static int open_root(struct hw_share *share, int fd)
 	return r;
 }
 
-/* ---- mounts ---- */
-
-/* Returns the directory of a path and leaves the last component in *path; 0: it is not in the
- * tree. */
-static uint32_t find_dir(const struct hw_share *share, const char **path)
-{
-	uint32_t dir = HW_ROOT;
-	const char *slash;
-
-	while (dir && (slash = strchr(*path, '/'))) {
-		dir = hw_tree_find(&share->tree, dir, *path, (size_t)(slash - *path));
-		*path = slash + 1;
-	}
-	return dir && hw_tree_entry(&share->tree, dir)->type == HW_TYPE_DIR ? dir : 0;
-}
-
-static void examine(struct hw_share *share, uint32_t dir, const char *name)
-{
-	if (share->settle.window_ns && !share->silent)
-		hw_settle_name(share, dir, name, strlen(name), 0, 0);
-	else
-		hw_unverified_name(share, dir, name, strlen(name));
-	hw_share_kick(share);
-}
-
-/* A mount may have changed which directory is visible at this place. */
-static void mount_changed(void *arg, const char *path)
-{
-	struct hw_share *share = arg;
-	uint32_t dir = find_dir(share, &path);
-
-	if (dir) /* otherwise excluded, or below another mount that changed */
-		examine(share, dir, path);
-}
-
-/*
- * The kernel reports changes of a file that is mounted over a name for the directory that the file
- * is in, elsewhere. So the file is compared with the tree, unless the directory of the name is
- * scanned.
- */
-static void check_mounted_file(void *arg, const char *path)
-{
-	struct hw_share *share = arg;
-	uint32_t dir = find_dir(share, &path);
-	uint8_t watcher = dir ? hw_tree_entry(&share->tree, dir)->watcher : HW_WATCHER_NONE;
-	uint32_t id = dir ? hw_tree_find(&share->tree, dir, path, strlen(path)) : 0;
-	struct hw_stat stat;
-
-	if (!id || watcher == HW_WATCHER_NONE ||
-	    share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS)
-		return;
-	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
-
-	if (hw_disk_stat(&share->disk, dir, path, strlen(path), &stat) < 0 ||
-	    !hw_tree_is_same(e, &stat) || hw_history_compare(e, &stat, false))
-		examine(share, dir, path);
-}
-
-static void check_mounts(struct hw_share *share)
-{
-	hw_mount_watch_check(&share->mounts, mount_changed, share);
-	if (share->state == HW_SHARE_ONLINE)
-		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
-}
-
-/* The path of the open root is the resolved one, also where that cannot be read as a path. */
-static void begin_mounts(struct hw_share *share)
-{
-	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
-
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", share->disk.root);
-	ssize_t len = readlink(link, path, sizeof(path) - 1);
-
-	if (len < 0 || path[0] != '/')
-		return;
-	path[len] = '\0';
-	hw_mount_watch_begin(&share->mounts, path);
-}
-
 /* ---- a root that reappears ---- */
 
 /* Logs an error once: the root is tried again every interval. */
@@ -205,20 +127,24 @@ static void come_back(struct hw_share *share)
 	share->presence.error = 0;
 	hw_info("share %s: %s has reappeared; scanning it", share->name,
 		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
-	begin_mounts(share);
+	hw_mount_points_begin(share);
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
 	hw_share_set_state(share, HW_SHARE_ARMING);
 	share->history.rescans++;
 	hw_scan_rearm(share);
 }
 
+static void start(void *arg);
+
 static void check_root(struct hw_share *share)
 {
 	share->presence.check = false;
-	if (share->state == HW_SHARE_OFFLINE)
+	if (share->presence.start_error)
+		start(share);
+	else if (share->state == HW_SHARE_OFFLINE)
 		come_back(share);
 	else if (root_is_there(share))
-		check_mounts(share);
+		hw_mount_points_check(share);
 	else
 		go_offline(share);
 }
@@ -389,7 +315,8 @@ static void turn(void *arg)
 {
 	struct hw_share *share = arg;
 
-	if (is_long(share) || hw_slices_is_resting(&share->work))
+	share->turn.state_changed |= hw_silence_check(share);
+	if (is_long(share) || hw_slices_is_resting(&share->work) || share->work.thread)
 		(void)hw_loop_call(share->loop, &share->work, take_turn, share);
 	else
 		take_turn(share);
@@ -506,7 +433,7 @@ int hw_share_open(struct hw_share *share)
 	return r;
 }
 
-int hw_share_start(struct hw_share *share)
+static int begin(struct hw_share *share)
 {
 	struct hw_stat stat;
 	int r = hw_share_open(share);
@@ -516,7 +443,7 @@ int hw_share_start(struct hw_share *share)
 	if (r < 0)
 		return r;
 	hw_tree_update(&share->tree, HW_ROOT, &stat);
-	begin_mounts(share); /* before anything is listed */
+	hw_mount_points_begin(share); /* before anything is listed */
 	share->begun_ns = hw_now_coarse_ns();
 	hw_timer_set(share->presence.timer, share->interval_ns);
 	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
@@ -526,16 +453,48 @@ int hw_share_start(struct hw_share *share)
 	return 0;
 }
 
-void hw_share_destroy(struct hw_share *share)
+/* Tried again at each check of the root, if the filesystem answered too late for the caller of
+ * hw_share_start(). */
+static void start(void *arg)
 {
-	if (!share)
+	struct hw_share *share = arg;
+	int before = share->presence.start_error, r = begin(share);
+
+	share->presence.start_error = r;
+	if (!share->presence.late)
 		return;
-	hw_share_finish_work(share);
+	if (r == 0) {
+		hw_share_set_state(share, HW_SHARE_ARMING);
+		return;
+	}
+	if (r != before)
+		hw_warning("share %s: %s; waiting for it", share->name, share->why);
+	forget_all(share, HW_ROOT);
+	hw_disk_close_root(&share->disk);
+	hw_share_set_state(share, HW_SHARE_OFFLINE);
+}
+
+int hw_share_start(struct hw_share *share)
+{
+	share->presence.start_error = -EINPROGRESS;
+	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
+	if (hw_share_run(share, start))
+		return share->presence.start_error;
+	share->presence.late = true;
+	hw_timer_set(share->presence.timer, share->interval_ns);
+	return 0;
+}
+
+static void destroy(void *arg)
+{
+	struct hw_share *share = arg;
+
 	hw_turn_del(share->loop, turn, share);
 	hw_scan_cancel(share);
 	hw_switch_cancel(share);
 	hw_watchers_destroy(share);
 	hw_barrier_free(share);
+	hw_silence_end(share);
 	hw_quiet_free(share);
 	hw_retry_free(share);
 	hw_timer_del(share->settle.timer);
@@ -566,4 +525,22 @@ void hw_share_destroy(struct hw_share *share)
 	free(share->name);
 	free(share->path);
 	free(share);
+}
+
+/* The caller does not wait for a filesystem that does not answer. */
+void hw_share_destroy(struct hw_share *share)
+{
+	if (!share)
+		return;
+	if (hw_share_finish_work(share)) {
+		destroy(share);
+		return;
+	}
+	hw_warning("share %s: a filesystem does not answer; its watchers stop when it does",
+		   share->name);
+	hw_turn_del(share->loop, turn, share);
+	share->listeners.count = 0;
+	hw_switch_cancel(share);
+	hw_barrier_free(share);
+	hw_loop_drop(&share->work, destroy, share);
 }

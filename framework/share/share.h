@@ -42,13 +42,18 @@ int hw_share_add_watcher(struct hw_share *share, struct hw_instance *instance);
 
 /* Starts to watch and to arm. Returns once the root is open; arming continues in the loop until the
  * state is ONLINE. -ENOENT, -ENOTDIR, -EACCES about the root; -ENODEV if no watcher can watch it:
- * the status then says why, with the path and a remedy. */
+ * the status then says why, with the path and a remedy. If the filesystem does not answer for a
+ * moment, returns 0: the share starts when it answers, and an error is logged. */
 int hw_share_start(struct hw_share *share);
-void hw_share_destroy(struct hw_share *share); /* NULL is allowed */
+/* While a filesystem does not answer, memory and watches stay until it does. NULL is allowed. */
+void hw_share_destroy(struct hw_share *share);
 
 /* Returns whether a new share of this description would start with another directory: symbolic
  * links in its path lead elsewhere now, or its root was replaced by a directory that is refused. */
-bool hw_share_is_elsewhere(const struct hw_share *share);
+bool hw_share_is_elsewhere(struct hw_share *share);
+/* For how long a filesystem of the share has not answered; 0: it answers. All work of the share
+ * waits for it. */
+uint64_t hw_share_silent_ns(const struct hw_share *share);
 
 /*
  * Starts a barrier: every watcher passes on the records that are queued, a settle window ends,
@@ -83,7 +88,8 @@ struct hw_switch {
  * Arms new watchers for the whole share, compares it with the disk, then stops the old ones.
  * Receivers do not notice it. If it returns 0, the instances belong to the share, and done() is
  * called once. Otherwise done() is never called, the caller keeps the instances, and the old
- * watchers continue: -EBUSY while the share is not online or another switch runs; -E2BIG; or the
+ * watchers continue: -EBUSY while the share is not online or another switch runs; -EAGAIN while a
+ * filesystem of it does not answer; -E2BIG; or the
  * reason why none of the new watchers can watch the root, with a text in each instance.
  */
 int hw_share_switch(struct hw_share *share, const struct hw_switch *to);
@@ -124,6 +130,8 @@ struct hw_share_status {
 	uint64_t rescans; /* scans after events were lost */
 	uint64_t retrying; /* directories and names that could not be read and are tried again */
 	uint64_t refusals; /* total number of such failures */
+	uint64_t silent_since_ns; /* CLOCK_REALTIME since when a filesystem of it does not answer;
+				   * 0: it answers */
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
 };

@@ -50,6 +50,15 @@ struct hw_presence {
 	struct hw_timer *timer; /* owned */
 	bool check; /* a hint says that it is gone: checked in the next iteration */
 	int error; /* why a root that reappeared cannot be opened, as it was logged */
+	int start_error; /* of the start; -EINPROGRESS: it has not ended */
+	bool late; /* hw_share_start() has returned: an error of the start is logged */
+	bool elsewhere; /* result of hw_share_is_elsewhere() */
+};
+
+/* Filesystems that do not answer: silence.c. */
+struct hw_silence {
+	uv_poll_t *mounts; /* owned: polls share->mounts.fd; NULL: not polled */
+	bool logged; /* the filesystem does not answer */
 };
 
 /* One iteration of the loop. */
@@ -79,6 +88,7 @@ struct hw_share {
 	struct hw_disk disk;
 	struct hw_root_path root;
 	struct hw_mount_watch mounts;
+	struct hw_silence silence;
 	struct hw_filter filter;
 	struct hw_journal journal;
 	struct hw_watchers watchers;
@@ -145,12 +155,29 @@ int hw_share_open(struct hw_share *share);
 void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 
 /* work.c */
-/* For calls from outside that change the share: the work that rests, if any, is done first. */
-void hw_share_finish_work(struct hw_share *share);
+/* For calls from outside that change the share: the work that rests, if any, is done first. Returns
+ * false if that waits for a filesystem that does not answer. */
+bool hw_share_finish_work(struct hw_share *share);
+/* Runs fn(share) as a work that may wait for a filesystem; none may rest. Returns whether it has
+ * ended; otherwise it continues later. */
+bool hw_share_run(struct hw_share *share, hw_slices_fn *fn);
 /* A timer that fires as a work of the share; its argument is the share. */
 int hw_share_add_timer(struct hw_share *share, hw_timer_fn *fn, struct hw_timer **ret);
 /* Later events are not merged with the earlier ones, which receivers may have read. */
 void hw_share_begin_turn(struct hw_share *share);
+
+/* mount_points.c */
+/* Reports the mounts that change from now on. The root must be open. */
+void hw_mount_points_begin(struct hw_share *share);
+void hw_mount_points_check(struct hw_share *share);
+
+/* silence.c */
+/* Notices mounts at once, from now on: some may hang. */
+void hw_silence_begin(struct hw_share *share);
+void hw_silence_end(struct hw_share *share);
+/* Called in each iteration: gives the share a thread if one of its filesystems may hang, and logs
+ * when one does not answer. Returns true if that has changed. */
+bool hw_silence_check(struct hw_share *share);
 
 /* excluded.c */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,

@@ -56,7 +56,7 @@ int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor 
 	return hw_journal_next(&share->journal, cursor, ret);
 }
 
-static void add_watcher(const struct hw_watcher *watcher, struct hw_share_status *ret)
+static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
 {
 	struct hw_watcher_stats stats;
 
@@ -86,6 +86,7 @@ static const char *why_of(const struct hw_share *share)
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 {
 	uint8_t first = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
+	uint64_t silent_ns = hw_share_silent_ns(share);
 
 	*ret = (struct hw_share_status){
 		.name = share->name,
@@ -103,6 +104,7 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.rescans = share->history.rescans,
 		.retrying = (uint64_t)share->retry.count + share->retry.left_out,
 		.refusals = share->retry.refusals,
+		.silent_since_ns = silent_ns ? (uint64_t)hw_now_coarse_ns() - silent_ns : 0,
 		.tree_bytes = hw_tree_bytes(&share->tree),
 		/* The rest of the ring was never touched, and takes no memory. */
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head
@@ -112,18 +114,28 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		add_watcher(&share->watchers.list[share->watchers.order[i]], ret);
 }
 
-bool hw_share_is_elsewhere(const struct hw_share *share)
+static void look_elsewhere(void *arg)
 {
+	struct hw_share *share = arg;
 	struct hw_root_path now = { 0 };
 	int fd = share->root.path ? hw_root_resolve(&now, share->path) : -ENOENT;
-	bool refused = share->state == HW_SHARE_OFFLINE && *share->root.refusal, elsewhere;
+	bool refused = share->state == HW_SHARE_OFFLINE && *share->root.refusal;
 
+	share->presence.elsewhere = false;
 	if (fd < 0)
-		return false;
+		return;
 	(void)close(fd); /* O_PATH */
-	elsewhere = refused || strcmp(now.path, share->root.path) != 0;
+	share->presence.elsewhere = refused || strcmp(now.path, share->root.path) != 0;
 	hw_root_free(&now);
-	return elsewhere;
+}
+
+bool hw_share_is_elsewhere(struct hw_share *share)
+{
+	if (hw_slices_is_resting(&share->work) && !share->work.thread)
+		look_elsewhere(share); /* the work does not wait for a filesystem either */
+	else if (!hw_share_finish_work(share) || !hw_share_run(share, look_elsewhere))
+		return false;
+	return share->presence.elsewhere;
 }
 
 /* ---- listeners ---- */

@@ -136,12 +136,11 @@ static void begin(struct hw_share *share, const struct hw_switch *to)
 	hw_share_kick(share);
 }
 
-int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
+static int try_switch(struct hw_share *share, const struct hw_switch *to)
 {
 	struct hw_watcher *added[HW_WATCHERS_MAX];
 	int r;
 
-	hw_share_finish_work(share);
 	if (share->switching.done || share->state != HW_SHARE_ONLINE || share->scan.rearm)
 		return -EBUSY;
 	r = install_all(share, to, added);
@@ -164,8 +163,6 @@ int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
 	return 0;
 }
 
-/* ---- the end of a switch ---- */
-
 static void report(struct hw_share *share, int error)
 {
 	struct hw_switching *s = &share->switching;
@@ -187,6 +184,53 @@ void hw_switch_cancel(struct hw_share *share)
 {
 	report(share, -ECANCELED);
 }
+
+/* hw_share_switch() has returned 0, so the instances belong to the share. */
+static void fail_late(struct hw_share *share, int error)
+{
+	struct hw_switching *s = &share->switching;
+	const char *reason = s->request.count ? s->instances[0]->reason : "";
+
+	(void)snprintf(s->reason, sizeof(s->reason), "%s", *reason ? reason : strerror(-error));
+	for (size_t i = 0; i < s->request.count; i++)
+		hw_instance_destroy(s->instances[i]);
+	report(share, error);
+}
+
+static void switch_in_work(void *arg)
+{
+	struct hw_share *share = arg;
+	struct hw_switching *s = &share->switching;
+
+	s->tried = try_switch(share, &s->request);
+	if (s->late && s->tried < 0)
+		fail_late(share, s->tried);
+	s->late = false;
+}
+
+int hw_share_switch(struct hw_share *share, const struct hw_switch *to)
+{
+	struct hw_switching *s = &share->switching;
+
+	if (!hw_share_finish_work(share))
+		return -EAGAIN;
+	if (!share->work.thread || s->done || to->count > HW_WATCHERS_MAX)
+		return try_switch(share, to);
+	s->request = *to;
+	for (size_t i = 0; i < to->count; i++)
+		s->instances[i] = to->instances[i];
+	s->request.instances = s->instances;
+	if (hw_share_run(share, switch_in_work))
+		return s->tried;
+	s->late = true;
+	s->done = to->done;
+	s->arg = to->arg;
+	s->seq = hw_journal_last_seq(&share->journal);
+	s->begun_ns = hw_loop_now_ns(share->loop);
+	return 0;
+}
+
+/* ---- the end of a switch ---- */
 
 /* Returns whether the directory belongs to a watcher that is to be destroyed: it was elsewhere when
  * the walk passed, or no new watcher took it. */

@@ -16,6 +16,11 @@ struct hw_switching {
 	int error;
 	char reason[600];
 	uint64_t seq, begun_ns; /* when it began */
+	/* For a share with a thread: the request, until it has been tried. */
+	struct hw_switch request;
+	struct hw_instance *instances[HW_WATCHERS_MAX]; /* borrowed; see hw_share_switch() */
+	int tried; /* the result */
+	bool late; /* hw_share_switch() has returned 0 already */
 };
 
 /* Called at the end of a walk that armed everything again: ends the switch, or destroys the

@@ -16,6 +16,6 @@ int hw_watcher_locate(struct hw_watcher *watcher, const char *path, size_t len,
 		      struct hw_location *ret);
 
 /* Reads the counters of the watcher; all are zero unless it runs and has counters. */
-void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret);
+void hw_watcher_get_stats(struct hw_watcher *watcher, struct hw_watcher_stats *ret);
 
 #endif

@@ -28,17 +28,22 @@ struct hw_watcher *hw_watcher_install(struct hw_share *share, struct hw_instance
 	watcher->state = HW_WATCHER_IDLE;
 	watcher->serial = ++share->watchers.serial;
 	watcher->polled_ns = share->settle.since_ns;
+	watcher->stats.struct_size = sizeof(watcher->stats);
 	instance->watcher = watcher;
 	instance->watcher_services = share->watchers.services;
 	instance->slices = &share->work;
 	return watcher;
 }
 
-void hw_watcher_get_stats(const struct hw_watcher *watcher, struct hw_watcher_stats *ret)
+void hw_watcher_get_stats(struct hw_watcher *watcher, struct hw_watcher_stats *ret)
 {
 	*ret = (struct hw_watcher_stats){ .struct_size = sizeof(*ret) };
-	if (watcher->state == HW_WATCHER_RUNNING && watcher->plugin->stats)
+	/* The work may be in a call of this plugin. */
+	if (hw_slices_away_since(&watcher->share->work))
+		*ret = watcher->stats;
+	else if (watcher->state == HW_WATCHER_RUNNING && watcher->plugin->stats)
 		watcher->plugin->stats(watcher->instance->self, ret);
+	watcher->stats = *ret;
 }
 
 void hw_watcher_destroy(struct hw_watcher *watcher)

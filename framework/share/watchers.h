@@ -33,6 +33,7 @@ struct hw_watcher {
 	hw_token scan_dir; /* directory of the pending scan; HW_NO_DIR: the whole share */
 	uint64_t scan_start_ns, scan_entries, scan_seq; /* when it began */
 	int64_t scan_start_coarse_ns;
+	struct hw_watcher_stats stats; /* of the last time that they were asked for */
 };
 
 struct hw_watchers {

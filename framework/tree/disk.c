@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "disk.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -56,60 +56,6 @@ void hw_stat_from_statx(struct hw_stat *stat, const struct statx *stx)
 	stat->fs = 0;
 	stat->identity = HW_BY_BIRTH;
 	stat->type = type_of[(stx->stx_mode & S_IFMT) >> 12];
-}
-
-static int open_beneath_short(int dir, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned)flags,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd;
-
-	do
-		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
-	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-	return fd < 0 ? -errno : (int)fd;
-}
-
-/* Returns the length of the longest beginning of path that ends before a slash and fits PATH_MAX.
- * */
-static size_t first_part(const char *path, size_t len)
-{
-	size_t n = len < PATH_MAX ? len : PATH_MAX - 1;
-
-	if (n == len)
-		return n;
-	while (n && path[n] != '/')
-		n--;
-	return n;
-}
-
-int hw_open_beneath(int root, const char *path, size_t len, int flags)
-{
-	char part[PATH_MAX];
-	int dir = root;
-
-	for (;;) {
-		size_t n = first_part(path, len);
-		bool last = n == len, fits = n || !len;
-		int fd = -ENAMETOOLONG;
-
-		memcpy(part, n ? path : ".", n ? n : 1);
-		part[n ? n : 1] = '\0';
-		if (fits)
-			fd = open_beneath_short(dir, part,
-						last ? flags | O_CLOEXEC
-						     : O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (dir != root)
-			close(dir);
-		if (fd < 0 || last)
-			return fd;
-		dir = fd;
-		path += n + 1;
-		len -= n + 1;
-	}
 }
 
 /* ---- root and filesystems ---- */
@@ -177,13 +123,23 @@ static bool give_up_cached(struct hw_disk *disk, int but)
 	return closed;
 }
 
+static int open_at(int dirfd, const char *name, int flags)
+{
+	int fd;
+
+	hw_away_begin();
+	fd = openat(dirfd, name, flags | O_CLOEXEC);
+	hw_away_end();
+	return fd < 0 ? -errno : fd;
+}
+
 int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags)
 {
-	int fd = openat(dirfd, name, flags | O_CLOEXEC);
+	int fd = open_at(dirfd, name, flags);
 
-	if (fd < 0 && hw_disk_is_short(-errno) && give_up_cached(disk, dirfd))
-		fd = openat(dirfd, name, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (hw_disk_is_short(fd) && give_up_cached(disk, dirfd))
+		fd = open_at(dirfd, name, flags);
+	return fd;
 }
 
 void hw_disk_close_root(struct hw_disk *disk)
@@ -206,25 +162,21 @@ void hw_disk_free(struct hw_disk *disk)
 
 int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_at(dirfd, path, O_RDONLY | O_DIRECTORY);
 	struct stat st;
+	int r;
 
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0) {
-		int error = errno;
-
-		close(fd);
-		return -error;
-	}
+		return fd;
+	hw_away_begin();
+	r = fstat(fd, &st) < 0 ? -errno : 0;
+	hw_away_end();
 	/* Permission to list the directory is not enough: names below it are looked up. */
-	int path_fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int path_fd = r < 0 ? r : open_at(fd, ".", O_PATH | O_DIRECTORY);
 
 	if (path_fd < 0) {
-		int error = errno;
-
 		close(fd);
-		return -error;
+		return path_fd;
 	}
 	close(path_fd);
 	hw_disk_close_root(disk);
@@ -258,7 +210,7 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
 	/* A descriptor is needed only for generations, and must not be O_PATH. It keeps the mount
 	 * busy, but the root does so already. */
 	if (disk->filesystems[i].fd < 0 && disk->generations && fd >= 0 && dev == disk->root_dev)
-		disk->filesystems[i].fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		disk->filesystems[i].fd = open_at(fd, ".", O_RDONLY | O_DIRECTORY);
 	return (int)i;
 }
 
@@ -330,8 +282,7 @@ void hw_disk_release_foreign(struct hw_disk *disk)
 static int open_dir(struct hw_disk *disk, uint32_t dir)
 {
 	const struct hw_tree *tree = disk->tree;
-	static char buf[HW_PATH_MAX + 1]; /* loop thread only */
-	char *p = buf + sizeof(buf);
+	char *buf = disk->path, *p = buf + sizeof(disk->path);
 	uint32_t id = dir;
 	int base = disk->root;
 
@@ -344,12 +295,13 @@ static int open_dir(struct hw_disk *disk, uint32_t dir)
 		}
 		if ((size_t)(p - buf) < e->name_len + 1u)
 			return -ENAMETOOLONG;
-		if (p != buf + sizeof(buf))
+		if (p != buf + sizeof(disk->path))
 			*--p = '/';
 		p -= e->name_len;
 		memcpy(p, hw_tree_name(tree, id), e->name_len);
 	}
-	return hw_open_beneath(base, p, (size_t)(buf + sizeof(buf) - p), O_PATH | O_DIRECTORY);
+	return hw_open_beneath(base, p, (size_t)(buf + sizeof(disk->path) - p),
+			       O_PATH | O_DIRECTORY);
 }
 
 int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
@@ -416,10 +368,13 @@ static int stat_at(struct hw_disk *disk, const struct spot *at, struct hw_stat *
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name ? 0 : AT_EMPTY_PATH);
 	struct statx stx;
 	struct hw_stat stat;
-	int fs;
+	int fs, r;
 
-	if (statx(at->fd, at->name, flags, HW_STATX_MASK, &stx) < 0)
-		return -errno;
+	hw_away_begin();
+	r = statx(at->fd, at->name, flags, HW_STATX_MASK, &stx) < 0 ? -errno : 0;
+	hw_away_end();
+	if (r < 0)
+		return r;
 	hw_stat_from_statx(&stat, &stx);
 	if (is_of_layer(disk, at, &stx))
 		fs = hw_tree_entry(disk->tree, at->dir)->fs;
@@ -493,11 +448,16 @@ static bool lease_is_unsupported(int error)
 /* Returns 1, 0 or -EOPNOTSUPP. fd: of a regular file. */
 static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
 {
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+	int error;
+
+	hw_away_begin();
+	error = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? errno : 0;
+	hw_away_end();
+	if (!error)
 		return 1; /* close(2) releases the lease */
-	if (errno == EAGAIN)
+	if (error == EAGAIN)
 		return 0;
-	if (!lease_is_unsupported(errno))
+	if (!lease_is_unsupported(error))
 		return -EOPNOTSUPP;
 	disk->filesystems[fs].leases = false;
 	return -EOPNOTSUPP;
@@ -509,9 +469,12 @@ static int open_file(struct hw_disk *disk, int path_fd)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
 	struct stat st;
-	int fd;
+	int fd, r;
 
-	if (fstat(path_fd, &st) < 0)
+	hw_away_begin();
+	r = fstat(path_fd, &st);
+	hw_away_end();
+	if (r < 0)
 		return -EOPNOTSUPP;
 	if (!S_ISREG(st.st_mode))
 		return -ENOENT;
@@ -536,7 +499,9 @@ static int check_writer(struct hw_disk *disk, const struct spot *at, struct hw_s
 	if (fd < 0)
 		return fd;
 	r = try_lease(disk, fd, stat->fs);
-	close(fd);
+	hw_away_begin();
+	close(fd); /* a FUSE or network filesystem is informed */
+	hw_away_end();
 	return r;
 }
 
@@ -571,7 +536,7 @@ int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_
 	if (on >= 0)
 		return hw_identity_is_alive(on, entry, links);
 	parent = hw_disk_dir(disk, entry->parent);
-	on = parent < 0 ? -1 : openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	on = parent < 0 ? -1 : open_at(parent, ".", O_RDONLY | O_DIRECTORY);
 	if (on < 0)
 		return 0;
 	alive = hw_identity_is_alive(on, entry, links);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The disk below a share's root: opens directories, stats entries, and manages the filesystems.
- * Never follows a symlink and never leaves the root. Functions that take a struct hw_disk belong to
- * the loop thread; the others are pure, and also used by listing threads.
+ * Never follows a symlink and never leaves the root. System calls that may wait for the filesystem
+ * are between hw_away_begin() and hw_away_end(): see thread.h. Functions that take a struct hw_disk
+ * belong to the loop thread; the others are pure, and also used by listing threads.
  */
 #ifndef HW_DISK_H
 #define HW_DISK_H
@@ -50,6 +51,7 @@ struct hw_disk {
 	bool foreign; /* dirs contains a descriptor of another filesystem */
 	unsigned hand; /* the next slot to close if there are too many descriptors */
 	struct hw_dir_slot dirs[HW_DIRS_CACHE];
+	char path[HW_PATH_MAX + 1]; /* of a directory that is being opened */
 };
 
 void hw_disk_init(struct hw_disk *disk, const struct hw_tree *tree);

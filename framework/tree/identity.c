@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "identity.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -105,19 +107,23 @@ static bool is_overlay(int dirfd, const char *name)
 
 enum hw_identity hw_identity_find(int dirfd, const char *name, const struct statx *stx)
 {
+	enum hw_identity by = HW_BY_NUMBER;
 	union handle u;
 	uint32_t generation;
 
+	hw_away_begin();
 	/* overlayfs reports the birth time of the layer that currently has the file: copy-up
 	 * changes it. */
-	if (is_overlay(dirfd, name))
-		return get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE
-			       ? HW_BY_HANDLE
-			       : HW_BY_NUMBER;
-	if (stx->stx_mask & STATX_BTIME)
-		return HW_BY_BIRTH;
-	return hw_stat_generation(dirfd, name, stx->stx_ino, &generation) == 0 ? HW_BY_GENERATION
-									       : HW_BY_NUMBER;
+	if (is_overlay(dirfd, name)) {
+		if (get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE)
+			by = HW_BY_HANDLE;
+	} else if (stx->stx_mask & STATX_BTIME) {
+		by = HW_BY_BIRTH;
+	} else if (hw_stat_generation(dirfd, name, stx->stx_ino, &generation) == 0) {
+		by = HW_BY_GENERATION;
+	}
+	hw_away_end();
+	return by;
 }
 
 /* ---- one entry ---- */
@@ -160,6 +166,9 @@ void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, cons
 {
 	union handle u;
 
+	if (by == HW_BY_BIRTH)
+		return;
+	hw_away_begin();
 	if (by == HW_BY_NUMBER) {
 		stat->ident = 0;
 		stat->identity = HW_BY_NUMBER;
@@ -170,6 +179,7 @@ void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, cons
 		if (get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE)
 			take_handle(stat, &u);
 	}
+	hw_away_end();
 }
 
 /* ---- what lost its name ---- */
@@ -189,7 +199,7 @@ static bool make_handle(union handle *u, const struct hw_entry *entry)
 	return false;
 }
 
-int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
+static int is_alive(int on, const struct hw_entry *entry, uint16_t links)
 {
 	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
 	struct stat st;
@@ -209,11 +219,25 @@ int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
 	return r;
 }
 
+int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
+{
+	int r;
+
+	hw_away_begin();
+	r = is_alive(on, entry, links);
+	hw_away_end();
+	return r;
+}
+
 uint64_t hw_mount_of(int fd)
 {
 	struct statx stx;
+	int r;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
+	hw_away_begin();
+	r = statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx);
+	hw_away_end();
+	if (r < 0 || !(stx.stx_mask & STATX_MNT_ID))
 		return 0;
 	return stx.stx_mnt_id;
 }

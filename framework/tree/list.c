@@ -2,6 +2,7 @@
 #include "list.h"
 
 #include "disk.h"
+#include "thread.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -89,7 +90,7 @@ static bool is_dot(const char *name)
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
+static void read_all(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
 {
 	_Alignas(struct dirent64) char buffer[BUFFER];
 
@@ -115,6 +116,13 @@ void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listin
 		}
 	}
 	listing->more = true;
+}
+
+void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
+{
+	hw_away_begin();
+	read_all(fd, max, how, listing);
+	hw_away_end();
 }
 
 void hw_list_reset(struct hw_listing *listing)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lock.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,8 +27,12 @@ static const uint32_t slow[] = {
 static bool is_slow(int fd)
 {
 	struct statfs st;
+	int r;
 
-	if (fstatfs(fd, &st) < 0)
+	hw_away_begin();
+	r = fstatfs(fd, &st);
+	hw_away_end();
+	if (r < 0)
 		return true;
 	for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
 		if ((uint32_t)st.f_type == slow[i])
@@ -58,9 +64,11 @@ int hw_disk_lock(struct hw_disk *disk, uint32_t dir)
 
 	if (fd < 0)
 		return fd;
+	hw_away_begin();
 	/* Seeks to the end, so that as little as possible is read. The results do not matter. */
 	(void)lseek(fd, LLONG_MAX, SEEK_SET);
 	(void)syscall(SYS_getdents64, fd, entry, sizeof(entry));
+	hw_away_end();
 	close(fd);
 	return 0;
 }

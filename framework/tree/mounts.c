@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mounts.h"
 
+#include "remote.h"
+#include "thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -118,14 +121,29 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+bool hw_mounts_may_hang(const char *dir)
+{
+	struct mounts mounts = { 0 };
+	bool may = read_mounts(&mounts) < 0;
+
+	for (size_t i = 0; i < mounts.count && !may; i++)
+		may = (is_below(mounts.list[i].path, dir) || is_below(dir, mounts.list[i].path)) &&
+		      hw_remote_may_hang(mounts.list[i].type);
+	free_mounts(&mounts);
+	return may;
+}
+
 /* Gets the ID of the mount that is visible at a path. Other mounts may be hidden below it. The
  * order of mountinfo does not show this, because mounts can be moved. */
 static bool seen_at(const char *path, uint64_t *ret_id)
 {
 	struct statx st;
+	int r;
 
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st) < 0 ||
-	    !(st.stx_mask & STATX_MNT_ID))
+	hw_away_begin();
+	r = statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st);
+	hw_away_end();
+	if (r < 0 || !(st.stx_mask & STATX_MNT_ID))
 		return false;
 	*ret_id = st.stx_mnt_id;
 	return true;
@@ -159,15 +177,17 @@ static int walk(const struct mounts *mounts, const char *dir, hw_mount_fn *fn, v
 int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
 {
 	struct mounts mounts = { 0 };
-	char *resolved = realpath(dir, NULL);
+	char *resolved;
 	struct stat st;
 	int r;
 
+	hw_away_begin();
+	resolved = realpath(dir, NULL);
+	r = !resolved || stat(resolved, &st) < 0 ? -errno : 0;
+	hw_away_end();
 	if (!resolved)
-		return -errno;
-	if (stat(resolved, &st) < 0)
-		r = -errno;
-	else
+		return r;
+	if (r == 0)
 		r = S_ISDIR(st.st_mode) ? read_mounts(&mounts) : -ENOTDIR;
 	if (r == 0)
 		r = walk(&mounts, resolved, fn, arg);
@@ -219,7 +239,9 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	}
 	list += points->count++;
 	list->path = below;
+	hw_away_begin();
 	list->is_file = lstat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+	hw_away_end();
 	return 0;
 }
 
@@ -283,6 +305,7 @@ void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir)
 	hw_mount_watch_end(watch);
 	watch->dir = strdup(dir);
 	watch->fd = watch->dir ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	watch->may_hang = hw_mounts_may_hang(dir); /* before read_points() waits for one of them */
 	if (watch->fd >= 0 && read_points(dir, &now) == 0)
 		keep_points(watch, &now);
 }
@@ -293,7 +316,11 @@ void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 	struct points now;
 
 	/* proc(5): a change is an exceptional condition, reported once to each open file. */
-	if (watch->fd < 0 || poll(&changed, 1, 0) <= 0 || read_points(watch->dir, &now) < 0)
+	if (watch->fd < 0 || (poll(&changed, 1, 0) <= 0 && !watch->changed))
+		return;
+	watch->changed = false;
+	watch->may_hang = hw_mounts_may_hang(watch->dir);
+	if (read_points(watch->dir, &now) < 0)
 		return;
 	tell_changes(watch, &now, fn, arg);
 	keep_points(watch, &now);
@@ -313,5 +340,5 @@ void hw_mount_watch_end(struct hw_mount_watch *watch)
 	free(watch->dir);
 	if (watch->fd >= 0)
 		(void)close(watch->fd); /* used for polling only */
-	hw_mount_watch_init(watch);
+	*watch = (struct hw_mount_watch){ .fd = -1, .may_hang = watch->may_hang };
 }

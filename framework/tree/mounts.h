@@ -3,6 +3,7 @@
 #ifndef HW_MOUNTS_H
 #define HW_MOUNTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,12 +18,18 @@ typedef int hw_mount_fn(void *arg, uint64_t id, const char *path, const char *ty
  * -ENOMEM; or the result of fn. */
 int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg);
 
+/* Returns whether a filesystem that a server provides is mounted at, above or below a directory
+ * (absolute, resolved), also if it is hidden. Does not access the directory. */
+bool hw_mounts_may_hang(const char *dir);
+
 /* Detects mounts and unmounts below a directory, which no watcher reports. */
 struct hw_mount_watch {
 	char *dir; /* owned */
 	struct hw_mount_point *points; /* owned: as of the last check, sorted by path */
 	size_t count;
 	int fd; /* owned: /proc/self/mountinfo, -1: not open */
+	bool changed; /* set by a caller who has polled fd for an exceptional condition */
+	bool may_hang; /* hw_mounts_may_hang(), as of the last check */
 };
 
 void hw_mount_watch_init(struct hw_mount_watch *watch);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pseudo.h"
 
+#include "thread.h"
+
 #include <linux/magic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,8 +43,12 @@ static const struct {
 const char *hw_pseudo_name(int fd)
 {
 	struct statfs st;
+	int r;
 
-	if (fstatfs(fd, &st) < 0)
+	hw_away_begin();
+	r = fstatfs(fd, &st);
+	hw_away_end();
+	if (r < 0)
 		return NULL;
 	for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++)
 		if ((uint32_t)st.f_type == filesystems[i].magic)

@@ -2,6 +2,7 @@
 #include "root.h"
 #include "disk.h"
 #include "log.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +27,13 @@ static int describe(int fd, struct hw_root_dir *ret)
 {
 	struct statx stx;
 	struct hw_stat stat;
+	int r;
 
-	if (statx(fd, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0)
-		return -errno;
+	hw_away_begin();
+	r = statx(fd, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0 ? -errno : 0;
+	hw_away_end();
+	if (r < 0)
+		return r;
 	hw_stat_from_statx(&stat, &stx);
 	*ret = (struct hw_root_dir){
 		.ino = stx.stx_ino,
@@ -52,14 +57,21 @@ static bool is_same(const struct hw_root_dir *a, const struct hw_root_dir *b)
 static bool is_on_fuse(int fd)
 {
 	struct statfs fs;
+	int r;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
+	hw_away_begin();
+	r = fstatfs(fd, &fs);
+	hw_away_end();
+	return r == 0 && fs.f_type == FUSE_SUPER_MAGIC;
 }
 
 static int open_dir(int dirfd, const char *name, bool magic)
 {
-	int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_CLOEXEC | (magic ? 0 : O_NOFOLLOW));
+	int fd;
 
+	hw_away_begin();
+	fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_CLOEXEC | (magic ? 0 : O_NOFOLLOW));
+	hw_away_end();
 	return fd < 0 ? -errno : fd;
 }
 
@@ -67,8 +79,12 @@ static int open_dir(int dirfd, const char *name, bool magic)
 static bool is_link(int dirfd, const char *name, uid_t *ret_owner)
 {
 	struct stat st;
+	int r;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+	hw_away_begin();
+	r = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+	hw_away_end();
+	if (r < 0 || !S_ISLNK(st.st_mode))
 		return false;
 	*ret_owner = st.st_uid;
 	return true;
@@ -172,8 +188,11 @@ static int note_owner(struct resolver *r, const char *name, uid_t owner)
 static bool is_magic(int dirfd, const char *name)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+	long fd;
 
+	hw_away_begin();
+	fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+	hw_away_end();
 	if (fd >= 0)
 		close((int)fd);
 	return fd < 0 && errno == ELOOP;
@@ -183,8 +202,11 @@ static bool is_magic(int dirfd, const char *name)
 static int follow(struct resolver *r, const char *name, const char *rest)
 {
 	char target[PATH_MAX], *path;
-	ssize_t len = readlinkat(r->fd, name, target, sizeof(target) - 1);
+	ssize_t len;
 
+	hw_away_begin();
+	len = readlinkat(r->fd, name, target, sizeof(target) - 1);
+	hw_away_end();
 	if (len < 0)
 		return -errno;
 	target[len] = '\0';

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * endless DIR [DEPTH]: mounts a FUSE filesystem whose directories each have a file "f" and a
+ * endless DIR [DEPTH [FILE]]: mounts a FUSE filesystem whose directories each have a file "f" and a
  * directory "d", endlessly or DEPTH levels deep. Prints a line after mounting, and serves until it
- * is unmounted. Implements the protocol of linux/fuse.h itself, so that tests need no library.
+ * is unmounted. With FILE, the kernel asks again for everything, the files are always new, and the
+ * server stops answering at the request that FILE names, for example "lookup": it prints "silent",
+ * and continues when it can read a byte. Implements the protocol of linux/fuse.h itself, so that
+ * tests need no library.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,15 +18,26 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES (1u << 18) /* more than FUSE_MIN_READ_BUFFER */
-#define VALID_S 3600 /* how long the kernel may cache entries and attributes */
 #define FILE_BIT                                                                                   \
 	(UINT64_C(1) << 40) /* a node number is the level of a directory, plus this bit for        \
 			     * the file in it */
 
+static const struct {
+	uint32_t opcode;
+	const char *name;
+} requests[] = {
+	{ FUSE_INIT, "init" },       { FUSE_LOOKUP, "lookup" },     { FUSE_GETATTR, "getattr" },
+	{ FUSE_OPENDIR, "opendir" }, { FUSE_READDIR, "readdir" },   { FUSE_STATFS, "statfs" },
+	{ FUSE_OPEN, "open" },       { FUSE_GETXATTR, "getxattr" }, { FUSE_FLUSH, "flush" },
+};
+
 static uint64_t depth; /* level of the deepest directory; the root has level 1 */
+static uint64_t valid_s = 3600; /* how long the kernel may cache entries and attributes */
+static const char *stop; /* the file with the name of a request; NULL: none */
 
 static bool is_file(uint64_t node)
 {
@@ -36,6 +50,7 @@ static struct fuse_attr attr_of(uint64_t node)
 		.ino = node,
 		.mode = is_file(node) ? S_IFREG | 0644 : S_IFDIR | 0755,
 		.nlink = is_file(node) ? 1 : 3,
+		.mtime = stop && is_file(node) ? (uint64_t)time(NULL) : 0,
 	};
 }
 
@@ -64,8 +79,8 @@ static void lookup(int fd, const struct fuse_in_header *in, const char *name)
 	uint64_t node = child_of(in->nodeid, name);
 	struct fuse_entry_out out = {
 		.nodeid = node,
-		.entry_valid = VALID_S,
-		.attr_valid = VALID_S,
+		.entry_valid = valid_s,
+		.attr_valid = valid_s,
 		.attr = attr_of(node),
 	};
 
@@ -107,7 +122,7 @@ static void answer(int fd, const struct fuse_in_header *in)
 		.minor = 31,
 		.max_write = 4096,
 	};
-	struct fuse_attr_out attr = { .attr_valid = VALID_S, .attr = attr_of(in->nodeid) };
+	struct fuse_attr_out attr = { .attr_valid = valid_s, .attr = attr_of(in->nodeid) };
 	struct fuse_open_out opened = { 0 };
 	struct fuse_statfs_out statfs = { .st = { .bsize = 4096, .namelen = 255 } };
 
@@ -130,6 +145,11 @@ static void answer(int fd, const struct fuse_in_header *in)
 	case FUSE_STATFS:
 		reply(fd, in->unique, 0, &statfs, sizeof(statfs));
 		break;
+	case FUSE_OPEN:
+		reply(fd, in->unique, 0, &opened, sizeof(opened));
+		break;
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
 	case FUSE_RELEASEDIR:
 		reply(fd, in->unique, 0, NULL, 0);
 		break;
@@ -140,6 +160,32 @@ static void answer(int fd, const struct fuse_in_header *in)
 	default:
 		reply(fd, in->unique, -ENOSYS, NULL, 0);
 	}
+}
+
+/* Returns whether the file names this request. */
+static bool must_stop(uint32_t opcode)
+{
+	char name[32] = "";
+	int fd = stop ? open(stop, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t len = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
+
+	if (fd >= 0)
+		(void)close(fd); /* read only */
+	name[len > 0 ? strcspn(name, "\n") : 0] = '\0';
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		if (requests[i].opcode == opcode)
+			return strcmp(requests[i].name, name) == 0;
+	return false;
+}
+
+static void be_silent(void)
+{
+	char byte;
+
+	puts("silent");
+	(void)fflush(stdout); /* if this fails, the reader of the line notices */
+	while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+		;
 }
 
 static int mount_it(const char *dir)
@@ -161,6 +207,8 @@ int main(int argc, char **argv)
 	ssize_t got;
 
 	depth = argc > 2 ? strtoull(argv[2], NULL, 10) : FILE_BIT - 1;
+	stop = argc > 3 ? argv[3] : NULL;
+	valid_s = stop ? 0 : valid_s;
 	if (fd < 0) {
 		perror("endless");
 		return EXIT_FAILURE;
@@ -169,7 +217,12 @@ int main(int argc, char **argv)
 	(void)fflush(stdout); /* if this fails, the reader of the line notices */
 	/* Runs until ENODEV, which means unmounted. */
 	while ((got = read(fd, buffer, sizeof(buffer))) > 0 || errno == EINTR || errno == ENOENT)
-		if (got > 0)
-			answer(fd, (const struct fuse_in_header *)(void *)buffer);
+		if (got > 0) {
+			const struct fuse_in_header *in = (const void *)buffer;
+
+			if (must_stop(in->opcode))
+				be_silent();
+			answer(fd, in);
+		}
 	return EXIT_SUCCESS;
 }

@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "sort.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -303,6 +304,133 @@ static void a_callback_deletes_its_handle_and_rests(void **state)
 	hw_slices_free(&seen.work.slices);
 }
 
+/* ---- calls that do not return ---- */
+
+struct call {
+	struct hw_slices slices;
+	struct hw_loop *loop;
+	int pipe[2];
+	unsigned begun, ended, dropped, ticks;
+	int error;
+};
+
+static void wait_for_pipe(void *arg)
+{
+	struct call *call = arg;
+	char byte;
+
+	call->begun++;
+	hw_away_begin();
+	hw_away_begin(); /* may be nested */
+	(void)!read(call->pipe[0], &byte, 1);
+	hw_away_end();
+	errno = EDOM;
+	hw_away_end();
+	call->error = errno;
+	call->ended++;
+}
+
+static void begin_call(struct call *call)
+{
+	memset(call, 0, sizeof(*call));
+	assert_int_equal(hw_loop_create(&call->loop), 0);
+	assert_int_equal(pipe(call->pipe), 0);
+	assert_int_equal(hw_loop_use_thread(call->loop, &call->slices), 0);
+	assert_true(hw_loop_call(call->loop, &call->slices, wait_for_pipe, call));
+	assert_int_equal(call->begun, 1);
+	assert_true(hw_slices_is_resting(&call->slices));
+	assert_true(hw_slices_away_since(&call->slices));
+}
+
+static void end_call(struct call *call)
+{
+	hw_loop_destroy(call->loop);
+	(void)close(call->pipe[0]);
+	(void)close(call->pipe[1]);
+}
+
+static void tick(void *arg, struct hw_timer *timer)
+{
+	struct call *call = arg;
+
+	if (call->ended)
+		return;
+	if (++call->ticks == 20)
+		assert_int_equal(write(call->pipe[1], "x", 1), 1);
+	hw_timer_set(timer, HW_MS);
+}
+
+static void the_loop_runs_while_a_call_does_not_return(void **state)
+{
+	struct hw_timer *timer;
+	struct call call;
+
+	(void)state;
+	begin_call(&call);
+	assert_false(hw_loop_call(call.loop, &call.slices, wait_for_pipe, &call));
+	assert_false(hw_loop_finish(call.loop, &call.slices));
+	assert_int_equal(hw_timer_add(call.loop, tick, &call, &timer), 0);
+	hw_timer_set(timer, HW_MS);
+	for (uint64_t end = now_ns() + DEADLINE_NS; !call.ended && now_ns() < end;)
+		hw_loop_turn(call.loop, 100);
+	assert_int_equal(call.ended, 1);
+	assert_int_equal(call.error, EDOM);
+	assert_int_equal(call.ticks, 20);
+	assert_false(hw_slices_is_resting(&call.slices));
+	assert_true(hw_loop_finish(call.loop, &call.slices));
+	hw_timer_del(timer);
+	hw_slices_free(&call.slices);
+	end_call(&call);
+}
+
+static void note_drop(void *arg)
+{
+	struct call *call = arg;
+
+	call->dropped++;
+	hw_slices_free(&call->slices);
+}
+
+static void a_work_that_was_dropped_never_continues(void **state)
+{
+	struct call call;
+
+	(void)state;
+	begin_call(&call);
+	hw_loop_drop(&call.slices, note_drop, &call);
+	hw_loop_turn(call.loop, 1);
+	assert_int_equal(call.dropped, 0);
+	assert_int_equal(write(call.pipe[1], "x", 1), 1);
+	for (uint64_t end = now_ns() + DEADLINE_NS; !call.dropped && now_ns() < end;)
+		hw_loop_turn(call.loop, 100);
+	assert_int_equal(call.dropped, 1);
+	assert_int_equal(call.ended, 0);
+	end_call(&call);
+}
+
+static void long_work_on_a_thread_rests_and_ends(void **state)
+{
+	struct work work = { .steps = LONG };
+	struct hw_loop *loop;
+
+	(void)state;
+	assert_int_equal(hw_loop_create(&loop), 0);
+	assert_int_equal(hw_loop_use_thread(loop, &work.slices), 0);
+	run_to_end(&work);
+	assert_int_equal(work.done, LONG);
+	assert_true(work.rests > 0);
+	work.done = 0;
+	hw_slices_begin(&work.slices, run, &work);
+	assert_true(hw_slices_finish(&work.slices));
+	assert_int_equal(work.done, LONG);
+	hw_slices_end_thread(&work.slices);
+	work.done = 0;
+	run_to_end(&work); /* on the stack again */
+	assert_int_equal(work.done, LONG);
+	hw_slices_free(&work.slices);
+	hw_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +442,9 @@ int main(void)
 		cmocka_unit_test(a_long_sort_rests),
 		cmocka_unit_test(callbacks_of_a_resting_work_wait),
 		cmocka_unit_test(a_callback_deletes_its_handle_and_rests),
+		cmocka_unit_test(the_loop_runs_while_a_call_does_not_return),
+		cmocka_unit_test(a_work_that_was_dropped_never_continues),
+		cmocka_unit_test(long_work_on_a_thread_rests_and_ends),
 	};
 
 	return cmocka_run_group_tests_name("slices", tests, NULL, NULL);

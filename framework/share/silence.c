@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Filesystems that do not answer. A share with one that may stop answering runs on a thread of its
+ * own, in turn with the loop: see thread.h. */
+#include "share_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SILENT_NS HW_SEC /* after this time it is called a filesystem that does not answer */
+
+/* ---- which shares need a thread ---- */
+
+static void on_mounts(uv_poll_t *handle, int status, int events)
+{
+	struct hw_share *share = handle->data;
+
+	(void)events;
+	if (status < 0)
+		return;
+	share->mounts.changed = true;
+	if (share->mounts.dir)
+		share->mounts.may_hang = hw_mounts_may_hang(share->mounts.dir);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void hw_silence_end(struct hw_share *share)
+{
+	if (!share->silence.mounts)
+		return;
+	(void)uv_poll_stop(share->silence.mounts); /* always 0 */
+	uv_close((uv_handle_t *)share->silence.mounts, free_poll);
+	share->silence.mounts = NULL;
+}
+
+/* If this fails, mounts are noticed when the root is checked. */
+void hw_silence_begin(struct hw_share *share)
+{
+	uv_poll_t *poll = share->mounts.fd < 0 ? NULL : calloc(1, sizeof(*poll));
+
+	if (!poll)
+		return;
+	if (uv_poll_init(hw_loop_uv(share->loop), poll, share->mounts.fd) < 0) {
+		free(poll);
+		return;
+	}
+	poll->data = share;
+	share->silence.mounts = poll;
+	if (uv_poll_start(poll, UV_PRIORITIZED, on_mounts) < 0)
+		hw_silence_end(share);
+}
+
+static void choose_thread(struct hw_share *share)
+{
+	bool has = share->work.thread, needs = share->mounts.may_hang;
+
+	if (has == needs || hw_slices_is_resting(&share->work))
+		return;
+	if (needs)
+		(void)hw_loop_use_thread(share->loop, &share->work); /* tried again */
+	else
+		hw_slices_end_thread(&share->work);
+}
+
+/* ---- silence ---- */
+
+uint64_t hw_share_silent_ns(const struct hw_share *share)
+{
+	uint64_t since = hw_slices_away_since(&share->work);
+	uint64_t now = since ? hw_loop_now_ns(share->loop) : 0;
+
+	return now >= since + SILENT_NS ? now - since : 0;
+}
+
+bool hw_silence_check(struct hw_share *share)
+{
+	bool silent = hw_share_silent_ns(share);
+	char quoted[300];
+
+	choose_thread(share);
+	if (silent == share->silence.logged ||
+	    (!silent && hw_slices_away_since(&share->work))) /* another call */
+		return false;
+	share->silence.logged = silent;
+	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
+	if (silent)
+		hw_warning("share %s: a filesystem at or below %s does not answer; the share waits "
+			   "for it",
+			   share->name, quoted);
+	else
+		hw_info("share %s: the filesystem answers again", share->name);
+	return true;
+}
