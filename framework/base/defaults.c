@@ -86,11 +86,12 @@ static int check_dir(int fd)
 		return -errno;
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return -EPERM;
-	if (has_owner && st.st_uid == owner_uid)
+	if (st.st_uid == (has_owner ? owner_uid : geteuid()))
 		return 0;
-	if (st.st_uid != geteuid())
+	/* of the user that the last daemon became, or of root */
+	if (geteuid() != 0)
 		return -EPERM;
-	return has_owner && fchown(fd, owner_uid, owner_gid) < 0 ? -errno : 0;
+	return fchown(fd, has_owner ? owner_uid : 0, has_owner ? owner_gid : 0) < 0 ? -errno : 0;
 }
 
 int hw_default_make_runtime_dir(const char *path)

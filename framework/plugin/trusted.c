@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trusted.h"
+#include "path.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -236,26 +237,13 @@ static int resolve(struct walk *walk)
 	return r;
 }
 
-static char *make_absolute(const char *path)
-{
-	char *cwd, *absolute = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (cwd && asprintf(&absolute, "%s/%s", cwd, path) < 0)
-		absolute = NULL;
-	free(cwd);
-	return absolute;
-}
-
 int hw_trusted_open(const char *path, struct hw_trusted *ret)
 {
 	struct walk walk = { .ret = ret, .checks = has_privileges() };
 	int r;
 
 	*ret = (struct hw_trusted){ .fd = -1 };
-	walk.rest = make_absolute(path);
+	walk.rest = hw_path_make_absolute(path);
 	if (!walk.rest)
 		return -errno;
 	walk.partial = walk.checks && is_partial();

@@ -2,6 +2,7 @@
 #include "root.h"
 #include "disk.h"
 #include "log.h"
+#include "path.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -309,26 +310,13 @@ static int check_links(struct resolver *r)
 	return -EPERM;
 }
 
-static char *make_absolute(const char *path)
-{
-	char *cwd, *absolute = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (cwd && asprintf(&absolute, "%s/%s", cwd, path) < 0)
-		absolute = NULL;
-	free(cwd);
-	return absolute;
-}
-
 int hw_root_resolve(struct hw_root_path *root, const char *path)
 {
 	struct resolver r = { .fd = -1 };
 	int error = -ENOENT;
 
 	if (*path) {
-		r.rest = make_absolute(path);
+		r.rest = hw_path_make_absolute(path);
 		error = r.rest ? resolve(&r) : -errno;
 	}
 	if (error == 0)

@@ -137,6 +137,36 @@ test_an_unknown_user_is_a_mistake() {
 	contains "$(cat out)" "there is no user"
 }
 
+# In the directory of sockets of the system, a private one here. It belongs to the last user, as does a socket that a
+# killed daemon left.
+test_the_directory_of_sockets_changes_its_owner() {
+	local lacks end
+	need_root
+	lacks=$(lacks_mounts)
+	[ ! "$lacks" ] || skip "$lacks"
+	mkdir share
+	cat >inside <<-EOF
+		set -e
+		mount -t tmpfs -o mode=755 none /run
+		for user in nobody root daemon nobody; do
+			printf '[hostwatch]\nuser = %s\n[share src]\npath = %s\nwatcher = polling\n' \$user '$PWD/share' >conf
+			: >err
+			'$B/hostwatchd' -c conf 2>err &
+			daemon=\$!
+			end=\$((SECONDS + $DEADLINE))
+			until grep -q 'hostwatchd: ready: ' err; do
+				kill -0 \$daemon || exit 1
+				[ \$SECONDS -lt \$end ]
+			done
+			[ "\$(stat -c %U /run/hostwatch)" = \$user ]
+			'$B/hostwatch' status >/dev/null
+			kill -KILL \$daemon
+			wait \$daemon || :
+		done
+	EOF
+	unshare -m bash inside || fail "$(cat conf err)"
+}
+
 lacks_landlock() {
 	# Only the daemon knows: it says so at level debug.
 	grep -q 'not confined: the kernel has no Landlock' err
