@@ -421,8 +421,9 @@ static int check_steps(struct hw_root_path *root, int fd)
 		if (r < 0)
 			return r;
 	}
-	/* The only filesystem that ordinary users can mount. */
-	if (!root->fuse && root->now[last].dev != root->steps[last].dir.dev && is_on_fuse(fd))
+	/* The only filesystem that ordinary users can mount. It may have the device number of the
+	 * one that was there before: the kernel uses numbers again. */
+	if (!root->fuse && is_on_fuse(fd))
 		return refuse(root, "%s is now on a FUSE filesystem, which any user can mount",
 			      path_of(root, last, quoted));
 	return 0;
