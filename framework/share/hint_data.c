@@ -242,12 +242,17 @@ static bool is_recent(const struct hw_stat *stat)
 	return hw_now_coarse_ns() - stat->ctime_ns <= tick.tv_nsec;
 }
 
-/* Returns whether the disk shows a change of the entry that was not reported. */
+/* Returns whether the disk shows a change of the entry that was not reported, and that the hint may
+ * be about. chmod(2), chown(2), link(2) and unlink(2) explain a new ctime, so with them it does not
+ * prove a write. */
 static bool has_changed(const struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
+	unsigned kind = hw_history_compare(e, &at->stat, false);
 
-	return hw_history_is_unannounced(e) || hw_history_compare(e, &at->stat, false);
+	if (kind == HW_ATTRIB && !(at->hint->what & HW_HINT_ATTRIB) && e->attr != at->stat.attr)
+		kind = 0;
+	return kind || hw_history_is_unannounced(e);
 }
 
 static void report_change(struct hw_hint_at *at)

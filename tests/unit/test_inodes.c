@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct mode {
@@ -183,6 +184,31 @@ static void a_file_that_was_remade_is_closed_at_once(void **state)
 	finish(&f);
 }
 
+/* Another file has its name now and is written to; the mode of the one that had it changes before
+ * that record is read. */
+static void a_new_mode_is_not_a_write_under_the_former_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.top, "outside/a");
+	hw_scene_expect(&f, "move file a ->");
+	hw_scene_move(f.top, "outside/a", f.fd, "b");
+	hw_scene_expect(&f, "move file -> b");
+	int fd = open_at(&f, "a", O_CREAT | O_EXCL);
+
+	hw_scene_expect(&f, "create file a");
+	put(fd);
+	assert_int_equal(fchmodat(f.fd, "b", 0600, 0), 0);
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "attrib file b");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write a");
+	finish(&f);
+}
+
 #define UNDER(test, mode)                                                                          \
 	{                                                                                          \
 #test " (" #mode ")", test, NULL, NULL, (void *)&mode                              \
@@ -199,6 +225,7 @@ int main(int argc, char **argv)
 		UNDER_ALL(what_was_written_through_a_lost_link_is_reported),
 		UNDER_ALL(a_file_is_not_closed_with_the_one_that_had_its_name),
 		UNDER_ALL(a_file_that_was_remade_is_closed_at_once),
+		UNDER_ALL(a_new_mode_is_not_a_write_under_the_former_name),
 	};
 
 	if (argc > 1)
