@@ -305,14 +305,27 @@ static void try_again(struct hw_share *share, uint32_t id)
 	hw_timer_set(quiet->retry, HW_MS);
 }
 
+/* Returns whether the records have been read that were queued when this was asked first since the
+ * last attempt: they decide first. Later ones do not prolong the wait. */
+static bool may_retry(struct hw_share *share)
+{
+	struct hw_quiet *quiet = &share->quiet;
+
+	if (share->state != HW_SHARE_ONLINE)
+		return false;
+	if (!quiet->is_refused_marked)
+		hw_mark_set(share, &quiet->refused_mark);
+	quiet->is_refused_marked = !hw_mark_is_reached(share, &quiet->refused_mark);
+	return !quiet->is_refused_marked;
+}
+
 static void retry_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;
 	struct hw_quiet *quiet = &share->quiet;
 	struct hw_ids *ids = &quiet->refused;
 	uint32_t kept = 0;
-	/* Unread hints decide first. */
-	bool wait = share->state != HW_SHARE_ONLINE || hw_watchers_have_unread(share);
+	bool wait = !may_retry(share);
 
 	for (uint32_t i = 0; i < ids->count; i++) {
 		uint32_t id = ids->ids[i];

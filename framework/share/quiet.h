@@ -28,6 +28,8 @@ struct hw_quiet {
 	struct hw_mark finished_mark;
 	uint32_t finished_seq; /* the newest event when the mark was set */
 	struct hw_ids refused; /* files that are perhaps being closed: tried again soon */
+	struct hw_mark refused_mark; /* the records before it are read before the next attempt */
+	bool is_refused_marked;
 	struct hw_timer *retry; /* owned */
 	unsigned retries; /* attempts since the last file was added */
 };

@@ -10,6 +10,7 @@
 
 #include "framework/share/quiet.h"
 #include "framework/share/scan.h"
+#include "framework/share/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/puppet.h"
@@ -271,6 +272,29 @@ static void a_file_that_a_listing_found_is_closed_while_records_come(void **stat
 	hw_scene_finish(&f);
 }
 
+/* The first attempt to see that nobody writes to the file is refused. */
+static void an_attempt_is_repeated_while_records_come(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	hw_puppet.endless = true;
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	int fd = open_a(&f);
+	struct hw_share *share = hw_rig_share(f.rig);
+
+	put(fd, "x");
+	hw_puppet_hint(&f, HW_HINT_CREATED | HW_HINT_MODIFIED, "", "a");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect(&f, "modify a");
+	hw_quiet_try(share, hw_tree_find(&share->tree, HW_ROOT, "a", 1));
+	assert_int_equal(share->quiet.refused.count, 1);
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_finish(&f);
+}
+
 static void write_at_old_time(struct hw_scene *f, const char *text)
 {
 	const struct timespec times[] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
@@ -321,6 +345,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_change_of_mode_is_left_to_the_scan),
 		cmocka_unit_test(attributes_of_a_new_file_belong_to_its_create),
 		cmocka_unit_test(a_file_that_a_listing_found_is_closed_while_records_come),
+		cmocka_unit_test(an_attempt_is_repeated_while_records_come),
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
 		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
 		  "inotify" },
