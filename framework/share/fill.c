@@ -84,7 +84,7 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	struct hw_entry *e = entry_of(share, id);
 
 	e->flags &= (uint8_t)~HW_ENTRY_GONE;
-	if (share->scan.since_ns && stat->type == HW_TYPE_DIR)
+	if (share->verify.reporting && share->verify.compares && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
 	if (is_joined(share))
 		(void)hw_ids_add(&share->fill.moved, id); /* if out of memory: its next change */

@@ -36,10 +36,9 @@ static bool can_replace(const struct hw_observation *o, uint32_t old, uint8_t ty
 
 /* ---- moves ---- */
 
-/* The walk may have passed the new place of the directory already: its content is compared. */
 static void compare_moved(struct hw_observation *o, uint32_t id)
 {
-	if (o->since_ns && entry_of(o, id)->type == HW_TYPE_DIR)
+	if (o->share->verify.compares && entry_of(o, id)->type == HW_TYPE_DIR)
 		hw_scan_below(o->share, id);
 }
 

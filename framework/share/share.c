@@ -208,6 +208,7 @@ static void walked(struct hw_share *share)
 		if (hw_unverified_any(&share->unverified)) {
 			if (!share->unverified.since_ns)
 				share->unverified.since_ns = since;
+			share->verify.walk_waits = true;
 			hw_settle_begin(share);
 		}
 	} else {

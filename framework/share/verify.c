@@ -233,6 +233,8 @@ void hw_verify_advance(struct hw_share *share)
 void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk)
 {
 	share->verify.walk = walk;
+	share->verify.compares = walk || share->verify.walk_waits;
+	share->verify.walk_waits = false;
 	share->verify.again = false;
 	share->verify.begun++;
 	take_names(share);
@@ -248,6 +250,7 @@ void hw_verify_void(struct hw_share *share)
 		return;
 	give_back_all(share);
 	end(share);
+	share->verify.walk_waits |= share->verify.compares;
 	share->scan.walking |= share->verify.walk; /* the walk ends when they have been verified */
 }
 

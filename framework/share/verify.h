@@ -23,6 +23,9 @@ struct hw_verify {
 	bool reporting; /* the net effect of a round or a settle window is being reported */
 	bool walk; /* a walk ends with this round */
 	bool walked; /* such a round has ended, and the share has not taken notice */
+	bool walk_waits; /* the settle window has names that a walk found */
+	bool compares; /* a walk found names of this round. It may have passed directories before
+			  they were moved: their content is compared */
 	bool again; /* the names have been examined a second time */
 	uint64_t begun, ended; /* numbers of rounds */
 	uint64_t follows; /* the round that verifies the names which the last one left unverified */

@@ -585,6 +585,36 @@ static const struct burst closes_are_reported_in_the_order_of_paths_cases[] = {
 	},
 };
 
+/* A link that is gone again is no change of attributes, also if the file is in a directory that was
+ * moved in the window. */
+static const struct burst links_that_were_removed_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "mkdir d/d\n"
+			 "write d/d/a \"1\"\n",
+		.ops = "> rename d c\n"
+		       "> link c/d/a n\n"
+		       "> write .t \"2\"\n"
+		       "> rename .t n\n"
+		       "> write n \"3\"\n",
+		.events = "move dir d -> c\n"
+			  "create file n\n"
+			  "modify n\n"
+			  "close_write n\n",
+		.polling = "move dir d -> c\n"
+			   "create file n\n"
+			   "modify n\n"
+			   "attrib file c/d/a\n"
+			   "close_write n\n",
+	},
+};
+
+static void links_that_were_removed(void **state)
+{
+	(void)state;
+	RUN_ALL(links_that_were_removed_cases);
+}
+
 static void closes_are_reported_in_the_order_of_paths(void **state)
 {
 	(void)state;
@@ -601,6 +631,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names_that_were_linked),
 		cmocka_unit_test(which_inode_was_changed),
 		cmocka_unit_test(closes_are_reported_in_the_order_of_paths),
+		cmocka_unit_test(links_that_were_removed),
 	};
 
 	if (argc > 1)
