@@ -295,6 +295,8 @@ static void take_turn(void *arg)
 	if (hw_barrier_begins(share))
 		check_root(share);
 	hw_barrier_advance(share);
+	if (share->marks.armed)
+		hw_mark_roll(share); /* directories that were armed since */
 	hw_share_begin_turn(share);
 	share->turn.ended_ns = hw_now_coarse_ns();
 	share->fill.budget = FILL_BUDGET;
