@@ -521,6 +521,30 @@ static void a_directory_that_replaces_and_comes_back_is_not_exchanged(void **sta
 	play_with_records(make_temporary, replace_and_move_back);
 }
 
+static void prepare_links(struct hw_scene *f)
+{
+	hw_scene_write(f->fd, "a", "a");
+	hw_scene_write(f->fd, "b", "b");
+	assert_int_equal(linkat(f->fd, "b", f->fd, "x", 0), 0);
+}
+
+/* On the disk each file has the name of the other, but the records are not those of an exchange. */
+static void replace_by_link(struct hw_scene *f, struct hw_share *share)
+{
+	(void)share;
+	hw_scene_move(f->fd, "a", f->fd, "b");
+	hw_scene_move(f->fd, "x", f->fd, "a");
+	hw_scene_expect(f, "move file a -> b (replaced)");
+	hw_scene_expect(f, "move file x -> a");
+	check_end(f);
+}
+
+static void files_that_got_each_others_name_by_a_link_are_not_exchanged(void **state)
+{
+	(void)state;
+	play_with_records(prepare_links, replace_by_link);
+}
+
 /* ---- renames while names are examined ---- */
 
 #define BURSTS 10u
@@ -609,6 +633,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_write_after_the_examination_is_told_once),
 		cmocka_unit_test(an_entry_that_left_a_listed_directory_stays_one_entry),
 		cmocka_unit_test(a_directory_that_replaces_and_comes_back_is_not_exchanged),
+		cmocka_unit_test(files_that_got_each_others_name_by_a_link_are_not_exchanged),
 		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
