@@ -555,6 +555,11 @@ void hw_loop_drop(struct hw_slices *slices, hw_slices_fn *fn, void *arg)
 	hw_works_drop(slices, fn, arg);
 }
 
+bool hw_loop_has_dropped(const struct hw_loop *loop)
+{
+	return hw_works_are_dropped(&loop->works);
+}
+
 void hw_loop_wake(struct hw_loop *loop)
 {
 	hw_works_wake(&loop->works);

@@ -65,6 +65,8 @@ int hw_loop_use_thread(struct hw_loop *loop, struct hw_slices *slices);
  * is called, which releases the descriptors and timers with these slices, and the slices. Until
  * then, hw_loop_destroy() does nothing. */
 void hw_loop_drop(struct hw_slices *slices, hw_slices_fn *fn, void *arg);
+/* Returns whether there is such a work: then the process should end without releasing anything. */
+bool hw_loop_has_dropped(const struct hw_loop *loop);
 /* Makes the loop run another iteration at once. */
 void hw_loop_wake(struct hw_loop *loop);
 

@@ -244,8 +244,11 @@ int main(int argc, char **argv)
 	if (status < 0)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));
 	status = run(loop, &arguments);
+	/* A child waits for a filesystem, and shares the memory and the descriptors: thread.c. */
+	if (hw_loop_has_dropped(loop)) {
+		(void)close_range(STDERR_FILENO + 1, ~0u, 0);
+		_exit(status); /* nothing is buffered: the log is written at once */
+	}
 	hw_loop_destroy(loop);
-	/* A child that waits for a filesystem shares the descriptors: see thread.c. */
-	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
 	return status;
 }

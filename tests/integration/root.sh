@@ -7,7 +7,7 @@ script=$(realpath "$0")
 
 # Starts the daemon with a share that is a link to release-1.
 daemon() {
-	mkdir release-1 release-2
+	mkdir -p release-1 release-2
 	ln -s release-1 current
 	cat >conf <<-EOF
 		[hostwatch]
@@ -105,6 +105,30 @@ fuse_over_the_root() {
 	finish "$daemon"
 }
 
+# The mount that the root is in is in use, and umount(8) with --lazy lets it go.
+root_is_a_mount() {
+	mkdir release-1
+	mount -t tmpfs none release-1
+	daemon
+	if umount release-1 2>/dev/null; then fail "hostwatchd(8) says that the root is in use"; fi
+	umount --lazy release-1
+	log "was deleted, moved or unmounted"
+	contains "$(ask status)" "offline"
+	mount -t tmpfs none release-1
+	log "has reappeared"
+	ask sync src
+	contains "$(ask status)" "online"
+	finish "$daemon"
+}
+
+test_a_root_that_is_a_mount_point_is_unmounted() {
+	local why
+	[ "$(id -u)" = 0 ] || skip "only root can mount"
+	why=$(lacks_mounts)
+	[ -z "$why" ] || skip "$why"
+	unshare --mount "$script" --mount "$PWD" || fail "see above"
+}
+
 test_a_fuse_mount_over_the_root_is_refused() {
 	local why
 	[ "$(id -u)" = 0 ] || skip "only root can mount without fusermount"
@@ -114,12 +138,12 @@ test_a_fuse_mount_over_the_root_is_refused() {
 	unshare --mount "$script" --fuse "$PWD" || fail "see above"
 }
 
-if [ "${1-}" = --fuse ]; then
+if [ "${1-}" = --fuse ] || [ "${1-}" = --mount ]; then
 	cd "$2"
 	started=()
 	trap 'for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done' EXIT
 	set -e
-	fuse_over_the_root
+	if [ "$1" = --fuse ]; then fuse_over_the_root; else root_is_a_mount; fi
 else
 	run_tests
 fi
