@@ -30,8 +30,10 @@ bool hw_history_is_touched(const struct hw_share *share, const struct hw_entry *
 {
 	int64_t since = share->marks.read_until_ns;
 
-	if (entry->type != HW_TYPE_FILE || entry->mtime_ns == stat->mtime_ns)
+	if (entry->type != HW_TYPE_FILE || !hw_history_is_data(entry, stat))
 		return false;
+	if (stat->mtime_ns == stat->ctime_ns && entry->mtime_ns == stat->mtime_ns)
+		return false; /* a write within a tick of the clock */
 	if (stat->mtime_ns == stat->ctime_ns)
 		return stat->atime_ns == stat->mtime_ns;
 	if (since < entry->ctime_ns)

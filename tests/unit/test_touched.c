@@ -51,6 +51,14 @@ static void set_old_time_of_link(struct hw_scene *f)
 	assert_int_equal(utimensat(f->fd, "g", old, 0), 0);
 }
 
+/* The time that the file had before the write: prepare(). */
+static void set_time_back(struct hw_scene *f)
+{
+	const struct timespec back[2] = { { 900000000, 1 }, { 900000000, 2 } };
+
+	assert_int_equal(utimensat(f->fd, "f", back, 0), 0);
+}
+
 /* The record of this is that of a write. */
 static void set_old_mtime(struct hw_scene *f)
 {
@@ -91,6 +99,9 @@ struct touch_case {
 
 static const struct touch_case cases[] = {
 	{ append, set_old_time, NULL, "m" },
+	{ append, set_time_back, NULL, "m" },
+	{ append, set_time_back, change_mode, "ma" },
+	{ truncate_it, set_time_back, NULL, "m" },
 	{ append, set_present_time, NULL, "m" },
 	{ append, change_mode, NULL, "ma" },
 	{ append, set_attribute, NULL, "ma" },
@@ -109,6 +120,7 @@ static const struct touch_case cases[] = {
 static void prepare(struct hw_scene *f)
 {
 	hw_scene_write(f->fd, "f", "text");
+	set_time_back(f);
 	assert_int_equal(linkat(f->fd, "f", f->fd, "g", 0), 0);
 }
 
