@@ -238,6 +238,15 @@ static void tell_listeners(struct hw_share *share)
 			share->listeners.list[i].fn(share->listeners.list[i].arg, share);
 }
 
+/* Most events are reported by hints: receivers do not wait for the steps that follow. */
+static void tell_early(struct hw_share *share)
+{
+	if (share->work.running)
+		return; /* a receiver may call functions that finish the work */
+	tell_listeners(share);
+	hw_share_begin_turn(share);
+}
+
 static void end_walk(struct hw_share *share)
 {
 	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
@@ -276,6 +285,7 @@ static void take_turn(void *arg)
 		check_root(share);
 	hw_hint_expire_name(share);
 	(void)hw_hint_release_move(share, NULL);
+	tell_early(share);
 	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
 	hw_mark_roll(share);
 	hw_verify_advance(share);
