@@ -12,3 +12,16 @@ hostile: $(hostile_programs) $(programs) $(modules) $(test_plugins)
 	@for t in $(hostile_programs); do echo "== $$t"; $$t || exit 1; done
 
 .PHONY: hostile
+
+# The N-th call of a function fails: tests/faults/run.c.
+faults_program := $(B)/tests/run-faults
+
+$(B)/tests/fail.so: $(B)/obj/tests/faults/fail.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -o $@ $^ -ldl
+$(faults_program): $(call obj,tests/faults/run.c) $(hostile_support) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson -lutil
+faults-built: $(faults_program) $(B)/tests/fail.so
+
+.PHONY: faults-built

@@ -88,6 +88,19 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 }
 
+/* libuv aborts if a thread, a pipe or memory that it needs is refused. The process still ends by
+ * SIGABRT, so that a core is dumped. */
+static void on_abort(int number)
+{
+	static const char text[] =
+		"hostwatchd: error: aborted: the system refused a thread, a descriptor or memory, "
+		"or this is a bug; see the limits of the process (TasksMax=, LimitNOFILE=, "
+		"LimitAS=, MemoryMax= of the service)\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1); /* nothing else can be done */
+}
+
 static int watch_signals(struct hw_loop *loop, struct daemon *daemon)
 {
 	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
@@ -180,8 +193,10 @@ static int run(struct hw_loop *loop, const struct arguments *arguments)
 	int r;
 
 	r = hw_core_create(loop, arguments->file, &core);
-	if (r < 0)
+	if (r < 0) {
+		hw_error("cannot start: %s", strerror(-r));
 		return EXIT_FAILURE;
+	}
 	if (arguments->check) {
 		r = check(core, &errors);
 	} else {
@@ -240,6 +255,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN); /* send() returns an error if a peer disconnected */
 	(void)signal(SIGIO, SIG_IGN); /* sent when a lease is broken */
 	(void)signal(SIGUSR1, SIG_IGN); /* until the loop handles it */
+	(void)signal(SIGABRT, on_abort);
 	status = hw_loop_create(&loop);
 	if (status < 0)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));

@@ -119,10 +119,12 @@ static bool is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind
 	return e->last_kind == kind && hw_history_is_fresh(share, e);
 }
 
-static void out_of_memory(struct hw_share *share)
+void hw_history_out_of_memory(struct hw_share *share, uint32_t dir)
 {
-	hw_error("share %s: out of memory; sending receivers a rescan", share->name);
-	hw_history_rescan(share, HW_ROOT);
+	hw_log_limited(&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_WARNING,
+		       "share %s: out of memory; sending receivers a rescan", share->name);
+	hw_history_rescan(share, dir);
+	share->history.incomplete = true;
 }
 
 void hw_history_stale(struct hw_share *share, uint32_t id)
@@ -181,7 +183,7 @@ uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *nam
 	struct path path;
 
 	if (!id) {
-		out_of_memory(share);
+		hw_history_out_of_memory(share, HW_ROOT);
 		return 0;
 	}
 	hw_history_siblings(share, id, stat, false);
@@ -365,7 +367,7 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 	uint32_t id = hw_tree_add(&share->tree, dir, name, len, stat);
 
 	if (!id) {
-		out_of_memory(share);
+		hw_history_out_of_memory(share, HW_ROOT);
 		return 0;
 	}
 	hw_history_siblings(share, id, stat, false);
@@ -395,7 +397,7 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 	if (old)
 		clear_target(share, old);
 	if (hw_tree_move(&share->tree, id, dir, name, len) < 0) {
-		out_of_memory(share);
+		hw_history_out_of_memory(share, HW_ROOT);
 		return;
 	}
 	tell_move(share, id, &from, flags);
@@ -542,7 +544,7 @@ static void each_name(struct hw_share *share, uint32_t id, void (*fn)(struct hw_
 	int count = hw_history_names(share, id, &ids);
 
 	if (count < 0) {
-		out_of_memory(share);
+		hw_history_out_of_memory(share, HW_ROOT);
 		return;
 	}
 	for (int i = 0; i < count; i++)

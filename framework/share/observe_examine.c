@@ -449,8 +449,7 @@ void hw_observation_sort(struct hw_observation *o)
 
 static void give_up(struct hw_share *share)
 {
-	hw_error("share %s: out of memory; sending receivers a rescan", share->name);
-	hw_history_rescan(share, HW_ROOT);
+	hw_history_out_of_memory(share, HW_ROOT);
 }
 
 static void forget_looks(struct hw_observation *o)

@@ -121,8 +121,7 @@ static struct hw_retry_item *add(struct hw_share *share, uint32_t dir, char *nam
 	struct hw_retry *retry = &share->retry;
 
 	if (make_room(retry) < 0) {
-		hw_error("share %s: out of memory; sending receivers a rescan", share->name);
-		hw_history_rescan(share, dir);
+		hw_history_out_of_memory(share, dir);
 		free(name);
 		return NULL;
 	}

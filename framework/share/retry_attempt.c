@@ -160,6 +160,19 @@ static void set_timer(struct hw_share *share)
 		hw_timer_set(retry->timer, next > now ? next - now : 1);
 }
 
+/* Once per interval, whose end is an iteration: memory may still be short. */
+static void compare_incomplete(struct hw_share *share)
+{
+	uint64_t now = hw_loop_now_ns(share->loop);
+
+	if (!share->history.incomplete || share->scan.walking || share->state != HW_SHARE_ONLINE ||
+	    now - share->retry.compared_ns < share->interval_ns)
+		return;
+	share->history.incomplete = false;
+	share->retry.compared_ns = now;
+	hw_scan_below(share, HW_ROOT);
+}
+
 void hw_retry_turn(struct hw_share *share)
 {
 	struct hw_retry *retry = &share->retry;
@@ -172,6 +185,7 @@ void hw_retry_turn(struct hw_share *share)
 		if (i < retry->count)
 			tries += try_one(share, i);
 	set_timer(share);
+	compare_incomplete(share);
 	if (retry->worked)
 		compare_left_out(share);
 	retry->worked = false;

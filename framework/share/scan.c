@@ -80,8 +80,7 @@ static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kin
 	struct hw_job *job = take_job(share);
 
 	if (!job) {
-		hw_error("share %s: out of memory; sending receivers a rescan", share->name);
-		hw_history_rescan(share, dir);
+		hw_history_out_of_memory(share, dir);
 		if (fd >= 0)
 			close(fd);
 		return NULL;
@@ -494,7 +493,7 @@ static void failed(struct hw_share *share, const struct hw_job *job, uint32_t di
 	/* It may be elsewhere: it is tried again when the moves have been observed. */
 	if (job->kind == JOB_COMPARE && !job->retried &&
 	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR))
-		(void)hw_ids_add(&share->scan.retry, dir); /* if out of memory: the next scan */
+		share->history.incomplete |= hw_ids_add(&share->scan.retry, dir) < 0;
 }
 
 void hw_scan_retry(struct hw_share *share)

@@ -42,7 +42,7 @@ void hw_unverified_entry(struct hw_share *share, uint32_t id)
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_mark_noted(share);
 	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
-		(void)hw_ids_add(unsure, id); /* if out of memory: found at the next change */
+		share->history.incomplete |= hw_ids_add(unsure, id) < 0;
 }
 
 void hw_unverified_below(struct hw_share *share, uint32_t dir)

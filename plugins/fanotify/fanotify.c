@@ -47,7 +47,7 @@ struct fanotify {
 	struct hw_brief brief;
 	uint64_t kernel_events;
 	uint64_t overflows;
-	bool broken; /* the group can no longer be read */
+	bool broken; /* the group could not be read, and is read again later */
 };
 
 static const struct {
@@ -235,6 +235,17 @@ static uint32_t run(struct fanotify *self, uint32_t budget)
 	return handled;
 }
 
+/* Until it can be read, the host compares everything at each attempt. */
+static void pause_reading(struct fanotify *self, int error)
+{
+	self->host->log(self->ctx, self->broken ? HW_LOG_DEBUG : HW_LOG_ERROR,
+			"cannot read events: %s; trying again every second", strerror(-error));
+	self->host->io_set(self->ctx, self->io, 0);
+	self->host->timer_set(self->ctx, self->backlog, HW_SEC);
+	self->broken = true;
+	self->host->lost(self->ctx, HW_NO_DIR);
+}
+
 static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct fanotify *self = arg;
@@ -244,23 +255,22 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 	(void)events; /* a hangup shows as an error of read(2) */
 	if (self->head == self->tail) {
 		rc = fill(self);
-		if (rc < 0) {
-			self->host->log(self->ctx, HW_LOG_ERROR,
-					"cannot read events: %s; later changes will not be "
-					"reported",
-					strerror(-rc));
-			self->host->io_set(self->ctx, self->io, 0);
-			self->broken = true;
-			self->host->lost(self->ctx, HW_NO_DIR);
-		}
+		if (rc < 0)
+			pause_reading(self, rc);
+		else
+			self->broken = false;
 	}
 	return (int)run(self, budget);
 }
 
 static void on_backlog(void *arg, struct hw_timer *timer)
 {
+	struct fanotify *self = arg;
+
 	(void)timer;
-	(void)run(arg, TIMER_BUDGET); /* the count is not needed */
+	if (self->broken)
+		self->host->io_set(self->ctx, self->io, HW_IO_READ);
+	(void)run(self, TIMER_BUDGET); /* the count is not needed */
 }
 
 static int fanotify_flush(void *arg)

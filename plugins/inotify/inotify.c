@@ -52,7 +52,7 @@ struct inotify {
 	uint64_t kernel_events;
 	uint64_t overflows;
 	uint64_t last_delete; /* kernel_events at the last handled deletion */
-	bool broken; /* the descriptor can no longer be read */
+	bool broken; /* the descriptor could not be read, and is read again later */
 };
 
 enum progress { HANDLED, WAITING };
@@ -285,12 +285,13 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 	return budget;
 }
 
-static void give_up_reading(struct inotify *self, int error)
+/* Until it can be read, the host compares everything at each attempt. */
+static void pause_reading(struct inotify *self, int error)
 {
-	self->host->log(self->ctx, HW_LOG_ERROR,
-			"cannot read events: %s; later changes will not be reported",
-			strerror(-error));
+	self->host->log(self->ctx, self->broken ? HW_LOG_DEBUG : HW_LOG_ERROR,
+			"cannot read events: %s; trying again every second", strerror(-error));
 	self->host->io_set(self->ctx, self->io, 0);
+	self->host->timer_set(self->ctx, self->backlog, HW_SEC);
 	self->broken = true;
 	self->host->lost(self->ctx, HW_NO_DIR);
 }
@@ -320,7 +321,9 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 	if (hw_queue_room(&self->queue) >= HW_QUEUE_BYTES / 4) {
 		rc = hw_queue_fill(&self->queue, self->fd);
 		if (rc < 0 && rc != -ENOBUFS)
-			give_up_reading(self, rc);
+			pause_reading(self, rc);
+		else
+			self->broken = false;
 	}
 	return (int)run(self, budget);
 }
@@ -336,8 +339,12 @@ static void on_join(void *arg, struct hw_timer *timer)
 
 static void on_backlog(void *arg, struct hw_timer *timer)
 {
+	struct inotify *self = arg;
+
 	(void)timer;
-	(void)run(arg, TIMER_BUDGET); /* the count is not needed */
+	if (self->broken)
+		self->host->io_set(self->ctx, self->io, HW_IO_READ);
+	(void)run(self, TIMER_BUDGET); /* the count is not needed */
 }
 
 static int inotify_flush(void *arg)

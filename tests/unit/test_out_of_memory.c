@@ -245,10 +245,74 @@ static void every_allocation_may_fail(void **state)
 #endif
 }
 
+#ifndef SANITIZED
+/* Returns whether the share has everything that is on disk. */
+static bool is_complete(struct world *w)
+{
+	FILE *null = fopen("/dev/null", "we");
+	struct hw_model *truth, *snapshot;
+
+	assert_non_null(null);
+	assert_int_equal(hw_rig_flush(w->rig), 0);
+	assert_int_equal(hw_model_create(&truth), 0);
+	assert_int_equal(hw_model_load(truth, w->root), 0);
+	assert_int_equal(hw_model_create(&snapshot), 0);
+	assert_int_equal(hw_rig_snapshot(w->rig, snapshot), 0);
+	bool complete = hw_model_compare(snapshot, truth, null) == 0;
+
+	hw_model_destroy(snapshot);
+	hw_model_destroy(truth);
+	(void)fclose(null); /* nothing depends on it */
+	return complete;
+}
+
+/* Returns whether the share started. */
+static bool run_start(long nth)
+{
+	const char *why = "";
+	int64_t deadline = hw_clock_monotonic_ns() + INT64_C(60000000000);
+	struct world w;
+
+	assert_true(begin(&w, "inotify", 0));
+	hw_rig_stop(w.rig);
+	w.rig = NULL;
+	left = nth;
+
+	const struct hw_rig_config config = { .backend = "inotify", .root = w.root };
+	int r = hw_rig_start(&config, &w.rig, &why);
+
+	left = 0;
+	while (r == 0 && !is_complete(&w))
+		if (hw_clock_monotonic_ns() > deadline)
+			fail_msg("allocation %ld failed: an entry is missing for ever", nth);
+	if (r < 0)
+		w.rig = NULL;
+	end(&w);
+	return r == 0;
+}
+#endif
+
+/* Entries that could not be stored when the share was armed are found when there is memory. */
+static void a_share_is_complete_in_the_end(void **state)
+{
+	(void)state;
+#ifdef SANITIZED
+	skip();
+#else
+	unsigned started = 0;
+
+	hw_log_set_level(HW_LOG_ERROR);
+	for (long nth = 1; nth <= 100; nth += 3)
+		started += run_start(nth);
+	assert_true(started > 0);
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(a_share_is_complete_in_the_end),
 	};
 
 	return cmocka_run_group_tests_name("out of memory", tests, NULL, NULL);
