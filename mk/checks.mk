@@ -3,7 +3,7 @@
 
 checked_files = $(shell git ls-files '*.[ch]' ':!tests/abi/*' 2>/dev/null)
 scripts = $(shell git grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
-FUZZ_SECONDS ?= 12
+FUZZ_SECONDS ?= 8
 fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_programs := $(fuzz_names:%=$(B)/fuzz/%)
 SANITIZE_ALL := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -37,7 +37,7 @@ asan: export SANITIZE := $(SANITIZE_ALL)
 asan: export OPTIMIZE := -O1 -g
 asan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
-	@tests/run -B $(B)-asan -s 40 $(TEST_ARGS)
+	@tests/run -B $(B)-asan -s 20 $(TEST_ARGS)
 
 #: make tsan            run unit and stress tests under ThreadSanitizer; TEST_ARGS selects others
 tsan: export SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
@@ -46,7 +46,7 @@ tsan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-tsan tests-built
 	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tests/run -B $(B)-tsan -s 40 $(or $(TEST_ARGS),'unit/*' 'stress/*')
 
-#: make fuzz-short      run every fuzz target for FUZZ_SECONDS (12), starting with its corpus
+#: make fuzz-short      run every fuzz target for FUZZ_SECONDS (8), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CORE_LIBS) $(WIRE_LIBS)

@@ -635,9 +635,10 @@ static void after_a_switch_no_directory_is_left_to_the_second_choice(void **stat
 		int done = NOT_YET;
 
 		assert_int_equal(begin_switch(side.share, make_watcher(watcher), &done), 0);
-		for (unsigned turns = 0; done == NOT_YET; turns++) {
+		unsigned turns = 0;
+		while (done == NOT_YET) {
 			assert_true(hw_clock_monotonic_ns() < deadline);
-			shuffle(root, &seed, turns < 20 ? 30 : 0);
+			shuffle(root, &seed, turns++ < 20 ? 30 : 0);
 			hw_loop_turn(loop, 1);
 			replay(&side);
 		}
