@@ -22,6 +22,4 @@ $(B)/tests/fail.so: $(B)/obj/tests/faults/fail.o
 $(faults_program): $(call obj,tests/faults/run.c) $(hostile_support) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson -lutil
-faults-built: $(faults_program) $(B)/tests/fail.so
-
-.PHONY: faults-built
+tests-built: $(faults_program) $(B)/tests/fail.so

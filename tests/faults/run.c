@@ -9,6 +9,8 @@
  *	-w WATCHER   inotify (default), fanotify or polling
  *	-s STEP      only each STEP-th call
  *	-v           print the verdict of each call
+ *
+ * The sample: call 1, and each one that is half as far again, under each watcher.
  */
 #include "tests/common/model.h"
 #include "tests/common/scratch.h"
@@ -38,7 +40,6 @@
 
 #define DEADLINE_MS 20000
 #define FAILURES_MAX 20u /* of one function */
-#define SAMPLE 5u /* calls of each function, without arguments */
 
 enum verdict { SAME, RESCAN, ENDED, NOT_REACHED, FAILED, VERDICTS };
 static const char *const verdict_names[] = { "consistent", "rescan", "ended", "not reached",
@@ -140,7 +141,9 @@ static _Noreturn void fail_run(struct run *run, const char *what)
 
 static bool has_fired(const struct run *run)
 {
-	return access(run->fired, F_OK) == 0;
+	struct stat st;
+
+	return stat(run->fired, &st) == 0 && st.st_size;
 }
 
 /* ---- the daemon ---- */
@@ -281,7 +284,6 @@ static bool start_tail_once(struct run *run)
 	char address[300];
 
 	(void)snprintf(address, sizeof(address), "unix:%s/out", run->dir);
-	world_write(probe, "x");
 	load_model(run);
 	PROGRAM_START(&run->tail, prepare_tail, NULL, HOSTWATCH, "tail", "--json", address);
 	while (!run->ended && !(run->tail.out.bytes && strstr(run->tail.out.bytes, "probe"))) {
@@ -355,6 +357,7 @@ static void prepare_share(const struct run *run)
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		world_mkdir(world_path(run->root, "%s", dirs[i]));
+	world_write(world_path(run->root, "probe"), "x");
 	world_write(world_path(run->root, "d1/f1"), "1");
 	world_write(world_path(run->root, "d1/f2"), "2");
 	world_write(world_path(run->root, "d3/x/y/deep"), "3");
@@ -491,13 +494,19 @@ static enum verdict run_apart(const struct function *function, unsigned long n)
 
 struct range {
 	unsigned long first, last, step;
+	bool growing; /* each step is half of the number */
 };
+
+static unsigned long step_of(const struct range *range, unsigned long n)
+{
+	return range->growing ? n / 2 + 1 : range->step;
+}
 
 static unsigned run_range(const struct function *function, const struct range *range)
 {
 	unsigned counts[VERDICTS] = { 0 };
 
-	for (unsigned long n = range->first; n <= range->last; n += range->step) {
+	for (unsigned long n = range->first; n <= range->last; n += step_of(range, n)) {
 		enum verdict verdict = run_apart(function, n);
 
 		counts[verdict]++;
@@ -513,9 +522,11 @@ static unsigned run_range(const struct function *function, const struct range *r
 	return counts[FAILED];
 }
 
+#define CALLS_MAX ((unsigned long)-1 / 4)
+
 static unsigned run_named(const char *text, unsigned long step)
 {
-	struct range range = { 1, (unsigned long)-1 / 2, step };
+	struct range range = { 1, CALLS_MAX, step, false };
 	char name[40] = "";
 	unsigned failed = 0;
 
@@ -524,6 +535,35 @@ static unsigned run_named(const char *text, unsigned long step)
 		if (strcmp(functions[i].name, name) == 0)
 			failed += run_range(&functions[i], &range);
 	return failed;
+}
+
+static void faults_are_survived(void **state)
+{
+	const struct range range = { 1, CALLS_MAX, 1, true };
+	unsigned failed = 0;
+
+#ifdef __SANITIZE_ADDRESS__
+	print_message("AddressSanitizer replaces the same functions\n");
+	skip();
+#endif
+	watcher = *state;
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		failed += run_range(&functions[i], &range);
+	assert_int_equal(failed, 0);
+}
+
+static int run_sample(void)
+{
+	const struct CMUnitTest tests[] = {
+		{ "faults_are_survived/inotify", faults_are_survived, NULL, NULL,
+		  (void *)(uintptr_t) "inotify" },
+		{ "faults_are_survived/fanotify", faults_are_survived, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify" },
+		{ "faults_are_survived/polling", faults_are_survived, NULL, NULL,
+		  (void *)(uintptr_t) "polling" },
+	};
+
+	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -544,6 +584,8 @@ int main(int argc, char **argv)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	if (optind == argc)
+		return run_sample();
 	for (int i = optind; i < argc; i++)
 		failed += run_named(argv[i], step);
 	return failed ? 1 : 0;
