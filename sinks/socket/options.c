@@ -106,7 +106,7 @@ static int parse_addresses(struct socket_sink *sink, const char *key, const char
 static bool is_open_to_guests(const struct socket_sink *sink, const struct hw_address *a,
 			      bool connect)
 {
-	return a->transport == HW_TRANSPORT_VSOCK && !connect && !sink->cid_count &&
+	return a->transport == HW_TRANSPORT_VSOCK && !connect && !count_values(sink->allow_cid) &&
 	       !hw_sockaddr_is_cid(&a->to.vm, VMADDR_CID_LOCAL);
 }
 

@@ -21,7 +21,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define FEW 800u /* a sanitizer makes each step more expensive */
 #else
-#define FEW 3000u
+#define FEW 2000u /* twice as many fit into the queue of inotify, with three records each */
 #endif
 #define MANY (2 * FEW)
 #define SLACK_NS (100 * HW_MS) /* constant costs, and cache use by other programs */
