@@ -236,13 +236,11 @@ static void load_model(struct run *run)
 	run->rescanned = false;
 }
 
-/* The entries of a directory that could not be read when the share was armed, which was logged, are
- * reported when it can be. */
+/* Entries that could not be examined, listed or watched when the share was armed, which was logged,
+ * are reported when that works. */
 static bool was_late(const struct run *run, const struct hw_event *event)
 {
-	return event->kind == HW_CREATE &&
-	       (strstr(run->daemon.err.bytes, "cannot read directory") ||
-		strstr(run->daemon.err.bytes, "trying again"));
+	return event->kind == HW_CREATE && strstr(run->daemon.err.bytes, "warning: share one: ");
 }
 
 static void take_line(struct run *run, char *line)
