@@ -237,10 +237,11 @@ static void load_model(struct run *run)
 }
 
 /* Entries that could not be examined, listed or watched when the share was armed, which was logged,
- * are reported when that works. */
+ * are reported when that works: as new, or as moved in. */
 static bool was_late(const struct run *run, const struct hw_event *event)
 {
-	return event->kind == HW_CREATE && strstr(run->daemon.err.bytes, "warning: share one: ");
+	return (event->kind == HW_CREATE || event->kind == HW_MOVE) &&
+	       strstr(run->daemon.err.bytes, "warning: share one: ");
 }
 
 static void take_line(struct run *run, char *line)
