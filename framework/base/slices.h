@@ -60,7 +60,7 @@ static inline bool hw_slices_is_resting(const struct hw_slices *slices)
 int hw_slices_use_thread(struct hw_slices *slices, hw_thread_wake_fn *wake, void *arg);
 /* Ends the thread. A work that rests never continues; none may be away. */
 void hw_slices_end_thread(struct hw_slices *slices);
-/* Since when a system call of the work that rests has not returned; 0: it has, or there is none. */
+/* Time since which a system call of the resting work has not returned; 0: no such call. */
 uint64_t hw_slices_away_since(const struct hw_slices *slices);
 
 /*

@@ -31,7 +31,7 @@ struct hw_thread {
 	bool away; /* it is in a system call that may wait */
 	bool back; /* the call has returned, after the owner had continued */
 	bool quit;
-	int started; /* 1: the child runs; -errno: there is none */
+	int started; /* 1: the child runs; -errno: no child */
 	hw_thread_fn *fn; /* NULL: there is no work */
 	void *arg; /* borrowed */
 	hw_thread_wake_fn *wake;

@@ -103,7 +103,7 @@ static void refresh_all(struct hw_share *share, struct hw_ids *ids, bool all_rea
 	ids->count = kept;
 }
 
-/* The record of utimes(2) has been read, or there is none: if it set no atime, its record is that
+/* The record of utimes(2) has been read, or none was queued: if it set no atime, its record is that
  * of a write. */
 static void update_touched(struct hw_share *share)
 {

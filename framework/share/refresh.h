@@ -13,7 +13,7 @@ struct hw_refresh {
 	struct hw_ids renamed; /* exchanged entries whose ctime changed, likewise */
 	/* Files whose mtime was set by utimes(2) after the write that was reported. */
 	struct hw_ids touched; /* to examine again when the mark has been reached: if there is a
-				  record of it, it has been read by then */
+				  record, that was read before */
 	struct hw_ids touched_later; /* found since the mark was set */
 	struct hw_mark mark;
 };
