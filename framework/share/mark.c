@@ -55,6 +55,16 @@ static bool has_unread(const struct hw_watcher *watcher)
 	return false;
 }
 
+void hw_mark_flush(struct hw_share *share)
+{
+	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++) {
+		const struct hw_watcher *watcher = &share->watchers.list[i];
+
+		if (has_queue(watcher) && watcher->plugin->flush && has_unread(watcher))
+			(void)watcher->plugin->flush(watcher->instance->self); /* logs errors */
+	}
+}
+
 static bool is_reached_by(const struct hw_watcher *watcher, uint64_t at)
 {
 	struct hw_queue_position now;

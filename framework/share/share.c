@@ -125,6 +125,7 @@ static void come_back(struct hw_share *share)
 		return;
 	}
 	share->presence.error = 0;
+	hw_mark_flush(share); /* while records are ignored: the directory is about to be listed */
 	hw_info("share %s: %s has reappeared; scanning it", share->name,
 		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	hw_mount_points_begin(share);
