@@ -9,20 +9,20 @@ stress_programs := $(patsubst tests/stress/%.c,$(B)/tests/stress-%,$(wildcard te
 SEEDS ?= 200
 FIRST ?= 1
 
-$(conformance_program): $(call obj,tests/conformance/run.c) $(test_lib) $(kit_lib) $(core_lib)
+$(conformance_program): $(call obj,tests/conformance/run.c) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_lib) $(kit_lib) $(core_lib)
+$(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(bursts_program): $(call obj,$(wildcard tests/bursts/*.c)) $(test_lib) $(kit_lib) $(core_lib)
+$(bursts_program): $(call obj,$(wildcard tests/bursts/*.c)) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
 $(B)/tests/test_bursts: $(call obj,tests/unit/test_bursts.c tests/bursts/stream.c tests/bursts/census.c) \
-		$(test_lib) $(kit_lib) $(core_lib)
+		$(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(kit_lib) $(core_lib)
+$(B)/tests/stress-%: $(B)/obj/tests/stress/%.o $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka -ljansson
 

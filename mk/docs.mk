@@ -8,7 +8,7 @@ man_section = $(subst .,,$(suffix $(1)))
 
 CPPFLAGS_docs := $(CPPFLAGS_framework)
 
-$(B)/docs/options: $(call obj,docs/options.c) $(core_lib)
+$(B)/docs/options: $(call obj,docs/options.c) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 $(B)/docs/options.tsv: $(B)/docs/options $(modules)

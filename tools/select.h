@@ -4,7 +4,7 @@
 #define HW_SELECT_H
 
 #include "args.h"
-#include "filter.h"
+#include <hostwatch/filter.h>
 
 #include <hostwatch/event.h>
 
@@ -59,15 +59,5 @@ void hw_select_free(struct hw_select *select);
 
 /* Returns whether events of this kind are selected. */
 bool hw_select_wants(const struct hw_select *select, unsigned kind);
-
-/*
- * Applies the excludes to an event of another source, as hw_event_below() does for a directory:
- * writes the events to show to ret and returns their number. A move to an excluded name has no
- * `path`, one from an excluded name has no `from`; a rescan follows if a directory appears in this
- * way.
- */
-#define HW_SELECT_MAX 2
-int hw_select_apply(const struct hw_select *select, const struct hw_event *event,
-		    struct hw_event ret[HW_SELECT_MAX]);
 
 #endif

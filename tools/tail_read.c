@@ -65,8 +65,8 @@ static int show_one(struct tail *t, const char *share, const struct hw_event *ev
 
 int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event)
 {
-	struct hw_event shown[HW_SELECT_MAX];
-	int count = hw_select_apply(&t->select, event, shown), r = 0;
+	struct hw_event shown[HW_EXCLUDE_MAX];
+	int count = hw_event_exclude(event, &t->select.filter, shown), r = 0;
 
 	for (int i = 0; i < count && r == 0; i++)
 		r = show_one(t, share, &shown[i]);
@@ -304,6 +304,10 @@ static int take_line(struct tail *t, char *line, size_t len)
 		return show_snapshot_end(t, m.share, m.seq);
 	case HW_JSON_ERROR:
 		return complain_error(m.text);
+	case HW_JSON_RESUMED_END:
+	case HW_JSON_SYNCED:
+	case HW_JSON_PLACE:
+		return 0; /* answers that were not requested, or need no line */
 	}
 	return -EPROTO;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "candidates.h"
 #include "errors.h"
-#include "filter.h"
 #include "log.h"
 #include "watch.h"
+#include <hostwatch/filter.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -145,8 +145,25 @@ int hw_subscribe_check(const struct hw_subscribe *subscribe, const char **ret_er
 		error = "after and snapshot exclude each other";
 	else if (subscribe->resume && !subscribe->epoch)
 		error = "epoch must not be 0";
+	else if (subscribe->events >> HW_KIND_END || subscribe->events & 1)
+		error = "events contains an unknown event";
+	else if (subscribe->exclude_count > HW_SUBSCRIBE_EXCLUDES)
+		error = "there are too many exclude patterns";
 	if (!error)
 		return 0;
 	*ret_error = error;
+	return -EINVAL;
+}
+
+int hw_ask_check(const struct hw_ask *ask, const char **ret_error)
+{
+	const char *path = ask->text;
+
+	if (ask->what != HW_ASK_WHERE ||
+	    (ask->text_len > 1 && ask->text_len <= HW_WHERE_MAX && path[0] == '/' &&
+	     hw_below_valid(path + 1, ask->text_len - 1)) ||
+	    (ask->text_len == 1 && path[0] == '/'))
+		return 0;
+	*ret_error = "where must be an absolute path without empty, \".\" or \"..\" components";
 	return -EINVAL;
 }

@@ -197,16 +197,64 @@ int hw_json_put_hello(struct hw_buf *buf, const char *version, const struct hw_s
 	return finish(buf, start, r);
 }
 
-int hw_json_put_snapshot_end(struct hw_buf *buf, const char *share, uint64_t seq)
+static int put_string(struct hw_buf *buf, const char *key, const char *bytes, size_t len)
+{
+	int r;
+
+	if ((r = put(buf, key)) < 0 || (r = put(buf, "\"")) < 0 ||
+	    (r = put_text(buf, bytes, len)) < 0)
+		return r;
+	return put(buf, "\"");
+}
+
+static int put_end(struct hw_buf *buf, const char *head, const char *share, uint64_t seq)
 {
 	size_t start = buf->len;
 	int r;
 
-	if ((r = put(buf, "{\"snapshot\":\"end\",\"seq\":")) < 0 || (r = put_u64(buf, seq)) < 0)
+	if ((r = put(buf, head)) < 0 || (r = put_u64(buf, seq)) < 0)
 		return finish(buf, start, r);
-	if (share && ((r = put(buf, ",\"share\":\"")) < 0 ||
-		      (r = put_text(buf, share, strlen(share))) < 0 || (r = put(buf, "\"")) < 0))
+	if (share && (r = put_string(buf, ",\"share\":", share, strlen(share))) < 0)
 		return finish(buf, start, r);
+	return finish(buf, start, put(buf, "}\n"));
+}
+
+int hw_json_put_snapshot_end(struct hw_buf *buf, const char *share, uint64_t seq)
+{
+	return put_end(buf, "{\"snapshot\":\"end\",\"seq\":", share, seq);
+}
+
+int hw_json_put_resumed_end(struct hw_buf *buf, const char *share, uint64_t seq)
+{
+	return put_end(buf, "{\"resumed\":\"end\",\"seq\":", share, seq);
+}
+
+int hw_json_put_synced(struct hw_buf *buf, const char *text, const struct hw_share_info *info)
+{
+	size_t start = buf->len;
+	char epoch[16];
+	int r;
+
+	write_hex64(epoch, info->epoch);
+	if ((r = put_string(buf, "{\"synced\":", text, strlen(text))) >= 0 &&
+	    (r = put_string(buf, ",\"share\":", info->name, strlen(info->name))) >= 0 &&
+	    (r = put_string(buf, ",\"epoch\":", epoch, sizeof(epoch))) >= 0 &&
+	    (r = put(buf, ",\"seq\":")) >= 0 && (r = put_u64(buf, info->seq)) >= 0)
+		r = put(buf, "}\n");
+	return finish(buf, start, r);
+}
+
+int hw_json_put_place(struct hw_buf *buf, const char *share, const char *path, uint32_t len)
+{
+	struct hw_json_text text = hw_json_measure(path, len);
+	size_t start = buf->len;
+	int r = put_string(buf, "{\"share\":", share, strlen(share));
+
+	if (r >= 0)
+		r = hw_buf_reserve(buf, path_size(&text) + 2);
+	if (r < 0)
+		return finish(buf, start, r);
+	buf->len = (size_t)(write_path(buf->data + buf->len, "path", &text) - buf->data);
 	return finish(buf, start, put(buf, "}\n"));
 }
 
@@ -234,12 +282,56 @@ static int put_key(struct hw_buf *buf, bool *first, const char *key)
 static int put_string_key(struct hw_buf *buf, bool *first, const char *key, const char *bytes,
 			  size_t len)
 {
-	int r;
+	int r = put_key(buf, first, key);
 
-	if ((r = put_key(buf, first, key)) < 0 || (r = put(buf, "\"")) < 0 ||
-	    (r = put_text(buf, bytes, len)) < 0)
-		return r;
-	return put(buf, "\"");
+	return r < 0 ? r : put_string(buf, "", bytes, len);
+}
+
+static int put_names(struct hw_buf *buf, bool *first, uint32_t events)
+{
+	int r = put_key(buf, first, "events");
+
+	for (unsigned kind = 1; r >= 0 && kind < HW_KIND_END; kind++)
+		if (events & UINT32_C(1) << kind) {
+			const char *name = hw_kind_name(kind);
+
+			r = put_string(buf, events & ((UINT32_C(1) << kind) - 1) ? "," : "[", name,
+				       strlen(name));
+		}
+	return r < 0 ? r : put(buf, "]");
+}
+
+static int put_excludes(struct hw_buf *buf, bool *first, const struct hw_subscribe *s)
+{
+	int r = put_key(buf, first, "exclude");
+
+	for (uint32_t i = 0; r >= 0 && i < s->exclude_count; i++)
+		r = put_string(buf, i ? "," : "[", s->exclude[i], strlen(s->exclude[i]));
+	return r < 0 ? r : put(buf, "]");
+}
+
+/* Writes {"KEY":"TEXT"}. */
+static int put_pair(struct hw_buf *buf, const char *key, const char *text)
+{
+	size_t start = buf->len;
+	bool first = true;
+	int r = put(buf, "{");
+
+	if (r >= 0)
+		r = put_string_key(buf, &first, key, text, strlen(text));
+	if (r >= 0)
+		r = put(buf, "}\n");
+	return finish(buf, start, r);
+}
+
+int hw_json_put_sync(struct hw_buf *buf, const char *text)
+{
+	return put_pair(buf, "sync", text);
+}
+
+int hw_json_put_where(struct hw_buf *buf, const char *path)
+{
+	return hw_json_measure(path, strlen(path)).valid ? put_pair(buf, "where", path) : -EINVAL;
 }
 
 int hw_json_put_subscribe(struct hw_buf *buf, const struct hw_subscribe *s)
@@ -266,6 +358,10 @@ int hw_json_put_subscribe(struct hw_buf *buf, const struct hw_subscribe *s)
 		if (r >= 0)
 			r = put(buf, "true");
 	}
+	if (r >= 0 && s->events)
+		r = put_names(buf, &first, s->events);
+	if (r >= 0 && s->exclude_count)
+		r = put_excludes(buf, &first, s);
 	if (r >= 0)
 		r = put(buf, "}}\n");
 	return finish(buf, start, r);

@@ -23,6 +23,9 @@ enum {
 	EXCHANGE,
 	SNAPSHOT,
 	ERROR_TEXT,
+	RESUMED,
+	SYNCED,
+	EPOCH,
 	FIELD_COUNT,
 };
 
@@ -42,6 +45,9 @@ static const struct hw_json_field all_fields[FIELD_COUNT] = {
 	[EXCHANGE] = { .key = "exchange", .type = HW_JSON_BOOL },
 	[SNAPSHOT] = { .key = "snapshot", .type = HW_JSON_STRING },
 	[ERROR_TEXT] = { .key = "error", .type = HW_JSON_STRING },
+	[RESUMED] = { .key = "resumed", .type = HW_JSON_STRING },
+	[SYNCED] = { .key = "synced", .type = HW_JSON_STRING },
+	[EPOCH] = { .key = "epoch", .type = HW_JSON_STRING },
 };
 
 static int digit_value(char c)
@@ -157,6 +163,38 @@ static bool is_hello(const char *line, size_t len)
 	return true;
 }
 
+/* Takes one of the two ends. */
+static int take_end(struct hw_json_field *f, enum hw_json_line what, struct hw_json_message *ret)
+{
+	const char *word = f[what == HW_JSON_SNAPSHOT_END ? SNAPSHOT : RESUMED].text;
+
+	if (!f[SEQ].present || strcmp(word, "end") != 0)
+		return -EINVAL;
+	ret->what = what;
+	ret->share = f[SHARE].text;
+	ret->seq = f[SEQ].number;
+	return 0;
+}
+
+static int take_synced(struct hw_json_reader *r, struct hw_json_field *f,
+		       struct hw_json_message *ret)
+{
+	if (!f[SEQ].present || !f[SHARE].present || !f[EPOCH].present)
+		return -EINVAL;
+	ret->what = HW_JSON_SYNCED;
+	ret->share = f[SHARE].text;
+	ret->text = f[SYNCED].text;
+	ret->seq = f[SEQ].number;
+	return hw_json_read_epoch(r, &f[EPOCH], &ret->epoch);
+}
+
+static int take_place(struct hw_json_field *f, struct hw_json_message *ret)
+{
+	ret->what = HW_JSON_PLACE;
+	ret->share = f[SHARE].text;
+	return take_path(&f[PATH], &f[PATH_B64], &ret->event.path, &ret->event.path_len);
+}
+
 int hw_json_parse_line(char *line, size_t len, struct hw_json_message *ret)
 {
 	struct hw_json_reader r = { .at = line, .end = line + len };
@@ -173,10 +211,14 @@ int hw_json_parse_line(char *line, size_t len, struct hw_json_message *ret)
 		return -EINVAL;
 	if (f[EVENT].present) {
 		error = take_event(f, &message);
-	} else if (f[SNAPSHOT].present && f[SEQ].present && !strcmp(f[SNAPSHOT].text, "end")) {
-		message.what = HW_JSON_SNAPSHOT_END;
-		message.share = f[SHARE].text;
-		message.seq = f[SEQ].number;
+	} else if (f[SNAPSHOT].present) {
+		error = take_end(f, HW_JSON_SNAPSHOT_END, &message);
+	} else if (f[RESUMED].present) {
+		error = take_end(f, HW_JSON_RESUMED_END, &message);
+	} else if (f[SYNCED].present) {
+		error = take_synced(&r, f, &message);
+	} else if (f[PATH].present && f[SHARE].present) {
+		error = take_place(f, &message);
 	} else if (f[ERROR_TEXT].present) {
 		message.what = HW_JSON_ERROR;
 		message.text = f[ERROR_TEXT].text;

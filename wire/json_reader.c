@@ -203,6 +203,27 @@ static int read_bool(struct hw_json_reader *r, uint64_t *ret)
 	return hw_json_fail(r, "expected true or false");
 }
 
+static int read_strings(struct hw_json_reader *r, struct hw_json_field *field)
+{
+	char *text;
+	size_t len;
+
+	if (hw_json_expect(r, '[', "expected an array of strings") < 0)
+		return -EINVAL;
+	if (accept_char(r, ']'))
+		return 0;
+	do {
+		if (field->number == field->texts_max)
+			return hw_json_fail(r, "too many strings in an array");
+		if (hw_json_read_string(r, &text, &len) < 0)
+			return -EINVAL;
+		if (len > field->text_max)
+			return hw_json_fail(r, "a string in an array is too long");
+		field->texts[field->number++] = text;
+	} while (accept_char(r, ','));
+	return hw_json_expect(r, ']', "expected a comma or the end of the array");
+}
+
 static int read_value(struct hw_json_reader *r, struct hw_json_field *field)
 {
 	switch (field->type) {
@@ -212,6 +233,8 @@ static int read_value(struct hw_json_reader *r, struct hw_json_field *field)
 		return read_number(r, &field->number);
 	case HW_JSON_BOOL:
 		return read_bool(r, &field->number);
+	case HW_JSON_STRINGS:
+		return read_strings(r, field);
 	}
 	return -EINVAL;
 }

@@ -13,7 +13,7 @@ struct hw_json_reader {
 	const char *error; /* the first failure, static; NULL if there was none */
 };
 
-enum hw_json_value { HW_JSON_STRING, HW_JSON_NUMBER, HW_JSON_BOOL };
+enum hw_json_value { HW_JSON_STRING, HW_JSON_NUMBER, HW_JSON_BOOL, HW_JSON_STRINGS };
 
 /* A key that an object may have, and its value. */
 struct hw_json_field {
@@ -22,7 +22,13 @@ struct hw_json_field {
 	bool present;
 	char *text; /* HW_JSON_STRING: decoded, NUL-terminated, in the line; NULL if absent */
 	size_t len;
-	uint64_t number; /* HW_JSON_NUMBER: whole and not negative; HW_JSON_BOOL: 0 or 1 */
+	/* HW_JSON_NUMBER: whole and not negative; HW_JSON_BOOL: 0 or 1; HW_JSON_STRINGS: the number
+	 * of strings */
+	uint64_t number;
+	/* HW_JSON_STRINGS: decoded and NUL-terminated; borrowed from the caller, who limits their
+	 * number and the bytes of each */
+	const char **texts;
+	size_t texts_max, text_max;
 };
 
 /* Stores the first reason and returns -EINVAL; all functions below fail in this way. */
@@ -35,6 +41,8 @@ int hw_json_read_string(struct hw_json_reader *r, char **ret, size_t *ret_len);
 int hw_json_read_object(struct hw_json_reader *r, struct hw_json_field *fields, size_t count);
 /* Checks that only space follows. */
 int hw_json_read_end(struct hw_json_reader *r);
+/* Reads 1 to 16 hexadecimal digits. */
+int hw_json_read_epoch(struct hw_json_reader *r, const struct hw_json_field *field, uint64_t *ret);
 /* Returns 0 to 15, or -1 if this is not a digit. */
 int hw_json_hex_value(char c);
 

@@ -152,16 +152,55 @@ int hw_nl_put_hello(struct hw_nl_writer *writer, struct hw_buf *buf, const char 
 	return finish(writer, buf, r);
 }
 
-int hw_nl_put_snapshot_end(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
-			   uint64_t epoch, uint64_t seq)
+static int put_end(struct hw_nl_writer *writer, enum hw_nl_type type, const char *share,
+		   uint64_t epoch, uint64_t seq)
 {
-	struct nl_msg *msg = begin(writer, HW_NL_SNAPSHOT_END);
+	struct nl_msg *msg = begin(writer, type);
 	int r;
 
 	if ((r = put_string(msg, HW_NLA_SHARE, share)) < 0 ||
 	    (r = put_u64(msg, HW_NLA_EPOCH, epoch)) < 0)
 		return r;
-	return finish(writer, buf, put_u64(msg, HW_NLA_SEQ, seq));
+	return put_u64(msg, HW_NLA_SEQ, seq);
+}
+
+int hw_nl_put_resumed_end(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
+			  uint64_t epoch, uint64_t seq)
+{
+	return finish(writer, buf, put_end(writer, HW_NL_RESUMED_END, share, epoch, seq));
+}
+
+int hw_nl_put_sync(struct hw_nl_writer *writer, struct hw_buf *buf, const char *text)
+{
+	return finish(writer, buf, put_string(begin(writer, HW_NL_SYNC), HW_NLA_TEXT, text));
+}
+
+int hw_nl_put_synced(struct hw_nl_writer *writer, struct hw_buf *buf, const char *text,
+		     const struct hw_share_info *info)
+{
+	int r = put_end(writer, HW_NL_SYNCED, info->name, info->epoch, info->seq);
+
+	return finish(writer, buf, r < 0 ? r : put_string(writer->msg, HW_NLA_TEXT, text));
+}
+
+int hw_nl_put_where(struct hw_nl_writer *writer, struct hw_buf *buf, const char *path, uint32_t len)
+{
+	return finish(writer, buf, put(begin(writer, HW_NL_WHERE), HW_NLA_PATH, path, len));
+}
+
+int hw_nl_put_place(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
+		    const char *path, uint32_t len)
+{
+	struct nl_msg *msg = begin(writer, HW_NL_PLACE);
+	int r = put_string(msg, HW_NLA_SHARE, share);
+
+	return finish(writer, buf, r < 0 ? r : put(msg, HW_NLA_PATH, path, len));
+}
+
+int hw_nl_put_snapshot_end(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
+			   uint64_t epoch, uint64_t seq)
+{
+	return finish(writer, buf, put_end(writer, HW_NL_SNAPSHOT_END, share, epoch, seq));
 }
 
 int hw_nl_put_error(struct hw_nl_writer *writer, struct hw_buf *buf, int error, const char *text)
@@ -188,6 +227,10 @@ int hw_nl_put_subscribe(struct hw_nl_writer *writer, struct hw_buf *buf,
 		r = put(msg, HW_NLA_BELOW, subscribe->below, subscribe->below_len);
 	if (r == 0 && subscribe->snapshot)
 		r = put_u32(msg, HW_NLA_FLAGS, HW_NL_SUBSCRIBE_SNAPSHOT);
+	if (r == 0 && subscribe->events)
+		r = put_u32(msg, HW_NLA_EVENTS, subscribe->events);
+	for (uint32_t i = 0; r == 0 && i < subscribe->exclude_count; i++)
+		r = put_string(msg, HW_NLA_EXCLUDE, subscribe->exclude[i]);
 	return finish(writer, buf, r);
 }
 

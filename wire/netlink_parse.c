@@ -41,6 +41,8 @@ static const struct nla_policy policy[HW_NLA_END] = {
 	[HW_NLA_TEXT] = STRING(TEXT_MAX),
 	[HW_NLA_BYTE_ORDER] = EXACTLY(NLA_U32, 4),
 	[HW_NLA_STATE] = EXACTLY(NLA_U8, 1),
+	[HW_NLA_EVENTS] = EXACTLY(NLA_U32, 4),
+	[HW_NLA_EXCLUDE] = STRING(HW_SUBSCRIBE_EXCLUDE_BYTES),
 	[HW_NLA_SHARE_INFO] = { .type = NLA_NESTED, .maxlen = 1024 },
 };
 _Static_assert(HW_NLA_END <= 32, "attributes seen are bits of a word");
@@ -55,6 +57,11 @@ static const uint32_t required[] = {
 	[HW_NL_ERROR] = BIT(HW_NLA_ERRNO) | BIT(HW_NLA_TEXT),
 	[HW_NL_PING] = 0,
 	[HW_NL_PONG] = 0,
+	[HW_NL_RESUMED_END] = BIT(HW_NLA_SHARE) | BIT(HW_NLA_EPOCH) | BIT(HW_NLA_SEQ),
+	[HW_NL_SYNC] = BIT(HW_NLA_TEXT),
+	[HW_NL_SYNCED] = BIT(HW_NLA_TEXT) | BIT(HW_NLA_SHARE) | BIT(HW_NLA_EPOCH) | BIT(HW_NLA_SEQ),
+	[HW_NL_WHERE] = BIT(HW_NLA_PATH),
+	[HW_NL_PLACE] = BIT(HW_NLA_SHARE) | BIT(HW_NLA_PATH),
 };
 #define TYPE_END (sizeof(required) / sizeof(required[0]))
 
@@ -101,7 +108,7 @@ static int check_stream(const struct nlattr *head, int len, uint32_t *ret_seen)
 
 		if (type <= 0 || type >= HW_NLA_END)
 			continue;
-		if ((seen & BIT(type)) && type != HW_NLA_SHARE_INFO)
+		if ((seen & BIT(type)) && type != HW_NLA_SHARE_INFO && type != HW_NLA_EXCLUDE)
 			return -EBADMSG;
 		seen |= BIT(type);
 	}
@@ -188,6 +195,24 @@ static int parse_event(struct nlattr **tb, struct hw_event *event)
 		       : -EBADMSG;
 }
 
+/* nla_parse() checked the last one only. */
+static int parse_excludes(const struct hw_nl_message *message, struct hw_subscribe *subscribe)
+{
+	const struct nlattr *attr;
+	int rem;
+
+	nla_for_each_attr (attr, message->shares, (int)message->shares_len, rem) {
+		if (nla_type(attr) != HW_NLA_EXCLUDE)
+			continue;
+		if (nla_len(attr) < 1 || nla_len(attr) > (int)HW_SUBSCRIBE_EXCLUDE_BYTES + 1 ||
+		    strnlen(nla_data(attr), (size_t)nla_len(attr)) + 1 != (size_t)nla_len(attr) ||
+		    subscribe->exclude_count == HW_SUBSCRIBE_EXCLUDES)
+			return -EBADMSG;
+		subscribe->exclude[subscribe->exclude_count++] = nla_data(attr);
+	}
+	return 0;
+}
+
 static int parse_subscribe(struct nlattr **tb, struct hw_subscribe *subscribe)
 {
 	uint32_t flags = get_u32(tb, HW_NLA_FLAGS);
@@ -200,6 +225,7 @@ static int parse_subscribe(struct nlattr **tb, struct hw_subscribe *subscribe)
 	subscribe->epoch = get_u64(tb, HW_NLA_EPOCH);
 	subscribe->after = get_u64(tb, HW_NLA_SEQ);
 	subscribe->snapshot = flags & HW_NL_SUBSCRIBE_SNAPSHOT;
+	subscribe->events = get_u32(tb, HW_NLA_EVENTS);
 	return 0;
 }
 
@@ -211,7 +237,9 @@ static int parse_message(struct nlattr **tb, struct hw_nl_message *message)
 		message->version = get_string(tb, HW_NLA_VERSION);
 		return get_u32(tb, HW_NLA_BYTE_ORDER) == HW_NL_BYTE_ORDER ? 0 : -EPROTO;
 	case HW_NL_SUBSCRIBE:
-		return parse_subscribe(tb, &message->subscribe);
+		return parse_subscribe(tb, &message->subscribe) < 0
+			       ? -EBADMSG
+			       : parse_excludes(message, &message->subscribe);
 	case HW_NL_ERROR:
 		message->error = get_u32(tb, HW_NLA_ERRNO);
 		message->text = get_string(tb, HW_NLA_TEXT);
@@ -220,7 +248,16 @@ static int parse_message(struct nlattr **tb, struct hw_nl_message *message)
 	case HW_NL_PONG:
 		message->text = get_string(tb, HW_NLA_TEXT);
 		return !message->text || strlen(message->text) <= HW_NL_PING_MAX ? 0 : -EBADMSG;
+	case HW_NL_WHERE:
+	case HW_NL_PLACE:
+		message->share = get_string(tb, HW_NLA_SHARE);
+		message->path = get_bytes(tb, HW_NLA_PATH, &message->path_len);
+		return is_path(message->path, message->path_len) ? 0 : -EBADMSG;
+	case HW_NL_SYNC:
+		message->text = get_string(tb, HW_NLA_TEXT);
+		return strlen(message->text) <= HW_SYNC_MAX ? 0 : -EBADMSG;
 	default:
+		message->text = message->type == HW_NL_SYNCED ? get_string(tb, HW_NLA_TEXT) : NULL;
 		message->share = get_string(tb, HW_NLA_SHARE);
 		message->epoch = get_u64(tb, HW_NLA_EPOCH);
 		message->seq = get_u64(tb, HW_NLA_SEQ);

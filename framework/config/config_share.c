@@ -3,10 +3,10 @@
 #include "bounds.h"
 #include "config.h"
 #include "config_private.h"
-#include "filter.h"
 #include "log.h"
 #include "option.h"
 #include "remote.h"
+#include <hostwatch/filter.h>
 
 #include <errno.h>
 #include <stdlib.h>

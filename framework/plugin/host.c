@@ -19,6 +19,7 @@
 #define LOCATION_BYTES HW_SIZE_THROUGH(hw_location, name)
 #define HINT_BYTES HW_SIZE_THROUGH(hw_hint, handle_type)
 #define RECEIVER_BYTES HW_SIZE_THROUGH(hw_receiver, lost)
+#define FOUND_BYTES HW_SIZE_THROUGH(hw_found_share, may_hang)
 #define ADDRESS_BYTES HW_SIZE_THROUGH(hw_sink_address, state)
 
 HW_PRINTF(3, 4)
@@ -385,6 +386,29 @@ static void host_address(void *ctx, const struct hw_sink_address *address)
 	instance->sink_services->address(instance->sink, &known);
 }
 
+static int host_sync(void *ctx, uint32_t share)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? instance->sink_services->sync(instance->sink, share) : -ENOSYS;
+}
+
+static int host_find_share(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret)
+{
+	struct hw_instance *instance = ctx;
+	struct hw_found_share found = { .struct_size = sizeof(found) };
+	int r;
+
+	if (!instance->sink)
+		return -ENOSYS;
+	if (!is_valid(instance, ret, FOUND_BYTES, "find_share"))
+		return -EINVAL;
+	r = instance->sink_services->find_share(instance->sink, path, len, &found);
+	if (r == 0)
+		hw_sized_write(ret, &found, sizeof(found));
+	return r;
+}
+
 static int host_runtime_dir(void *ctx, uint32_t make, const char **ret)
 {
 	static char path[HW_DEFAULT_PATH_MAX];
@@ -418,6 +442,8 @@ const struct hw_host hw_host_services = {
 	.lock = host_lock,
 	.locate = host_locate,
 	.share_count = host_share_count,
+	.sync = host_sync,
+	.find_share = host_find_share,
 	.share_info = host_share_info,
 	.cursor_open = host_cursor_open,
 	.cursor_next = host_cursor_next,

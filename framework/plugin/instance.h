@@ -40,6 +40,9 @@ struct hw_sink_services {
 	void (*snapshot_close)(struct hw_sink *sink, struct hw_snapshot *snapshot);
 	void (*receiver)(struct hw_sink *sink, const struct hw_receiver *receiver);
 	void (*address)(struct hw_sink *sink, const struct hw_sink_address *address);
+	int (*sync)(struct hw_sink *sink, uint32_t share);
+	int (*find_share)(struct hw_sink *sink, const char *path, size_t len,
+			  struct hw_found_share *ret);
 };
 
 #define HW_INPUTS_MAX 4u

@@ -17,7 +17,7 @@ struct hw_share_config {
 	const char *name; /* [A-Za-z0-9._-]{1,64} */
 	const char
 		*path; /* path of the root; symbolic links in it are followed at the start only */
-	const char *const *excludes; /* gitignore-like patterns, see filter.h */
+	const char *const *excludes; /* gitignore-like patterns, see <hostwatch/filter.h> */
 	size_t exclude_count;
 	uint64_t interval_ns; /* until a file is idle, and between checks of the root; 0: 1 s */
 	uint64_t settle_ns; /* 0: off */
@@ -137,6 +137,11 @@ struct hw_share_status {
 };
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret);
 const char *hw_share_name(const struct hw_share *share);
+/* The path of the root without symbolic links; NULL if it was never found. Valid until the share
+ * changes its state. */
+const char *hw_share_root_path(const struct hw_share *share);
+/* Returns whether system calls about entries of the share may never return. */
+bool hw_share_may_hang(const struct hw_share *share);
 
 /* ---- the journal, for readers in this process (sink.c, watch) ---- */
 

@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "disk.h"
 #include "fill.h"
-#include "filter.h"
 #include "hint.h"
 #include "history.h"
 #include "ids.h"
@@ -32,6 +31,7 @@
 #include "unverified.h"
 #include "verify.h"
 #include "watchers.h"
+#include <hostwatch/filter.h>
 
 #include <errno.h>
 

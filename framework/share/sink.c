@@ -35,8 +35,14 @@ struct hw_cursor {
 	uint64_t done; /* acknowledged */
 };
 
+/* A barrier that a sink has started. It outlives the sink. */
+struct sync {
+	struct served *served; /* borrowed; NULL: the sink is gone */
+};
+
 struct served {
 	struct hw_sink *sink;
+	struct sync *sync; /* owned by the barrier; NULL: none is pending */
 	struct hw_share *share; /* borrowed */
 	uint32_t index;
 };
@@ -75,6 +81,8 @@ static const struct hw_sink_services services = {
 	.snapshot_close = hw_sink_snapshot_close,
 	.receiver = hw_sink_receiver,
 	.address = hw_sink_address,
+	.sync = hw_sink_sync,
+	.find_share = hw_sink_find_share,
 };
 
 int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
@@ -117,8 +125,11 @@ void hw_sink_destroy(struct hw_sink *sink)
 {
 	if (!sink)
 		return;
-	for (uint32_t i = 0; i < sink->count; i++)
+	for (uint32_t i = 0; i < sink->count; i++) {
 		hw_share_unlisten(sink->served[i].share, share_ready, &sink->served[i]);
+		if (sink->served[i].sync)
+			sink->served[i].sync->served = NULL;
+	}
 	hw_instance_destroy(sink->instance);
 	while (sink->cursors)
 		hw_sink_cursor_close(sink, sink->cursors);
@@ -154,6 +165,81 @@ int hw_sink_share_info(struct hw_sink *sink, uint32_t share, struct hw_share_inf
 		.seq = hw_share_seq(s),
 	};
 	return 0;
+}
+
+static void end_sync(void *arg, struct hw_share *share, int error, uint64_t seq)
+{
+	struct sync *sync = arg;
+	struct served *served = sync->served;
+
+	(void)share;
+	free(sync);
+	if (!served)
+		return;
+	served->sync = NULL;
+	/* If the share is being destroyed, the sink is also. */
+	if (error == 0 && served->sink->instance->state == HW_INSTANCE_STARTED)
+		served->sink->instance->plugin->synced(served->sink->instance->self, served->index,
+						       seq);
+}
+
+int hw_sink_sync(struct hw_sink *sink, uint32_t share)
+{
+	struct served *served = share < sink->count ? &sink->served[share] : NULL;
+	int r;
+
+	if (!served)
+		return -ENOENT;
+	if (!sink->instance->plugin->synced)
+		return -ENOSYS;
+	if (served->sync)
+		return -EBUSY;
+	served->sync = calloc(1, sizeof(*served->sync));
+	if (!served->sync)
+		return -ENOMEM;
+	served->sync->served = served;
+	r = hw_share_flush(served->share, end_sync, served->sync);
+	if (r < 0) {
+		free(served->sync);
+		served->sync = NULL;
+	}
+	return r;
+}
+
+/* Returns the length of the root's path if it is `path` or above it; 0 otherwise. */
+static uint32_t root_of(const struct hw_share *share, const char *path, size_t len)
+{
+	const char *root = hw_share_root_path(share);
+	size_t root_len = root ? strlen(root) : 0;
+
+	if (root_len == 1)
+		return 1;
+	if (!root_len || len < root_len || memcmp(path, root, root_len) != 0)
+		return 0;
+	return len == root_len || path[root_len] == '/' ? (uint32_t)root_len : 0;
+}
+
+int hw_sink_find_share(struct hw_sink *sink, const char *path, size_t len,
+		       struct hw_found_share *ret)
+{
+	uint32_t longest = 0;
+
+	if (!len || path[0] != '/')
+		return -EINVAL;
+	for (uint32_t i = 0; i < sink->count; i++) {
+		uint32_t root_len = root_of(sink->served[i].share, path, len);
+
+		if (root_len <= longest)
+			continue;
+		longest = root_len;
+		*ret = (struct hw_found_share){
+			.struct_size = sizeof(*ret),
+			.share = i,
+			.root_len = root_len,
+			.may_hang = hw_share_may_hang(sink->served[i].share),
+		};
+	}
+	return longest ? 0 : -ENOENT;
 }
 
 /* ---- cursors ---- */

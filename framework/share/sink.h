@@ -51,6 +51,9 @@ int hw_sink_snapshot_open(struct hw_sink *sink, uint32_t share, struct hw_snapsh
 int hw_sink_snapshot_next(struct hw_sink *sink, struct hw_snapshot *snapshot, struct hw_event *ret);
 void hw_sink_snapshot_close(struct hw_sink *sink, struct hw_snapshot *snapshot);
 void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver);
+int hw_sink_sync(struct hw_sink *sink, uint32_t share);
+int hw_sink_find_share(struct hw_sink *sink, const char *path, size_t len,
+		       struct hw_found_share *ret);
 void hw_sink_address(struct hw_sink *sink, const struct hw_sink_address *address);
 
 #endif

@@ -256,3 +256,13 @@ int hw_share_entries(struct hw_share *share, hw_share_entry_fn *fn, void *arg)
 	end_walk(&walk);
 	return r;
 }
+
+const char *hw_share_root_path(const struct hw_share *share)
+{
+	return share->root.path;
+}
+
+bool hw_share_may_hang(const struct hw_share *share)
+{
+	return share->mounts.may_hang || hw_share_silent_ns(share);
+}

@@ -37,6 +37,8 @@ int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 {
 	int r;
 
+	feed->resuming = true;
+	feed->resume_to = sink->shares[feed->share].seq;
 	/* One event may be sent as two events with the same number, and the connection may have
 	 * ended between them. */
 	if (filtered && after) {
@@ -73,17 +75,47 @@ void hw_feed_fini(struct socket_sink *sink, struct feed *feed)
 	feed->cursor = NULL;
 }
 
+#define SELECTED_MAX (HW_BELOW_MAX * HW_EXCLUDE_MAX)
+
+/* Writes the events that the receiver gets instead of this one, and returns their number: at most
+ * two, because only a move without `from` is split by below, and no other one by exclude. */
+static int select_event(const struct feed_filter *filter, const struct hw_event *event,
+			struct hw_event ret[SELECTED_MAX])
+{
+	struct hw_event seen[HW_BELOW_MAX];
+	int count = 1, selected = 0;
+
+	seen[0] = *event;
+	if (filter->below)
+		count = hw_event_below(event, filter->below, filter->below_len, seen);
+	for (int i = 0; i < count; i++) {
+		ret[selected] = seen[i];
+		selected += filter->exclude
+				    ? hw_event_exclude(&seen[i], filter->exclude, ret + selected)
+				    : 1;
+	}
+	return selected;
+}
+
+/* A snapshot, whose events have no number, contains every entry. */
+static bool is_wanted(const struct feed_filter *filter, const struct hw_event *event)
+{
+	return !filter->events || !event->seq || event->kind == HW_RESCAN ||
+	       filter->events & UINT32_C(1) << event->kind;
+}
+
 static int put_event(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
 		     struct hw_buf *buf, const struct hw_event *event)
 {
-	struct hw_event seen[HW_BELOW_MAX];
+	struct hw_event seen[SELECTED_MAX];
 	int count, first = feed->told && event->seq == feed->told, r = 0;
 
-	if (!filter->below)
+	if (!filter->below && !filter->exclude && !filter->events)
 		return sink->stream->put_event(sink, buf, feed->share, event);
-	count = hw_event_below(event, filter->below, filter->below_len, seen);
+	count = select_event(filter, event, seen);
 	for (int i = first; r == 0 && i < count; i++)
-		r = sink->stream->put_event(sink, buf, feed->share, &seen[i]);
+		if (is_wanted(filter, &seen[i]))
+			r = sink->stream->put_event(sink, buf, feed->share, &seen[i]);
 	return r;
 }
 
@@ -193,6 +225,30 @@ static int tell_event(struct socket_sink *sink, struct feed *feed, const struct 
 	return 1;
 }
 
+/* Appends the answers that follow the events sent so far. Returns 1 if there was one, 0, -errno. */
+static int put_answers(struct socket_sink *sink, struct feed *feed, struct hw_buf *buf,
+		       bool drained)
+{
+	int r;
+
+	if (!feed->resuming || (feed->seq < feed->resume_to && !drained))
+		return hw_sync_answer(sink, feed, buf, drained);
+	feed->resuming = false;
+	r = sink->stream->put_resumed_end(sink, buf, feed->share, feed->several, feed->seq);
+	return r < 0 ? r : 1;
+}
+
+/* Sends the next event, or an answer that is due. Returns 0 if there is none. */
+static int tell_next(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
+		     struct hw_buf *buf)
+{
+	int r = put_answers(sink, feed, buf, false);
+
+	if (r == 0)
+		r = tell_event(sink, feed, filter, buf);
+	return r == 0 ? put_answers(sink, feed, buf, true) : r;
+}
+
 int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
 		 struct hw_buf *buf, size_t limit)
 {
@@ -208,7 +264,7 @@ int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_
 		} else if (feed->owes_rescan) {
 			r = put_rescan(sink, feed, filter, buf);
 		} else {
-			r = tell_event(sink, feed, filter, buf);
+			r = tell_next(sink, feed, filter, buf);
 			if (r == 0)
 				return 0;
 		}

@@ -30,7 +30,7 @@ static int send_datagram(struct multicast *m, const struct hw_buf *buf)
 /* Returns 1: there is more; 0: nothing; -errno. */
 static int pump_feed(struct multicast *m, struct feed *feed)
 {
-	static const struct feed_filter everything = { NULL, 0 };
+	static const struct feed_filter everything = { .below = NULL };
 	struct hw_buf *buf = &m->sink->scratch;
 	int more = 1, r;
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool get_credentials(int fd, struct ucred *ret)
+bool hw_peer_credentials(int fd, struct ucred *ret)
 {
 	socklen_t len = sizeof(*ret);
 	struct sockaddr_storage addr;
@@ -41,7 +41,7 @@ void hw_peer_name(int fd, char name[PEER_NAME_MAX])
 	socklen_t len = sizeof(addr);
 	struct ucred credentials;
 
-	if (get_credentials(fd, &credentials))
+	if (hw_peer_credentials(fd, &credentials))
 		snprintf(name, PEER_NAME_MAX, "unix pid %d uid %u", credentials.pid,
 			 credentials.uid);
 	else if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0)
@@ -58,7 +58,7 @@ static void name_peer(int fd, char key[PEER_NAME_MAX])
 	struct ucred credentials;
 	char *colon;
 
-	if (get_credentials(fd, &credentials)) {
+	if (hw_peer_credentials(fd, &credentials)) {
 		snprintf(key, PEER_NAME_MAX, "uid %u", credentials.uid);
 		return;
 	}
@@ -116,7 +116,7 @@ static bool has_uid(const struct socket_sink *sink, int fd)
 {
 	struct ucred credentials;
 
-	if (!get_credentials(fd, &credentials))
+	if (!hw_peer_credentials(fd, &credentials))
 		return false;
 	for (uint32_t i = 0; i < sink->uid_count; i++)
 		if (sink->uids[i] == credentials.uid)

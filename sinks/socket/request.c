@@ -9,8 +9,7 @@
 #define READ_BYTES 16384u
 #define SHARES_TEXT_MAX 200u
 
-/* Refuses a request: sends the reason and ends the connection. Always returns -ECONNRESET. */
-static int refuse(struct subscriber *s, int error, const char *text)
+int hw_subscriber_reject(struct subscriber *s, int error, const char *text)
 {
 	hw_subscriber_refuse(s, error, text);
 	return -ECONNRESET;
@@ -56,6 +55,18 @@ static int keep_below(struct subscriber *s, const struct hw_subscribe *request)
 	return 0;
 }
 
+/* Returns -EINVAL with a reason for an invalid pattern. */
+static int keep_filter(struct subscriber *s, const struct hw_subscribe *request,
+		       const char **ret_error)
+{
+	size_t bad;
+
+	s->events = request->events;
+	*ret_error = "out of memory";
+	return hw_filter_init(&s->exclude, request->exclude, request->exclude_count, &bad,
+			      ret_error);
+}
+
 /* Adds the names of existing shares, as far as there is room. */
 static int refuse_share(struct subscriber *s)
 {
@@ -65,7 +76,7 @@ static int refuse_share(struct subscriber *s)
 	for (uint32_t i = 0; i < s->feed_count && len < sizeof(text); i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? ", " : " ",
 					s->sink->shares[i].name);
-	return refuse(s, ENOENT, text);
+	return hw_subscriber_reject(s, ENOENT, text);
 }
 
 /* Returns -ECONNRESET if the request was refused. */
@@ -75,27 +86,71 @@ static int apply_subscribe(struct subscriber *s, const struct hw_subscribe *requ
 	int r = hw_subscribe_check(request, &error);
 
 	if (s->phase != PHASE_HELLO)
-		return refuse(s, EALREADY,
-			      s->asked
-				      ? "a subscription exists already: only one request is allowed"
-				      : "the request came too late: events are already being sent");
+		return hw_subscriber_reject(
+			s, EALREADY,
+			s->asked ? "a subscription exists already: only one request is allowed"
+				 : "the request came too late: events are already being sent");
 	if (r < 0)
-		return refuse(s, EINVAL, error);
+		return hw_subscriber_reject(s, EINVAL, error);
 	if (request->share && !keep_share(s, request->share))
 		return refuse_share(s);
 	if (request->resume && s->feed_count != 1)
-		return refuse(s, EINVAL, "epoch and after require a share");
+		return hw_subscriber_reject(s, EINVAL, "epoch and after require a share");
+	r = keep_filter(s, request, &error);
+	if (r < 0)
+		return hw_subscriber_reject(s, -r, error);
 	r = keep_below(s, request);
 	if (r == 0 && request->resume)
-		r = hw_feed_resume(s->sink, &s->feeds[0], request->epoch, request->after, s->below);
+		r = hw_feed_resume(s->sink, &s->feeds[0], request->epoch, request->after,
+				   s->below || s->exclude.count);
 	if (r < 0)
-		return refuse(s, -r, strerror(-r));
+		return hw_subscriber_reject(s, -r, strerror(-r));
 	for (uint32_t i = 0; request->snapshot && i < s->feed_count; i++)
 		s->feeds[i].wants_snapshot = true;
 	s->asked = true;
 	s->phase = PHASE_LIVE;
 	s->sink->host->timer_set(s->sink->ctx, s->timer, 0);
 	return 0;
+}
+
+/* Without subscribe before it, sync begins the stream of all shares. */
+static int begin_sync(struct subscriber *s, const char *text)
+{
+	int r = hw_sync_begin(s, text);
+
+	if (r < 0)
+		return hw_subscriber_reject(s, -r, strerror(-r));
+	if (s->phase == PHASE_HELLO) {
+		s->phase = PHASE_LIVE;
+		s->sink->host->timer_set(s->sink->ctx, s->timer, 0);
+	}
+	return 0;
+}
+
+/* A subscriber may ask several times before it subscribes. */
+static int answer_where(struct subscriber *s, const struct hw_ask *ask)
+{
+	const char *error = NULL;
+	int r = hw_where_answer(s, ask, &error);
+
+	if (r < 0)
+		return hw_subscriber_reject(s, -r, error);
+	if (s->phase == PHASE_HELLO)
+		s->sink->host->timer_set(s->sink->ctx, s->timer, s->sink->hello_wait_ns);
+	return 0;
+}
+
+static int handle_ask(struct subscriber *s, const struct hw_ask *ask)
+{
+	switch (ask->what) {
+	case HW_ASK_SUBSCRIBE:
+		return apply_subscribe(s, &ask->subscribe);
+	case HW_ASK_SYNC:
+		return begin_sync(s, ask->text);
+	case HW_ASK_WHERE:
+		return answer_where(s, ask);
+	}
+	return hw_subscriber_reject(s, EINVAL, "unknown request");
 }
 
 /* Sends an answer, before any event that is not encoded yet. */
@@ -110,8 +165,8 @@ static int answer(struct subscriber *s, const struct request *request)
 
 static int handle(struct subscriber *s, const struct request *request)
 {
-	if (request->what == REQUEST_SUBSCRIBE)
-		return apply_subscribe(s, &request->subscribe);
+	if (request->what == REQUEST_ASK)
+		return handle_ask(s, &request->ask);
 	if (request->what == REQUEST_PONG)
 		return 0;
 	if (answer(s, request) < 0) {
@@ -140,7 +195,8 @@ static int handle_requests(struct subscriber *s)
 	struct request request;
 	int len, r;
 
-	while (s->in.len && !s->out.len) {
+	s->held = s->in.len && s->syncing;
+	while (s->in.len && !s->out.len && !s->syncing) {
 		len = s->sink->stream->read(s->in.data, s->in.len, &request, &error);
 		if (len == 0)
 			break;
@@ -148,10 +204,11 @@ static int handle_requests(struct subscriber *s)
 			error = "this sink has no secret: set secret = FILE in it, or remove the "
 				"secret of the receiver";
 		if (len < 0)
-			return refuse(s, -len, error);
+			return hw_subscriber_reject(s, -len, error);
 		if (handle(s, &request) < 0)
 			return -ECONNRESET;
 		hw_subscriber_drop_input(s, (size_t)len);
+		s->held = s->in.len && s->syncing;
 		r = hw_subscriber_pump(s, TURN_BYTES);
 		if (r < 0)
 			return r;
@@ -185,7 +242,7 @@ int hw_subscriber_input(struct subscriber *s)
 {
 	ssize_t n = 0;
 
-	if (!s->out.len && s->phase != PHASE_CLOSING && s->in.len < s->in.limit) {
+	if (!s->out.len && !s->syncing && s->phase != PHASE_CLOSING && s->in.len < s->in.limit) {
 		n = receive(s);
 		if (n < 0) {
 			hw_subscriber_destroy(s);
@@ -199,6 +256,6 @@ int hw_subscriber_input(struct subscriber *s)
 	if (!s->in.len)
 		hw_buf_free(&s->in);
 	else if (s->sink->input_bytes > INPUT_TOTAL_MAX || s->peer->input_bytes > INPUT_PEER_MAX)
-		return refuse(s, ENOBUFS, "too many unfinished requests");
+		return hw_subscriber_reject(s, ENOBUFS, "too many unfinished requests");
 	return (int)n;
 }

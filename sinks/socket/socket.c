@@ -79,9 +79,11 @@ static int allocate(struct socket_sink *sink)
 	sink->stream = sink->format == FORMAT_JSON ? &hw_stream_json : &hw_stream_netlink;
 	sink->shares = calloc(shares ? shares : 1, sizeof(*sink->shares));
 	sink->listeners = calloc(sink->listen_count + 1, sizeof(*sink->listeners));
+	sink->barriers = calloc(shares ? shares : 1, sizeof(*sink->barriers));
 	sink->multicasts = calloc(sink->listen_count + 1, sizeof(*sink->multicasts));
 	sink->connectors = calloc(sink->connect_count + 1, sizeof(*sink->connectors));
-	if (!sink->shares || !sink->listeners || !sink->multicasts || !sink->connectors)
+	if (!sink->shares || !sink->barriers || !sink->listeners || !sink->multicasts ||
+	    !sink->connectors)
 		return -ENOMEM;
 	sink->share_count = shares;
 	hw_sink_refresh_all(sink);
@@ -151,10 +153,12 @@ static void socket_stop(void *self)
 	sink->writer = NULL;
 	hw_buf_free(&sink->scratch);
 	free(sink->shares);
+	free(sink->barriers);
 	free(sink->listeners);
 	free(sink->multicasts);
 	free(sink->connectors);
 	sink->shares = NULL;
+	sink->barriers = NULL;
 	sink->listeners = NULL;
 	sink->multicasts = NULL;
 	sink->connectors = NULL;
@@ -180,6 +184,11 @@ static void socket_ready(void *self, uint32_t share)
 		if (!s->out.len && hw_subscriber_feed(s, share))
 			(void)hw_subscriber_pump(s, TURN_BYTES);
 	}
+}
+
+static void socket_synced(void *self, uint32_t share, uint64_t seq)
+{
+	hw_sync_ended(self, share, seq);
 }
 
 /* Reports the address that is in use: a relative path was completed. */
@@ -323,4 +332,5 @@ HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {
 	.ready = socket_ready,
 	.status = socket_status,
 	.drain = socket_drain,
+	.synced = socket_synced,
 };

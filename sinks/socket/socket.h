@@ -10,6 +10,8 @@
  *	stream.c      the two formats, with a common interface
  *	secret.c      the proof of a peer that it has the secret
  *	subscriber.c  one connection: its phases and output; request.c: its requests
+ *	sync.c        barriers that subscribers ask for
+ *	where.c       finds a path of the host in the shares
  *	multicast.c   netlink groups, which have no connections
  *
  * Everything runs on the host's loop thread.
@@ -19,6 +21,7 @@
 
 #include <hostwatch/address.h>
 #include <hostwatch/auth.h>
+#include <hostwatch/filter.h>
 #include <hostwatch/listen.h>
 #include <hostwatch/plugin.h>
 #include <hostwatch/wire.h>
@@ -41,6 +44,12 @@ struct listener;
 struct connector;
 struct multicast;
 struct subscriber;
+
+/* The barriers of a share. Requests that arrive while one runs share the next one. */
+struct barriers {
+	uint64_t begun, ended; /* numbers of them; equal: none is running */
+	uint64_t seq; /* the result of the last one */
+};
 
 enum format { FORMAT_JSON, FORMAT_NETLINK }; /* in the order of the option's choices */
 
@@ -75,6 +84,7 @@ struct socket_sink {
 	struct hw_buf scratch; /* a batch, between encoding and sending */
 	struct hw_share_info *shares; /* owned: as last refreshed */
 	uint32_t share_count;
+	struct barriers *barriers; /* owned: one for each share */
 	struct listener *listeners; /* owned: listen_count of them */
 	struct connector *connectors; /* owned: connect_count of them */
 	struct multicast *multicasts; /* owned: listen_count of them; unused ones are zero */
@@ -106,6 +116,8 @@ static inline void hw_sink_drop_timer(struct socket_sink *sink, struct hw_timer 
 
 #define PEER_NAME_MAX 96
 
+/* Returns the user of the process that connected; false unless it is a unix socket. */
+bool hw_peer_credentials(int fd, struct ucred *ret);
 /* Writes a name such as "unix pid 12 uid 1000", "tcp 127.0.0.1:4242", "vsock 3:1024". */
 void hw_peer_name(int fd, char name[PEER_NAME_MAX]);
 /*
@@ -134,8 +146,8 @@ const char *hw_peer_fault(const struct socket_sink *sink, int fd);
 /* ---- stream.c ---- */
 
 struct request {
-	enum { REQUEST_SUBSCRIBE = 1, REQUEST_PING, REQUEST_PONG, REQUEST_UNKNOWN } what;
-	struct hw_subscribe subscribe;
+	enum { REQUEST_ASK = 1, REQUEST_PING, REQUEST_PONG, REQUEST_UNKNOWN } what;
+	struct hw_ask ask;
 	const char *text; /* of a ping; may be NULL */
 };
 
@@ -147,6 +159,12 @@ struct stream {
 	/* `several`: the subscriber did not name a share. */
 	int (*put_snapshot_end)(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
 				bool several, uint64_t seq);
+	int (*put_resumed_end)(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+			       bool several, uint64_t seq);
+	int (*put_synced)(struct socket_sink *sink, struct hw_buf *buf, const char *text,
+			  const struct hw_share_info *info);
+	int (*put_place)(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+			 const char *path, uint32_t len);
 	int (*put_error)(struct socket_sink *sink, struct hw_buf *buf, int error, const char *text);
 	int (*put_pong)(struct socket_sink *sink, struct hw_buf *buf, const char *text);
 	/* Parses the first request in these bytes, which it may modify. Returns its length, 0 if it
@@ -221,14 +239,22 @@ struct feed {
 	uint64_t done_seq; /* of the last event that the socket accepted */
 	uint64_t told; /* resume: the receiver already has the first half of this event; 0: no such
 			* event */
+	bool resuming; /* the end of the resume was not sent yet: it follows event resume_to */
+	uint64_t resume_to;
+	uint64_t sync; /* number of the barrier that the receiver waits for; 0: none */
+	bool synced; /* that barrier has ended: its answer follows event sync_to */
+	uint64_t sync_to;
+	char *sync_text; /* owned by the receiver */
 	uint64_t dropped; /* number of rescans sent because events were lost */
 	uint64_t lost; /* number of these events, if known */
 };
 
-/* The part of the share to send, and the format. below is borrowed from the receiver. */
+/* The part of the share to send. Pointers are borrowed from the receiver. */
 struct feed_filter {
 	const char *below; /* NULL: everything */
 	uint32_t below_len;
+	uint32_t events; /* bits 1 << enum hw_kind; 0: all */
+	const struct hw_filter *exclude; /* NULL: nothing */
 };
 
 /* Starts after the newest event. Returns 0 or -ENOMEM. */
@@ -279,6 +305,11 @@ struct subscriber {
 	uint32_t next_feed; /* the feed with which pulling continues */
 	char *below; /* owned; NULL: everything */
 	uint32_t below_len;
+	uint32_t events; /* bits 1 << enum hw_kind; 0: all */
+	struct hw_filter exclude; /* owned */
+	uint32_t syncing; /* feeds that wait for a barrier; no request is read meanwhile */
+	bool held; /* requests were received that are not handled for this reason */
+	char sync_text[HW_SYNC_MAX + 1];
 	char name[PEER_NAME_MAX];
 };
 
@@ -293,6 +324,8 @@ void hw_subscriber_destroy(struct subscriber *s);
 /* Sends available data, at most about `bytes`, as far as the socket accepts it. Returns 1 while
  * bytes are queued; -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_pump(struct subscriber *s, size_t bytes);
+/* Has hw_subscriber_pump() called as soon as the socket accepts bytes. */
+void hw_subscriber_wake(struct subscriber *s);
 /* Opens the feeds and sends hello. Returns -errno if the connection failed. */
 int hw_subscriber_greet(struct subscriber *s);
 /* Sends the bytes after those that are queued. Returns 0; 1: some are queued; -errno. */
@@ -311,6 +344,26 @@ int hw_subscriber_input(struct subscriber *s);
 void hw_subscriber_drop_input(struct subscriber *s, size_t len);
 /* Starts to send the events that follow the hello. May destroy the subscriber. */
 void hw_subscriber_go_live(struct subscriber *s);
+
+/* Refuses a request: sends the reason and ends the connection. Always returns -ECONNRESET. */
+int hw_subscriber_reject(struct subscriber *s, int error, const char *text);
+
+/* ---- sync.c ---- */
+
+/* Begins a barrier for every feed of the subscriber, or joins the next one. Returns -errno. */
+int hw_sync_begin(struct subscriber *s, const char *text);
+/* A barrier of this share has ended. */
+void hw_sync_ended(struct socket_sink *sink, uint32_t share, uint64_t seq);
+/* Appends the answer if it is due: `drained`, no event is left in the journal. Returns 1 if it did,
+ * 0, -errno. */
+int hw_sync_answer(struct socket_sink *sink, struct feed *feed, struct hw_buf *buf, bool drained);
+/* Counts the feeds that still wait. */
+void hw_sync_count(struct subscriber *s);
+
+/* ---- where.c ---- */
+
+/* Answers a where request. Returns 0, or -errno with the text for the peer. */
+int hw_where_answer(struct subscriber *s, const struct hw_ask *ask, const char **ret_error);
 
 /* ---- secret.c ---- */
 

@@ -23,6 +23,25 @@ static int json_put_snapshot_end(struct socket_sink *sink, struct hw_buf *buf, u
 	return hw_json_put_snapshot_end(buf, several ? sink->shares[share].name : NULL, seq);
 }
 
+static int json_put_resumed_end(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+				bool several, uint64_t seq)
+{
+	return hw_json_put_resumed_end(buf, several ? sink->shares[share].name : NULL, seq);
+}
+
+static int json_put_synced(struct socket_sink *sink, struct hw_buf *buf, const char *text,
+			   const struct hw_share_info *info)
+{
+	(void)sink;
+	return hw_json_put_synced(buf, text, info);
+}
+
+static int json_put_place(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+			  const char *path, uint32_t len)
+{
+	return hw_json_put_place(buf, sink->shares[share].name, path, len);
+}
+
 static int json_put_error(struct socket_sink *sink, struct hw_buf *buf, int error, const char *text)
 {
 	(void)sink;
@@ -41,13 +60,13 @@ static int json_put_pong(struct socket_sink *sink, struct hw_buf *buf, const cha
 static int json_read(char *bytes, size_t len, struct request *ret, const char **ret_error)
 {
 	char *newline = memchr(bytes, '\n', len);
-	struct request request = { .what = REQUEST_SUBSCRIBE };
+	struct request request = { .what = REQUEST_ASK };
 	int r;
 
 	if (!newline && len < HW_JSON_REQUEST_MAX)
 		return 0;
 	len = newline ? (size_t)(newline - bytes) : len;
-	r = hw_json_parse_subscribe(bytes, len, &request.subscribe, ret_error);
+	r = hw_json_parse_ask(bytes, len, &request.ask, ret_error);
 	if (r < 0)
 		return r;
 	*ret = request;
@@ -58,6 +77,9 @@ const struct stream hw_stream_json = {
 	.put_hello = json_put_hello,
 	.put_event = json_put_event,
 	.put_snapshot_end = json_put_snapshot_end,
+	.put_resumed_end = json_put_resumed_end,
+	.put_synced = json_put_synced,
+	.put_place = json_put_place,
 	.put_error = json_put_error,
 	.put_pong = json_put_pong,
 	.read = json_read,
@@ -87,6 +109,27 @@ static int netlink_put_snapshot_end(struct socket_sink *sink, struct hw_buf *buf
 	return hw_nl_put_snapshot_end(sink->writer, buf, info->name, info->epoch, seq);
 }
 
+static int netlink_put_resumed_end(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+				   bool several, uint64_t seq)
+{
+	const struct hw_share_info *info = &sink->shares[share];
+
+	(void)several; /* as above */
+	return hw_nl_put_resumed_end(sink->writer, buf, info->name, info->epoch, seq);
+}
+
+static int netlink_put_synced(struct socket_sink *sink, struct hw_buf *buf, const char *text,
+			      const struct hw_share_info *info)
+{
+	return hw_nl_put_synced(sink->writer, buf, text, info);
+}
+
+static int netlink_put_place(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
+			     const char *path, uint32_t len)
+{
+	return hw_nl_put_place(sink->writer, buf, sink->shares[share].name, path, len);
+}
+
 static int netlink_put_error(struct socket_sink *sink, struct hw_buf *buf, int error,
 			     const char *text)
 {
@@ -110,11 +153,26 @@ static const char *explain_frame(int error)
 	}
 }
 
-static void take_message(const struct hw_nl_message *message, struct request *ret)
+/* Returns the reason why the request is invalid, NULL if it is valid. */
+static const char *take_message(const struct hw_nl_message *message, struct request *ret)
 {
+	const char *error = NULL;
+
+	*ret = (struct request){ .what = REQUEST_ASK };
 	switch (message->type) {
 	case HW_NL_SUBSCRIBE:
-		*ret = (struct request){ REQUEST_SUBSCRIBE, message->subscribe, NULL };
+		ret->ask.what = HW_ASK_SUBSCRIBE;
+		ret->ask.subscribe = message->subscribe;
+		break;
+	case HW_NL_SYNC:
+		ret->ask.what = HW_ASK_SYNC;
+		ret->ask.text = message->text;
+		break;
+	case HW_NL_WHERE:
+		ret->ask.what = HW_ASK_WHERE;
+		ret->ask.text = message->path;
+		ret->ask.text_len = message->path_len;
+		(void)hw_ask_check(&ret->ask, &error);
 		break;
 	case HW_NL_PING:
 		*ret = (struct request){ .what = REQUEST_PING, .text = message->text };
@@ -125,6 +183,7 @@ static void take_message(const struct hw_nl_message *message, struct request *re
 	default:
 		*ret = (struct request){ .what = REQUEST_UNKNOWN };
 	}
+	return error;
 }
 
 static int netlink_read(char *bytes, size_t len, struct request *ret, const char **ret_error)
@@ -143,14 +202,17 @@ static int netlink_read(char *bytes, size_t len, struct request *ret, const char
 		*ret_error = explain_frame(r);
 		return r;
 	}
-	take_message(&message, ret);
-	return frame;
+	*ret_error = take_message(&message, ret);
+	return *ret_error ? -EINVAL : frame;
 }
 
 const struct stream hw_stream_netlink = {
 	.put_hello = netlink_put_hello,
 	.put_event = netlink_put_event,
 	.put_snapshot_end = netlink_put_snapshot_end,
+	.put_resumed_end = netlink_put_resumed_end,
+	.put_synced = netlink_put_synced,
+	.put_place = netlink_put_place,
 	.put_error = netlink_put_error,
 	.put_pong = netlink_put_pong,
 	.read = netlink_read,

@@ -56,6 +56,7 @@ void hw_subscriber_destroy(struct subscriber *s)
 	hw_buf_free(&s->out);
 	free(s->feeds);
 	free(s->below);
+	hw_filter_free(&s->exclude);
 	(void)close(s->fd); /* unread bytes may be lost */
 	if (!connector)
 		count_accepted(s, -1);
@@ -151,7 +152,8 @@ int hw_subscriber_send(struct subscriber *s, const struct hw_buf *buf)
 /* Encodes the next batch. Returns 1: there may be more; 0: this was all; -errno. */
 static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 {
-	struct feed_filter filter = { s->below, s->below_len };
+	struct feed_filter filter = { s->below, s->below_len, s->events,
+				      s->exclude.count ? &s->exclude : NULL };
 	uint32_t idle = 0;
 	int r;
 
@@ -166,15 +168,21 @@ static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 	return 0;
 }
 
-/* While output is queued, no request is read, so that a peer cannot send requests faster than it
- * reads the answers. */
+/* While output is queued or a barrier runs, no request is read, so that a peer cannot send requests
+ * faster than it reads the answers. */
 static void set_events(struct subscriber *s, bool more)
 {
-	uint32_t events = s->out.len ? HW_IO_WRITE : HW_IO_READ;
+	uint32_t events = s->out.len ? HW_IO_WRITE : s->syncing ? 0 : HW_IO_READ;
 
+	more |= s->held && !s->syncing;
 	if (s->phase == PHASE_CLOSING)
 		events = HW_IO_WRITE;
 	s->sink->host->io_set(s->sink->ctx, s->io, more ? events | HW_IO_WRITE : events);
+}
+
+void hw_subscriber_wake(struct subscriber *s)
+{
+	set_events(s, true);
 }
 
 /* Returns 1: there may be more to send; 0: everything is sent or queued; -errno. */
@@ -203,6 +211,7 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 
 	if (r == 0 && s->phase == PHASE_LIVE)
 		r = pump_events(s, bytes);
+	hw_sync_count(s);
 	if (r == -ENOMEM || r == -ENOBUFS || r == -EINVAL)
 		s->sink->host->log(s->sink->ctx, HW_LOG_WARNING, "disconnected %s: %s", s->name,
 				   strerror(-r));

@@ -114,6 +114,12 @@ static void print_watcher_structs(void)
 	M(hw_scan_result, changes);
 	M(hw_scan_result, elapsed_ns);
 	END(hw_scan_result);
+	BEGIN(hw_found_share);
+	M(hw_found_share, struct_size);
+	M(hw_found_share, share);
+	M(hw_found_share, root_len);
+	M(hw_found_share, may_hang);
+	END(hw_found_share);
 	BEGIN(hw_queue_position);
 	M(hw_queue_position, struct_size);
 	M(hw_queue_position, flags);
@@ -197,6 +203,8 @@ static void print_host(void)
 	M(hw_host, address);
 	M(hw_host, runtime_dir);
 	M(hw_host, lock);
+	M(hw_host, sync);
+	M(hw_host, find_share);
 	END(hw_host);
 }
 
@@ -231,6 +239,7 @@ static void print_plugin(void)
 	M(hw_plugin, drain);
 	M(hw_plugin, cost);
 	M(hw_plugin, position);
+	M(hw_plugin, synced);
 	END(hw_plugin);
 }
 

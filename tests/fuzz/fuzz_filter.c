@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Excludes: patterns, one per line, an empty line, then a path. */
-#include "filter.h"
+#include <hostwatch/filter.h>
 
 #include <assert.h>
 #include <stdint.h>

@@ -60,6 +60,15 @@ static void read_frame(const void *frame, size_t len)
 	case HW_NL_SUBSCRIBE:
 		(void)hw_subscribe_check(&message.subscribe, &error); /* must not crash; the result
 								       * does not matter */
+		for (uint32_t i = 0; i < message.subscribe.exclude_count; i++)
+			assert(strlen(message.subscribe.exclude[i]) <= HW_SUBSCRIBE_EXCLUDE_BYTES);
+		break;
+	case HW_NL_WHERE:
+	case HW_NL_PLACE:
+		assert(!memchr(message.path, '\0', message.path_len));
+		break;
+	case HW_NL_SYNC:
+		assert(strlen(message.text) <= HW_SYNC_MAX);
 		break;
 	default:
 		break;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "filter.h"
+#include <hostwatch/filter.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -18,8 +18,8 @@ static const struct hw_command_line line = { .program = "test" };
 static const char *apply(const struct hw_select *select, const struct hw_event *event)
 {
 	static char text[256];
-	struct hw_event shown[HW_SELECT_MAX];
-	int count = hw_select_apply(select, event, shown), used = 0;
+	struct hw_event shown[HW_EXCLUDE_MAX];
+	int count = hw_event_exclude(event, &select->filter, shown), used = 0;
 
 	text[0] = '\0';
 	for (int i = 0; i < count; i++)

@@ -276,6 +276,7 @@ static void resume_goes_on_behind_the_last_event_seen(void **state)
 	expect_line(c, "{\"seq\":3,");
 	close_client(c);
 	c = resume(f, epoch, 4, "");
+	expect_line(c, "{\"resumed\":\"end\",\"seq\":4");
 	touch(f, "a/3");
 	expect_line(c, "{\"seq\":5,");
 	close_client(c);
@@ -298,6 +299,7 @@ static void resume_that_is_not_possible_is_one_rescan(void **state)
 	close_client(c);
 	c = resume(f, epoch, 99, "");
 	assert_int_equal(json_number(expect_line(c, "rescan"), "\"seq\":"), 2);
+	expect_line(c, "{\"resumed\":\"end\",\"seq\":2");
 	touch(f, "a/2");
 	expect_line(c, "{\"seq\":3,");
 	close_client(c);

@@ -339,5 +339,7 @@ const struct hw_host hw_guard_host = {
 	.receiver = hw_guard_receiver,
 	.activation_fd = guard_activation_fd,
 	.address = hw_guard_address,
+	.sync = hw_guard_sync,
+	.find_share = hw_guard_find_share,
 	.runtime_dir = guard_runtime_dir,
 };

@@ -68,6 +68,8 @@ int hw_guard_snapshot_open(void *ctx, uint32_t share, struct hw_snapshot **ret, 
 int hw_guard_snapshot_next(void *ctx, struct hw_snapshot *snapshot, struct hw_event *ret);
 void hw_guard_snapshot_close(void *ctx, struct hw_snapshot *snapshot);
 void hw_guard_receiver(void *ctx, const struct hw_receiver *receiver);
+int hw_guard_sync(void *ctx, uint32_t share);
+int hw_guard_find_share(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 void hw_guard_address(void *ctx, const struct hw_sink_address *address);
 
 #endif

@@ -179,6 +179,26 @@ void hw_guard_address(void *ctx, const struct hw_sink_address *address)
 	hw_frame_resume();
 }
 
+int hw_guard_sync(void *ctx, uint32_t share)
+{
+	int r;
+
+	hw_frame_pause("sync");
+	r = hw_host_services.sync(ctx, share);
+	hw_frame_resume();
+	return r;
+}
+
+int hw_guard_find_share(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret)
+{
+	int r;
+
+	hw_frame_pause("find_share");
+	r = hw_host_services.find_share(ctx, path, len, ret);
+	hw_frame_resume();
+	return r;
+}
+
 /* ---- events read ---- */
 
 uint64_t hw_guard_drawn(void)

@@ -253,6 +253,16 @@ struct hw_share_info {
 	uint64_t seq; /* sequence number of the last event, 0 before the first event */
 };
 
+/* A share found by find_share(). */
+struct hw_found_share {
+	uint32_t struct_size;
+	uint32_t share; /* its number */
+	uint32_t root_len; /* bytes of the path up to the end of the share's root */
+	/* Not 0: a filesystem of the share is provided by a server. System calls about it may never
+	 * return, and the mode of a file does not say who may read it. */
+	uint32_t may_hang;
+};
+
 /* One receiver of a sink, for `hostwatch status`. */
 struct hw_receiver {
 	uint32_t struct_size;
@@ -410,6 +420,16 @@ struct hw_host {
 	 * expects it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as open(2).
 	 * */
 	int (*lock)(void *ctx, hw_token dir);
+
+	/* -- sinks -- */
+	/* Starts a barrier: synced() is called once the journal has every change of the share that
+	 * was made before this call. One barrier may be pending for each share and sink. Returns 0;
+	 * -ENOENT, -ENOMEM; -EBUSY: one is pending; -ENOSYS: the plugin has no synced(). */
+	int (*sync)(void *ctx, uint32_t share);
+	/* Finds the share whose root is this directory of the host or above it, by comparing the
+	 * text of an absolute path without ".", ".." and symbolic links: the entry need not exist.
+	 * Of several shares, finds the one with the deepest root. Returns 0; -ENOENT; -EINVAL. */
+	int (*find_share)(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -500,6 +520,12 @@ struct hw_plugin {
 	 * least that. Called often, also while hint() runs, and must be cheap. Returns 0, or a
 	 * negative errno if the position is not known. NULL: the host calls flush() instead. */
 	int (*position)(void *self, struct hw_queue_position *ret);
+
+	/* -- sinks -- */
+	/* The barrier that sync() started has ended: the journal has every change up to `seq`, the
+	 * newest event at this time. Must not fetch events or open cursors and snapshots: it may
+	 * use its io and timers for this. */
+	void (*synced)(void *self, uint32_t share, uint64_t seq);
 };
 
 #define HW_PLUGIN_HEADER(plugin_kind, T)                                                           \

@@ -15,9 +15,16 @@
 
 #define HW_PROTOCOL_VERSION 1
 
+/* ---- requests -------------------------------------------------------------------------------- */
+
+#define HW_SUBSCRIBE_EXCLUDES 32u /* maximum number of exclude patterns of a subscriber */
+#define HW_SUBSCRIBE_EXCLUDE_BYTES 255u /* bytes of one of them */
+#define HW_SYNC_MAX 64u /* bytes of the text of a sync request */
+#define HW_WHERE_MAX 4095u /* bytes of the path of a where request */
+
 /* ---- JSON lines ------------------------------------------------------------------------------ */
 
-#define HW_JSON_REQUEST_MAX 70000u /* bytes of a subscribe line, including the newline */
+#define HW_JSON_REQUEST_MAX 70000u /* bytes of a line from a subscriber, including the newline */
 
 /* ---- netlink messages ------------------------------------------------------------------------ */
 
@@ -28,11 +35,16 @@
  *
  *	HELLO		PROTOCOL, BYTE_ORDER, VERSION, and for each share one nested
  *			SHARE_INFO {SHARE, EPOCH, SEQ, STATE}
- *	SUBSCRIBE	SHARE?, EPOCH?, SEQ?, BELOW?, FLAGS?
+ *	SUBSCRIBE	SHARE?, EPOCH?, SEQ?, BELOW?, FLAGS?, EVENTS?, any number of EXCLUDE
  *	EVENT		SHARE, EPOCH, SEQ, TIME, KIND, TYPE?, FLAGS?, PATH?, FROM?, TO?
  *	SNAPSHOT_END	SHARE, EPOCH, SEQ
  *	ERROR		ERRNO, TEXT
  *	PING, PONG	TEXT? (at most 64 bytes; PONG repeats the text of PING)
+ *	RESUMED_END	SHARE, EPOCH, SEQ
+ *	SYNC		TEXT (at most 64 bytes, like that of SYNCED)
+ *	SYNCED		TEXT, SHARE, EPOCH, SEQ
+ *	WHERE		PATH (absolute, on the host)
+ *	PLACE		SHARE, PATH (relative to the root of the share)
  *
  * A move has FROM, TO or both. All other events have PATH, which is empty for the root.
  */
@@ -44,6 +56,11 @@ enum hw_nl_type {
 	HW_NL_ERROR = 0x14,
 	HW_NL_PING = 0x15,
 	HW_NL_PONG = 0x16,
+	HW_NL_RESUMED_END = 0x17,
+	HW_NL_SYNC = 0x18,
+	HW_NL_SYNCED = 0x19,
+	HW_NL_WHERE = 0x1a,
+	HW_NL_PLACE = 0x1b,
 };
 
 enum hw_nl_attr {
@@ -65,6 +82,8 @@ enum hw_nl_attr {
 	HW_NLA_BYTE_ORDER = 16, /* u32: HW_NL_BYTE_ORDER */
 	HW_NLA_STATE = 17, /* u8: enum hw_share_state */
 	HW_NLA_SHARE_INFO = 18, /* nested */
+	HW_NLA_EVENTS = 19, /* u32: send only these, bits 1 << enum hw_kind */
+	HW_NLA_EXCLUDE = 20, /* string, NUL-terminated: leave out entries that match */
 	HW_NLA_END,
 };
 

@@ -75,6 +75,21 @@ struct hw_subscribe {
 	bool snapshot; /* send the tree first, as create events */
 	uint64_t epoch; /* not 0 */
 	uint64_t after; /* the last event that the subscriber has seen */
+	uint32_t events; /* send only these: bits 1 << enum hw_kind; 0: all. A rescan is always sent
+			  */
+	uint32_t exclude_count;
+	/* Leave out entries that match: patterns as in <hostwatch/filter.h>, NUL-terminated. */
+	const char *exclude[HW_SUBSCRIBE_EXCLUDES];
+};
+
+/* A request, in either format. Pointers are borrowed in the same way. */
+struct hw_ask {
+	enum { HW_ASK_SUBSCRIBE = 1, HW_ASK_SYNC, HW_ASK_WHERE } what;
+	struct hw_subscribe subscribe;
+	/* sync: text that the answer repeats, NUL-terminated, at most HW_SYNC_MAX bytes. where: a
+	 * path of the host, not terminated in netlink messages, at most HW_WHERE_MAX bytes. */
+	const char *text;
+	uint32_t text_len;
 };
 
 /* Returns true if the bytes are a valid `below`: a relative path without empty, "." or ".."
@@ -84,6 +99,9 @@ bool hw_below_valid(const char *below, size_t len);
 /* Checks the rules of both formats: below is valid, resume and snapshot are not both set, epoch is
  * not 0. Returns -EINVAL and the line of the error message for the peer. */
 int hw_subscribe_check(const struct hw_subscribe *subscribe, const char **ret_error);
+/* Checks the path of where: absolute, without empty, "." or ".." components and without NUL.
+ * Returns as hw_subscribe_check() does; 0 for other requests. */
+int hw_ask_check(const struct hw_ask *ask, const char **ret_error);
 
 /* ---- JSON lines ------------------------------------------------------------------------------ */
 
@@ -102,15 +120,25 @@ int hw_json_put_hello(struct hw_buf *buf, const char *version, const struct hw_s
 		      uint32_t count);
 /* `share` is NULL if the request of the subscriber named the share. */
 int hw_json_put_snapshot_end(struct hw_buf *buf, const char *share, uint64_t seq);
+/* The end of the events that a resume sends again. share: as in hw_json_put_snapshot_end(). */
+int hw_json_put_resumed_end(struct hw_buf *buf, const char *share, uint64_t seq);
+/* The answers of sync (info: the share, its epoch, and the last event before the answer) and of
+ * where (path: relative to the root of the share). */
+int hw_json_put_synced(struct hw_buf *buf, const char *text, const struct hw_share_info *info);
+int hw_json_put_place(struct hw_buf *buf, const char *share, const char *path, uint32_t len);
 int hw_json_put_error(struct hw_buf *buf, const char *text);
 int hw_json_put_subscribe(struct hw_buf *buf, const struct hw_subscribe *subscribe);
+int hw_json_put_sync(struct hw_buf *buf, const char *text);
+int hw_json_put_where(struct hw_buf *buf, const char *path); /* -EINVAL: not valid UTF-8 */
 
 /*
- * Reads a subscribe line (without its newline). Strings are decoded in place: the line is modified
- * even on failure, and ret points into it. Returns -EINVAL for unknown or repeated keys, wrong
- * types, malformed UTF-8 or escapes, and bytes after the object. Returns -EMSGSIZE if the line is
- * longer than HW_JSON_REQUEST_MAX. On failure *ret_error is a static line with the reason.
+ * Reads the line of a request (without its newline). Strings are decoded in place: the line is
+ * modified even on failure, and ret points into it. Returns -EINVAL for unknown or repeated keys,
+ * wrong types, malformed UTF-8 or escapes, and bytes after the object. Returns -EMSGSIZE if the
+ * line is longer than HW_JSON_REQUEST_MAX. On failure *ret_error is a static line with the reason.
  */
+int hw_json_parse_ask(char *line, size_t len, struct hw_ask *ret, const char **ret_error);
+/* The same; any other request is invalid. */
 int hw_json_parse_subscribe(char *line, size_t len, struct hw_subscribe *ret,
 			    const char **ret_error);
 
@@ -120,15 +148,21 @@ enum hw_json_line {
 	HW_JSON_HELLO,
 	HW_JSON_SNAPSHOT_END,
 	HW_JSON_ERROR,
+	HW_JSON_RESUMED_END,
+	HW_JSON_SYNCED,
+	HW_JSON_PLACE,
 };
 
 /* One line from a server. Pointers point into the line. */
 struct hw_json_message {
 	enum hw_json_line what;
-	const char *share; /* event, snapshot end: NUL-terminated; may be NULL in the latter */
-	uint64_t seq; /* snapshot end */
-	const char *text; /* error: NUL-terminated */
-	struct hw_event event; /* struct_size is set */
+	/* event, the ends of a snapshot and a resume, synced, place: NUL-terminated; may be NULL in
+	 * the ends */
+	const char *share;
+	uint64_t epoch; /* synced */
+	uint64_t seq; /* synced, the ends */
+	const char *text; /* error, synced: NUL-terminated */
+	struct hw_event event; /* struct_size is set; place: only path and path_len */
 };
 
 /*
@@ -160,6 +194,15 @@ int hw_nl_put_snapshot_end(struct hw_nl_writer *writer, struct hw_buf *buf, cons
 int hw_nl_put_error(struct hw_nl_writer *writer, struct hw_buf *buf, int error, const char *text);
 int hw_nl_put_subscribe(struct hw_nl_writer *writer, struct hw_buf *buf,
 			const struct hw_subscribe *subscribe);
+int hw_nl_put_resumed_end(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
+			  uint64_t epoch, uint64_t seq);
+int hw_nl_put_sync(struct hw_nl_writer *writer, struct hw_buf *buf, const char *text);
+int hw_nl_put_synced(struct hw_nl_writer *writer, struct hw_buf *buf, const char *text,
+		     const struct hw_share_info *info);
+int hw_nl_put_where(struct hw_nl_writer *writer, struct hw_buf *buf, const char *path,
+		    uint32_t len);
+int hw_nl_put_place(struct hw_nl_writer *writer, struct hw_buf *buf, const char *share,
+		    const char *path, uint32_t len);
 /* type is HW_NL_PING or HW_NL_PONG. text may be NULL; it is truncated to HW_NL_PING_MAX bytes. */
 #define HW_NL_PING_MAX 64u
 int hw_nl_put_ping(struct hw_nl_writer *writer, struct hw_buf *buf, enum hw_nl_type type,
@@ -177,12 +220,14 @@ int hw_nl_frame(const void *data, size_t len, size_t max);
  * into the message. */
 struct hw_nl_message {
 	uint16_t type; /* enum hw_nl_type */
-	const char *share; /* EVENT, SNAPSHOT_END */
-	uint64_t epoch, seq; /* EVENT, SNAPSHOT_END */
+	const char *share; /* EVENT, SNAPSHOT_END, RESUMED_END, SYNCED, PLACE */
+	uint64_t epoch, seq; /* the same without PLACE */
 	const char *version; /* HELLO */
 	uint32_t protocol; /* HELLO */
 	uint32_t error; /* ERROR: positive errno */
-	const char *text; /* ERROR; PING and PONG: may be NULL */
+	const char *text; /* ERROR, SYNC, SYNCED; PING and PONG: may be NULL */
+	const char *path; /* WHERE, PLACE: not terminated */
+	uint32_t path_len;
 	struct hw_event event;
 	struct hw_subscribe subscribe;
 	const void *shares; /* HELLO: for hw_nl_next_share() */

@@ -18,7 +18,9 @@
  * must accept an instance in any state; the host zeroes it before open().
  *
  * Threads: the host calls every callback on its loop thread. A callback must not block or start
- * threads. The host's services may be called from callbacks only.
+ * threads. The host's services may be called from callbacks only. hint() may take long: the host
+ * serves others meanwhile, and may call stats() of this instance before hint() returns, but no
+ * other callback of it.
  *
  * Errors: functions return 0 or a count on success and a negative errno on failure. A message for
  * the user is passed to host->fail().
@@ -145,7 +147,7 @@ typedef uint64_t hw_token;
 /* In a move: outside the share. In lost() and scan(): the whole share. */
 #define HW_NO_DIR ((hw_token)0)
 
-/* hostwatch-plugin(3), BELIEF, says for each bit how far the host believes it. */
+/* hostwatch-plugin(3), BELIEF, describes for each bit how far the host relies on it. */
 #define HW_HINT_CREATED 0x01u
 #define HW_HINT_DELETED 0x02u
 #define HW_HINT_MODIFIED 0x04u
@@ -178,8 +180,8 @@ struct hw_hint {
 	uint32_t type; /* HW_TYPE_DIR, HW_TYPE_FILE for any other type, HW_TYPE_NONE: not known */
 	int32_t pid; /* the process that made the change, 0 if not known; never leaves the host */
 	/* The entry's file handle, in the form of name_to_handle_at(2), if the kernel reports one.
-	 * With it the host can tell a change of an unlinked inode from a change of a new file with
-	 * the same name. handle_len is 0 if it is not known. */
+	 * With it the host can distinguish a change of an unlinked inode from a change of a new
+	 * file with the same name. handle_len is 0 if it is not known. */
 	const void *handle;
 	uint32_t handle_len;
 	int32_t handle_type;
@@ -251,6 +253,16 @@ struct hw_share_info {
 	uint64_t seq; /* sequence number of the last event, 0 before the first event */
 };
 
+/* A share found by find_share(). */
+struct hw_found_share {
+	uint32_t struct_size;
+	uint32_t share; /* its number */
+	uint32_t root_len; /* bytes of the path up to the end of the share's root */
+	/* Not 0: a filesystem of the share is provided by a server. System calls about it may never
+	 * return, and the mode of a file does not say who may read it. */
+	uint32_t may_hang;
+};
+
 /* One receiver of a sink, for `hostwatch status`. */
 struct hw_receiver {
 	uint32_t struct_size;
@@ -258,9 +270,10 @@ struct hw_receiver {
 	const char *name; /* printable name of the receiver */
 	const char *share; /* "" for several */
 	uint64_t seq; /* the last event that was sent to it */
-	uint64_t dropped; /* how often it fell off the journal and was sent rescan */
-	/* Events that were not sent to it because they were gone, as far as their sequence numbers
-	 * are known. The host adds those that are gone and not noticed by the sink yet. */
+	uint64_t dropped; /* how often its cursor was overtaken by the journal and it was sent
+			   * rescan */
+	/* Events that were not sent to it because the journal no longer had them, as far as their
+	 * sequence numbers are known. The host adds those that the sink has not detected yet. */
 	uint64_t lost;
 };
 
@@ -269,8 +282,8 @@ struct hw_sink_address {
 	uint32_t struct_size;
 	uint32_t reserved; /* 0 */
 	const char *option; /* the option that gave it: "listen" */
-	const char *address; /* printable, as the option has it: "unix:/run/x" */
-	const char *state; /* a few printable words: "no guest"; "" when there is nothing to say */
+	const char *address; /* printable, as in the option: "unix:/run/x" */
+	const char *state; /* a few printable words: "no guest"; may be "" */
 };
 
 struct hw_cursor; /* a position in a share's journal; owned by the sink that opened it */
@@ -400,13 +413,23 @@ struct hw_host {
 	 * the directory, or the error of creating it. */
 	int (*runtime_dir)(void *ctx, uint32_t make, const char **ret);
 	/* -- watchers -- */
-	/* Takes the lock of a watched directory and gives it back, so that the records of all
-	 * operations on its names that have begun are in the kernel's queue when it returns. For a
-	 * watcher that reads a rename as two records, which the kernel queues while it holds the
-	 * locks of both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the
-	 * host knows it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as
-	 * open(2). */
+	/* Takes and releases the lock of a watched directory, so that the records of all operations
+	 * on its names that have begun are in the kernel's queue when it returns. For a watcher
+	 * that reads a rename as two records, which the kernel queues while it holds the locks of
+	 * both directories. Returns 0. -ENOENT, -ESTALE: the directory is not where the host
+	 * expects it. -EOPNOTSUPP: on this filesystem it would take long. Other errors as open(2).
+	 * */
 	int (*lock)(void *ctx, hw_token dir);
+
+	/* -- sinks -- */
+	/* Starts a barrier: synced() is called once the journal has every change of the share that
+	 * was made before this call. One barrier may be pending for each share and sink. Returns 0;
+	 * -ENOENT, -ENOMEM; -EBUSY: one is pending; -ENOSYS: the plugin has no synced(). */
+	int (*sync)(void *ctx, uint32_t share);
+	/* Finds the share whose root is this directory of the host or above it, by comparing the
+	 * text of an absolute path without ".", ".." and symbolic links: the entry need not exist.
+	 * Of several shares, finds the one with the deepest root. Returns 0; -ENOENT; -EINVAL. */
+	int (*find_share)(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -418,11 +441,15 @@ struct hw_host {
  * data that it needs to tell a deleted entry from one that was moved out of the share. */
 #define HW_PLUGIN_SCANS 0x2u
 
-/* How far a watcher has come in the kernel's queue. Both numbers count the same unit, which is the
- * watcher's choice, as bytes or records. */
+/* Only `handed` is needed. To count a long queue takes time: FIONREAD of fanotify walks it
+ * (fanotify_ioctl() in fs/notify/fanotify/fanotify_user.c). */
+#define HW_POSITION_HANDED 0x1u
+
+/* The position of a watcher in the kernel's queue. Both numbers count the same unit, for example
+ * bytes or records, which the watcher chooses. */
 struct hw_queue_position {
 	uint32_t struct_size;
-	uint32_t flags;
+	uint32_t flags; /* set by the host: HW_POSITION_*; a watcher may ignore them */
 	uint64_t handed; /* passed to the host by hint() or lost(); never decreases */
 	uint64_t queued; /* not passed on yet: read and waiting here, or still in the kernel */
 };
@@ -465,8 +492,8 @@ struct hw_plugin {
 	 * watcher must not send a hint about it after this call. */
 	void (*forget_dir)(void *self, hw_token dir);
 	/* A barrier: passes on everything that the kernel has queued, at once and without waiting,
-	 * and joins the halves of renames that are there. A watcher that scans calls scan().
-	 * Returns 1 if it has called scan() or is going to, otherwise 0. */
+	 * and joins the halves of renames that are available. A watcher that scans calls scan().
+	 * Returns 1 if it has called scan() or will call it, otherwise 0. */
 	int (*flush)(void *self);
 	/* A scan that this watcher requested has ended. */
 	void (*scanned)(void *self, const struct hw_scan_result *result);
@@ -493,6 +520,12 @@ struct hw_plugin {
 	 * least that. Called often, also while hint() runs, and must be cheap. Returns 0, or a
 	 * negative errno if the position is not known. NULL: the host calls flush() instead. */
 	int (*position)(void *self, struct hw_queue_position *ret);
+
+	/* -- sinks -- */
+	/* The barrier that sync() started has ended: the journal has every change up to `seq`, the
+	 * newest event at this time. Must not fetch events or open cursors and snapshots: it may
+	 * use its io and timers for this. */
+	void (*synced)(void *self, uint32_t share, uint64_t seq);
 };
 
 #define HW_PLUGIN_HEADER(plugin_kind, T)                                                           \

@@ -6,11 +6,18 @@
  * "/"; "[a-z]" and "[!a-z]" match a set; "\" quotes; "**" next to anything but "/" is one "*".
  * Entries below an excluded directory cannot be included again.
  */
-#ifndef HW_FILTER_H
-#define HW_FILTER_H
+#ifndef HOSTWATCH_FILTER_H
+#define HOSTWATCH_FILTER_H
 
+#include <hostwatch/event.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hw_pattern; /* private */
 
 #define HW_FILTER_PATTERNS_MAX 4096u
 #define HW_FILTER_PATTERN_MAX 4096u /* bytes */
@@ -29,5 +36,24 @@ void hw_filter_free(struct hw_filter *filter);
 /* Returns whether the entry at this path is excluded. Its parents must not be excluded. path may be
  * just the name unless filter->anchored. */
 bool hw_filter_matches(const struct hw_filter *filter, const char *path, size_t len, bool is_dir);
+
+/* Returns whether the entry at this path, or a directory above it, is excluded. The root never is.
+ */
+bool hw_filter_excludes(const struct hw_filter *filter, const char *path, size_t len, bool is_dir);
+
+/*
+ * Applies excludes to an event of another source, as hw_event_below() does for a directory: writes
+ * 0, 1 or 2 events to ret and returns their number. A move to an excluded name has no `path`, one
+ * from an excluded name has no `from`; a rescan follows if a directory appears in this way. One of
+ * two exchanged entries may be excluded: the other one is replaced, or its type is not known and it
+ * is rescanned.
+ */
+#define HW_EXCLUDE_MAX 2
+int hw_event_exclude(const struct hw_event *event, const struct hw_filter *filter,
+		     struct hw_event ret[HW_EXCLUDE_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "filter.h"
+#include <hostwatch/filter.h>
 
 #include <errno.h>
 #include <stdlib.h>
