@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define FIRST 64u
-#define LOAD_NUM 3u /* items per bucket: 3/2 */
+#define LOAD_NUM 5u /* items per bucket: 5/2 */
 #define LOAD_DEN 2u
 #define SPLITS 32u /* buckets split at a time, so that their memory accesses overlap */
 
