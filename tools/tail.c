@@ -51,6 +51,13 @@ static const struct hw_arg args[] = {
 	  .value = "HEX",
 	  .help = "The history that --after belongs to.",
 	  .offset = FIELD(epoch) },
+	{ .name = "state",
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "Keep the position in FILE, and resume there at the next start. Needs --share if "
+		  "the server has several shares.",
+	  .offset = FIELD(state_path),
+	  .complete = HW_COMPLETE_FILE },
 	{ .name = "secret",
 	  .type = HW_ARG_TEXT,
 	  .value = "FILE",
@@ -179,7 +186,8 @@ static int read_secret(struct tail *t)
  * or its address, unless no program listens there. */
 static bool may_retry(const struct tail *t, int error)
 {
-	if (!t->retry || error == -EPIPE || error == -ENOMEM || hw_standard_caught())
+	if (!t->retry || t->state_failed || error == -EPIPE || error == -ENOMEM ||
+	    hw_standard_caught())
 		return false;
 	return t->connections > 1 || (error != TAIL_REFUSED && error != -EPROTO &&
 				      error != -EBADMSG && error != -EMSGSIZE);
@@ -201,7 +209,7 @@ static int connect_and_follow(struct tail *t, bool quiet)
 	if (r == 0)
 		r = hw_tail_follow(t);
 	if (connected && r < 0 && r != -EPIPE && r != TAIL_CLOSED && r != TAIL_REFUSED &&
-	    r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE)
+	    r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE && r != -EINVAL && !t->state_failed)
 		(void)hw_args_failure(&tool_tail_line, "%s: %s", t->address.text, strerror(-r));
 	hw_tail_close(t);
 	return r;
@@ -276,6 +284,8 @@ int tool_tail(int argc, char **argv)
 		status = check_options(&t);
 	if (status < 0)
 		status = check_address(&t, operands.items[0]);
+	if (status < 0)
+		status = hw_tail_load_state(&t);
 	if (status < 0)
 		status = read_secret(&t);
 	if (status < 0) {

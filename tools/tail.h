@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of `hostwatch tail`: command line and main program (tail.c), the connection
  * (tail_link.c), messages of a server (tail_read.c) and of other peers (tail_hello.c), and where to
- * resume (tail_share.c). */
+ * resume (tail_share.c), also after this process (tail_state.c). */
 #ifndef HW_TAIL_H
 #define HW_TAIL_H
 
@@ -31,9 +31,16 @@ struct tail_share {
 	bool in_snapshot; /* a snapshot was requested and has not ended */
 };
 
+/* The contents of the state file. */
+struct tail_position {
+	char share[TAIL_NAME_MAX + 1];
+	uint64_t epoch, seq;
+};
+
 struct tail {
 	/* the command line */
-	const char *share, *below, *epoch, *secret_path; /* borrowed from argv; NULL: not given */
+	const char *share, *below, *epoch, *secret_path,
+		*state_path; /* borrowed from argv; NULL: not given */
 	uint64_t after; /* UINT64_MAX: not given */
 	bool snapshot, json, retry;
 	uint64_t timeout_ns; /* for hello; 0: no limit */
@@ -51,6 +58,12 @@ struct tail {
 	struct hw_nl_writer *writer; /* owned */
 	struct tail_share *shares; /* owned */
 	size_t share_count;
+	/* the state */
+	struct tail_position state; /* as in the file, valid if loaded */
+	bool loaded;
+	bool resuming; /* events that follow it are expected */
+	bool state_failed; /* the file cannot be written */
+	unsigned unsaved; /* number of events since it was written */
 	/* the output */
 	struct hw_buf line; /* scratch */
 	uint64_t shown; /* number of events shown */
@@ -94,6 +107,21 @@ int hw_tail_show_rescan(struct tail *tail, const char *share, uint64_t seq);
 int hw_tail_check_output(void);
 /* Returns whether enough events were shown. */
 bool hw_tail_is_done(const struct tail *tail);
+
+/* ---- tail_state.c ---- */
+
+/* Reads the file of --state, if there is one, and makes the request resume there. Returns -1, or an
+ * exit status after a line on stderr. */
+int hw_tail_load_state(struct tail *tail);
+/* Call this after hello. Returns -EINVAL after a line on stderr if no share was chosen. Prints a
+ * line if the server cannot resume. */
+int hw_tail_check_state(struct tail *tail, const struct hw_share_info *shares, size_t count);
+/* Prints a line if this event replaces those that follow the state. */
+void hw_tail_check_rescan(struct tail *tail, const struct hw_event *event);
+/* Call this after the output was flushed. Returns -errno after a line on stderr. */
+int hw_tail_save_state(struct tail *tail);
+/* The same under steady load; flushes the output. Returns also -EPIPE. */
+int hw_tail_save_often(struct tail *tail);
 
 /* ---- tail_share.c ---- */
 

@@ -207,7 +207,7 @@ static int await_input(struct tail *t, uint64_t deadline_ns)
 }
 
 /* Flushes the output whenever there is nothing left to read. */
-int hw_tail_follow(struct tail *t)
+static int follow(struct tail *t)
 {
 	uint64_t deadline_ns = now_ns() + t->timeout_ns;
 
@@ -216,13 +216,32 @@ int hw_tail_follow(struct tail *t)
 
 		if (r < 0)
 			return r;
-		if (r > 0)
+		if (r > 0) {
+			r = hw_tail_save_often(t);
+			if (r < 0)
+				return r;
 			continue;
+		}
 		if (hw_standard_flush() < 0)
 			return -EPIPE;
+		r = hw_tail_save_state(t);
+		if (r < 0)
+			return r;
 		r = await_input(t, deadline_ns);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+int hw_tail_follow(struct tail *t)
+{
+	int r = follow(t), saved;
+
+	if (r == -EPIPE || t->state_failed)
+		return r;
+	if (hw_standard_flush() < 0)
+		return -EPIPE;
+	saved = hw_tail_save_state(t);
+	return saved < 0 ? saved : r;
 }

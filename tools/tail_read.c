@@ -52,7 +52,7 @@ static int write_line(struct tail *t, int r)
 
 static int show_one(struct tail *t, const char *share, const struct hw_event *event)
 {
-	if (!hw_select_wants(&t->select, event->kind) || hw_tail_is_done(t))
+	if (!hw_select_wants(&t->select, event->kind))
 		return 0;
 	t->shown++;
 	if (!t->json) {
@@ -67,6 +67,9 @@ int hw_tail_show(struct tail *t, const char *share, const struct hw_event *event
 {
 	struct hw_event shown[HW_EXCLUDE_MAX];
 	int count = hw_event_exclude(event, &t->select.filter, shown), r = 0;
+
+	if (hw_tail_is_done(t))
+		return 0;
 
 	for (int i = 0; i < count && r == 0; i++)
 		r = show_one(t, share, &shown[i]);
@@ -110,8 +113,10 @@ static int send_request(struct tail *t, const struct hw_share_info *shares, size
 {
 	struct hw_subscribe request;
 	struct hw_buf *buf = &t->line;
-	int r = hw_tail_begin(t, shares, count, &request);
+	int r = hw_tail_check_state(t, shares, count);
 
+	if (r == 0)
+		r = hw_tail_begin(t, shares, count, &request);
 	if (r < 0)
 		return r;
 	t->greeted = true;
@@ -169,8 +174,12 @@ static int take_hello(struct tail *t, const struct hw_nl_message *hello)
 /* Shows an event after checking that it follows the last one of its share. */
 static int show_next(struct tail *t, const char *share, const struct hw_event *event)
 {
-	int r = hw_tail_show(t, share, event);
+	int r;
 
+	if (hw_tail_is_done(t))
+		return 0; /* it is not shown: the position stays before it */
+	hw_tail_check_rescan(t, event);
+	r = hw_tail_show(t, share, event);
 	if (r == 0)
 		hw_tail_note(t, share, event->seq, false);
 	return r;
@@ -202,6 +211,9 @@ static int take_message(struct tail *t, const struct hw_nl_message *m)
 		return take_event(t, m);
 	case HW_NL_SNAPSHOT_END:
 		return show_snapshot_end(t, t->subscribe.share ? NULL : m->share, m->seq);
+	case HW_NL_RESUMED_END:
+		t->resuming = false;
+		return 0;
 	case HW_NL_ERROR:
 		return complain_error(m->text);
 	default:
@@ -305,6 +317,8 @@ static int take_line(struct tail *t, char *line, size_t len)
 	case HW_JSON_ERROR:
 		return complain_error(m.text);
 	case HW_JSON_RESUMED_END:
+		t->resuming = false;
+		return 0;
 	case HW_JSON_SYNCED:
 	case HW_JSON_PLACE:
 		return 0; /* answers that were not requested, or need no line */

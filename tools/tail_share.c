@@ -184,8 +184,9 @@ void hw_tail_note(struct tail *t, const char *name, uint64_t seq, bool snapshot_
 		return;
 	if (snapshot_end)
 		share->in_snapshot = false;
-	else if (seq == 0)
+	else if (seq == 0 && share->in_snapshot)
 		return; /* an entry of a snapshot */
+	t->unsaved++;
 	share->seq = seq;
 	share->epoch = share->next_epoch;
 }

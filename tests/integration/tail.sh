@@ -264,4 +264,137 @@ test_mistakes_name_the_option() {
 	refuses '"netlink:1": a netlink group has neither snapshots nor resume' --snapshot netlink:1
 }
 
+# Prints the complete lines of all runs with epoch and sequence number before the path, each once. A killed tail may leave
+# half a line.
+received() {
+	cat out.* | sed -nE 's/^\{"seq":([0-9]+),.*"path":"([^"]*)"\}$/\1 \2/p' | sort -un
+}
+
+# Starts a tail that writes to a new file.
+begin_kept() {
+	runs=$((runs + 1))
+	"$B/hostwatch" tail --json --state state "$@" "unix:$PWD/s" >out.$runs 2>>err &
+	pid=$!
+	started+=("$pid")
+}
+
+# Waits until the state file has this event.
+kept() {
+	local end=$((SECONDS + DEADLINE))
+	until grep -q " $1\$" state 2>/dev/null; do
+		kill -0 "$pid" || fail "$(cat err)"
+		[ $SECONDS -lt $end ] || fail "never kept: $1; $(cat state)"
+	done
+}
+
+keeps_its_place() {
+	local count=${STATE_DIRS:-2000} kills=${STATE_KILLS:-12} i writer
+	configure 0600 a
+	begin_daemon
+	runs=0
+	begin_kept
+	kept 0
+	(for ((i = 1; i <= count; i++)); do mkdir a/$i; done) &
+	writer=$!
+	started+=("$writer")
+	for ((i = 0; i < kills; i++)); do
+		# Until it has read some, and after 0 to 63 turns of an empty loop: at any place of its work.
+		until [ -s out.$runs ] || [ "$(received | wc -l)" = "$count" ]; do :; done
+		for ((n = RANDOM % 64; n; n--)); do :; done
+		kill -KILL "$pid"
+		wait "$pid" || :
+		begin_kept
+	done
+	wait "$writer"
+	kept "$count"
+	finish "$pid"
+	equal "$(seq 1 "$count" | sed 's/.*/& &/')" "$(received)"
+	[ ! -s err ] || fail "$(cat err)"
+	# Nothing is sent again.
+	begin_kept -n 1
+	mkdir a/last
+	wait "$pid"
+	contains "$(cat out.$runs)" "{\"seq\":$((count + 1)),"
+	end_daemon
+}
+
+test_state_lets_a_killed_tail_miss_nothing() {
+	for format in json netlink; do
+		mkdir $format
+		cd $format
+		keeps_its_place
+		cd ..
+	done
+}
+
+test_state_of_another_history_is_reported() {
+	configure 0600 a
+	begin_daemon
+	runs=0
+	begin_kept
+	kept 0
+	mkdir a/1
+	kept 1
+	finish "$pid"
+	end_daemon
+	mkdir a/2
+	begin_daemon
+	begin_kept
+	kept 0
+	finish "$pid"
+	contains "$(cat out.$runs)" '"event":"rescan","path":""}'
+	contains "$(cat err)" 'a has a new history: cannot resume after event 1, a rescan follows'
+}
+
+test_state_that_the_journal_no_longer_has_is_reported() {
+	configure 0600 a
+	sed -i 's/^path = .*/&\njournal = 1M/' conf
+	begin_daemon
+	runs=0
+	begin_kept
+	kept 0
+	finish "$pid"
+	printf 'a/%0200d\n' {1..6000} | xargs mkdir
+	"$B/hostwatch" sync --socket "$PWD/control" a >/dev/null
+	begin_kept
+	kept 6000
+	finish "$pid"
+	contains "$(cat out.$runs)" '"event":"rescan","path":""}'
+	contains "$(cat err)" 'a: events after 0 are missing, a rescan replaces them'
+}
+
+test_state_does_not_pass_what_count_left_out() {
+	configure 0600 a
+	begin_daemon
+	runs=0
+	begin_kept
+	kept 0
+	finish "$pid"
+	mkdir a/{1,2,3}
+	for i in 1 2 3; do
+		begin_kept -n 1
+		wait "$pid"
+		contains "$(cat out.$runs)" "{\"seq\":$i,"
+		contains "$(cat state)" " $i"
+	done
+}
+
+test_other_files_are_no_state() {
+	local text status
+	configure 0600 a b
+	begin_daemon
+	echo mine >file
+	for args in '--state file' '--state other --share b' '--state new'; do
+		echo 'hostwatch-tail 1 a 0000000000000001 7' >other
+		status=0
+		# shellcheck disable=SC2086 # several words
+		text=$(timeout $DEADLINE "$B/hostwatch" tail $args "unix:$PWD/s" 2>&1) || status=$?
+		equal 1 $status
+		contains "$text" "hostwatch tail: --state:"
+	done
+	equal mine "$(cat file)"
+	refuses '--state and --after exclude each other' --state x --after 1 --epoch 1 unix:/s
+	refuses '--state: a netlink group has no resume' --state x netlink:1
+}
+
 run_tests
