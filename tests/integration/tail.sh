@@ -288,7 +288,7 @@ kept() {
 }
 
 keeps_its_place() {
-	local count=${STATE_DIRS:-2000} kills=${STATE_KILLS:-12} i writer
+	local count=${STATE_DIRS:-1000} kills=${STATE_KILLS:-6} i writer
 	configure 0600 a
 	begin_daemon
 	runs=0
@@ -299,7 +299,7 @@ keeps_its_place() {
 	started+=("$writer")
 	for ((i = 0; i < kills; i++)); do
 		# Until it has read some, and after 0 to 63 turns of an empty loop: at any place of its work.
-		until [ -s out.$runs ] || [ "$(received | wc -l)" = "$count" ]; do :; done
+		until [ -s out.$runs ] || grep -q " $count\$" state; do :; done
 		for ((n = RANDOM % 64; n; n--)); do :; done
 		kill -KILL "$pid"
 		wait "$pid" || :
