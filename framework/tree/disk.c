@@ -214,6 +214,28 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
 	return (int)i;
 }
 
+/* No filesystem has these numbers: the major number has 32 bits only in its type. */
+#define UNBOUND(i) ((dev_t)UINT64_MAX - (i))
+
+int hw_disk_expect(struct hw_disk *disk, uint32_t count)
+{
+	int r = 0;
+
+	for (uint32_t i = disk->filesystem_count; i < count && r >= 0; i++)
+		r = hw_disk_filesystem(disk, UNBOUND(i), -1);
+	return r < 0 ? r : 0;
+}
+
+bool hw_disk_is_bound(const struct hw_disk *disk, uint16_t fs)
+{
+	return disk->filesystems[fs].dev != UNBOUND(fs);
+}
+
+void hw_disk_bind(struct hw_disk *disk, uint16_t fs, dev_t dev)
+{
+	disk->filesystems[fs].dev = dev;
+}
+
 /* ---- directories ---- */
 
 static struct hw_dir_slot *slot_of(struct hw_disk *disk, uint32_t dir)

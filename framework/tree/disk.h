@@ -94,6 +94,11 @@ struct hw_identify hw_disk_identify(const struct hw_disk *disk, uint16_t fs, boo
 /* Returns the index of the filesystem with this device number, and adds it if it is new. `fd`: a
  * directory on it. */
 int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd);
+/* Entries refer to this number of filesystems, whose device numbers are not known: no entry on the
+ * disk is on one of them until it is bound. 0, -ENOMEM or -E2BIG. */
+int hw_disk_expect(struct hw_disk *disk, uint32_t count);
+bool hw_disk_is_bound(const struct hw_disk *disk, uint16_t fs);
+void hw_disk_bind(struct hw_disk *disk, uint16_t fs, dev_t dev);
 
 /* Checks that no process has this regular file open for writing. Returns 1: no process; 0: at least
  * one; -EOPNOTSUPP: unknown (leases are not supported, or the file has another owner); -ENOENT: the

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tree.h"
 
-#include "sort.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +228,7 @@ uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_
 	hw_index_add(&tree->by_ino, &ino_ops, tree, id);
 	tree->entries++;
 	tree->directories += e->type == HW_TYPE_DIR;
+	hw_tree_note(tree, id);
 	return id;
 }
 
@@ -237,6 +236,7 @@ void hw_tree_remove(struct hw_tree *tree, uint32_t id)
 {
 	struct hw_entry *e = hw_tree_entry(tree, id);
 
+	hw_tree_note(tree, id);
 	tree->entries--;
 	tree->directories -= e->type == HW_TYPE_DIR;
 	hw_index_remove(&tree->by_ino, &ino_ops, tree, id);
@@ -252,6 +252,7 @@ int hw_tree_move(struct hw_tree *tree, uint32_t id, uint32_t dir, const char *na
 
 	if (!ref)
 		return -ENOMEM;
+	hw_tree_note(tree, id);
 	unlink_child(tree, id);
 	hw_names_remove(&tree->names, e->name_ref, e->name_len);
 	e->name_ref = ref;
@@ -266,6 +267,8 @@ void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b)
 	uint32_t dir_a = x->parent, dir_b = y->parent, ref = x->name_ref;
 	uint8_t len = x->name_len;
 
+	hw_tree_note(tree, a);
+	hw_tree_note(tree, b);
 	unlink_child(tree, a);
 	unlink_child(tree, b);
 	x->name_ref = y->name_ref;
@@ -280,6 +283,7 @@ void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *sta
 {
 	struct hw_entry *e = hw_tree_entry(tree, id);
 
+	hw_tree_note(tree, id);
 	if (e->ino != stat->ino || e->fs != stat->fs) {
 		hw_index_remove(&tree->by_ino, &ino_ops, tree, id);
 		e->ino = stat->ino;
@@ -352,138 +356,112 @@ bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b)
 	       (a->identity != HW_BY_HANDLE || hw_tree_ident(a) == hw_tree_ident(b));
 }
 
-/* ---- names and paths ---- */
+/* ---- filling a tree whose ids are known ---- */
 
-const char *hw_tree_name(const struct hw_tree *tree, uint32_t id)
+static int make_ids(struct hw_tree *tree, uint32_t end)
+{
+	while ((uint64_t)tree->chunk_count * HW_TREE_CHUNK < end) {
+		if (add_chunk(tree) < 0)
+			return -ENOMEM;
+		memset(tree->chunks[tree->chunk_count - 1], 0,
+		       HW_TREE_CHUNK * sizeof(struct hw_entry));
+	}
+	for (; tree->used < end; tree->used++)
+		memset(hw_tree_entry(tree, tree->used), 0, sizeof(struct hw_entry));
+	return 0;
+}
+
+void hw_tree_drop(struct hw_tree *tree, uint32_t id)
+{
+	if (id >= tree->used)
+		return;
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	if (e->name_ref)
+		hw_names_remove(&tree->names, e->name_ref, e->name_len);
+	memset(e, 0, sizeof(*e));
+}
+
+int hw_tree_put(struct hw_tree *tree, uint32_t id, const struct hw_entry *entry, const char *name)
+{
+	uint32_t ref = entry->name_len ? hw_names_add(&tree->names, name, entry->name_len) : 0;
+
+	if (id < HW_ROOT || id == UINT32_MAX || (entry->name_len && !ref))
+		return id < HW_ROOT || id == UINT32_MAX ? -EINVAL : -ENOMEM;
+	if (make_ids(tree, id + 1) < 0)
+		return -ENOMEM;
+	hw_tree_drop(tree, id);
+	struct hw_entry *e = hw_tree_entry(tree, id);
+
+	*e = *entry;
+	e->name_ref = ref;
+	e->ino_link = e->name_link = e->next_sibling = e->prev_sibling = 0;
+	e->renamed = e->active = 0;
+	e->watcher = UINT8_MAX;
+	if (e->type == HW_TYPE_DIR) {
+		e->dir.first_child = 0;
+		e->dir.serial = 0;
+	}
+	return 0;
+}
+
+/* Returns whether the entry can be linked to its parent. */
+static bool has_place(const struct hw_tree *tree, uint32_t id)
 {
 	const struct hw_entry *e = hw_tree_entry(tree, id);
 
-	return e->name_len ? hw_names_get(&tree->names, e->name_ref) : "";
+	if (id == HW_ROOT)
+		return e->type == HW_TYPE_DIR && !e->parent && !e->name_len;
+	return e->parent >= HW_ROOT && e->parent < tree->used && e->name_len &&
+	       hw_tree_entry(tree, e->parent)->type == HW_TYPE_DIR &&
+	       !hw_tree_find(tree, e->parent, hw_names_get(&tree->names, e->name_ref), e->name_len);
 }
 
-bool hw_tree_is_below(const struct hw_tree *tree, uint32_t id, uint32_t dir)
+/* Returns the number of entries that the root leads to. */
+static uint32_t count_below(const struct hw_tree *tree)
 {
-	while (id && id != dir)
-		id = hw_tree_entry(tree, id)->parent;
-	return id != 0;
-}
+	uint32_t count = 1, id = hw_tree_entry(tree, HW_ROOT)->dir.first_child;
 
-char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t size, size_t *ret_len)
-{
-	char *p = buf + size;
-
-	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent) {
+	while (id) {
 		const struct hw_entry *e = hw_tree_entry(tree, id);
 
-		if ((size_t)(p - buf) < e->name_len + 1u)
-			return NULL;
-		if (p != buf + size)
-			*--p = '/';
-		p -= e->name_len;
-		memcpy(p, hw_names_get(&tree->names, e->name_ref), e->name_len);
-	}
-	*ret_len = (size_t)(buf + size - p);
-	return p;
-}
-
-static int compare_names(const struct hw_tree *tree, uint32_t a, uint32_t b)
-{
-	const struct hw_entry *x = hw_tree_entry(tree, a), *y = hw_tree_entry(tree, b);
-	size_t len = x->name_len < y->name_len ? x->name_len : y->name_len;
-	int c = memcmp(hw_tree_name(tree, a), hw_tree_name(tree, b), len);
-
-	return c ? c : (int)x->name_len - (int)y->name_len;
-}
-
-static unsigned depth_of(const struct hw_tree *tree, uint32_t id)
-{
-	unsigned depth = 0;
-
-	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent)
-		depth++;
-	return depth;
-}
-
-int hw_tree_compare(const struct hw_tree *tree, uint32_t a, uint32_t b)
-{
-	unsigned da = depth_of(tree, a), db = depth_of(tree, b);
-	int by_depth = (int)da - (int)db;
-
-	for (; da > db; da--)
-		a = hw_tree_entry(tree, a)->parent;
-	for (; db > da; db--)
-		b = hw_tree_entry(tree, b)->parent;
-	if (a == b)
-		return by_depth;
-	while (hw_tree_entry(tree, a)->parent != hw_tree_entry(tree, b)->parent) {
-		a = hw_tree_entry(tree, a)->parent;
-		b = hw_tree_entry(tree, b)->parent;
-	}
-	return compare_names(tree, a, b);
-}
-
-static int compare_bytes(const char *a, size_t len_a, const char *b, size_t len_b)
-{
-	int c = memcmp(a, b, len_a < len_b ? len_a : len_b);
-
-	return c ? c : (len_a > len_b) - (len_a < len_b);
-}
-
-/* Returns the child of `dir` on the path down to `below`; 0 if `below` is not below `dir`. */
-static uint32_t step_towards(const struct hw_tree *tree, uint32_t dir, uint32_t below)
-{
-	while (below && hw_tree_entry(tree, below)->parent != dir)
-		below = hw_tree_entry(tree, below)->parent;
-	return below;
-}
-
-int hw_tree_compare_places(const struct hw_tree *tree, uint32_t dir_a, const char *name_a,
-			   size_t len_a, uint32_t dir_b, const char *name_b, size_t len_b)
-{
-	uint32_t step;
-	int c;
-
-	if (dir_a == dir_b)
-		return compare_bytes(name_a, len_a, name_b, len_b);
-	step = step_towards(tree, dir_a, dir_b);
-	if (step) {
-		c = compare_bytes(name_a, len_a, hw_tree_name(tree, step),
-				  hw_tree_entry(tree, step)->name_len);
-		return c ? c : -1;
-	}
-	step = step_towards(tree, dir_b, dir_a);
-	if (step) {
-		c = compare_bytes(hw_tree_name(tree, step), hw_tree_entry(tree, step)->name_len,
-				  name_b, len_b);
-		return c ? c : 1;
-	}
-	return hw_tree_compare(tree, dir_a, dir_b);
-}
-
-static int compare_siblings(const void *a, const void *b, void *tree)
-{
-	return compare_names(tree, *(const uint32_t *)a, *(const uint32_t *)b);
-}
-
-int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_ids)
-{
-	size_t count = 0, i = 0;
-
-	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
-	     c = hw_tree_entry(tree, c)->next_sibling)
 		count++;
-	uint32_t *ids = malloc((count + 1) * sizeof(*ids));
+		if (e->type == HW_TYPE_DIR && e->dir.first_child) {
+			id = e->dir.first_child;
+			continue;
+		}
+		while (id != HW_ROOT && !hw_tree_entry(tree, id)->next_sibling)
+			id = hw_tree_entry(tree, id)->parent;
+		id = id == HW_ROOT ? 0 : hw_tree_entry(tree, id)->next_sibling;
+	}
+	return count;
+}
 
-	if (!ids)
+int hw_tree_finish(struct hw_tree *tree)
+{
+	hw_index_free(&tree->by_ino); /* it has the root that hw_tree_init() made */
+	if (hw_index_init(&tree->by_ino) < 0)
 		return -ENOMEM;
-	for (uint32_t c = hw_tree_entry(tree, dir)->dir.first_child; c;
-	     c = hw_tree_entry(tree, c)->next_sibling)
-		ids[i++] = c;
-	/* hw_sort() passes the context on unchanged. */
-	hw_sort(ids, count, sizeof(*ids),
-		&(struct hw_sort){ compare_siblings, (void *)(uintptr_t)tree, tree->work });
-	*ret_ids = ids;
-	return (int)count;
+	tree->entries = tree->directories = 0;
+	for (uint32_t id = HW_ROOT; id < tree->used; id++) {
+		struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if (e->type == HW_TYPE_NONE)
+			continue;
+		if (!has_place(tree, id))
+			return -EINVAL;
+		if (e->type == HW_TYPE_DIR)
+			e->dir.serial = ++tree->serial;
+		if (id != HW_ROOT)
+			link_child(tree, id, e->parent);
+		hw_index_add(&tree->by_ino, &ino_ops, tree, id);
+		tree->entries++;
+		tree->directories += e->type == HW_TYPE_DIR;
+	}
+	for (uint32_t id = tree->used; id-- > HW_ROOT;)
+		if (hw_tree_entry(tree, id)->type == HW_TYPE_NONE)
+			give_id(tree, id);
+	return count_below(tree) == tree->entries ? 0 : -EINVAL;
 }
 
 /* ---- tokens ---- */

@@ -4,6 +4,7 @@
 #ifndef HW_TREE_H
 #define HW_TREE_H
 
+#include "changed.h"
 #include "index.h"
 #include "names.h"
 #include <hostwatch/event.h>
@@ -124,6 +125,7 @@ struct hw_tree {
 	struct hw_index by_name;
 	struct hw_index by_ino;
 	struct hw_slices *work; /* borrowed; rests while many names are sorted. NULL: it does not */
+	struct hw_changed *changed; /* borrowed; notes each entry that changes. NULL: off */
 };
 
 int hw_tree_init(struct hw_tree *tree); /* 0 or -ENOMEM; makes the root, a directory */
@@ -133,6 +135,13 @@ void hw_tree_free(struct hw_tree *tree);
 static inline struct hw_entry *hw_tree_entry(const struct hw_tree *tree, uint32_t id)
 {
 	return &tree->chunks[id >> HW_TREE_CHUNK_BITS][id & (HW_TREE_CHUNK - 1)];
+}
+
+/* For those who write to an entry: the functions below that change the tree do it themselves. */
+static inline void hw_tree_note(const struct hw_tree *tree, uint32_t id)
+{
+	if (tree->changed)
+		hw_changed_add(tree->changed, id);
 }
 
 /* Returns 0 if there is no such child. */
@@ -148,6 +157,17 @@ int hw_tree_move(struct hw_tree *tree, uint32_t id, uint32_t dir, const char *na
 void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b);
 /* Copies the state of the disk; the type must not change between directory and other types. */
 void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat);
+
+/*
+ * Fills a new tree with entries whose ids are known, in any order: put, or drop again, each of
+ * them, then finish. Until then no other function may be called. The name and the members that link
+ * entries are not read from `entry`. Putting an entry again replaces it.
+ */
+int hw_tree_put(struct hw_tree *tree, uint32_t id, const struct hw_entry *entry, const char *name);
+void hw_tree_drop(struct hw_tree *tree, uint32_t id);
+/* Returns -EINVAL if this is not a tree: its root or a parent is missing, a name is used twice, a
+ * directory is below itself. */
+int hw_tree_finish(struct hw_tree *tree);
 
 /* Prefetches the memory that hw_tree_same_inode() reads first. */
 void hw_tree_prefetch_inode(const struct hw_tree *tree, uint16_t fs, uint64_t ino);
