@@ -44,7 +44,7 @@ $(B)/pkg.mk: Makefile
 CPPFLAGS += $(PKG_CFLAGS)
 
 # --- what is built from what: folders are the architecture, wildcards follow them ------------------
-rooms := base tree share plugin config daemon
+rooms := base tree state share plugin config daemon
 core_src := $(filter-out framework/daemon/main.c,$(wildcard $(rooms:%=framework/%/*.c)))
 wire_src := $(wildcard wire/*.c)
 tool_src := $(filter-out tools/main.c,$(wildcard tools/*.c)) tools/plugin-check/arguments.c

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define START 16u /* the magic number and the version */
+
+static const char magic[8] = { 'h', 'o', 's', 't', 'w', 's', 't', '\n' };
+
+/* A file that is being read. */
+struct in {
+	int fd;
+	uint64_t left; /* bytes behind the last frame */
+	uint64_t generation, number; /* of the next frame */
+	unsigned char *bytes; /* owned: the last frame */
+	size_t len, room;
+	bool torn; /* the file ended within the last frame */
+};
+
+static uint64_t get_le(const unsigned char *from)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 8; i-- > 0;)
+		n = n << 8 | from[i];
+	return n;
+}
+
+/* Returns 0; -EUCLEAN if the file is shorter; -errno. */
+static int read_all(struct in *in, void *to, size_t len)
+{
+	char *p = to;
+
+	in->torn = len > in->left;
+	if (in->torn)
+		return -EUCLEAN;
+	in->left -= len;
+	while (len) {
+		ssize_t n = read(in->fd, p, len);
+
+		if (n == 0)
+			return -EUCLEAN;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int make_room(struct in *in, size_t len)
+{
+	unsigned char *bytes = len > in->room ? realloc(in->bytes, len) : in->bytes;
+
+	if (!bytes)
+		return len ? -ENOMEM : 0;
+	in->room = len > in->room ? len : in->room;
+	in->bytes = bytes;
+	return 0;
+}
+
+static int read_frame(struct in *in)
+{
+	uint64_t seed = in->generation ^ in->number * UINT64_C(0x9e3779b97f4a7c15);
+	unsigned char header[HW_STATE_FRAME];
+	int r = read_all(in, header, sizeof(header));
+	uint64_t len = r == 0 ? get_le(header) : 0;
+
+	if (r == 0 && len <= in->left)
+		r = len ? make_room(in, len) : -EUCLEAN;
+	if (r == 0)
+		r = read_all(in, in->bytes, len);
+	if (r == 0 && XXH3_64bits_withSeed(in->bytes, len, seed) != get_le(header + 8))
+		r = -EUCLEAN;
+	in->len = len;
+	in->number++;
+	return r;
+}
+
+static int read_head(struct in *in, struct hw_state_head *ret)
+{
+	unsigned char start[START];
+	int r = read_all(in, start, sizeof(start));
+
+	if (r < 0)
+		return r;
+	if (memcmp(start, magic, sizeof(magic)) != 0)
+		return -EUCLEAN;
+	if (get_le(start + sizeof(magic)) != HW_STATE_VERSION)
+		return get_le(start + sizeof(magic)) > HW_STATE_VERSION ? -EPROTONOSUPPORT
+									: -EUCLEAN;
+	in->number = HW_STATE_VERSION;
+	r = read_frame(in);
+	if (r < 0)
+		return r;
+	if (in->len != 5 * 8 + HW_STATE_BOOT)
+		return -EUCLEAN;
+	ret->generation = get_le(in->bytes);
+	ret->epoch = get_le(in->bytes + 8);
+	ret->next_seq = get_le(in->bytes + 16);
+	ret->place = get_le(in->bytes + 24);
+	ret->known_ns = (int64_t)get_le(in->bytes + 32);
+	memcpy(ret->boot, in->bytes + 40, HW_STATE_BOOT);
+	in->generation = ret->generation;
+	in->number = 1;
+	return ret->epoch && ret->next_seq ? 0 : -EUCLEAN;
+}
+
+static int open_file(struct in *in, int fd, struct hw_state_head *ret)
+{
+	struct stat st;
+
+	*in = (struct in){ .fd = fd };
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	in->left = (uint64_t)st.st_size;
+	return read_head(in, ret);
+}
+
+/* ---- records ---- */
+
+struct counts {
+	uint64_t entries, events;
+	bool ended;
+};
+
+static int apply(struct hw_state_load *load, struct hw_state_record *record, struct counts *counts)
+{
+	switch (record->tag) {
+	case HW_STATE_ENTRY:
+		counts->entries++;
+		return hw_tree_put(load->tree, record->id, &record->entry, record->name);
+	case HW_STATE_GONE:
+		hw_tree_drop(load->tree, record->id);
+		return 0;
+	case HW_STATE_EVENT:
+		counts->events++;
+		record->event.seq = load->head.next_seq++;
+		load->event(load->arg, &record->event);
+		return 0;
+	case HW_STATE_KNOWN:
+		load->head.known_ns = record->known_ns;
+		return 0;
+	case HW_STATE_END:
+		counts->ended = true;
+		return counts->entries == record->entries && counts->events == record->events
+			       ? 0
+			       : -EUCLEAN;
+	}
+	return -EUCLEAN;
+}
+
+static int apply_frame(struct hw_state_load *load, const struct in *in, struct counts *counts)
+{
+	struct hw_state_reader reader = { .at = in->bytes, .end = in->bytes + in->len };
+	struct hw_state_record record;
+	int r = 0;
+
+	while (r == 0 && hw_state_get(&reader, &record))
+		r = counts->ended ? -EUCLEAN : apply(load, &record, counts);
+	if (r == -EINVAL || (r == 0 && reader.bad))
+		r = -EUCLEAN;
+	return r;
+}
+
+int hw_state_read_snapshot(int fd, uint64_t place, struct hw_state_load *load)
+{
+	struct counts counts = { 0 };
+	struct in in;
+	int r = open_file(&in, fd, &load->head);
+
+	if (r == 0 && load->head.place != place)
+		r = -EMEDIUMTYPE;
+	load->size = in.left;
+	while (r == 0 && !counts.ended) {
+		r = read_frame(&in);
+		if (r == 0)
+			r = apply_frame(load, &in, &counts);
+	}
+	if (r == 0 && in.left)
+		r = -EUCLEAN;
+	free(in.bytes);
+	return r;
+}
+
+static bool follows(const struct hw_state_load *load, const struct hw_state_head *head,
+		    uint64_t generation, const uint8_t *boot)
+{
+	return head->generation == generation && head->epoch == load->head.epoch &&
+	       head->place == load->head.place && head->next_seq == load->head.next_seq &&
+	       memcmp(head->boot, boot, HW_STATE_BOOT) == 0;
+}
+
+int hw_state_read_log(int fd, uint64_t generation, const uint8_t boot[HW_STATE_BOOT],
+		      struct hw_state_load *load)
+{
+	struct counts counts = { 0 };
+	struct hw_state_head head;
+	struct in in;
+	int r = open_file(&in, fd, &head);
+
+	if (r == -EUCLEAN && in.torn)
+		r = -ENOENT;
+	if (r == 0 && !follows(load, &head, generation, boot))
+		r = -ESTALE;
+	load->size += in.left;
+	while (r == 0 && in.left) {
+		r = read_frame(&in);
+		/* Nobody has read the events of a frame that was not written to its end. */
+		if (r == -EUCLEAN && in.torn) {
+			r = 0;
+			break;
+		}
+		if (r == 0)
+			r = apply_frame(load, &in, &counts);
+	}
+	free(in.bytes);
+	return r;
+}
