@@ -128,7 +128,8 @@ static void finish(struct hw_share *share, int error)
 	struct hw_barrier *barrier = share->barriers;
 
 	share->barriers = barrier->next;
-	barrier->done(barrier->arg, share, error, hw_journal_last_seq(&share->journal));
+	hw_keep_publish(share);
+	barrier->done(barrier->arg, share, error, hw_keep_last_seq(share));
 	free(barrier);
 }
 

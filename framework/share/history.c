@@ -160,6 +160,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 			hw_unverified_entry(share, id);
 			continue;
 		}
+		hw_tree_note(&share->tree, id);
 		e->ctime_ns = stat->ctime_ns;
 		e->nlink = (uint16_t)stat->nlink;
 	}
@@ -212,6 +213,7 @@ static void lose_name(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);
 
+	hw_tree_note(&share->tree, id);
 	e->nlink = UINT16_MAX;
 	if (!share->silent)
 		hw_unverified_entry(share, id);
@@ -320,7 +322,9 @@ void hw_history_leave(struct hw_share *share, uint32_t id)
 	struct path from;
 	bool fits = path_in(share, id, share->history.path_b, &from);
 
+	share->keep.held++; /* it may rest before the move is reported */
 	drop_subtree(share, id);
+	share->keep.held--;
 	if (share->silent)
 		return;
 	hw_history_stale(share, dir);
@@ -481,6 +485,7 @@ static void separate_name(struct hw_share *share, uint32_t id)
 			 &stat) < 0 ||
 	    stat.nlink > 1 || !hw_tree_is_same(e, &stat))
 		return;
+	hw_tree_note(&share->tree, id);
 	e->ident = stat.ident;
 	e->nlink = 1;
 }
@@ -517,6 +522,7 @@ static void modify_one(struct hw_share *share, uint32_t id)
 		return;
 	if (!is_repetition(share, id, HW_MODIFY))
 		tell_entry(share, id, HW_MODIFY);
+	hw_tree_note(&share->tree, id);
 	e->flags |= HW_ENTRY_DIRTY | HW_ENTRY_MODIFIED;
 	hw_quiet_add(share, id);
 }
@@ -588,6 +594,7 @@ void hw_history_close(struct hw_share *share, uint32_t id)
 
 	if (!(e->flags & HW_ENTRY_DIRTY))
 		return;
+	hw_tree_note(&share->tree, id);
 	e->flags &= (uint8_t) ~(HW_ENTRY_DIRTY | HW_ENTRY_NEW | HW_ENTRY_MODIFIED);
 	tell_entry(share, id, HW_CLOSE_WRITE);
 }

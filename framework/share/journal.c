@@ -155,6 +155,35 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	return journal->next_seq++;
 }
 
+void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq)
+{
+	journal->head = journal->tail = 0;
+	journal->first_seq = journal->next_seq = next_seq;
+}
+
+void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event)
+{
+	journal->one_moment = true;
+	journal->moment_ns = event->time_ns;
+	(void)hw_journal_append(journal, event);
+	journal->one_moment = false;
+}
+
+uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes)
+{
+	uint64_t seq = journal->next_seq - journal->next_seq % HW_JOURNAL_STRIDE, found;
+
+	if (journal->head - journal->tail <= bytes)
+		return journal->first_seq;
+	for (found = journal->next_seq; seq > journal->first_seq && seq < journal->next_seq;
+	     seq -= HW_JOURNAL_STRIDE) {
+		if (journal->head - *mark_of(journal, seq) > bytes)
+			break;
+		found = seq;
+	}
+	return found;
+}
+
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_journal_cursor *ret)
 {
 	uint64_t seq = journal->first_seq, at = journal->tail;

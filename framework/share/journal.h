@@ -45,6 +45,12 @@ static inline void hw_journal_end_moment(struct hw_journal *journal)
 /* Assigns sequence number and time to the event, copies it and returns the number. Never fails: the
  * oldest events are dropped. */
 uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event);
+/* Removes all events; the next one gets this number. */
+void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq);
+/* Appends an event that was appended before, with its time. Its number must be the next one. */
+void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event);
+/* Returns the number of an event: it and those that follow use at most this many bytes. */
+uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes);
 /* Places the cursor after event `after`. Returns -ESTALE if the journal does not hold the events
  * that follow, or `after` was not appended yet. */
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after,

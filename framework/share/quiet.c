@@ -210,6 +210,7 @@ static void report_silent_change(struct hw_share *share, uint32_t id, const stru
 		return;
 	if (hw_history_compare(e, &stat, true) != HW_MODIFY)
 		return;
+	hw_tree_note(&share->tree, id);
 	e->nlink = (uint16_t)stat.nlink; /* it may have a new name */
 	hw_history_modify(share, id);
 	hw_tree_update(&share->tree, id, &stat);

@@ -75,6 +75,7 @@ static void refresh_renamed(struct hw_share *share)
 				 e->name_len, &stat) < 0 ||
 		    !hw_tree_is_same(e, &stat))
 			continue;
+		hw_tree_note(&share->tree, id);
 		e->ctime_ns = stat.ctime_ns;
 		e->nlink = (uint16_t)stat.nlink;
 	}

@@ -282,7 +282,8 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 		hw_unverified_name(share, dir, name, found->name_len);
 	} else if (!is_unchanged(e, &stat)) {
 		hw_unverified_entry(share, id);
-	} else if (!job->cheap) {
+	} else if (!job->cheap && (e->ident != stat.ident || e->identity != stat.identity)) {
+		hw_tree_note(&share->tree, id);
 		e->ident = stat.ident;
 		e->identity = stat.identity;
 	}

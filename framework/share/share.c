@@ -228,8 +228,10 @@ static void walked(struct hw_share *share)
 
 static void tell_listeners(struct hw_share *share)
 {
-	uint64_t seq = hw_journal_last_seq(&share->journal);
+	uint64_t seq;
 
+	hw_keep_publish(share);
+	seq = hw_keep_last_seq(share);
 	if (seq == share->turn.announced_seq && !share->turn.state_changed)
 		return;
 	share->turn.announced_seq = seq;
@@ -337,6 +339,8 @@ static void turn(void *arg)
 	if (hw_slices_is_resting(&share->work))
 		hw_share_begin_turn(share);
 	tell_listeners(share);
+	if (!hw_slices_is_resting(&share->work))
+		hw_keep_turn(share);
 }
 
 static void kicked(void *arg, struct hw_timer *timer)
@@ -427,7 +431,10 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	/* Leases are released at once, so the signal that the kernel sends for a broken lease is
 	 * not needed. */
 	(void)signal(SIGIO, SIG_IGN);
-	if (share->name && share->path && share->epoch)
+	r = hw_keep_init(share, config->state_dir, config->state_log_dir);
+	if (r == 0 && !(share->name && share->path && share->epoch))
+		r = -ENOMEM;
+	if (r == 0)
 		r = init_parts(share, config);
 	if (r < 0) {
 		hw_share_destroy(share);
@@ -447,6 +454,26 @@ int hw_share_open(struct hw_share *share)
 	return r;
 }
 
+/* The tree is that of the last run: the difference becomes events, as if the root had been away. */
+static void resume(struct hw_share *share, const struct hw_stat *root)
+{
+	hw_keep_bind(share);
+	if (!hw_tree_is_same(hw_tree_entry(&share->tree, HW_ROOT), root))
+		hw_tree_update(&share->tree, HW_ROOT, root);
+	hw_mount_points_begin(share);
+	share->begun_ns = share->keep.known_ns;
+	begin_history(share);
+	hw_scan_rearm(share);
+}
+
+static void first_listing(struct hw_share *share, const struct hw_stat *root)
+{
+	hw_tree_update(&share->tree, HW_ROOT, root);
+	hw_mount_points_begin(share); /* before anything is listed */
+	share->begun_ns = hw_now_coarse_ns();
+	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
+}
+
 static int begin(struct hw_share *share)
 {
 	struct hw_stat stat;
@@ -456,11 +483,12 @@ static int begin(struct hw_share *share)
 		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
 	if (r < 0)
 		return r;
-	hw_tree_update(&share->tree, HW_ROOT, &stat);
-	hw_mount_points_begin(share); /* before anything is listed */
-	share->begun_ns = hw_now_coarse_ns();
+	hw_keep_check(share);
 	hw_timer_set(share->presence.timer, share->interval_ns);
-	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
+	if (share->keep.loaded)
+		resume(share, &stat);
+	else
+		first_listing(share, &stat);
 	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE)
 		return -ENODEV;
 	hw_share_kick(share);
@@ -491,6 +519,7 @@ static void start(void *arg)
 int hw_share_start(struct hw_share *share)
 {
 	share->presence.start_error = -EINPROGRESS;
+	hw_keep_begin(share);
 	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
 	if (hw_share_run(share, start))
 		return share->presence.start_error;
@@ -504,6 +533,7 @@ static void destroy(void *arg)
 	struct hw_share *share = arg;
 
 	hw_turn_del(share->loop, turn, share);
+	hw_keep_end(share);
 	hw_scan_cancel(share);
 	hw_switch_cancel(share);
 	hw_watchers_destroy(share);

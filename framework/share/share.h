@@ -23,6 +23,9 @@ struct hw_share_config {
 	uint64_t settle_ns; /* 0: off */
 	uint64_t settle_max_ns; /* longest wait under steady load; 0: 10 times settle_ns */
 	uint64_t journal_bytes; /* size of the ring; 0: 16 MiB */
+	const char *state_dir; /* where its state is kept; NULL or "": nowhere */
+	const char
+		*state_log_dir; /* where the log of the state is, in memory; set with state_dir */
 	bool pseudo; /* enters filesystems whose content the kernel makes: see pseudo.h */
 	bool explicit_watcher; /* the user named the first watcher: the status says so in `why` */
 };
@@ -134,6 +137,9 @@ struct hw_share_status {
 				   * 0: it answers */
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
+	uint64_t kept_bytes; /* of the files of its state; 0: none is kept */
+	uint64_t kept_ns; /* CLOCK_REALTIME of the snapshot on the disk; 0: there is none yet */
+	const char *not_kept; /* borrowed: why none is kept although there is a directory; "" */
 };
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret);
 const char *hw_share_name(const struct hw_share *share);
@@ -164,6 +170,8 @@ int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
 int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor *cursor,
 			 struct hw_event *ret);
 
+/* Makes the newest event readable: hw_share_seq() then agrees with the tree. */
+void hw_share_publish(struct hw_share *share);
 /* Passes every entry of the tree except the root to fn, as a create event with seq 0: parents
  * first, siblings in byte order. An error of fn ends the walk and is returned. */
 typedef int hw_share_entry_fn(void *arg, const struct hw_event *event);

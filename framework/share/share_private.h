@@ -15,6 +15,7 @@
 #include "history.h"
 #include "ids.h"
 #include "journal.h"
+#include "keep.h"
 #include "log.h"
 #include "mark.h"
 #include "mounts.h"
@@ -105,6 +106,7 @@ struct hw_share {
 	struct hw_scan scan;
 	struct hw_retry retry;
 	struct hw_quiet quiet;
+	struct hw_keep keep;
 
 	struct hw_barrier *barriers; /* owned */
 	struct hw_listeners listeners;

@@ -359,6 +359,7 @@ static int take_image(struct hw_share *share, struct image **ret)
 
 	if (!image)
 		return -ENOMEM;
+	hw_share_publish(share);
 	image->share = share;
 	image->epoch = hw_share_epoch(share);
 	image->seq = hw_share_seq(share);

@@ -36,7 +36,7 @@ uint64_t hw_share_epoch(const struct hw_share *share)
 
 uint64_t hw_share_seq(const struct hw_share *share)
 {
-	return hw_journal_last_seq(&share->journal);
+	return hw_keep_last_seq(share);
 }
 
 uint64_t hw_share_first_seq(const struct hw_share *share)
@@ -47,13 +47,17 @@ uint64_t hw_share_first_seq(const struct hw_share *share)
 int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
 			 struct hw_journal_cursor *cursor)
 {
-	return hw_journal_seek(&share->journal, after, cursor);
+	return after > hw_keep_last_seq(share) ? -ESTALE
+					       : hw_journal_seek(&share->journal, after, cursor);
 }
 
 int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor *cursor,
 			 struct hw_event *ret)
 {
-	return hw_journal_next(&share->journal, cursor, ret);
+	/* An event is not lost with the daemon before a receiver has it. */
+	return cursor->seq == hw_keep_last_seq(share)
+		       ? 0
+		       : hw_journal_next(&share->journal, cursor, ret);
 }
 
 static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
@@ -109,6 +113,9 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		/* The rest of the ring was never touched, and takes no memory. */
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head
 									   : share->journal.size,
+		.kept_bytes = hw_keep_bytes(share),
+		.kept_ns = (uint64_t)share->keep.written_ns,
+		.not_kept = share->keep.why,
 	};
 	for (uint8_t i = 0; i < share->watchers.order_count; i++)
 		add_watcher(&share->watchers.list[share->watchers.order[i]], ret);
@@ -236,6 +243,11 @@ static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
 		.path_len = (uint32_t)len,
 	};
 	return true;
+}
+
+void hw_share_publish(struct hw_share *share)
+{
+	hw_keep_publish(share);
 }
 
 int hw_share_entries(struct hw_share *share, hw_share_entry_fn *fn, void *arg)

@@ -32,6 +32,7 @@ struct hw_rig_config {
 	uint64_t interval_ns; /* quiet and scan interval; 0: so long that only hw_rig_flush()
 			       * scans */
 	uint64_t journal_bytes; /* 0: 64 MiB */
+	const char *state_dir; /* where the state of the share is kept; NULL: nowhere */
 };
 
 /* Loads the plugin, starts the share, and runs the loop until the share is online. -EOPNOTSUPP:

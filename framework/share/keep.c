@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "keep.h"
+
+#include "share_private.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOG_SMALL ((uint64_t)8 << 20) /* a log that is smaller needs no snapshot */
+#define LOG_MAX ((uint64_t)256 << 20) /* of memory, if no snapshot can be written */
+#define LOGS_MAX 16u /* files: each start begins one */
+#define EVENTS_KEPT ((uint64_t)4 << 20) /* bytes of the journal in a snapshot */
+#define RETRY_NS (10 * HW_SEC)
+
+/* ---- the log ---- */
+
+/* A crash would begin a new epoch, until the next snapshot. */
+static void give_up(struct hw_share *share, const char *reason)
+{
+	struct hw_keep *keep = &share->keep;
+
+	hw_warning(
+		"share %s: its state is not kept at the moment: %s; if hostwatchd is killed now, "
+		"receivers read everything again",
+		share->name, reason);
+	(void)snprintf(keep->why, sizeof(keep->why), "%s", reason);
+	if (keep->log >= 0)
+		(void)close(keep->log);
+	keep->log = -1;
+	hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
+	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+	hw_changed_clear(&keep->changed);
+	share->tree.changed = NULL;
+	keep->on = false;
+	keep->log_bytes = keep->old_log_bytes = keep->snapshot_bytes = 0;
+	keep->retry_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
+}
+
+static int64_t known_ns(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	if (share->state != HW_SHARE_ONLINE)
+		return keep->known_ns;
+	keep->known_ns = hw_mark_known_ns(share);
+	for (uint8_t i = 0; i < HW_WATCHERS_MAX; i++) {
+		const struct hw_watcher *watcher = &share->watchers.list[i];
+
+		if (watcher->state == HW_WATCHER_RUNNING && watcher->directories &&
+		    watcher->plugin->flags & HW_PLUGIN_SCANS && watcher->polled_ns < keep->known_ns)
+			keep->known_ns = watcher->polled_ns;
+	}
+	return keep->known_ns;
+}
+
+static struct hw_state_head make_head(struct hw_share *share, uint64_t generation,
+				      uint64_t next_seq)
+{
+	struct hw_state_head head = {
+		.generation = generation,
+		.epoch = share->epoch,
+		.next_seq = next_seq,
+		.place = share->keep.place,
+		.known_ns = known_ns(share),
+	};
+
+	memcpy(head.boot, share->keep.boot, sizeof(head.boot));
+	return head;
+}
+
+static int begin_log(struct hw_share *share, uint64_t generation)
+{
+	struct hw_keep *keep = &share->keep;
+	struct hw_state_head head = make_head(share, generation, share->journal.next_seq);
+	unsigned char bytes[HW_STATE_HEAD_MAX];
+	size_t len = hw_state_put_head(bytes, &head);
+	int fd = openat(keep->log_dir, hw_keep_log_name(share, generation).text,
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : hw_state_write(fd, bytes, len);
+
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return r;
+	}
+	if (keep->log >= 0)
+		(void)close(keep->log);
+	keep->log = fd;
+	keep->generation = generation;
+	keep->frames = 0;
+	keep->old_log_bytes += keep->log_bytes;
+	keep->log_bytes = len;
+	return 0;
+}
+
+static void turn_on(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	hw_changed_clear(&keep->changed);
+	share->tree.changed = &keep->changed;
+	keep->seq = hw_journal_last_seq(&share->journal);
+	keep->on = true;
+	keep->why[0] = '\0';
+}
+
+static bool make_room(struct hw_keep *keep, size_t need)
+{
+	size_t room = keep->room ? keep->room : 65536;
+
+	while (room < need)
+		room *= 2;
+	unsigned char *bytes = room > keep->room ? realloc(keep->bytes, room) : keep->bytes;
+
+	if (!bytes)
+		return false;
+	keep->bytes = bytes;
+	keep->room = room;
+	return true;
+}
+
+static bool has_room(struct hw_keep *keep, struct hw_state_writer *writer, size_t need)
+{
+	if (!make_room(keep, HW_STATE_FRAME + writer->used + need))
+		return false;
+	writer->bytes = keep->bytes + HW_STATE_FRAME;
+	return true;
+}
+
+static bool put_changes(struct hw_share *share, struct hw_state_writer *writer)
+{
+	const struct hw_changed *changed = &share->keep.changed;
+
+	for (uint32_t i = 0; i < changed->list.count; i++) {
+		uint32_t id = changed->list.ids[i];
+		const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (!has_room(&share->keep, writer, HW_STATE_ENTRY_MAX))
+			return false;
+		if (e->type == HW_TYPE_NONE)
+			hw_state_put_gone(writer, id);
+		else
+			hw_state_put_entry(writer, id, e, hw_tree_name(&share->tree, id));
+	}
+	return true;
+}
+
+static bool put_events(struct hw_share *share, struct hw_state_writer *writer)
+{
+	struct hw_journal_cursor cursor;
+	struct hw_event event;
+
+	if (hw_journal_seek(&share->journal, share->keep.seq, &cursor) < 0)
+		return false;
+	while (hw_journal_next(&share->journal, &cursor, &event) == 1) {
+		size_t need = (size_t)event.path_len + event.from_len + 64;
+
+		if (!has_room(&share->keep, writer, need))
+			return false;
+		hw_state_put_event(writer, &event);
+	}
+	return true;
+}
+
+void hw_keep_publish(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	uint64_t last = hw_journal_last_seq(&share->journal);
+	struct hw_state_writer writer = { 0 };
+
+	if (!keep->on || keep->held || (!keep->changed.list.count && keep->seq == last))
+		return;
+	if (keep->changed.lost || !has_room(keep, &writer, 16)) {
+		give_up(share, "out of memory");
+		return;
+	}
+	hw_state_put_known(&writer, known_ns(share));
+	if (!put_changes(share, &writer) || !put_events(share, &writer)) {
+		give_up(share, "more events at once than the journal or the memory holds");
+		return;
+	}
+	hw_state_seal(keep->bytes, writer.used, keep->generation, ++keep->frames);
+	int r = hw_state_write(keep->log, keep->bytes, HW_STATE_FRAME + writer.used);
+
+	if (r < 0) {
+		char text[160];
+
+		(void)snprintf(text, sizeof(text), "cannot write the log in %.80s: %s",
+			       keep->log_path, strerror(-r));
+		give_up(share, text);
+		return;
+	}
+	keep->log_bytes += HW_STATE_FRAME + writer.used;
+	keep->seq = last;
+	hw_changed_clear(&keep->changed);
+}
+
+uint64_t hw_keep_last_seq(const struct hw_share *share)
+{
+	return share->keep.on ? share->keep.seq : hw_journal_last_seq(&share->journal);
+}
+
+uint64_t hw_keep_bytes(const struct hw_share *share)
+{
+	const struct hw_keep *keep = &share->keep;
+
+	return keep->on ? keep->snapshot_bytes + keep->old_log_bytes + keep->log_bytes : 0;
+}
+
+/* ---- snapshots ---- */
+
+struct snapshot {
+	struct hw_state_head head;
+	struct hw_state_snapshot what;
+	struct hw_keep_name new_name, name;
+};
+
+static int next_event(void *arg, struct hw_event *ret)
+{
+	struct hw_share *share = arg;
+
+	return hw_journal_next(&share->journal, &share->keep.cursor, ret);
+}
+
+static void prepare(struct hw_share *share, const char *suffix, uint64_t generation,
+		    struct snapshot *ret)
+{
+	uint64_t first = hw_journal_tail(&share->journal, EVENTS_KEPT);
+	char new_suffix[16];
+
+	(void)hw_journal_seek(&share->journal, first - 1, &share->keep.cursor); /* it has it */
+	(void)snprintf(new_suffix, sizeof(new_suffix), "%s.new", suffix);
+	*ret = (struct snapshot){
+		.head = make_head(share, generation, first),
+		.new_name = hw_keep_name(share, new_suffix),
+		.name = hw_keep_name(share, suffix),
+	};
+	ret->what = (struct hw_state_snapshot){
+		.head = &ret->head,
+		.tree = &share->tree,
+		.next_event = next_event,
+		.arg = share,
+	};
+}
+
+/* Async-signal-safe. */
+static int write_file(const struct hw_keep *keep, const struct snapshot *snapshot)
+{
+	int fd = openat(keep->dir, snapshot->new_name.text,
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	uint64_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = hw_state_write_snapshot(fd, &snapshot->what, &size);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	(void)close(fd);
+	if (r == 0 &&
+	    renameat(keep->dir, snapshot->new_name.text, keep->dir, snapshot->name.text) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(keep->dir, snapshot->new_name.text, 0);
+	else if (fsync(keep->dir) < 0)
+		r = -errno;
+	return r;
+}
+
+/* The child sees the tree and the journal as they are now. */
+static pid_t write_in_child(const struct hw_keep *keep, const struct snapshot *snapshot)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(-write_file(keep, snapshot) & 0xff);
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static void retry_later(struct hw_share *share, const char *reason)
+{
+	struct hw_keep *keep = &share->keep;
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "cannot write a snapshot to %.80s: %s", keep->dir_path,
+		       reason);
+	keep->retry_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
+	if (!keep->snapshot_bytes)
+		give_up(share, text);
+	else
+		hw_warning("share %s: %s; trying again", share->name, text);
+}
+
+static void begin_snapshot(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	struct snapshot snapshot;
+	int r;
+
+	hw_keep_publish(share);
+	r = begin_log(share, keep->generation + 1);
+	if (r < 0) {
+		retry_later(share, strerror(-r));
+		return;
+	}
+	if (!keep->on) {
+		keep->oldest = keep->generation;
+		keep->log_bytes = keep->old_log_bytes = 0;
+		turn_on(share);
+	}
+	prepare(share, "open", keep->generation, &snapshot);
+	keep->writer = write_in_child(keep, &snapshot);
+	keep->writing = keep->generation;
+	if (keep->writer > 0)
+		return;
+	keep->writer = 0;
+	retry_later(share, strerror(errno));
+}
+
+static void reap(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	struct stat st;
+	int status = 0;
+	pid_t pid = keep->writer ? waitpid(keep->writer, &status, WNOHANG) : 0;
+
+	if (pid == 0 || (pid < 0 && errno == EINTR))
+		return;
+	keep->writer = 0;
+	if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
+		retry_later(share, pid > 0 && WIFEXITED(status) ? strerror(WEXITSTATUS(status))
+								: "its process was killed");
+		return;
+	}
+	if (!keep->on)
+		return;
+	hw_keep_remove_logs(share, keep->oldest, keep->writing);
+	keep->oldest = keep->writing;
+	keep->old_log_bytes = 0;
+	keep->written_ns = hw_now_coarse_ns();
+	keep->snapshot_bytes = fstatat(keep->dir, hw_keep_name(share, "open").text, &st, 0) < 0
+				       ? 1
+				       : (uint64_t)st.st_size;
+}
+
+static bool needs_snapshot(const struct hw_keep *keep, uint64_t bytes)
+{
+	return !keep->on || keep->generation - keep->oldest >= LOGS_MAX ||
+	       (bytes > LOG_SMALL && bytes > keep->snapshot_bytes);
+}
+
+void hw_keep_turn(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	uint64_t bytes = keep->log_bytes + keep->old_log_bytes;
+
+	if (!keep->usable)
+		return;
+	reap(share);
+	if (keep->on && bytes > LOG_MAX && bytes > 2 * keep->snapshot_bytes)
+		give_up(share, "the log became too large while no snapshot could be written");
+	if (keep->writer || share->state != HW_SHARE_ONLINE ||
+	    hw_loop_now_ns(share->loop) < keep->retry_ns)
+		return;
+	if (needs_snapshot(keep, bytes))
+		begin_snapshot(share);
+}
+
+/* ---- begin and end ---- */
+
+int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
+{
+	struct hw_keep *keep = &share->keep;
+
+	keep->dir = keep->log_dir = keep->lock = keep->log = -1;
+	if (!dir || !*dir || !log_dir)
+		return 0;
+	keep->dir_path = strdup(dir);
+	keep->log_path = strdup(log_dir);
+	return keep->dir_path && keep->log_path ? 0 : -ENOMEM;
+}
+
+static const char *reason_of(int error)
+{
+	switch (error) {
+	case -EUCLEAN:
+		return "it is damaged";
+	case -EPROTONOSUPPORT:
+		return "a later version of hostwatch wrote it";
+	case -EMEDIUMTYPE:
+		return "it is of another directory";
+	default:
+		return strerror(-error);
+	}
+}
+
+static void set_aside(struct hw_share *share, int error)
+{
+	struct hw_keep *keep = &share->keep;
+	struct hw_keep_name bad = hw_keep_name(share, "bad");
+
+	if (error == -ENODATA) {
+		hw_warning(
+			"share %s: the last hostwatchd did not stop cleanly, and its log in %s is "
+			"lost, as after a crash of the system; a new epoch begins",
+			share->name, keep->log_path);
+		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		return;
+	}
+	hw_warning("share %s: the state in %s cannot be used: %s; it is kept as %s; a new epoch "
+		   "begins",
+		   share->name, keep->dir_path, reason_of(error), bad.text);
+	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir, bad.text) < 0)
+		(void)renameat(keep->dir, hw_keep_name(share, "open").text, keep->dir, bad.text);
+}
+
+/* The log is complete before the state stops being that of a clean stop: a crash in between leaves
+ * one of the two. */
+static int continue_log(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	bool clean = !keep->old_log_bytes;
+	int r = begin_log(share, keep->generation), marked = hw_keep_mark_open(share);
+
+	if (marked < 0)
+		return marked;
+	share->turn.announced_seq = hw_journal_last_seq(&share->journal);
+	hw_share_begin_turn(share);
+	keep->loaded = true;
+	turn_on(share);
+	hw_info("share %s: continues from the state in %s: %" PRIu32 " entries, %s", share->name,
+		keep->dir_path, share->tree.entries,
+		clean ? "after a clean stop" : "after a run that did not stop cleanly");
+	if (r < 0)
+		give_up(share, strerror(-r));
+	return 0;
+}
+
+static void begin_epoch(struct hw_share *share, uint64_t epoch)
+{
+	struct hw_keep *keep = &share->keep;
+
+	share->epoch = epoch;
+	keep->snapshot_bytes = keep->log_bytes = keep->old_log_bytes = 0;
+	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
+		keep->generation = epoch;
+}
+
+void hw_keep_begin(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	uint64_t epoch = share->epoch;
+	int r;
+
+	if (!keep->dir_path || keep->usable)
+		return;
+	if (hw_keep_open(share) < 0) {
+		hw_warning("share %s: its state is not kept: %s", share->name, keep->why);
+		hw_keep_close(share);
+		return;
+	}
+	r = hw_keep_load(share);
+	if (r == 0) {
+		r = continue_log(share);
+		if (r < 0 && hw_keep_begin_anew(share) < 0)
+			hw_error("share %s: out of memory", share->name);
+	}
+	if (r == 0)
+		return;
+	if (r != -ENOENT)
+		set_aside(share, r);
+	begin_epoch(share, epoch);
+}
+
+void hw_keep_check(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	if (!hw_keep_is_inside(share))
+		return;
+	if (keep->on)
+		give_up(share, "state_dir or state_log_dir is in the share itself");
+	else
+		hw_warning("share %s: its state is not kept: state_dir or state_log_dir is in the "
+			   "share itself",
+			   share->name);
+	(void)snprintf(keep->why, sizeof(keep->why),
+		       "state_dir or state_log_dir is in the share itself");
+	hw_keep_close(share);
+}
+
+static void write_last(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	struct snapshot snapshot;
+	int r;
+
+	hw_keep_publish(share);
+	if (!keep->on)
+		return;
+	prepare(share, "state", keep->generation + 1, &snapshot);
+	r = write_file(keep, &snapshot);
+	if (r < 0) {
+		hw_warning("share %s: cannot write its state to %s: %s", share->name,
+			   keep->dir_path, strerror(-r));
+		return; /* the log is there until the system stops */
+	}
+	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+	hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
+}
+
+void hw_keep_end(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	if (keep->writer) {
+		(void)kill(keep->writer, SIGKILL);
+		(void)waitpid(keep->writer, NULL, 0);
+		keep->writer = 0;
+	}
+	if (keep->on)
+		write_last(share);
+	share->tree.changed = NULL;
+	keep->on = false;
+	hw_keep_close(share);
+	hw_changed_free(&keep->changed);
+	free(keep->bytes);
+	free(keep->dir_path);
+	free(keep->log_path);
+	keep->bytes = NULL;
+	keep->dir_path = keep->log_path = NULL;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The state of a share outlives the daemon: docs/core.md, "After a restart". While it is kept,
+ * every change of the tree and every event is in the log before a receiver can read the event. The
+ * log is in memory of the system (a tmpfs), so that the loop never waits for a disk; a child of
+ * fork(2) writes snapshots.
+ */
+#ifndef HW_KEEP_H
+#define HW_KEEP_H
+
+#include "changed.h"
+#include "share.h"
+#include "state.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct hw_share;
+
+struct hw_keep {
+	char *dir_path, *log_path; /* owned; NULL: no state is kept */
+	int dir, log_dir, lock, log; /* owned; -1: closed */
+	bool usable; /* the directories are open and locked */
+	bool on; /* changes are logged */
+	bool loaded; /* the tree is that of the last run, not compared with the disk yet */
+	unsigned held; /* the tree and the journal do not agree at the moment */
+	struct hw_changed changed;
+	uint64_t generation, oldest; /* of the log that is written; of the snapshot on the disk */
+	uint64_t frames; /* frames of this log */
+	uint64_t seq; /* the newest event in the log */
+	unsigned char *bytes; /* owned: the frame that is being made */
+	size_t room;
+	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
+	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: there is none */
+	pid_t writer; /* the child that writes a snapshot; 0: none */
+	uint64_t writing; /* its generation */
+	struct hw_journal_cursor cursor; /* of the snapshot that is being written */
+	uint64_t retry_ns; /* loop time: no attempt before it */
+	int64_t written_ns; /* CLOCK_REALTIME of the snapshot on the disk */
+	int64_t known_ns; /* all changes before it are in the tree */
+	uint64_t place;
+	uint8_t boot[HW_STATE_BOOT];
+	char why[200]; /* why no state is kept */
+};
+
+int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir); /* 0 or -ENOMEM */
+/* Opens the directories and reads the state of the last run, if there is one. */
+void hw_keep_begin(struct hw_share *share);
+/* The root is open: keeps no state if the log would be in the share, where each record makes
+ * another one necessary. */
+void hw_keep_check(struct hw_share *share);
+/* Call it before a receiver learns of events: they are in the log afterwards. */
+void hw_keep_publish(struct hw_share *share);
+/* Call it at the end of each iteration in which no work rests: begins and ends snapshots. */
+void hw_keep_turn(struct hw_share *share);
+/* Writes a snapshot, and ends. */
+void hw_keep_end(struct hw_share *share);
+
+/* Returns the size of the files; 0 if no state is kept. */
+uint64_t hw_keep_bytes(const struct hw_share *share);
+/* Returns the newest event that receivers may read. */
+uint64_t hw_keep_last_seq(const struct hw_share *share);
+
+/* keep_load.c */
+/* Reads the state into the tree and the journal of the share, which are new. Returns 0; -ENOENT:
+ * there is none; -ENODATA: the last run did not end cleanly and its log is lost; or an error of
+ * state.h. If it fails, the tree and the journal are new again. */
+int hw_keep_load(struct hw_share *share);
+/* The state on the disk is, from now on, that of a run that has not ended cleanly. 0 or -errno. */
+int hw_keep_mark_open(struct hw_share *share);
+/* Makes the tree and the journal new again. 0 or -ENOMEM. */
+int hw_keep_begin_anew(struct hw_share *share);
+/* The root is open: finds out which filesystems the entries of the state are on. */
+void hw_keep_bind(struct hw_share *share);
+/* keep_files.c */
+struct hw_keep_name {
+	char text[128];
+};
+struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffix);
+struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t generation);
+/* Opens both directories, and locks the state. Returns 0, or -errno and a text in `why`. */
+int hw_keep_open(struct hw_share *share);
+void hw_keep_close(struct hw_share *share);
+/* Returns whether a directory of the state is in the share. The root is open. */
+bool hw_keep_is_inside(const struct hw_share *share);
+void hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The files of a state: their names, directories and the lock. */
+#include "keep.h"
+#include "share_private.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffix)
+{
+	struct hw_keep_name name;
+
+	/* A name has at most 64 bytes. */
+	(void)snprintf(name.text, sizeof(name.text), "%.64s.%s", share->name, suffix);
+	return name;
+}
+
+struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t generation)
+{
+	char suffix[32];
+
+	(void)snprintf(suffix, sizeof(suffix), "%016" PRIx64 ".log", generation);
+	return hw_keep_name(share, suffix);
+}
+
+void hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to)
+{
+	for (; from < to; from++)
+		(void)unlinkat(share->keep.log_dir, hw_keep_log_name(share, from).text, 0);
+}
+
+static int refuse(struct hw_keep *keep, const char *path, int error, const char *reason)
+{
+	char quoted[160];
+
+	(void)snprintf(keep->why, sizeof(keep->why), "%s: %s",
+		       hw_quote(quoted, sizeof(quoted), path, strlen(path)),
+		       reason ? reason : strerror(-error));
+	return error;
+}
+
+/* Returns whether a directory is at or below another one. If that is unknown, it is not. */
+static bool is_below(int dir, const struct stat *top)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), up;
+	struct stat st, last = { .st_ino = 0 };
+	bool below = false;
+
+	while (fd >= 0 && fstat(fd, &st) == 0 &&
+	       (st.st_ino != last.st_ino || st.st_dev != last.st_dev)) {
+		below |= st.st_ino == top->st_ino && st.st_dev == top->st_dev;
+		last = st;
+		up = below ? -1 : openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)close(fd);
+		fd = up;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return below;
+}
+
+bool hw_keep_is_inside(const struct hw_share *share)
+{
+	const struct hw_keep *keep = &share->keep;
+	struct stat root;
+
+	return keep->usable && fstat(share->disk.root, &root) == 0 &&
+	       (is_below(keep->dir, &root) || is_below(keep->log_dir, &root));
+}
+
+static int open_dir(struct hw_keep *keep, const char *path, int *ret)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int error = -errno;
+
+		if (fd >= 0)
+			(void)close(fd);
+		return refuse(keep, path, error, NULL);
+	}
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		(void)close(fd);
+		return refuse(keep, path, -EPERM,
+			      "other users may write to this directory; it needs mode 0700");
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* A lock of the process, which its children do not keep. */
+static int lock(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	keep->lock = openat(keep->dir, hw_keep_name(share, "lock").text,
+			    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (keep->lock < 0)
+		return refuse(keep, keep->dir_path, -errno, NULL);
+	if (fcntl(keep->lock, F_SETLK, &all) == 0)
+		return 0;
+	return refuse(keep, keep->dir_path, -errno,
+		      errno == EAGAIN || errno == EACCES
+			      ? "another hostwatchd keeps the state of a share of this name there"
+			      : NULL);
+}
+
+static int read_boot(struct hw_keep *keep)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	char text[64];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	XXH128_canonical_t hash;
+
+	if (len <= 0) {
+		int error = errno ? -errno : -EIO;
+
+		if (fd >= 0)
+			(void)close(fd);
+		return refuse(keep, path, error, NULL);
+	}
+	(void)close(fd);
+	XXH128_canonicalFromHash(&hash, XXH3_128bits(text, (size_t)len));
+	memcpy(keep->boot, hash.digest, sizeof(keep->boot));
+	return 0;
+}
+
+int hw_keep_open(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	int r = open_dir(keep, keep->dir_path, &keep->dir);
+
+	if (r == 0)
+		r = open_dir(keep, keep->log_path, &keep->log_dir);
+	if (r == 0)
+		r = lock(share);
+	if (r == 0)
+		r = read_boot(keep);
+	keep->place = XXH3_64bits_withSeed(share->path, strlen(share->path),
+					   XXH3_64bits(share->name, strlen(share->name)));
+	keep->usable = r == 0;
+	return r;
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+void hw_keep_close(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	close_one(&keep->log);
+	close_one(&keep->lock);
+	close_one(&keep->log_dir);
+	close_one(&keep->dir);
+	keep->usable = false;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the state of the last run. */
+#include "keep.h"
+#include "quiet.h"
+#include "share_private.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading ---- */
+
+struct load {
+	struct hw_share *share;
+	bool any; /* an event was read */
+};
+
+static void restore_event(void *arg, const struct hw_event *event)
+{
+	struct load *load = arg;
+	struct hw_journal *journal = &load->share->journal;
+
+	if (!load->any)
+		hw_journal_reset(journal, event->seq);
+	load->any = true;
+	hw_journal_restore(journal, event);
+}
+
+static int open_file(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+		return fd;
+	(void)close(fd);
+	return -EUCLEAN;
+}
+
+/* Reads the logs after a run that did not end cleanly. The first one must be there. */
+static int load_logs(struct hw_share *share, struct hw_state_load *load)
+{
+	struct hw_keep *keep = &share->keep;
+	uint64_t next = load->head.generation;
+	int r = 0;
+
+	for (;; next++) {
+		int fd = open_file(keep->log_dir, hw_keep_log_name(share, next).text);
+
+		if (fd == -ENOENT)
+			break;
+		if (fd < 0)
+			return fd;
+		r = hw_state_read_log(fd, next, keep->boot, load);
+		(void)close(fd);
+		if (r == -ENOENT)
+			break;
+		if (r < 0)
+			return r == -ESTALE ? -ENODATA : r;
+	}
+	if (next == load->head.generation)
+		return -ENODATA;
+	keep->generation = next;
+	return 0;
+}
+
+static int load_files(struct hw_share *share, struct hw_state_load *load)
+{
+	struct hw_keep *keep = &share->keep;
+	int fd = open_file(keep->dir, hw_keep_name(share, "state").text), r;
+	bool clean = fd != -ENOENT;
+
+	if (!clean)
+		fd = open_file(keep->dir, hw_keep_name(share, "open").text);
+	if (fd < 0)
+		return fd;
+	r = hw_state_read_snapshot(fd, keep->place, load);
+	(void)close(fd);
+	if (r < 0)
+		return r;
+	keep->snapshot_bytes = load->size;
+	keep->oldest = keep->generation = load->head.generation;
+	if (clean)
+		return 0;
+	r = load_logs(share, load);
+	keep->old_log_bytes = load->size - keep->snapshot_bytes;
+	return r;
+}
+
+int hw_keep_begin_anew(struct hw_share *share)
+{
+	hw_tree_free(&share->tree);
+	hw_journal_reset(&share->journal, 1);
+	int r = hw_tree_init(&share->tree);
+
+	share->tree.work = &share->work;
+	return r;
+}
+
+static int adopt(struct hw_share *share, const struct hw_state_load *load)
+{
+	uint16_t filesystems = 0;
+
+	for (uint32_t id = HW_ROOT; id < share->tree.used; id++) {
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		if (e->type == HW_TYPE_NONE)
+			continue;
+		/* No event of the last run is merged with one of this run. */
+		e->last_seq = (uint32_t)(load->head.next_seq - 1);
+		if (e->fs >= filesystems)
+			filesystems = (uint16_t)(e->fs + 1);
+		if (e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_DIRTY)
+			hw_quiet_add(share, id);
+	}
+	share->epoch = load->head.epoch;
+	share->keep.known_ns = load->head.known_ns;
+	return hw_disk_expect(&share->disk, filesystems);
+}
+
+int hw_keep_load(struct hw_share *share)
+{
+	struct load events = { .share = share };
+	struct hw_state_load load = {
+		.tree = &share->tree,
+		.event = restore_event,
+		.arg = &events,
+	};
+	int r = load_files(share, &load);
+
+	if (r == 0)
+		r = hw_tree_finish(&share->tree);
+	if (r == -EINVAL)
+		r = -EUCLEAN;
+	if (r == 0)
+		r = adopt(share, &load);
+	if (r < 0)
+		return hw_keep_begin_anew(share) < 0 ? -ENOMEM : r;
+	if (!events.any)
+		hw_journal_reset(&share->journal, load.head.next_seq);
+	return 0;
+}
+
+int hw_keep_mark_open(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir,
+		     hw_keep_name(share, "open").text) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	return fsync(keep->dir) < 0 ? -errno : 0;
+}
+
+/* ---- filesystems ---- */
+
+static bool is_same(const struct hw_entry *e, struct hw_stat *stat)
+{
+	stat->fs = e->fs;
+	return hw_tree_is_same(e, stat);
+}
+
+/* Binds the filesystems that are mounted in directories whose own filesystem is known. Returns
+ * whether it has found one. */
+static bool bind_mounted(struct hw_share *share)
+{
+	struct hw_tree *tree = &share->tree;
+	bool found = false;
+
+	for (uint32_t id = HW_ROOT + 1; id < tree->used; id++) {
+		const struct hw_entry *e = hw_tree_entry(tree, id);
+		struct hw_stat stat;
+
+		if (e->type == HW_TYPE_NONE || e->fs == hw_tree_entry(tree, e->parent)->fs ||
+		    hw_disk_is_bound(&share->disk, e->fs) ||
+		    !hw_disk_is_bound(&share->disk, hw_tree_entry(tree, e->parent)->fs) ||
+		    hw_disk_stat(&share->disk, e->parent, hw_tree_name(tree, id), e->name_len,
+				 &stat) < 0)
+			continue;
+		dev_t dev = share->disk.filesystems[stat.fs].dev;
+
+		if (!is_same(e, &stat))
+			continue;
+		hw_disk_bind(&share->disk, e->fs, dev);
+		found = true;
+	}
+	return found;
+}
+
+/* Device numbers change when the system starts; the directories that filesystems are mounted on
+ * do not. */
+void hw_keep_bind(struct hw_share *share)
+{
+	const struct hw_entry *root = hw_tree_entry(&share->tree, HW_ROOT);
+	struct hw_stat stat;
+
+	if (hw_disk_stat_fd(&share->disk, share->disk.root, &stat) < 0 || !is_same(root, &stat))
+		return;
+	hw_disk_bind(&share->disk, root->fs, share->disk.root_dev);
+	if (share->disk.filesystem_count > 1)
+		while (bind_mounted(share))
+			;
+}

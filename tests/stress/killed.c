@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A share whose state is kept, in a process that is killed again and again while a writer works: a
+ * receiver that resumes gets each event once, in one consistent history, which ends with the tree
+ * on the disk, and each change is announced after it was made.
+ */
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DEADLINE_NS (120 * INT64_C(1000000000))
+#define PATH_BYTES 512u
+#define INTERVAL_NS (20 * UINT64_C(1000000))
+#define ABSENT UINT32_MAX
+#define READY 0u /* kinds of messages besides those of events */
+#define DONE 255u
+
+static unsigned rounds = 10;
+static unsigned long long seed = 1;
+static bool at_random; /* also kill before the share is online */
+
+struct scene {
+	char *base;
+	char share[PATH_BYTES], state[PATH_BYTES];
+	const char *backend;
+	atomic_bool *stop; /* shared with the writer */
+	pid_t writer;
+	uint64_t random;
+};
+
+static unsigned pick(uint64_t *random, unsigned below)
+{
+	*random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)((*random >> 33) % below);
+}
+
+/* ---- the writer ---- */
+
+/* A path at most three directories deep: "share/b/d/f", or "outside/c". */
+static void pick_path(uint64_t *random, char *path)
+{
+	unsigned depth = 1 + pick(random, 3);
+	int at = snprintf(path, PATH_BYTES, "%s", pick(random, 12) ? "share" : "outside");
+
+	while (depth--)
+		at += snprintf(path + at, PATH_BYTES - (size_t)at, "/%c",
+			       'a' + (int)pick(random, 8));
+}
+
+static void write_file(int base, const char *path, int flags, uint64_t *random)
+{
+	static const char text[] = "some text that is written";
+	int fd = openat(base, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0644);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, 1 + pick(random, sizeof(text) - 1));
+	(void)close(fd);
+}
+
+static void save(int base, const char *path, uint64_t *random)
+{
+	char temporary[PATH_BYTES + 4];
+
+	(void)snprintf(temporary, sizeof(temporary), "%s.t", path);
+	write_file(base, temporary, O_TRUNC, random);
+	if (renameat(base, temporary, base, path) < 0)
+		(void)unlinkat(base, temporary, 0);
+}
+
+static void do_one(int base, uint64_t *random)
+{
+	char a[PATH_BYTES], b[PATH_BYTES];
+
+	pick_path(random, a);
+	pick_path(random, b);
+	switch (pick(random, 10)) {
+	case 0:
+	case 1:
+		(void)mkdirat(base, a, 0755);
+		break;
+	case 2:
+		write_file(base, a, O_APPEND, random);
+		break;
+	case 3:
+		write_file(base, a, O_TRUNC, random);
+		break;
+	case 4:
+		save(base, a, random);
+		break;
+	case 5:
+	case 6:
+		(void)renameat(base, a, base, b);
+		break;
+	case 7:
+		(void)unlinkat(base, a, 0);
+		break;
+	case 8:
+		if (pick(random, 8) == 0)
+			(void)hw_scratch_remove_at(base, a);
+		else
+			(void)unlinkat(base, a, AT_REMOVEDIR);
+		break;
+	default:
+		(void)linkat(base, a, base, b, 0);
+	}
+}
+
+static void start_writer(struct scene *s)
+{
+	uint64_t random = s->random;
+
+	s->stop = mmap(NULL, sizeof(*s->stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	assert_true(s->stop != MAP_FAILED);
+	s->writer = fork();
+	assert_true(s->writer >= 0);
+	if (s->writer)
+		return;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	const struct timespec pace = { .tv_nsec = 100000 };
+	int base = open(s->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (base >= 0 && !atomic_load(s->stop)) {
+		do_one(base, &random);
+		(void)nanosleep(&pace, NULL); /* so that renames have something to rename */
+	}
+	_exit(base < 0);
+}
+
+static void stop_writer(struct scene *s)
+{
+	int status;
+
+	atomic_store(s->stop, true);
+	assert_int_equal(waitpid(s->writer, &status, 0), s->writer);
+	assert_int_equal(status, 0);
+}
+
+/* ---- the process that is killed ---- */
+
+struct message {
+	uint8_t kind, type;
+	uint16_t flags;
+	uint32_t from_len, path_len;
+	uint64_t seq, epoch;
+};
+
+static void send_bytes(int fd, const void *bytes, size_t len)
+{
+	const char *p = bytes;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0)
+			_exit(3);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static void send_event(int fd, const struct hw_event *event, uint64_t epoch)
+{
+	const struct message message = {
+		.kind = event->kind,
+		.type = event->type,
+		.flags = event->flags,
+		.from_len = event->from ? event->from_len : ABSENT,
+		.path_len = event->path ? event->path_len : ABSENT,
+		.seq = event->seq,
+		.epoch = epoch,
+	};
+
+	send_bytes(fd, &message, sizeof(message));
+	if (event->from)
+		send_bytes(fd, event->from, event->from_len);
+	if (event->path)
+		send_bytes(fd, event->path, event->path_len);
+}
+
+static volatile sig_atomic_t terminated;
+
+static void on_term(int number)
+{
+	(void)number;
+	terminated = 1;
+}
+
+static void send_all(int fd, struct hw_share *share, struct hw_journal_cursor *cursor)
+{
+	struct hw_event event = { .struct_size = sizeof(event) };
+	int r;
+
+	while ((r = hw_share_cursor_next(share, cursor, &event)) == 1)
+		send_event(fd, &event, hw_share_epoch(share));
+	if (r < 0)
+		_exit(4);
+}
+
+static bool has_snapshot(const struct scene *s)
+{
+	char path[PATH_BYTES + 16];
+
+	(void)snprintf(path, sizeof(path), "%s/test.open", s->state);
+	return access(path, F_OK) == 0;
+}
+
+static void run_share(const struct scene *s, int fd, uint64_t after, bool last)
+{
+	const struct hw_rig_config config = {
+		.backend = s->backend,
+		.root = s->share,
+		.interval_ns = INTERVAL_NS,
+		.state_dir = s->state,
+	};
+	struct hw_journal_cursor cursor;
+	struct hw_event note = { .kind = READY };
+	const char *why = "";
+	struct hw_rig *rig;
+	int r = hw_rig_start(&config, &rig, &why);
+
+	if (r == -EOPNOTSUPP)
+		_exit(77);
+	if (r < 0)
+		_exit(5);
+	struct hw_share *share = hw_rig_share(rig);
+
+	while (!has_snapshot(s) && !terminated)
+		hw_rig_turn(rig, 10);
+	if (hw_share_cursor_init(share, after, &cursor) < 0)
+		_exit(6);
+	send_event(fd, &note, hw_share_epoch(share));
+	while (!terminated && !last) {
+		hw_rig_turn(rig, 10);
+		send_all(fd, share, &cursor);
+	}
+	if (last && hw_rig_flush(rig) < 0)
+		_exit(7);
+	send_all(fd, share, &cursor);
+	note.kind = DONE;
+	if (last)
+		send_event(fd, &note, hw_share_epoch(share));
+	hw_rig_stop(rig);
+	_exit(0);
+}
+
+struct process {
+	pid_t pid;
+	int fd;
+};
+
+static struct process start_share(const struct scene *s, uint64_t after, bool last)
+{
+	struct process process;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	process.pid = fork();
+	assert_true(process.pid >= 0);
+	if (!process.pid) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)signal(SIGTERM, on_term);
+		run_share(s, fds[1], after, last);
+	}
+	(void)close(fds[1]);
+	process.fd = fds[0];
+	return process;
+}
+
+/* ---- the receiver ---- */
+
+struct receiver {
+	struct hw_model *told;
+	uint64_t seq, epoch, events;
+	bool ready, done;
+};
+
+/* Returns whether all bytes came; false at the end of the stream. */
+static bool receive(int fd, void *to, size_t len, int64_t until)
+{
+	char *p = to;
+
+	while (len) {
+		int64_t left = until - hw_clock_monotonic_ns();
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (poll(&poll_fd, 1, left > 0 ? (int)(left / 1000000) : 0) == 0)
+			fail_msg("no message within the deadline");
+		n = read(fd, p, len);
+		if (n <= 0)
+			return false;
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static void apply(struct receiver *to, const struct message *m, const char *from, const char *path)
+{
+	const struct hw_event event = {
+		.struct_size = sizeof(event),
+		.kind = m->kind,
+		.type = m->type,
+		.flags = m->flags,
+		.seq = m->seq,
+		.from = m->from_len == ABSENT ? NULL : from,
+		.path = m->path_len == ABSENT ? NULL : path,
+		.from_len = m->from_len == ABSENT ? 0 : m->from_len,
+		.path_len = m->path_len == ABSENT ? 0 : m->path_len,
+	};
+	char why[200] = "";
+
+	assert_int_equal(m->seq, to->seq + 1);
+	if (hw_model_apply(to->told, &event, why, sizeof(why)) < 0)
+		fail_msg("event %llu: %s", (unsigned long long)m->seq, why);
+	to->seq = m->seq;
+	to->events++;
+}
+
+/* Receives one message; false at the end of the stream. */
+static bool receive_one(struct receiver *to, int fd)
+{
+	static char from[HW_PATH_MAX], path[HW_PATH_MAX];
+	int64_t until = hw_clock_monotonic_ns() + DEADLINE_NS;
+	struct message m;
+
+	if (!receive(fd, &m, sizeof(m), until) ||
+	    (m.from_len != ABSENT && !receive(fd, from, m.from_len, until)) ||
+	    (m.path_len != ABSENT && !receive(fd, path, m.path_len, until)))
+		return false;
+	if (to->epoch)
+		assert_int_equal(m.epoch, to->epoch);
+	to->epoch = m.epoch;
+	if (m.kind == READY)
+		to->ready = true;
+	else if (m.kind == DONE)
+		to->done = true;
+	else
+		apply(to, &m, from, path);
+	return true;
+}
+
+/* Receives for a random number of messages or a random time, kills the process, and receives what
+ * it has sent. */
+static void receive_and_kill(struct scene *s, struct receiver *to, struct process process)
+{
+	bool early = at_random && pick(&s->random, 3) == 0, gently = pick(&s->random, 8) == 0;
+	int64_t until = hw_clock_monotonic_ns() + pick(&s->random, 40) * INT64_C(1000000);
+	unsigned messages = 1 + pick(&s->random, 60);
+	struct pollfd poll_fd = { .fd = process.fd, .events = POLLIN };
+	int status;
+
+	to->ready = false;
+	while (!to->ready && !early && receive_one(to, process.fd))
+		;
+	while ((early || messages--) && hw_clock_monotonic_ns() < until)
+		if (poll(&poll_fd, 1, 1) == 1 && !receive_one(to, process.fd))
+			break;
+	assert_int_equal(kill(process.pid, gently ? SIGTERM : SIGKILL), 0);
+	while (receive_one(to, process.fd))
+		;
+	assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+	(void)close(process.fd);
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		fail_msg("the share ended with %d", WEXITSTATUS(status));
+}
+
+static void finish(struct scene *s, struct receiver *to)
+{
+	struct process process = start_share(s, to->seq, true);
+	const struct hw_model_excuse excuse = { .strangers = true };
+	struct hw_model *truth;
+	int status;
+
+	while (receive_one(to, process.fd))
+		;
+	assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+	assert_int_equal(status, 0);
+	(void)close(process.fd);
+	assert_true(to->done);
+	assert_int_equal(hw_model_create(&truth), 0);
+	assert_int_equal(hw_model_load(truth, s->share), 0);
+	assert_int_equal(hw_model_compare(to->told, truth, stderr), 0);
+	assert_int_equal(hw_model_check_beliefs_but(to->told, &excuse, stderr), 0);
+	assert_int_equal(hw_model_rescans(to->told), 0);
+	hw_model_destroy(truth);
+}
+
+static bool works_here(const struct scene *s)
+{
+	struct process process = start_share(s, 0, true);
+	int status;
+
+	assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+	(void)close(process.fd);
+	return status == 0;
+}
+
+static void kill_and_resume(struct scene *s)
+{
+	struct receiver to = { .seq = 0 };
+
+	assert_int_equal(hw_model_create(&to.told), 0);
+	hw_model_look(to.told, s->share);
+	start_writer(s);
+	for (unsigned i = 0; i < rounds; i++)
+		receive_and_kill(s, &to, start_share(s, to.seq, false));
+	stop_writer(s);
+	finish(s, &to);
+	print_message("%u times killed, %llu events\n", rounds, (unsigned long long)to.events);
+	hw_model_destroy(to.told);
+}
+
+static void nothing_is_lost(const char *backend, const char *place)
+{
+	struct scene s = { .backend = backend, .random = seed };
+	char outside[PATH_BYTES];
+
+	s.base = hw_scratch_create(place);
+	assert_non_null(s.base);
+	(void)snprintf(s.share, sizeof(s.share), "%s/share", s.base);
+	(void)snprintf(s.state, sizeof(s.state), "%s/state", s.base);
+	(void)snprintf(outside, sizeof(outside), "%s/outside", s.base);
+	assert_int_equal(mkdir(s.share, 0755), 0);
+	assert_int_equal(mkdir(s.state, 0700), 0);
+	assert_int_equal(mkdir(outside, 0755), 0);
+	if (works_here(&s))
+		kill_and_resume(&s);
+	else
+		print_message("%s cannot work here\n", backend);
+	hw_scratch_remove(s.base);
+}
+
+static void killed(void **state)
+{
+	unsigned count;
+	const struct hw_place *places = hw_scratch_places(&count);
+
+	for (unsigned i = 0; i < count; i++)
+		nothing_is_lost(*state, places[i].path);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 's' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const struct CMUnitTest tests[] = {
+		{ "killed/inotify", killed, NULL, NULL, (void *)(uintptr_t) "inotify" },
+		{ "killed/fanotify", killed, NULL, NULL, (void *)(uintptr_t) "fanotify" },
+		{ "killed/polling", killed, NULL, NULL, (void *)(uintptr_t) "polling" },
+	};
+	int option;
+
+	at_random = true;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'r')
+			rounds = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			seed = strtoull(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
+}
