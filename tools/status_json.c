@@ -40,6 +40,9 @@ static const struct field share_fields[] = {
 	{ "silent_since", NUMBER, NULL },
 	{ "tree_bytes", NUMBER, NULL },
 	{ "journal_bytes", NUMBER, NULL },
+	{ "kept_bytes", NUMBER, NULL },
+	{ "kept_at", NUMBER, NULL },
+	{ "not_kept", TEXT, NULL },
 	{ 0 },
 };
 static const struct field watcher_fields[] = {

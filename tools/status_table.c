@@ -65,11 +65,26 @@ static void put_silence(const struct hw_record *share, char *buf, size_t size)
 		(void)snprintf(buf, size, ", does not answer since %s", text);
 }
 
+/* ", state 12M", or why there is none although there should be */
+static void put_kept(const struct hw_record *share, char *buf, size_t size)
+{
+	uint64_t bytes = hw_record_number(share, "kept_bytes");
+	const char *reason = hw_record_get(share, "not_kept");
+	char text[HW_HUMAN_MAX], clean[TEXT_MAX];
+
+	buf[0] = '\0';
+	if (bytes)
+		(void)snprintf(buf, size, ", state %s", hw_human_bytes(text, bytes));
+	else if (*reason)
+		(void)snprintf(buf, size, ", state not kept: %s",
+			       hw_clean(clean, sizeof(clean), reason));
+}
+
 static void add_note(struct hw_table *table, const struct hw_record *share)
 {
 	const char *path = hw_record_get(share, "path"), *why = hw_record_get(share, "why");
 	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX],
-		armed[64] = "", retrying[64] = "", silent[80];
+		armed[64] = "", retrying[64] = "", silent[80], kept[300];
 
 	if (strcmp(hw_record_get(share, "state"), "arming") == 0)
 		(void)snprintf(armed, sizeof(armed), ", %s directories armed",
@@ -78,9 +93,10 @@ static void add_note(struct hw_table *table, const struct hw_record *share)
 		(void)snprintf(retrying, sizeof(retrying), ", %" PRIu64 " unreadable",
 			       hw_record_number(share, "retrying"));
 	put_silence(share, silent, sizeof(silent));
-	(void)snprintf(note, sizeof(note), "%s%s%s%s, epoch %s%s%s", quoted(path_text, path),
-		       silent, armed, retrying, hw_record_get(share, "epoch"), *why ? "; " : "",
-		       hw_clean(why_text, sizeof(why_text), why));
+	put_kept(share, kept, sizeof(kept));
+	(void)snprintf(note, sizeof(note), "%s%s%s%s, epoch %s%s%s%s", quoted(path_text, path),
+		       silent, armed, retrying, hw_record_get(share, "epoch"), kept,
+		       *why ? "; " : "", hw_clean(why_text, sizeof(why_text), why));
 	hw_table_note(table, note);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static int join(char buf[HW_DEFAULT_PATH_MAX], const char *dir, int len, const char *name)
 {
@@ -94,11 +96,11 @@ static int check_dir(int fd)
 	return fchown(fd, has_owner ? owner_uid : 0, has_owner ? owner_gid : 0) < 0 ? -errno : 0;
 }
 
-int hw_default_make_runtime_dir(const char *path)
+static int make_dir(const char *path, mode_t mode)
 {
 	int fd, r;
 
-	if (mkdir(path, is_system() ? 0755 : 0700) < 0 && errno != EEXIST)
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -106,4 +108,37 @@ int hw_default_make_runtime_dir(const char *path)
 	r = check_dir(fd);
 	close(fd);
 	return r;
+}
+
+int hw_default_make_runtime_dir(const char *path)
+{
+	return make_dir(path, is_system() ? 0755 : 0700);
+}
+
+int hw_default_make_private_dir(const char *path)
+{
+	return make_dir(path, 0700);
+}
+
+int hw_default_state_dir(const char *configured, char buf[HW_DEFAULT_PATH_MAX])
+{
+	const char *dir = configured ? configured : directory("STATE_DIRECTORY");
+
+	if (!dir || !*dir)
+		return -ENOENT;
+	return join(buf, dir, (int)(configured ? strlen(dir) : strcspn(dir, ":")), "");
+}
+
+int hw_default_log_dir(const char *configured, const char *state_dir, char buf[HW_DEFAULT_PATH_MAX])
+{
+	char dir[HW_DEFAULT_PATH_MAX], name[32];
+	int r;
+
+	if (configured && *configured)
+		return join(buf, configured, (int)strlen(configured), "");
+	r = hw_default_runtime_dir(dir);
+	/* Daemons with different directories of states may share the directory of sockets. */
+	(void)snprintf(name, sizeof(name), "/state-%016" PRIx64,
+		       (uint64_t)XXH3_64bits(state_dir, strlen(state_dir)));
+	return r < 0 ? r : join(buf, dir, (int)strlen(dir), name);
 }

@@ -36,4 +36,15 @@ void hw_default_set_owner(uid_t uid, gid_t gid);
  * if another user could change the directory. */
 int hw_default_make_runtime_dir(const char *path);
 
+/* The directory of states that `configured` means: NULL is the first directory of $STATE_DIRECTORY,
+ * as systemd.exec(5) sets it. -ENOENT: no state is kept; -ENAMETOOLONG. */
+int hw_default_state_dir(const char *configured, char buf[HW_DEFAULT_PATH_MAX]);
+/* The directory of the logs that belong to these states. NULL: below the directory of sockets,
+ * which is in memory. Errors as above. */
+int hw_default_log_dir(const char *configured, const char *state_dir,
+		       char buf[HW_DEFAULT_PATH_MAX]);
+/* Creates a directory of mode 0700 for the user of the daemon if it does not exist. Errors as
+ * above. */
+int hw_default_make_private_dir(const char *path);
+
 #endif

@@ -23,10 +23,22 @@ static const struct hw_option *const global_options[] = {
 					       "User that a daemon started by root becomes, with "
 					       "the capabilities that it needs; root to stay root. "
 					       "Default: hostwatch if that user exists"),
+	&(const struct hw_option)HW_OPT_STRING("state_dir", struct hw_config, state_dir, NULL,
+					       "Directory in which the state of shares outlives "
+					       "hostwatchd: after a restart, receivers get the "
+					       "events that they have missed; empty for none. "
+					       "Default: the first directory of $STATE_DIRECTORY, "
+					       "which the service sets"),
+	&(const struct hw_option)HW_OPT_STRING("state_log_dir", struct hw_config, state_log_dir,
+					       NULL,
+					       "Directory of the logs that belong to the states, "
+					       "which should be in memory (tmpfs). Default: a "
+					       "directory below /run/hostwatch"),
 	&(const struct hw_option)HW_OPT_BOOL("landlock", struct hw_config, landlock, "yes",
 					     "Deny the daemon to write files, to run programs and "
-					     "to mount; it may only create sockets, in the "
-					     "directories of the first configuration"),
+					     "to mount; it may only create sockets and write "
+					     "states, in the directories of the first "
+					     "configuration"),
 	&(const struct hw_option)HW_OPT_ENUM("log_level", struct hw_config, log_level, "info",
 					     "error|warning|info|debug",
 					     "Most verbose level that is logged"),

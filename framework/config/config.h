@@ -55,6 +55,8 @@ struct hw_config {
 	const char *plugin_path; /* NULL: not set */
 	const char *control; /* path; NULL: the default of this user; "": none */
 	const char *user; /* NULL: the default */
+	const char *state_dir; /* NULL: the default; "": none */
+	const char *state_log_dir; /* NULL: the default */
 	uint32_t landlock; /* confine the daemon */
 	uint32_t log_level; /* enum hw_log_level */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
+#include "defaults.h"
 #include "log.h"
 
 #include <errno.h>
@@ -51,6 +52,9 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 		   const struct hw_config_share *described, struct hw_errors *errors,
 		   struct hw_share **ret)
 {
+	char state_dir[HW_DEFAULT_PATH_MAX], log_dir[HW_DEFAULT_PATH_MAX];
+	bool keeps = hw_default_state_dir(config->state_dir, state_dir) == 0 &&
+		     hw_default_log_dir(config->state_log_dir, state_dir, log_dir) == 0;
 	const struct hw_share_config share_config = {
 		.name = described->name,
 		.path = described->path,
@@ -60,6 +64,8 @@ int hw_build_share(struct hw_loop *loop, const struct hw_config *config,
 		.settle_ns = described->settle_ns,
 		.settle_max_ns = described->settle_max_ns,
 		.journal_bytes = described->journal_bytes,
+		.state_dir = keeps ? state_dir : NULL,
+		.state_log_dir = keeps ? log_dir : NULL,
 		.pseudo = described->pseudo,
 		.explicit_watcher = !described->automatic,
 	};
@@ -136,6 +142,8 @@ char *hw_build_share_signature(const struct hw_config *config, const struct hw_c
 
 	if (!to)
 		return NULL;
+	fprintf(to, "%s\n%s\n", config->state_dir ? config->state_dir : "default",
+		config->state_log_dir ? config->state_log_dir : "default");
 	fprintf(to, "%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n", share->path,
 		share->interval_ns, share->settle_ns, share->settle_max_ns, share->journal_bytes,
 		share->automatic, share->pseudo);

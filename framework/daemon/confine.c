@@ -39,6 +39,11 @@
 	(LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE |                           \
 	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
 
+/* Files of a state are written beside the old ones, renamed and removed. */
+#define FOR_STATES                                                                                 \
+	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE |                             \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
 static uint64_t denied_of(long abi)
 {
 	uint64_t denied = DENIED;
@@ -64,18 +69,21 @@ static int permit(int ruleset, const char *path, uint64_t access)
 	return r;
 }
 
-static int restrict_self(int ruleset, const char *const *directories, size_t count)
+static int restrict_self(int ruleset, uint64_t denied, const struct hw_confine_to *to)
 {
 	int r = permit(ruleset, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE);
 
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = permit(ruleset, directories[i], FOR_SOCKETS);
+	for (size_t i = 0; i < to->socket_count && r == 0; i++)
+		r = permit(ruleset, to->sockets[i], FOR_SOCKETS);
+	for (size_t i = 0; i < to->state_count && r == 0; i++)
+		r = permit(ruleset, to->states[i],
+			   (FOR_STATES | LANDLOCK_ACCESS_FS_TRUNCATE) & denied);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r;
 }
 
-int hw_confine(const char *const *directories, size_t count)
+int hw_confine(const struct hw_confine_to *to)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct landlock_ruleset_attr attr = { .handled_access_fs = denied_of(abi) };
@@ -86,7 +94,7 @@ int hw_confine(const char *const *directories, size_t count)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return -errno;
-	r = restrict_self(ruleset, directories, count);
+	r = restrict_self(ruleset, attr.handled_access_fs, to);
 	(void)close(ruleset); /* it is in force, or useless */
 	return r;
 }
@@ -156,17 +164,37 @@ static int find_places(const struct hw_config *config, struct places *places)
 	return r;
 }
 
+static int find_states(const struct hw_config *config, struct places *places)
+{
+	char dir[HW_DEFAULT_PATH_MAX], log_dir[HW_DEFAULT_PATH_MAX];
+	int r;
+
+	if (hw_default_state_dir(config->state_dir, dir) < 0 ||
+	    hw_default_log_dir(config->state_log_dir, dir, log_dir) < 0)
+		return 0;
+	r = add_place(places, dir, strlen(dir));
+	return r < 0 ? r : add_place(places, log_dir, strlen(log_dir));
+}
+
 int hw_confine_daemon(const struct hw_config *config)
 {
-	struct places places = { 0 };
+	struct places places = { 0 }, states = { 0 };
 	int r = find_places(config, &places);
 
+	if (r == 0)
+		r = find_states(config, &states);
 	/* Landlock requires it. Privileges are dropped already. */
 	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)
-		r = hw_confine((const char *const *)places.items, places.count);
+		r = hw_confine(&(struct hw_confine_to){
+			.sockets = (const char *const *)places.items,
+			.socket_count = places.count,
+			.states = (const char *const *)states.items,
+			.state_count = states.count,
+		});
 	free_places(&places);
+	free_places(&states);
 	if (r != -EOPNOTSUPP)
 		return r < 0 ? r : 1;
 	hw_debug("not confined: the kernel has no Landlock, or it is older than Linux 5.19");

@@ -47,6 +47,9 @@ static void put_share(struct hw_answer *answer, struct hw_share *share)
 	hw_answer_number(answer, "silent_since", status.silent_since_ns);
 	hw_answer_number(answer, "tree_bytes", status.tree_bytes);
 	hw_answer_number(answer, "journal_bytes", status.journal_bytes);
+	hw_answer_number(answer, "kept_bytes", status.kept_bytes);
+	hw_answer_number(answer, "kept_at", status.kept_ns);
+	hw_answer_text(answer, "not_kept", status.not_kept ? status.not_kept : "");
 	for (size_t i = 0; i < status.watcher_count; i++)
 		put_watcher(answer, status.name, &status.watchers[i]);
 }

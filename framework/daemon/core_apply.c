@@ -4,6 +4,7 @@
 #include "confine.h"
 #include "contend.h"
 #include "core_private.h"
+#include "defaults.h"
 #include "log.h"
 #include "notify.h"
 
@@ -358,6 +359,21 @@ static int start_shares(struct hw_core *core, bool waiting, struct hw_errors *er
 	return r;
 }
 
+/* A share says later why its state is not kept. */
+static void make_state_dirs(const struct hw_config *config)
+{
+	char dir[HW_DEFAULT_PATH_MAX], log_dir[HW_DEFAULT_PATH_MAX],
+		runtime_dir[HW_DEFAULT_PATH_MAX];
+
+	if (hw_default_state_dir(config->state_dir, dir) < 0 ||
+	    hw_default_log_dir(config->state_log_dir, dir, log_dir) < 0)
+		return;
+	(void)hw_default_make_private_dir(dir);
+	if (!config->state_log_dir && hw_default_runtime_dir(runtime_dir) == 0)
+		(void)hw_default_make_runtime_dir(runtime_dir);
+	(void)hw_default_make_private_dir(log_dir);
+}
+
 /* Call before the shares start: their listings are the first users of the thread pool, whose
  * threads inherit the remaining capabilities. */
 static int drop_rights(struct hw_core *core, const struct hw_config *config,
@@ -367,6 +383,7 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 
 	if (core->dropped)
 		return 0;
+	make_state_dirs(config);
 	r = hw_rights_drop(config->user, hw_build_capabilities(config), errors);
 	core->dropped = r == 0;
 	if (r < 0 || !core->confines || !config->landlock)

@@ -56,7 +56,7 @@ static void confined(const char *dir, int (*check)(const char *dir))
 
 		(void)snprintf(run, sizeof(run), "%s/run", dir);
 		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* fails later, if it does */
-		r = hw_confine(dirs, 2);
+		r = hw_confine(&(struct hw_confine_to){ .sockets = dirs, .socket_count = 2 });
 		_exit(r == -EOPNOTSUPP ? SKIPPED : r < 0 ? 1 : check(dir) ? 2 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

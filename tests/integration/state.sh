@@ -1,0 +1,294 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The state of a share outlives the daemon: what a subscriber that resumes gets after a stop, after SIGKILL, and when the
+# state cannot be used.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+begin_daemon() {
+	local end=$((SECONDS + DEADLINE))
+	mkdir -p share
+	cat >conf <<-EOT
+		[hostwatch]
+		control = $PWD/control
+		state_dir = $PWD/state
+		state_log_dir = ${logs:-$PWD/log}
+		[share a]
+		path = $PWD/share
+		watcher = ${watcher:-auto}
+		interval = 50ms
+		[sink s]
+		plugin = socket
+		listen = unix:$PWD/s
+	EOT
+	: >err
+	"$B/hostwatchd" -c conf 2>err &
+	daemon=$!
+	started+=("$daemon")
+	until grep -q 'ready: ' err; do
+		kill -0 "$daemon" || fail "$(cat err)"
+		[ $SECONDS -lt $end ] || fail "it is never ready: $(cat err)"
+	done
+}
+
+end_daemon() {
+	sync_share
+	status=0
+	kill "-${1:-TERM}" "$daemon"
+	wait "$daemon" 2>/dev/null || status=$?
+	[ -n "${1-}" ] || [ $status = 0 ] || fail "$(cat err)"
+}
+
+sync_share() {
+	"$B/hostwatch" sync --socket "$PWD/control" a >/dev/null
+}
+
+# Waits until a snapshot is complete.
+snapshot() {
+	local end=$((SECONDS + DEADLINE))
+	until [ -e state/a.open ]; do
+		[ $SECONDS -lt $end ] || fail "no snapshot"
+	done
+}
+
+# Sets $epoch and $seq to those of the newest event.
+position() {
+	sync_share
+	"$B/hostwatch" status --socket "$PWD/control" --json >status
+	epoch=$(grep -oE '"epoch":"?[0-9a-f]+' status | head -n 1 | grep -oE '[0-9a-f]+$')
+	seq=$(grep -oE '"seq":[0-9]+' status | head -n 1 | grep -oE '[0-9]+$')
+}
+
+# Prints the events after the position that was taken, one a line, and takes the position again.
+news() {
+	local old_epoch=$epoch old_seq=$seq
+	position
+	equal "$old_epoch" "$epoch" "another epoch"
+	[ "$seq" -gt "$old_seq" ] || return 0
+	"$B/hostwatch" tail --json --epoch "$epoch" --after "$old_seq" --share a -n $((seq - old_seq)) "unix:$PWD/s" >got 2>tail_err ||
+		fail "$(cat tail_err)"
+	grep '"event"' got | stripped | sed -E 's/"seq":[0-9]+,"share":"a",//'
+}
+
+logged() {
+	grep -qF -- "$1" err || fail "not logged: $1; but: $(cat err)"
+}
+
+# Four kinds of change, while no daemon runs.
+change() {
+	echo more >>share/d/kept
+	rm share/d/gone
+	mv share/d/old share/e/new
+	echo new >share/fresh
+}
+prepare() {
+	mkdir -p share/d share/e
+	echo 1 >share/d/kept
+	echo 2 >share/d/gone
+	echo 3 >share/d/old
+	echo 4 >share/d/same
+}
+changed='{"event":"move","type":"file","from":"d/old","to":"e/new"}
+{"event":"delete","type":"file","path":"d/gone"}
+{"event":"create","type":"file","path":"fresh"}
+{"event":"modify","type":"file","path":"d/kept"}
+{"event":"modify","type":"file","path":"fresh"}
+{"event":"close_write","type":"file","path":"d/kept"}
+{"event":"close_write","type":"file","path":"fresh"}'
+
+try_stop() {
+	prepare
+	begin_daemon
+	snapshot
+	touch share/d/first
+	position
+	end_daemon "${1-}"
+	change
+	begin_daemon
+	equal "$changed" "$(news)"
+	logged "share a: continues from the state in"
+	position
+	end_daemon "${1-}"
+	begin_daemon
+	equal "" "$(news)" "nothing has changed"
+	end_daemon
+}
+test_a_clean_stop_continues_the_epoch() {
+	try_stop
+}
+test_sigkill_continues_the_epoch() {
+	try_stop KILL
+}
+test_sigkill_continues_the_epoch_under_polling() {
+	watcher=polling try_stop KILL
+}
+test_a_crash_of_the_system_begins_a_new_epoch() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	end_daemon KILL
+	rm log/*.log
+	begin_daemon
+	logged "did not stop cleanly, and its log in"
+	[ "$(
+		old=$epoch
+		position
+		[ "$epoch" = "$old" ] && echo same
+	)" != same ] || fail "the same epoch"
+	end_daemon
+}
+test_a_log_of_another_boot_is_not_read() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	end_daemon KILL
+	for file in log/*.log; do
+		dd if=/dev/zero of="$file" bs=1 seek=80 count=4 conv=notrunc 2>/dev/null
+	done
+	old=$epoch
+	begin_daemon
+	logged "a new epoch begins"
+	position
+	[ "$epoch" != "$old" ] || fail "the same epoch"
+	end_daemon
+}
+test_a_damaged_state_is_set_aside() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	printf x | dd of=state/a.state bs=1 seek=200 conv=notrunc 2>/dev/null
+	begin_daemon
+	logged "cannot be used: it is damaged; it is kept as a.bad; a new epoch begins"
+	[ -e state/a.bad ] || fail "a.bad is missing"
+	end_daemon
+	[ -e state/a.state ] || fail "no new state"
+}
+test_a_state_of_the_future_is_set_aside() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	printf '\11' | dd of=state/a.state bs=1 seek=8 conv=notrunc 2>/dev/null
+	begin_daemon
+	logged "cannot be used: a later version of hostwatch wrote it"
+	end_daemon
+}
+test_a_state_of_another_root_is_set_aside() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	mv share other
+	ln -s other share
+	begin_daemon
+	logged "continues from the state in" # the path is the same
+	end_daemon
+	rm share
+	mkdir share
+	mv state/a.state state/b.state
+	sed -i 's/share a/share b/' conf
+	"$B/hostwatchd" -c conf 2>err &
+	daemon=$!
+	started+=("$daemon")
+	until grep -q 'ready: ' err; do
+		kill -0 "$daemon" || fail "$(cat err)"
+	done
+	logged "share b: the state in"
+	logged "cannot be used: it is of another directory"
+	kill "$daemon"
+	wait "$daemon"
+}
+test_two_daemons_do_not_share_a_state() {
+	prepare
+	begin_daemon
+	snapshot
+	sed "s,$PWD/control,$PWD/control2,; s,unix:$PWD/s,unix:$PWD/s2," conf >conf2
+	"$B/hostwatchd" -c conf2 2>err2 &
+	second=$!
+	started+=("$second")
+	until grep -q 'ready: ' err2; do
+		kill -0 "$second" || fail "$(cat err2)"
+	done
+	contains "$(cat err2)" "its state is not kept"
+	contains "$(cat err2)" "another hostwatchd keeps the state of a share of this name there"
+	kill "$second"
+	wait "$second"
+	end_daemon
+}
+test_others_may_not_write_to_the_directory() {
+	prepare
+	mkdir -m 777 state
+	chmod 777 state
+	begin_daemon
+	logged "its state is not kept"
+	logged "other users may write to this directory"
+	end_daemon
+}
+test_no_state_is_kept_in_the_share_itself() {
+	mkdir -p share
+	logs=$PWD/share/log
+	begin_daemon
+	logged "its state is not kept: state_dir or state_log_dir is in the share itself"
+	touch share/file
+	sync_share
+	equal "" "$(ls share/log)"
+	end_daemon
+}
+test_files_are_private() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	equal 700 "$(stat -c %a state)"
+	equal "600 600" "$(stat -c %a state/* | xargs)"
+}
+test_status_shows_it() {
+	prepare
+	begin_daemon
+	snapshot
+	"$B/hostwatch" status --socket "$PWD/control" >status
+	contains "$(cat status)" ", state "
+	position
+	[[ $(cat status) =~ '"kept_bytes":'[1-9] ]] || fail "$(cat status)"
+	end_daemon
+	chmod 777 state
+	begin_daemon
+	"$B/hostwatch" status --socket "$PWD/control" >status
+	contains "$(cat status)" ", state not kept: "
+	end_daemon
+}
+test_a_reload_continues_the_epoch() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	sed -i 's/interval = 50ms/interval = 60ms/' conf
+	"$B/hostwatch" reload --socket "$PWD/control"
+	touch share/d/later
+	contains "$(news)" '"path":"d/later"'
+	logged "continues from the state in"
+	end_daemon
+}
+test_excludes_that_change_are_a_difference() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	end_daemon
+	begin_daemon
+	end_daemon
+	sed -i 's/interval = 50ms/interval = 50ms\nexclude = same/' conf
+	"$B/hostwatchd" -c conf 2>err &
+	daemon=$!
+	started+=("$daemon")
+	until grep -q 'ready: ' err; do
+		kill -0 "$daemon" || fail "$(cat err)"
+	done
+	equal '{"event":"delete","type":"file","path":"d/same"}' "$(news)"
+	end_daemon
+}
+
+run_tests
