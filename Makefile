@@ -40,7 +40,8 @@ $(B)/pkg.mk: Makefile
 	@{ echo "PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))"; \
 	echo "CORE_LIBS := $$(pkg-config --libs libuv inih libcap-ng libxxhash) -ldl -lpthread"; \
 	echo "SODIUM_LIBS := $$(pkg-config --libs libsodium)"; \
-	echo "WIRE_LIBS := $$(pkg-config --libs libnl-3.0 libsodium)"; } > $@.new && mv $@.new $@
+	echo "WIRE_LIBS := $$(pkg-config --libs libnl-3.0 libsodium)"; \
+	echo "NATS_LIBS := $$(pkg-config --libs libnats 2>/dev/null)"; } > $@.new && mv $@.new $@
 CPPFLAGS += $(PKG_CFLAGS)
 
 # --- what is built from what: folders are the architecture, wildcards follow them ------------------
@@ -52,7 +53,7 @@ tool_src := $(filter-out tools/main.c,$(wildcard tools/*.c)) tools/plugin-check/
 kit_src := $(filter-out tests/conformance/run.c tests/conformance/host.c,$(wildcard tests/common/*.c tests/conformance/*.c))
 test_src := tests/conformance/host.c $(wildcard tests/unit/support/*.c)
 plugins := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
-sinks := $(patsubst sinks/%/,%,$(wildcard sinks/*/))
+sinks := $(filter-out $(if $(NATS_LIBS),,nats),$(patsubst sinks/%/,%,$(wildcard sinks/*/)))
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -64,10 +65,12 @@ tool_lib := $(B)/libhostwatch-tools.a
 kit_lib := $(B)/libhostwatch-kit.a
 test_lib := $(B)/libhostwatch-tests.a
 programs := $(B)/hostwatchd $(B)/hostwatch
+# Only if libnats is installed; `hostwatch tail nats:` runs it.
+nats_reader := $(if $(NATS_LIBS),$(B)/hostwatch-nats-tail)
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
 
 #: make                 build programs, plugins and sinks in build/ (B=DIR: in DIR)
-all: $(programs) $(modules)
+all: $(programs) $(modules) $(nats_reader)
 
 # A file for each set of words that objects depend on: it changes when they do.
 keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
@@ -110,6 +113,8 @@ $(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
 $(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
+$(B)/hostwatch-nats-tail: $(call obj,$(wildcard tools/nats/*.c) $(addprefix sinks/nats/,settings.c open.c stream.c)) $(wire_lib)
+	$(CC) $(LDFLAGS) -o $@ $^ $(NATS_LIBS)
 
 define plugin_rule
 $(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c)) $(plugin_lib)
@@ -119,8 +124,11 @@ endef
 define sink_rule
 $(B)/sinks/$(1).so: $(call obj,$(wildcard sinks/$(1)/*.c)) $(wire_lib)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^ $(if $(filter socket,$(1)),$$(WIRE_LIBS),$$(SODIUM_LIBS))
+	$$(CC) $$(LDFLAGS) -shared $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $$@ $$^ $$(or $$(LIBS_$(1)),$$(SODIUM_LIBS))
 endef
+LIBS_socket = $(WIRE_LIBS)
+# Threads of libnats may end after the sink: its code stays mapped.
+LIBS_nats = $(NATS_LIBS) -lpthread -Wl,-z,nodelete
 comma := ,
 $(foreach p,$(plugins),$(eval $(call plugin_rule,$(p))))
 $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))

@@ -6,11 +6,12 @@ bashcompletiondir ?= $(prefix)/share/bash-completion/completions
 zshcompletiondir ?= $(prefix)/share/zsh/site-functions
 
 # The same as are built, and each into its place.
-install-programs: $(programs) $(modules)
+install-programs: $(programs) $(modules) $(nats_reader)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(plugindir) $(DESTDIR)$(sinkdir)
 	install -m755 $(B)/hostwatch $(DESTDIR)$(bindir)
 	install -m755 $(B)/hostwatchd $(DESTDIR)$(sbindir)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
+	$(if $(nats_reader),install -Dm755 -t $(DESTDIR)$(kitdir) $(nats_reader))
 	install -m755 $(sinks:%=$(B)/sinks/%.so) $(DESTDIR)$(sinkdir)
 
 #: make install         install programs, plugins, headers, man pages, completions and units (DESTDIR, prefix); not the guest's agent

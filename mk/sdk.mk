@@ -13,8 +13,8 @@ $(B)/conformance:
 	@ln -sfn "$(abspath tests/conformance)" $@
 all: $(kit_program) $(B)/conformance
 
-$(B)/obj/tools/plugin_check.o: CPPFLAGS_tools += -DHW_KITDIR='"$(kitdir)"'
-$(B)/obj/tools/plugin_check.o: $(B)/dirs
+$(B)/obj/tools/beside.o: CPPFLAGS_tools += -DHW_KITDIR='"$(kitdir)"'
+$(B)/obj/tools/beside.o: $(B)/dirs
 $(B)/obj/tools/skeleton.o: $(foreach e,$(examples),$(addprefix examples/$(e)/,$(e).c Makefile README.md .gitignore))
 
 # Examples as an author builds them, but against this tree.

@@ -76,6 +76,17 @@ static const struct hw_arg args[] = {
 	  .help = "How long to wait for the hello of the server (10s); 0 waits forever.",
 	  .offset = FIELD(timeout_ns),
 	  .max = 24 * 3600 * HW_SEC },
+	{ .name = "all",
+	  .type = HW_ARG_FLAG,
+	  .help = "nats: first show the events that the stream has.",
+	  .offset = FIELD(all) },
+	{ .name = "nats",
+	  .type = HW_ARG_TEXT,
+	  .value = "FILE",
+	  .help = "nats: a file with lines KEY = VALUE: stream, user, password_file, credentials, "
+		  "tls_ca, tls_cert and tls_key, as in hostwatch.conf(5).",
+	  .offset = FIELD(nats_options),
+	  .complete = HW_COMPLETE_FILE },
 	{ .name = "json",
 	  .letter = 'j',
 	  .type = HW_ARG_FLAG,
@@ -85,12 +96,13 @@ static const struct hw_arg args[] = {
 
 const struct hw_command_line tool_tail_line = {
 	.program = "hostwatch tail",
-	.summary = "print the events of a socket sink",
+	.summary = "print the events of a socket or nats sink",
 	.synopsis = "[OPTION]... ADDRESS",
 	.about = "Prints the events that a socket sink of hostwatchd sends, until it is "
 		 "interrupted. "
-		 "ADDRESS is unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT or netlink:GROUP (1 to 32; "
-		 "needs CAP_NET_ADMIN). The format is detected.",
+		 "ADDRESS is unix:PATH, tcp:ADDR:PORT, vsock:CID:PORT, netlink:GROUP (1 to 32; "
+		 "needs CAP_NET_ADMIN) or nats:URL[/PREFIX.SHARE], a stream that a nats sink "
+		 "fills. The format is detected.",
 	.footer = "TIME is a number with a unit (500us, 50ms, 1s, 2m); without a unit it is in "
 		  "seconds.",
 	.args = args,
@@ -120,14 +132,26 @@ static void take_below(struct tail *t)
 	t->subscribe.below_len = (uint32_t)len;
 }
 
+static const char *check_nats(const struct tail *t)
+{
+	if (t->snapshot)
+		return "a stream has no snapshots; --all shows what it has";
+	return t->secret_path ? "--secret is for sockets; --nats names the credentials" : NULL;
+}
+
 /* Returns -1, or an exit status. */
 static int check_address(struct tail *t, const char *text)
 {
 	const char *error = NULL;
 	char quoted[300];
 
-	if (hw_address_arg(text, &t->address, &error) == 0 &&
-	    t->address.transport == HW_TRANSPORT_FD)
+	if (hw_tail_is_nats(text)) {
+		if (hw_tail_parse_nats(t, text, &error) == 0)
+			error = check_nats(t);
+	} else if (t->all || t->nats_options) {
+		error = "--all and --nats are for addresses that begin with nats:";
+	} else if (hw_address_arg(text, &t->address, &error) == 0 &&
+		   t->address.transport == HW_TRANSPORT_FD)
 		error = "fd: addresses are for servers only";
 	if (!error && t->address.transport == HW_TRANSPORT_NETLINK) {
 		if (t->snapshot || t->subscribe.resume)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of `hostwatch tail`: command line and main program (tail.c), the connection
- * (tail_link.c), messages of a server (tail_read.c) and of other peers (tail_hello.c), and where to
- * resume (tail_share.c), also after this process (tail_state.c). */
+ * (tail_link.c, tail_nats.c), messages of a server (tail_read.c) and of other peers (tail_hello.c),
+ * and where to resume (tail_share.c), also after this process (tail_state.c). */
 #ifndef HW_TAIL_H
 #define HW_TAIL_H
 
@@ -11,6 +11,7 @@
 #include <hostwatch/auth.h>
 #include <hostwatch/plugin.h>
 #include <hostwatch/wire.h>
+#include <sys/types.h>
 
 #define TAIL_INPUT_MAX (4u << 20) /* bytes of one message or line */
 _Static_assert(TAIL_INPUT_MAX > HW_JSON_EVENT_MAX, "the longest line fits");
@@ -45,9 +46,17 @@ struct tail {
 	bool snapshot, json, retry;
 	uint64_t timeout_ns; /* for hello; 0: no limit */
 	struct hw_select select;
+	const char *nats_options; /* borrowed from argv; NULL: not given */
+	bool all;
 	struct hw_address address;
 	struct hw_subscribe subscribe; /* derived from these */
 	struct hw_secret *secret; /* owned; NULL: none */
+	struct {
+		bool on;
+		char url[256], subject[256];
+		bool quiet;
+		pid_t pid; /* the program that reads; 0: none */
+	} nats;
 	/* the connection */
 	int fd; /* owned; -1 */
 	unsigned connections; /* number of connections with a hello */
@@ -79,6 +88,17 @@ void hw_tail_close(struct tail *tail);
 /* Reads until a signal arrives or enough events were shown (0), or until the connection fails:
  * -errno, TAIL_CLOSED or TAIL_REFUSED after a line on stderr; -EPIPE: output failed. */
 int hw_tail_follow(struct tail *tail);
+
+/* ---- tail_nats.c ---- */
+
+bool hw_tail_is_nats(const char *text);
+/* Takes an address "nats:". Returns 0, or -EINVAL with a static message. */
+int hw_tail_parse_nats(struct tail *tail, const char *text, const char **ret_error);
+/* Starts the program that reads the stream. Returns a descriptor that is like a connection to a
+ * socket sink, or -errno. */
+int hw_tail_start_nats(struct tail *tail, bool quiet);
+/* Ends it, or waits for it if it has ended. Returns whether it said why it failed. */
+bool hw_tail_end_nats(struct tail *tail, bool ended);
 
 /* ---- tail_read.c, tail_hello.c ---- */
 
@@ -131,6 +151,8 @@ int hw_tail_begin(struct tail *tail, const struct hw_share_info *shares, size_t 
 		  struct hw_subscribe *ret);
 /* Parses the shares in a JSON hello: at most `max`, with names in `line`, which is modified. */
 size_t hw_tail_parse_shares(char *line, size_t len, struct hw_share_info *shares, size_t max);
+/* Call this after a later hello: the epochs of the events that follow. */
+void hw_tail_note_epochs(struct tail *tail, const struct hw_share_info *shares, size_t count);
 /* Call this after an event or the end of a snapshot. share NULL: the requested one. */
 void hw_tail_note(struct tail *tail, const char *share, uint64_t seq, bool snapshot_end);
 

@@ -74,7 +74,10 @@ static const char *explain(const struct hw_address *address, int error)
 
 int hw_tail_open(struct tail *t, bool quiet)
 {
-	t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(&t->address);
+	if (t->nats.on)
+		t->fd = hw_tail_start_nats(t, quiet);
+	else
+		t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(&t->address);
 	t->format = is_group(t) ? TAIL_NETLINK : TAIL_UNKNOWN;
 	t->greeted = false;
 	t->auth.state = HW_AUTH_OFF;
@@ -97,6 +100,7 @@ void hw_tail_close(struct tail *t)
 	if (t->fd >= 0)
 		(void)close(t->fd); /* the server detects it */
 	t->fd = -1;
+	(void)hw_tail_end_nats(t, false); /* it need not say anything */
 }
 
 /* ---- reading ---- */
@@ -168,6 +172,8 @@ static int read_stream(struct tail *t)
 	if (n < 0 && errno != ECONNRESET)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n <= 0) {
+		if (hw_tail_end_nats(t, true))
+			return TAIL_CLOSED;
 		(void)hw_args_failure(&tool_tail_line, "%s: the server closed the connection",
 				      t->address.text);
 		return TAIL_CLOSED;

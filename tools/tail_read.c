@@ -294,7 +294,10 @@ static int take_json_hello(struct tail *t, char *line, size_t len)
 		return -ENOMEM;
 	count = hw_tail_parse_shares(line, len, infos, TAIL_SHARES_MAX);
 	t->several = count > 1 && !t->subscribe.share;
-	r = send_request(t, infos, count);
+	if (t->greeted)
+		hw_tail_note_epochs(t, infos, count);
+	else
+		r = send_request(t, infos, count);
 	free(infos);
 	return r;
 }
@@ -309,7 +312,8 @@ static int take_line(struct tail *t, char *line, size_t len)
 				  : hw_tail_complain_stranger(t, line, len);
 	switch (m.what) {
 	case HW_JSON_HELLO:
-		return t->greeted ? 0 : take_json_hello(t, line, len);
+		/* The reader of a stream says by a later hello that an epoch changes. */
+		return t->greeted && !t->nats.on ? 0 : take_json_hello(t, line, len);
 	case HW_JSON_EVENT:
 		return show_next(t, m.share, &m.event);
 	case HW_JSON_SNAPSHOT_END:

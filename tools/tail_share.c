@@ -174,6 +174,18 @@ int hw_tail_begin(struct tail *t, const struct hw_share_info *shares, size_t cou
 	return r;
 }
 
+void hw_tail_note_epochs(struct tail *t, const struct hw_share_info *shares, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tail_share *share = find(t, shares[i].name);
+
+		if (!share && is_wanted(t, shares[i].name))
+			share = add(t, shares[i].name);
+		if (share)
+			share->next_epoch = shares[i].epoch;
+	}
+}
+
 void hw_tail_note(struct tail *t, const char *name, uint64_t seq, bool snapshot_end)
 {
 	struct tail_share *share = find(t, name ? name : t->subscribe.share);

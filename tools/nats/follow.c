@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS 500 /* between two looks whether the receiver is gone */
+
+/* ---- writing ---- */
+
+static int put(struct reader *r, const char *share, const struct hw_event *event)
+{
+	const struct hw_subscribe *s = &r->request;
+	struct hw_event seen[HW_BELOW_MAX];
+	int count = 1, result = 0;
+
+	if (s->share && strcmp(s->share, share) != 0)
+		return 0;
+	seen[0] = *event;
+	if (s->below)
+		count = hw_event_below(event, s->below, s->below_len, seen);
+	for (int i = 0; i < count && result == 0; i++)
+		result = hw_json_put_event(&r->buf, share, &seen[i]);
+	return result < 0 ? reader_fail("%s", strerror(-result)) : reader_write(r);
+}
+
+/* Events are missing before this one. */
+static int put_rescan(struct reader *r, const char *share, const struct hw_event *before)
+{
+	struct hw_event event = *before;
+
+	hw_event_make_rescan(&event, "", 0);
+	if (event.seq)
+		event.seq--;
+	return put(r, share, &event);
+}
+
+/* ---- what is missing, and what came twice ---- */
+
+static bool is_before(const struct reader_share *share, const struct nats_head *head)
+{
+	return share->epoch == head->epoch && !head->rescan && head->seq <= share->seq;
+}
+
+static bool is_after_gap(const struct reader_share *share, const struct nats_head *head)
+{
+	return !head->rescan && (share->epoch != head->epoch || head->seq != share->seq + 1);
+}
+
+static int pass_on(struct reader *r, struct reader_share *share, const struct nats_head *head,
+		   const struct hw_event *event)
+{
+	bool gap = is_after_gap(share, head);
+	int result = 0;
+
+	if (is_before(share, head))
+		return 0;
+	share->epoch = head->epoch;
+	share->seq = head->seq;
+	if (share->epoch != share->said_epoch)
+		result = reader_say_hello(r);
+	if (result == 0 && gap)
+		result = put_rescan(r, share->name, event);
+	return result == 0 ? put(r, share->name, event) : result;
+}
+
+/* Passes over the messages up to the event after which the receiver resumes. Returns whether this
+ * one is to be passed on. */
+static bool seek(struct reader *r, struct reader_share *share, const struct nats_head *head)
+{
+	const struct hw_subscribe *s = &r->request;
+
+	if (!r->seeking || (s->share && strcmp(s->share, share->name) != 0))
+		return true;
+	if (head->epoch == s->epoch && head->seq >= s->after) {
+		/* The place, or the first message after it. */
+		r->seeking = false;
+		share->epoch = s->epoch;
+		share->seq = s->after;
+		share->said_epoch = s->epoch;
+		return head->seq > s->after;
+	}
+	if (head->at < r->end)
+		return false;
+	/* The stream does not have the place: this begins with a rescan. */
+	r->seeking = false;
+	share->epoch = 0;
+	return true;
+}
+
+static int take(struct reader *r, natsMsg *msg, uint64_t at)
+{
+	struct reader_share *share;
+	struct hw_json_message line;
+	struct nats_head head;
+	char *text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+	int result = 0;
+
+	if (!text)
+		return reader_fail("out of memory");
+	/* A message of something else is passed over. */
+	if (nats_read_head(msg, &head) &&
+	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 &&
+	    line.what == HW_JSON_EVENT && line.share) {
+		head.at = at;
+		share = reader_find(r, line.share);
+		if (!share)
+			result = reader_fail("out of memory");
+		else if (seek(r, share, &head))
+			result = pass_on(r, share, &head, &line.event);
+	}
+	free(text);
+	return result;
+}
+
+/* ---- the loop ---- */
+
+/* From the beginning, the shares have no last event; from the end, that of hello. */
+static void prepare(struct reader *r, jsSubOptions *options)
+{
+	bool all = r->all || r->request.resume;
+
+	(void)jsSubOptions_Init(options);
+	options->Stream = r->settings.stream;
+	options->Ordered = true;
+	options->Config.DeliverPolicy = all ? js_DeliverAll : js_DeliverByStartSequence;
+	options->Config.OptStartSeq = all ? 0 : r->end + 1;
+	for (uint32_t i = 0; all && i < r->share_count; i++)
+		r->shares[i].epoch = r->shares[i].seq = 0;
+}
+
+static int explain(natsStatus status)
+{
+	char why[NATS_WHY_MAX];
+
+	nats_explain(status, "the stream cannot be read any more", why);
+	return reader_fail("%s", why);
+}
+
+static bool is_gone(void)
+{
+	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLRDHUP };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+static int next(struct reader *r, natsSubscription *sub)
+{
+	natsMsg *msg = NULL;
+	jsMsgMetaData *meta = NULL;
+	natsStatus s = natsSubscription_NextMsg(&msg, sub, WAIT_MS);
+	int result = 0;
+
+	if (s == NATS_TIMEOUT)
+		return natsConnection_IsClosed(r->nc) ? explain(NATS_CONNECTION_CLOSED) : 0;
+	if (s == NATS_OK)
+		s = natsMsg_GetMetaData(&meta, msg);
+	result = s == NATS_OK ? take(r, msg, meta->Sequence.Stream) : explain(s);
+	jsMsgMetaData_Destroy(meta);
+	natsMsg_Destroy(msg);
+	return result;
+}
+
+int reader_follow(struct reader *r)
+{
+	char filter[NATS_SUBJECT_MAX];
+	natsSubscription *sub = NULL;
+	jsSubOptions options;
+	natsStatus s;
+	int result = 0;
+
+	prepare(r, &options);
+	(void)snprintf(filter, sizeof(filter), "%s.>", r->subject);
+	s = js_SubscribeSync(&sub, r->js, filter, NULL, &options, NULL);
+	if (s != NATS_OK)
+		return explain(s);
+	while (result == 0 && !is_gone())
+		result = next(r, sub);
+	natsSubscription_Destroy(sub);
+	return result;
+}
