@@ -130,20 +130,20 @@ uint64_t nats_session_renumber(struct nats_session *s)
 
 struct nats_session *nats_session_enter(uint64_t serial)
 {
-	struct nats_session *s;
+	struct nats_session *s, *found = NULL;
 
 	(void)pthread_mutex_lock(&list_lock);
-	LIST_FOREACH(s, &all, of_all)
-	{
+	for (s = LIST_FIRST(&all); s && !found; s = LIST_NEXT(s, of_all)) {
 		(void)pthread_mutex_lock(&s->lock);
 		if (s->serial == serial) {
 			s->refs++;
-			break;
+			found = s;
+		} else {
+			(void)pthread_mutex_unlock(&s->lock);
 		}
-		(void)pthread_mutex_unlock(&s->lock);
 	}
 	(void)pthread_mutex_unlock(&list_lock);
-	return s;
+	return found;
 }
 
 void nats_session_leave(struct nats_session *s)
