@@ -201,4 +201,194 @@ test_nothing_is_lost_or_doubled_when_the_server_is_killed() {
 	finish "$daemon"
 }
 
+# api NAME JSON: one request to JetStream; its answer is in $answer.
+api() {
+	local fd reply
+	exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+	printf 'CONNECT {"verbose":false,"pedantic":false,"headers":true}\r\nSUB reply 1\r\nPUB $JS.API.%s reply %d\r\n%s\r\n' \
+		"$1" "${#2}" "$2" >&"$fd"
+	await "$fd" '^MSG reply '
+	next "$fd"
+	reply=$line
+	exec {fd}>&-
+	answer=$reply
+	[[ $answer != *'"error"'* ]] || fail "$1: $answer"
+}
+stream_config() { # KEY-VALUES
+	printf '{"name":"hostwatch","subjects":["hostwatch.>"],"retention":"limits","storage":"file","num_replicas":1%s}' "$1"
+}
+
+test_a_killed_daemon_begins_with_a_rescan() {
+	needs_server
+	configure_server
+	begin_server
+	configure 'create_stream = yes'
+	begin_daemon
+	stored 1
+	mkdir a/d
+	stored 2
+	kill -KILL "$daemon"
+	wait "$daemon" || :
+	mkdir a/missed
+	begin_daemon
+	logged 'ready: '
+	begin_tail
+	: >lines
+	# The rescan of the second daemon.
+	until [ "$(grep -c '"rescan"' lines)" = 2 ]; do
+		next "$out"
+		stripped <<<"$line" >>lines
+	done
+	mkdir a/end
+	read_rest() {
+		until [[ $line == *'"path":"end"'* ]]; do
+			next "$out"
+			stripped <<<"$line" >>lines
+		done
+	}
+	read_rest
+	finish "$pid"
+	grep '"event"' lines >events
+	equal 4 "$(wc -l <events)" "$(cat events)"
+	finish "$daemon"
+}
+
+test_a_full_stream_delays_events_and_loses_none() {
+	needs_server
+	configure_server
+	begin_server
+	api STREAM.CREATE.hostwatch "$(stream_config ',"max_msgs":5,"discard":"new"')"
+	configure
+	begin_daemon
+	stored 1
+	work 4 w
+	logged 'the stream hostwatch refused a message: maximum messages exceeded; the stream is full'
+	equal 5 "$(of_streams messages)"
+	contains "$("$B/hostwatch" status)" 'maximum messages exceeded'
+	api STREAM.UPDATE.hostwatch "$(stream_config ',"max_msgs":-1,"discard":"new"')"
+	mkdir a/end
+	begin_tail
+	read_until end
+	check_numbers
+	equal "$(on_disk)" "$(replay)"
+	logged 'events are stored by .* again'
+	finish "$daemon"
+}
+
+test_an_event_missing_in_the_stream_is_answered_by_a_rescan() {
+	needs_server
+	configure_server
+	begin_server
+	configure 'create_stream = yes'
+	begin_daemon
+	stored 1
+	mkdir a/1
+	stored 2
+	begin_tail
+	until [[ $line == *'"path":"1"'* ]]; do next "$out"; done
+	finish "$pid"
+	epoch=$("$B/hostwatch" status --json | jq -r '.shares[0].epoch')
+	freeze "$daemon"
+	mkdir a/2 a/3 a/4
+	# Event 3 without event 2, as if both had been in flight and the server had stored only one.
+	fake() {
+		local head data='{"seq":3,"time":1,"share":"a","event":"create","type":"dir","path":"3"}'
+		head=$(printf 'NATS/1.0\r\nHostwatch-Epoch: %s\r\nHostwatch-Seq: 3\r\nHostwatch-Acked: 1 2\r\n\r\n.' "$epoch")
+		head=${head%.}
+		exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+		printf 'CONNECT {"verbose":false,"headers":true}\r\nHPUB hostwatch.a.create %d %d\r\n%s%s\r\nPING\r\n' \
+			"${#head}" $((${#head} + ${#data})) "$head" "$data" >&"$fd"
+		await "$fd" '^PONG'
+		exec {fd}>&-
+	}
+	fake
+	equal 3 "$(of_streams messages)"
+	kill_server
+	restart_server
+	thaw "$daemon"
+	stored 4
+	begin_tail
+	until [[ $line == *'"rescan"'*'"seq":4'* || $line == *'"seq":4'*'"rescan"'* ]]; do next "$out"; done
+	mkdir a/5
+	until [[ $line == *'"path":"5"'* ]]; do next "$out"; done
+	finish "$pid"
+	finish "$daemon"
+}
+
+test_a_missing_stream_is_an_error_that_names_the_command() {
+	needs_server
+	configure_server
+	begin_server
+	configure
+	begin_daemon
+	logged "the server has no stream hostwatch; set create_stream = yes, or run: nats stream add hostwatch --subjects 'hostwatch.>'"
+	finish "$daemon"
+}
+
+test_a_refused_login_is_explained() {
+	needs_server
+	configure_server 'authorization { user: watcher, password: "right" }'
+	begin_server
+	configure 'create_stream = yes'
+	begin_daemon
+	logged 'the server requires a login: set user and password_file, or credentials'
+	finish "$daemon"
+	echo wrong >password
+	chmod 600 password
+	configure 'create_stream = yes' 'user = watcher' "password_file = $PWD/password"
+	begin_daemon
+	logged 'the server refused the login: check user and password_file'
+	finish "$daemon"
+	echo right >password
+	begin_daemon
+	stored 1
+	mkdir a/end
+	printf '%s\n' 'user = watcher' "password_file = $PWD/password" >options
+	begin_tail --nats options
+	read_until end
+	finish "$daemon"
+	chmod 644 password
+	! "$B/hostwatchd" -c conf 2>log || fail "a password that anybody may read is accepted"
+	contains "$(cat log)" 'other users or a group may use the file; run chmod 600 on it'
+}
+
+make_authority() { # NAME
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.pem" 2>/dev/null
+}
+make_certificate() { # AUTHORITY NAME ADDRESS
+	openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$2.key" -out "$2.csr" 2>/dev/null
+	openssl x509 -req -in "$2.csr" -CA "$1.pem" -CAkey "$1.key" -CAcreateserial -days 2 -out "$2.pem" \
+		-extfile <(echo "subjectAltName=$3") 2>/dev/null
+}
+
+test_tls_needs_a_certificate_of_the_authority_for_the_host() {
+	needs_server
+	command -v openssl >/dev/null || skip "openssl is not installed"
+	make_authority right
+	make_authority wrong
+	make_certificate right server DNS:localhost
+	configure_server "tls { cert_file: $PWD/server.pem, key_file: $PWD/server.key }"
+	begin_server
+	scheme=tls
+	configure 'create_stream = yes' "tls_ca = $PWD/wrong.pem"
+	sed -i s/127.0.0.1/localhost/ conf
+	begin_daemon
+	logged 'cannot connect to tls://localhost:.*check tls_ca, tls_cert and tls_key'
+	finish "$daemon"
+	sed -i s/wrong.pem/right.pem/ conf
+	sed -i 's|^url = .*|url = tls://127.0.0.1:'"$port|" conf
+	begin_daemon
+	logged 'cannot connect to tls://127.0.0.1:.*the certificate of the server names the host of the URL'
+	finish "$daemon"
+	sed -i 's|^url = .*|url = tls://localhost:'"$port|" conf
+	begin_daemon
+	stored 1
+	mkdir a/end
+	echo "tls_ca = $PWD/right.pem" >options
+	start "$B/hostwatch" tail --json --all --nats options "nats:tls://localhost:$port/hostwatch.a"
+	next "$out"
+	read_until end
+	finish "$daemon"
+}
+
 run_tests
