@@ -109,6 +109,8 @@ static int jump(struct tail *t, const struct hw_share_info *info)
 	if (share && first && t->subscribe.resume) {
 		share->epoch = t->subscribe.epoch;
 		share->seq = t->subscribe.after;
+	} else if (share && first && t->all) {
+		share->epoch = share->seq = 0; /* its events follow from the beginning */
 	}
 	return missed && !t->subscribe.snapshot ? hw_tail_show_rescan(t, info->name, info->seq) : 0;
 }

@@ -106,7 +106,8 @@ int hw_tail_check_state(struct tail *t, const struct hw_share_info *shares, size
 	for (size_t i = 0; t->loaded && i < count; i++) {
 		if (strcmp(shares[i].name, t->state.share) != 0)
 			continue;
-		t->resuming = shares[i].epoch == t->state.epoch;
+		/* A stream may have the events of earlier histories. */
+		t->resuming = shares[i].epoch == t->state.epoch || t->nats.on;
 		if (!t->resuming)
 			(void)hw_args_failure(&tool_tail_line,
 					      "%s has a new history: cannot resume after event "
@@ -179,7 +180,7 @@ int hw_tail_save_state(struct tail *t)
 	const struct tail_share *share = t->shares;
 
 	t->unsaved = 0;
-	if (!t->state_path || t->share_count != 1 || share->in_snapshot)
+	if (!t->state_path || t->share_count != 1 || share->in_snapshot || !share->epoch)
 		return 0;
 	if (t->loaded && t->state.epoch == share->epoch && t->state.seq == share->seq)
 		return 0;

@@ -157,6 +157,7 @@ int reader_greet(struct reader *r)
 int reader_take_request(struct reader *r)
 {
 	static char line[HW_JSON_REQUEST_MAX + 1]; /* the request points into it */
+	struct hw_ask ask;
 	const char *error = NULL;
 	size_t len = 0;
 
@@ -171,9 +172,9 @@ int reader_take_request(struct reader *r)
 		newline = memchr(line + len, '\n', (size_t)n);
 		len += (size_t)n;
 		if (newline) {
-			if (hw_json_parse_subscribe(line, (size_t)(newline - line), &r->request,
-						    &error) < 0)
+			if (hw_json_parse_ask(line, (size_t)(newline - line), &ask, &error) < 0)
 				return reader_fail("request: %s", error);
+			r->request = ask.subscribe;
 			r->seeking = r->request.resume;
 			return 0;
 		}
