@@ -34,6 +34,7 @@
 
 #define SLICE_NS UINT64_C(2000000)
 #define PATIENCE_NS UINT64_C(300000000) /* of hw_slices_finish() */
+#define PATIENCE_MIN_NS UINT64_C(20000000) /* while others have been waited for */
 #define STACK_BYTES ((size_t)1 << 20) /* pages that are not used take no memory */
 
 /* One of the two sides of a switch: the owner or the work. */
@@ -256,15 +257,32 @@ void hw_slices_resume(struct hw_slices *slices)
 	run_slice(slices);
 }
 
+/* The owner may finish many works in turn, each of which waits for a filesystem that does not
+ * answer: all of them together have little more time than one. */
+static uint64_t waited_until_ns;
+
+/* Returns when the patience with this work ends. */
+static uint64_t end_of_patience(const struct hw_slices *slices)
+{
+	uint64_t now = now_ns(), end = now + PATIENCE_NS, since = hw_slices_away_since(slices);
+
+	if (since && since + PATIENCE_NS < end)
+		end = since + PATIENCE_NS;
+	if (waited_until_ns + PATIENCE_NS > now && now + PATIENCE_MIN_NS < end)
+		end = now + PATIENCE_MIN_NS;
+	return end;
+}
+
 bool hw_slices_finish(struct hw_slices *slices)
 {
 	if (!hw_slices_is_resting(slices))
 		return true;
 	slices->hurry = true;
-	for (uint64_t end = now_ns() + PATIENCE_NS, now; slices->begun; run_slice(slices)) {
+	for (uint64_t end = end_of_patience(slices), now; slices->begun; run_slice(slices)) {
 		now = now_ns();
 		if (slices->thread && !hw_thread_await(slices->thread, now < end ? end - now : 0)) {
 			slices->hurry = false;
+			waited_until_ns = now_ns();
 			return false;
 		}
 	}

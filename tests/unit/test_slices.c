@@ -408,6 +408,30 @@ static void a_work_that_was_dropped_never_continues(void **state)
 	end_call(&call);
 }
 
+#define CALLS 20u
+
+static void many_calls_are_waited_for_hardly_longer_than_one(void **state)
+{
+	struct call calls[CALLS];
+	uint64_t begun;
+
+	(void)state;
+	for (unsigned i = 0; i < CALLS; i++)
+		begin_call(&calls[i]);
+	begun = now_ns();
+	for (unsigned i = 0; i < CALLS; i++)
+		assert_false(hw_loop_finish(calls[i].loop, &calls[i].slices));
+	assert_true(now_ns() - begun < 2 * HW_SEC);
+	for (unsigned i = 0; i < CALLS; i++) {
+		assert_int_equal(write(calls[i].pipe[1], "x", 1), 1);
+		for (uint64_t end = now_ns() + DEADLINE_NS; !calls[i].ended && now_ns() < end;)
+			hw_loop_turn(calls[i].loop, 100);
+		assert_int_equal(calls[i].ended, 1);
+		hw_slices_free(&calls[i].slices);
+		end_call(&calls[i]);
+	}
+}
+
 static void long_work_on_a_thread_rests_and_ends(void **state)
 {
 	struct work work = { .steps = LONG };
@@ -444,6 +468,7 @@ int main(void)
 		cmocka_unit_test(a_callback_deletes_its_handle_and_rests),
 		cmocka_unit_test(the_loop_runs_while_a_call_does_not_return),
 		cmocka_unit_test(a_work_that_was_dropped_never_continues),
+		cmocka_unit_test(many_calls_are_waited_for_hardly_longer_than_one),
 		cmocka_unit_test(long_work_on_a_thread_rests_and_ends),
 	};
 
