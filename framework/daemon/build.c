@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int hw_build_watcher(struct hw_loop *loop, const struct hw_config_share *share,
 		     const struct hw_config_plugin *watcher, struct hw_errors *errors,
@@ -116,11 +117,27 @@ int hw_build_sink(struct hw_loop *loop, const struct hw_config_plugin *described
 
 /* ---- signatures ---- */
 
+/* A sink reads the file of its secret when it is created: if the file was changed, it is created
+ * again. */
+static void sign_secret(FILE *to, const struct hw_setting *setting)
+{
+	struct stat st;
+
+	if (strcmp(setting->key, "secret") != 0 || setting->value[0] != '/' ||
+	    stat(setting->value, &st) < 0)
+		return;
+	fprintf(to, "%ju %ju %jd %jd.%09ld %jd.%09ld\n", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+		(intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+		(intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+}
+
 static void sign_plugin(FILE *to, const struct hw_config_plugin *plugin)
 {
 	fprintf(to, "[%s]\n%s\n", plugin->name, plugin->module->path);
-	for (size_t i = 0; i < plugin->count; i++)
+	for (size_t i = 0; i < plugin->count; i++) {
 		fprintf(to, "%s=%s\n", plugin->settings[i].key, plugin->settings[i].value);
+		sign_secret(to, &plugin->settings[i]);
+	}
 }
 
 /* An error of the stream is kept until it is closed. */

@@ -68,6 +68,32 @@ test_tail_proves_and_gets_proof_netlink() {
 	check_format netlink
 }
 
+# A secret that was changed is in effect after a reload, which refuses a wrong file and keeps the connections of a sink
+# whose file is as before.
+test_a_reload_reads_a_changed_secret() {
+	find_port
+	make_secret right
+	cp -p right old
+	configure json "secret = $PWD/right"
+	begin_daemon
+	start "$B/hostwatch" tail --json --secret old "tcp:127.0.0.1:$port"
+	next "$out"
+	"$B/hostwatch" reload -s control
+	mkdir a/d
+	await "$out" '"path":"d"'
+	chmod 644 right
+	contains "$("$B/hostwatch" reload -s control 2>&1)" 'chmod 600'
+	mkdir a/e
+	await "$out" '"path":"e"'
+	make_secret new
+	mv new right
+	"$B/hostwatch" reload -s control
+	contains "$(tail_says --secret old)" 'wrong proof'
+	start "$B/hostwatch" tail --json --secret right "tcp:127.0.0.1:$port"
+	next "$out"
+	contains "$line" '"hello"'
+}
+
 test_a_server_without_secret_is_refused() {
 	find_port
 	make_secret right
