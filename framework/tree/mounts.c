@@ -19,6 +19,7 @@ struct mount {
 	uint64_t id;
 	char *path; /* owned */
 	char *type; /* owned */
+	char *options; /* owned: of an overlay, as in mountinfo; otherwise NULL */
 };
 
 struct mounts {
@@ -59,7 +60,14 @@ static bool parse_line(char *line, struct mount *ret)
 		;
 	ret->path = unescape(path);
 	ret->type = strsep(&line, " ");
+	(void)strsep(&line, " "); /* the source */
+	ret->options = line ? line : "";
 	return word && ret->type;
+}
+
+static bool is_overlay(const struct mount *mount)
+{
+	return strcmp(mount->type, "overlay") == 0;
 }
 
 static int add_mount(struct mounts *mounts, const struct mount *mount)
@@ -73,14 +81,11 @@ static int add_mount(struct mounts *mounts, const struct mount *mount)
 		return -ENOMEM;
 	mounts->list = list;
 	list += mounts->count;
-	*list = (struct mount){ mount->id, strdup(mount->path), strdup(mount->type) };
-	if (!list->path || !list->type) {
-		free(list->path);
-		free(list->type);
-		return -ENOMEM;
-	}
+	*list = (struct mount){ mount->id, strdup(mount->path), strdup(mount->type), NULL };
+	if (is_overlay(mount))
+		list->options = strdup(mount->options);
 	mounts->count++;
-	return 0;
+	return list->path && list->type && (list->options || !is_overlay(mount)) ? 0 : -ENOMEM;
 }
 
 static int read_mounts(struct mounts *mounts)
@@ -107,6 +112,7 @@ static void free_mounts(struct mounts *mounts)
 	for (size_t i = 0; i < mounts->count; i++) {
 		free(mounts->list[i].path);
 		free(mounts->list[i].type);
+		free(mounts->list[i].options);
 	}
 	free(mounts->list);
 }
@@ -121,6 +127,84 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+/* ---- those that may hang ---- */
+
+#define STACK_MAX 2u /* FILESYSTEM_MAX_STACK_DEPTH (include/linux/fs.h): overlays on overlays */
+
+static bool may_hang(const struct mounts *mounts, const struct mount *mount, unsigned depth);
+
+/* Returns whether the filesystem that this path leads to may hang; also if one that is hidden
+ * there may, or if the path is relative to an unknown directory. */
+static bool path_may_hang(const struct mounts *mounts, const char *path, unsigned depth)
+{
+	const struct mount *end = mounts->list + mounts->count;
+	bool may = path[0] != '/';
+	size_t longest = 0;
+
+	for (const struct mount *mount = mounts->list; mount < end; mount++)
+		if (strlen(mount->path) > longest && is_below(path, mount->path))
+			longest = strlen(mount->path);
+	for (const struct mount *mount = mounts->list; mount < end && !may; mount++)
+		may = strlen(mount->path) == longest && is_below(path, mount->path) &&
+		      may_hang(mounts, mount, depth);
+	return may;
+}
+
+/* Takes the first layer of "one:two"; overlayfs writes colons in names as "\:". */
+static char *next_layer(char **layers)
+{
+	char *in = *layers, *out = in, *layer = in;
+
+	while (*in && *in != ':') {
+		if (in[0] == '\\' && in[1])
+			in++;
+		*out++ = *in++;
+	}
+	*layers = *in ? in + 1 : NULL;
+	*out = '\0';
+	return layer;
+}
+
+/* Returns the layers that an option names, NULL if it names none. */
+static char *layers_of(char *option)
+{
+	static const char *const names[] = { "lowerdir=", "lowerdir+=", "datadir+=", "upperdir=" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(option, names[i], strlen(names[i])) == 0)
+			return unescape(option + strlen(names[i]));
+	return NULL;
+}
+
+/* "lowerdir=one:two,upperdir=three": mountinfo writes commas in names as \054. */
+static bool layer_may_hang(const struct mounts *mounts, char *options, unsigned depth)
+{
+	char *option, *layers, *layer;
+	bool may = false;
+
+	while (!may && (option = strsep(&options, ",\n"))) {
+		layers = layers_of(option);
+		while (!may && layers) {
+			layer = next_layer(&layers);
+			may = *layer && path_may_hang(mounts, layer, depth);
+		}
+	}
+	return may;
+}
+
+static bool may_hang(const struct mounts *mounts, const struct mount *mount, unsigned depth)
+{
+	char *options;
+	bool may;
+
+	if (!is_overlay(mount) || depth > STACK_MAX)
+		return hw_remote_may_hang(mount->type);
+	options = strdup(mount->options);
+	may = !options || layer_may_hang(mounts, options, depth + 1);
+	free(options);
+	return may;
+}
+
 bool hw_mounts_may_hang(const char *dir)
 {
 	struct mounts mounts = { 0 };
@@ -128,7 +212,7 @@ bool hw_mounts_may_hang(const char *dir)
 
 	for (size_t i = 0; i < mounts.count && !may; i++)
 		may = (is_below(mounts.list[i].path, dir) || is_below(dir, mounts.list[i].path)) &&
-		      hw_remote_may_hang(mounts.list[i].type);
+		      may_hang(&mounts, &mounts.list[i], 0);
 	free_mounts(&mounts);
 	return may;
 }

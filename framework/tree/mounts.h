@@ -18,8 +18,9 @@ typedef int hw_mount_fn(void *arg, uint64_t id, const char *path, const char *ty
  * -ENOMEM; or the result of fn. */
 int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg);
 
-/* Returns whether a filesystem that a server provides is mounted at, above or below a directory
- * (absolute, resolved), also if it is hidden. Does not access the directory. */
+/* Returns whether a filesystem that a server provides, or an overlay with a layer on one, is
+ * mounted at, above or below a directory (absolute, resolved), also if it is hidden. Accesses
+ * neither the directory nor the layers: these are looked up in mountinfo. */
 bool hw_mounts_may_hang(const char *dir);
 
 /* Detects mounts and unmounts below a directory, which no watcher reports. */
