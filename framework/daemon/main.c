@@ -262,7 +262,8 @@ int main(int argc, char **argv)
 	status = run(loop, &arguments);
 	/* A child waits for a filesystem, and shares the memory and the descriptors: thread.c. */
 	if (hw_loop_has_dropped(loop)) {
-		(void)close_range(STDERR_FILENO + 1, ~0u, 0);
+		(void)!chdir("/"); /* for the child, too, like the following */
+		(void)close_range(STDIN_FILENO, ~0u, 0);
 		_exit(status); /* nothing is buffered: the log is written at once */
 	}
 	hw_loop_destroy(loop);

@@ -92,6 +92,7 @@ at_requests() {
 }
 
 at_the_end() {
+	local child
 	mkdir -p "$1"
 	serve "$1"
 	daemon "$2"
@@ -102,7 +103,12 @@ at_the_end() {
 	contains "$(cat said)" "does not answer"
 	ask reload
 	serves one
+	child=$(cat "/proc/$daemon/task/"*/children)
+	child=${child// /}
 	ends
+	# It stays until the server answers, and holds nothing.
+	equal "" "$(ls "/proc/$child/fd" 2>/dev/null)"
+	[ ! -d "/proc/$child" ] || equal / "$(readlink "/proc/$child/cwd")"
 	kill -KILL "$server"
 }
 
@@ -137,6 +143,23 @@ appears() {
 	log "answers again"
 	umount -l far/below
 	touch far/new
+	ask sync far >/dev/null
+	ends
+}
+
+# The server has a layer of the overlay that is the root.
+has_a_layer() {
+	mkdir lower upper work far
+	serve lower
+	mount -t overlay none -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" far
+	daemon far
+	ask sync far >/dev/null
+	echo "$1" >request
+	await "$lines" silent
+	log "does not answer"
+	serves one
+	answer
+	log "answers again"
 	ask sync far >/dev/null
 	ends
 }
@@ -198,6 +221,7 @@ test_a_start_that_waits() { in_mounts at_start lookup; }
 test_a_start_that_waits_for_statfs() { in_mounts at_start statfs; }
 test_a_start_that_waits_for_the_mount() { in_mounts at_start init; }
 test_a_mount_that_appears_and_never_answers() { in_mounts appears; }
+test_a_layer_of_an_overlay_that_stops_answering() { in_mounts has_a_layer readdir; }
 test_a_switch_that_waits() { in_mounts switches; }
 test_a_share_is_removed_while_it_waits() { in_mounts is_removed answered; }
 test_a_share_is_removed_and_never_answers() { in_mounts is_removed never; }
