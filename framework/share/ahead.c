@@ -21,7 +21,7 @@ static bool state_of(const struct walk *walk, const struct hw_found *found, stru
 {
 	int fs = found->error || found->foreign
 			 ? -1
-			 : hw_disk_filesystem(&walk->share->disk, found->dev, -1);
+			 : hw_disk_filesystem(&walk->share->disk, found->dev);
 
 	*ret = found->stat;
 	ret->fs = (uint16_t)fs;

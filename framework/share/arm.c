@@ -91,7 +91,7 @@ int hw_arm_choose(struct hw_share *share)
 	char quoted[200], reasons[sizeof(share->why)];
 
 	share->why[0] = '\0';
-	uint8_t first = choose(share, share->disk.root, add_why);
+	uint8_t first = choose(share, hw_disk_root(&share->disk), add_why);
 
 	if (first == HW_WATCHER_NONE) {
 		memcpy(reasons, share->why, sizeof(reasons));

@@ -185,7 +185,7 @@ static int examine(struct hw_share *share, const struct arriving *a, const char 
 	if (a->touched || found->foreign)
 		return hw_disk_stat(&share->disk, a->dir, name, found->name_len, ret);
 	*ret = found->stat;
-	fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+	fs = hw_disk_filesystem(&share->disk, found->dev);
 	ret->fs = (uint16_t)fs;
 	return fs < 0 ? fs : 0;
 }

@@ -304,7 +304,7 @@ static void self_attrib(struct hw_share *share)
 	struct hw_stat stat;
 	struct hw_entry *e = entry_of(share, HW_ROOT);
 
-	if (hw_disk_stat_fd(&share->disk, share->disk.root, &stat) < 0)
+	if (hw_disk_stat_fd(&share->disk, hw_disk_root(&share->disk), &stat) < 0)
 		return;
 	bool told = hw_hint_is_attrib_of_dir(e, &stat);
 

@@ -24,18 +24,9 @@ static const char *rest_below(const char *path, size_t len, const char *top)
 /* Compares the path with that of the root, as configured and as resolved through symbolic links. */
 static const char *below_root(const struct hw_share *share, const char *path, size_t len)
 {
-	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], top[PATH_MAX];
-	const char *rest = rest_below(path, len, share->path);
-	ssize_t top_len;
+	const char *rest = rest_below(path, len, share->path), *top = share->mounts.dir;
 
-	if (rest)
-		return rest;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", share->disk.root);
-	top_len = readlink(link, top, sizeof(top) - 1);
-	if (top_len <= 0)
-		return NULL;
-	top[top_len] = '\0';
-	return rest_below(path, len, top);
+	return rest || !top ? rest : rest_below(path, len, top);
 }
 
 /* Returns the length of the next component at *at, 0 at the end, and moves *at past it. */

@@ -85,4 +85,5 @@ void hw_mount_points_begin(struct hw_share *share)
 	hw_silence_end(share);
 	hw_mount_watch_begin(&share->mounts, path);
 	hw_silence_begin(share);
+	hw_disk_share_root(&share->disk);
 }

@@ -22,7 +22,7 @@ static enum outcome refresh_one(struct hw_share *share, uint32_t id, bool all_re
 	int r;
 
 	if (id == HW_ROOT)
-		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+		r = hw_disk_stat_fd(&share->disk, hw_disk_root(&share->disk), &stat);
 	else
 		r = hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id),
 				 e->name_len, &stat);

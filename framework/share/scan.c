@@ -232,7 +232,7 @@ static int stat_of(struct hw_share *share, uint32_t dir, const char *name,
 		return -found->error;
 	if (found->foreign)
 		return hw_disk_stat(&share->disk, dir, name, found->name_len, ret);
-	int fs = hw_disk_filesystem(&share->disk, found->dev, -1);
+	int fs = hw_disk_filesystem(&share->disk, found->dev);
 
 	*ret = found->stat;
 	ret->fs = (uint16_t)fs;

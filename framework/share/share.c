@@ -66,7 +66,10 @@ static void go_offline(struct hw_share *share)
 	hw_warning("share %s: %s was deleted, moved or unmounted; waiting for it to reappear",
 		   share->name, hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
 	hw_verify_void(share);
-	hw_observe(share, share->unverified.since_ns);
+	if (share->disk.left)
+		share->unverified.entries.count = 0; /* nothing is left to compare */
+	else
+		hw_observe(share, share->unverified.since_ns);
 	share->unverified.since_ns = 0;
 	share->settle.first_ns = 0;
 	share->settle.ending = false;
@@ -81,7 +84,8 @@ static void go_offline(struct hw_share *share)
 
 static bool root_is_there(struct hw_share *share)
 {
-	int r = hw_root_is_at(&share->root, share->disk.root);
+	int fd = hw_disk_root(&share->disk);
+	int r = fd < 0 ? fd : hw_root_is_at(&share->root, fd);
 
 	return r > 0 || hw_disk_is_refusal(r);
 }
@@ -284,7 +288,7 @@ static void take_turn(void *arg)
 	struct hw_share *share = arg;
 
 	hw_scan_land(share);
-	if (share->presence.check)
+	if (share->presence.check || share->disk.left)
 		check_root(share);
 	hw_hint_expire_name(share);
 	(void)hw_hint_release_move(share, NULL);
@@ -304,10 +308,12 @@ static void take_turn(void *arg)
 		hw_verify_begin(share, 0, false);
 	compare_below(share);
 	hw_quiet_try_found(share);
-	hw_disk_release_foreign(&share->disk);
 	if (hw_barrier_begins(share))
 		check_root(share);
 	hw_barrier_advance(share);
+	hw_disk_release(&share->disk);
+	if (share->disk.left)
+		hw_share_kick(share); /* it is checked in the next iteration */
 	if (share->marks.armed)
 		hw_mark_roll(share); /* directories that were armed since */
 	hw_share_begin_turn(share);

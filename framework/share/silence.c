@@ -19,6 +19,10 @@ static void on_mounts(uv_poll_t *handle, int status, int events)
 	if (status < 0)
 		return;
 	share->mounts.changed = true;
+	if (share->disk.way.path) { /* this may be the end of its mount */
+		share->presence.check = true;
+		hw_share_kick(share);
+	}
 	if (share->mounts.dir)
 		share->mounts.may_hang = hw_mounts_may_hang(share->mounts.dir);
 }

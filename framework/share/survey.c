@@ -40,7 +40,7 @@ static int add_mount(void *arg, uint64_t id, const char *path, const char *type)
 	}
 	path += root;
 	path += *path == '/';
-	(void)fstatat(s->share->disk.root, *path ? path : ".", &st,
+	(void)fstatat(hw_disk_root(&s->share->disk), *path ? path : ".", &st,
 		      AT_NO_AUTOMOUNT |
 			      AT_SYMLINK_NOFOLLOW); /* on failure it counts as a directory */
 	list[s->mount_count++] = (struct hw_survey_mount){

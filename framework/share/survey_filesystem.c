@@ -50,7 +50,7 @@ bool hw_survey_is_excluded(const struct hw_surveying *s, const char *path, size_
 int hw_survey_open(struct hw_surveying *s, const char *path, size_t len,
 		   struct hw_survey_visit *ret)
 {
-	int root = s->share->disk.root, fd;
+	int root = hw_disk_root(&s->share->disk), fd;
 	struct statx stx;
 
 	*ret = (struct hw_survey_visit){ .path = path, .len = len, .fd = -1 };
@@ -172,7 +172,7 @@ static char *absolute(struct hw_surveying *s, const struct hw_survey_visit *visi
 static int add_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit)
 {
 	struct hw_survey *survey = s->survey;
-	int index = hw_disk_filesystem(&s->share->disk, visit->dev, -1);
+	int index = hw_disk_filesystem(&s->share->disk, visit->dev);
 	struct hw_survey_filesystem *list =
 		reallocarray(survey->filesystems, survey->count + 1, sizeof(*list));
 	const char *type = type_of(s, visit->mount);
@@ -201,7 +201,7 @@ static int add_filesystem(struct hw_surveying *s, const struct hw_survey_visit *
 
 int hw_survey_filesystem(struct hw_surveying *s, const struct hw_survey_visit *visit)
 {
-	int index = hw_disk_filesystem(&s->share->disk, visit->dev, -1);
+	int index = hw_disk_filesystem(&s->share->disk, visit->dev);
 
 	for (size_t i = 0; i < s->survey->count; i++)
 		if (s->survey->filesystems[i].index == index &&

@@ -59,7 +59,7 @@ static int try_watcher(struct hw_watcher *watcher)
 	int r = hw_arm_start_watcher(watcher);
 
 	if (r == 0)
-		r = hw_instance_probe(instance, watcher->share->disk.root);
+		r = hw_instance_probe(instance, hw_disk_root(&watcher->share->disk));
 	if (r < 0 && !*instance->reason)
 		(void)snprintf(instance->reason, sizeof(instance->reason), "%s", strerror(-r));
 	if (r == 0)
@@ -143,6 +143,8 @@ static int try_switch(struct hw_share *share, const struct hw_switch *to)
 
 	if (share->switching.done || share->state != HW_SHARE_ONLINE || share->scan.rearm)
 		return -EBUSY;
+	if (hw_disk_root(&share->disk) < 0)
+		return -EBUSY; /* it goes offline */
 	r = install_all(share, to, added);
 	if (r < 0)
 		return r;

@@ -69,15 +69,6 @@ void hw_disk_init(struct hw_disk *disk, const struct hw_tree *tree)
 		disk->dirs[i].fd = -1;
 }
 
-static void close_filesystems(struct hw_disk *disk)
-{
-	for (uint32_t i = 0; i < disk->filesystem_count; i++) {
-		if (disk->filesystems[i].fd >= 0)
-			close(disk->filesystems[i].fd);
-		disk->filesystems[i].fd = -1;
-	}
-}
-
 /* Number of cached descriptors of all shares: each share has its own cache, but the limit applies
  * to the process. Loop thread only. */
 static unsigned cached;
@@ -142,14 +133,44 @@ int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags)
 	return fd;
 }
 
-void hw_disk_close_root(struct hw_disk *disk)
+/* Closes every descriptor. */
+static void let_go(struct hw_disk *disk)
 {
 	for (unsigned i = 0; i < HW_DIRS_CACHE; i++)
 		close_slot(&disk->dirs[i]);
-	close_filesystems(disk);
 	if (disk->root >= 0)
 		close(disk->root);
 	disk->root = -1;
+}
+
+void hw_disk_close_root(struct hw_disk *disk)
+{
+	let_go(disk);
+	hw_way_end(&disk->way);
+	disk->left = false;
+}
+
+/* If it fails, the root stays open. */
+void hw_disk_share_root(struct hw_disk *disk)
+{
+	(void)hw_way_begin(&disk->way, disk->root);
+}
+
+int hw_disk_root(struct hw_disk *disk)
+{
+	int fd;
+
+	if (disk->root >= 0)
+		return disk->root;
+	if (!disk->way.path)
+		return -ENOENT;
+	if (disk->left)
+		return -ESTALE;
+	fd = hw_way_open(&disk->way);
+	disk->left = fd == -ESTALE;
+	if (fd >= 0)
+		disk->root = fd;
+	return fd;
 }
 
 void hw_disk_free(struct hw_disk *disk)
@@ -186,7 +207,7 @@ int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path)
 	return 0;
 }
 
-int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
+int hw_disk_filesystem(struct hw_disk *disk, dev_t dev)
 {
 	uint32_t i;
 
@@ -201,16 +222,11 @@ int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd)
 			return -ENOMEM;
 		disk->filesystems = list;
 		list[i] = (struct hw_filesystem){ .dev = dev,
-						  .fd = -1,
 						  .watcher = UINT8_MAX,
 						  .identity = HW_UNIDENTIFIED,
 						  .leases = true };
 		disk->filesystem_count++;
 	}
-	/* A descriptor is needed only for generations, and must not be O_PATH. It keeps the mount
-	 * busy, but the root does so already. */
-	if (disk->filesystems[i].fd < 0 && disk->generations && fd >= 0 && dev == disk->root_dev)
-		disk->filesystems[i].fd = open_at(fd, ".", O_RDONLY | O_DIRECTORY);
 	return (int)i;
 }
 
@@ -222,7 +238,7 @@ int hw_disk_expect(struct hw_disk *disk, uint32_t count)
 	int r = 0;
 
 	for (uint32_t i = disk->filesystem_count; i < count && r >= 0; i++)
-		r = hw_disk_filesystem(disk, UNBOUND(i), -1);
+		r = hw_disk_filesystem(disk, UNBOUND(i));
 	return r < 0 ? r : 0;
 }
 
@@ -287,17 +303,14 @@ void hw_disk_forget_dir(struct hw_disk *disk, uint32_t dir)
 	close_slot(slot);
 }
 
-void hw_disk_release_foreign(struct hw_disk *disk)
+void hw_disk_release(struct hw_disk *disk)
 {
-	if (!disk->foreign)
-		return;
+	if (disk->way.path && disk->root >= 0)
+		let_go(disk);
+	for (unsigned i = 0; i < HW_DIRS_CACHE && disk->foreign; i++)
+		if (disk->dirs[i].fd >= 0 && disk->dirs[i].foreign)
+			close_slot(&disk->dirs[i]);
 	disk->foreign = false;
-	for (unsigned i = 0; i < HW_DIRS_CACHE; i++) {
-		struct hw_dir_slot *slot = &disk->dirs[i];
-
-		if (slot->fd >= 0 && slot->foreign)
-			close_slot(slot);
-	}
 }
 
 /* Starts at the nearest ancestor that is open, so that only the names below it are looked up. */
@@ -306,9 +319,9 @@ static int open_dir(struct hw_disk *disk, uint32_t dir)
 	const struct hw_tree *tree = disk->tree;
 	char *buf = disk->path, *p = buf + sizeof(disk->path);
 	uint32_t id = dir;
-	int base = disk->root;
+	int base = hw_disk_root(disk);
 
-	for (; id != HW_ROOT; id = hw_tree_entry(tree, id)->parent) {
+	for (; base >= 0 && id != HW_ROOT; id = hw_tree_entry(tree, id)->parent) {
 		const struct hw_entry *e = hw_tree_entry(tree, id);
 
 		if (id != dir && slot_has(disk, slot_of(disk, id), id)) {
@@ -322,6 +335,8 @@ static int open_dir(struct hw_disk *disk, uint32_t dir)
 		p -= e->name_len;
 		memcpy(p, hw_tree_name(tree, id), e->name_len);
 	}
+	if (base < 0)
+		return base;
 	return hw_open_beneath(base, p, (size_t)(buf + sizeof(disk->path) - p),
 			       O_PATH | O_DIRECTORY);
 }
@@ -332,11 +347,9 @@ int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
 	struct hw_stat stat;
 
 	if (dir == HW_ROOT)
-		return disk->root >= 0 ? disk->root : -ENOENT;
+		return hw_disk_root(disk);
 	if (slot_has(disk, slot, dir))
 		return slot->fd;
-	if (disk->root < 0)
-		return -ENOENT;
 	int fd = open_dir(disk, dir);
 
 	if (hw_disk_is_short(fd) && give_up_cached(disk, -1))
@@ -401,8 +414,7 @@ static int stat_at(struct hw_disk *disk, const struct spot *at, struct hw_stat *
 	if (is_of_layer(disk, at, &stx))
 		fs = hw_tree_entry(disk->tree, at->dir)->fs;
 	else
-		fs = hw_disk_filesystem(disk, hw_statx_dev(&stx),
-					stat.type == HW_TYPE_DIR && !name ? at->fd : -1);
+		fs = hw_disk_filesystem(disk, hw_statx_dev(&stx));
 	if (fs < 0)
 		return fs;
 	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
@@ -551,11 +563,11 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 
 int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_t links)
 {
-	int on = disk->filesystems[entry->fs].fd, alive, parent;
+	int on = hw_disk_root(disk), alive, parent;
 
-	if (entry->identity != HW_BY_GENERATION)
+	if (on < 0 || entry->identity != HW_BY_GENERATION)
 		return 0;
-	if (on >= 0)
+	if (disk->filesystems[entry->fs].dev == disk->root_dev)
 		return hw_identity_is_alive(on, entry, links);
 	parent = hw_disk_dir(disk, entry->parent);
 	on = parent < 0 ? -1 : open_at(parent, ".", O_RDONLY | O_DIRECTORY);

@@ -10,6 +10,7 @@
 
 #include "identity.h"
 #include "tree.h"
+#include "way.h"
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -24,7 +25,6 @@ enum hw_listing_cost { HW_LISTING_UNKNOWN, HW_LISTING_FAST, HW_LISTING_SLOW };
 /* One filesystem of the share. */
 struct hw_filesystem {
 	dev_t dev;
-	int fd; /* owned: a directory on it, for open_by_handle_at(2); the root's filesystem only */
 	uint8_t watcher; /* the first candidate that works on this filesystem, HW_WATCHER_NONE: not
 			  * probed yet */
 	uint8_t listing; /* enum hw_listing_cost */
@@ -40,7 +40,9 @@ struct hw_dir_slot {
 };
 
 struct hw_disk {
-	int root; /* owned: O_RDONLY | O_DIRECTORY, -1 while offline */
+	int root; /* owned: O_RDONLY | O_DIRECTORY, -1 while offline or released: hw_disk_root() */
+	struct hw_way way; /* to the root, if it is released at the end of each iteration */
+	bool left; /* the released root is not at its path any more */
 	bool generations; /* identify inodes by the generation in their file handle, even if they
 			   * have a birth time */
 	const struct hw_tree *tree; /* borrowed */
@@ -60,6 +62,12 @@ void hw_disk_free(struct hw_disk *disk);
  * -ENOTDIR, -EACCES. */
 int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path);
 void hw_disk_close_root(struct hw_disk *disk); /* also closes every descriptor below it */
+/* From now on hw_disk_release() closes an open root that is a mount point, where the kernel permits
+ * it, so that it can be unmounted. */
+void hw_disk_share_root(struct hw_disk *disk);
+/* Returns the descriptor of the root, borrowed until hw_disk_release(). -ENOENT: offline; -ESTALE:
+ * after it was released, it left its path (disk->left); others if it cannot be opened now. */
+int hw_disk_root(struct hw_disk *disk);
 
 /* Returns an O_PATH descriptor of a directory of the tree, borrowed until the next call. -ESTALE:
  * another directory is at its place on the disk. -ENOENT, -ENOTDIR, -EACCES, ... */
@@ -67,9 +75,10 @@ int hw_disk_dir(struct hw_disk *disk, uint32_t dir);
 /* Pins a descriptor (taken over) for a directory whose place on the disk differs from the tree. */
 void hw_disk_put_dir(struct hw_disk *disk, uint32_t dir, int fd);
 void hw_disk_forget_dir(struct hw_disk *disk, uint32_t dir);
-/* Closes descriptors on other filesystems than the root: an open directory keeps its mount busy,
- * and umount(8) would fail without an apparent reason. Call at the end of each iteration. */
-void hw_disk_release_foreign(struct hw_disk *disk);
+/* Closes descriptors on other mounts than that of the root, and on the latter if
+ * hw_disk_share_root() was called: an open directory keeps its mount busy, and umount(8) would fail
+ * without an apparent reason. Call at the end of each iteration. */
+void hw_disk_release(struct hw_disk *disk);
 
 /* Calls openat(2) with O_CLOEXEC. If descriptors run out, closes cached ones other than dirfd.
  * Returns the descriptor or -errno. */
@@ -91,9 +100,8 @@ int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret);
  * inode numbers must be comparable with those of the tree, and further identification that costs a
  * system call is skipped. */
 struct hw_identify hw_disk_identify(const struct hw_disk *disk, uint16_t fs, bool cheaply);
-/* Returns the index of the filesystem with this device number, and adds it if it is new. `fd`: a
- * directory on it. */
-int hw_disk_filesystem(struct hw_disk *disk, dev_t dev, int fd);
+/* Returns the index of the filesystem with this device number, and adds it if it is new. */
+int hw_disk_filesystem(struct hw_disk *disk, dev_t dev);
 /* Entries refer to this number of filesystems, whose device numbers are not known: no entry on the
  * disk is on one of them until it is bound. 0, -ENOMEM or -E2BIG. */
 int hw_disk_expect(struct hw_disk *disk, uint32_t count);

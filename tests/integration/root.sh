@@ -5,7 +5,7 @@ script=$(realpath "$0")
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Starts the daemon with a share that is a link to release-1.
+# Starts the daemon with a share that is a link to release-1, watched by $1 or what is best.
 daemon() {
 	mkdir -p release-1 release-2
 	ln -s release-1 current
@@ -14,6 +14,7 @@ daemon() {
 		control = $PWD/control
 		[share src]
 		path = $PWD/current
+		watcher = ${1-auto}
 		interval = 50ms
 	EOF
 	start "$B/hostwatchd" -c conf
@@ -105,45 +106,100 @@ fuse_over_the_root() {
 	finish "$daemon"
 }
 
-# The mount that the root is in is in use, and umount(8) with --lazy lets it go.
+# Unmounts the root, which is in use only while hostwatchd reads it.
+unmount() {
+	local end=$((SECONDS + DEADLINE))
+	until umount release-1 2>umount.err; do
+		[ $SECONDS -lt $end ] || fail "$(cat umount.err)"
+	done
+}
+
+# Waits until the share is online with this many entries.
+has_entries() {
+	local end=$((SECONDS + DEADLINE)) status=""
+	until [[ $status == *'"state":"online"'*"\"entries\":$1,"* ]]; do
+		[ $SECONDS -lt $end ] || fail "not $1 entries: $status"
+		ask sync src
+		status=$(ask status --json)
+	done
+}
+
+# A kernel without unique IDs of mounts.
+is_before() {
+	[ "$(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1)" != "$1" ]
+}
+
+# The root is a mount point, which is unmounted and mounted again.
 root_is_a_mount() {
 	mkdir release-1
 	mount -t tmpfs none release-1
-	daemon
-	if umount release-1 2>/dev/null; then fail "hostwatchd(8) says that the root is in use"; fi
-	umount --lazy release-1
-	log "was deleted, moved or unmounted"
-	contains "$(ask status)" "offline"
-	mount -t tmpfs none release-1
-	log "has reappeared"
+	daemon "$1"
+	mkdir release-1/directory
+	touch release-1/directory/file
 	ask sync src
-	contains "$(ask status)" "online"
+	contains "$(ask status --json)" '"entries":3'
+	if is_before 6.8; then umount --lazy release-1; else unmount; fi
+	log "was deleted, moved or unmounted" # the directory below it takes its place
+	has_entries 1
+	mount -t tmpfs none release-1
+	touch release-1/file
+	has_entries 2
 	finish "$daemon"
 }
 
-test_a_root_that_is_a_mount_point_is_unmounted() {
-	local why
-	[ "$(id -u)" = 0 ] || skip "only root can mount"
-	why=$(lacks_mounts)
-	[ -z "$why" ] || skip "$why"
-	unshare --mount "$script" --mount "$PWD" || fail "see above"
+# While hostwatchd does nothing, the filesystem is unmounted, and it, or another one, is mounted.
+root_is_mounted_anew() {
+	is_before 6.8 && return
+	local end=$((SECONDS + DEADLINE))
+	mkdir release-1 data data/directory
+	mount --bind data release-1
+	daemon "$1"
+	ask sync src
+	# It may be reading when it is stopped.
+	until freeze "$daemon" && umount release-1 2>umount.err; do
+		thaw "$daemon"
+		[ $SECONDS -lt $end ] || fail "$(cat umount.err)"
+	done
+	touch data/directory/first
+	if [ "$2" = same ]; then mount --bind data release-1; else mount -t tmpfs none release-1; fi
+	thaw "$daemon"
+	log "has reappeared"
+	touch release-1/second
+	has_entries "$3"
+	finish "$daemon"
 }
 
-test_a_fuse_mount_over_the_root_is_refused() {
+in_mounts() {
 	local why
 	[ "$(id -u)" = 0 ] || skip "only root can mount without fusermount"
-	[ -c /dev/fuse ] || skip "no /dev/fuse"
 	why=$(lacks_mounts)
 	[ -z "$why" ] || skip "$why"
-	unshare --mount "$script" --fuse "$PWD" || fail "see above"
+	unshare --mount "$script" --inside "$PWD" "$@" || fail "see above"
 }
 
-if [ "${1-}" = --fuse ] || [ "${1-}" = --mount ]; then
+with_each_watcher() {
+	local watcher
+	for watcher in inotify fanotify polling; do
+		mkdir "$watcher"
+		(cd "$watcher" && in_mounts "$1" "$watcher" "${@:2}") || exit
+	done
+}
+
+test_a_root_that_is_a_mount_point_is_unmounted() { with_each_watcher root_is_a_mount; }
+test_the_filesystem_of_the_root_is_mounted_anew() { with_each_watcher root_is_mounted_anew same 4; }
+test_another_filesystem_is_mounted_at_the_root() { with_each_watcher root_is_mounted_anew other 2; }
+
+test_a_fuse_mount_over_the_root_is_refused() {
+	[ -c /dev/fuse ] || skip "no /dev/fuse"
+	in_mounts fuse_over_the_root
+}
+
+if [ "${1-}" = --inside ]; then
 	cd "$2"
 	started=()
 	trap 'for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done' EXIT
 	set -e
-	if [ "$1" = --fuse ]; then fuse_over_the_root; else root_is_a_mount; fi
+	"${@:3}"
 else
 	run_tests
 fi

@@ -524,14 +524,14 @@ static void mode_and_owner_change_the_attributes(struct fixture *f)
 
 static void filesystems_are_numbered_up_to_a_limit(struct fixture *f)
 {
-	int first = hw_disk_filesystem(&f->disk, 0x10001, -1);
+	int first = hw_disk_filesystem(&f->disk, 0x10001);
 
 	assert_true(first > 0);
-	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10001, -1), first);
+	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10001), first);
 	for (dev_t dev = 0x20000; f->disk.filesystem_count < HW_FILESYSTEMS_MAX; dev++)
-		assert_true(hw_disk_filesystem(&f->disk, dev, -1) > first);
-	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10002, -1), -E2BIG);
-	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10001, -1), first);
+		assert_true(hw_disk_filesystem(&f->disk, dev) > first);
+	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10002), -E2BIG);
+	assert_int_equal(hw_disk_filesystem(&f->disk, 0x10001), first);
 }
 
 static void a_root_that_is_none_is_refused(struct fixture *f)
