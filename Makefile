@@ -64,7 +64,7 @@ plugin_lib := $(B)/libhostwatch-plugin.a
 tool_lib := $(B)/libhostwatch-tools.a
 kit_lib := $(B)/libhostwatch-kit.a
 test_lib := $(B)/libhostwatch-tests.a
-programs := $(B)/hostwatchd $(B)/hostwatch
+programs := $(B)/hostwatchd $(B)/hostwatch $(B)/hostwatch-git-fsmonitor
 # Only if libnats is installed; `hostwatch tail nats:` runs it.
 nats_reader := $(if $(NATS_LIBS),$(B)/hostwatch-nats-tail)
 modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
@@ -115,6 +115,10 @@ $(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
 $(B)/hostwatch-nats-tail: $(call obj,$(wildcard tools/nats/*.c) $(addprefix sinks/nats/,settings.c open.c stream.c)) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(NATS_LIBS)
+
+# The hook of git is a name of the same program.
+$(B)/hostwatch-git-fsmonitor: $(B)/hostwatch
+	@ln -sf hostwatch $@
 
 define plugin_rule
 $(B)/plugins/$(1).so: $(call obj,$(wildcard plugins/$(1)/*.c)) $(plugin_lib)

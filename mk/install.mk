@@ -9,6 +9,7 @@ zshcompletiondir ?= $(prefix)/share/zsh/site-functions
 install-programs: $(programs) $(modules) $(nats_reader)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(plugindir) $(DESTDIR)$(sinkdir)
 	install -m755 $(B)/hostwatch $(DESTDIR)$(bindir)
+	ln -sf hostwatch $(DESTDIR)$(bindir)/hostwatch-git-fsmonitor
 	install -m755 $(B)/hostwatchd $(DESTDIR)$(sbindir)
 	install -m755 $(plugins:%=$(B)/plugins/%.so) $(DESTDIR)$(plugindir)
 	$(if $(nats_reader),install -Dm755 -t $(DESTDIR)$(kitdir) $(nats_reader))

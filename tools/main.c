@@ -25,6 +25,7 @@ static const struct tool {
 	{ &tool_plugin_check_line, tool_plugin_check },
 	{ &tool_plugins_line, tool_plugins },
 	{ &tool_reload_line, tool_reload },
+	{ &tool_since_line, tool_since },
 	{ &tool_status_line, tool_status },
 	{ &tool_switch_line, tool_switch },
 	{ &tool_sync_line, tool_sync },
@@ -103,6 +104,14 @@ static int print_tables(const struct hw_command_line *line)
 	return EXIT_SUCCESS;
 }
 
+/* Returns whether the program was called by the name of the hook. */
+static bool is_git_hook(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, tool_git_fsmonitor_line.program) == 0;
+}
+
 static int run(int argc, char **argv)
 {
 	char commands[COMMANDS_MAX];
@@ -117,6 +126,8 @@ static int run(int argc, char **argv)
 	};
 	struct hw_operands operands;
 
+	if (argc > 0 && is_git_hook(argv[0]))
+		return tool_git_fsmonitor(argc, argv);
 	list_commands(commands);
 	if (argc < 2) {
 		fprintf(stderr, "usage: %s %s\n\n%s\n\nTry '%s --help'.\n", line.program,

@@ -15,6 +15,8 @@ extern const struct hw_command_line tool_new_plugin_line;
 extern const struct hw_command_line tool_plugin_check_line; /* in plugin-check/ */
 extern const struct hw_command_line tool_plugins_line;
 extern const struct hw_command_line tool_reload_line;
+extern const struct hw_command_line tool_git_fsmonitor_line;
+extern const struct hw_command_line tool_since_line;
 extern const struct hw_command_line tool_status_line;
 extern const struct hw_command_line tool_switch_line;
 extern const struct hw_command_line tool_sync_line;
@@ -31,6 +33,8 @@ int tool_new_plugin(int argc, char **argv);
 int tool_plugin_check(int argc, char **argv);
 int tool_plugins(int argc, char **argv);
 int tool_reload(int argc, char **argv);
+int tool_git_fsmonitor(int argc, char **argv);
+int tool_since(int argc, char **argv);
 int tool_status(int argc, char **argv);
 int tool_switch(int argc, char **argv);
 int tool_sync(int argc, char **argv);

@@ -41,7 +41,7 @@ offers() {
 
 test_subcommands() {
 	offers 'hostwatch wat' watch
-	offers 'hostwatch s' status switch sync
+	offers 'hostwatch s' since status switch sync
 	# shellcheck disable=SC2046
 	offers 'hostwatch ' $("$B/hostwatch" --help | sed -n 's/^  \([a-z][a-z-]*\)  *[A-Za-z].*/\1/p')
 	offers 'hostwatch --v' --version

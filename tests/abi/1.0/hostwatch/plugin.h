@@ -428,7 +428,7 @@ struct hw_host {
 	int (*sync)(void *ctx, uint32_t share);
 	/* Finds the share whose root is this directory of the host or above it, by comparing the
 	 * text of an absolute path without ".", ".." and symbolic links: the entry need not exist.
-	 * Of several shares, finds the one with the deepest root. Returns 0; -ENOENT; -EINVAL. */
+	 * The share with the deepest root is returned if there are several. -ENOENT; -EINVAL. */
 	int (*find_share)(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 };
 

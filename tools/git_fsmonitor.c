@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hostwatch-git-fsmonitor: the fsmonitor hook of git, version 2 (githooks(5)). git calls it in the
+ * top directory of the work tree.
+ *
+ * For git, a name with a slash invalidates all entries of the index below it, but in the untracked
+ * cache only the directory that contains the name. A directory that was renamed, or moved here,
+ * brings directories with it whose old contents that cache may have under the same names. So each
+ * directory below such a name is walked, and a name in it is printed, which need not exist.
+ */
+#include "log.h"
+#include "since.h"
+#include "tool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TIMEOUT_NS (10 * HW_SEC)
+#define INSIDE ".hostwatch" /* a name in each directory whose contents are unknown */
+
+const struct hw_command_line tool_git_fsmonitor_line = {
+	.program = "hostwatch-git-fsmonitor",
+	.summary = "tell git which files changed",
+	.synopsis = "VERSION TOKEN",
+	.about = "A hook for git(1), which calls it after 'git config core.fsmonitor "
+		 "hostwatch-git-fsmonitor'. See hostwatch(1).",
+	.operand = "VERSION TOKEN",
+	.operands_min = 2,
+	.operands_max = 2,
+};
+
+static bool is_of_git(const char *name)
+{
+	return strncmp(name, ".git", 4) == 0 && (name[4] == '/' || !name[4]);
+}
+
+static int add_inside(struct since_names *names, const char *dir)
+{
+	char *name = NULL;
+	int len = asprintf(&name, "%s/" INSIDE, dir), r;
+
+	if (len < 0)
+		return -ENOMEM;
+	r = hw_since_names_add(names, name, (size_t)len, false);
+	free(name);
+	return r;
+}
+
+static bool is_dir(int dirfd, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Adds the directories in this one to the queue. */
+static int queue_subdirs(struct since_names *queue, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd); /* nothing was read */
+		return 0; /* it is gone: git sees the same */
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		char *sub = NULL;
+		int len;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    strcmp(entry->d_name, ".git") == 0 || !is_dir(fd, entry))
+			continue;
+		len = asprintf(&sub, "%s/%s", path, entry->d_name);
+		r = len < 0 ? -ENOMEM : hw_since_names_add(queue, sub, (size_t)len, false);
+		free(len < 0 ? NULL : sub);
+	}
+	(void)closedir(dir); /* it was only read */
+	return r;
+}
+
+/* Adds a name in this directory and in each one below it. */
+static int add_below(struct since_names *names, const char *path, size_t len)
+{
+	struct since_names queue = { 0 };
+	int r = hw_since_names_add(&queue, path, len, false);
+
+	for (size_t i = 0; r == 0 && i < queue.count; i++) {
+		r = add_inside(names, queue.items[i]);
+		if (r == 0)
+			r = queue_subdirs(&queue, queue.items[i]);
+	}
+	hw_since_names_free(&queue);
+	return r;
+}
+
+static int complete(struct since_names *names)
+{
+	size_t count = names->count;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		size_t len = strlen(names->items[i]);
+
+		if (names->items[i][len - 1] == '/' && !is_of_git(names->items[i]))
+			r = add_below(names, names->items[i], len - 1);
+	}
+	hw_since_names_finish(names);
+	return r;
+}
+
+static int print_answer(struct since *since)
+{
+	if (!since->unknown && complete(&since->names) < 0)
+		return hw_args_failure(since->line, "out of memory");
+	(void)fwrite(since->next, 1, strlen(since->next) + 1, stdout); /* checked by main() */
+	if (since->unknown)
+		(void)fwrite("/", 1, 2, stdout); /* as above */
+	for (size_t i = 0; !since->unknown && i < since->names.count; i++)
+		if (!is_of_git(since->names.items[i]))
+			(void)fwrite(since->names.items[i], 1, strlen(since->names.items[i]) + 1,
+				     stdout); /* as above */
+	return EXIT_SUCCESS;
+}
+
+int tool_git_fsmonitor(int argc, char **argv)
+{
+	struct since since = { .line = &tool_git_fsmonitor_line,
+			       .fd = -1,
+			       .timeout_ns = TIMEOUT_NS };
+	struct hw_operands operands;
+	int status = hw_args_parse(&tool_git_fsmonitor_line, argc, argv, NULL, &operands);
+	char *dir;
+
+	if (status >= 0)
+		return status;
+	/* git tries version 1 after version 2 has failed, for which there was a message. */
+	if (strcmp(operands.items[0], "2") != 0)
+		return HW_EXIT_FAILURE;
+	dir = realpath(".", NULL);
+	if (!dir)
+		return hw_args_failure(&tool_git_fsmonitor_line, "%s", strerror(errno));
+	since.dir = dir;
+	since.token = operands.items[1];
+	status = hw_since_ask(&since);
+	if (status < 0)
+		status = print_answer(&since);
+	hw_since_free(&since);
+	free(dir);
+	return status;
+}
