@@ -230,8 +230,6 @@ void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,
 
 	if (!hw_share_is_excluded(share, a.dir, name->name, name->len, stat->type == HW_TYPE_DIR))
 		add_one(share, &a, name->name, name->len, stat);
-	if (!share->verify.reporting)
-		hw_fill_tell_modified(share);
 }
 
 void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing *listing,
@@ -262,20 +260,6 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 		hw_share_rest(share);
 		apply_one(share, &a, listing, &listing->found[i]);
 	}
-}
-
-void hw_fill_tell_modified(struct hw_share *share)
-{
-	struct hw_ids ids = share->fill.modified;
-
-	share->fill.modified = (struct hw_ids){ 0 };
-	for (uint32_t i = 0; i < ids.count; i++) {
-		hw_share_rest(share);
-		if (entry_of(share, ids.ids[i])->type == HW_TYPE_FILE &&
-		    !hw_history_was_modified(share, ids.ids[i]))
-			hw_history_modify(share, ids.ids[i]);
-	}
-	hw_ids_free(&ids);
 }
 
 /* ---- a directory ---- */
@@ -449,6 +433,5 @@ void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 	}
 	share->fill.depth++;
 	fill_in_place(share, dir, how);
-	if (--share->fill.depth == 0 && !share->verify.reporting)
-		hw_fill_tell_modified(share);
+	share->fill.depth--;
 }

@@ -15,8 +15,8 @@ struct hw_fill {
 	uint32_t budget; /* entries that may still be listed at once in this iteration */
 	uint32_t depth;
 	int64_t since_ns; /* birth time of the directory that is being listed at once */
-	struct hw_ids modified; /* files that a listing found with content: modify is reported after
-				   the creates */
+	struct hw_ids modified; /* files that an observation found with content: modify is reported
+				   after the creates */
 	/* Entries found by listings during an observation of a settle window, which reports their
 	 * changes. */
 	struct hw_ids moved, files;
@@ -36,8 +36,6 @@ enum hw_arrival hw_fill_arrival(struct hw_share *share, const struct hw_stat *st
 /* Returns the entry that has this inode in the tree under a name that the disk no longer has; 0:
  * none. */
 uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat);
-/* Reports modify for files that listings found with content. */
-void hw_fill_tell_modified(struct hw_share *share);
 
 /* A name whose stat was refused in a listing can now be examined. */
 void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,

@@ -316,11 +316,26 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 		hw_history_siblings(o->share, id, &item->stat, item->told);
 }
 
+/* Keeps the new files whose content is to be reported. An entry that was created and deleted in this
+ * observation is not among them, nor is the next one that got its id. */
+static void keep_unannounced(struct hw_observation *o, struct hw_ids *ids)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < ids->count; i++) {
+		hw_share_rest(o->share);
+		if (hw_history_is_unannounced(entry_of(o, ids->ids[i])))
+			ids->ids[kept++] = ids->ids[i];
+	}
+	ids->count = kept;
+}
+
 void hw_observation_tell_changes(struct hw_observation *o)
 {
 	struct hw_ids modified = o->share->fill.modified, attrib = { 0 };
 
 	o->share->fill.modified = (struct hw_ids){ 0 };
+	keep_unannounced(o, &modified);
 	for (uint32_t i = 0; i < o->count; i++)
 		add_change(o, &modified, &attrib, hw_observation_item(o, i));
 	for (uint32_t i = 0; i < o->count; i++)

@@ -364,8 +364,6 @@ static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
 	if (!job->listing.more && hw_tree_by_token(&share->tree, job->dir) == dir)
 		hw_fill_listed(share, dir, job->how, job->listing.error, job->since);
-	if (!share->verify.reporting)
-		hw_fill_tell_modified(share);
 }
 
 static void unlink_flying(struct hw_share *share, struct hw_job *job)

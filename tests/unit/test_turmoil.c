@@ -347,6 +347,74 @@ static void a_mode_there_and_back_in_a_busy_directory_is_told(void **state)
 	}
 }
 
+/* ---- entries that are created and deleted in one observation ---- */
+
+#define FILES 4u
+
+static void make_nested(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "d");
+	hw_scene_make_dir(f->fd, "d/d");
+	hw_scene_write(f->fd, "d/d/old", "old");
+	hw_scene_make_dir(f->fd, "moved");
+	for (unsigned i = 0; i < FILES; i++) {
+		const char name[] = { 'o', 'u', 't', 's', 'i', 'd', 'e', '/', (char)('a' + i), 0 };
+
+		hw_scene_write(f->top, name, "old");
+	}
+}
+
+/* "d/d" takes the name of the directory that it is in, which has no possible order of events: it is
+ * deleted and created. A directory in it is created before that, for the move into it. */
+static void replace_parent(struct hw_scene *f)
+{
+	hw_scene_move(f->fd, "d/d", f->fd, "t");
+	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);
+	hw_scene_move(f->fd, "t", f->fd, "d");
+	hw_scene_make_dir(f->fd, "d/n");
+	hw_scene_move(f->fd, "moved", f->fd, "d/n/moved");
+	for (unsigned i = 0; i < FILES; i++) {
+		const char from[] = { 'o', 'u', 't', 's', 'i', 'd', 'e', '/', (char)('a' + i), 0 };
+		const char came[] = { 'd', '/', 'n', '/', (char)('a' + i), 0 };
+		const char made[] = { 'd', '/', 'n', '/', (char)('A' + i), 0 };
+
+		hw_scene_move(f->top, from, f->fd, came);
+		hw_scene_write(f->fd, made, "new");
+	}
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+}
+
+static void expect_new_data_of_new_files(struct hw_scene *f)
+{
+	struct hw_event event;
+	unsigned modified = 0;
+
+	while (hw_rig_next(f->rig, &event) == 1) {
+		if (event.kind != HW_MODIFY)
+			continue;
+		assert_in_range(event.path[event.path_len - 1], 'A', 'A' + FILES - 1);
+		modified++;
+	}
+	assert_int_equal(modified, FILES);
+}
+
+static void a_file_from_outside_is_not_taken_for_a_new_one_that_was_deleted(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		hw_scene_prepare(&f);
+		make_nested(&f);
+		hw_clock_tick();
+		if (hw_scene_start(&f, hw_rig_backends[i], 3600 * HW_SEC)) {
+			replace_parent(&f);
+			expect_new_data_of_new_files(&f);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +427,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(locked_directories_keep_what_is_in_them),
 		cmocka_unit_test(a_link_that_moves_under_a_scan_has_not_left),
 		cmocka_unit_test(a_mode_there_and_back_in_a_busy_directory_is_told),
+		cmocka_unit_test(
+			a_file_from_outside_is_not_taken_for_a_new_one_that_was_deleted),
 	};
 
 	if (argc > 1)
