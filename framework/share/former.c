@@ -61,18 +61,37 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 	victim->order = former->arrivals++;
 }
 
+static struct hw_former_inode inode_of(const struct hw_entry *e)
+{
+	return (struct hw_former_inode){ .ino = e->ino, .ident = hw_tree_ident(e), .fs = e->fs };
+}
+
 void hw_former_add_entry(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
-	const struct hw_former_inode inode = { .ino = e->ino,
-					       .ident = hw_tree_ident(e),
-					       .fs = e->fs };
+	const struct hw_former_inode inode = inode_of(e);
 	const struct hw_fold_at at = { .dir = e->parent,
 				       .name = hw_tree_name(&share->tree, id),
 				       .len = e->name_len };
 
 	if (e->type == HW_TYPE_FILE && e->ino && !share->silent)
 		hw_former_add(share, &at, &inode);
+}
+
+bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
+			const struct hw_entry *entry)
+{
+	const struct hw_former_inode *set, inode = inode_of(entry);
+	uint64_t key;
+
+	if (!share->hints.former.slots || !entry->ino)
+		return false;
+	key = key_of(share, at);
+	set = set_of(&share->hints.former, key);
+	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
+		if (set[i].key == key && is_one(&set[i], &inode))
+			return true;
+	return false;
 }
 
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
@@ -86,9 +105,7 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 	if (!share->hints.former.slots)
 		return 0;
 	if (now)
-		current = (struct hw_former_inode){ .ino = now->ino,
-						    .ident = hw_tree_ident(now),
-						    .fs = now->fs };
+		current = inode_of(now);
 	key = key_of(share, at);
 	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)

@@ -41,6 +41,9 @@ void hw_former_add_entry(struct hw_share *share, uint32_t id);
  * number. */
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 			const struct hw_entry *now, struct hw_former_inode ret[HW_FORMER_WAYS]);
+/* Returns whether a record said that this entry has lost its name. It may have it again. */
+bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
+			const struct hw_entry *entry);
 void hw_former_free(struct hw_former *former);
 
 #endif

@@ -222,21 +222,14 @@ static void created(struct hw_hint_at *c)
 		materialize(c);
 	} else if (!hw_hint_is_same(c)) {
 		doubt_dir(c); /* a listing found an older or newer entry: more hints follow */
+		if (c->ordered) /* or it was moved away, and this is another one */
+			hw_former_add_entry(c->share, c->id);
 	}
-}
-
-/* Returns whether the entry was written but never examined, so that its inode is unknown. */
-static bool is_lost(const struct hw_hint_at *c)
-{
-	const struct hw_entry *e = entry_of(c->share, c->id);
-
-	return e->flags & HW_ENTRY_PHANTOM && !c->hint->handle_len &&
-	       (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE);
 }
 
 static void delete_entry(struct hw_hint_at *c)
 {
-	if (is_lost(c))
+	if (!c->hint->handle_len && hw_hint_is_lost(entry_of(c->share, c->id)))
 		hw_unverified_lost(c->share, c->dir);
 	hw_history_delete(c->share, c->id);
 	c->id = 0;

@@ -27,6 +27,12 @@ uint64_t hw_hint_ino(const struct hw_hint *hint)
 				: 0;
 }
 
+bool hw_hint_is_lost(const struct hw_entry *e)
+{
+	return e->flags & HW_ENTRY_PHANTOM &&
+	       (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE);
+}
+
 bool hw_hint_is_vague(const struct hw_hint_at *c)
 {
 	return !c->ordered && !c->hint->handle_len;

@@ -152,11 +152,21 @@ static void attributes(struct hw_hint_at *at)
 		hw_history_attrib(at->share, at->id);
 }
 
+/* Returns whether the entry may have lost the name that the hint is about: it was moved away, its
+ * new place is unknown, and another file was created at its name. */
+static bool is_displaced(const struct hw_hint_at *at)
+{
+	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
+
+	return !at->hint->handle_len &&
+	       hw_former_has_lost(at->share, &place, entry_of(at->share, at->id));
+}
+
 /* Returns whether the hint is late: nothing is reported for a name that is gone or belongs to
  * another file. */
 static bool is_late(struct hw_hint_at *at)
 {
-	if (!hw_hint_is_vague(at))
+	if (!hw_hint_is_vague(at) && !is_displaced(at))
 		return false;
 	hw_hint_look(at);
 	return !hw_hint_is_same(at);

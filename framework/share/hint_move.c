@@ -73,15 +73,29 @@ static void adopt(struct hw_share *share, uint32_t id, struct place *from, const
 
 /* ---- moves out of and into the share ---- */
 
+/* The entry may be in a directory that has not been listed yet. If it is a transient one, nothing
+ * can identify it there, and it must not be taken for the next entry of this name. */
+static void away(struct hw_share *share, const struct place *from)
+{
+	const struct hw_entry *e = entry_of(share, from->id);
+
+	if (!(e->flags & HW_ENTRY_PHANTOM)) {
+		hw_unverified_away(share, from->id);
+		return;
+	}
+	if (hw_hint_is_lost(e))
+		hw_unverified_lost(share, from->dir);
+	hw_history_delete(share, from->id);
+}
+
 /* Reports the move out even if the entry is back, which a later hint reports: receivers may have
  * examined the name meanwhile. */
 static void moved_out(struct hw_share *share, struct place *from, bool excluded)
 {
 	if (!from->id)
 		return;
-	/* The entry may be in a directory that has not been listed yet. */
 	if (!excluded && !hw_mark_proves_outside(share)) {
-		hw_unverified_away(share, from->dir, from->name, from->len);
+		away(share, from);
 		return;
 	}
 	look(share, from);

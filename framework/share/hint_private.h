@@ -27,6 +27,8 @@ bool hw_hint_is_same(const struct hw_hint_at *at);
 /* The watcher neither reports everything in order nor identifies the inode: the hint only says
  * where to examine. */
 bool hw_hint_is_vague(const struct hw_hint_at *at);
+/* Returns whether the entry was written but never examined, so that its inode is unknown. */
+bool hw_hint_is_lost(const struct hw_entry *e);
 /* Returns the inode that the hint is about, from its file handle; 0: unknown. */
 uint64_t hw_hint_ino(const struct hw_hint *hint);
 /* Returns the inode number N of a name "#N", by which inotify(7) reports a file that was opened

@@ -127,10 +127,12 @@ void hw_mark_roll(struct hw_share *share)
 	marks->armed = false;
 	if (!marks->rolling_ns) {
 		marks->rolling_ns = hw_now_coarse_ns();
+		marks->rolling_seq = share->journal.next_seq;
 		set(share, &marks->rolling, false);
 	}
 	if (hw_mark_is_reached(share, &marks->rolling)) {
 		marks->read_until_ns = marks->rolling_ns;
+		marks->read_until_seq = marks->rolling_seq;
 		marks->rolling_ns = 0;
 	}
 }
@@ -142,7 +144,8 @@ void hw_mark_armed(struct hw_share *share)
 
 void hw_mark_begin_history(struct hw_share *share)
 {
-	share->marks = (struct hw_marks){ .read_until_ns = share->begun_ns };
+	share->marks = (struct hw_marks){ .read_until_ns = share->begun_ns,
+					  .read_until_seq = share->journal.next_seq };
 }
 
 void hw_mark_noted(struct hw_share *share)

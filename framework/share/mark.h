@@ -41,8 +41,10 @@ struct hw_arming {
 struct hw_marks {
 	struct hw_mark rolling;
 	int64_t rolling_ns; /* CLOCK_REALTIME_COARSE when it was set; 0: not set */
+	uint64_t rolling_seq; /* next sequence number when it was set */
 	int64_t read_until_ns; /* the same clock: all records that were queued before have been
 				  passed on */
+	uint64_t read_until_seq; /* earlier events were reported before that time */
 	struct hw_arming arming[2]; /* the older one first */
 	bool armed; /* a directory was armed in this iteration */
 	bool noted, examined; /* there are unverified names that may be directories: waiting; or in

@@ -334,8 +334,10 @@ static void check_doubts(struct hw_share *share)
 	bool stuck = share->verify.stuck_seq == seq;
 
 	share->verify.stuck_seq = 0;
-	if (!hw_unverified_any(&share->unverified))
+	if (!hw_unverified_any(&share->unverified)) {
+		share->unverified.away_seq = 0;
 		return;
+	}
 	if (share->settle.window_ns)
 		hw_settle_begin(share);
 	hw_share_kick(share);

@@ -197,6 +197,14 @@ static bool is_link_and_unlink(const struct hw_observation *o, const struct hw_e
 	       e->attr == item->stat.attr;
 }
 
+/* Returns whether the entry was moved away from its name and has it again. */
+static bool is_back(const struct hw_observation *o, const struct hw_entry *e,
+		    const struct hw_item *item)
+{
+	return item->what & HW_HINT_AWAY && !o->share->settle.window_ns &&
+	       item->inode == (uint32_t)e->ino;
+}
+
 /* Returns the event for an entry whose inode is the same as before: HW_MODIFY, HW_ATTRIB or 0. */
 static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw_item *item)
 {
@@ -214,8 +222,7 @@ static unsigned change_of(struct hw_observation *o, uint32_t id, const struct hw
 		return is_attrib_of_renamed(e, stat, what) ||
 				       (what & HW_HINT_ATTRIB && has_arrived(item) &&
 					e->type != HW_TYPE_DIR) ||
-				       (what & HW_HINT_AWAY &&
-					!o->share->settle.window_ns) /* and back */
+				       is_back(o, e, item)
 			       ? HW_ATTRIB
 			       : 0;
 	return kind == HW_ATTRIB && hw_history_is_copy_up(e, stat, what) ? 0 : kind;
@@ -262,6 +269,46 @@ static void add_change(struct hw_observation *o, struct hw_ids *modified, struct
 	}
 	if (count > 0)
 		free(ids);
+}
+
+/* Returns whether an event about the entry, or about a directory that it moved with, was reported
+ * since the first entry was moved away. */
+static bool was_reported(const struct hw_observation *o, uint32_t id, uint32_t top)
+{
+	const uint32_t entry = id, since = (uint32_t)o->share->unverified.away_seq;
+
+	for (; id != top; id = entry_of(o, id)->parent) {
+		const struct hw_entry *e = entry_of(o, id);
+
+		if ((int32_t)(e->last_seq - since) >= 0 && (id == entry || e->last_kind == HW_MOVE))
+			return true;
+	}
+	return false;
+}
+
+static uint32_t next_below(const struct hw_observation *o, uint32_t id, uint32_t top)
+{
+	if (entry_of(o, id)->type == HW_TYPE_DIR && entry_of(o, id)->dir.first_child)
+		return entry_of(o, id)->dir.first_child;
+	while (id != top && !entry_of(o, id)->next_sibling)
+		id = entry_of(o, id)->parent;
+	return id == top ? 0 : entry_of(o, id)->next_sibling;
+}
+
+/* A directory is back at its place: receivers of events about entries in it may not have found them
+ * meanwhile. */
+static void add_reported_below(struct hw_observation *o, const struct hw_item *item,
+			       struct hw_ids *attrib)
+{
+	uint32_t top = changed_entry(o, item);
+
+	if (!top || entry_of(o, top)->type != HW_TYPE_DIR || !is_back(o, entry_of(o, top), item))
+		return;
+	for (uint32_t id = next_below(o, top, top); id; id = next_below(o, id, top)) {
+		hw_share_rest(o->share);
+		if (was_reported(o, id, top) && !(entry_of(o, id)->renamed & HW_MARK_MODIFY))
+			(void)hw_ids_add(attrib, id); /* if out of memory: its next change */
+	}
 }
 
 bool hw_observation_mark_names(struct hw_observation *o, uint32_t id, uint8_t bit)
@@ -316,8 +363,8 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 		hw_history_siblings(o->share, id, &item->stat, item->told);
 }
 
-/* Keeps the new files whose content is to be reported. An entry that was created and deleted in this
- * observation is not among them, nor is the next one that got its id. */
+/* Keeps the new files whose content is to be reported. An entry that was created and deleted in
+ * this observation is not among them, nor is the next one that got its id. */
 static void keep_unannounced(struct hw_observation *o, struct hw_ids *ids)
 {
 	uint32_t kept = 0;
@@ -338,6 +385,8 @@ void hw_observation_tell_changes(struct hw_observation *o)
 	keep_unannounced(o, &modified);
 	for (uint32_t i = 0; i < o->count; i++)
 		add_change(o, &modified, &attrib, hw_observation_item(o, i));
+	for (uint32_t i = 0; i < o->count; i++)
+		add_reported_below(o, hw_observation_item(o, i), &attrib);
 	for (uint32_t i = 0; i < o->count; i++)
 		update(o, hw_observation_item(o, i));
 	tell_ids(o, &modified, hw_history_modify);

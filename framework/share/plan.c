@@ -7,6 +7,7 @@
 #include "plan.h"
 
 #include "fill.h"
+#include "quiet.h"
 
 static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 {
@@ -152,6 +153,16 @@ static bool is_replaced_in_place(const struct hw_observation *o, const struct hw
 	       is_gone(o, item) && entry_of(o, item->entry)->type != HW_TYPE_DIR;
 }
 
+/* Its close may have been reported under a name that was never examined, or before the directory
+ * was watched; with a settle window, the window ends with that. */
+static void add_new_file(struct hw_observation *o, uint32_t id, const struct hw_stat *stat)
+{
+	if (stat->size)
+		(void)hw_ids_add(&o->share->fill.modified, id);
+	if (!o->share->settle.window_ns)
+		hw_quiet_found(o->share, id);
+}
+
 static void replace_in_place(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -162,9 +173,9 @@ static void replace_in_place(struct hw_observation *o)
 		item->entry = hw_history_replace(o->share, item->entry, &item->stat,
 						 (enum hw_arrival)item->arrival);
 		item->done = true;
-		if (item->entry && item->arrival == HW_ARRIVED_NEW && item->stat.size &&
+		if (item->entry && item->arrival == HW_ARRIVED_NEW &&
 		    item->stat.type == HW_TYPE_FILE)
-			(void)hw_ids_add(&o->share->fill.modified, item->entry);
+			add_new_file(o, item->entry, &item->stat);
 	}
 }
 
@@ -202,9 +213,8 @@ static void create_one(struct hw_observation *o, struct hw_item *item)
 		return;
 	if (item->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(o->share, id, HW_ARRIVED_NEW);
-	else if (item->arrival == HW_ARRIVED_NEW && item->stat.type == HW_TYPE_FILE &&
-		 item->stat.size)
-		(void)hw_ids_add(&o->share->fill.modified, id);
+	else if (item->arrival == HW_ARRIVED_NEW && item->stat.type == HW_TYPE_FILE)
+		add_new_file(o, id, &item->stat);
 }
 
 static bool is_create(const struct hw_item *item)

@@ -28,10 +28,15 @@ void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, 
 	hw_unverified_add(share, dir, name, len, 0, 0);
 }
 
-void hw_unverified_away(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+void hw_unverified_away(struct hw_share *share, uint32_t id)
 {
+	const struct hw_entry *e = entry_of(share, id);
+
 	hw_mark_noted(share);
-	hw_unverified_add(share, dir, name, len, HW_HINT_AWAY, 0);
+	if (!share->unverified.away_seq)
+		share->unverified.away_seq = share->marks.read_until_seq;
+	hw_unverified_add(share, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			  HW_HINT_AWAY, e->ino);
 }
 
 /* Stores the entry and not its name, which may change before the entry is examined. */

@@ -18,6 +18,8 @@ struct hw_unverified {
 	struct hw_ids lost; /* directories in which a written file was never examined */
 	uint64_t lost_ns; /* loop time when the first one was added */
 	hw_token dir; /* this directory and everything below it; 0: none */
+	uint64_t away_seq; /* events before it were reported before the first entry was moved
+			      away; 0: none was */
 };
 
 static inline bool hw_unverified_any(const struct hw_unverified *unverified)
@@ -27,9 +29,9 @@ static inline bool hw_unverified_any(const struct hw_unverified *unverified)
 
 /* The tree and the disk disagree about this name, or may. */
 void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* A record says that this name was moved, but not where to. If it is found at its place again,
+/* A record says that this entry was moved, but not where to. If it is found at its place again,
  * attrib is reported, because receivers may have examined it meanwhile. */
-void hw_unverified_away(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+void hw_unverified_away(struct hw_share *share, uint32_t id);
 /* The same for an entry; hints may give it another name until it is verified. */
 void hw_unverified_entry(struct hw_share *share, uint32_t id);
 /*

@@ -389,7 +389,7 @@ static void leave_directory(struct hw_scene *f, struct hw_share *share)
 /* The directory was renamed, and the record of that is unread. */
 static void rename_directory(struct hw_scene *f, struct hw_share *share)
 {
-	hw_unverified_away(share, directory_of(share), "old", 3);
+	hw_unverified_away(share, hw_tree_find(&share->tree, directory_of(share), "old", 3));
 	hw_scene_move(f->fd, "d", f->fd, "e");
 	hw_disk_forget_dir(&share->disk, directory_of(share));
 	hw_verify_begin(share, 0, false);

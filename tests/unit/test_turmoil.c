@@ -427,8 +427,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(locked_directories_keep_what_is_in_them),
 		cmocka_unit_test(a_link_that_moves_under_a_scan_has_not_left),
 		cmocka_unit_test(a_mode_there_and_back_in_a_busy_directory_is_told),
-		cmocka_unit_test(
-			a_file_from_outside_is_not_taken_for_a_new_one_that_was_deleted),
+		cmocka_unit_test(a_file_from_outside_is_not_taken_for_a_new_one_that_was_deleted),
 	};
 
 	if (argc > 1)
