@@ -2,6 +2,7 @@
 #include "scan.h"
 
 #include "access.h"
+#include "ahead.h"
 #include "arm.h"
 #include "fill.h"
 #include "list.h"
@@ -85,8 +86,10 @@ static struct hw_job *enqueue(struct hw_share *share, uint32_t dir, enum job_kin
 			close(fd);
 		return NULL;
 	}
-	if (!share->scan.walking)
+	if (!share->scan.walking) {
 		share->marks.walk_ns = share->marks.read_until_ns;
+		share->scan.ahead = HW_AHEAD_MAX;
+	}
 	share->scan.walking = true;
 	job->share = share;
 	job->dir = hw_tree_token(&share->tree, dir);
@@ -188,28 +191,46 @@ void hw_scan_touched(struct hw_share *share, uint32_t dir)
 /* ---- comparing ---- */
 
 /* If the tree has this directory elsewhere, compares it here, so that changes in it are part of the
- * same observation. */
-static void follow_moved(struct hw_share *share, uint32_t dir, const char *name,
+ * same observation. `parent`: descriptor of the directory that it is in. */
+static bool follow_moved(struct hw_share *share, int parent, const char *name,
 			 const struct hw_stat *found)
 {
 	struct hw_stat stat;
 	uint32_t id = hw_tree_same_inode(&share->tree, found->fs, found->ino, 0);
-	int parent = hw_disk_dir(&share->disk, dir);
 
 	if (!id || id == HW_ROOT || entry_of(share, id)->type != HW_TYPE_DIR || parent < 0 ||
 	    share->scan.opened >= OPENED_MAX)
-		return;
+		return false;
 	int fd = hw_disk_openat(&share->disk, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
 	if (fd < 0)
-		return;
+		return false;
 	if (hw_disk_stat_fd(&share->disk, fd, &stat) < 0 ||
 	    !hw_tree_is_same(entry_of(share, id), &stat)) {
 		close(fd);
-		return;
+		return false;
 	}
 	if (enqueue(share, id, JOB_COMPARE, fd))
 		share->scan.opened++;
+	return true;
+}
+
+static bool follow_found(void *share, int parent, const char *name, const struct hw_stat *found)
+{
+	if (found->type == HW_TYPE_DIR)
+		(void)follow_moved(share, parent, name, found); /* false: a new one */
+	return false;
+}
+
+/* Does the same for directories in this one if it is new. */
+static void follow(struct hw_share *share, uint32_t dir, const char *name,
+		   const struct hw_stat *found)
+{
+	const struct hw_ahead_place place = { dir, name, (uint8_t)strlen(name) };
+	const struct hw_ahead how = { .visit = follow_found, .arg = share };
+
+	if (!follow_moved(share, hw_disk_dir(&share->disk, dir), name, found))
+		hw_ahead_walk(share, &place, &how, &share->scan.ahead);
 }
 
 static bool is_unchanged(const struct hw_entry *e, const struct hw_stat *stat)
@@ -270,7 +291,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	if (!id) {
 		hw_unverified_name(share, dir, name, found->name_len);
 		if (stat.type == HW_TYPE_DIR)
-			follow_moved(share, dir, name, &stat);
+			follow(share, dir, name, &stat);
 		return;
 	}
 	struct hw_entry *e = entry_of(share, id);
@@ -290,7 +311,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	if (stat.type != HW_TYPE_DIR)
 		return;
 	if (!same)
-		follow_moved(share, dir, name, &stat);
+		follow(share, dir, name, &stat);
 	else if (belongs(job, e))
 		compare_child(share, job, id);
 }

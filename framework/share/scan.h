@@ -21,6 +21,7 @@ struct hw_scan {
 	struct hw_job *spare; /* owned list: jobs to use again */
 	uint32_t spares;
 	uint32_t opened; /* queued jobs that hold their directory open */
+	uint32_t ahead; /* entries of new directories that this walk may still examine ahead */
 	struct hw_ids retry;
 	bool walking; /* directories are being listed */
 	bool lost_while_arming;
