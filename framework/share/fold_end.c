@@ -13,19 +13,57 @@ static bool is_number(const struct hw_fold_inode *inode, const struct hw_stat *s
 	return inode->ino == stat->ino && inode->fs == stat->fs;
 }
 
+static bool has_left_slot(struct hw_share *share, const struct hw_fold *fold,
+			  const struct hw_fold_at *at)
+{
+	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
+
+	return slot && slot->left;
+}
+
+/* Returns whether the inode that was found may be one that came into the share: not if its number
+ * was used again since, nor at a hard link that the tree has and that has not left. */
+static bool may_have_come(struct hw_share *share, const struct hw_fold *fold,
+			  const struct hw_fold_at *at, const struct hw_stat *stat)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+	const struct hw_entry *e;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
+		if (!hw_tree_is_same(hw_tree_entry(&share->tree, id), stat))
+			return false;
+	id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+	e = hw_tree_entry(&share->tree, id);
+	return !id || e->ino != stat->ino || e->fs != stat->fs || e->nlink < 2 ||
+	       has_left_slot(share, fold, at);
+}
+
+/* A file handle identified it by its number, which another inode may have had before. */
+static void identify(struct hw_fold_inode *inode, const struct hw_stat *stat)
+{
+	if (inode->has_ident)
+		return;
+	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
+	inode->has_ident = true;
+}
+
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat)
 {
 	const struct hw_fold_slot *slot = hw_fold_slot_of_inode(share, fold, stat->fs, stat->ino);
 	struct hw_fold_inode *inode;
 
-	if (slot && slot->inode)
-		fold->inodes[slot->inode - 1].present = true;
+	if (slot && slot->inode) {
+		inode = &fold->inodes[slot->inode - 1];
+		inode->present = true;
+		inode->arrived |= may_have_come(share, fold, at, stat);
+		identify(inode, stat);
+	}
 	slot = hw_fold_slot_of_name(share, fold, at);
 	inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
 	if (!inode)
 		return;
-	inode->present = true;
+	inode->present = inode->arrived = true;
 	if (inode->rival)
 		inode->confirmed |= (!inode->ino || is_number(inode, stat)) &&
 				    !is_number(&fold->inodes[inode->rival - 1], stat);
@@ -98,7 +136,7 @@ static void find_lost(struct hw_fold *fold)
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
 		const struct hw_fold_inode *inode = &fold->inodes[i];
 
-		if (!inode->present && inode->came > inode->out && inode->came > fold->lost)
+		if (!inode->arrived && inode->came > inode->out && inode->came > fold->lost)
 			fold->lost = inode->came;
 	}
 }
