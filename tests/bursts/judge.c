@@ -162,6 +162,15 @@ static bool is_ambiguous_to_polling(const struct hw_stream *stream)
 
 /* ---- limits of the kernel's watchers ---- */
 
+/* Returns whether the entry is in a directory that left the share: it was moved there before. */
+static bool left_with_dir(const struct hw_stream *stream, const struct hw_census_entry *before)
+{
+	unsigned names;
+	const struct hw_census_entry *after = hw_census_inode(&stream->after, before, &names);
+
+	return after && after->is_outside && strchr(after->path, '/');
+}
+
 /* Returns whether the entry left the share and no record proves that. The path of an event may
  * contain directories that were renamed. */
 static bool is_unproved(const struct hw_stream *stream, const char *path)
@@ -170,7 +179,8 @@ static bool is_unproved(const struct hw_stream *stream, const char *path)
 
 	for (size_t i = 0; path && i < stream->leave_count; i++)
 		if (!stream->leaves[i].proved &&
-		    (!before || hw_census_is_same(&before->st, &stream->leaves[i].st)))
+		    (!before || hw_census_is_same(&before->st, &stream->leaves[i].st) ||
+		     left_with_dir(stream, before)))
 			return true;
 	return false;
 }
@@ -201,14 +211,16 @@ static bool announces(const struct hw_stream *stream, uint8_t kind, const char *
 	return false;
 }
 
-/* The times were set after the arrival: no event shows the times that the entry had on arrival. */
+/* The times were set after the arrival: no event shows the times that the entry had on arrival. A
+ * file that got a second name meanwhile is created under both. */
 static bool is_dated_after_arrival(const struct hw_stream *stream,
 				   const struct hw_census_entry *before,
 				   const struct hw_census_entry *after)
 {
 	return before && before->is_outside && before->hash == after->hash &&
 	       before->st.stx_size == after->st.stx_size &&
-	       announces(stream, HW_ATTRIB, after->path);
+	       (announces(stream, HW_ATTRIB, after->path) ||
+		announces(stream, HW_CREATE, after->path));
 }
 
 /* The entry is in a directory that was outside. The state in which it arrived is unknown: a new

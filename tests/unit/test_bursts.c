@@ -204,6 +204,60 @@ static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
 	},
 };
 
+/* The same, and something changes in the directory that was moved. */
+static const struct burst changes_in_directories_that_were_moved_into_new_ones_cases[] = {
+	{
+		.setup = "write a \"1000\"\n"
+			 "mkdir d\n",
+		.ops = "> link a d/n\n"
+		       "> write a \"1001\"\n"
+		       "> mkdir b\n"
+		       "> rename d b/m\n",
+		.events = "create dir b\n"
+			  "move dir d -> b/m\n"
+			  "create file b/m/n\n"
+			  "modify a\n"
+			  "modify b/m/n\n"
+			  "close_write a\n"
+			  "close_write b/m/n\n",
+	},
+	{
+		.setup = "write b \"1001\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "mkdir d/d\n"
+			 "write d/d/a \"1003\"\n",
+		.ops = "> mkdir e/f\n"
+		       "> rename d/d e/f/m\n"
+		       "> exchange b e/f/m/a\n",
+		.events = "create dir e/f\n"
+			  "move dir d/d -> e/f/m\n"
+			  "move file b <-> e/f/m/a (exchange)\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/a \"1\"\n",
+		.ops = "> mkdir m\n"
+		       "> mkdir m/n\n"
+		       "> rename d m/n/d\n"
+		       "> unlink m/n/d/a\n"
+		       "> write m/n/d/b \"2\"\n",
+		.events = "create dir m\n"
+			  "create dir m/n\n"
+			  "move dir d -> m/n/d\n"
+			  "delete file m/n/d/a\n"
+			  "create file m/n/d/b\n"
+			  "modify m/n/d/b\n"
+			  "close_write m/n/d/b\n",
+	},
+};
+
+static void changes_in_directories_that_were_moved_into_new_ones(void **state)
+{
+	(void)state;
+	RUN_ALL(changes_in_directories_that_were_moved_into_new_ones_cases);
+}
+
 static void directories_that_were_moved_into_new_ones(void **state)
 {
 	(void)state;
@@ -377,6 +431,44 @@ static const struct burst what_came_back_and_was_removed_cases[] = {
 		       "> moveout m y\n",
 		.events = "move file a ->\n",
 		.kernel_only = true,
+	},
+	/* one of its other names is still there */
+	{
+		.setup = "write a \"1000\"\n"
+			 "mkdir d\n"
+			 "link a d/c\n",
+		.ops = "> moveout a x\n"
+		       "> movein x d/f\n"
+		       "> write t \"1\"\n"
+		       "> rename t d/f\n",
+		.events = "delete file a\n"
+			  "create file d/f\n"
+			  "modify d/f\n"
+			  "close_write d/f\n",
+	},
+	/* its number may be that of the next new inode */
+	{
+		.setup = "symlink t l\n"
+			 "mkdir d\n",
+		.ops = "> moveout l x\n"
+		       "> movein x l\n"
+		       "> symlink t1 m\n"
+		       "> rename m l\n"
+		       "> symlink t2 n\n",
+		.events = "move symlink -> l (replaced)\n"
+			  "create symlink n\n",
+	},
+	{
+		.setup = "write b \"1001\"\n"
+			 "write f \"1002\"\n",
+		.ops = "> rename f b\n"
+		       "> write t \"1\"\n"
+		       "> link t n\n"
+		       "> moveout n x\n",
+		.events = "move file f -> b (replaced)\n"
+			  "create file t\n"
+			  "modify t\n"
+			  "close_write t\n",
 	},
 	{
 		.setup = "mkdir d\n",
@@ -625,6 +717,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(directories_that_were_moved_into_new_ones),
+		cmocka_unit_test(changes_in_directories_that_were_moved_into_new_ones),
 		cmocka_unit_test(what_arrives_and_is_changed),
 		cmocka_unit_test(what_left_under_another_name),
 		cmocka_unit_test(what_came_back_and_was_removed),
