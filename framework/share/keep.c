@@ -18,6 +18,7 @@
 #define LOG_MAX ((uint64_t)256 << 20) /* of memory, if no snapshot can be written */
 #define LOGS_MAX 16u /* files: each start begins one */
 #define EVENTS_KEPT ((uint64_t)4 << 20) /* bytes of the journal in a snapshot */
+#define FRAME_KEPT ((size_t)1 << 20) /* memory for the next frame */
 #define RETRY_NS (10 * HW_SEC)
 
 /* ---- the log ---- */
@@ -199,6 +200,11 @@ void hw_keep_publish(struct hw_share *share)
 		return;
 	}
 	keep->log_bytes += HW_STATE_FRAME + writer.used;
+	if (keep->room > FRAME_KEPT) {
+		free(keep->bytes);
+		keep->bytes = NULL;
+		keep->room = 0;
+	}
 	keep->seq = last;
 	hw_changed_clear(&keep->changed);
 }

@@ -452,7 +452,7 @@ static void launch(struct hw_share *share, struct hw_job *job)
 	job->touched = job->landed = false;
 	struct hw_entry *dir = entry_of(share, (uint32_t)job->dir);
 
-	job->cheap = job->kind == JOB_COMPARE && !share->scan.rearm;
+	job->cheap = job->kind == JOB_COMPARE && (!share->scan.rearm || share->scan.identified);
 	job->identify = hw_disk_identify(&share->disk, dir->fs, job->cheap);
 	dir->active++;
 	job->next = share->scan.flying;

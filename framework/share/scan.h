@@ -27,6 +27,7 @@ struct hw_scan {
 	bool lost_while_arming;
 	uint64_t entries; /* examined in this walk */
 	bool rearm; /* every listed directory is armed again, from the first candidate on */
+	bool identified; /* with rearm: the tree identifies inodes as they would be now */
 	int refused; /* why a directory could not be armed or listed where it is; 0 */
 	bool fell_back; /* that has happened: a watcher that is not the first one may have it */
 	uint64_t rearmed; /* entries examined for rearm, without those of concurrent scans */

@@ -185,6 +185,7 @@ static void verified(struct hw_share *share)
 	if (!hw_scan_is_idle(share))
 		return; /* the observation requires more listings */
 	hw_watchers_walked(share);
+	share->scan.identified = false;
 	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
 		hw_share_set_state(share, HW_SHARE_ONLINE);
 }
@@ -466,6 +467,7 @@ static void resume(struct hw_share *share, const struct hw_stat *root)
 	hw_keep_bind(share);
 	if (!hw_tree_is_same(hw_tree_entry(&share->tree, HW_ROOT), root))
 		hw_tree_update(&share->tree, HW_ROOT, root);
+	share->scan.identified = hw_tree_entry(&share->tree, HW_ROOT)->identity == root->identity;
 	hw_mount_points_begin(share);
 	share->begun_ns = share->keep.known_ns;
 	begin_history(share);

@@ -5,8 +5,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-begin_daemon() {
-	local end=$((SECONDS + DEADLINE))
+configure() {
 	mkdir -p share
 	cat >conf <<-EOT
 		[hostwatch]
@@ -21,14 +20,22 @@ begin_daemon() {
 		plugin = socket
 		listen = unix:$PWD/s
 	EOT
-	: >err
-	"$B/hostwatchd" -c conf 2>err &
+}
+# run_daemon CONFIGURATION ERRORS: sets $daemon.
+run_daemon() {
+	local end=$((SECONDS + DEADLINE))
+	: >"$2"
+	"$B/hostwatchd" -c "$1" 2>"$2" &
 	daemon=$!
 	started+=("$daemon")
-	until grep -q 'ready: ' err; do
-		kill -0 "$daemon" || fail "$(cat err)"
-		[ $SECONDS -lt $end ] || fail "it is never ready: $(cat err)"
+	until grep -q 'ready: ' "$2"; do
+		kill -0 "$daemon" || fail "$(cat "$2")"
+		[ $SECONDS -lt $end ] || fail "it is never ready: $(cat "$2")"
 	done
+}
+begin_daemon() {
+	configure
+	run_daemon conf err
 }
 
 end_daemon() {
@@ -138,6 +145,46 @@ test_a_crash_of_the_system_begins_a_new_epoch() {
 	)" != same ] || fail "the same epoch"
 	end_daemon
 }
+# A crash of the system leaves files that were being written, whose names are not those of complete ones.
+test_files_that_were_not_complete_are_not_read() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	head -c 100 state/a.state >state/a.state.new
+	head -c 100 state/a.state >state/a.open.new
+	begin_daemon
+	logged "continues from the state in"
+	logged "after a clean stop"
+	snapshot
+	position
+	end_daemon KILL
+	rm log/*.log
+	head -c 100 state/a.open >state/a.state.new
+	old=$epoch
+	begin_daemon
+	logged "a new epoch begins"
+	position
+	[ "$epoch" != "$old" ] || fail "the same epoch"
+	end_daemon
+	begin_daemon
+	logged "after a clean stop"
+	end_daemon
+}
+# A clean state that was found after a crash would give the numbers of later events twice.
+test_a_running_daemon_leaves_no_clean_state() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	[ -e state/a.state ] || fail "no state after a clean stop"
+	[ ! -e state/a.open ] || fail "an open state after a clean stop"
+	begin_daemon
+	[ ! -e state/a.state ] || fail "a clean state while the daemon runs"
+	[ -e state/a.open ] || fail "no open state while the daemon runs"
+	end_daemon
+	equal "" "$(ls log)" "logs after a clean stop"
+}
 test_a_log_of_another_boot_is_not_read() {
 	prepare
 	begin_daemon
@@ -190,12 +237,7 @@ test_a_state_of_another_root_is_set_aside() {
 	mkdir share
 	mv state/a.state state/b.state
 	sed -i 's/share a/share b/' conf
-	"$B/hostwatchd" -c conf 2>err &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' err; do
-		kill -0 "$daemon" || fail "$(cat err)"
-	done
+	run_daemon conf err
 	logged "share b: the state in"
 	logged "cannot be used: it is of another directory"
 	kill "$daemon"
@@ -206,16 +248,13 @@ test_two_daemons_do_not_share_a_state() {
 	begin_daemon
 	snapshot
 	sed "s,$PWD/control,$PWD/control2,; s,unix:$PWD/s,unix:$PWD/s2," conf >conf2
-	"$B/hostwatchd" -c conf2 2>err2 &
-	second=$!
-	started+=("$second")
-	until grep -q 'ready: ' err2; do
-		kill -0 "$second" || fail "$(cat err2)"
-	done
+	first=$daemon
+	run_daemon conf2 err2
 	contains "$(cat err2)" "its state is not kept"
 	contains "$(cat err2)" "another hostwatchd keeps the state of a share of this name there"
-	kill "$second"
-	wait "$second"
+	kill "$daemon"
+	wait "$daemon"
+	daemon=$first
 	end_daemon
 }
 test_others_may_not_write_to_the_directory() {
@@ -281,12 +320,7 @@ test_excludes_that_change_are_a_difference() {
 	begin_daemon
 	end_daemon
 	sed -i 's/interval = 50ms/interval = 50ms\nexclude = same/' conf
-	"$B/hostwatchd" -c conf 2>err &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' err; do
-		kill -0 "$daemon" || fail "$(cat err)"
-	done
+	run_daemon conf err
 	equal '{"event":"delete","type":"file","path":"d/same"}' "$(news)"
 	end_daemon
 }
