@@ -281,6 +281,15 @@ static int write_file(const struct hw_keep *keep, const struct snapshot *snapsho
 	return r;
 }
 
+/* A descriptor keeps its mount, its file or its address in use. Before Linux 5.9 they stay until
+ * the child ends. */
+static void close_others(int fd)
+{
+	if (fd > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
+	(void)close_range((unsigned)fd + 1, ~0u, 0);
+}
+
 /* The child sees the tree and the journal as they are now. */
 static pid_t write_in_child(const struct hw_keep *keep, const struct snapshot *snapshot)
 {
@@ -292,6 +301,7 @@ static pid_t write_in_child(const struct hw_keep *keep, const struct snapshot *s
 	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_others(keep->dir);
 		_exit(-write_file(keep, snapshot) & 0xff);
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
