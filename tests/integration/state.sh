@@ -284,6 +284,21 @@ test_files_are_private() {
 	equal 700 "$(stat -c %a state)"
 	equal "600 600" "$(stat -c %a state/* | xargs)"
 }
+test_the_service_manager_names_the_directory() {
+	prepare
+	configure
+	sed -i '/^state_dir/d' conf
+	mkdir -m 700 state
+	STATE_DIRECTORY=$PWD/state:/nowhere run_daemon conf err
+	snapshot
+	end_daemon
+	[ -e state/a.state ] || fail "no state in \$STATE_DIRECTORY: $(cat err)"
+	sed -i 's/^state_log_dir/state_dir =\n&/' conf
+	rm state/a.state
+	STATE_DIRECTORY=$PWD/state run_daemon conf err
+	end_daemon
+	[ ! -e state/a.state ] || fail "a state although state_dir is empty"
+}
 test_status_shows_it() {
 	prepare
 	begin_daemon
