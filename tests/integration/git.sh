@@ -273,6 +273,27 @@ test_git_status_is_the_same_in_another_worktree_and_deep_below() {
 	end_daemon
 }
 
+# git keeps the untracked names of a directory until the hook names something in it.
+test_git_forgets_what_was_in_a_directory_that_was_renamed() {
+	local away=$'mv d4 ../beside/d4\nmv d6 d4' below=$'mv d4/in ../beside/in\nmv d6/in d4/in' out=$'mv d4 "$top/out"\nmv d6 d4'
+	configure
+	hash_git
+	begin_daemon
+	seed=0 n=0 done_so_far=
+	begin_repository repo
+	for moves in "$away" "$below" "$out"; do
+		rm -rf d4 d6 ../beside/* "$top"/out/*
+		mkdir -p d4/in d6/in/deep
+		touch d4/in/untracked d4/in/other d6/in/deep/untracked
+		compare_status
+		compare_status # from the cache
+		eval "$moves"
+		rm -rf d4/in/deep
+		compare_status
+	done
+	end_daemon
+}
+
 test_git_works_without_a_daemon() {
 	configure
 	hash_git
