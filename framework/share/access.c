@@ -64,9 +64,16 @@ static void log_failure(struct hw_share *share, uint32_t dir, int error)
 	else if (hw_disk_is_short(error))
 		(void)snprintf(what_helps, sizeof(what_helps),
 			       "; raise the limit of open files (ulimit -n)");
-	hw_warning("share %s: cannot read directory %s: %s; changes below it may be missed%s",
-		   share->name, hw_access_path(share, dir, quoted, sizeof(quoted)),
-		   strerror(-error), what_helps);
+	hw_access_path(share, dir, quoted, sizeof(quoted));
+	if (error == -ENOMEM) /* of any directory, and again and again */
+		hw_log_limited(
+			&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_WARNING,
+			"share %s: cannot read directory %s: out of memory; it is tried again",
+			share->name, quoted);
+	else
+		hw_warning("share %s: cannot read directory %s: %s; changes below it may be "
+			   "missed%s",
+			   share->name, quoted, strerror(-error), what_helps);
 }
 
 uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error)

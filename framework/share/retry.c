@@ -274,8 +274,9 @@ void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 	hw_access_gained(share, dir);
 	if (i == retry->count)
 		return;
-	hw_info("share %s: directory %s can be read again", share->name,
-		hw_access_path(share, dir, quoted, sizeof(quoted)));
+	hw_log_limited(&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_INFO,
+		       "share %s: directory %s can be read again", share->name,
+		       hw_access_path(share, dir, quoted, sizeof(quoted)));
 	hw_retry_remove(retry, i);
 	hw_access_forget_refusals(share);
 	retry->worked = true;
