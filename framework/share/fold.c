@@ -430,6 +430,14 @@ static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint3
 		set_name(share, at, new_inode(share, at), true);
 }
 
+static void note_created(struct hw_share *share, uint32_t dir, uint64_t ino)
+{
+	uint32_t number = numbered_inode(share, dir, ino);
+
+	if (number)
+		inode_by(share, number)->created = true;
+}
+
 /* Returns whether the change may have given this name its own inode, with the handle of the other
  * names: copy-up on overlayfs does. */
 static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
@@ -448,6 +456,8 @@ uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint3
 
 	if (ordered && what & HW_HINT_CREATED)
 		fold_name(share, at, HW_HINT_CREATED);
+	if (!ordered && ino && what & HW_HINT_CREATED)
+		note_created(share, at->dir, ino);
 	if (data && ino)
 		filed = add_known(share, at->dir, ino, data);
 	else if (data && ordered)

@@ -30,6 +30,8 @@ struct hw_fold_inode {
 	bool named; /* according to the hints, it has a name */
 	bool present; /* an observation found it on the disk */
 	bool arrived; /* the same, and it may be what came into the share */
+	bool created; /* a record says that it, or a link to it, was created: it may not be the
+		       * inode of the tree with this number */
 	bool contested; /* another inode that is present may have been changed in its place */
 	uint32_t contester; /* index plus 1 of the inode that took its name; 0: none */
 	uint32_t left; /* it was moved out of the share by this rename; 0: no */

@@ -168,6 +168,7 @@ static void sort(struct hw_fold *fold, struct hw_slices *work)
 		}
 		last->what |= fold->inodes[i].what;
 		last->maybe |= fold->inodes[i].maybe;
+		last->created |= fold->inodes[i].created;
 		if (last->left < fold->inodes[i].left)
 			last->left = fold->inodes[i].left;
 	}

@@ -459,6 +459,21 @@ static const struct burst what_came_back_and_was_removed_cases[] = {
 			  "create symlink n\n",
 	},
 	{
+		.setup = "write a \"1000\"\n"
+			 "write b \"1001\"\n",
+		.ops = "> write t \"2\"\n"
+		       "> rename t b\n"
+		       "> write t \"3\"\n"
+		       "> rename t a\n"
+		       "> moveout a x\n"
+		       "> write t \"4\"\n"
+		       "> rename t b\n",
+		.events = "move file -> b (replaced)\n"
+			  "delete file a\n"
+			  "modify b\n"
+			  "close_write b\n",
+	},
+	{
 		.setup = "write b \"1001\"\n"
 			 "write f \"1002\"\n",
 		.ops = "> rename f b\n"
