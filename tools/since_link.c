@@ -239,7 +239,7 @@ static int give_up(struct since *s, const struct hw_address *address, int error)
 /* Returns -1 if this sink has no such directory. */
 static int ask(struct since *s, const struct hw_address *address)
 {
-	struct hw_json_message m;
+	struct hw_json_message m = { 0 };
 	int r = open_socket(s, address);
 
 	if (r == 0)
