@@ -352,6 +352,100 @@ test_a_refused_login_is_explained() {
 	contains "$(cat log)" 'other users or a group may use the file; run chmod 600 on it'
 }
 
+test_the_example_of_a_fleet_works() {
+	needs_server
+	fleet=$tree/examples/fleet
+	configure_server
+	begin_server
+	kill_server
+	sed "s|0.0.0.0:4222|127.0.0.1:$port|; s|/var/lib/nats|$PWD/js|" "$fleet/nats-server.conf" >server.conf
+	echo "http: 127.0.0.1:$http" >>server.conf
+	restart_server
+	echo publisher-password >nats-password
+	echo reader-password >reader-password
+	chmod 600 ./*-password
+	sed "s|/etc/hostwatch|$PWD|" "$fleet/reader.conf" >reader.conf
+	for host in web1 web2 db1; do
+		mkdir -p $host/srv
+		sed "s|nats.example.org|127.0.0.1:$port|; s|/etc/hostwatch|$PWD|; s|/srv/.*|$PWD/$host/srv|; s|/var/lib/hostwatch|$PWD/$host/state|
+			/^\[hostwatch\]/a control = $PWD/$host/control" "$fleet/$host.conf" >conf
+		begin_daemon
+	done
+	# The rescan with which each begins.
+	stored 3
+	mkdir web1/srv/new web2/srv/new db1/srv/new
+	start env PATH="$B:$PATH" "$fleet/consumer" "nats:nats://127.0.0.1:$port" reader.conf
+	: >lines
+	until [ "$(grep -c 'create.new' lines)" = 3 ]; do
+		next "$out"
+		printf '%s\n' "$line" >>lines
+	done
+	for share in web1-www web2-www db1-dumps; do
+		grep -qxF "$share	create	new" lines || fail "$(cat lines)"
+	done
+}
+
+# Kills the daemon under load: with its state, the epoch stays.
+test_a_killed_daemon_with_state_continues() {
+	needs_server
+	configure_server
+	begin_server
+	configure 'create_stream = yes'
+	sed -i "/^\[hostwatch\]/a state_dir = $PWD/state" conf
+	begin_daemon
+	stored 1
+	work 100 w &
+	writer=$!
+	for _ in 1 2 3; do
+		stored $(($(of_streams messages) + 20))
+		kill -KILL "$daemon"
+		wait "$daemon" || :
+		begin_daemon
+	done
+	wait $writer
+	mkdir a/end
+	begin_tail
+	epochs=$line
+	: >lines
+	until [[ $line == *'"create"'*'"path":"end"'* ]]; do
+		next "$out"
+		[[ $line != *'"hello"'* ]] || epochs+=$'\n'$line
+		printf '%s\n' "$line" >>lines
+	done
+	finish "$pid"
+	equal 1 "$(grep -o '"epoch":"[0-9a-f]*"' <<<"$epochs" | sort -u | wc -l)" 'epochs'
+	jq 'select(.event) | .seq // 0' lines >numbers
+	sort -nuc numbers || fail 'a sequence number is there twice'
+	equal "$(wc -l <numbers)" "$(of_streams messages)" 'messages in the stream'
+	grep '"rescan"' lines || :
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+
+# Reads in pieces: each piece continues after the last one, whichever moment it was killed at.
+test_tail_continues_with_state() {
+	needs_server
+	configure_server
+	begin_server
+	configure 'create_stream = yes'
+	begin_daemon
+	stored 1
+	work 20 w
+	mkdir a/end
+	: >lines
+	for _ in 1 2 3 4 5; do
+		"$B/hostwatch" tail --json --all --state position -n 7 "nats://127.0.0.1:$port/hostwatch.a" >>lines
+	done
+	mv lines before
+	begin_tail --state position
+	read_until end
+	cat before lines >all
+	mv all lines
+	check_numbers
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+
 make_authority() { # NAME
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.pem" 2>/dev/null
 }
