@@ -32,12 +32,16 @@ werror:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-gcc CC=gcc WERROR=-Werror tests-built bench-programs
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-clang CC=clang WERROR=-Werror tests-built bench-programs
 
-#: make asan            run all tests under AddressSanitizer and UBSan; TEST_ARGS='unit/*' selects suites
+# Suites about packages and documents, and long ones that run the programs of others again.
+not_sanitized := -x docs -x integration/abi -x integration/deps -x integration/docs_commands -x integration/explain \
+	-x integration/install -x integration/new_plugin -x integration/plugin_check -x integration/unprivileged
+
+#: make asan            run most tests under AddressSanitizer and UBSan; TEST_ARGS='*': all, 'unit/*': these
 asan: export SANITIZE := $(SANITIZE_ALL)
 asan: export OPTIMIZE := -O1 -g
 asan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
-	@tests/run -B $(B)-asan -s 20 $(TEST_ARGS)
+	@tests/run -B $(B)-asan -s 20 $(or $(TEST_ARGS),$(not_sanitized))
 
 #: make tsan            run unit and stress tests under ThreadSanitizer; TEST_ARGS selects others
 tsan: export SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
