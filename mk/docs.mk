@@ -34,6 +34,7 @@ ifneq ($(scdoc),)
 man: $(man_pages)
 install-man: $(host_pages)
 	$(call install_pages,$^)
+	ln -sf hostwatch.1 "$(DESTDIR)$(mandir)/man1/hostwatch-git-fsmonitor.1"
 install-guest-man: $(guest_pages)
 	$(call install_pages,$^)
 else
