@@ -65,7 +65,7 @@ static void put_silence(const struct hw_record *share, char *buf, size_t size)
 		(void)snprintf(buf, size, ", does not answer since %s", text);
 }
 
-/* ", state 12M", or why there is none although there should be */
+/* ", state 12M", or why no state is kept although it should be */
 static void put_kept(const struct hw_record *share, char *buf, size_t size)
 {
 	uint64_t bytes = hw_record_number(share, "kept_bytes");

@@ -31,7 +31,7 @@ struct hw_keep {
 	unsigned char *bytes; /* owned: the frame that is being made */
 	size_t room;
 	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
-	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: there is none */
+	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: no snapshot is there */
 	pid_t writer; /* the child that writes a snapshot; 0: none */
 	uint64_t writing; /* its generation */
 	struct hw_journal_cursor cursor; /* of the snapshot that is being written */
@@ -63,7 +63,7 @@ uint64_t hw_keep_last_seq(const struct hw_share *share);
 
 /* keep_load.c */
 /* Reads the state into the tree and the journal of the share, which are new. Returns 0; -ENOENT:
- * there is none; -ENODATA: the last run did not end cleanly and its log is lost; or an error of
+ * no state is there; -ENODATA: the last run did not end cleanly and its log is lost; or an error of
  * state.h. If it fails, the tree and the journal are new again. */
 int hw_keep_load(struct hw_share *share);
 /* The state on the disk is, from now on, that of a run that has not ended cleanly. 0 or -errno. */

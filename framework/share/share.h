@@ -138,7 +138,7 @@ struct hw_share_status {
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
 	uint64_t kept_bytes; /* of the files of its state; 0: none is kept */
-	uint64_t kept_ns; /* CLOCK_REALTIME of the snapshot on the disk; 0: there is none yet */
+	uint64_t kept_ns; /* CLOCK_REALTIME of the snapshot on the disk; 0: none was written yet */
 	const char *not_kept; /* borrowed: why none is kept although there is a directory; "" */
 };
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret);

@@ -91,7 +91,7 @@ void nats_session_wake_loop(struct nats_session *session);
 /* Gives the next connection its number, and returns it. The lock is not held. */
 uint64_t nats_session_renumber(struct nats_session *session);
 /* Returns the session whose current connection has this number, locked and with a reference; NULL:
- * there is none. nats_session_leave() ends the use. */
+ * no session has it. nats_session_leave() ends the use. */
 struct nats_session *nats_session_enter(uint64_t serial);
 void nats_session_leave(struct nats_session *session);
 

@@ -119,7 +119,7 @@ int nats_file_read(const char *path, bool secret, char **ret, const char **ret_w
 	return r;
 }
 
-/* Returns the line after the one that contains this mark, without blanks; NULL: there is none. */
+/* Returns the line after the one that contains this mark, without blanks; NULL: no line has it. */
 static char *take_block(const char *text, const char *mark)
 {
 	const char *at = strstr(text, mark), *end;

@@ -238,7 +238,7 @@ static int put_answers(struct socket_sink *sink, struct feed *feed, struct hw_bu
 	return r < 0 ? r : 1;
 }
 
-/* Sends the next event, or an answer that is due. Returns 0 if there is none. */
+/* Sends the next event, or an answer that is due. Returns 0 if nothing is to be sent. */
 static int tell_next(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
 		     struct hw_buf *buf)
 {

@@ -5,17 +5,6 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-begin_daemon() {
-	local end=$((SECONDS + DEADLINE))
-	: >"$top/log"
-	"$B/hostwatchd" -c "$top/conf" 2>"$top/log" &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' "$top/log"; do
-		kill -0 "$daemon" || fail "$(cat "$top/log")"
-		[ $SECONDS -lt $end ] || fail "it is never ready"
-	done
-}
 end_daemon() {
 	kill "-${1:-TERM}" "$daemon"
 	wait "$daemon" 2>/dev/null || :
@@ -41,7 +30,7 @@ changed() {
 each_name_is_printed_once() {
 	configure
 	mkdir -p share/d/sub share/x
-	begin_daemon
+	begin_daemon "$top"
 	token=
 	changed d
 	equal '/ ' "$names"
@@ -90,7 +79,7 @@ test_since_prints_each_changed_name_once() {
 test_since_knows_when_it_cannot_know() {
 	more=$'journal = 1M\n'
 	configure
-	begin_daemon
+	begin_daemon "$top"
 	token=
 	changed .
 	printf 'share/%0200d\n' {1..6000} | xargs mkdir
@@ -99,7 +88,7 @@ test_since_knows_when_it_cannot_know() {
 	changed .
 	equal '' "$names"
 	end_daemon
-	begin_daemon
+	begin_daemon "$top"
 	changed .
 	equal '/ ' "$names"
 	end_daemon
@@ -109,7 +98,7 @@ test_since_fails_outside_of_every_share() {
 	local text status=0
 	configure
 	mkdir other
-	begin_daemon
+	begin_daemon "$top"
 	text=$("$B/hostwatch" since other 2>&1) || status=$?
 	equal 1 $status
 	contains "$text" 'no share that this user can reach contains this directory'
@@ -147,7 +136,7 @@ compare_status() {
 	done
 }
 
-# A random entry of the work tree, in $pick: find's tests are the arguments. Fails if there is none.
+# A random entry of the work tree, in $pick: find's tests are the arguments. Fails if no entry passes them.
 pick() {
 	local found
 	mapfile -t found < <(find . -mindepth 1 -name .git -prune -o "$@" -print | LC_ALL=C sort)
@@ -192,14 +181,14 @@ operate() {
 	pop) git stash pop -q ;;
 	checkout) git checkout -q "b$((RANDOM % 3))" ;;
 	rebase) git add -A && git commit -q --allow-empty -m "$n" && { git rebase -q "b$((RANDOM % 3))" || git rebase --abort; } ;;
-	restart) end_daemon && begin_daemon ;;
-	kill) end_daemon KILL && begin_daemon ;;
+	restart) end_daemon && begin_daemon "$top" ;;
+	kill) end_daemon KILL && begin_daemon "$top" ;;
 	away)
 		end_daemon KILL
 		operate rename_dir || :
 		operate make_dirs || :
 		compare_status
-		begin_daemon
+		begin_daemon "$top"
 		;;
 	esac
 }
@@ -245,7 +234,7 @@ operates() {
 test_git_status_is_the_same_with_the_hook() {
 	configure
 	hash_git
-	begin_daemon
+	begin_daemon "$top"
 	seed=${GIT_SEED:-$RANDOM}
 	RANDOM=$seed
 	done_so_far=
@@ -259,7 +248,7 @@ test_git_status_is_the_same_with_the_hook() {
 test_git_status_is_the_same_in_another_worktree_and_deep_below() {
 	configure
 	hash_git
-	begin_daemon
+	begin_daemon "$top"
 	seed=${GIT_SEED:-$RANDOM}
 	RANDOM=$seed
 	done_so_far=
@@ -278,7 +267,7 @@ test_git_forgets_what_was_in_a_directory_that_was_renamed() {
 	local away=$'mv d4 ../beside/d4\nmv d6 d4' below=$'mv d4/in ../beside/in\nmv d6/in d4/in' out=$'mv d4 "$top/out"\nmv d6 d4'
 	configure
 	hash_git
-	begin_daemon
+	begin_daemon "$top"
 	seed=0 n=0 done_so_far=
 	begin_repository repo
 	for moves in "$away" "$below" "$out"; do

@@ -107,6 +107,31 @@ thaw() {
 	kill -CONT "$1"
 }
 
+# Starts hostwatchd with the file conf of a directory (the current one), in which it logs to the file log; sets $daemon. Returns when it is
+# ready.
+begin_daemon() { # [DIR]
+	local end=$((SECONDS + DEADLINE)) log=${1:-.}/log
+	: >"$log"
+	"$B/hostwatchd" -c "${1:-.}/conf" 2>"$log" &
+	daemon=$!
+	started+=("$daemon")
+	until grep -q 'ready: ' "$log"; do
+		kill -0 "$daemon" || fail "$(cat "$log")"
+		[ $SECONDS -lt $end ] || fail "it is never ready"
+	done
+}
+end_daemon() {
+	kill "$daemon"
+	wait "$daemon" || fail "$(cat log)"
+}
+# Waits until the log of the daemon has this.
+logged() {
+	local end=$((SECONDS + DEADLINE))
+	until grep -q -- "$1" log; do
+		[ $SECONDS -lt $end ] || fail "never logged: $1: $(cat log)"
+	done
+}
+
 # An event's line without what differs from run to run.
 stripped() {
 	sed -E 's/"time":[0-9]+,//; s/"epoch":"[0-9a-f]+"/"epoch":"E"/g; s/"version":"[^"]*"/"version":"V"/'

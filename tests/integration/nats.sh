@@ -57,23 +57,6 @@ configure() {
 		"url = ${scheme:-nats}://127.0.0.1:$port" "$@" >conf
 	export HOSTWATCH_CONTROL=$PWD/control
 }
-begin_daemon() {
-	local end=$((SECONDS + DEADLINE))
-	: >log
-	"$B/hostwatchd" -c conf 2>log &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' log; do
-		kill -0 "$daemon" || fail "$(cat log)"
-		[ $SECONDS -lt $end ] || fail "it is never ready"
-	done
-}
-logged() {
-	local end=$((SECONDS + DEADLINE))
-	until grep -q -- "$1" log; do
-		[ $SECONDS -lt $end ] || fail "never logged: $1: $(cat log)"
-	done
-}
 
 # Prints a number of the server's statistics of all streams.
 of_streams() {

@@ -22,27 +22,10 @@ find_port() {
 		port=$((20000 + RANDOM % 10000))
 	done
 }
-begin_daemon() {
-	local end=$((SECONDS + DEADLINE))
-	: >log
-	"$B/hostwatchd" -c conf 2>log &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' log; do
-		kill -0 "$daemon" || fail "$(cat log)"
-		[ $SECONDS -lt $end ] || fail "it is never ready"
-	done
-}
 tail_says() {
 	"$B/hostwatch" tail "$@" "tcp:127.0.0.1:$port" 2>&1 && fail "it is not refused"
 }
 # Waits until the log has a line with this text.
-logged() {
-	local end=$((SECONDS + DEADLINE))
-	until grep -q -- "$1" log; do
-		[ $SECONDS -lt $end ] || fail "never logged: $1: $(cat log)"
-	done
-}
 
 check_format() {
 	find_port
@@ -157,10 +140,6 @@ check_guest() {
 	start "$@" --secret right
 	errs 'the host did not ask for the secret'
 	kill "$pid" 2>/dev/null || : # guest-sim ends by itself
-}
-end_daemon() {
-	kill "$daemon"
-	wait "$daemon" || fail "$(cat log)"
 }
 # Waits until ./err has a line with this text.
 errs() {

@@ -16,21 +16,6 @@ configure() {
 		printf '[sink s]\nplugin = socket\nlisten = unix:%s/s\nmode = %s\nformat = %s\n' "$PWD" "$1" "${format:-json}"
 	} >conf
 }
-begin_daemon() {
-	local end=$((SECONDS + DEADLINE))
-	: >log
-	"$B/hostwatchd" -c conf 2>log &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' log; do
-		kill -0 "$daemon" || fail "$(cat log)"
-		[ $SECONDS -lt $end ] || fail "it is never ready"
-	done
-}
-end_daemon() {
-	kill "$daemon"
-	wait "$daemon" || fail "$(cat log)"
-}
 
 # Waits until err has a line with this text, $2 times.
 says() {
