@@ -129,6 +129,20 @@ test_sigkill_continues_the_epoch() {
 test_sigkill_continues_the_epoch_under_polling() {
 	watcher=polling try_stop KILL
 }
+# No watcher saw the close.
+test_a_file_that_was_closed_meanwhile_is_complete() {
+	prepare
+	begin_daemon
+	snapshot
+	exec 8>share/open
+	echo 1 >&8
+	position
+	end_daemon KILL
+	exec 8>&-
+	begin_daemon
+	equal '{"event":"close_write","type":"file","path":"open"}' "$(news)"
+	end_daemon
+}
 test_a_crash_of_the_system_begins_a_new_epoch() {
 	prepare
 	begin_daemon

@@ -35,6 +35,32 @@ static void sync_is_answered_after_every_earlier_change(void **state)
 	close_client(c);
 }
 
+/* A barrier ends long before everything that it covers has been sent. */
+static void sync_is_answered_after_the_events_that_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct client *c;
+	char name[32], *line;
+	unsigned created = 0;
+
+	SINK(f, 1, JSON);
+	c = connect_client(f);
+	expect_line(c, "hello");
+	say(c, "{\"subscribe\":{\"share\":\"a\"}}\n{\"sync\":\"first\"}\n");
+	expect_line(c, "{\"synced\":\"first\"");
+	for (unsigned i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "a/%u", i);
+		assert_int_equal(mkdir(tempdir_path(f->dir, name), 0700), 0);
+	}
+	say(c, "{\"sync\":\"x\"}\n");
+	for (line = next_line(c); line && strstr(line, "\"create\""); line = next_line(c))
+		created++;
+	assert_non_null(line);
+	assert_non_null(strstr(line, "{\"synced\":\"x\""));
+	assert_int_equal(created, 500);
+	close_client(c);
+}
+
 static void sync_without_subscribe_is_answered_for_each_share(void **state)
 {
 	struct fixture *f = *state;
@@ -459,6 +485,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(sync_is_answered_after_every_earlier_change),
+		TEST(sync_is_answered_after_the_events_that_wait),
 		TEST(sync_without_subscribe_is_answered_for_each_share),
 		TEST(any_number_of_syncs_is_answered_in_order),
 		TEST(a_sink_may_end_while_a_sync_runs),
