@@ -174,11 +174,16 @@ static int load_named(struct hw_loader *loader, const char *dir, const char *nam
 
 	if (asprintf(&path, "%s/%s" SUFFIX, dir, name) < 0)
 		return -ENOMEM;
-	if (access(path, F_OK) < 0) {
+	r = access(path, F_OK) < 0 ? -errno : 0;
+	if (r == -ENOENT || r == -ENOTDIR) {
 		free(path);
 		return -ENOENT;
 	}
-	r = load_path(loader, path, errors, &module);
+	if (r < 0)
+		hw_errors_add(errors, "%s: %s; can this user enter its directories?",
+			      hw_quote(quoted, sizeof(quoted), path, strlen(path)), strerror(-r));
+	else
+		r = load_path(loader, path, errors, &module);
 	if (r == 0 && strcmp(module->plugin.name, name) != 0) {
 		hw_errors_add(errors, "%s: the name in the plugin is %s; rename the file to match",
 			      hw_quote(quoted, sizeof(quoted), path, strlen(path)),

@@ -9,6 +9,11 @@ need_root() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null || skip "root may not become another user here"
 }
 
+# What is loaded later must be readable without the rights of root.
+need_readable_build() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups test -r "$B/plugins/inotify.so" || skip "$B cannot be entered by nobody"
+}
+
 # configure USER [SETTINGS OF THE SHARE]: the share has a directory that only root may read.
 configure() {
 	mkdir -p share/private
@@ -82,6 +87,7 @@ test_every_watcher_works_as_another_user() {
 
 test_a_reload_works_as_another_user() {
 	need_root
+	need_readable_build
 	configure nobody
 	mkdir -m 700 other
 	daemon
@@ -95,6 +101,16 @@ test_a_reload_works_as_another_user() {
 	[ -z "$(ls run)" ] || fail "not removed: $(ls run)"
 }
 
+test_a_plugin_that_this_user_cannot_reach_is_no_unknown_name() {
+	need_root
+	need_readable_build
+	mkdir -m 700 hidden
+	mkdir share
+	cp "$B/plugins/inotify.so" hidden
+	HOSTWATCH_PLUGIN_PATH=$PWD/hidden setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$B/hostwatch" watch --watcher inotify share >said 2>&1 && fail "it works"
+	contains "$(cat said)" "hidden/inotify.so\": Permission denied; can this user enter its directories?"
+}
 test_root_stays_root_if_it_is_told_so() {
 	need_root
 	configure root
@@ -205,6 +221,7 @@ test_a_confined_daemon_makes_sockets_where_it_had_some() {
 test_ambient_capabilities_are_enough() {
 	local caps=+sys_admin,+dac_read_search,+lease
 	need_root
+	need_readable_build
 	setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=$caps --ambient-caps=$caps true 2>/dev/null ||
 		skip "root lacks the capabilities here"
 	mkdir run
