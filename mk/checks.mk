@@ -28,9 +28,9 @@ structure: all
 	@mk/structure $(B)
 
 #: make werror          build with gcc and clang, with warnings as errors
-werror:
-	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-gcc CC=gcc WERROR=-Werror tests-built bench-programs
-	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-clang CC=clang WERROR=-Werror tests-built bench-programs
+werror: werror-gcc werror-clang
+werror-%:
+	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-$* CC=$* WERROR=-Werror tests-built bench-programs
 
 # Suites about packages and documents, and long ones that run the programs of others again.
 not_sanitized := -x docs -x integration/abi -x integration/deps -x integration/docs_commands -x integration/explain \
