@@ -2,7 +2,7 @@
 /*
  * The walk: directories wait to be listed; a few listings at a time run on the thread pool, and the
  * loop applies the results. A directory that is new to the tree is filled; a known one is compared,
- * and names that differ become unverified. hw_share_walked() is called when no directory is left.
+ * and names that differ become unverified. The turn ends the walk when no directory is left.
  */
 #ifndef HW_SCAN_H
 #define HW_SCAN_H

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Internal interface of scan.c (listings), scan_jobs.c (the queue) and scan_compare.c. */
+#ifndef HW_SCAN_PRIVATE_H
+#define HW_SCAN_PRIVATE_H
+
+#include "list.h"
+#include "share_private.h"
+
+#define HW_JOBS_IN_FLIGHT 4u /* listings on the thread pool at once */
+
+enum hw_job_kind { HW_JOB_FILL, HW_JOB_COMPARE };
+
+struct hw_job {
+	uv_work_t work; /* first member: libuv passes it back */
+	struct hw_job *next;
+	struct hw_share *share; /* NULL: cancelled */
+	hw_token dir;
+	int fd; /* owned; -1 until it is open */
+	enum hw_job_kind kind;
+	enum hw_arrival how;
+	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
+	bool touched;
+	bool here; /* it is listed by the work of the share, not on the thread pool */
+	bool landed; /* its listing has ended, and is applied in the next turn */
+	bool retried;
+	bool cheap; /* the listing identifies entries less precisely than hw_disk_stat() */
+	struct hw_identify identify;
+	bool anew; /* arm every directory again, from the first candidate on */
+	bool flat; /* compare this directory only */
+	uint64_t since; /* retry.count_refusals when it was opened */
+	struct hw_listing listing;
+};
+
+/* Adds a job for this directory. fd: the directory, taken over; -1: it is not open yet. Returns
+ * NULL if out of memory, which is logged. */
+struct hw_job *hw_job_enqueue(struct hw_share *share, uint32_t dir, enum hw_job_kind kind, int fd);
+/* The same for a comparison. watcher: see struct hw_job. */
+struct hw_job *hw_job_compare(struct hw_share *share, uint32_t dir, uint8_t watcher);
+/* Puts the job at the end of the queue: other jobs will close the descriptors that they hold. */
+void hw_job_put_back(struct hw_share *share, struct hw_job *job);
+/* Closes the directory of a job and frees it. share: keeps some jobs to use again; may be NULL. */
+void hw_job_give(struct hw_share *share, struct hw_job *job);
+
+/* Compares a listing of a known directory with the tree: names that differ become unverified. */
+void hw_scan_apply_compare(struct hw_share *share, struct hw_job *job, uint32_t dir);
+
+#endif
