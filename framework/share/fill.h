@@ -11,6 +11,8 @@
 
 struct hw_share;
 
+#define HW_FILL_BUDGET 2048u /* entries listed at once in one iteration */
+
 struct hw_fill {
 	uint32_t budget; /* entries that may still be listed at once in this iteration */
 	uint32_t depth;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Internal interface of the parts of a share. Each part has its own header, which declares its
- * struct and says what it does; share.c has the order in which an iteration runs them. Loop thread
+ * struct and says what it does; turn.c has the order in which an iteration runs them. Loop thread
  * only, except list.h.
  */
 #ifndef HW_SHARE_PRIVATE_H
@@ -19,6 +19,7 @@
 #include "log.h"
 #include "mark.h"
 #include "mounts.h"
+#include "presence.h"
 #include "quiet.h"
 #include "refresh.h"
 #include "retry.h"
@@ -29,6 +30,7 @@
 #include "slices.h"
 #include "switch.h"
 #include "tree.h"
+#include "turn.h"
 #include "unverified.h"
 #include "verify.h"
 #include "watchers.h"
@@ -46,30 +48,10 @@ struct hw_listeners {
 	uint32_t count;
 };
 
-/* The root directory, which may disappear and reappear. */
-struct hw_presence {
-	struct hw_timer *timer; /* owned */
-	bool check; /* a hint says that it is gone: checked in the next iteration */
-	int error; /* why a root that reappeared cannot be opened, as it was logged */
-	int start_error; /* of the start; -EINPROGRESS: it has not ended */
-	bool late; /* hw_share_start() has returned: an error of the start is logged */
-	bool elsewhere; /* result of hw_share_is_elsewhere() */
-};
-
 /* Filesystems that do not answer: silence.c. */
 struct hw_silence {
 	uv_poll_t *mounts; /* owned: polls share->mounts.fd; NULL: not polled */
 	bool logged; /* the filesystem does not answer */
-};
-
-/* One iteration of the loop. */
-struct hw_turn {
-	struct hw_timer *kick; /* owned */
-	uint64_t first_seq; /* first sequence number of this iteration */
-	int64_t ended_ns; /* CLOCK_REALTIME_COARSE at the end of the last one */
-	uint64_t announced_seq; /* last sequence number that listeners were notified of */
-	bool state_changed;
-	bool hinted; /* a hint arrived in this iteration */
 };
 
 struct hw_share {
@@ -122,7 +104,7 @@ static inline void hw_share_kick(struct hw_share *share)
 }
 
 /*
- * Called for each item in loops that may be long. A long turn() and the timers of a share run as a
+ * Called for each item in loops that may be long. A long turn and the timers of a share run as a
  * work of its slices. While it rests, none of these runs, and no callback of its watchers, so
  * records and examinations keep the order that they would have in one piece. Sinks and status may
  * read the share meanwhile, so the tree and the journal must agree whenever it rests.
@@ -150,11 +132,6 @@ static inline bool hw_verify_is_active(const struct hw_share *share)
 {
 	return share->verify.observation;
 }
-
-/* The first step of a start, and of a survey: opens the root and chooses its watcher. Returns as
- * hw_share_start(). */
-int hw_share_open(struct hw_share *share);
-void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 
 /* work.c */
 /* For calls from outside that change the share: the work that rests, if any, is done first. Returns

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Start of a share, and a root that disappears and reappears. */
+#include "presence.h"
+
+#include "access.h"
+#include "arm.h"
+#include "observe.h"
+#include "remote.h"
+#include "share_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+void hw_share_set_state(struct hw_share *share, enum hw_share_state state)
+{
+	if (share->state == state)
+		return;
+	share->state = state;
+	share->turn.state_changed = true;
+	hw_share_kick(share);
+}
+
+static void forget_all(struct hw_share *share, uint32_t dir)
+{
+	uint32_t id = dir;
+
+	/* Depth first without recursion. */
+	for (;;) {
+		struct hw_entry *e = hw_tree_entry(&share->tree, id);
+
+		hw_share_rest(share);
+		if (e->type == HW_TYPE_DIR) {
+			hw_arm_forget(share, id);
+			if (e->dir.first_child) {
+				id = e->dir.first_child;
+				continue;
+			}
+		}
+		while (id != dir && !hw_tree_entry(&share->tree, id)->next_sibling)
+			id = hw_tree_entry(&share->tree, id)->parent;
+		if (id == dir)
+			return;
+		id = hw_tree_entry(&share->tree, id)->next_sibling;
+	}
+}
+
+static void go_offline(struct hw_share *share)
+{
+	char quoted[300];
+
+	hw_warning("share %s: %s was deleted, moved or unmounted; waiting for it to reappear",
+		   share->name, hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
+	hw_verify_void(share);
+	if (share->disk.left)
+		share->unverified.entries.count = 0; /* nothing is left to compare */
+	else
+		hw_observe(share, share->unverified.since_ns);
+	share->unverified.since_ns = 0;
+	share->settle.first_ns = 0;
+	share->settle.ending = false;
+	hw_history_rescan(share, HW_ROOT);
+	forget_all(share, HW_ROOT);
+	hw_disk_close_root(&share->disk);
+	hw_suspects_clear(&share->unverified.names);
+	hw_fold_free(&share->settle.fold);
+	hw_retry_clear(share);
+	hw_share_set_state(share, HW_SHARE_OFFLINE);
+}
+
+static bool root_is_there(struct hw_share *share)
+{
+	int fd = hw_disk_root(&share->disk);
+	int r = fd < 0 ? fd : hw_root_is_at(&share->root, fd);
+
+	return r > 0 || hw_disk_is_refusal(r);
+}
+
+static int open_root(struct hw_share *share, int fd)
+{
+	int r = fd < 0 ? fd : hw_disk_open_root(&share->disk, fd, ".");
+
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* ---- a root that reappears ---- */
+
+/* Logs an error once: the root is tried again every interval. */
+static void log_root_error(struct hw_share *share, int error)
+{
+	char text[1024];
+
+	if (error == share->presence.error || error == -ENOENT || error == -ENOTDIR)
+		return;
+	share->presence.error = error;
+	hw_access_explain_root(share, error, text, sizeof(text));
+	if (*share->root.refusal)
+		hw_error("share %s: %s", share->name, text);
+	else
+		hw_warning("share %s: %s", share->name, text);
+}
+
+static void come_back(struct hw_share *share)
+{
+	struct hw_stat stat;
+	char quoted[300];
+	int r = open_root(share, hw_root_return(&share->root));
+
+	if (r == 0)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	if (r < 0) {
+		log_root_error(share, r);
+		return;
+	}
+	share->presence.error = 0;
+	hw_mark_flush(share); /* while records are ignored: the directory is about to be listed */
+	hw_info("share %s: %s has reappeared; scanning it", share->name,
+		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
+	hw_mount_points_begin(share);
+	hw_tree_update(&share->tree, HW_ROOT, &stat);
+	hw_share_set_state(share, HW_SHARE_ARMING);
+	share->history.rescans++;
+	hw_scan_rearm(share);
+}
+
+/* ---- start ---- */
+
+void hw_share_begin_history(struct hw_share *share)
+{
+	share->silent = false;
+	share->settle.since_ns = share->settle.drained_ns = share->begun_ns;
+	hw_mark_begin_history(share);
+	for (uint32_t i = 0; i < HW_WATCHERS_MAX; i++)
+		share->watchers.list[i].polled_ns = share->begun_ns;
+}
+
+int hw_share_open(struct hw_share *share)
+{
+	int r = open_root(share, hw_root_resolve(&share->root, share->path));
+
+	if (r == 0)
+		return hw_arm_choose(share);
+	hw_access_explain_root(share, r, share->why, sizeof(share->why));
+	return r;
+}
+
+/* The tree is that of the last run: the difference becomes events, as if the root had been away. */
+static void resume(struct hw_share *share, const struct hw_stat *root)
+{
+	hw_keep_bind(share);
+	if (!hw_tree_is_same(hw_tree_entry(&share->tree, HW_ROOT), root))
+		hw_tree_update(&share->tree, HW_ROOT, root);
+	share->scan.identified = hw_tree_entry(&share->tree, HW_ROOT)->identity == root->identity;
+	hw_mount_points_begin(share);
+	share->begun_ns = share->keep.known_ns;
+	hw_share_begin_history(share);
+	hw_scan_rearm(share);
+}
+
+static void first_listing(struct hw_share *share, const struct hw_stat *root)
+{
+	hw_tree_update(&share->tree, HW_ROOT, root);
+	hw_mount_points_begin(share); /* before anything is listed */
+	share->begun_ns = hw_now_coarse_ns();
+	hw_scan_fill(share, HW_ROOT, -1, HW_ARRIVED_NEW);
+}
+
+static int begin(struct hw_share *share)
+{
+	struct hw_stat stat;
+	int r = hw_share_open(share);
+
+	if (r == 0)
+		r = hw_disk_stat_fd(&share->disk, share->disk.root, &stat);
+	if (r < 0)
+		return r;
+	hw_keep_check(share);
+	hw_timer_set(share->presence.timer, share->interval_ns);
+	if (share->keep.loaded)
+		resume(share, &stat);
+	else
+		first_listing(share, &stat);
+	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE)
+		return -ENODEV;
+	hw_share_kick(share);
+	return 0;
+}
+
+/* Tried again at each check of the root, if the filesystem answered too late for the caller of
+ * hw_share_start(). */
+static void start(void *arg)
+{
+	struct hw_share *share = arg;
+	int before = share->presence.start_error, r = begin(share);
+
+	share->presence.start_error = r;
+	if (!share->presence.late)
+		return;
+	if (r == 0) {
+		hw_share_set_state(share, HW_SHARE_ARMING);
+		return;
+	}
+	if (r != before)
+		hw_warning("share %s: %s; waiting for it", share->name, share->why);
+	forget_all(share, HW_ROOT);
+	hw_disk_close_root(&share->disk);
+	hw_share_set_state(share, HW_SHARE_OFFLINE);
+}
+
+int hw_share_start(struct hw_share *share)
+{
+	share->presence.start_error = -EINPROGRESS;
+	hw_keep_begin(share);
+	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
+	if (hw_share_run(share, start))
+		return share->presence.start_error;
+	share->presence.late = true;
+	hw_timer_set(share->presence.timer, share->interval_ns);
+	return 0;
+}
+
+/* ---- checks ---- */
+
+void hw_presence_check(struct hw_share *share)
+{
+	share->presence.check = false;
+	if (share->presence.start_error)
+		start(share);
+	else if (share->state == HW_SHARE_OFFLINE)
+		come_back(share);
+	else if (root_is_there(share))
+		hw_mount_points_check(share);
+	else
+		go_offline(share);
+}
+
+void hw_presence_fired(void *arg, struct hw_timer *timer)
+{
+	struct hw_share *share = arg;
+
+	hw_presence_check(share);
+	hw_timer_set(timer, share->interval_ns);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The presence of a share: it starts, and its root may disappear and reappear. */
+#ifndef HW_PRESENCE_H
+#define HW_PRESENCE_H
+
+#include "share.h"
+
+struct hw_timer;
+
+/* The root directory, which may disappear and reappear. */
+struct hw_presence {
+	struct hw_timer *timer; /* owned */
+	bool check; /* a hint says that it is gone: checked in the next iteration */
+	int error; /* why a root that reappeared cannot be opened, as it was logged */
+	int start_error; /* of the start; -EINPROGRESS: it has not ended */
+	bool late; /* hw_share_start() has returned: an error of the start is logged */
+	bool elsewhere; /* result of hw_share_is_elsewhere() */
+};
+
+/* The first step of a start, and of a survey: opens the root and chooses its watcher. Returns as
+ * hw_share_start(). */
+int hw_share_open(struct hw_share *share);
+/* Receivers are notified at the end of the iteration. */
+void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
+/* From now on changes are reported. */
+void hw_share_begin_history(struct hw_share *share);
+/* Checks whether the root is still at its path; if the share is offline or has not started, whether
+ * it can continue. */
+void hw_presence_check(struct hw_share *share);
+/* Of presence.timer; arg: the share. */
+void hw_presence_fired(void *arg, struct hw_timer *timer);
+
+#endif
