@@ -21,7 +21,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-pr
 OPTIMIZE ?= -O2 -g
 SANITIZE ?=
 WERROR ?=
-CPPFLAGS += -D_GNU_SOURCE -Iframework/include -DHW_VERSION='"$(VERSION)"'
+# Static probes, if sys/sdt.h is installed. PROBES=no: none.
+PROBES ?= yes
+CPPFLAGS += -D_GNU_SOURCE -Iframework/include -DHW_VERSION='"$(VERSION)"' $(if $(filter no,$(PROBES)),-DHW_NO_PROBES)
 CFLAGS += -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -fstack-protector-strong
 LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now
 DEPFLAGS = -MMD -MP

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
 
+#include "stage.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -73,9 +75,11 @@ static ssize_t write_some(struct hw_output *output, int timeout_ms)
 
 static void write_out(struct hw_output *output, int timeout_ms)
 {
+	HW_STAGE(HW_STAGE_SEND);
 	while (output->buf.len && !output->error) {
 		ssize_t n = write_some(output, timeout_ms);
 
+		HW_PROBE3(send, STDOUT_FILENO, output->buf.len, n);
 		if (n == -EINTR)
 			continue;
 		if (n == -EAGAIN)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch watch: watches directories without a daemon and a configuration. */
 #include "watch.h"
+#include "stage.h"
 #include "tool.h"
 #include "watch_run.h"
 
@@ -134,6 +135,7 @@ static int take_event(struct watch *w, struct watched *watched, const struct hw_
 {
 	if (!is_wanted(w, watched, event))
 		return 1;
+	HW_STAGE(HW_STAGE_ENCODE);
 	if (hw_watch_prints(w) && hw_watch_print_event(w, watched, event) < 0)
 		return 0;
 	w->printed++;

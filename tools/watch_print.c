@@ -4,6 +4,7 @@
 #include "watch.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,9 +61,11 @@ static int print_line(struct watch *w, const struct watched *watched, const stru
 int hw_watch_print_event(struct watch *w, const struct watched *watched,
 			 const struct hw_event *event)
 {
-	if (w->settings.json)
-		return hw_json_put_event(&w->output.buf, watched->name, event);
-	return print_line(w, watched, event);
+	int r = w->settings.json ? hw_json_put_event(&w->output.buf, watched->name, event)
+				 : print_line(w, watched, event);
+
+	HW_PROBE2(encode, event->seq, w->output.buf.len);
+	return r;
 }
 
 /* ---- at the start ---- */

@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "loop_private.h"
+#include "stage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,6 +28,7 @@ static void on_prepare(uv_prepare_t *handle)
 
 	if (loop->timer_ran)
 		run_turns(loop);
+	hw_stage_set(HW_STAGE_WAIT);
 }
 
 /* A client that was just served may have another request: it does not wait for a slice again. */
@@ -47,6 +49,7 @@ static void on_check(uv_check_t *handle)
 {
 	struct hw_loop *loop = handle->data;
 
+	hw_stage_set(HW_STAGE_OTHER);
 	run_turns(loop);
 	resume_works(loop);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The descriptors of a loop. */
 #include "loop_private.h"
+#include "stage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,9 +124,12 @@ static void call_io(void *arg)
 	struct hw_io *io = arg;
 	int handled;
 
+	HW_STAGE(io->patient ? HW_STAGE_READ : HW_STAGE_OTHER);
+	HW_PROBE2(input_begin, io->fd, io->ready);
 	io->running = true;
 	handled = io->fn(io->arg, io, io->ready, HW_IO_BUDGET);
 	io->running = false;
+	HW_PROBE2(input_end, io->fd, handled);
 	if (!io->fn)
 		free(io);
 	else if (io->deleted)

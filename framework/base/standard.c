@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "standard.h"
 
+#include "stage.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -39,6 +41,7 @@ void hw_standard_begin(void)
 	}
 	pipes_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
 	allow_descriptors();
+	hw_stages_begin();
 }
 
 void hw_standard_restore(void)

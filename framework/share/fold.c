@@ -4,6 +4,7 @@
 #include "hint_private.h"
 #include "history.h"
 
+#include <hostwatch/probe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -464,6 +465,7 @@ uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint3
 		filed = add_named(share, at, data);
 	if (ordered && what & HW_HINT_DELETED)
 		fold_name(share, at, HW_HINT_DELETED);
+	HW_PROBE3(fold, what, ino, filed);
 	return filed ? what & ~HW_HINTS_OF_DATA : what;
 }
 

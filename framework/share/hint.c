@@ -13,6 +13,7 @@
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
+#include "stage.h"
 #include "verify.h"
 
 #include <errno.h>
@@ -441,6 +442,8 @@ void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_journal *journal = &watcher->share->journal;
 
+	HW_STAGE(HW_STAGE_HINT);
+	HW_PROBE3(hint, hint->what, hint->name, hint->name_len);
 	hw_share_rest(watcher->share);
 	hw_journal_begin_moment(journal);
 	take_hint(watcher, hint);

@@ -4,6 +4,7 @@
 #include "arm.h"
 #include "history_private.h"
 #include "quiet.h"
+#include "stage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static void begin_data(struct hw_share *share, uint32_t id)
 uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			   const struct hw_stat *stat, enum hw_arrival how)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	uint32_t id = hw_tree_add(&share->tree, dir, name, len, stat);
 	struct hw_history_path path;
 
@@ -155,6 +157,7 @@ static void delete_children(struct hw_share *share, uint32_t dir)
 
 void hw_history_delete(struct hw_share *share, uint32_t id)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	const struct hw_entry *e = entry_of(share, id);
 
 	if (e->type == HW_TYPE_DIR && e->dir.first_child)
@@ -164,6 +167,7 @@ void hw_history_delete(struct hw_share *share, uint32_t id)
 
 void hw_history_leave(struct hw_share *share, uint32_t id)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	struct hw_entry *e = entry_of(share, id);
 	uint8_t type = e->type;
 	uint32_t dir = e->parent;
@@ -242,6 +246,7 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const char *name,
 		     size_t len, const struct hw_stat *stat)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	uint32_t old = hw_tree_find(&share->tree, dir, name, len),
 		 was = entry_of(share, id)->parent;
 	uint16_t flags = old ? HW_FLAG_REPLACED : 0;
@@ -286,6 +291,7 @@ static void note_renamed(struct hw_share *share, uint32_t id)
 
 void hw_history_exchange(struct hw_share *share, uint32_t a, uint32_t b)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	struct hw_history_path from, to;
 
 	/* The event has the lesser path first. */

@@ -2,6 +2,7 @@
 /* Changes of data and attributes, which concern each name of an inode. */
 #include "history_private.h"
 #include "quiet.h"
+#include "stage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static bool names_are_modified(const struct hw_share *share, const struct hw_ent
 
 void hw_history_modify(struct hw_share *share, uint32_t id)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	const struct hw_entry *e = entry_of(share, id);
 
 	if (e->type != HW_TYPE_FILE || names_are_modified(share, e))
@@ -157,11 +159,13 @@ bool hw_history_was_modified(struct hw_share *share, uint32_t id)
 
 void hw_history_attrib(struct hw_share *share, uint32_t id)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	each_name(share, id, attrib_one);
 }
 
 void hw_history_close(struct hw_share *share, uint32_t id)
 {
+	HW_STAGE(HW_STAGE_HISTORY);
 	struct hw_entry *e = entry_of(share, id);
 
 	if (!(e->flags & HW_ENTRY_DIRTY))

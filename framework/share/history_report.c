@@ -2,6 +2,7 @@
 /* The events of a history: each has the path that its entry has at that moment. */
 #include "history_private.h"
 
+#include <hostwatch/probe.h>
 #include <string.h>
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
@@ -25,6 +26,7 @@ uint64_t hw_history_report(struct hw_share *share, enum hw_kind kind, uint8_t ty
 
 	if (share->silent)
 		return 0;
+	HW_PROBE4(history, event.kind, event.type, event.path, event.path_len);
 	return hw_journal_append(&share->journal, &event);
 }
 

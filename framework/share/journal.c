@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal.h"
 
+#include "stage.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,6 +122,7 @@ static size_t length(const char *bytes, uint32_t len)
 
 uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event)
 {
+	HW_STAGE(HW_STAGE_JOURNAL);
 	size_t from_len = length(event->from, event->from_len),
 	       path_len = length(event->path, event->path_len);
 	uint64_t total = (sizeof(struct record) + from_len + path_len + 7) & ~UINT64_C(7);
@@ -152,6 +155,7 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	journal->head = start + total;
 	if (journal->next_seq % HW_JOURNAL_STRIDE == 0)
 		*mark_of(journal, journal->next_seq) = start;
+	HW_PROBE3(journal, journal->next_seq, event->kind, total);
 	return journal->next_seq++;
 }
 

@@ -4,6 +4,8 @@
 #include "scan.h"
 #include "share_private.h"
 
+#include <hostwatch/probe.h>
+
 #define FLUSH UINT64_MAX /* instead of a position: flush() passes on all records */
 
 static bool get_position(const struct hw_watcher *watcher, uint32_t flags,
@@ -45,6 +47,7 @@ static void set(struct hw_share *share, struct hw_mark *mark, bool flush)
 void hw_mark_set(struct hw_share *share, struct hw_mark *mark)
 {
 	set(share, mark, true);
+	HW_PROBE1(mark_set, mark);
 }
 
 static bool has_unread(const struct hw_watcher *watcher)
@@ -89,6 +92,7 @@ bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
 			return false;
 		mark->of[i].serial = 0;
 	}
+	HW_PROBE1(mark_reached, mark);
 	return true;
 }
 

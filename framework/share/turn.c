@@ -4,6 +4,7 @@
 
 #include "observe.h"
 #include "share_private.h"
+#include "stage.h"
 
 /* ---- a walk has ended ---- */
 
@@ -75,6 +76,8 @@ static void tell_listeners(struct hw_share *share)
 		return;
 	share->turn.announced_seq = seq;
 	share->turn.state_changed = false;
+	HW_STAGE(HW_STAGE_SINK);
+	HW_PROBE2(wake, share->name, seq);
 	for (uint32_t i = share->listeners.count; i-- > 0;)
 		if (i < share->listeners.count)
 			share->listeners.list[i].fn(share->listeners.list[i].arg, share);
@@ -122,6 +125,8 @@ static void take_turn(void *arg)
 {
 	struct hw_share *share = arg;
 
+	HW_STAGE(HW_STAGE_TURN);
+	HW_PROBE1(turn_begin, share->name);
 	hw_scan_land(share);
 	if (share->presence.check || share->disk.left)
 		hw_presence_check(share);
@@ -154,6 +159,7 @@ static void take_turn(void *arg)
 	hw_share_begin_turn(share);
 	share->turn.ended_ns = hw_now_coarse_ns();
 	share->fill.budget = HW_FILL_BUDGET;
+	HW_PROBE2(turn_end, share->name, hw_journal_last_seq(&share->journal));
 }
 
 /* Returns whether an iteration may be long. A short one needs no stack of its own. */

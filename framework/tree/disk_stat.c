@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Filesystems, and the state of an entry as the tree compares it. */
 #include "disk_private.h"
+#include "stage.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -127,9 +128,12 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 	struct hw_stat stat;
 	int fs, r;
 
+	HW_STAGE(HW_STAGE_LOOK);
+	HW_PROBE1(look_begin, at->name);
 	hw_away_begin();
 	r = statx(at->fd, at->name, flags, HW_STATX_MASK, &stx) < 0 ? -errno : 0;
 	hw_away_end();
+	HW_PROBE1(look_end, r);
 	if (r < 0)
 		return r;
 	hw_stat_from_statx(&stat, &stx);

@@ -8,6 +8,7 @@
 #include "record.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,7 @@ static int fill(struct fanotify *self)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : -errno;
+	HW_PROBE2(read, self->group, got);
 	self->head = 0;
 	self->tail = (uint32_t)got;
 	/* A read that leaves room for a record has reached the end of the queue. Marks of

@@ -2,6 +2,7 @@
 #include "queue.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ int hw_queue_fill(struct hw_queue *queue, int fd)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : -errno;
+	HW_PROBE2(read, fd, got);
 	queue->tail += (uint32_t)got;
 	return (int)got;
 }

@@ -3,6 +3,7 @@
 #include "sink.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static int put(struct nats_sink *sink, uint32_t index, const struct hw_event *ev
 	r = hw_json_put_event(&sink->buf, feed->share.name, event);
 	if (r < 0)
 		return r;
+	HW_PROBE2(encode, event->seq, sink->buf.len);
 	item = malloc(sizeof(*item) + sink->buf.len);
 	if (!item)
 		return -ENOMEM;

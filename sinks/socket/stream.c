@@ -2,6 +2,7 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <string.h>
 
 /* ---- JSON lines ---- */
@@ -14,7 +15,10 @@ static int json_put_hello(struct socket_sink *sink, struct hw_buf *buf)
 static int json_put_event(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
 			  const struct hw_event *event)
 {
-	return hw_json_put_event(buf, sink->shares[share].name, event);
+	int r = hw_json_put_event(buf, sink->shares[share].name, event);
+
+	HW_PROBE2(encode, event->seq, buf->len);
+	return r;
 }
 
 static int json_put_snapshot_end(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
@@ -97,7 +101,10 @@ static int netlink_put_event(struct socket_sink *sink, struct hw_buf *buf, uint3
 {
 	const struct hw_share_info *info = &sink->shares[share];
 
-	return hw_nl_put_event(sink->writer, buf, info->name, info->epoch, event);
+	int r = hw_nl_put_event(sink->writer, buf, info->name, info->epoch, event);
+
+	HW_PROBE2(encode, event->seq, buf->len);
+	return r;
 }
 
 static int netlink_put_snapshot_end(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,

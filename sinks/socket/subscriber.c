@@ -2,6 +2,7 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,7 @@ static ssize_t send_bytes(struct subscriber *s, const char *bytes, size_t len)
 	while (sent < len) {
 		ssize_t n = send(s->fd, bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
+		HW_PROBE3(send, s->fd, len - sent, n);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))

@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,6 +56,7 @@ int hw_output_flush(struct output *output, int fd, bool is_socket)
 		ssize_t n = is_socket ? send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT)
 				      : write(fd, from, len);
 
+		HW_PROBE3(send, fd, len, n);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

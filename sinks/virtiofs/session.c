@@ -2,6 +2,7 @@
 #include "virtiofs.h"
 
 #include <errno.h>
+#include <hostwatch/probe.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -125,6 +126,7 @@ static bool put_event(struct virtiofs *v, const struct hw_event *event)
 	if (n < 0)
 		return false;
 	hw_output_commit(&v->output, (size_t)n);
+	HW_PROBE2(encode, event->seq, v->output.end - v->output.start);
 	v->session.queued_seq = event->seq;
 	return true;
 }
