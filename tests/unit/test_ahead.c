@@ -620,6 +620,51 @@ static void a_rename_is_told_as_one_while_its_names_are_examined(void **state)
 	play_with_records(make_a, rename_in_bursts);
 }
 
+/* ---- records that are older than the place of their directory ---- */
+
+static void make_keep(struct hw_scene *f)
+{
+	hw_scene_write(f->fd, "a", "x");
+	hw_scene_make_dir(f->fd, "keep");
+}
+
+static void lose_root(struct hw_scene *f, struct hw_share *share)
+{
+	hw_scene_move(f->top, "root", f->top, "outside/root");
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(share->state, HW_SHARE_OFFLINE);
+	hw_scene_expect(f, "rescan \"\"");
+}
+
+/* A watcher of the whole filesystem has queued the records of what was made in the new root before
+ * it got its place. They are passed on as soon as the new root is armed. */
+static void replace_root(struct hw_scene *f, struct hw_share *share)
+{
+	const struct hw_watcher *watcher = &share->watchers.list[0];
+
+	lose_root(f, share);
+	hw_scene_make_dir(f->top, "new");
+	hw_scene_write(f->top, "new/b", "y");
+	hw_scene_make_dir(f->top, "new/keep");
+	hw_scene_move(f->top, "new", f->top, "root");
+	hw_presence_check(share);
+	assert_int_equal(share->state, HW_SHARE_ARMING);
+	assert_int_equal(watcher->plugin->flush(watcher->instance->self), 0);
+	hw_scene_expect(f, "delete file a");
+	hw_scene_expect(f, "delete dir keep");
+	hw_scene_expect(f, "create file b");
+	hw_scene_expect(f, "create dir keep");
+	hw_scene_expect(f, "modify b");
+	hw_scene_expect(f, "close_write b");
+	hw_scene_expect_no_more(f);
+}
+
+static void the_entries_of_a_new_root_are_reported_after_the_end_of_the_former_ones(void **state)
+{
+	(void)state;
+	play_with_records(make_keep, replace_root);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -635,6 +680,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_directory_that_replaces_and_comes_back_is_not_exchanged),
 		cmocka_unit_test(files_that_got_each_others_name_by_a_link_are_not_exchanged),
 		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
+		cmocka_unit_test(
+			the_entries_of_a_new_root_are_reported_after_the_end_of_the_former_ones),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
