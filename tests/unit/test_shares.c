@@ -231,6 +231,26 @@ static int begin_switch(struct hw_share *share, struct hw_instance *instance, in
 							   .arg = done });
 }
 
+/* Begins a share of a directory in which changes are made. Returns its path. */
+static char *begin_busy(const char *place, const char *watcher, struct side *side,
+			struct writer *writer)
+{
+	char *path = hw_scratch_create(place);
+
+	assert_non_null(path);
+	prepare(writer, path);
+	assert_int_equal(begin(side, path, watcher), 0);
+	wait_online(side);
+	return path;
+}
+
+static void end_busy(char *path, struct side *side, const struct writer *writer)
+{
+	end(side);
+	assert_int_equal(close(writer->fd), 0);
+	hw_scratch_remove(path);
+}
+
 /* Requests another watcher, and continues to make changes until it has taken over. */
 static int switch_to(struct side *side, struct writer *writer, const char *watcher)
 {
@@ -267,14 +287,10 @@ static void a_switch_is_not_seen_in_the_stream(void **state)
 {
 	static const char *const watchers[] = { "polling", "inotify",  "fanotify", "inotify",
 						"polling", "fanotify", "polling" };
-	char *path = hw_scratch_create(*state);
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	for (size_t i = 0; i < sizeof(watchers) / sizeof(watchers[0]); i++) {
 		for (unsigned n = 0; n < 200; n++)
 			change(&writer);
@@ -290,22 +306,17 @@ static void a_switch_is_not_seen_in_the_stream(void **state)
 		assert_told(&side, path);
 		assert_true(is_watched_by(&side, watchers[i]));
 	}
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 /* Changes in a directory before and after each step must be in the stream. */
 static void after_a_switch_every_directory_is_watched(void **state)
 {
-	char *path = hw_scratch_create(*state), name[64];
 	struct writer writer;
 	struct side side;
+	char name[64];
+	char *path = begin_busy(*state, "polling", &side, &writer);
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "polling"), 0);
-	wait_online(&side);
 	assert_int_equal(switch_to(&side, &writer, "inotify"), 0);
 	assert_told(&side, path);
 	for (unsigned i = 0; i < BUSY_DIRS; i++) {
@@ -317,9 +328,7 @@ static void after_a_switch_every_directory_is_watched(void **state)
 		assert_int_equal(close(fd), 0);
 	}
 	assert_told(&side, path);
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 /* Moves directories between random places at several depths. */
@@ -346,42 +355,62 @@ static void shuffle(int root, unsigned *seed, unsigned count)
 	}
 }
 
+/* A share of a tree in which directories move. */
+struct shuffled {
+	char *path;
+	int root;
+	unsigned seed;
+	struct side side;
+};
+
+static void begin_shuffled(struct shuffled *f, const char *place, const char *watcher)
+{
+	f->path = hw_scratch_create(place);
+	assert_non_null(f->path);
+	f->root = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(f->root >= 0);
+	shuffle(f->root, &f->seed, 2000);
+	assert_int_equal(begin(&f->side, f->path, watcher), 0);
+	wait_online(&f->side);
+}
+
+/* Directories move in the first turns of a switch. Returns its result. */
+static int switch_and_shuffle(struct shuffled *f, const char *watcher, unsigned busy_turns)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	int done = NOT_YET;
+
+	assert_int_equal(begin_switch(f->side.share, make_watcher(watcher), &done), 0);
+	for (unsigned turns = 0; done == NOT_YET; turns++) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		shuffle(f->root, &f->seed, turns < busy_turns ? 30 : 0);
+		hw_loop_turn(loop, 1);
+		replay(&f->side);
+		for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
+			assert_int_equal(f->side.share->watchers.list[w].complaints, 0);
+	}
+	return done;
+}
+
+static void end_shuffled(struct shuffled *f)
+{
+	end(&f->side);
+	assert_int_equal(close(f->root), 0);
+	hw_scratch_remove(f->path);
+}
+
 /* A directory that is found at its new place before it is missed at the old one does not exist
  * twice. */
 static void a_directory_that_moves_in_a_switch_is_no_bind_mount(void **state)
 {
-	char *path = hw_scratch_create(*state);
-	struct side side;
-	unsigned seed = 1;
+	struct shuffled f = { .seed = 1 };
 
-	assert_non_null(path);
-	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	assert_true(root >= 0);
-	shuffle(root, &seed, 2000);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
+	begin_shuffled(&f, *state, "inotify");
 	for (unsigned i = 0; i < 100; i++) {
-		int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
-		struct hw_instance *instance = make_watcher("inotify");
-		int done = NOT_YET;
-
-		assert_int_equal(begin_switch(side.share, instance, &done), 0);
-		unsigned turns = 0;
-
-		while (done == NOT_YET) {
-			assert_true(hw_clock_monotonic_ns() < deadline);
-			shuffle(root, &seed, turns++ < 5 ? 30 : 0);
-			hw_loop_turn(loop, 1);
-			replay(&side);
-			for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
-				assert_int_equal(side.share->watchers.list[w].complaints, 0);
-		}
-		assert_told(&side, path);
+		(void)switch_and_shuffle(&f, "inotify", 5); /* its result is tested below */
+		assert_told(&f.side, f.path);
 	}
-	end(&side);
-	assert_int_equal(close(root), 0);
-	hw_scratch_remove(path);
+	end_shuffled(&f);
 }
 
 /* ---- a watcher that refuses ---- */
@@ -469,16 +498,12 @@ static void a_refused_directory_goes_to_a_watcher_that_accepts_its_filesystem(vo
 
 static void a_switch_that_fails_leaves_the_old_watcher(void **state)
 {
-	char *path = hw_scratch_create(*state);
 	struct hw_instance *instance;
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 	int done = NOT_YET;
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	hw_log_set_level(HW_LOG_ERROR);
 	/* More requests than there are slots for watchers. */
 	for (unsigned i = 0; i < 20; i++) {
@@ -491,23 +516,17 @@ static void a_switch_that_fails_leaves_the_old_watcher(void **state)
 		change(&writer);
 	assert_told(&side, path);
 	assert_true(is_watched_by(&side, "inotify"));
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 {
-	char *path = hw_scratch_create(*state);
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 	int done = NOT_YET;
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	struct hw_instance *instance = make_refusing(&without_room);
 	int r = begin_switch(side.share, instance, &done);
 
@@ -527,9 +546,7 @@ static void a_switch_to_one_without_room_leaves_the_old_watcher(void **state)
 	/* Another watcher can still take over. */
 	assert_int_equal(switch_to(&side, &writer, "polling"), 0);
 	assert_told(&side, path);
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 #define MOVES 50u /* directories that moved before they could be armed, as it seems */
@@ -581,79 +598,47 @@ static int switch_at_rest(struct hw_share *share, const struct hw_plugin *plugin
 
 static void a_switch_ends_however_often_directories_moved(void **state)
 {
-	char *path = hw_scratch_create(*state);
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	assert_int_equal(switch_at_rest(side.share, &late), 0);
 	assert_true(is_watched_by(&side, "refusing"));
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 static void a_switch_that_fails_says_the_true_error(void **state)
 {
-	char *path = hw_scratch_create(*state);
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	hw_log_set_level(HW_LOG_ERROR);
 	assert_int_equal(switch_at_rest(side.share, &unreadable), -EIO);
 	assert_int_equal(switch_at_rest(side.share, &without_room), -ENOSPC);
 	assert_true(is_watched_by(&side, "inotify"));
-	end(&side);
-	assert_int_equal(close(writer.fd), 0);
-	hw_scratch_remove(path);
+	end_busy(path, &side, &writer);
 }
 
 /* The old watcher stays as the second choice: it may only keep directories that were refused. */
 static void after_a_switch_no_directory_is_left_to_the_second_choice(void **state)
 {
-	char *path = hw_scratch_create(*state);
-	struct side side;
-	unsigned seed = 1;
+	struct shuffled f = { .seed = 1 };
 
-	assert_non_null(path);
-	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	assert_true(root >= 0);
-	shuffle(root, &seed, 2000);
-	assert_int_equal(begin(&side, path, "polling"), 0);
-	wait_online(&side);
+	begin_shuffled(&f, *state, "polling");
 	for (unsigned i = 0; i < 40; i++) {
 		const char *watcher = i % 2 ? "polling" : "inotify";
-		int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
-		int done = NOT_YET;
 
-		assert_int_equal(begin_switch(side.share, make_watcher(watcher), &done), 0);
-		unsigned turns = 0;
-		while (done == NOT_YET) {
-			assert_true(hw_clock_monotonic_ns() < deadline);
-			shuffle(root, &seed, turns++ < 20 ? 30 : 0);
-			hw_loop_turn(loop, 1);
-			replay(&side);
-		}
-		assert_int_equal(done, 0);
-		assert_told(&side, path);
-		assert_true(is_watched_by(&side, watcher));
+		assert_int_equal(switch_and_shuffle(&f, watcher, 20), 0);
+		assert_told(&f.side, f.path);
+		assert_true(is_watched_by(&f.side, watcher));
 		for (unsigned w = 0; w < HW_WATCHERS_MAX; w++) {
-			const struct hw_watcher *old = &side.share->watchers.list[w];
+			const struct hw_watcher *old = &f.side.share->watchers.list[w];
 
 			assert_true(!old->directories || !strcmp(old->instance->name, watcher));
 		}
 	}
-	end(&side);
-	assert_int_equal(close(root), 0);
-	hw_scratch_remove(path);
+	end_shuffled(&f);
 }
 
 /* ---- a watcher that accepts the root only ---- */
@@ -733,15 +718,11 @@ static void what_nobody_can_watch_is_told_as_rescan(void **state)
 
 static void a_share_that_ends_in_a_switch_says_so(void **state)
 {
-	char *path = hw_scratch_create(*state);
 	struct writer writer;
 	struct side side;
+	char *path = begin_busy(*state, "inotify", &side, &writer);
 	int done = NOT_YET;
 
-	assert_non_null(path);
-	prepare(&writer, path);
-	assert_int_equal(begin(&side, path, "inotify"), 0);
-	wait_online(&side);
 	assert_int_equal(begin_switch(side.share, make_watcher("polling"), &done), 0);
 	end(&side);
 	assert_int_equal(done, -ECANCELED);
