@@ -53,21 +53,6 @@ static unsigned setting(const char *name, unsigned value)
 	return text && *text ? (unsigned)strtoul(text, NULL, 10) : value;
 }
 
-static unsigned memory_kb(const struct program *p)
-{
-	char path[64], line[256];
-	unsigned kb = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
-	FILE *file = fopen(path, "re");
-
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file))
-		(void)sscanf(line, "VmHWM: %u", &kb);
-	(void)fclose(file); /* only read */
-	return kb;
-}
-
 static int reach(const char *path, const char *request)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -216,7 +201,7 @@ static void those_that_read_get_every_change_beside_those_that_do_not(void **sta
 		"[share one]\npath = %s/share\njournal = 64M\n"
 		"[sink j]\nplugin = socket\nlisten = unix:%s/json\nmax_subscribers = 16384\n",
 		NULL);
-	before = memory_kb(&f->program);
+	before = program_memory_kb(&f->program);
 	for (unsigned i = 0; i < count; i++) {
 		struct epoll_event event = { .events = EPOLLIN, .data.ptr = &readers[i] };
 
@@ -238,7 +223,7 @@ static void those_that_read_get_every_change_beside_those_that_do_not(void **sta
 			last = sync_share(f);
 		}
 	}
-	after = memory_kb(&f->program);
+	after = program_memory_kb(&f->program);
 	assert_int_equal(last, changes);
 	bound = stuck * STUCK_KB + count * EACH_KB + JOURNAL_KB + REST_KB +
 		changes * ENTRY_BYTES / 1024;

@@ -134,21 +134,6 @@ static void end(pid_t pid)
 
 /* ---- the honest subscriber ---- */
 
-static unsigned memory_kb(const struct program *p)
-{
-	char path[64], line[256];
-	unsigned kb = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
-	FILE *file = fopen(path, "re");
-
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file))
-		(void)sscanf(line, "VmHWM: %u", &kb);
-	(void)fclose(file); /* only read */
-	return kb;
-}
-
 static void start_flood(struct fixture *f, pid_t *ret)
 {
 	*ret = fork();
@@ -217,7 +202,7 @@ static void one_among_many_is_told_everything(struct fixture *f, const char *for
 	for (unsigned i = 0; i < EVIL; i++)
 		end(pids[i]);
 	expect_status(f);
-	assert_true(memory_kb(&f->program) < MEMORY_MAX_KB);
+	assert_true(program_memory_kb(&f->program) < MEMORY_MAX_KB);
 	assert_int_equal(program_end(&tail, SIGTERM), 0);
 	program_free(&tail);
 	assert_int_equal(fixture_end(f), 0);

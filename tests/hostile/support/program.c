@@ -267,3 +267,18 @@ unsigned program_descriptors(const struct program *p)
 	(void)closedir(dir); /* only read */
 	return count - 2;
 }
+
+unsigned program_memory_kb(const struct program *p)
+{
+	char path[64], line[256];
+	unsigned kb = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
+	FILE *file = fopen(path, "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		(void)sscanf(line, "VmHWM: %u", &kb);
+	(void)fclose(file); /* only read */
+	return kb;
+}

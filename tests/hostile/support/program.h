@@ -62,5 +62,7 @@ unsigned program_cpu_ms(const struct program *p);
 bool program_is_asleep(const struct program *p);
 /* Returns the number of open descriptors of the program. */
 unsigned program_descriptors(const struct program *p);
+/* Returns the largest resident size that the program has had, in KiB. */
+unsigned program_memory_kb(const struct program *p);
 
 #endif
