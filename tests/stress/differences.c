@@ -8,6 +8,7 @@
  */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -198,24 +199,6 @@ static uint64_t longest_turn(struct hw_rig *rig)
 	return longest;
 }
 
-/* The stream is a history that ends at what is on disk. */
-static void check_stream(struct hw_rig *rig, struct hw_model *model, const char *root)
-{
-	struct hw_model *truth;
-	struct hw_event event;
-	char why[160] = "";
-	int r;
-
-	while ((r = hw_rig_next(rig, &event)) > 0)
-		if (hw_model_apply(model, &event, why, sizeof(why)))
-			fail_msg("%s", why);
-	assert_int_equal(r, 0);
-	assert_int_equal(hw_model_create(&truth), 0);
-	assert_int_equal(hw_model_load(truth, root), 0);
-	assert_int_equal(hw_model_compare(model, truth, stdout), 0);
-	hw_model_destroy(truth);
-}
-
 /* -EOPNOTSUPP: the watcher cannot work here. */
 static int measure(const struct workload *workload, struct hw_rig_config config, uint64_t *ret_ns)
 {
@@ -247,7 +230,7 @@ static int measure(const struct workload *workload, struct hw_rig_config config,
 	workload->during(root);
 	hw_clock_tick();
 	*ret_ns = longest_turn(rig);
-	check_stream(rig, model, root);
+	hw_stream_check(rig, model, root);
 	hw_rig_stop(rig);
 	hw_model_destroy(model);
 	hw_scratch_remove(scratch);

@@ -3,6 +3,7 @@
  * which other programs choose: twice as many take no more than three times the CPU time. */
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,24 +160,6 @@ static uint64_t processor_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Checks that the stream is a history that ends at the state on disk. */
-static void check_stream(struct hw_rig *rig, struct hw_model *model, const char *root)
-{
-	struct hw_model *truth;
-	struct hw_event event;
-	char why[160] = "";
-	int r;
-
-	while ((r = hw_rig_next(rig, &event)) > 0)
-		if (hw_model_apply(model, &event, why, sizeof(why)))
-			fail_msg("%s", why);
-	assert_int_equal(r, 0);
-	assert_int_equal(hw_model_create(&truth), 0);
-	assert_int_equal(hw_model_load(truth, root), 0);
-	assert_int_equal(hw_model_compare(model, truth, stdout), 0);
-	hw_model_destroy(truth);
-}
-
 /* Measures the CPU time that the share needs for one workload. -EOPNOTSUPP: the watcher cannot work
  * here. */
 static int cost(const struct workload *workload, struct hw_rig_config config, unsigned count,
@@ -207,7 +190,7 @@ static int cost(const struct workload *workload, struct hw_rig_config config, un
 
 	assert_int_equal(hw_rig_flush(rig), 0);
 	*ret_ns = processor_ns() - begun;
-	check_stream(rig, model, root);
+	hw_stream_check(rig, model, root);
 	hw_rig_stop(rig);
 	hw_model_destroy(model);
 	hw_scratch_remove(root);
