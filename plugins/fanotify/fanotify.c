@@ -2,6 +2,7 @@
 /* The fanotify watcher: one mark per filesystem where that is permitted, else one per directory. */
 #include "../common/dirs.h"
 #include "../common/filesystem.h"
+#include "../common/reading.h"
 #include "brief.h"
 #include "handle.h"
 #include "marks.h"
@@ -34,9 +35,7 @@ struct fanotify {
 	void *ctx;
 	int group; /* owned; -1 if it is not open */
 	int32_t pid;
-	struct hw_io *io; /* owned */
-	struct hw_timer *backlog; /* owned: runs while records are in the buffer, because the
-				   * descriptor may not become readable */
+	struct hw_reading reading;
 	char *buffer; /* owned: BUFFER_BYTES; the bytes in head .. tail are unhandled */
 	uint32_t head, tail;
 	struct hw_dirs dirs;
@@ -48,7 +47,6 @@ struct fanotify {
 	struct hw_brief brief;
 	uint64_t kernel_events;
 	uint64_t overflows;
-	bool broken; /* the group could not be read, and is read again later */
 };
 
 static const struct {
@@ -233,19 +231,8 @@ static uint32_t run(struct fanotify *self, uint32_t budget)
 
 	/* The descriptor may not become readable again, so a timer handles the rest. */
 	if (self->head < self->tail)
-		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
+		self->host->timer_set(self->ctx, self->reading.backlog, BACKLOG_DELAY_NS);
 	return handled;
-}
-
-/* Until it can be read, the host compares everything at each attempt. */
-static void pause_reading(struct fanotify *self, int error)
-{
-	self->host->log(self->ctx, self->broken ? HW_LOG_DEBUG : HW_LOG_ERROR,
-			"cannot read events: %s; trying again every second", strerror(-error));
-	self->host->io_set(self->ctx, self->io, 0);
-	self->host->timer_set(self->ctx, self->backlog, HW_SEC);
-	self->broken = true;
-	self->host->lost(self->ctx, HW_NO_DIR);
 }
 
 static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
@@ -258,9 +245,9 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 	if (self->head == self->tail) {
 		rc = fill(self);
 		if (rc < 0)
-			pause_reading(self, rc);
+			hw_reading_pause(self->host, self->ctx, &self->reading, rc);
 		else
-			self->broken = false;
+			self->reading.broken = false;
 	}
 	return (int)run(self, budget);
 }
@@ -270,8 +257,7 @@ static void on_backlog(void *arg, struct hw_timer *timer)
 	struct fanotify *self = arg;
 
 	(void)timer;
-	if (self->broken)
-		self->host->io_set(self->ctx, self->io, HW_IO_READ);
+	hw_reading_resume(self->host, self->ctx, &self->reading);
 	(void)run(self, TIMER_BUDGET); /* the count is not needed */
 }
 
@@ -318,7 +304,7 @@ static int fanotify_position(void *arg, struct hw_queue_position *ret)
 	struct fanotify *self = arg;
 	int bytes = 0;
 
-	if (self->broken)
+	if (self->reading.broken)
 		return -EIO;
 	ret->handed = self->handed;
 	if (ret->flags & HW_POSITION_HANDED)
@@ -503,9 +489,10 @@ static int fanotify_start(void *arg)
 	self->buffer = malloc(BUFFER_BYTES);
 	rc = self->buffer ? hw_brief_init(&self->brief) : -ENOMEM;
 	if (rc == 0)
-		rc = host->timer_add(self->ctx, on_backlog, self, &self->backlog);
+		rc = host->timer_add(self->ctx, on_backlog, self, &self->reading.backlog);
 	if (rc == 0)
-		rc = host->io_add(self->ctx, self->group, HW_IO_READ, on_readable, self, &self->io);
+		rc = host->io_add(self->ctx, self->group, HW_IO_READ, on_readable, self,
+				  &self->reading.io);
 	return rc < 0 ? host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
 }
 
@@ -515,11 +502,11 @@ static void fanotify_stop(void *arg)
 
 	if (!self->host || self->group < 0)
 		return;
-	self->host->io_del(self->ctx, self->io);
-	if (self->backlog)
-		self->host->timer_del(self->ctx, self->backlog);
-	self->io = NULL;
-	self->backlog = NULL;
+	self->host->io_del(self->ctx, self->reading.io);
+	if (self->reading.backlog)
+		self->host->timer_del(self->ctx, self->reading.backlog);
+	self->reading.io = NULL;
+	self->reading.backlog = NULL;
 	(void)close(self->group); /* removes every mark */
 	self->group = -1;
 	free(self->buffer);

@@ -3,6 +3,7 @@
  * cookie. */
 #include "../common/dirs.h"
 #include "../common/filesystem.h"
+#include "../common/reading.h"
 #include "merge.h"
 #include "pair.h"
 #include "queue.h"
@@ -41,18 +42,15 @@ struct inotify {
 	const struct hw_host *host; /* borrowed; NULL before open */
 	void *ctx;
 	int fd; /* owned while io is set or start() runs, else -1 */
-	struct hw_io *io; /* owned */
+	struct hw_reading reading;
 	struct hw_timer *join; /* owned: at its expiry, the half at the head of the queue is handled
 				* as one-sided */
-	struct hw_timer *backlog; /* owned: runs while records are in the buffer, because the
-				   * descriptor may not become readable */
 	struct hw_queue queue;
 	struct hw_pair pair;
 	struct hw_dirs dirs; /* by watch descriptor */
 	uint64_t kernel_events;
 	uint64_t overflows;
 	uint64_t last_delete; /* kernel_events at the last handled deletion */
-	bool broken; /* the descriptor could not be read, and is read again later */
 };
 
 enum progress { HANDLED, WAITING };
@@ -285,17 +283,6 @@ static uint32_t handle_queue(struct inotify *self, uint32_t budget, bool final, 
 	return budget;
 }
 
-/* Until it can be read, the host compares everything at each attempt. */
-static void pause_reading(struct inotify *self, int error)
-{
-	self->host->log(self->ctx, self->broken ? HW_LOG_DEBUG : HW_LOG_ERROR,
-			"cannot read events: %s; trying again every second", strerror(-error));
-	self->host->io_set(self->ctx, self->io, 0);
-	self->host->timer_set(self->ctx, self->backlog, HW_SEC);
-	self->broken = true;
-	self->host->lost(self->ctx, HW_NO_DIR);
-}
-
 static uint32_t run(struct inotify *self, uint32_t budget)
 {
 	uint32_t handled;
@@ -305,7 +292,7 @@ static uint32_t run(struct inotify *self, uint32_t budget)
 	/* After everything was read, the descriptor does not become readable again, so a timer
 	 * handles the rest. */
 	if (more)
-		self->host->timer_set(self->ctx, self->backlog, BACKLOG_DELAY_NS);
+		self->host->timer_set(self->ctx, self->reading.backlog, BACKLOG_DELAY_NS);
 	return handled;
 }
 
@@ -321,9 +308,9 @@ static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t bu
 	if (hw_queue_room(&self->queue) >= HW_QUEUE_BYTES / 4) {
 		rc = hw_queue_fill(&self->queue, self->fd);
 		if (rc < 0 && rc != -ENOBUFS)
-			pause_reading(self, rc);
+			hw_reading_pause(self->host, self->ctx, &self->reading, rc);
 		else
-			self->broken = false;
+			self->reading.broken = false;
 	}
 	return (int)run(self, budget);
 }
@@ -342,8 +329,7 @@ static void on_backlog(void *arg, struct hw_timer *timer)
 	struct inotify *self = arg;
 
 	(void)timer;
-	if (self->broken)
-		self->host->io_set(self->ctx, self->io, HW_IO_READ);
+	hw_reading_resume(self->host, self->ctx, &self->reading);
 	(void)run(self, TIMER_BUDGET); /* the count is not needed */
 }
 
@@ -375,7 +361,7 @@ static int inotify_position(void *arg, struct hw_queue_position *ret)
 	struct inotify *self = arg;
 	int queued = 0;
 
-	if (self->broken)
+	if (self->reading.broken)
 		return -EIO;
 	if (!(ret->flags & HW_POSITION_HANDED) && ioctl(self->fd, FIONREAD, &queued) < 0)
 		return -EIO;
@@ -493,9 +479,10 @@ static int inotify_start(void *arg)
 	if (rc == 0)
 		rc = host->timer_add(self->ctx, on_join, self, &self->join);
 	if (rc == 0)
-		rc = host->timer_add(self->ctx, on_backlog, self, &self->backlog);
+		rc = host->timer_add(self->ctx, on_backlog, self, &self->reading.backlog);
 	if (rc == 0)
-		rc = host->io_add(self->ctx, self->fd, HW_IO_READ, on_readable, self, &self->io);
+		rc = host->io_add(self->ctx, self->fd, HW_IO_READ, on_readable, self,
+				  &self->reading.io);
 	return rc < 0 ? host->fail(self->ctx, rc, "cannot start: %s", strerror(-rc)) : 0;
 }
 
@@ -505,14 +492,14 @@ static void inotify_stop(void *arg)
 
 	if (!self->host || self->fd < 0)
 		return;
-	self->host->io_del(self->ctx, self->io);
+	self->host->io_del(self->ctx, self->reading.io);
 	if (self->join)
 		self->host->timer_del(self->ctx, self->join);
-	if (self->backlog)
-		self->host->timer_del(self->ctx, self->backlog);
-	self->io = NULL;
+	if (self->reading.backlog)
+		self->host->timer_del(self->ctx, self->reading.backlog);
+	self->reading.io = NULL;
 	self->join = NULL;
-	self->backlog = NULL;
+	self->reading.backlog = NULL;
 	(void)close(self->fd); /* removes every watch */
 	self->fd = -1;
 	hw_queue_finish(&self->queue);
