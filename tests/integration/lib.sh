@@ -107,18 +107,21 @@ thaw() {
 	kill -CONT "$1"
 }
 
-# Starts hostwatchd with the file conf of a directory (the current one), in which it logs to the file log; sets $daemon. Returns when it is
-# ready.
-begin_daemon() { # [DIR]
-	local end=$((SECONDS + DEADLINE)) log=${1:-.}/log
-	: >"$log"
-	"$B/hostwatchd" -c "${1:-.}/conf" 2>"$log" &
+# run_daemon CONFIGURATION LOG: starts hostwatchd; sets $daemon. Returns when it is ready.
+run_daemon() {
+	local end=$((SECONDS + DEADLINE))
+	: >"$2"
+	"$B/hostwatchd" -c "$1" 2>"$2" &
 	daemon=$!
 	started+=("$daemon")
-	until grep -q 'ready: ' "$log"; do
-		kill -0 "$daemon" || fail "$(cat "$log")"
-		[ $SECONDS -lt $end ] || fail "it is never ready"
+	until grep -q 'ready: ' "$2"; do
+		kill -0 "$daemon" || fail "$(cat "$2")"
+		[ $SECONDS -lt $end ] || fail "it is never ready: $(cat "$2")"
 	done
+}
+# The same with the files conf and log of a directory (the current one).
+begin_daemon() { # [DIR]
+	run_daemon "${1:-.}/conf" "${1:-.}/log"
 }
 end_daemon() {
 	kill "$daemon"

@@ -120,6 +120,28 @@ check_numbers() {
 	equal "$(wc -l <numbers)" "$(of_streams messages)" "messages in the stream"
 }
 
+# A server, and the configuration of a daemon that makes a stream.
+prepare_stream() {
+	needs_server
+	configure_server
+	begin_server
+	configure 'create_stream = yes'
+}
+# The same, with the daemon: its first message is stored.
+begin_stream() {
+	prepare_stream
+	begin_daemon
+	stored 1
+}
+# The stream is complete and says what is on disk.
+check_stream() {
+	mkdir a/end
+	begin_tail
+	read_until end
+	check_numbers
+	equal "$(on_disk)" "$(replay)"
+}
+
 # Changes of several kinds, without a pause: $1 rounds, names with $2.
 work() {
 	local i
@@ -135,12 +157,7 @@ work() {
 }
 
 test_events_are_stored_and_read_back() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
-	begin_daemon
-	stored 1
+	begin_stream
 	begin_tail
 	mkdir a/d
 	mv a/d a/e
@@ -157,12 +174,7 @@ test_events_are_stored_and_read_back() {
 }
 
 test_nothing_is_lost_or_doubled_when_the_server_is_killed() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
-	begin_daemon
-	stored 1
+	begin_stream
 	work 300 w &
 	writer=$!
 	for _ in 1 2 3 4; do
@@ -176,11 +188,7 @@ test_nothing_is_lost_or_doubled_when_the_server_is_killed() {
 		restart_server
 	done
 	wait $writer
-	mkdir a/end
-	begin_tail
-	read_until end
-	check_numbers
-	equal "$(on_disk)" "$(replay)"
+	check_stream
 	finish "$daemon"
 }
 
@@ -202,12 +210,7 @@ stream_config() { # KEY-VALUES
 }
 
 test_a_killed_daemon_begins_with_a_rescan() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
-	begin_daemon
-	stored 1
+	begin_stream
 	mkdir a/d
 	stored 2
 	kill -KILL "$daemon"
@@ -249,22 +252,13 @@ test_a_full_stream_delays_events_and_loses_none() {
 	equal 5 "$(of_streams messages)"
 	contains "$("$B/hostwatch" status)" 'maximum messages exceeded'
 	api STREAM.UPDATE.hostwatch "$(stream_config ',"max_msgs":-1,"discard":"new"')"
-	mkdir a/end
-	begin_tail
-	read_until end
-	check_numbers
-	equal "$(on_disk)" "$(replay)"
+	check_stream
 	logged 'events are stored by .* again'
 	finish "$daemon"
 }
 
 test_an_event_missing_in_the_stream_is_answered_by_a_rescan() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
-	begin_daemon
-	stored 1
+	begin_stream
 	mkdir a/1
 	stored 2
 	begin_tail
@@ -370,10 +364,7 @@ test_the_example_of_a_fleet_works() {
 
 # Kills the daemon under load: with its state, the epoch stays.
 test_a_killed_daemon_with_state_continues() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
+	prepare_stream
 	sed -i "/^\[hostwatch\]/a state_dir = $PWD/state" conf
 	begin_daemon
 	stored 1
@@ -407,12 +398,7 @@ test_a_killed_daemon_with_state_continues() {
 
 # Reads in pieces: each piece continues after the last one, whichever moment it was killed at.
 test_tail_continues_with_state() {
-	needs_server
-	configure_server
-	begin_server
-	configure 'create_stream = yes'
-	begin_daemon
-	stored 1
+	begin_stream
 	work 20 w
 	mkdir a/end
 	: >lines

@@ -21,18 +21,6 @@ configure() {
 		listen = unix:$PWD/s
 	EOT
 }
-# run_daemon CONFIGURATION ERRORS: sets $daemon.
-run_daemon() {
-	local end=$((SECONDS + DEADLINE))
-	: >"$2"
-	"$B/hostwatchd" -c "$1" 2>"$2" &
-	daemon=$!
-	started+=("$daemon")
-	until grep -q 'ready: ' "$2"; do
-		kill -0 "$daemon" || fail "$(cat "$2")"
-		[ $SECONDS -lt $end ] || fail "it is never ready: $(cat "$2")"
-	done
-}
 begin_daemon() {
 	configure
 	run_daemon conf err
