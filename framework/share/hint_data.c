@@ -34,23 +34,8 @@ static bool is_phantom(const struct hw_hint_at *at)
 
 /* ---- an entry and its own change ---- */
 
-/* Returns whether an attrib that was reported in this iteration, after a stat, includes this
- * change. */
-static bool is_told(struct hw_hint_at *at)
-{
-	const struct hw_entry *e = entry_of(at->share, at->id);
-
-	if (e->last_kind != HW_ATTRIB || e->flags & HW_ENTRY_STALE ||
-	    !hw_history_is_fresh(at->share, e))
-		return false;
-	hw_hint_look(at);
-	return hw_hint_is_same(at) && at->stat.mtime_ns == e->mtime_ns && at->stat.size == e->size;
-}
-
 static void modified(struct hw_hint_at *at)
 {
-	if (is_told(at))
-		return;
 	hw_history_modify(at->share, at->id);
 	if (!is_phantom(at))
 		hw_history_stale(at->share, at->id);

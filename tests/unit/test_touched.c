@@ -11,7 +11,7 @@
 #include "framework/share/refresh.h"
 #include "framework/share/share_private.h"
 #include "tests/common/rig.h"
-#include "tests/unit/support/scene.h"
+#include "tests/unit/support/puppet.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -240,6 +240,31 @@ static void changes_are_reported_alike_that_are_found_before_they_are_read(void 
 	play_all(read_first);
 }
 
+/* The tree has the state after the write before the record of either change is read. */
+static void a_write_is_reported_that_was_found_before_its_record(void **state)
+{
+	struct hw_scene f;
+	struct hw_share *share;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "f", "text");
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	share = hw_rig_share(f.rig);
+	change_mode(&f);
+	append(&f);
+	hw_history_stale(share, hw_tree_find(&share->tree, HW_ROOT, "f", 1));
+	hw_refresh(share);
+	hw_puppet_hint(&f, HW_HINT_ATTRIB, "", "f");
+	hw_puppet_hint(&f, HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "", "f");
+	hw_scene_expect(&f, "attrib file f");
+	hw_scene_expect(&f, "modify f");
+	hw_scene_expect(&f, "close_write f");
+	hw_scene_expect_no_more(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
 /* ---- new files ---- */
 
 static void make_and_touch(struct hw_scene *f, bool each)
@@ -284,6 +309,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(changes_are_reported_that_are_read_one_by_one),
 		cmocka_unit_test(changes_are_reported_alike_that_are_read_together),
 		cmocka_unit_test(changes_are_reported_alike_that_are_found_before_they_are_read),
+		cmocka_unit_test(a_write_is_reported_that_was_found_before_its_record),
 		cmocka_unit_test(times_of_a_new_file_belong_to_its_create),
 	};
 
