@@ -78,20 +78,39 @@ void hw_former_add_entry(struct hw_share *share, uint32_t id)
 		hw_former_add(share, &at, &inode);
 }
 
-bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
-			const struct hw_entry *entry)
+static struct hw_former_inode *find(struct hw_share *share, const struct hw_fold_at *at,
+				    const struct hw_entry *entry)
 {
-	const struct hw_former_inode *set, inode = inode_of(entry);
+	const struct hw_former_inode inode = inode_of(entry);
+	struct hw_former_inode *set;
 	uint64_t key;
 
 	if (!share->hints.former.slots || !entry->ino)
-		return false;
+		return NULL;
 	key = key_of(share, at);
 	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
 		if (set[i].key == key && is_one(&set[i], &inode))
-			return true;
-	return false;
+			return &set[i];
+	return NULL;
+}
+
+bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
+			const struct hw_entry *entry)
+{
+	return find(share, at, entry);
+}
+
+void hw_former_forget_entry(struct hw_share *share, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+	const struct hw_fold_at at = { .dir = e->parent,
+				       .name = hw_tree_name(&share->tree, id),
+				       .len = e->name_len };
+	struct hw_former_inode *lost = id ? find(share, &at, e) : NULL;
+
+	if (lost)
+		*lost = (struct hw_former_inode){ 0 };
 }
 
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,

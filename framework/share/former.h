@@ -37,6 +37,8 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
 /* Adds the inode of an entry that is about to lose its name. */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
+/* A record says that this entry has its name, which it may have lost before. id: 0 is allowed. */
+void hw_former_forget_entry(struct hw_share *share, uint32_t id);
 /* Finds the inodes that lost this name, except the inode of `now`, which may be NULL. Returns their
  * number. */
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,

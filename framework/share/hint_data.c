@@ -137,8 +137,8 @@ static void attributes(struct hw_hint_at *at)
 		hw_history_attrib(at->share, at->id);
 }
 
-/* Returns whether the entry may have lost the name that the hint is about: it was moved away, its
- * new place is unknown, and another file was created at its name. */
+/* Returns whether the entry may not have the name at this point: according to the records that were
+ * read, it has lost the name, although the disk may show it there. */
 static bool is_displaced(const struct hw_hint_at *at)
 {
 	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
@@ -227,14 +227,15 @@ uint64_t hw_hint_numbered_inode(const char *name, size_t len)
 
 /* ---- one of several inodes ---- */
 
-/* Returns whether the last change is recent: a second one within one tick of the clock for file
- * times may leave no difference. */
+/* Returns whether the last write is recent: a second one within one tick of the clock for file
+ * times may leave no difference. A rename sets ctime alone. */
 static bool is_recent(const struct hw_stat *stat)
 {
+	int64_t written = stat->mtime_ns < stat->ctime_ns ? stat->mtime_ns : stat->ctime_ns;
 	struct timespec tick = { 0 };
 
 	(void)clock_getres(CLOCK_REALTIME_COARSE, &tick); /* 0: each change has its own time */
-	return hw_now_coarse_ns() - stat->ctime_ns <= tick.tv_nsec;
+	return hw_now_coarse_ns() - written <= tick.tv_nsec;
 }
 
 /* Returns whether the disk shows a change of the entry that was not reported, and that the hint may
@@ -365,7 +366,7 @@ void hw_hint_data(struct hw_hint_at *at)
 
 	count = hw_former_find(at->share, &place, at->id ? entry_of(at->share, at->id) : NULL,
 			       others);
-	if (count)
+	if (count || (at->id && is_displaced(at)))
 		about_one_of(at, others, count);
 	else if (at->id)
 		about_entry(at);

@@ -3,6 +3,7 @@
  * exchanges. */
 #include "arm.h"
 #include "fill.h"
+#include "former.h"
 #include "hint.h"
 #include "hint_private.h"
 #include "history.h"
@@ -81,6 +82,9 @@ static void away(struct hw_share *share, const struct place *from)
 
 	if (!(e->flags & HW_ENTRY_PHANTOM)) {
 		hw_unverified_away(share, from->id);
+		/* The disk may show it at this name, since it has come back or comes only later:
+		 * records that follow may be about other files. */
+		hw_former_add_entry(share, from->id);
 		return;
 	}
 	if (hw_hint_is_lost(e))
@@ -148,6 +152,7 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
 		doubt(share, to);
 	} else {
+		hw_former_forget_entry(share, id);
 		fill_arrived(share, id, HW_ARRIVED_WITH_DIR);
 	}
 }
@@ -444,6 +449,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (swallow(share, from.id, to.id) && from.id && to.id)
 		return;
 	if (to.id && has(share, &to, to.id) && !from.id) {
+		hw_former_forget_entry(share, to.id);
 		check_source(share, &from);
 		return;
 	}

@@ -111,6 +111,33 @@ static void a_new_file_is_not_a_transient_one_that_had_its_name(void **state)
 	end(&f);
 }
 
+/* The first record of the name is that of another file, which came and went. The file that is found
+ * then came last. */
+static void data_of_other_files_is_not_that_of_one_which_comes_later(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.top, "outside/old", "old");
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_scene_move(f.top, "outside/old", f.fd, "a");
+	hw_unverified_name(hw_rig_share(f.rig), HW_ROOT, "unknown", 7);
+	hw_puppet_move(&f, NULL, NULL, "", "a");
+	move_away(&f, "a");
+	hw_puppet_hint(&f, HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "", "a");
+	move_away(&f, "a");
+	hw_puppet_move(&f, NULL, NULL, "", "a");
+	hw_scene_expect(&f, "move file -> a");
+	hw_scene_expect(&f, "attrib file a");
+	hw_scene_expect_no_more(&f);
+	hw_scene_write(f.fd, "a", "more");
+	hw_puppet_hint(&f, HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "", "a");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	end(&f);
+}
+
 /* ---- a directory that comes back ---- */
 
 static void leave_and_come_back(struct hw_scene *f)
@@ -169,6 +196,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_of_a_new_file_is_not_that_of_one_which_had_its_name),
 		cmocka_unit_test(one_hint_about_a_new_file_is_not_about_one_which_had_its_name),
+		cmocka_unit_test(data_of_other_files_is_not_that_of_one_which_comes_later),
 		cmocka_unit_test(a_file_that_is_back_is_written_under_its_name),
 		cmocka_unit_test(a_new_file_is_not_a_transient_one_that_had_its_name),
 		cmocka_unit_test(
