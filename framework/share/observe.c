@@ -4,6 +4,7 @@
 #include "ahead.h"
 #include "arm.h"
 #include "fill.h"
+#include "history.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
@@ -124,6 +125,33 @@ static enum hw_arrival arrival_of(const struct hw_observation *o, const struct h
 	return hw_fill_arrival(o->share, &item->stat, since);
 }
 
+/* Call it before any name leaves the tree. */
+static void note_altered(struct hw_observation *o, const struct hw_stat *stat)
+{
+	struct hw_tree *tree = &o->share->tree;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	if (stat->type != HW_TYPE_FILE || stat->nlink < 2)
+		return;
+	while (left-- && (id = hw_tree_same_inode(tree, stat->fs, stat->ino, id)))
+		if (hw_tree_is_same(hw_tree_entry(tree, id), stat))
+			break;
+	unsigned kind = id ? hw_history_compare(hw_tree_entry(tree, id), stat, true) : 0;
+
+	if (!kind)
+		return;
+	if (o->altered_count == o->altered_room) {
+		uint32_t room = o->altered_room ? o->altered_room * 2 : 16;
+		struct hw_altered *more = realloc(o->altered, room * sizeof(*more));
+
+		if (!more)
+			return; /* its next change is reported */
+		o->altered = more;
+		o->altered_room = room;
+	}
+	o->altered[o->altered_count++] = (struct hw_altered){ .stat = *stat, .kind = kind };
+}
+
 static void set_source(struct hw_observation *o, struct hw_item *item, uint32_t id)
 {
 	entry_of(o, id)->flags &= (uint8_t)~HW_ENTRY_GONE; /* each entry moves once */
@@ -142,6 +170,8 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 		set_source(o, item, id);
 	else
 		item->arrival = (uint8_t)arrival_of(o, item);
+	if (!id)
+		note_altered(o, &item->stat);
 }
 
 static bool is_any_gone(const struct hw_observation *o)
@@ -192,6 +222,7 @@ static bool await(void *arg, int dir, const char *name, const struct hw_stat *st
 	struct looking_ahead *ahead = arg;
 	uint32_t id = hw_fill_renamed_from(ahead->o->share, stat);
 
+	note_altered(ahead->o, stat);
 	if (!id || add_moved(ahead, id, dir, name, stat))
 		return false;
 	ahead->o->items[ahead->item].holds = true;

@@ -74,6 +74,14 @@ struct hw_item {
 	struct hw_stat stat;
 };
 
+/* A file of the tree that has another name and other data or attributes. The names that show the
+ * difference may leave the tree before it is reported. */
+struct hw_altered {
+	struct hw_stat stat;
+	unsigned kind; /* HW_MODIFY or HW_ATTRIB */
+	uint32_t reported; /* the entry for which it was reported; 0: none */
+};
+
 struct hw_observation {
 	struct hw_share *share;
 	struct hw_item *items; /* owned */
@@ -87,6 +95,8 @@ struct hw_observation {
 	struct hw_ids
 		awaited; /* entries that a listing of a new directory will find there, by id */
 	struct hw_ids found; /* files that listings of new directories found */
+	struct hw_altered *altered; /* owned */
+	uint32_t altered_count, altered_room;
 	struct {
 		uint64_t ino;
 		uint32_t names;

@@ -245,30 +245,71 @@ static void sort_ids(struct hw_observation *o, struct hw_ids *ids)
 	ids->count = kept;
 }
 
-/* Changes are reported for all names of a file: all are compared before any is updated. */
-static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
-		       struct hw_item *item)
+/* Adds all names of a file, and marks them. A file that has the mark was added before. */
+static void add_names(struct hw_observation *o, struct hw_ids *list, uint32_t id, uint8_t bit)
 {
-	uint32_t *ids, id = changed_entry(o, item);
-
-	if (!id)
-		return;
-	unsigned kind = change_of(o, id, item);
-	uint8_t bit = kind == HW_MODIFY ? HW_MARK_MODIFY : HW_MARK_ATTRIB;
+	uint32_t *ids;
 	int count;
 
-	item->told = kind != 0;
-	item->try_close |= kind == HW_MODIFY && !(item->what & HW_HINT_MODIFIED);
-	if (!kind || entry_of(o, id)->renamed & bit)
+	if (entry_of(o, id)->renamed & bit)
 		return;
 	count = hw_history_names(o->share, id, &ids);
 	for (int i = 0; i < count; i++) {
-		(void)hw_ids_add(kind == HW_MODIFY ? modified : attrib,
-				 ids[i]); /* if out of memory: the next change */
+		(void)hw_ids_add(list, ids[i]); /* if out of memory: the next change */
 		hw_observation_mark(o, ids[i], bit);
 	}
 	if (count > 0)
 		free(ids);
+}
+
+/* Changes are reported for all names of a file: all are compared before any is updated. */
+static void add_change(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib,
+		       struct hw_item *item)
+{
+	uint32_t id = changed_entry(o, item);
+	unsigned kind = id ? change_of(o, id, item) : 0;
+
+	if (!id)
+		return;
+	item->told = kind != 0;
+	item->try_close |= kind == HW_MODIFY && !(item->what & HW_HINT_MODIFIED);
+	if (kind == HW_MODIFY)
+		add_names(o, modified, id, HW_MARK_MODIFY);
+	else if (kind)
+		add_names(o, attrib, id, HW_MARK_ATTRIB);
+}
+
+/* Returns the name of the file that was added in this observation; 0: none, or the tree has an
+ * older name, which shows the change. */
+static uint32_t new_name(const struct hw_observation *o, const struct hw_stat *stat)
+{
+	uint32_t id = 0, found = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&o->share->tree, stat->fs, stat->ino, id))) {
+		if (!hw_tree_is_same(entry_of(o, id), stat))
+			continue;
+		if (hw_history_compare(entry_of(o, id), stat, true))
+			return 0;
+		found = id;
+	}
+	return found;
+}
+
+static void add_altered(struct hw_observation *o, struct hw_ids *modified, struct hw_ids *attrib)
+{
+	for (uint32_t i = 0; i < o->altered_count; i++) {
+		struct hw_altered *altered = &o->altered[i];
+		uint32_t id = new_name(o, &altered->stat);
+
+		hw_share_rest(o->share);
+		if (!id || entry_of(o, id)->flags & HW_ENTRY_NEW)
+			continue;
+		altered->reported = id;
+		if (altered->kind == HW_MODIFY)
+			add_names(o, modified, id, HW_MARK_MODIFY);
+		else
+			add_names(o, attrib, id, HW_MARK_ATTRIB);
+	}
 }
 
 /* Returns whether an event about the entry, or about a directory that it moved with, was reported
@@ -363,28 +404,29 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 		hw_history_siblings(o->share, id, &item->stat, item->told);
 }
 
-/* Keeps the new files whose content is to be reported. An entry that was created and deleted in
- * this observation is not among them, nor is the next one that got its id. */
-static void keep_unannounced(struct hw_observation *o, struct hw_ids *ids)
+/* Adds the new files whose content is to be reported. An entry that was created and deleted in this
+ * observation is not among them, nor is the next one that got its id. */
+static void add_unannounced(struct hw_observation *o, struct hw_ids *modified)
 {
-	uint32_t kept = 0;
+	struct hw_ids ids = o->share->fill.modified;
 
-	for (uint32_t i = 0; i < ids->count; i++) {
+	o->share->fill.modified = (struct hw_ids){ 0 };
+	for (uint32_t i = 0; i < ids.count; i++) {
 		hw_share_rest(o->share);
-		if (hw_history_is_unannounced(entry_of(o, ids->ids[i])))
-			ids->ids[kept++] = ids->ids[i];
+		if (hw_history_is_unannounced(entry_of(o, ids.ids[i])))
+			add_names(o, modified, ids.ids[i], HW_MARK_MODIFY);
 	}
-	ids->count = kept;
+	hw_ids_free(&ids);
 }
 
 void hw_observation_tell_changes(struct hw_observation *o)
 {
-	struct hw_ids modified = o->share->fill.modified, attrib = { 0 };
+	struct hw_ids modified = { 0 }, attrib = { 0 };
 
-	o->share->fill.modified = (struct hw_ids){ 0 };
-	keep_unannounced(o, &modified);
+	add_unannounced(o, &modified);
 	for (uint32_t i = 0; i < o->count; i++)
 		add_change(o, &modified, &attrib, hw_observation_item(o, i));
+	add_altered(o, &modified, &attrib);
 	for (uint32_t i = 0; i < o->count; i++)
 		add_reported_below(o, hw_observation_item(o, i), &attrib);
 	for (uint32_t i = 0; i < o->count; i++)

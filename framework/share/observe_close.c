@@ -75,6 +75,9 @@ static void add_tries(const struct hw_observation *o, struct closed *closed, uin
 		if (entry_of(o, o->found.ids[i])->flags & HW_ENTRY_NEW &&
 		    entry_of(o, o->found.ids[i])->type == HW_TYPE_FILE)
 			add_try(o, o->found.ids[i], closed, count);
+	for (uint32_t i = 0; i < o->altered_count; i++)
+		if (o->altered[i].kind == HW_MODIFY)
+			add_try(o, o->altered[i].reported, closed, count);
 	for (uint32_t i = 0; i < o->count; i++)
 		if (hw_observation_item(o, i)->try_close || is_new_without_close(o, &o->items[i]))
 			add_try(o, file_of(o, &o->items[i]), closed, count);
@@ -82,7 +85,8 @@ static void add_tries(const struct hw_observation *o, struct closed *closed, uin
 
 /* Finds the closes that were reported while the changes waited. A close reported under a name that
  * is gone belongs to a file that was renamed since, as editors do: renamed files are tried. Returns
- * the number; `closed` has room for three of each item and one of each file found. */
+ * the number; `closed` has room for three of each item, one of each file found and one of each
+ * altered one. */
 static uint32_t find_closed(const struct hw_observation *o, struct closed *closed)
 {
 	bool renamed = false;
@@ -154,8 +158,8 @@ static uint32_t take_first_names(struct hw_observation *o, struct closed *closed
 void hw_observation_tell_closes(struct hw_observation *o)
 {
 	const struct hw_sort how = { compare_closed, &o->share->tree, &o->share->work };
-	struct closed *closed =
-		reallocarray(NULL, 3 * (size_t)o->count + o->found.count, sizeof(*closed));
+	size_t room = 3 * (size_t)o->count + o->found.count + o->altered_count;
+	struct closed *closed = reallocarray(NULL, room, sizeof(*closed));
 	uint32_t count;
 
 	if (!closed)

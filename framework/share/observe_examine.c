@@ -488,6 +488,7 @@ void hw_observation_free(struct hw_observation *o)
 	if (!o)
 		return;
 	free(o->items);
+	free(o->altered);
 	hw_fold_free(&o->fold);
 	hw_ids_free(&o->renamed);
 	hw_ids_free(&o->gone);

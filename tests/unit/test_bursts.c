@@ -676,6 +676,26 @@ static const struct burst closes_are_reported_in_the_order_of_paths_cases[] = {
 			  "close_write e/m\n",
 	},
 	{
+		.setup = "write b \"1\"\n",
+		.ops = "> write .t \"2\"\n"
+		       "> rename .t b\n"
+		       "> mkdir a\n"
+		       "> mkdir a/x\n"
+		       "> write a/x/f \"3\"\n"
+		       "> link b a/a\n",
+		.events = "move file -> b (replaced)\n"
+			  "create dir a\n"
+			  "create file a/a\n"
+			  "create dir a/x\n"
+			  "create file a/x/f\n"
+			  "modify a/a\n"
+			  "modify b\n"
+			  "modify a/x/f\n"
+			  "close_write a/a\n"
+			  "close_write b\n"
+			  "close_write a/x/f\n",
+	},
+	{
 		.setup = "mkdir d\n"
 			 "write b \"1\"\n",
 		.ops = "> link b m\n"
@@ -716,6 +736,78 @@ static const struct burst links_that_were_removed_cases[] = {
 	},
 };
 
+/* A new link remains, and the names by which the file was known leave the share. */
+static const struct burst links_whose_first_name_left_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> link d/f n\n"
+		       "> write n \"22\"\n"
+		       "> moveout d x\n",
+		.events = "move dir d ->\n"
+			  "create file n\n"
+			  "modify n\n"
+			  "close_write n\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> link d/f n\n"
+		       "> chmod 600 n\n"
+		       "> moveout d x\n",
+		.events = "move dir d ->\n"
+			  "create file n\n"
+			  "attrib file n\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> link d/f n\n"
+		       "> moveout d x\n",
+		.events = "move dir d ->\n"
+			  "create file n\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> moveout d/f x\n"
+		       "> mkdir n\n"
+		       "> movein x n/f\n"
+		       "> link n/f n/g\n"
+		       "> write n/g \"22\"\n"
+		       "> unlink n/f\n",
+		.events = "create dir n\n"
+			  "move file d/f -> n/g\n"
+			  "modify n/g\n"
+			  "close_write n/g\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> mkdir n\n"
+		       "> link d/f n/g\n"
+		       "> write n/g \"22\"\n"
+		       "> moveout d x\n",
+		.events = "delete file d/f\n"
+			  "delete dir d\n"
+			  "create dir n\n"
+			  "create file n/g\n"
+			  "modify n/g\n"
+			  "close_write n/g\n",
+		.polling = "move dir d ->\n"
+			   "create dir n\n"
+			   "create file n/g\n"
+			   "modify n/g\n"
+			   "close_write n/g\n",
+	},
+};
+
+static void links_whose_first_name_left(void **state)
+{
+	(void)state;
+	RUN_ALL(links_whose_first_name_left_cases);
+}
+
 static void links_that_were_removed(void **state)
 {
 	(void)state;
@@ -740,6 +832,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(which_inode_was_changed),
 		cmocka_unit_test(closes_are_reported_in_the_order_of_paths),
 		cmocka_unit_test(links_that_were_removed),
+		cmocka_unit_test(links_whose_first_name_left),
 	};
 
 	if (argc > 1)
