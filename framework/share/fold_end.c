@@ -21,17 +21,29 @@ static bool has_left_slot(struct hw_share *share, const struct hw_fold *fold,
 	return slot && slot->left;
 }
 
-/* Returns whether the inode that was found may be one that came into the share: not if its number
- * was used again since, nor at a hard link that the tree has and that has not left. */
+/* Returns whether the number of the inode was used again after the inode came into the share: the
+ * tree has another one with this number, which left the share and may be the one that came. If that
+ * one never left, it was removed, and its number was used again before that. */
+static bool is_used_again(struct hw_share *share, const struct hw_fold_inode *inode,
+			  const struct hw_stat *stat)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (inode->out && left-- &&
+	       (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
+		if (!hw_tree_is_same(hw_tree_entry(&share->tree, id), stat))
+			return true;
+	return false;
+}
+
+/* Returns whether the inode that was found may be one that came into the share: not at a hard link
+ * that the tree has and that has not left. */
 static bool may_have_come(struct hw_share *share, const struct hw_fold *fold,
 			  const struct hw_fold_at *at, const struct hw_stat *stat)
 {
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 	const struct hw_entry *e;
+	uint32_t id;
 
-	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id)))
-		if (!hw_tree_is_same(hw_tree_entry(&share->tree, id), stat))
-			return false;
 	id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 	e = hw_tree_entry(&share->tree, id);
 	return !id || e->ino != stat->ino || e->fs != stat->fs || e->nlink < 2 ||
@@ -56,7 +68,8 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 	if (slot && slot->inode) {
 		inode = &fold->inodes[slot->inode - 1];
 		inode->present = true;
-		inode->arrived |= may_have_come(share, fold, at, stat);
+		inode->arrived |=
+			!is_used_again(share, inode, stat) && may_have_come(share, fold, at, stat);
 		identify(inode, stat);
 	}
 	slot = hw_fold_slot_of_name(share, fold, at);

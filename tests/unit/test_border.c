@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void make_both(struct hw_scene *f)
@@ -71,10 +72,72 @@ static void an_exchange_over_the_border_is_two_moves(void **state)
 	}
 }
 
+#define TRIES 512u
+
+static ino_t number_of(int dir, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_ino;
+}
+
+/* Makes files outside the share until one has this inode number. Returns false if none has. */
+static bool make_with_number(const struct hw_scene *f, ino_t number, char *name, size_t size)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		(void)snprintf(name, size, i % 2 ? "outside/%u" : "%u", i);
+		hw_scene_write(f->top, name, "came");
+		if (number_of(f->top, name) == number)
+			return true;
+	}
+	return false;
+}
+
+/* The file that came has the number of one that was removed: it is not one that is gone. */
+static void come_with_number(struct hw_scene *f, const char *backend)
+{
+	ino_t number = number_of(f->fd, "b");
+	char name[32];
+
+	hw_scene_move(f->fd, "d", f->top, "outside/d");
+	assert_int_equal(unlinkat(f->fd, "b", 0), 0);
+	if (!make_with_number(f, number, name, sizeof(name))) {
+		print_message("%s: the filesystem used no inode number again\n", backend);
+		return;
+	}
+	hw_scene_move(f->top, name, f->fd, "c");
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	hw_scene_expect(f, "move file -> c");
+	hw_scene_expect(f, "move dir d ->");
+	hw_scene_expect(f, "delete file b");
+	hw_scene_expect(f, "modify c"); /* it was written in the window */
+	hw_scene_expect(f, "close_write c");
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+}
+
+static void a_number_that_was_used_before_is_not_one_that_is_gone(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		hw_scene_prepare_on_disk(&f);
+		hw_scene_write(f.fd, "b", "old");
+		hw_scene_make_dir(f.fd, "d");
+		if (strcmp(hw_rig_backends[i], "polling") != 0 && /* it has no records */
+		    hw_scene_start(&f, hw_rig_backends[i], 3600 * HW_SEC))
+			come_with_number(&f, hw_rig_backends[i]);
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_exchange_over_the_border_is_two_moves),
+		cmocka_unit_test(a_number_that_was_used_before_is_not_one_that_is_gone),
 	};
 
 	if (argc > 1)
