@@ -55,10 +55,101 @@ void hw_journal_free(struct hw_journal *journal)
 	memset(journal, 0, sizeof(*journal));
 }
 
-static uint64_t *mark_of(const struct hw_journal *journal, uint64_t seq)
+/* ---- numbers ---- */
+
+/* Events are counted without the numbers in gaps. The last number before a gap and the last one in
+ * it have the same count: no event is between them. */
+
+/* Returns false for a number in a gap. */
+static bool count_of(const struct hw_journal *journal, uint64_t seq, uint64_t *ret)
 {
-	return &journal->marks[seq / HW_JOURNAL_STRIDE % journal->mark_count];
+	uint64_t skipped = journal->dropped_gaps;
+
+	for (uint32_t i = 0; i < journal->gap_count; i++) {
+		const struct hw_journal_gap *gap = &journal->gaps[i];
+
+		if (seq <= gap->last)
+			break;
+		if (seq < gap->end)
+			return false;
+		skipped += gap->end - gap->last;
+	}
+	*ret = seq - skipped;
+	return true;
 }
+
+/* Returns the number of an event in the journal, or of the next one. */
+static uint64_t seq_of(const struct hw_journal *journal, uint64_t count)
+{
+	uint64_t seq = count + journal->dropped_gaps;
+
+	for (uint32_t i = 0; i < journal->gap_count && seq > journal->gaps[i].last; i++)
+		seq += journal->gaps[i].end - journal->gaps[i].last;
+	return seq;
+}
+
+static uint64_t first_count(const struct hw_journal *journal)
+{
+	uint64_t count = 0;
+
+	(void)count_of(journal, journal->first_seq, &count); /* it is in no gap */
+	return count;
+}
+
+static uint64_t next_count(const struct hw_journal *journal)
+{
+	uint64_t count = 0;
+
+	(void)count_of(journal, journal->next_seq, &count); /* it is in no gap */
+	return count;
+}
+
+static void drop_gap(struct hw_journal *journal)
+{
+	journal->dropped_gaps += journal->gaps[0].end - journal->gaps[0].last;
+	journal->gap_count--;
+	memmove(journal->gaps, journal->gaps + 1, journal->gap_count * sizeof(*journal->gaps));
+}
+
+/* Finds the event that follows `after`. Returns false if the journal does not have what follows. */
+static bool count_after(const struct hw_journal *journal, uint64_t after, uint64_t *ret)
+{
+	uint64_t count;
+
+	if (after >= journal->next_seq || after < hw_journal_oldest(journal) ||
+	    !count_of(journal, after, &count))
+		return false;
+	*ret = count + 1;
+	return true;
+}
+
+uint64_t hw_journal_oldest(const struct hw_journal *journal)
+{
+	uint64_t after = journal->first_seq - 1;
+
+	for (uint32_t i = journal->gap_count; i-- > 0;)
+		if (journal->gaps[i].end == after)
+			after = journal->gaps[i].last;
+	return after;
+}
+
+uint64_t hw_journal_count_after(const struct hw_journal *journal, uint64_t after)
+{
+	uint64_t count;
+
+	if (after >= journal->next_seq)
+		return 0;
+	if (!count_of(journal, after, &count))
+		return journal->next_seq - 1 - after;
+	return next_count(journal) - 1 - count;
+}
+
+static uint64_t *mark_of(const struct hw_journal *journal, uint64_t count)
+{
+	return &journal->marks[count / HW_JOURNAL_STRIDE % journal->mark_count];
+}
+
+/* ---- the ring ---- */
 
 static struct record *record_at(const struct hw_journal *journal, uint64_t offset)
 {
@@ -87,7 +178,9 @@ static void drop_oldest(struct hw_journal *journal)
 	uint64_t at = skip_filling(journal, journal->tail);
 
 	journal->tail = at + record_at(journal, at)->total;
-	journal->first_seq++;
+	journal->first_seq = seq_of(journal, first_count(journal) + 1);
+	while (journal->gap_count && journal->gaps[0].end < hw_journal_oldest(journal))
+		drop_gap(journal); /* no cursor can be placed before it */
 	if (journal->first_seq == journal->next_seq)
 		journal->tail = journal->head;
 }
@@ -153,8 +246,8 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	if (path_len)
 		memcpy(bytes + from_len, event->path, path_len);
 	journal->head = start + total;
-	if (journal->next_seq % HW_JOURNAL_STRIDE == 0)
-		*mark_of(journal, journal->next_seq) = start;
+	if (next_count(journal) % HW_JOURNAL_STRIDE == 0)
+		*mark_of(journal, next_count(journal)) = start;
 	HW_PROBE3(journal, journal->next_seq, event->kind, total);
 	return journal->next_seq++;
 }
@@ -163,6 +256,29 @@ void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq)
 {
 	journal->head = journal->tail = 0;
 	journal->first_seq = journal->next_seq = next_seq;
+	journal->gap_count = 0;
+	journal->dropped_gaps = 0;
+}
+
+void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq)
+{
+	bool empty = journal->first_seq == journal->next_seq;
+
+	if (next_seq <= journal->next_seq)
+		return;
+	if (journal->gap_count == HW_JOURNAL_GAPS) {
+		while (!empty && journal->first_seq <= journal->gaps[0].last)
+			drop_oldest(journal);
+		if (journal->gap_count == HW_JOURNAL_GAPS)
+			drop_gap(journal);
+	}
+	journal->gaps[journal->gap_count++] = (struct hw_journal_gap){
+		.last = journal->next_seq - 1,
+		.end = next_seq - 1,
+	};
+	journal->next_seq = next_seq;
+	if (empty)
+		journal->first_seq = next_seq;
 }
 
 void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event)
@@ -175,33 +291,33 @@ void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event
 
 uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes)
 {
-	uint64_t seq = journal->next_seq - journal->next_seq % HW_JOURNAL_STRIDE, found;
+	uint64_t first = first_count(journal), next = next_count(journal);
+	uint64_t count = (next - 1) - (next - 1) % HW_JOURNAL_STRIDE, found = next;
 
 	if (journal->head - journal->tail <= bytes)
-		return journal->first_seq;
-	for (found = journal->next_seq; seq > journal->first_seq && seq < journal->next_seq;
-	     seq -= HW_JOURNAL_STRIDE) {
-		if (journal->head - *mark_of(journal, seq) > bytes)
+		return hw_journal_oldest(journal);
+	for (; count > first; count -= HW_JOURNAL_STRIDE) {
+		if (journal->head - *mark_of(journal, count) > bytes)
 			break;
-		found = seq;
+		found = count;
 	}
-	return found;
+	return seq_of(journal, found) - 1;
 }
 
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_journal_cursor *ret)
 {
-	uint64_t seq = journal->first_seq, at = journal->tail;
+	uint64_t first = first_count(journal), count = first, at = journal->tail, wanted;
 
-	if (after >= journal->next_seq || after + 1 < journal->first_seq)
+	if (!count_after(journal, after, &wanted))
 		return -ESTALE;
-	if (after + 1 == journal->next_seq) {
+	if (wanted == next_count(journal)) {
 		at = journal->head;
-		seq = journal->next_seq;
-	} else if (after - after % HW_JOURNAL_STRIDE >= journal->first_seq) {
-		seq = after - after % HW_JOURNAL_STRIDE;
-		at = *mark_of(journal, seq);
+		count = wanted;
+	} else if (wanted - 1 - (wanted - 1) % HW_JOURNAL_STRIDE >= first) {
+		count = wanted - 1 - (wanted - 1) % HW_JOURNAL_STRIDE;
+		at = *mark_of(journal, count);
 	}
-	for (; seq <= after; seq++) {
+	for (; count < wanted; count++) {
 		at = skip_filling(journal, at);
 		at += record_at(journal, at)->total;
 	}
@@ -212,9 +328,11 @@ int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_
 int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
 		    struct hw_event *ret)
 {
-	if (cursor->seq + 1 < journal->first_seq || cursor->seq >= journal->next_seq)
+	uint64_t count;
+
+	if (!count_after(journal, cursor->seq, &count))
 		return -ESTALE;
-	if (cursor->seq + 1 == journal->next_seq)
+	if (count == next_count(journal))
 		return 0;
 	/* If the cursor was at the end, its offset may be before the tail now: the next record is
 	 * at the tail. */

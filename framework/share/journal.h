@@ -9,6 +9,13 @@
 #include <hostwatch/event.h>
 
 #define HW_JOURNAL_STRIDE 128u /* maximum number of events that a seek skips one by one */
+#define HW_JOURNAL_GAPS 8u
+
+/* Sequence numbers that the journal skips: those between `last` and `end`. */
+struct hw_journal_gap {
+	uint64_t last; /* the last event before the gap */
+	uint64_t end; /* the next event has the number end + 1 */
+};
 
 struct hw_journal {
 	char *ring; /* owned, mapped: pages that were never written use no memory */
@@ -17,6 +24,9 @@ struct hw_journal {
 	uint64_t size, mark_count;
 	uint64_t head, tail; /* total bytes written; total bytes dropped */
 	uint64_t first_seq, next_seq; /* first_seq == next_seq: empty */
+	struct hw_journal_gap gaps[HW_JOURNAL_GAPS]; /* in order */
+	uint32_t gap_count;
+	uint64_t dropped_gaps; /* numbers skipped by gaps that are no longer in the list */
 	bool one_moment; /* events that are appended have the time of the first one */
 	int64_t moment_ns; /* that time; 0: no event was appended yet */
 };
@@ -47,9 +57,20 @@ static inline void hw_journal_end_moment(struct hw_journal *journal)
 uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *event);
 /* Removes all events; the next one gets this number. */
 void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq);
+/*
+ * The next event gets this number, which is larger than it would be. The numbers between were
+ * perhaps given to events that are lost: no cursor can be placed there. A cursor behind the last
+ * event before the gap can be placed, and continues behind the gap.
+ */
+void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq);
+/* The oldest event after which a cursor can be placed. */
+uint64_t hw_journal_oldest(const struct hw_journal *journal);
+/* Returns how many events follow event `after`, or may have existed if it is in a gap. */
+uint64_t hw_journal_count_after(const struct hw_journal *journal, uint64_t after);
 /* Appends an event that was appended before, with its time. Its number must be the next one. */
 void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event);
-/* Returns the number of an event: it and those that follow use at most this many bytes. */
+/* Returns the number of an event after which a cursor can be placed: those that follow use at most
+ * this many bytes. */
 uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes);
 /* Places the cursor after event `after`. Returns -ESTALE if the journal does not hold the events
  * that follow, or `after` was not appended yet. */

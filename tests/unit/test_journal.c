@@ -263,6 +263,113 @@ static void seeking_does_not_read_the_whole_ring(void **state)
 	assert_true(ended.tv_sec - begun.tv_sec < 5);
 }
 
+/* The events that a journal with gaps should have had, also those that were dropped. */
+struct past {
+	uint64_t seqs[3000];
+	uint64_t ends[100]; /* the last number of each gap */
+	unsigned count, gaps;
+};
+
+/* Returns whether a cursor after `after` was ever valid, and the event that should follow. */
+static bool follows(const struct past *past, uint64_t after, uint64_t next_seq, uint64_t *ret)
+{
+	bool valid = after == 0;
+
+	*ret = next_seq;
+	for (unsigned i = 0; i < past->count; i++) {
+		valid |= past->seqs[i] == after;
+		if (past->seqs[i] > after && *ret == next_seq)
+			*ret = past->seqs[i];
+	}
+	for (unsigned i = 0; i < past->gaps; i++)
+		valid |= past->ends[i] == after;
+	return valid;
+}
+
+static void check_position(const struct hw_journal *journal, const struct past *past,
+			   uint64_t after)
+{
+	struct hw_journal_cursor cursor;
+	struct hw_event event;
+	uint64_t next;
+	bool valid = follows(past, after, journal->next_seq, &next) && next >= journal->first_seq;
+	int r = hw_journal_seek(journal, after, &cursor);
+
+	if (!valid || after < hw_journal_oldest(journal)) {
+		assert_int_equal(r, -ESTALE);
+		return;
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(hw_journal_next(journal, &cursor, &event), next < journal->next_seq);
+	if (next < journal->next_seq)
+		assert_event(&event, next, length_of(next, 60), length_of(next + 7, 60));
+	uint64_t left = hw_journal_count_after(journal, after);
+
+	for (r = hw_journal_seek(journal, after, &cursor); left; left--)
+		assert_int_equal(hw_journal_next(journal, &cursor, &event), 1);
+	assert_int_equal(hw_journal_next(journal, &cursor, &event), 0);
+}
+
+static void add_with_gaps(struct hw_journal *journal, struct past *past, unsigned round)
+{
+	if (round % 7 < 2) { /* also two without an event between them */
+		uint64_t next = journal->next_seq + 1 + round % 5 * 1000;
+
+		hw_journal_skip(journal, next);
+		assert_int_equal(journal->next_seq, next);
+		past->ends[past->gaps++] = next - 1;
+	}
+	for (unsigned i = round % 4 * (round % 3 * 20); i--;) {
+		past->seqs[past->count++] = journal->next_seq;
+		append_random(journal, 60, 1);
+	}
+}
+
+static void gaps_are_skipped(void **state)
+{
+	struct hw_journal *journal = *state;
+	struct past past = { .count = 0 };
+
+	for (unsigned round = 0; round < 60; round++) {
+		add_with_gaps(journal, &past, round);
+		uint64_t oldest = hw_journal_oldest(journal);
+
+		check_position(journal, &past, oldest);
+		check_position(journal, &past, oldest + 1);
+		check_position(journal, &past, journal->next_seq - 1);
+		check_position(journal, &past, journal->next_seq);
+		for (unsigned i = round % 11; i < past.count; i += 11) {
+			check_position(journal, &past, past.seqs[i]);
+			check_position(journal, &past, past.seqs[i] + 1);
+			check_position(journal, &past, past.seqs[i] - 1);
+		}
+		for (unsigned i = 0; i < past.gaps; i++)
+			for (uint64_t seq = past.ends[i] - 1; seq < past.ends[i] + 3; seq++)
+				check_position(journal, &past, seq);
+		assert_int_equal(hw_journal_tail(journal, journal->size), oldest);
+	}
+	/* At most this many gaps are remembered; the events before are dropped with the first. */
+	assert_true(past.gaps > HW_JOURNAL_GAPS);
+	assert_true(journal->first_seq > past.ends[0]);
+}
+
+static void the_tail_is_short(void **state)
+{
+	struct hw_journal *journal = *state;
+
+	for (unsigned i = 0; i < 500; i++) {
+		append_random(journal, 60, 1);
+		if (i == 200)
+			hw_journal_skip(journal, 100000);
+		uint64_t after = hw_journal_tail(journal, 20000);
+		struct hw_journal_cursor cursor;
+
+		assert_int_equal(hw_journal_seek(journal, after, &cursor), 0);
+		assert_true(journal->head - cursor.offset <= 20000);
+		assert_true(hw_journal_count_after(journal, after) >= (i < 128 ? i + 1 : 60));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +382,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			a_cursor_is_stale_exactly_when_its_next_event_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(gaps_are_skipped, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_tail_is_short, setup, teardown),
 		cmocka_unit_test(seeking_does_not_read_the_whole_ring),
 	};
 
