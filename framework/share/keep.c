@@ -14,6 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* So many that they suffice for hours without a snapshot. Receivers may store numbers in 53 bits:
+ * enough for millions of losses of power. */
+#define BLOCK ((uint64_t)1 << 32)
+
 #define LOG_SMALL ((uint64_t)8 << 20) /* a log that is smaller needs no snapshot */
 #define LOG_MAX ((uint64_t)256 << 20) /* of memory, if no snapshot can be written */
 #define LOGS_MAX 16u /* files: each start begins one */
@@ -23,21 +27,23 @@
 
 /* ---- the log ---- */
 
-/* A crash would begin a new epoch, until the next snapshot. */
+/* The logs end here, and no later one follows them: receivers that have newer events would get a
+ * rescan after a crash, until the next snapshot. */
 static void give_up(struct hw_share *share, const char *reason)
 {
 	struct hw_keep *keep = &share->keep;
 
 	hw_warning(
 		"share %s: its state is not kept at the moment: %s; if hostwatchd is killed now, "
-		"receivers read everything again",
+		"receivers with newer events read everything again",
 		share->name, reason);
 	(void)snprintf(keep->why, sizeof(keep->why), "%s", reason);
 	if (keep->log >= 0)
 		(void)close(keep->log);
 	keep->log = -1;
-	hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
-	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+	if (!hw_keep_remove_logs(share, keep->oldest, keep->generation + 1))
+		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+	keep->generation++;
 	hw_changed_clear(&keep->changed);
 	share->tree.changed = NULL;
 	keep->on = false;
@@ -71,16 +77,18 @@ static struct hw_state_head make_head(struct hw_share *share, uint64_t generatio
 		.next_seq = next_seq,
 		.place = share->keep.place,
 		.known_ns = known_ns(share),
+		.limit = share->journal.next_seq + share->keep.block,
+		.frames = share->keep.frames,
 	};
 
 	memcpy(head.boot, share->keep.boot, sizeof(head.boot));
 	return head;
 }
 
-static int begin_log(struct hw_share *share, uint64_t generation)
+static int begin_log(struct hw_share *share, uint64_t generation, uint64_t next_seq)
 {
 	struct hw_keep *keep = &share->keep;
-	struct hw_state_head head = make_head(share, generation, share->journal.next_seq);
+	struct hw_state_head head = make_head(share, generation, next_seq);
 	unsigned char bytes[HW_STATE_HEAD_MAX];
 	size_t len = hw_state_put_head(bytes, &head);
 	int fd = openat(keep->log_dir, hw_keep_log_name(share, generation).text,
@@ -177,6 +185,10 @@ void hw_keep_publish(struct hw_share *share)
 	uint64_t last = hw_journal_last_seq(&share->journal);
 	struct hw_state_writer writer = { 0 };
 
+	if (keep->limit && last >= keep->limit && hw_loop_now_ns(share->loop) >= keep->retry_ns) {
+		give_up(share, "no snapshot could be written for too many events");
+		hw_keep_forget(share);
+	}
 	if (!keep->on || keep->held || (!keep->changed.list.count && keep->seq == last))
 		return;
 	if (keep->changed.lost || !has_room(keep, &writer, 16)) {
@@ -211,7 +223,10 @@ void hw_keep_publish(struct hw_share *share)
 
 uint64_t hw_keep_last_seq(const struct hw_share *share)
 {
-	return share->keep.on ? share->keep.seq : hw_journal_last_seq(&share->journal);
+	const struct hw_keep *keep = &share->keep;
+	uint64_t last = keep->on ? keep->seq : hw_journal_last_seq(&share->journal);
+
+	return keep->limit && last >= keep->limit ? keep->limit - 1 : last;
 }
 
 uint64_t hw_keep_bytes(const struct hw_share *share)
@@ -226,7 +241,7 @@ uint64_t hw_keep_bytes(const struct hw_share *share)
 struct snapshot {
 	struct hw_state_head head;
 	struct hw_state_snapshot what;
-	struct hw_keep_name new_name, name;
+	struct hw_keep_name new_name, name, numbers;
 };
 
 static int next_event(void *arg, struct hw_event *ret)
@@ -239,21 +254,23 @@ static int next_event(void *arg, struct hw_event *ret)
 static void prepare(struct hw_share *share, const char *suffix, uint64_t generation,
 		    struct snapshot *ret)
 {
-	uint64_t first = hw_journal_tail(&share->journal, EVENTS_KEPT);
+	uint64_t after = hw_journal_tail(&share->journal, EVENTS_KEPT);
 	char new_suffix[16];
 
-	(void)hw_journal_seek(&share->journal, first - 1, &share->keep.cursor); /* it has it */
+	(void)hw_journal_seek(&share->journal, after, &share->keep.cursor); /* it has it */
 	(void)snprintf(new_suffix, sizeof(new_suffix), "%s.new", suffix);
 	*ret = (struct snapshot){
-		.head = make_head(share, generation, first),
+		.head = make_head(share, generation, after + 1),
 		.new_name = hw_keep_name(share, new_suffix),
 		.name = hw_keep_name(share, suffix),
+		.numbers = hw_keep_name(share, "numbers"),
 	};
 	ret->what = (struct hw_state_snapshot){
 		.head = &ret->head,
 		.tree = &share->tree,
 		.next_event = next_event,
 		.arg = share,
+		.next_seq = share->journal.next_seq,
 	};
 }
 
@@ -278,6 +295,8 @@ static int write_file(const struct hw_keep *keep, const struct snapshot *snapsho
 		(void)unlinkat(keep->dir, snapshot->new_name.text, 0);
 	else if (fsync(keep->dir) < 0)
 		r = -errno;
+	if (r == 0) /* its limit is not smaller */
+		(void)unlinkat(keep->dir, snapshot->numbers.text, 0);
 	return r;
 }
 
@@ -329,7 +348,7 @@ static void begin_snapshot(struct hw_share *share)
 	int r;
 
 	hw_keep_publish(share);
-	r = begin_log(share, keep->generation + 1);
+	r = begin_log(share, keep->generation + 1, share->journal.next_seq);
 	if (r < 0) {
 		retry_later(share, strerror(-r));
 		return;
@@ -340,6 +359,10 @@ static void begin_snapshot(struct hw_share *share)
 		turn_on(share);
 	}
 	prepare(share, "open", keep->generation, &snapshot);
+	/* It may be on the disk before that is known here. */
+	keep->writing_limit = snapshot.head.limit;
+	if (!keep->limit)
+		keep->limit = keep->writing_limit;
 	keep->writer = write_in_child(keep, &snapshot);
 	keep->writing = keep->generation;
 	if (keep->writer > 0)
@@ -363,9 +386,10 @@ static void reap(struct hw_share *share)
 								: "its process was killed");
 		return;
 	}
+	keep->limit = keep->writing_limit;
 	if (!keep->on)
 		return;
-	hw_keep_remove_logs(share, keep->oldest, keep->writing);
+	(void)hw_keep_remove_logs(share, keep->oldest, keep->writing);
 	keep->oldest = keep->writing;
 	keep->old_log_bytes = 0;
 	keep->written_ns = hw_now_coarse_ns();
@@ -376,7 +400,8 @@ static void reap(struct hw_share *share)
 
 static bool needs_snapshot(const struct hw_keep *keep, uint64_t bytes)
 {
-	return !keep->on || keep->generation - keep->oldest >= LOGS_MAX ||
+	return !keep->on || keep->seq + keep->block / 2 > keep->limit ||
+	       keep->generation - keep->oldest >= LOGS_MAX ||
 	       (bytes > LOG_SMALL && bytes > keep->snapshot_bytes);
 }
 
@@ -404,6 +429,7 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 	struct hw_keep *keep = &share->keep;
 
 	keep->dir = keep->log_dir = keep->lock = keep->log = -1;
+	keep->block = BLOCK;
 	if (!dir || !*dir || !log_dir)
 		return 0;
 	keep->dir_path = strdup(dir);
@@ -432,9 +458,11 @@ static void set_aside(struct hw_share *share, int error)
 
 	if (error == -ENODATA) {
 		hw_warning(
-			"share %s: the last hostwatchd did not stop cleanly, and its log in %s is "
-			"lost, as after a crash of the system; a new epoch begins",
-			share->name, keep->log_path);
+			"share %s: the last hostwatchd did not stop cleanly, its log in %s is "
+			"lost, "
+			"as after a crash of the system, and no sequence numbers are reserved%s%s; "
+			"a new epoch begins",
+			share->name, keep->log_path, *keep->why ? ": " : "", keep->why);
 		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
 		return;
 	}
@@ -450,9 +478,12 @@ static void set_aside(struct hw_share *share, int error)
 static int continue_log(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
-	bool clean = !keep->old_log_bytes;
-	int r = begin_log(share, keep->generation), marked = hw_keep_mark_open(share);
+	const char *how = hw_keep_ended(keep);
+	uint64_t next_seq = keep->skip_to ? keep->seq + 1 : share->journal.next_seq;
+	int r = begin_log(share, keep->generation, next_seq), marked = hw_keep_mark_open(share);
 
+	if (r == 0 && keep->skip_to)
+		r = hw_keep_log_skip(keep);
 	if (marked < 0)
 		return marked;
 	share->turn.announced_seq = hw_journal_last_seq(&share->journal);
@@ -460,8 +491,7 @@ static int continue_log(struct hw_share *share)
 	keep->loaded = true;
 	turn_on(share);
 	hw_info("share %s: continues from the state in %s: %" PRIu32 " entries, %s", share->name,
-		keep->dir_path, share->tree.entries,
-		clean ? "after a clean stop" : "after a run that did not stop cleanly");
+		keep->dir_path, share->tree.entries, how);
 	if (r < 0)
 		give_up(share, strerror(-r));
 	return 0;
@@ -473,6 +503,7 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 
 	share->epoch = epoch;
 	keep->snapshot_bytes = keep->log_bytes = keep->old_log_bytes = 0;
+	keep->limit = keep->skip_to = keep->frames = 0;
 	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
 		keep->generation = epoch;
 }
@@ -509,9 +540,11 @@ void hw_keep_check(struct hw_share *share)
 
 	if (!hw_keep_is_inside(share))
 		return;
-	if (keep->on)
+	if (keep->on) {
 		give_up(share, "state_dir or state_log_dir is in the share itself");
-	else
+		hw_keep_forget(share);
+		keep->limit = 0; /* nothing can be written to the state from now on */
+	} else
 		hw_warning("share %s: its state is not kept: state_dir or state_log_dir is in the "
 			   "share itself",
 			   share->name);
@@ -537,18 +570,14 @@ static void write_last(struct hw_share *share)
 		return; /* the log is there until the system stops */
 	}
 	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
-	hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
+	(void)hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
 }
 
 void hw_keep_end(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 
-	if (keep->writer) {
-		(void)kill(keep->writer, SIGKILL);
-		(void)waitpid(keep->writer, NULL, 0);
-		keep->writer = 0;
-	}
+	hw_keep_stop_writer(keep);
 	if (keep->on)
 		write_last(share);
 	share->tree.changed = NULL;

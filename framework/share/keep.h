@@ -3,7 +3,8 @@
  * The state of a share outlives the daemon: docs/core.md, "After a restart". While it is kept,
  * every change of the tree and every event is in the log before a receiver can read the event. The
  * log is in memory of the system (a tmpfs), so that the loop never waits for a disk; a child of
- * fork(2) writes snapshots.
+ * fork(2) writes snapshots. A loss of power takes the log: each snapshot reserves the numbers below
+ * a limit, and the next run continues above it.
  */
 #ifndef HW_KEEP_H
 #define HW_KEEP_H
@@ -28,6 +29,11 @@ struct hw_keep {
 	uint64_t generation, oldest; /* of the log that is written; of the snapshot on the disk */
 	uint64_t frames; /* frames of this log */
 	uint64_t seq; /* the newest event in the log */
+	uint64_t block; /* how many numbers a snapshot reserves */
+	uint64_t limit; /* events have smaller numbers; 0: no state is on the disk */
+	uint64_t writing_limit; /* that of the snapshot that is being written */
+	uint64_t
+		skip_to; /* number of the first event of this run, after a loss of power; 0: none */
 	unsigned char *bytes; /* owned: the frame that is being made */
 	size_t room;
 	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
@@ -58,13 +64,15 @@ void hw_keep_end(struct hw_share *share);
 
 /* Returns the size of the files; 0 if no state is kept. */
 uint64_t hw_keep_bytes(const struct hw_share *share);
-/* Returns the newest event that receivers may read. */
+/* Returns the newest event that receivers may read: it is in the log, and its number is reserved.
+ */
 uint64_t hw_keep_last_seq(const struct hw_share *share);
 
 /* keep_load.c */
 /* Reads the state into the tree and the journal of the share, which are new. Returns 0; -ENOENT:
- * no state is there; -ENODATA: the last run did not end cleanly and its log is lost; or an error of
- * state.h. If it fails, the tree and the journal are new again. */
+ * no state is there; -ENODATA: the last run did not end cleanly, its log is lost, and no numbers
+ * can be reserved (`why`); or an error of state.h. If it fails, the tree and the journal are new
+ * again. */
 int hw_keep_load(struct hw_share *share);
 /* The state on the disk is, from now on, that of a run that has not ended cleanly. 0 or -errno. */
 int hw_keep_mark_open(struct hw_share *share);
@@ -72,6 +80,21 @@ int hw_keep_mark_open(struct hw_share *share);
 int hw_keep_begin_anew(struct hw_share *share);
 /* The root is open: finds out which filesystems the entries of the state are on. */
 void hw_keep_bind(struct hw_share *share);
+/* keep_numbers.c */
+/* Returns the limit that was reserved for this epoch without a snapshot; 0: none. */
+uint64_t hw_keep_read_limit(struct hw_share *share, uint64_t epoch);
+/* Reserves the numbers below this limit; waits for the disk. 0, or -errno and a text in `why`. */
+int hw_keep_write_limit(struct hw_share *share, uint64_t epoch, uint64_t limit);
+/* Logs that the numbers up to skip_to are skipped. 0 or -errno. */
+int hw_keep_log_skip(struct hw_keep *keep);
+/* Says how the last run ended, for the log. */
+const char *hw_keep_ended(const struct hw_keep *keep);
+/* Ends the writing of a snapshot. */
+void hw_keep_stop_writer(struct hw_keep *keep);
+/* The numbers that are reserved have been used up, because no snapshot could be written: removes
+ * the state from the disk, for which it waits, and the limit. Until it succeeds, receivers get no
+ * event above the limit. */
+void hw_keep_forget(struct hw_share *share);
 /* keep_files.c */
 struct hw_keep_name {
 	char text[128];
@@ -83,6 +106,7 @@ int hw_keep_open(struct hw_share *share);
 void hw_keep_close(struct hw_share *share);
 /* Returns whether a directory of the state is in the share. The root is open. */
 bool hw_keep_is_inside(const struct hw_share *share);
-void hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
+/* Returns false if one of them is still there. */
+bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
 
 #endif

@@ -29,10 +29,15 @@ struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t gene
 	return hw_keep_name(share, suffix);
 }
 
-void hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to)
+bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to)
 {
+	bool removed = true;
+
 	for (; from < to; from++)
-		(void)unlinkat(share->keep.log_dir, hw_keep_log_name(share, from).text, 0);
+		removed &=
+			unlinkat(share->keep.log_dir, hw_keep_log_name(share, from).text, 0) == 0 ||
+			errno == ENOENT;
+	return removed;
 }
 
 static int refuse(struct hw_keep *keep, const char *path, int error, const char *reason)

@@ -26,6 +26,16 @@ static void restore_event(void *arg, const struct hw_event *event)
 	hw_journal_restore(journal, event);
 }
 
+static void restore_skip(void *arg, uint64_t from, uint64_t to)
+{
+	struct load *load = arg;
+
+	if (!load->any)
+		hw_journal_reset(&load->share->journal, from);
+	load->any = true;
+	hw_journal_skip(&load->share->journal, to);
+}
+
 static int open_file(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -39,38 +49,66 @@ static int open_file(int dir, const char *name)
 	return -EUCLEAN;
 }
 
-/* Reads the logs after a run that did not end cleanly. The first one must be there. */
-static int load_logs(struct hw_share *share, struct hw_state_load *load)
+static int load_log(struct hw_share *share, uint64_t generation, struct hw_state_load *load)
 {
 	struct hw_keep *keep = &share->keep;
+	int fd = open_file(keep->log_dir, hw_keep_log_name(share, generation).text), r;
+
+	if (fd < 0)
+		return fd;
+	r = hw_state_read_log(fd, generation, keep->boot, load);
+	(void)close(fd);
+	return r;
+}
+
+/* Reads the logs after a run that did not end cleanly. Sets `lost` if the newest one is not there
+ * or not whole. */
+static int load_logs(struct hw_share *share, struct hw_state_load *load, bool *lost)
+{
 	uint64_t next = load->head.generation;
-	int r = 0;
+	int r;
 
-	for (;; next++) {
-		int fd = open_file(keep->log_dir, hw_keep_log_name(share, next).text);
-
-		if (fd == -ENOENT)
-			break;
-		if (fd < 0)
-			return fd;
-		r = hw_state_read_log(fd, next, keep->boot, load);
-		(void)close(fd);
-		if (r == -ENOENT)
-			break;
-		if (r < 0)
-			return r == -ESTALE ? -ENODATA : r;
+	*lost = true;
+	while ((r = load_log(share, next, load)) == 0) {
+		*lost = load->damaged;
+		next++;
 	}
-	if (next == load->head.generation)
+	share->keep.generation = next;
+	return r == -ENOENT || r == -ESTALE ? 0 : r;
+}
+
+/* Numbers up to the limit were perhaps given. The one of the limit itself was not: it is the newest
+ * number until the first event of this run. */
+static int skip_lost(struct hw_share *share, struct hw_state_load *load)
+{
+	struct hw_keep *keep = &share->keep;
+
+	if (!keep->limit)
 		return -ENODATA;
-	keep->generation = next;
+	keep->seq = load->head.next_seq - 1;
+	keep->skip_to = keep->limit + 1;
+	keep->limit = keep->skip_to + keep->block;
+	if (hw_keep_write_limit(share, load->head.epoch, keep->limit) < 0)
+		return -ENODATA;
+	load->skip(load->arg, load->head.next_seq, keep->skip_to);
+	load->head.next_seq = keep->skip_to;
 	return 0;
+}
+
+static void take_limit(struct hw_share *share, const struct hw_state_load *load)
+{
+	uint64_t limit = hw_keep_read_limit(share, load->head.epoch);
+
+	share->keep.limit = load->head.limit;
+	if (load->head.limit && limit > load->head.limit)
+		share->keep.limit = limit;
 }
 
 static int load_files(struct hw_share *share, struct hw_state_load *load)
 {
 	struct hw_keep *keep = &share->keep;
 	int fd = open_file(keep->dir, hw_keep_name(share, "state").text), r;
-	bool clean = fd != -ENOENT;
+	bool clean = fd != -ENOENT, lost;
 
 	if (!clean)
 		fd = open_file(keep->dir, hw_keep_name(share, "open").text);
@@ -82,11 +120,13 @@ static int load_files(struct hw_share *share, struct hw_state_load *load)
 		return r;
 	keep->snapshot_bytes = load->size;
 	keep->oldest = keep->generation = load->head.generation;
+	take_limit(share, load);
 	if (clean)
 		return 0;
-	r = load_logs(share, load);
+	r = load_logs(share, load, &lost);
+	keep->frames = load->frames;
 	keep->old_log_bytes = load->size - keep->snapshot_bytes;
-	return r;
+	return r == 0 && lost ? skip_lost(share, load) : r;
 }
 
 int hw_keep_begin_anew(struct hw_share *share)
@@ -126,6 +166,7 @@ int hw_keep_load(struct hw_share *share)
 	struct hw_state_load load = {
 		.tree = &share->tree,
 		.event = restore_event,
+		.skip = restore_skip,
 		.arg = &events,
 	};
 	int r = load_files(share, &load);

@@ -159,8 +159,10 @@ enum hw_share_state hw_share_state(const struct hw_share *share);
 const char *hw_share_state_name(enum hw_share_state state); /* "online" */
 uint64_t hw_share_epoch(const struct hw_share *share);
 uint64_t hw_share_seq(const struct hw_share *share);
-/* The oldest event that the journal holds; if it is empty, the next one. */
-uint64_t hw_share_first_seq(const struct hw_share *share);
+/* Returns how many events follow event `after`: numbers that were skipped are not counted. */
+uint64_t hw_share_count_after(const struct hw_share *share, uint64_t after);
+/* The oldest event after which a cursor can be placed. */
+uint64_t hw_share_oldest(const struct hw_share *share);
 /* Places a cursor after event `after`; -ESTALE if the journal does not hold the events that
  * follow. */
 int hw_share_cursor_init(const struct hw_share *share, uint64_t after,

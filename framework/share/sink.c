@@ -470,10 +470,10 @@ void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver)
 	row.rescans = receiver->dropped;
 	row.lost = receiver->lost;
 	share = find_share(sink, row.share);
-	if (share && hw_share_seq(share) > row.seq)
-		row.lag = hw_share_seq(share) - row.seq;
-	if (share && hw_share_first_seq(share) > row.seq + 1)
-		row.lost += hw_share_first_seq(share) - row.seq - 1;
+	if (share)
+		row.lag = hw_share_count_after(share, row.seq);
+	if (share && hw_share_oldest(share) > row.seq)
+		row.lost += row.lag - hw_share_count_after(share, hw_share_oldest(share));
 	sink->rows->receiver(sink->rows->arg, &row);
 }
 

@@ -39,9 +39,17 @@ uint64_t hw_share_seq(const struct hw_share *share)
 	return hw_keep_last_seq(share);
 }
 
-uint64_t hw_share_first_seq(const struct hw_share *share)
+uint64_t hw_share_count_after(const struct hw_share *share, uint64_t after)
 {
-	return share->journal.first_seq;
+	uint64_t hidden = hw_journal_last_seq(&share->journal) - hw_keep_last_seq(share);
+	uint64_t count = hw_journal_count_after(&share->journal, after);
+
+	return count > hidden ? count - hidden : 0;
+}
+
+uint64_t hw_share_oldest(const struct hw_share *share)
+{
+	return hw_journal_oldest(&share->journal);
 }
 
 int hw_share_cursor_init(const struct hw_share *share, uint64_t after,

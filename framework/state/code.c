@@ -158,6 +158,12 @@ void hw_state_put_known(struct hw_state_writer *w, int64_t ns)
 	put_number(w, (uint64_t)ns);
 }
 
+void hw_state_put_skip(struct hw_state_writer *w, uint64_t next_seq)
+{
+	put_byte(w, HW_STATE_SKIP);
+	put_number(w, next_seq);
+}
+
 void hw_state_put_end(struct hw_state_writer *w, uint64_t entries, uint64_t events)
 {
 	put_byte(w, HW_STATE_END);
@@ -326,6 +332,9 @@ bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
 		break;
 	case HW_STATE_KNOWN:
 		ret->known_ns = (int64_t)get_number(r);
+		break;
+	case HW_STATE_SKIP:
+		ret->next_seq = get_number(r);
 		break;
 	case HW_STATE_END:
 		ret->entries = get_number(r);

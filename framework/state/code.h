@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HW_STATE_VERSION 1u
+#define HW_STATE_VERSION 2u
 #define HW_STATE_ENTRY_MAX 400u /* bytes of the longest record of an entry */
 #define HW_STATE_EVENT_MAX (2 * HW_PATH_MAX + 64u)
 
@@ -22,6 +22,7 @@ enum hw_state_tag {
 	HW_STATE_EVENT = 3,
 	HW_STATE_KNOWN = 4, /* until which time all changes are known */
 	HW_STATE_END = 5, /* of a snapshot: how many entries and events it has */
+	HW_STATE_SKIP = 6, /* the number of the next event, after numbers that were skipped */
 };
 
 /* The last entry and event of a frame. */
@@ -44,6 +45,7 @@ void hw_state_put_entry(struct hw_state_writer *writer, uint32_t id, const struc
 void hw_state_put_gone(struct hw_state_writer *writer, uint32_t id);
 void hw_state_put_event(struct hw_state_writer *writer, const struct hw_event *event);
 void hw_state_put_known(struct hw_state_writer *writer, int64_t ns);
+void hw_state_put_skip(struct hw_state_writer *writer, uint64_t next_seq);
 void hw_state_put_end(struct hw_state_writer *writer, uint64_t entries, uint64_t events);
 
 struct hw_state_reader {
@@ -60,6 +62,7 @@ struct hw_state_record {
 	struct hw_event event; /* without seq; paths are borrowed */
 	int64_t known_ns;
 	uint64_t entries, events;
+	uint64_t next_seq;
 };
 
 /* Returns whether there is a record; false at the end, or if the bytes are bad. */

@@ -20,6 +20,7 @@ struct in {
 	unsigned char *bytes; /* owned: the last frame */
 	size_t len, room;
 	bool torn; /* the file ended within the last frame */
+	bool bad; /* the last frame was torn, or its checksum was wrong */
 };
 
 static uint64_t get_le(const unsigned char *from)
@@ -79,28 +80,40 @@ static int read_frame(struct in *in)
 		r = read_all(in, in->bytes, len);
 	if (r == 0 && XXH3_64bits_withSeed(in->bytes, len, seed) != get_le(header + 8))
 		r = -EUCLEAN;
+	in->bad = r == -EUCLEAN;
 	in->len = len;
 	in->number++;
 	return r;
 }
 
-static int read_head(struct in *in, struct hw_state_head *ret)
+/* Returns the length of the head, or an error. */
+static int read_start(struct in *in)
 {
 	unsigned char start[START];
 	int r = read_all(in, start, sizeof(start));
+	uint64_t version;
 
 	if (r < 0)
 		return r;
-	if (memcmp(start, magic, sizeof(magic)) != 0)
+	version = get_le(start + sizeof(magic));
+	if (memcmp(start, magic, sizeof(magic)) != 0 || !version)
 		return -EUCLEAN;
-	if (get_le(start + sizeof(magic)) != HW_STATE_VERSION)
-		return get_le(start + sizeof(magic)) > HW_STATE_VERSION ? -EPROTONOSUPPORT
-									: -EUCLEAN;
-	in->number = HW_STATE_VERSION;
+	if (version > HW_STATE_VERSION)
+		return -EPROTONOSUPPORT;
+	return HW_STATE_BOOT + (version == 1 ? 5 * 8 : 7 * 8);
+}
+
+static int read_head(struct in *in, struct hw_state_head *ret)
+{
+	int len = read_start(in), r;
+
+	if (len < 0)
+		return len;
+	in->number = 1;
 	r = read_frame(in);
 	if (r < 0)
 		return r;
-	if (in->len != 5 * 8 + HW_STATE_BOOT)
+	if (in->len != (size_t)len)
 		return -EUCLEAN;
 	ret->generation = get_le(in->bytes);
 	ret->epoch = get_le(in->bytes + 8);
@@ -108,6 +121,11 @@ static int read_head(struct in *in, struct hw_state_head *ret)
 	ret->place = get_le(in->bytes + 24);
 	ret->known_ns = (int64_t)get_le(in->bytes + 32);
 	memcpy(ret->boot, in->bytes + 40, HW_STATE_BOOT);
+	ret->limit = ret->frames = 0;
+	if (in->len > 40 + HW_STATE_BOOT) {
+		ret->limit = get_le(in->bytes + 40 + HW_STATE_BOOT);
+		ret->frames = get_le(in->bytes + 48 + HW_STATE_BOOT);
+	}
 	in->generation = ret->generation;
 	in->number = 1;
 	return ret->epoch && ret->next_seq ? 0 : -EUCLEAN;
@@ -122,6 +140,15 @@ static int open_file(struct in *in, int fd, struct hw_state_head *ret)
 		return -errno;
 	in->left = (uint64_t)st.st_size;
 	return read_head(in, ret);
+}
+
+int hw_state_read_head(int fd, struct hw_state_head *ret)
+{
+	struct in in;
+	int r = open_file(&in, fd, ret);
+
+	free(in.bytes);
+	return r;
 }
 
 /* ---- records ---- */
@@ -147,6 +174,12 @@ static int apply(struct hw_state_load *load, struct hw_state_record *record, str
 		return 0;
 	case HW_STATE_KNOWN:
 		load->head.known_ns = record->known_ns;
+		return 0;
+	case HW_STATE_SKIP:
+		if (record->next_seq <= load->head.next_seq)
+			return -EUCLEAN;
+		load->skip(load->arg, load->head.next_seq, record->next_seq);
+		load->head.next_seq = record->next_seq;
 		return 0;
 	case HW_STATE_END:
 		counts->ended = true;
@@ -190,36 +223,50 @@ int hw_state_read_snapshot(int fd, uint64_t place, struct hw_state_load *load)
 	return r;
 }
 
+/* The frames of the log before it are known, unless the snapshot took its place. */
 static bool follows(const struct hw_state_load *load, const struct hw_state_head *head,
 		    uint64_t generation, const uint8_t *boot)
 {
 	return head->generation == generation && head->epoch == load->head.epoch &&
 	       head->place == load->head.place && head->next_seq == load->head.next_seq &&
-	       memcmp(head->boot, boot, HW_STATE_BOOT) == 0;
+	       (generation == load->head.generation || head->frames == load->frames) &&
+	       (!boot || memcmp(head->boot, boot, HW_STATE_BOOT) == 0);
 }
 
-int hw_state_read_log(int fd, uint64_t generation, const uint8_t boot[HW_STATE_BOOT],
-		      struct hw_state_load *load)
+/* A frame that was not written to its end was not waited for: nobody has read its events. */
+static int read_frames(struct in *in, struct hw_state_load *load)
 {
 	struct counts counts = { 0 };
+	int r = 0;
+
+	load->frames = 0;
+	load->damaged = false;
+	while (r == 0 && in->left) {
+		r = read_frame(in);
+		if (r == -EUCLEAN && in->bad) {
+			load->damaged = !in->torn;
+			return 0;
+		}
+		if (r == 0)
+			r = apply_frame(load, in, &counts);
+		load->frames++;
+	}
+	return r;
+}
+
+int hw_state_read_log(int fd, uint64_t generation, const uint8_t *boot, struct hw_state_load *load)
+{
 	struct hw_state_head head;
 	struct in in;
 	int r = open_file(&in, fd, &head);
 
-	if (r == -EUCLEAN && in.torn)
-		r = -ENOENT;
+	if (r == -EUCLEAN)
+		r = in.torn ? -ENOENT : -ESTALE;
 	if (r == 0 && !follows(load, &head, generation, boot))
 		r = -ESTALE;
-	load->size += in.left;
-	while (r == 0 && in.left) {
-		r = read_frame(&in);
-		/* Nobody has read the events of a frame that was not written to its end. */
-		if (r == -EUCLEAN && in.torn) {
-			r = 0;
-			break;
-		}
-		if (r == 0)
-			r = apply_frame(load, &in, &counts);
+	if (r == 0) {
+		load->size += in.left;
+		r = read_frames(&in, load);
 	}
 	free(in.bytes);
 	return r;

@@ -3,7 +3,8 @@
  * The state of a share in files: a snapshot of the tree and the newest events, and logs of the
  * changes that followed. hostwatch-state(5) describes the format. A file is a head and frames, each
  * with a checksum. In a log each frame is a moment at which the tree and the events agree; a frame
- * that was not written completely ends it.
+ * that was not written completely ends it. Sequence numbers are reserved in blocks: those of events
+ * that a loss of power takes from the log are never given again.
  */
 #ifndef HW_STATE_H
 #define HW_STATE_H
@@ -20,6 +21,8 @@ struct hw_state_head {
 			    */
 	uint64_t place; /* hash of the share's name and path */
 	int64_t known_ns; /* CLOCK_REALTIME: all changes before it are in the tree */
+	uint64_t limit; /* of a snapshot: events that follow have smaller numbers; 0: unknown */
+	uint64_t frames; /* of a log: how many frames the log before it had when this one began */
 	uint8_t boot[HW_STATE_BOOT];
 };
 
@@ -30,6 +33,7 @@ struct hw_state_snapshot {
 	/* Returns 1 and the next event, or 0. Async-signal-safe. */
 	int (*next_event)(void *arg, struct hw_event *ret);
 	void *arg;
+	uint64_t next_seq; /* of the event that follows the last one */
 };
 /* Returns 0 and the size, or -errno. Uses memory of its own, so one call runs at a time in a
  * process. Does not call fsync(2). */
@@ -51,16 +55,24 @@ struct hw_state_load {
 	struct hw_tree *tree; /* borrowed: new, filled with hw_tree_put() */
 	void (*event)(void *arg,
 		      const struct hw_event *event); /* called for each event, in order */
+	/* The event before has a number below `from`, the next one has `to`. */
+	void (*skip)(void *arg, uint64_t from, uint64_t to);
 	void *arg;
 	struct hw_state_head head; /* of the snapshot; next_seq and known_ns as of the last frame */
 	uint64_t size; /* bytes read */
+	uint64_t frames; /* of the log that was read last */
+	bool damaged; /* the log that was read last ends before a damaged frame */
 };
 /* -EUCLEAN: damaged; -EPROTONOSUPPORT: written by a later version; -EMEDIUMTYPE: of another share
  * (place); -ENOMEM; errors of read(2). If it fails, the tree is useless. */
 int hw_state_read_snapshot(int fd, uint64_t place, struct hw_state_load *load);
-/* Reads the log of this generation, which follows what was read. -ESTALE: it does not follow, or is
- * of another boot; -ENOENT: its head was not written to its end; other errors as above. */
-int hw_state_read_log(int fd, uint64_t generation, const uint8_t boot[HW_STATE_BOOT],
-		      struct hw_state_load *load);
+/*
+ * Reads the log of this generation, which follows what was read, up to its end or to a damaged
+ * frame. boot: NULL for a log of any boot. -ESTALE: it does not follow, or is of another boot, or
+ * its head is damaged; -ENOENT: its head was not written to its end; other errors as above.
+ */
+int hw_state_read_log(int fd, uint64_t generation, const uint8_t *boot, struct hw_state_load *load);
+/* Reads the head of a file. Errors as above. */
+int hw_state_read_head(int fd, struct hw_state_head *ret);
 
 #endif

@@ -28,7 +28,7 @@ size_t hw_state_put_head(unsigned char buf[HW_STATE_HEAD_MAX], const struct hw_s
 {
 	unsigned char *p = buf + sizeof(magic) + 8;
 	unsigned char *records = p + HW_STATE_FRAME;
-	size_t len = 5 * 8 + HW_STATE_BOOT;
+	size_t len = 7 * 8 + HW_STATE_BOOT;
 
 	memcpy(buf, magic, sizeof(magic));
 	put_le(buf + sizeof(magic), HW_STATE_VERSION, 8);
@@ -38,8 +38,10 @@ size_t hw_state_put_head(unsigned char buf[HW_STATE_HEAD_MAX], const struct hw_s
 	put_le(records + 24, head->place, 8);
 	put_le(records + 32, (uint64_t)head->known_ns, 8);
 	memcpy(records + 40, head->boot, HW_STATE_BOOT);
+	put_le(records + 40 + HW_STATE_BOOT, head->limit, 8);
+	put_le(records + 48 + HW_STATE_BOOT, head->frames, 8);
 	/* The head is read before its generation is known. */
-	hw_state_seal(p, len, 0, HW_STATE_VERSION);
+	hw_state_seal(p, len, 0, 1);
 	return sizeof(magic) + 8 + HW_STATE_FRAME + len;
 }
 
@@ -101,14 +103,19 @@ static uint64_t put_tree(struct out *out, const struct hw_tree *tree)
 static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snapshot)
 {
 	struct hw_event event;
-	uint64_t count = 0;
+	uint64_t count = 0, next = snapshot->head->next_seq;
 
 	while (!out->error && snapshot->next_event(snapshot->arg, &event) == 1) {
+		if (event.seq != next)
+			hw_state_put_skip(&out->writer, event.seq);
+		next = event.seq + 1;
 		hw_state_put_event(&out->writer, &event);
 		count++;
 		if (out->writer.used > FRAME_MAX)
 			flush(out);
 	}
+	if (next != snapshot->next_seq)
+		hw_state_put_skip(&out->writer, snapshot->next_seq);
 	flush(out);
 	return count;
 }

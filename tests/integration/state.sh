@@ -54,13 +54,14 @@ position() {
 	seq=$(grep -oE '"seq":[0-9]+' status | head -n 1 | grep -oE '[0-9]+$')
 }
 
-# Prints the events after the position that was taken, one a line, and takes the position again.
+# news [COUNT]: prints the events after the position that was taken, one a line, and takes the position again. COUNT: how many
+# they are, if numbers were skipped.
 news() {
 	local old_epoch=$epoch old_seq=$seq
 	position
 	equal "$old_epoch" "$epoch" "another epoch"
 	[ "$seq" -gt "$old_seq" ] || return 0
-	"$B/hostwatch" tail --json --epoch "$epoch" --after "$old_seq" --share a -n $((seq - old_seq)) "unix:$PWD/s" >got 2>tail_err ||
+	"$B/hostwatch" tail --json --epoch "$epoch" --after "$old_seq" --share a -n "${1-$((seq - old_seq))}" "unix:$PWD/s" >got 2>tail_err ||
 		fail "$(cat tail_err)"
 	grep '"event"' got | stripped | sed -E 's/"seq":[0-9]+,"share":"a",//'
 }
@@ -131,20 +132,80 @@ test_a_file_that_was_closed_meanwhile_is_complete() {
 	equal '{"event":"close_write","type":"file","path":"open"}' "$(news)"
 	end_daemon
 }
-test_a_crash_of_the_system_begins_a_new_epoch() {
+# The events of the snapshot are kept. Those that followed it are lost, and with them nobody knows which numbers they had.
+test_a_crash_of_the_system_continues_the_epoch() {
+	prepare
+	begin_daemon
+	snapshot
+	end_daemon
+	begin_daemon
+	position
+	before=$seq
+	touch share/d/lost
+	position
+	lost=$seq
+	end_daemon KILL
+	rm log/*.log
+	change
+	begin_daemon
+	logged "after a run whose last events are lost"
+	old=$epoch
+	position
+	equal "$old" "$epoch"
+	[ "$seq" -gt "$lost" ] || fail "numbers are given twice"
+	"$B/hostwatch" tail --json --epoch "$epoch" --after "$lost" --share a -n 1 "unix:$PWD/s" >got 2>tail_err
+	contains "$(cat got)" '"event":"rescan","path":""'
+	seq=$before
+	{
+		echo "$changed"
+		echo '{"event":"create","type":"file","path":"d/lost"}'
+		echo '{"event":"close_write","type":"file","path":"d/lost"}'
+	} >expected
+	equal "$(sort expected)" "$(news 9 | sort)"
+	end_daemon
+}
+# The log of the run after the crash follows what is left of the run before it, and the next crash skips numbers again.
+test_crashes_of_the_system_follow_each_other() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	for crash in 1 2 3; do
+		end_daemon KILL
+		rm log/*.log
+		begin_daemon
+		[ -e state/a.numbers ] || fail "no numbers are reserved"
+		old=$seq
+		position
+		[ "$seq" -gt "$old" ] || fail "crash $crash: numbers are given twice"
+		touch "share/d/crash$crash"
+		end_daemon KILL
+		begin_daemon
+		logged "after a run that did not stop cleanly"
+		contains "$(news 1)" "\"path\":\"d/crash$crash\""
+	done
+	position
+	end_daemon
+	begin_daemon
+	logged "after a clean stop"
+	equal "" "$(news)" "nothing has changed"
+	[ ! -e state/a.numbers ] || fail "a.numbers is left"
+	end_daemon
+}
+test_numbers_that_cannot_be_reserved_begin_a_new_epoch() {
 	prepare
 	begin_daemon
 	snapshot
 	position
 	end_daemon KILL
 	rm log/*.log
+	mkdir -p state/a.numbers/x
+	old=$epoch
 	begin_daemon
-	logged "did not stop cleanly, and its log in"
-	[ "$(
-		old=$epoch
-		position
-		[ "$epoch" = "$old" ] && echo same
-	)" != same ] || fail "the same epoch"
+	logged "no sequence numbers are reserved: cannot write $PWD/state/a.numbers: Is a directory; a new epoch begins"
+	position
+	[ "$epoch" != "$old" ] || fail "the same epoch"
+	rm -r state/a.numbers
 	end_daemon
 }
 # A crash of the system leaves files that were being written, whose names are not those of complete ones.
@@ -163,11 +224,12 @@ test_files_that_were_not_complete_are_not_read() {
 	end_daemon KILL
 	rm log/*.log
 	head -c 100 state/a.open >state/a.state.new
+	head -c 100 state/a.open >state/a.numbers.new
 	old=$epoch
 	begin_daemon
-	logged "a new epoch begins"
+	logged "whose last events are lost"
 	position
-	[ "$epoch" != "$old" ] || fail "the same epoch"
+	equal "$old" "$epoch"
 	end_daemon
 	begin_daemon
 	logged "after a clean stop"
@@ -196,11 +258,30 @@ test_a_log_of_another_boot_is_not_read() {
 	for file in log/*.log; do
 		dd if=/dev/zero of="$file" bs=1 seek=80 count=4 conv=notrunc 2>/dev/null
 	done
-	old=$epoch
+	old=$seq
 	begin_daemon
-	logged "a new epoch begins"
+	logged "whose last events are lost"
 	position
-	[ "$epoch" != "$old" ] || fail "the same epoch"
+	[ "$seq" -gt "$old" ] || fail "numbers are given twice"
+	end_daemon
+}
+test_a_damaged_log_is_read_up_to_the_damage() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	touch share/d/first
+	sync_share
+	size=$(stat -c %s log/*.log)
+	touch share/d/second
+	end_daemon KILL
+	printf xxxx | dd of="$(echo log/*.log)" bs=1 seek=$((size + 20)) conv=notrunc 2>/dev/null
+	begin_daemon
+	logged "whose last events are lost"
+	equal '{"event":"create","type":"file","path":"d/first"}
+{"event":"close_write","type":"file","path":"d/first"}
+{"event":"create","type":"file","path":"d/second"}
+{"event":"close_write","type":"file","path":"d/second"}' "$(news 4)"
 	end_daemon
 }
 test_a_damaged_state_is_set_aside() {
