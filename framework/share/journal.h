@@ -59,8 +59,8 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq);
 /*
  * The next event gets this number, which is larger than it would be. The numbers between were
- * perhaps given to events that are lost: no cursor can be placed there. A cursor behind the last
- * event before the gap can be placed, and continues behind the gap.
+ * perhaps given to events that are lost: no cursor can be placed there. A cursor after the last
+ * event before the gap can be placed, and continues after the gap.
  */
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq);
 /* The oldest event after which a cursor can be placed. */
