@@ -64,6 +64,7 @@ struct hw_item {
 	bool try_close; /* its close may not be reported by any hint */
 	bool linked; /* its inode got another name */
 	bool holds; /* a new directory that an entry of the tree was moved into */
+	bool stays; /* it left the share, which cannot be reported before moves out of it */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* its entry in the tree before the observation; 0: none */
 	uint32_t waiter; /* item that waits until the source of this one has left its old name:
@@ -90,6 +91,7 @@ struct hw_observation {
 	int64_t since_ns;
 	struct hw_suspects *names; /* borrowed */
 	uint32_t moves; /* moves that have not been reported yet */
+	bool any_stays; /* an item has this flag */
 	struct hw_ids renamed; /* entries with a mark */
 	struct hw_ids gone; /* entries whose name is gone, by inode and path */
 	struct hw_ids

@@ -103,33 +103,39 @@ static bool is_elsewhere(struct hw_observation *o, uint32_t id)
 	       links_of(o, e) >= links;
 }
 
-static bool try_leave(struct hw_observation *o, struct hw_item *item)
+static void try_leave(struct hw_observation *o, struct hw_item *item)
 {
+	item->stays = false;
 	if (!(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
-		return true;
-	if (holds_a_source(o, item->entry))
-		return false;
+		return;
+	if (holds_a_source(o, item->entry)) {
+		item->stays = o->any_stays = true;
+		return;
+	}
 	/* When the root has reappeared, or another watcher has taken over, it is unknown which
 	 * entries left. */
 	if (!(item->what & HW_HINT_GONE) && (o->share->scan.rearm || !is_elsewhere(o, item->entry)))
-		return false;
+		return;
 	o->counted.names = 0;
 	hw_history_leave(o->share, item->entry);
 	item->entry = 0;
-	return true;
 }
 
-static void leave_round(struct hw_observation *o)
+/* `again`: only directories that held the source of a move. */
+static void leave_round(struct hw_observation *o, bool again)
 {
 	struct hw_ids holders = { 0 };
 
+	if (again && !o->any_stays)
+		return;
+	o->any_stays = false;
 	mark_holders(o, &holders);
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = hw_observation_item(o, i);
 
 		if ((item->finding == HW_FOUND_GONE || item->finding == HW_FOUND_REPLACED) &&
-		    item->entry && !item->done)
-			(void)try_leave(o, item);
+		    item->entry && !item->done && (!again || item->stays))
+			try_leave(o, item);
 	}
 	unmark_holders(o, &holders);
 }
@@ -311,6 +317,7 @@ static void give_up_moves(struct hw_observation *o)
 /* Deletes entries whose name is needed, or creates a missing directory. Returns whether it did. */
 static bool make_way(struct hw_plan *plan)
 {
+	leave_round(plan->o, true);
 	if (!delete_round(plan->o, true) && !create_needed(plan->o))
 		return false;
 	hw_plan_stir(plan);
@@ -342,7 +349,7 @@ static int run_plan(struct hw_plan *plan)
 		r = hw_plan_run_moves(plan);
 	}
 	end_waiting(plan->o);
-	leave_round(plan->o);
+	leave_round(plan->o, false);
 	hw_plan_stir(plan);
 	while (r == 0 && plan->pending) {
 		r = hw_plan_run_moves(plan);
@@ -365,6 +372,7 @@ static void moves(struct hw_observation *o)
 			 o->share->name);
 	hw_plan_free(&plan);
 	give_up_moves(o);
+	leave_round(o, true);
 }
 
 /* Sorts again after the moves: the paths of items in moved directories have changed. */
