@@ -79,7 +79,7 @@ keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || pri
 $(B)/flags: FORCE
 	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS) $(value MAPFLAGS))
 $(B)/dirs: FORCE
-	$(call keep,$(plugindir) $(sinkdir))
+	$(call keep,$(plugindir) $(sinkdir) $(libexecdir))
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

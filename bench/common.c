@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,6 +63,21 @@ uint64_t bench_number(const char *option, const char *text, uint64_t max)
 	if (errno || end == text || *end || text[0] == '-' || value > max)
 		bench_die(0, "%s wants a number of at most %llu", option, (unsigned long long)max);
 	return value;
+}
+
+int bench_connect(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		bench_die(errno, "socket");
+	if (strlen(path) >= sizeof(at.sun_path))
+		bench_die(ENAMETOOLONG, "%s", path);
+	strcpy(at.sun_path, path);
+	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		bench_die(errno, "%s", path);
+	return fd;
 }
 
 static void on_stop(int sig)

@@ -23,6 +23,9 @@ _Noreturn void bench_die(int error, const char *format, ...) __attribute__((form
  * max. */
 uint64_t bench_number(const char *option, const char *text, uint64_t max);
 
+/* Connects to the unix socket. The caller owns the descriptor. */
+int bench_connect(const char *path);
+
 /* Set by SIGTERM and SIGINT after bench_catch_stop(). A blocking read() then returns EINTR, and
  * again one second later, in case the first signal arrived just before read(). */
 extern volatile sig_atomic_t bench_stop;

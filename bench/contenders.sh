@@ -2,15 +2,34 @@
 # Part of bench/run: how each contender is started, when it is ready, and why it may be missing.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-pid='' helper_pid='' ready_ns=0
-poller_window=2500 # a poller without output for this time has reported everything
-interval=200ms # of the polling watcher, except where a test sets its own
+ready_ns=0
+interval=100ms # of the polling watcher, except where a scenario sets its own
+hostwatch=${HOSTWATCH_BENCH_PROGRAM:-hostwatch}
 
-# contender NAME DIR: sets `command`, and `ready_in` (out or err) and `ready_text`: what it prints once armed.
+is_hostwatch() { [[ $1 = hostwatch-* ]]; }
+is_socket() { [[ $1 = hostwatch-*+socket ]]; }
+# These find changes by comparison only, so they may miss names that are gone at once.
+is_poller() { [[ $1 = hostwatch-polling* || $1 = watchman || $1 = chokidar ]]; }
+prints() { [[ $1 != raw-* || $1 = *-print || $1 = *-stat ]]; }
+
+# The name of the watcher in a contender's name, or the path of its plugin.
+watcher_of() {
+	local name=${1#hostwatch-} plugin
+	name=${name%+socket}
+	for plugin in "${plugins[@]}"; do
+		if [ "$(basename -- "$plugin" .so)" = "$name" ]; then
+			realpath -- "$plugin"
+			return
+		fi
+	done
+	echo "$name"
+}
+
+# contender NAME DIR: sets `command`, and `ready_in` (out or err), `ready_text` (what it prints once it watches), and `format`, that of judge.
 contender() {
 	local mark=()
 	[ "$(id -u)" = 0 ] || mark=(-i)
-	ready_in=err ready_text=ready
+	ready_in=err ready_text=ready format=raw
 	case $1 in
 	raw-inotify) command=("$bin/raw_inotify" "$2") ;;
 	raw-inotify-print) command=("$bin/raw_inotify" -p "$2") ;;
@@ -20,57 +39,135 @@ contender() {
 	raw-fanotify-print) command=("$bin/raw_fanotify" "${mark[@]}" -p "$2") ;;
 	raw-fanotify-stat) command=("$bin/raw_fanotify" "${mark[@]}" -s -p "$2") ;;
 	raw-fanotify-nap) command=("$bin/raw_fanotify" "${mark[@]}" -w 1000 "$2") ;;
+	hostwatch-*+socket)
+		command=("$(daemon_program)" -c "$scratch/conf")
+		ready_in=out ready_text='{"hello"' format=json
+		;;
 	hostwatch-*)
-		command=("$build/hostwatch" watch --json --watcher "${1#hostwatch-}" "$2")
-		[ "$1" = hostwatch-polling ] && command=("${command[@]:0:5}" --interval "$interval" "$2")
-		ready_in=out ready_text='{"hello"'
+		command=("$hostwatch" watch --json --interval "$interval" --watcher "$(watcher_of "$1")" "$2")
+		[[ $1 = *polling* ]] || command=("${command[@]:0:3}" "${command[@]:5}")
+		ready_in=out ready_text='{"hello"' format=json
 		;;
 	inotifywait)
 		command=(inotifywait -m -r -e "create,delete,modify,attrib,close_write,move" --format '%w%f %e' "$2")
-		ready_text='Watches established'
+		ready_text='Watches established' format=words
 		;;
-	fswatch) # never says that it is ready: comes to rest
+	fsnotifywait)
+		command=(fsnotifywait -F -m -r -e "create,delete,modify,attrib,close_write,move" --format '%w%f %e' "$2")
+		ready_text='Watches established' format=words
+		;;
+	fswatch) # never says that it is ready: becomes idle
 		command=(fswatch -r -x -l 0.1 "$2")
-		ready_text=
+		ready_text='' format=words
 		;;
 	watchman)
 		command=(watchman --foreground "--sockname=$scratch/watchman.sock" "--pidfile=$scratch/watchman.pid"
 			"--statefile=/dev/null" --no-save-state "--logfile=$scratch/watchman.log")
-		ready_in=out ready_text='"subscribe"'
+		ready_in=out ready_text='"subscribe"' format=watchman
+		;;
+	chokidar | parcel-watcher)
+		command=(node "$here/peer.js" "$1" "$2")
+		format=words
 		;;
 	*)
-		echo "bench: unknown contender $1" >&2
+		echo "hostwatch bench: unknown peer or watcher $1" >&2
 		exit 2
 		;;
 	esac
 }
 
-# The reason why a contender cannot take part here, or nothing.
-why_not() {
-	local probe
-	contender "$1" "$work"
-	if ! command -v "${command[0]}" >/dev/null; then
-		echo "${command[0]##*/} is not there"
-		return
-	fi
-	[[ $1 = *-fanotify* ]] || return 0
-	contender raw-fanotify "$work/probe"
-	mkdir -p "$work/probe"
-	probe=$(timeout -s TERM 0.2 "${command[@]}" 2>&1 >/dev/null)
-	rmdir "$work/probe"
-	[[ $probe = ready* ]] || echo "$probe"
+# Prints the path of the daemon that belongs to this hostwatch.
+daemon_program() {
+	local place
+	for place in "$(dirname "$hostwatch")" "$(dirname "$hostwatch")/../sbin"; do
+		if [ -x "$place/hostwatchd" ]; then
+			echo "$place/hostwatchd"
+			return
+		fi
+	done
+	command -v hostwatchd || echo hostwatchd
 }
 
-# A watchman server tells nothing by itself: once it has crawled, a client subscribes, and its output counts.
-start_client() {
+write_conf() { # CONTENDER DIR
+	printf '[hostwatch]\ncontrol =\n[share bench]\npath = %s\nwatcher = %s\ninterval = %s\n' "$2" "$(watcher_of "$1")" "$interval"
+	printf '[sink bench]\nplugin = socket\nlisten = unix:%s/events.sock\nmax_subscribers = 16384\n' "$scratch"
+}
+
+# Prints the reason why a contender cannot take part here, or nothing.
+why_not() {
+	local out
+	mkdir -p "$work/probe"
+	contender "$1" "$work/probe"
+	if ! command -v "${command[0]}" >/dev/null; then
+		echo "${command[0]##*/} is not installed"
+	elif [[ $1 = chokidar || $1 = parcel-watcher ]]; then
+		node "$here/peer.js" "$1" --version >/dev/null 2>&1 || echo "node finds no module ${1/parcel-/@parcel/}"
+	elif [[ $1 = raw-fanotify* ]]; then
+		out=$(timeout -s TERM 0.2 "${command[@]}" 2>&1 >/dev/null)
+		[[ $out = ready* ]] || echo "$out"
+	elif is_hostwatch "$1"; then
+		out=$("$hostwatch" watch --json --watcher "$(watcher_of "$1")" --exit-after-idle 1ms "$work/probe" 2>&1)
+		[[ $out = *'"hello"'*'"online"'* ]] || echo "$out" | head -n 1 | tr -d '\t'
+	elif [ "$1" = inotifywait ] || [ "$1" = fsnotifywait ]; then
+		out=$(timeout -s TERM 0.3 "${command[@]}" 2>&1 >/dev/null)
+		[[ $out = *established* ]] || echo "$out" | tail -n 1 | tr -d '\t'
+	fi
+	rm -rf -- "$work/probe"
+}
+
+# Sets `contenders` to those that can take part, and reports the others with the reason. A peer that
+# `auto` does not find is worth a note; a watcher, or a peer that was asked for, also.
+find_contenders() {
+	local wanted=() one sink reason plugin
+	for one in inotify fanotify; do
+		[[ ,$watchers, = *,$one,* ]] || continue
+		if [ $quick = 1 ]; then
+			wanted+=("raw-$one-print")
+		else
+			wanted+=("raw-$one" "raw-$one-print" "raw-$one-stat" "raw-$one-nap")
+		fi
+	done
+	for sink in "${sinks[@]}"; do
+		for one in ${watchers//,/ }; do wanted+=("hostwatch-$one${sink/print/}"); done
+		for plugin in "${plugins[@]}"; do wanted+=("hostwatch-$(basename -- "$plugin" .so)${sink/print/}"); done
+	done
+	wanted=("${wanted[@]/%socket/+socket}")
+	if [ "$peers" = auto ]; then
+		[ $quick = 1 ] || wanted+=(inotifywait fsnotifywait fswatch watchman chokidar parcel-watcher)
+	elif [ "$peers" != none ]; then
+		for one in ${peers//,/ }; do wanted+=("$one"); done
+	fi
+	contenders=()
+	for one in "${wanted[@]}"; do
+		reason=$(why_not "$one") || exit 2
+		if [ -z "$reason" ]; then
+			contenders+=("$one")
+			continue
+		fi
+		printf '%s\t%s\n' "$one" "$reason" >>"$scratch/skipped.tsv"
+		echo "skip  $one: $reason"
+	done
+	for one in "${contenders[@]}"; do is_hostwatch "$one" && return; done
+	fail "no watcher of hostwatch works here"
+}
+
+# A watchman server prints nothing by itself: once it has crawled, a client subscribes, and its output counts.
+start_watchman_client() {
 	local deadline=$((SECONDS + 10)) ask=(watchman "--sockname=$scratch/watchman.sock" --no-spawn --no-pretty -j)
 	until [ -S "$scratch/watchman.sock" ] || [ $SECONDS -ge $deadline ]; do "$bin/meter" nap 10; done
 	{
 		"${ask[@]}" <<<"[\"watch\",\"$1\"]" &&
 			"${ask[@]}" <<<"[\"clock\",\"$1\",{\"sync_timeout\":120000}]"
 	} >"$scratch/clock" 2>>"$scratch/err"
-	"${ask[@]}" -p <<<"[\"subscribe\",\"$1\",\"bench\",{\"fields\":[\"name\"],\"since\":\"$(
+	"${ask[@]}" -p <<<"[\"subscribe\",\"$1\",\"bench\",{\"fields\":[\"name\",\"exists\",\"new\"],\"since\":\"$(
 		grep -o 'c:[0-9:]*' "$scratch/clock" | tail -n 1)\"}]" >"$2" 2>>"$scratch/err" &
+	helper_pid=$!
+}
+
+# Waits until the daemon has armed its share, then subscribes; a scenario may have another way.
+start_subscriber() {
+	[ "$("$bin/meter" text "$pid" "$scratch/err" 'ready: ' 300000)" ] || return
+	"$bin/subscriber" "$scratch/events.sock" >"$1" 2>"$scratch/err.subscriber" &
 	helper_pid=$!
 }
 
@@ -85,14 +182,22 @@ start_contender() {
 		rm -f "$scratch/watchman.sock"
 		"${command[@]}" >/dev/null 2>"$scratch/err" </dev/null &
 		pid=$!
-		start_client "$2" "$output"
+		start_watchman_client "$2" "$output"
+	elif is_socket "$1"; then
+		write_conf "$1" "$2" >"$scratch/conf"
+		rm -f "$scratch/events.sock"
+		"${command[@]}" >/dev/null 2>"$scratch/err" </dev/null &
+		pid=$!
+		[ "$output" = none ] || start_subscriber "$output"
 	else
 		"${command[@]}" >"$output" 2>"$scratch/err" </dev/null &
 		pid=$!
 	fi
 	if [ -z "$ready_text" ]; then
 		at=$(value active_until_ns "$("$bin/meter" rest $pid "$scratch/out" 500 60000)")
-	elif [ "$ready_in" = out ] && [ -p "$output" ]; then # the reader behind the pipe says when it came
+	elif [ "$output" = none ]; then
+		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" 'ready: ' 300000)")
+	elif [ "$ready_in" = out ] && [ -p "$output" ]; then # the reader of the pipe says when it came
 		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/latency" first_line 60000)")
 	elif [ "$ready_in" = out ]; then
 		at=$(value at_ns "$("$bin/meter" text $pid "$output" "$ready_text" 300000)")
@@ -100,7 +205,12 @@ start_contender() {
 		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" "$ready_text" 300000)")
 	fi
 	if [ "$at" = 0 ]; then
-		fail "$filesystem $1: not ready: $(tail -n 1 "$scratch/err" | tr -cd '[:print:]')"
+		# A peer that fails is not our failure.
+		if is_hostwatch "$1"; then
+			fail "$scenario $1: not ready: $(tail -n 1 "$scratch/err" | tr -cd '[:print:]')"
+		else
+			note "$scenario $1: not ready: $(tail -n 1 "$scratch/err" | tr -cd '[:print:]')"
+		fi
 		stop_contender
 		return 1
 	fi
@@ -121,18 +231,23 @@ cpu_now() {
 	value cpu_ns "$("$bin/meter" cpu "$pid")"
 }
 
+# Waits until a contender that is armed has become idle.
+settle() {
+	[[ $1 = hostwatch-polling* ]] || "$bin/meter" rest "$pid" "$scratch/out" 100 20000 >/dev/null
+}
+
 # Waits until the contender has nothing left to do. A poller is never idle: for it only its output counts. A peer
 # that needs longer is cut short, and events that it has not reported at that point count as lost.
 await_rest() {
-	local how=rest window=250 patience=120000
+	local how=rest window=$((quick ? 150 : 250)) patience=120000
 	case $1 in
-	hostwatch-polling) how=quiet window=$poller_window ;;
+	hostwatch-polling*) how=quiet window=$((quick ? 500 : 1200)) ;;
 	fswatch) window=500 patience=10000 ;;
-	watchman) window=500 patience=20000 ;;
+	watchman | chokidar | parcel-watcher) window=500 patience=20000 ;;
 	esac
 	rest=$("$bin/meter" $how "$pid" "$scratch/out" $window $patience) && return
 	case $1 in
-	raw-* | hostwatch-*) fail "$filesystem $test $1: no rest after $((patience / 1000)) seconds" ;;
-	*) echo "note  $filesystem $test $1: not finished after $((patience / 1000)) seconds" ;;
+	raw-* | hostwatch-*) fail "$scenario $1: not idle after $((patience / 1000)) seconds" ;;
+	*) note "$scenario $1: not finished after $((patience / 1000)) seconds" ;;
 	esac
 }

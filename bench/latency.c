@@ -30,6 +30,7 @@ struct matcher {
 	uint64_t count;
 	struct seen *seen; /* owned: count items */
 	uint64_t reported, lines, repeats;
+	FILE *copy; /* owned: gets all that was read; or NULL */
 };
 
 static uint64_t time_of(const char *line)
@@ -106,6 +107,9 @@ static void read_all(struct matcher *matcher)
 			break;
 		if (got < 0)
 			continue;
+		if (matcher->copy &&
+		    fwrite(buffer + len, 1, (size_t)got, matcher->copy) != (size_t)got)
+			bench_die(errno, "copy");
 		if (first) {
 			(void)printf("first_line_ns %llu\n", (unsigned long long)now);
 			(void)fflush(stdout);
@@ -129,10 +133,31 @@ static void print_percentiles(const char *name, uint64_t *values, size_t count)
 	if (!count)
 		return;
 	qsort(values, count, sizeof(values[0]), compare);
-	(void)printf("%s_p50_ns %llu %s_p99_ns %llu %s_max_ns %llu\n", name,
+	(void)printf("%s_p50_ns %llu %s_p99_ns %llu %s_p999_ns %llu %s_max_ns %llu\n", name,
 		     (unsigned long long)values[count / 2], name,
 		     (unsigned long long)values[count * 99 / 100], name,
+		     (unsigned long long)values[count * 999 / 1000], name,
 		     (unsigned long long)values[count - 1]);
+}
+
+/* Prints "hist_N COUNT" for each used interval of the histogram: delays below N ns that no smaller
+ * interval contains. There are four intervals for each power of two. */
+static void print_histogram(const uint64_t *values, size_t count)
+{
+	uint64_t limit = 1024, step = 256;
+	size_t at = 0;
+
+	while (at < count) {
+		size_t first = at;
+
+		while (at < count && values[at] < limit)
+			at++;
+		if (at > first)
+			(void)printf("hist_%llu %zu\n", (unsigned long long)limit, at - first);
+		limit += step;
+		if (limit == 8 * step)
+			step *= 2;
+	}
 }
 
 /* Delays are measured from just before the system call. */
@@ -158,10 +183,30 @@ static void match_log(const struct matcher *matcher, const char *path)
 				seen->observed_ns > realtime ? seen->observed_ns - realtime : 0;
 	}
 	print_percentiles("line", total, totals);
+	print_histogram(total, totals);
 	print_percentiles("observed", observed, observations);
 	(void)fclose(log); /* only read from */
 	free(total);
 	free(observed);
+}
+
+static void connect_to(const char *path)
+{
+	int fd = bench_connect(path);
+
+	if (dup2(fd, STDIN_FILENO) < 0)
+		bench_die(errno, "dup2");
+	(void)close(fd); /* standard input is a duplicate */
+}
+
+/* The copy is written at the end, unless it is very large, so that it costs no time before. */
+static FILE *open_copy(const char *path)
+{
+	FILE *copy = fopen(path, "we");
+
+	if (!copy || setvbuf(copy, NULL, _IOFBF, 16u << 20) != 0)
+		bench_die(errno, "%s", path);
+	return copy;
 }
 
 int main(int argc, char **argv)
@@ -170,7 +215,7 @@ int main(int argc, char **argv)
 	const char *log = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:p:m:l:")) != -1) {
+	while ((option = getopt(argc, argv, "n:p:m:l:c:o:")) != -1) {
 		if (option == 'n')
 			matcher.count = bench_number("-n", optarg, BENCH_COUNT_MAX);
 		else if (option == 'p')
@@ -179,12 +224,17 @@ int main(int argc, char **argv)
 			matcher.must = optarg;
 		else if (option == 'l')
 			log = optarg;
+		else if (option == 'c')
+			connect_to(optarg);
+		else if (option == 'o')
+			matcher.copy = open_copy(optarg);
 		else
 			optind = argc + 1;
 	}
 	if (optind != argc || !matcher.prefix)
 		bench_die(0,
-			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-l LOADLOG] < LINES");
+			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-l LOADLOG] [-o COPY] "
+			  "-c SOCKET | < LINES");
 	matcher.seen = calloc(matcher.count + 1, sizeof(matcher.seen[0]));
 	if (!matcher.seen)
 		bench_die(ENOMEM, "matcher");
@@ -196,5 +246,7 @@ int main(int argc, char **argv)
 	if (log)
 		match_log(&matcher, log);
 	free(matcher.seen);
+	if (matcher.copy && fclose(matcher.copy) != 0)
+		bench_die(errno, "copy");
 	return 0;
 }

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Part of bench/run: the machine's limits, the filesystems to measure on, the results file.
+# Part of bench/run: the directories, the results, the machine.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-saved_limits=()
-work='' scratch='' mounted='' loop_image=''
+work='' scratch='' failures=0 pid='' helper_pid='' load_pid=''
 
 # Progress goes to a terminal only, on one line.
 progress() {
@@ -11,16 +10,22 @@ progress() {
 }
 
 fail() {
+	progress ''
 	echo "FAIL  $*"
 	failures=$((failures + 1))
 }
 
-# record TEST CONTENDER METRIC VALUE...: one line each of the results.
+note() {
+	progress ''
+	echo "note  $*"
+}
+
+# record SCENARIO CONTENDER METRIC VALUE...: one line each of the results.
 record() {
-	local test=$1 contender=$2
+	local scenario=$1 contender=$2
 	shift 2
 	while [ $# -ge 2 ]; do
-		printf '%s\t%s\t%s\t%s\t%s\n' "$filesystem" "$test" "$contender" "$1" "$2" >>"$results"
+		printf '%s\t%s\t%s\t%s\t%s\n' "$scenario" "$contender" "$1" "$round" "$2" >>"$scratch/results.tsv"
 		shift 2
 	done
 }
@@ -40,102 +45,109 @@ value() {
 	echo 0
 }
 
-# Raises a limit for this run; cleanup() puts it back.
-raise() {
-	local file=$1 least=$2 now
-	[ -e "$file" ] || return 0
-	now=$(<"$file")
-	[ "$now" -ge "$least" ] && return 0
-	if [ -w "$file" ] && echo "$least" >"$file" 2>/dev/null; then
-		saved_limits+=("$file $now")
-	else
-		echo "note  $file stays at $now (wanted $least): some figures will show loss"
-	fi
-}
-
+# Ends programs that still run, in whichever state they are, and removes the directories.
 cleanup() {
-	local entry
-	stop_contender
-	for entry in "${saved_limits[@]}"; do
-		echo "${entry#* }" >"${entry% *}"
+	local one
+	progress ''
+	for one in $load_pid $helper_pid $pid; do
+		kill -CONT "$one" 2>/dev/null
+		kill -TERM "$one" 2>/dev/null
 	done
-	remove_filesystem
+	for one in $load_pid $helper_pid $pid; do wait "$one" 2>/dev/null; done
+	if [ -n "$work" ]; then rm -rf -- "$work"; fi
 	if [ -n "$scratch" ]; then rm -rf -- "$scratch"; fi
 }
 
-setup_all() {
-	local program place=/dev/shm queue
-	for program in load tree raw_inotify raw_fanotify latency meter; do
-		[ -x "$bin/$program" ] || { echo "bench: $bin/$program is missing: run make bench" >&2; exit 2; }
+# The least of the kernel's limits for queued events.
+queue_limit() {
+	local file least=16384 one
+	for file in /proc/sys/fs/{inotify,fanotify}/max_queued_events; do
+		if [ -r "$file" ]; then
+			one=$(<"$file")
+			[ "$one" -ge "$least" ] && [ "$least" != 16384 ] || least=$one
+		fi
 	done
-	[ -w $place ] || place=$build/bench
-	scratch=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 2
+	echo "$least"
+}
+
+setup_all() {
+	local limit place=${TMPDIR:-/tmp}
 	trap cleanup EXIT
-	trap 'exit 130' INT TERM
-	# Four events a file, and some room.
-	queue=$((4 * (drained > stormed ? drained : stormed) + 384))
-	raise /proc/sys/fs/inotify/max_queued_events $queue
-	raise /proc/sys/fs/fanotify/max_queued_events $queue
-	raise /proc/sys/fs/inotify/max_user_watches $((directories + 50000))
-	raise /proc/sys/fs/fanotify/max_user_marks $((directories + 50000))
-	: >"$results"
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	# Output should be in memory, and not on the filesystem that is watched, where it would also be seen by a mark on all of it.
+	[ ! -w /dev/shm ] || [ "$(stat -c %d /dev/shm)" = "$(stat -c %d -- "$dir")" ] || place=/dev/shm
+	scratch=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 1
+	# A user who may create sockets elsewhere may have set a long TMPDIR.
+	[ ${#scratch} -le 90 ] || note "$scratch: the path is too long for a socket; set TMPDIR"
+	place=$(cd -- "$dir" && pwd -P) || exit 1
+	work=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 1
+	mkdir "$work/outside"
+	: >"$scratch/results.tsv"
+	: >"$scratch/skipped.tsv"
+	# Four events for each file, and some room.
+	limit=$((($(queue_limit) - 384) / 4))
+	drained=$changes
+	if [ "$drained" -gt $limit ]; then
+		drained=$limit
+		note "drain makes $drained changes: the kernel's queues hold $(queue_limit) events (fs.inotify.max_queued_events)"
+	fi
+}
+
+version_of() {
+	case $1 in
+	hostwatch*) "$hostwatch" --version ;;
+	raw-*) ;;
+	inotifywait | fsnotifywait) "$1" --help 2>&1 | head -n 1 ;;
+	fswatch) fswatch --version | head -n 1 ;;
+	watchman) watchman --version ;;
+	chokidar | parcel-watcher) node "$here/peer.js" "$1" --version ;;
+	esac
+}
+
+quoted() {
+	local text=${1//\\/\\\\}
+	text=${text//\"/\\\"}
+	printf '"%s"' "$text" | tr -d '\000-\037'
 }
 
 describe_machine() {
-	echo "# $(uname -sr), $(nproc) CPUs, $(awk '/MemTotal/ {print int($2/1024) " MB"}' /proc/meminfo), load $(cut -d' ' -f1 /proc/loadavg)"
-	echo "# tree $files files in $directories directories; drain $drained, storm $stormed, latency $timed changes; $rounds rounds, median shown"
-	echo "# compare inside this run only"
+	kind=$(stat -f -c %T "$work")
+	fs_type=$(findmnt -n -o FSTYPE -T "$work" 2>/dev/null) || fs_type=$kind
+	cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+	memory_mb=$(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
+	virtual=$(systemd-detect-virt 2>/dev/null) || :
+	loadavg=$(cut -d' ' -f1 /proc/loadavg)
+	echo "# $(uname -sr), $(nproc) CPUs ($cpu), $memory_mb MB, load $loadavg; $fs_type at ${work%/*}"
+	echo "# $rounds rounds, median; compare only figures of this run"
 }
 
-make_private() {
-	mkdir -p "$scratch/mount"
-	case $1 in
-	tmpfs)
-		mount -t tmpfs -o nr_inodes=0,size=50% hostwatch-bench "$scratch/mount"
-		;;
-	ext4)
-		# One inode an entry and 5 KB a directory, with room for the storms.
-		local inodes=$((files + directories + 6 * (drained + stormed) + 10000))
-		loop_image=$build/bench/ext4.image
-		rm -f -- "$loop_image"
-		truncate -s $((256 + inodes * 3 / 4096 + directories / 200))M "$loop_image" &&
-			mkfs.ext4 -q -F -N $inodes -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$loop_image" &&
-			mount -o loop,noinit_itable "$loop_image" "$scratch/mount"
-		;;
-	esac 2>"$scratch/mount.err" && mounted=$scratch/mount
-}
-
-# A plain directory on a filesystem of the kind, shared with everybody else.
-find_shared() {
-	local place kind=$1
-	[ "$kind" = ext4 ] && kind=ext2/ext3
-	for place in "$build/bench" /dev/shm /var/tmp /tmp; do
-		if [ -w "$place" ] && [ "$(stat -f -c %T "$place")" = "$kind" ]; then
-			work=$(mktemp -d "$place/hostwatch-bench.XXXXXX") && return 0
-		fi
-	done
-	return 1
-}
-
-setup_filesystem() {
-	work='' mounted=''
-	if [ -n "${HW_BENCH_INNER:-}" ] && make_private "$1"; then
-		work=$mounted/work
-		mkdir "$work"
-	elif find_shared "$1"; then
-		echo "note  $1: measured on a filesystem that others write to as well"
-	else
-		echo "skip  $1: no place to measure"
-		return 1
-	fi
-}
-
-remove_filesystem() {
-	if [ -n "$mounted" ]; then
-		umount "$mounted" || umount -l "$mounted"
-	elif [ -n "$work" ]; then
-		rm -rf -- "$work"
-	fi
-	if [ -n "$loop_image" ]; then rm -f -- "$loop_image"; fi
-	work='' mounted='' loop_image=''
+# The JSON has one object on each line, so that awk can read it again.
+write_results() {
+	local name reason first=1
+	{
+		echo '{'
+		echo "\"hostwatch\":$(quoted "$("$hostwatch" --version)"),\"date\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\","
+		echo "\"machine\":{\"cpus\":$(nproc),\"cpu\":$(quoted "$cpu"),\"memory_mb\":$memory_mb,\"virtual\":$(quoted "${virtual:-unknown}"),\"load\":$loadavg},"
+		echo "\"kernel\":$(quoted "$(uname -sr)"),\"user\":$(id -u),"
+		echo "\"filesystem\":{\"type\":$(quoted "$fs_type"),\"dir\":$(quoted "${work%/*}")},"
+		echo "\"settings\":{\"rounds\":$rounds,\"files\":$files,\"changes\":$changes,\"drained\":$drained,\"timed\":$timed},"
+		echo '"contenders":['
+		for name in "${contenders[@]}"; do
+			[ $first = 1 ] || echo ','
+			printf '{"name":%s,"version":%s}' "$(quoted "$name")" "$(quoted "$(version_of "$name" 2>/dev/null)")"
+			first=0
+		done
+		echo '],'
+		echo '"skipped":['
+		first=1
+		while IFS=$'\t' read -r name reason; do
+			[ $first = 1 ] || echo ','
+			printf '{"name":%s,"reason":%s}' "$(quoted "$name")" "$(quoted "$reason")"
+			first=0
+		done <"$scratch/skipped.tsv"
+		echo '],'
+		awk -f "$here/results.awk" "$scratch/results.tsv"
+		echo '}'
+	} >"$1"
 }

@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# `make bench` measures, `make bench-quick` shows in under a minute that the bench works and nothing is lost.
+# `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
-bench_names := load tree raw_inotify raw_fanotify latency meter
-bench_programs := $(bench_names:%=$(B)/bench/bin/%)
+libexecdir ?= $(prefix)/libexec
+bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber
+bench_scripts := run setup.sh contenders.sh scenarios.sh scale.sh perf.sh report.awk results.awk plot.sh peer.js
+bench_programs := $(bench_names:%=$(B)/bench/%)
+bench_dir = $(DESTDIR)$(libexecdir)/hostwatch/bench
 
-$(B)/bench/bin/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
+$(B)/obj/tools/beside.o: CPPFLAGS_tools += -DHW_LIBEXECDIR='"$(libexecdir)/hostwatch"'
+
+$(bench_programs): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
+$(B)/bench/judge: $(call obj,bench/names.c bench/reports.c)
+$(bench_scripts:%=$(B)/bench/%): $(B)/bench/%: bench/%
+	@mkdir -p $(@D)
+	@install -m$(if $(filter run plot.sh,$*),755,644) $< $@
+bench-programs: $(bench_programs) $(bench_scripts:%=$(B)/bench/%)
+all: bench-programs
 
-bench-programs: $(bench_programs)
 #: make bench           measure the cost of watching (bench/README); BENCH_ARGS; bench-quick takes a minute
-bench: all bench-programs
-	bench/run -B $(B) $(BENCH_ARGS)
-bench-quick: all bench-programs
-	bench/run -B $(B) -q $(BENCH_ARGS)
+bench: all
+	bench/on-filesystems $(B) tmpfs,ext4 $(BENCH_ARGS)
+bench-quick: all
+	bench/on-filesystems $(B) tmpfs --quick $(BENCH_ARGS)
+#: make performance     write docs/performance.md from the results of `make bench`
+performance:
+	awk -f bench/performance.awk $(wildcard $(B)/bench-results/*.json) > docs/performance.md.new
+	mv docs/performance.md.new docs/performance.md
 
-.PHONY: bench bench-programs bench-quick
+install-bench: bench-programs
+	install -d $(bench_dir)
+	install -m755 $(bench_programs) bench/run bench/plot.sh $(bench_dir)
+	install -m644 $(filter-out bench/run bench/plot.sh,$(bench_scripts:%=bench/%)) $(bench_dir)
+install: install-bench
+
+.PHONY: bench bench-programs bench-quick performance install-bench

@@ -33,7 +33,7 @@ werror-%:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-$* CC=$* WERROR=-Werror tests-built bench-programs
 
 # Suites about packages and documents, and long ones that run the programs of others again.
-not_sanitized := -x docs -x integration/abi -x integration/deps -x integration/docs_commands -x integration/explain \
+not_sanitized := -x docs -x integration/bench -x integration/abi -x integration/deps -x integration/docs_commands -x integration/explain \
 	-x integration/install -x integration/new_plugin -x integration/plugin_check -x integration/unprivileged
 
 #: make asan            run most tests under AddressSanitizer and UBSan; TEST_ARGS='*': all, 'unit/*': these

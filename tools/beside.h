@@ -4,10 +4,10 @@
 #define HW_BESIDE_H
 
 /* Replaces this process by the program of that name. It is searched next to this program, as in a
- * build tree; below the same prefix; and in the configured directory. Returns only on failure: the
+ * build tree; below the same prefix; and in the configured directories. Returns only on failure: the
  * errno of the last attempt. */
 int hw_beside_exec(const char *name, char **argv);
-/* The configured directory. */
+/* The configured directory, below libdir. */
 extern const char hw_beside_dir[];
 
 #endif

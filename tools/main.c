@@ -16,6 +16,7 @@ static const struct tool {
 	const struct hw_command_line *line;
 	int (*run)(int argc, char **argv);
 } tools[] = {
+	{ &tool_bench_line, tool_bench },
 	{ &tool_check_line, tool_check },
 	{ &tool_demo_line, tool_demo },
 	{ &tool_explain_line, tool_explain },

@@ -6,6 +6,7 @@
 #include "args.h"
 
 /* Their command lines: program is "hostwatch NAME". */
+extern const struct hw_command_line tool_bench_line;
 extern const struct hw_command_line tool_check_line;
 extern const struct hw_command_line tool_demo_line;
 extern const struct hw_command_line tool_explain_line;
@@ -24,6 +25,7 @@ extern const struct hw_command_line tool_tail_line;
 extern const struct hw_command_line tool_watch_line;
 
 /* Each function is called with argv[0] = "hostwatch NAME" and returns an exit status. */
+int tool_bench(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
 int tool_explain(int argc, char **argv);

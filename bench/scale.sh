@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Part of bench/run: scenarios about idle programs, large trees and many subscribers.
+# shellcheck shell=bash disable=SC2154,SC2034
+
+# ---- idle: wake-ups and CPU time while nothing changes ----
+before_idle() {
+	fresh_dir
+	load -p -s 16 create "$work/dir"
+	idle_ms=$((quick ? 1000 : 10000))
+}
+after_idle() { :; }
+measure_idle() {
+	local before after
+	start_contender "$1" "$work/dir" || return
+	settle "$1"
+	before=$("$bin/meter" cpu "$pid")
+	"$bin/meter" nap $idle_ms
+	after=$("$bin/meter" cpu "$pid")
+	record idle "$1" idle_ms $idle_ms cpu_ns $(($(value cpu_ns "$after") - $(value cpu_ns "$before"))) \
+		switches $(($(value switches "$after") - $(value switches "$before")))
+	stop_contender
+}
+
+# ---- arm: time and memory until a large tree is watched; poll: one scan of it ----
+build_tree() {
+	[ ! -d "$work/tree" ] || return
+	"$bin/tree" -f "$files" -d "$directories" "$work/tree" >/dev/null || exit 2
+	mkdir -p "$work/empty"
+	"$bin/tree" -W "$work/tree" >/dev/null # warm for every contender
+}
+walk_tree() {
+	local walked
+	walked=$("$bin/tree" -W "$work/tree")
+	record "$scenario" walk wall_ns "$(value ns "$walked")" cpu_ns "$(value cpu_ns "$walked")" \
+		entries "$(value entries "$walked")"
+}
+before_arm() {
+	build_tree
+	walk_tree
+}
+after_arm() { :; }
+measure_arm() {
+	local memory slab empty
+	start_contender "$1" "$work/empty" || return
+	memory=$("$bin/meter" memory "$pid")
+	empty=$(value rss_kb "$memory")
+	stop_contender
+	slab=$(value slab_kb "$("$bin/meter" memory $$)")
+	start_contender "$1" "$work/tree" || return
+	memory=$("$bin/meter" memory "$pid")
+	record arm "$1" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" rss_kb "$(value rss_kb "$memory")" \
+		peak_kb "$(value peak_kb "$memory")" grown_kb $(($(value rss_kb "$memory") - empty)) \
+		kernel_kb $(($(value slab_kb "$memory") - slab)) entries $((files + directories))
+	stop_contender
+}
+
+before_poll() {
+	build_tree
+	walk_tree
+}
+after_poll() { :; }
+measure_poll() {
+	local spell
+	[ "$1" = hostwatch-polling ] || return
+	interval=2s
+	if start_contender "$1" "$work/tree"; then
+		"$bin/meter" rest "$pid" "$scratch/out" 300 60000 >/dev/null # a scan may be under way
+		if spell=$("$bin/meter" spell "$pid" 1500 $((100 * (files + directories))) 150000); then
+			record poll "$1" wall_ns "$(value spell_ns "$spell")" cpu_ns "$(value spell_cpu_ns "$spell")" \
+				entries $((files + directories))
+		else
+			note "poll: no scan seen in time"
+		fi
+		stop_contender
+	fi
+	interval=100ms
+}
+
+# ---- with a daemon: fan-out to many subscribers, snapshots, resumes; once for each watcher ----
+start_daemon() { # CONTENDER DIR
+	start_contender "${1%+socket}+socket" "$2" none
+}
+# Only the first contender of each watcher has these.
+is_served() {
+	is_hostwatch "$1" && ! is_socket "$1" && [[ $1 != *polling* ]]
+}
+# subscribe STATUS [OPTION...]: starts subscribers and waits until they have asked.
+subscribe() {
+	"$bin/subscriber" "${@:2}" "$scratch/events.sock" >"$scratch/out" 2>"$1" &
+	helper_pid=$!
+	[ "$(value at_ns "$("$bin/meter" text $helper_pid "$1" ready 60000)")" != 0 ]
+}
+
+before_fanout() {
+	fanned=$((changes / 10))
+	"$bin/load" -e -n $fanned -s 16 create "$work/dir" >"$scratch/list"
+}
+after_fanout() { fresh_dir; }
+measure_fanout() {
+	local count counts='1 10 100 1000' before who=$1 got events
+	is_served "$who" || return
+	[ $quick = 0 ] || counts='1 20'
+	[ "$(ulimit -n)" -ge 1100 ] || ulimit -n 1100 2>/dev/null || counts='1 10 100'
+	for count in $counts; do
+		fresh_dir
+		load -p -s 16 create "$work/dir"
+		start_daemon "$who" "$work/dir" || return
+		subscribe "$scratch/err.subscriber" -n "$count" || fail "fanout $who: $(<"$scratch/err.subscriber")"
+		await_rest "$who"
+		before=$(cpu_now)
+		load -n $fanned -s 16 create "$work/dir"
+		await_rest "$who"
+		await_subscribers "$count"
+		events=$(grep -c '"event"' "$scratch/out")
+		record fanout "$who/$count" cpu_ns $(($(value cpu_ns "$rest") - before)) subscribers "$count" \
+			events "$events" deliveries $((events * count)) changes $fanned
+		scenario_of_output "$who" "$count"
+		stop_contender
+	done
+}
+# The daemon is idle, and so must be the subscribers before they are counted.
+await_subscribers() {
+	"$bin/meter" rest "$helper_pid" "$scratch/out" 100 60000 >/dev/null
+}
+# Judges the output of the first subscriber, and compares with it how much the others got.
+scenario_of_output() {
+	local got
+	kill -TERM "$helper_pid"
+	wait "$helper_pid"
+	helper_pid=''
+	got=$(<"$scratch/err.subscriber")
+	format=json
+	judge_output "$1/$2"
+	[ "$(value least "$got")" = "$(value most "$got")" ] ||
+		fail "fanout $1: of $2 subscribers one received $(value least "$got") lines and another $(value most "$got")"
+}
+
+before_snapshot() { build_tree; }
+after_snapshot() { :; }
+measure_snapshot() {
+	local before began got
+	is_served "$1" || return
+	start_daemon "$1" "$work/tree" || return
+	await_rest "$1"
+	before=$(cpu_now)
+	began=$("$bin/meter" now)
+	"$bin/subscriber" -w '"snapshot":"end"' -r '{"subscribe":{"share":"bench","snapshot":true}}' \
+		"$scratch/events.sock" >"$scratch/out" 2>"$scratch/err.subscriber"
+	got=$(grep -c '"event":"create"' "$scratch/out")
+	await_rest "$1"
+	record snapshot "$1" wall_ns $(($(value until_ns "$(tr '\n' ' ' <"$scratch/err.subscriber")") - began)) \
+		cpu_ns $(($(value cpu_ns "$rest") - before)) entries "$got" names $((files + directories)) \
+		lost $((files + directories - got)) wrong 0
+	[ "$got" = $((files + directories)) ] || fail "snapshot $1: $got of $((files + directories)) entries"
+	stop_contender
+}
+
+# A subscriber that has left comes back after some changes.
+before_resume() {
+	resumed=$((changes / 10))
+	"$bin/load" -e -n $resumed -s 16 create "$work/dir" >"$scratch/list"
+}
+after_resume() { fresh_dir; }
+measure_resume() {
+	local epoch began before
+	is_served "$1" || return
+	fresh_dir
+	load -p -s 16 create "$work/dir"
+	start_daemon "$1" "$work/dir" || return
+	"$bin/subscriber" -w '"hello"' "$scratch/events.sock" >"$scratch/out" 2>"$scratch/err.subscriber"
+	epoch=$(grep -o '"epoch":"[0-9a-f]*"' "$scratch/out" | head -n 1)
+	load -n $resumed -s 16 create "$work/dir"
+	await_rest "$1"
+	before=$(cpu_now)
+	began=$("$bin/meter" now)
+	"$bin/subscriber" -w '"resumed":"end"' -r "{\"subscribe\":{\"share\":\"bench\",$epoch,\"after\":0}}" \
+		"$scratch/events.sock" >"$scratch/out" 2>"$scratch/err.subscriber"
+	await_rest "$1"
+	record resume "$1" wall_ns $(($(value until_ns "$(tr '\n' ' ' <"$scratch/err.subscriber")") - began)) \
+		cpu_ns $(($(value cpu_ns "$rest") - before)) events "$(grep -c '"event"' "$scratch/out")"
+	format=json
+	judge_output "$1"
+	stop_contender
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Part of bench/run: scenarios that make changes and judge what was reported. before_X and after_X run once in each round for all contenders,
+# measure_X for each.
+# shellcheck shell=bash disable=SC2154,SC2034
+
+fresh_dir() {
+	rm -rf -- "$work/dir" "$work/outside"
+	mkdir "$work/dir" "$work/outside"
+}
+
+# Runs the load generator so that Ctrl-C also ends it.
+load() {
+	local status=0
+	"$bin/load" -o "$work/outside" "$@" >"$scratch/made" &
+	load_pid=$!
+	wait $load_pid || status=$?
+	load_pid=''
+	return $status
+}
+
+# judged CONTENDER [-a]: what its output says, compared with the changes in $scratch/list.
+judged() {
+	local raw=()
+	[[ $1 != raw-* ]] || raw=(-b)
+	"$bin/judge" "${@:2}" ${raw[@]+"${raw[@]}"} -r "$work/dir" -d "$scratch/details" "$format" "$scratch/list" <"$scratch/out"
+}
+
+# judge_output CONTENDER [-a]: records the result. hostwatch may lose nothing and report nothing wrong; the losses of others are shown.
+judge_output() {
+	local result who=$1 end=$((SECONDS + (quick ? 20 : 60)))
+	prints "$who" || return 0
+	is_poller "$who" && set -- "$who" # it cannot see names that existed only for a moment
+	result=$(judged "$@")
+	# On a busy machine a scan may take longer than the time without output that counts as idle.
+	while [[ $who = hostwatch-* && $SECONDS -lt $end && $(value lost "$result") -gt 0 && -n $pid ]]; do
+		await_rest "$who"
+		result=$(judged "$@")
+	done
+	record "$scenario" "$who" names "$(value names "$result")" lost "$(value lost "$result")" \
+		lost_created "$(value lost_created "$result")" lost_changed "$(value lost_changed "$result")" \
+		lost_deleted "$(value lost_deleted "$result")" lost_passing "$(value lost_passing "$result")" \
+		wrong "$(value wrong "$result")" reports "$(value reports "$result")"
+	is_hostwatch "$who" || return 0
+	[ "$(value lost "$result")" = 0 ] ||
+		fail "$scenario $who lost $(value lost "$result") of $(value names "$result") changes: $(head -n 3 "$scratch/details" | tr '\t\n' ' ;')"
+	[ "$(value wrong "$result")" = 0 ] ||
+		fail "$scenario $who reported $(value wrong "$result") that are wrong: $(grep -v ^lost "$scratch/details" | head -n 3 | tr '\t\n' ' ;')"
+}
+
+# Takes the counters that a raw reader prints at its end.
+record_raw() {
+	[[ $1 = raw-* ]] || return 0
+	record "$scenario" "$1" events "$(value events "$(<"$scratch/err")")" \
+		overflows "$(value overflows "$(<"$scratch/err")")"
+}
+
+# ---- drain: a full queue, and how much CPU it takes to empty it ----
+before_drain() {
+	"$bin/load" -e -n "$drained" -s 16 create "$work/dir" >"$scratch/list"
+}
+after_drain() { fresh_dir; }
+measure_drain() {
+	local cpu began
+	fresh_dir
+	load -p -s 16 create "$work/dir"
+	start_contender "$1" "$work/dir" || return
+	settle "$1"
+	kill -STOP "$pid"
+	load -n "$drained" -s 16 create "$work/dir"
+	cpu=$(cpu_now)
+	began=$("$bin/meter" now)
+	kill -CONT "$pid"
+	await_rest "$1"
+	record drain "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$drained" \
+		wall_ns $(($(value active_until_ns "$rest") - began))
+	judge_output "$1"
+	stop_contender
+	record_raw "$1"
+}
+
+# full_speed CONTENDER MODE [-a]: changes at full speed, the CPU time of the contender, how often it slept, and the time of the writer.
+full_speed() {
+	local before
+	fresh_dir
+	load -p -n "$changes" -s 16 "$2" "$work/dir"
+	start_contender "$1" "$work/dir" || return
+	settle "$1"
+	before=$("$bin/meter" cpu "$pid")
+	perf_begin "$1"
+	load -n "$changes" -s 16 "$2" "$work/dir"
+	await_rest "$1"
+	perf_end "$1"
+	record "$scenario" "$1" cpu_ns $(($(value cpu_ns "$rest") - $(value cpu_ns "$before"))) changes "$changes" \
+		writer_ns "$(value ns "$(<"$scratch/made")")" switches $(($(value switches "$rest") - $(value switches "$before")))
+	judge_output "$1" "${@:3}"
+	stop_contender
+	record_raw "$1"
+}
+
+# The same without a contender: what the writer needs if no program watches.
+before_full_speed() {
+	"$bin/load" -e -n "$changes" -s 16 "$1" "$work/dir" >"$scratch/list"
+	for _ in cold warm; do
+		fresh_dir
+		load -p -n "$changes" -s 16 "$1" "$work/dir"
+		load -n "$changes" -s 16 "$1" "$work/dir"
+	done
+	record "$scenario" unwatched writer_ns "$(value ns "$(<"$scratch/made")")" changes "$changes"
+}
+
+# ---- storm: create, write, close, delete ----
+before_storm() { before_full_speed storm; }
+after_storm() { fresh_dir; }
+measure_storm() { full_speed "$1" storm -a; }
+
+# ---- append: logs that grow ----
+before_append() { before_full_speed append; }
+after_append() { fresh_dir; }
+measure_append() { full_speed "$1" append; }
+
+# ---- rename: files, directories, out of the directory and into it ----
+before_rename() { before_full_speed rename; }
+after_rename() { fresh_dir; }
+measure_rename() { full_speed "$1" rename; }
+
+# ---- race: directories and files that are renamed or removed before a watcher can have examined them ----
+before_race() { before_full_speed race; }
+after_race() { fresh_dir; }
+measure_race() { full_speed "$1" race; }
+
+# ---- fill: directories made and filled before any watcher can have armed them ----
+before_fill() {
+	"$bin/load" -e -n $((changes / 50 + 20)) fill "$work/dir" >"$scratch/list"
+}
+after_fill() { fresh_dir; }
+measure_fill() {
+	prints "$1" || return
+	fresh_dir
+	start_contender "$1" "$work/dir" || return
+	load -n $((changes / 50 + 20)) fill "$work/dir"
+	await_rest "$1"
+	record fill "$1" changes $((5 * (changes / 50 + 20)))
+	judge_output "$1"
+	stop_contender
+}
+
+# ---- overflow: more changes than the kernel's queue holds, while the reader is stopped ----
+before_overflow() {
+	overflowing=$(($(queue_limit) * 6 / 5))
+	"$bin/load" -e -n $overflowing -s 16 mix "$work/dir" >"$scratch/list"
+}
+after_overflow() { fresh_dir; }
+measure_overflow() {
+	local cpu began
+	prints "$1" || return
+	fresh_dir
+	load -p -n $overflowing -s 16 mix "$work/dir"
+	start_contender "$1" "$work/dir" || return
+	settle "$1"
+	kill -STOP "$pid"
+	load -n $overflowing -s 16 mix "$work/dir"
+	cpu=$(cpu_now)
+	began=$("$bin/meter" now)
+	kill -CONT "$pid"
+	await_rest "$1"
+	record overflow "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes $((2 * overflowing)) \
+		wall_ns $(($(value active_until_ns "$rest") - began))
+	judge_output "$1"
+	stop_contender
+	record_raw "$1"
+}
+
+# ---- latency: from just before the system call until the line can be read; leave: likewise, for moves out ----
+before_latency() { before_timed create; }
+after_latency() { fresh_dir; }
+measure_latency() { time_changes "$1" create; }
+before_leave() { before_timed leave; }
+after_leave() { fresh_dir; }
+measure_leave() {
+	[[ $1 = hostwatch-polling* ]] || time_changes "$1" leave
+}
+before_timed() {
+	"$bin/load" -e -n "$timed" "$1" "$work/dir" >"$scratch/list"
+}
+
+# A reader of a pipe, or of the daemon's socket, notes when each line arrives.
+start_reader() {
+	local source=()
+	: >"$scratch/latency"
+	! is_socket "$1" || source=(-c "$scratch/events.sock")
+	"$bin/latency" -n "$timed" -l "$scratch/log" -o "$scratch/copy" ${source[@]+"${source[@]}"} <"$2" >"$scratch/latency" &
+	helper_pid=$!
+}
+
+time_changes() { # CONTENDER MODE
+	local who=$1 key seen number
+	prints "$who" || return
+	fresh_dir
+	rm -f "$scratch/pipe"
+	mkfifo "$scratch/pipe"
+	: >"$scratch/log"
+	load -n "$timed" -p "$2" "$work/dir"
+	if is_socket "$who"; then
+		start_contender "$who" "$work/dir" none || return
+		start_reader "$who" /dev/null
+		"$bin/meter" text $helper_pid "$scratch/latency" first_line 60000 >/dev/null
+	else
+		start_reader "$who" "$scratch/pipe"
+		reader=$helper_pid
+		start_contender "$who" "$work/dir" "$scratch/pipe" || {
+			kill "$reader"
+			wait "$reader"
+			return
+		}
+	fi
+	: >"$scratch/out"
+	load -n "$timed" -u "$((quick ? 1000 : 2000))" -l "$scratch/log" "$2" "$work/dir"
+	await_rest "$who"
+	[ "$who" != watchman ] || "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
+	reader=$helper_pid
+	if is_socket "$who" || [ "$who" = watchman ]; then stop_contender; else
+		reader=$(jobs -p | head -n 1)
+		stop_contender
+		wait
+	fi
+	seen=$(tr '\n' ' ' <"$scratch/latency")
+	for key in line_p50_ns line_p99_ns line_p999_ns line_max_ns observed_p50_ns; do
+		[[ $seen != *$key* ]] || record "$scenario" "$who" $key "$(value $key "$seen")"
+	done
+	while read -r key number; do
+		[[ $key != hist_* ]] || record "$scenario" "$who" "$key" "$number"
+	done <"$scratch/latency"
+	mv "$scratch/copy" "$scratch/out"
+	judge_output "$who"
+}

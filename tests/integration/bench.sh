@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# hostwatch bench: measures, cleans up, and notices what is lost.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+bench() {
+	TMPDIR=$PWD "$B/hostwatch" bench --quick --changes 200 --files 200 --peers none "$@"
+}
+
+# Nothing of it is left, here or in memory.
+is_clean() {
+	equal '' "$(find . /dev/shm -maxdepth 2 -name 'hostwatch-bench.*' -user "$(id -u)" -newer begun 2>/dev/null)" "directories are left"
+}
+
+test_scenarios_have_results() {
+	touch begun
+	bench --watchers inotify,polling --json result.json race rename append >text 2>err || fail "$(cat text err)"
+	equal '' "$(cat err)" "progress on a pipe"
+	contains "$(<text)" hostwatch-inotify
+	is_clean
+	command -v jq >/dev/null || skip "jq is not installed"
+	equal 0,0 "$(jq -r '[.results[] | select(.contender == "hostwatch-inotify" and .scenario == "race" and (.metric == "lost" or .metric == "wrong")).median] | join(",")' result.json)"
+	equal "$(uname -sr)" "$(jq -r .kernel result.json)"
+	equal 3 "$(jq '[.results[].scenario] | unique | length' result.json)"
+}
+
+test_an_ordinary_user_can_measure() {
+	mkdir -m 777 mine
+	touch begun
+	(cd mine && TMPDIR=$PWD as_user "$B/hostwatch" bench --quick --changes 200 --peers none --watchers inotify storm) >text 2>&1 ||
+		fail "$(<text)"
+	contains "$(<text)" hostwatch-inotify
+	equal '' "$(ls mine)" "something is left"
+}
+
+test_a_missing_contender_is_skipped_with_the_reason() {
+	bench --watchers inotify --peers nonesuch storm >text 2>&1 && fail "an unknown peer is accepted"
+	contains "$(<text)" 'nonesuch'
+	mkdir bin
+	for program in bash awk cat mktemp mkdir rm stat dirname basename sed uname nproc cut date id tr grep head tail timeout sleep cp realpath mkfifo mv; do
+		ln -s "$(command -v $program)" bin/
+	done
+	PATH=$PWD/bin bench --watchers inotify --peers fswatch fill >text 2>&1 || fail "$(<text)"
+	contains "$(<text)" 'skip  fswatch: fswatch is not installed'
+}
+
+test_a_signal_ends_it_and_nothing_is_left() {
+	touch begun
+	for signal in INT TERM; do
+		TMPDIR=$PWD start "$B/hostwatch" bench --watchers inotify --peers none --dir .
+		until [ -n "$(find . -maxdepth 1 -name 'hostwatch-bench.*')" ]; do kill -0 "$pid" || fail "it has ended: $(<err)"; done
+		await "$out" '^# '
+		status=0
+		kill -$signal "$pid"
+		wait "$pid" || status=$?
+		equal "$([ $signal = INT ] && echo 130 || echo 143)" $status "exit status after $signal"
+		is_clean
+	done
+}
+
+# A watcher that reports nothing of what it sees.
+test_lost_events_are_noticed() {
+	command -v "${CC:=cc}" >/dev/null || CC=gcc
+	"$CC" -std=c11 -D_GNU_SOURCE -shared -fPIC -I"$tree/framework/include" -DHW_DEAF_NAME='"leaky"' -DHW_VERSION='"1"' \
+		-o leaky.so "$tree/tests/demo/deaf.c" || fail "the plugin does not compile"
+	status=0
+	bench --watchers inotify --watcher leaky.so append >text 2>&1 || status=$?
+	equal 1 $status "$(<text)"
+	[[ $(<text) =~ FAIL\ \ append\ hostwatch-leaky\ lost ]] || fail "$(<text)"
+	[[ ! $(<text) =~ hostwatch-inotify\ lost ]] || fail "$(<text)"
+}
+
+test_names_are_checked() {
+	status=0
+	text=$("$B/hostwatch" bench strom 2>&1) || status=$?
+	equal 2 $status
+	contains "$text" 'did you mean storm'
+}
+
+run_tests
