@@ -99,12 +99,13 @@ static void rename_name(struct judge *judge, const char *from, const char *to)
 /* Applies one line of a list. */
 static void apply(struct judge *judge, char *line)
 {
-	char *path = strchr(line, '\t'), *to = path ? strchr(path + 1, '\t') : NULL;
+	char *path = line + strcspn(line, "\t"), *to;
 	struct name *name;
 
-	if (!path)
+	if (!*path)
 		bench_die(0, "a line of the list has no path: %s", line);
 	*path++ = '\0';
+	to = strchr(path, '\t');
 	if (to)
 		*to++ = '\0';
 	if (line[0] == 'r' && to) {
