@@ -24,10 +24,6 @@ bench: all
 	bench/on-filesystems $(B) tmpfs,ext4 $(BENCH_ARGS)
 bench-quick: all
 	bench/on-filesystems $(B) tmpfs --quick $(BENCH_ARGS)
-#: make performance     write docs/performance.md from the results of `make bench`
-performance:
-	awk -f bench/performance.awk $(wildcard $(B)/bench-results/*.json) > docs/performance.md.new
-	mv docs/performance.md.new docs/performance.md
 
 install-bench: bench-programs
 	install -d $(bench_dir)
@@ -35,4 +31,4 @@ install-bench: bench-programs
 	install -m644 $(filter-out bench/run bench/plot.sh,$(bench_scripts:%=bench/%)) $(bench_dir)
 install: install-bench
 
-.PHONY: bench bench-programs bench-quick performance install-bench
+.PHONY: bench bench-programs bench-quick install-bench
