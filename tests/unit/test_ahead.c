@@ -665,6 +665,81 @@ static void the_entries_of_a_new_root_are_reported_after_the_end_of_the_former_o
 	play_with_records(make_keep, replace_root);
 }
 
+/* ---- a directory that is gone has no lock ---- */
+
+static void prepare_nested(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "p");
+	hw_scene_make_dir(f->fd, "p/d");
+	hw_scene_write(f->fd, "p/d/old", "x");
+}
+
+static bool is_open(const struct hw_share *share, uint32_t dir)
+{
+	const struct hw_dir_slot *slot = &share->disk.dirs[dir & (HW_DIRS_CACHE - 1)];
+
+	return slot->id == dir && slot->fd >= 0;
+}
+
+/* The record of the rename is queued under the lock of the directory that it was in. */
+static void lock_the_parent(struct hw_scene *f, struct hw_share *share)
+{
+	uint32_t parent = hw_tree_find(&share->tree, HW_ROOT, "p", 1),
+		 dir = hw_tree_find(&share->tree, parent, "d", 1);
+
+	hw_unverified_name(share, dir, "old", 3);
+	hw_scene_move(f->fd, "p/d", f->fd, "e");
+	hw_disk_forget_dir(&share->disk, dir);
+	hw_disk_forget_dir(&share->disk, parent);
+	hw_verify_begin(share, 0, false);
+	assert_true(hw_verify_is_active(share));
+	assert_true(is_open(share, parent));
+	hw_scene_expect(f, "move dir p/d -> e");
+	check_end(f);
+}
+
+static void the_directory_above_one_that_is_gone_is_locked(void **state)
+{
+	(void)state;
+	play_with_records(prepare_nested, lock_the_parent);
+}
+
+/* ---- more names than the inode had when it was examined ---- */
+
+static void make_file(struct hw_scene *f)
+{
+	hw_scene_write(f->fd, "a", "x");
+}
+
+/* The new name was examined when the file had been written to, so that the number of links of the
+ * former name was not taken over. */
+static void remove_the_former_name(struct hw_scene *f, struct hw_share *share)
+{
+	hw_scene_write(f->fd, "a", "y");
+	assert_int_equal(linkat(f->fd, "a", f->fd, "z", 0), 0);
+	hw_unverified_name(share, HW_ROOT, "z", 1);
+	hw_verify_begin(share, 0, false);
+	hw_scene_replay(f);
+	assert_int_equal(
+		hw_tree_entry(&share->tree, hw_tree_find(&share->tree, HW_ROOT, "a", 1))->nlink, 1);
+	assert_int_equal(unlinkat(f->fd, "a", 0), 0);
+	hw_verify_begin(share, 0, false);
+	hw_scene_expect(f, "delete file a");
+	hw_scene_check(f);
+}
+
+static void a_name_of_several_that_is_gone_has_not_left_the_share(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	make_file(&f);
+	if (hw_scene_start(&f, "polling", 0))
+		remove_the_former_name(&f, hw_rig_share(f.rig));
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,6 +757,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_rename_is_told_as_one_while_its_names_are_examined),
 		cmocka_unit_test(
 			the_entries_of_a_new_root_are_reported_after_the_end_of_the_former_ones),
+		cmocka_unit_test(the_directory_above_one_that_is_gone_is_locked),
+		cmocka_unit_test(a_name_of_several_that_is_gone_has_not_left_the_share),
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),

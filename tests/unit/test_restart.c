@@ -10,6 +10,7 @@
 #include "framework/share/share_private.h"
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"
 
 #include <limits.h>
