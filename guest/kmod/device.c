@@ -34,6 +34,11 @@ static int device_open(struct inode *inode, struct file *file)
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
+	f->seen = kvcalloc(HW_GUEST_SEEN_MAX, sizeof(*f->seen), GFP_KERNEL_ACCOUNT);
+	if (!f->seen) {
+		kfree(f);
+		return -ENOMEM;
+	}
 	f->device = inode;
 	mutex_init(&f->lock);
 	init_waitqueue_head(&f->wait);
@@ -91,6 +96,7 @@ static int device_release(struct inode *inode, struct file *file)
 
 	cancel_delayed_work_sync(&f->ends_work);
 	unbind(f);
+	kvfree(f->seen);
 	kfree(f);
 	return 0;
 }
@@ -123,18 +129,13 @@ static int bind(struct hw_file *f, const struct path *root)
 	return 0;
 }
 
-static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static int bind_to(struct hw_file *f, const s32 __user *arg)
 {
-	struct hw_file *f = file->private_data;
 	struct file *root;
 	s32 fd;
 	int r;
 
-	if (cmd != HW_BIND)
-		return -ENOTTY;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (get_user(fd, (s32 __user *)arg))
+	if (get_user(fd, arg))
 		return -EFAULT;
 	root = fget_raw(fd);
 	if (!root)
@@ -146,11 +147,9 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return r;
 }
 
-static int take(struct hw_file *f, const void *frame, size_t len)
+/* Returns whether the mount is bound and still exists. */
+static int check_mount(struct hw_file *f)
 {
-	struct hw_told told;
-	int r;
-
 	if (f->gone)
 		return -ENODEV;
 	if (!f->mnt)
@@ -160,6 +159,88 @@ static int take(struct hw_file *f, const void *frame, size_t len)
 		f->gone = true;
 		return -ENODEV;
 	}
+	return 0;
+}
+
+static long copy_seen(struct hw_file *f, void __user *arg)
+{
+	struct hw_guest_buffer buffer;
+
+	if (copy_from_user(&buffer, arg, sizeof(buffer)))
+		return -EFAULT;
+	return buffer.reserved ? -EINVAL : hw_copy_seen(f, &buffer);
+}
+
+static long copy_watched(struct hw_file *f, void __user *arg)
+{
+	struct hw_guest_watched watched;
+	long r;
+
+	if (copy_from_user(&watched, arg, sizeof(watched)))
+		return -EFAULT;
+	if (watched.reserved || watched.size > HW_GUEST_WATCHED_MAX)
+		return -EINVAL;
+	r = hw_copy_watched(f, &watched);
+	if (r >= 0 && copy_to_user(arg, &watched, sizeof(watched)))
+		r = -EFAULT;
+	return r;
+}
+
+static long refresh(struct hw_file *f, void __user *arg)
+{
+	struct hw_guest_buffer path;
+	char *text;
+	long r = 0;
+
+	if (copy_from_user(&path, arg, sizeof(path)))
+		return -EFAULT;
+	if (path.reserved)
+		return -EINVAL;
+	if (path.size > HW_PATH_MAX)
+		return -EBADMSG;
+	text = vmemdup_user(u64_to_user_ptr(path.data), path.size ?: 1);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	if (path.size && !hw_path_valid(text, path.size))
+		r = -EBADMSG;
+	else
+		hw_apply_refresh(f, text, path.size);
+	kvfree(text);
+	return r;
+}
+
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct hw_file *f = file->private_data;
+	long r;
+
+	if (cmd != HW_BIND && cmd != HW_GET_SEEN && cmd != HW_GET_WATCHED && cmd != HW_REFRESH)
+		return -ENOTTY;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (cmd == HW_BIND)
+		return bind_to(f, (const s32 __user *)arg);
+	r = mutex_lock_interruptible(&f->lock);
+	if (r < 0)
+		return r;
+	r = check_mount(f);
+	if (r == 0 && cmd == HW_GET_SEEN)
+		r = copy_seen(f, (void __user *)arg);
+	else if (r == 0 && cmd == HW_GET_WATCHED)
+		r = copy_watched(f, (void __user *)arg);
+	else if (r == 0)
+		r = refresh(f, (void __user *)arg);
+	mutex_unlock(&f->lock);
+	return r;
+}
+
+static int take(struct hw_file *f, const void *frame, size_t len)
+{
+	struct hw_told told;
+	int r = check_mount(f);
+
+	if (r < 0)
+		return r;
 	r = hw_frame_read(frame, len, &told);
 	if (r == 0)
 		hw_apply(f, &told);
@@ -172,9 +253,13 @@ static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
 {
 	size_t at = 0;
 
+	f->seen_count = 0;
 	do {
 		size_t frame_len = hw_frame_len(frames + at, len - at);
-		int r = take(f, frames + at, frame_len);
+		int r;
+
+		f->seen[f->seen_count] = (struct hw_guest_seen){};
+		r = take(f, frames + at, frame_len);
 
 		if (r < 0 && at == 0) {
 			hw_count(f, HW_REFUSED);
@@ -183,9 +268,10 @@ static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
 		if (r < 0)
 			break;
 		hw_count(f, HW_TAKEN);
+		f->seen_count++;
 		at += frame_len;
 		cond_resched();
-	} while (at < len && !fatal_signal_pending(current));
+	} while (at < len && f->seen_count < HW_GUEST_SEEN_MAX && !fatal_signal_pending(current));
 	return at;
 }
 

@@ -58,6 +58,7 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 	if (!IS_ERR(entry)) {
 		word.inode = d_inode(entry)->i_ino;
 		word.is_dir = d_is_dir(entry);
+		hw_see(f, entry);
 	}
 	tell_entry(f, told, &word, IS_ERR(entry) ? NULL : d_inode(entry));
 	if (!IS_ERR(entry))
@@ -179,6 +180,7 @@ static u32 change_mask(const struct hw_told *told)
 static void tell_change(struct hw_file *f, const struct hw_told *told, struct inode *dir,
 			struct dentry *entry)
 {
+	hw_see(f, entry);
 	if (told->kind != HW_ATTRIB)
 		hw_forget_data(d_inode(entry));
 	if (hw_echo_of_state(f->echo, dir, entry, told->kind != HW_ATTRIB)) {

@@ -11,6 +11,7 @@
  *	entry.c		create, delete, modify, attrib, close_write
  *	move.c		moves
  *	rescan.c	rescans
+ *	report.c	lists watched objects, and what was seen of the entries of events
  *	echo*.c		detects changes by programs of this guest
  */
 #ifndef HOSTWATCH_MODULE_H
@@ -72,12 +73,19 @@ struct hw_file {
 	struct inode *ends_at; /* owned: the last examined inode; NULL: start at the first */
 	struct hw_walk lost, ends;
 	struct delayed_work ends_work;
+	struct hw_guest_seen *seen; /* owned: HW_GUEST_SEEN_MAX, of the frames of the last write */
+	u32 seen_count; /* frames of that write that were processed */
 	struct hw_place place, from; /* of the current event; stored here because they are too large
 				      * for the stack */
 	atomic64_t counters[HW_COUNTERS];
 	atomic64_t read_at; /* HW_TAKEN + HW_REFUSED when the counters were last read */
 	wait_queue_head_t wait;
 };
+
+/* Frames of one write: they have paths, except for attrib and rescan frames of the root. */
+#define HW_GUEST_SEEN_MAX                                                                          \
+	(HW_GUEST_WRITE_MAX /                                                                      \
+	 (sizeof(struct hw_fuse_out_header) + sizeof(struct hw_fuse_fsnotify_out)))
 
 static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 {
@@ -87,6 +95,9 @@ static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 /* Returns the length of the frame at the start of `buf`, from its header; `len` if the header is
  * invalid. */
 size_t hw_frame_len(const void *buf, size_t len);
+
+/* Returns whether this is a path that a frame may have: below the root, without ".." or NUL. */
+bool hw_path_valid(const char *path, size_t len);
 
 /* Decodes the event frame `buf`, which must have exactly `len` bytes. Returns 0 or -EBADMSG. */
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);
@@ -134,6 +145,9 @@ void hw_watched_init(struct hw_file *f); /* called when the device is opened */
  * file system only. */
 bool hw_is_watched(struct inode *inode);
 bool hw_sb_is_watched(struct super_block *sb);
+
+/* Returns whether the dentry and all its parents are cached under their names. */
+bool hw_is_reachable(struct dentry *dentry);
 
 /* Returns whether a watched inode may have no name in the cache, so that it can be found only by
  * asking the server. */
@@ -190,11 +204,21 @@ bool hw_echo_of_state(struct hw_echo *echo, struct inode *dir, struct dentry *de
  * it. */
 bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place, u64 inode);
 
+/* Records the state of the current frame's entry; call this after the server was asked, and before
+ * the event is reported. */
+void hw_see(struct hw_file *f, struct dentry *dentry);
+
+/* HW_GET_SEEN, HW_GET_WATCHED: see <hostwatch/guest.h>. */
+long hw_copy_seen(struct hw_file *f, const struct hw_guest_buffer *buffer);
+long hw_copy_watched(struct hw_file *f, struct hw_guest_watched *watched);
+
 void hw_apply(struct hw_file *f, const struct hw_told *told);
 void hw_apply_create(struct hw_file *f, const struct hw_told *told);
 void hw_apply_delete(struct hw_file *f, const struct hw_told *told);
 void hw_apply_change(struct hw_file *f, const struct hw_told *told);
 void hw_apply_move(struct hw_file *f, const struct hw_told *told);
 void hw_apply_rescan(struct hw_file *f, const struct hw_told *told);
+/* HW_REFRESH. */
+void hw_apply_refresh(struct hw_file *f, const char *path, u32 len);
 
 #endif

@@ -150,6 +150,8 @@ static void tell_move(struct hw_file *f, struct move *m)
 {
 	bool replaced = m->target && d_inode(m->target)->i_nlink == 0;
 
+	if (m->moved)
+		hw_see(f, m->moved);
 	if (is_own(f, m)) {
 		hw_count(f, HW_OWN);
 		return;
@@ -208,6 +210,8 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	back = ask(f, &f->from);
 	hw_refresh_dir(f, f->from.dir);
 	hw_refresh_dir(f, f->place.dir);
+	if (m->moved)
+		hw_see(f, m->moved);
 	if (is_own_exchange(f, m->moved, back)) {
 		hw_count(f, HW_OWN);
 	} else {

@@ -89,9 +89,9 @@ static void bring_up_to_date(struct hw_file *f, struct inode *inode, struct dent
 	dput(dentry);
 }
 
-static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *top)
+static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *top, bool ends_only)
 {
-	struct dentry *dentry = find_below(inode, top);
+	struct dentry *dentry = ends_only && inode->i_nlink ? NULL : find_below(inode, top);
 
 	if (IS_ERR_OR_NULL(dentry))
 		return;
@@ -103,11 +103,11 @@ static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *
 	dput(dentry); /* dropping the last reference of a deleted object reports its deletion */
 }
 
-void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
+static void rescan(struct hw_file *f, const char *path, u32 len, bool ends_only)
 {
 	struct super_block *sb = f->mnt->mnt_sb;
 	bool watched = hw_sb_has_watchers(sb);
-	struct dentry *top = hw_path_find(f, told->path, told->path_len, watched);
+	struct dentry *top = hw_path_find(f, path, len, watched);
 	struct inode *inode = NULL;
 	struct held held = {};
 
@@ -126,8 +126,20 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 	inode = NULL;
 	while (watched && !fatal_signal_pending(current) &&
 	       (inode = hw_next_inode(sb, inode, true)))
-		tell_watched(f, inode, top);
+		tell_watched(f, inode, top, ends_only);
 	iput(inode);
 	let_go(&held);
 	dput(top);
+}
+
+void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
+{
+	rescan(f, told->path, told->path_len, false);
+}
+
+void hw_apply_refresh(struct hw_file *f, const char *path, u32 len)
+{
+	hw_echo_telling(f->echo, true);
+	rescan(f, path, len, true);
+	hw_echo_telling(f->echo, false);
 }

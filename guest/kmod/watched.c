@@ -47,7 +47,7 @@ struct inode *hw_next_inode(struct super_block *sb, struct inode *last, bool wat
 	return ret;
 }
 
-static bool is_reachable(struct dentry *dentry)
+bool hw_is_reachable(struct dentry *dentry)
 {
 	bool ret = true;
 
@@ -64,7 +64,7 @@ static bool is_reachable(struct dentry *dentry)
 static bool has_name(struct inode *inode)
 {
 	struct dentry *alias = d_find_any_alias(inode);
-	bool ret = alias && is_reachable(alias);
+	bool ret = alias && hw_is_reachable(alias);
 
 	dput(alias);
 	return ret;

@@ -37,4 +37,59 @@
  */
 #define HW_BIND _IOW('h', 0x77, __s32)
 
+/*
+ * The remaining requests serve a program that keeps a copy of the watched directories, to find out
+ * which changes were not reported. They fail with ENOTCONN and ENODEV like write(2), with EFAULT,
+ * with EINVAL if a reserved member is not 0, and with EINTR.
+ */
+
+/* Memory of the program. */
+struct hw_guest_buffer {
+	__u64 data; /* its address */
+	__u32 size; /* in bytes */
+	__u32 reserved; /* 0 */
+};
+
+/*
+ * The state of the entry of one event, as it was before the event was reported: programs have been
+ * notified of everything that it contains. For a move, the entry with the new name.
+ */
+struct hw_guest_seen {
+	__u64 ino; /* 0: not known, because no program watches the entry, or because it is gone */
+	__u64 size;
+	__s64 mtime_ns, ctime_ns;
+	__u32 mode, uid, gid, nlink;
+};
+
+/* Stores one struct hw_guest_seen for each frame that the last write(2) processed, in their order.
+ * Returns their number, less if the buffer is too small. */
+#define HW_GET_SEEN _IOW('h', 0x78, struct hw_guest_buffer)
+
+/* A watched object, followed by path_len bytes of its path below the mount, and by padding to a
+ * multiple of 8 bytes. Objects outside a bind mount are omitted. */
+struct hw_guest_object {
+	__u64 ino;
+	__u32 mode;
+	__u32 path_len; /* 0: the root; HW_GUEST_NO_PATH: no name is cached, or it is too long */
+};
+#define HW_GUEST_NO_PATH 0xffffffffu
+
+struct hw_guest_watched {
+	__u64 data; /* address of a buffer; not used if size is 0 */
+	__u32 size; /* of the buffer, in bytes, at most HW_GUEST_WATCHED_MAX */
+	__u32 reserved; /* 0 */
+	/* Set by the request: */
+	__u32 count; /* changes when the first watch of an object is added, or its last is removed */
+	__u32 everything; /* 1: a program watches the whole filesystem or mount */
+};
+#define HW_GUEST_WATCHED_MAX (64u << 20)
+
+/* Stores the watched objects in the buffer. Returns the number of bytes; without a buffer, it only
+ * sets `count` and `everything`. ENOSPC: the buffer is too small. */
+#define HW_GET_WATCHED _IOWR('h', 0x79, struct hw_guest_watched)
+
+/* Brings the caches at and below a path, which has `size` bytes, up to date, like a rescan frame,
+ * but reports only the end of watched objects that were deleted. EBADMSG: the path is invalid. */
+#define HW_REFRESH _IOW('h', 0x7a, struct hw_guest_buffer)
+
 #endif
