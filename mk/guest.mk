@@ -28,3 +28,6 @@ install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch
 	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(guest_docdir)/examples/guest.conf"
 
 .PHONY: install-guest
+
+# The comparison runs in the test itself.
+$(B)/tests/test_guest_compare: $(call obj,guest/agent/known.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_report.c)

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "compare.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SLICE 256 /* entries that are examined in one slice */
+
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
+
+/* ---- the disk ---- */
+
+int hw_compare_open(int root, const char *path, int flags)
+{
+	const struct open_how how = {
+		.flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int64_t ns_of(const struct statx_timestamp *t)
+{
+	return (int64_t)((uint64_t)t->tv_sec * 1000000000u + t->tv_nsec);
+}
+
+int hw_compare_look(int dir, const char *name, struct hw_guest_seen *ret)
+{
+	struct statx st;
+
+	if (statx(dir, name,
+		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH),
+		  STATX_BASIC_STATS, &st) < 0)
+		return -errno;
+	*ret = (struct hw_guest_seen){
+		.ino = *name && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ? 0 : st.stx_ino,
+		.size = st.stx_size,
+		.mtime_ns = ns_of(&st.stx_mtime),
+		.ctime_ns = ns_of(&st.stx_ctime),
+		.mode = st.stx_mode,
+		.uid = st.stx_uid,
+		.gid = st.stx_gid,
+		.nlink = st.stx_nlink,
+	};
+	return 0;
+}
+
+int hw_compare_look_below(int root, const char *path, struct hw_guest_seen *ret)
+{
+	int fd = hw_compare_open(root, path, O_PATH), r;
+
+	if (fd == -EXDEV) { /* another filesystem is mounted there */
+		*ret = (struct hw_guest_seen){ .ino = 0 };
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+	r = hw_compare_look(fd, "", ret);
+	(void)close(fd); /* O_PATH: nothing to lose */
+	return r;
+}
+
+enum hw_pending hw_compare_states(const struct hw_guest_seen *old, const struct hw_guest_seen *now,
+				  bool moved)
+{
+	bool same_owner = old->mode == now->mode && old->uid == now->uid && old->gid == now->gid;
+
+	if (old->ino == 0)
+		return S_ISREG(now->mode) ? HW_PENDING_DATA : HW_PENDING_ATTRIB;
+	if (S_ISREG(now->mode) && (old->size != now->size || old->mtime_ns != now->mtime_ns))
+		return HW_PENDING_DATA;
+	if (!same_owner)
+		return HW_PENDING_ATTRIB;
+	/* new names, and new entries of a directory, change ctime, too */
+	if (moved || old->ctime_ns == now->ctime_ns || old->nlink != now->nlink ||
+	    (S_ISDIR(now->mode) && old->mtime_ns != now->mtime_ns))
+		return HW_PENDING_NONE;
+	return HW_PENDING_ATTRIB;
+}
+
+/* ---- watched objects ---- */
+
+static void done_with(struct hw_compare *c, struct hw_known *e)
+{
+	hw_known_clear(&c->known, e, HW_KNOWN_TODO | HW_KNOWN_FRESH);
+	/* the next ones come first in the list */
+	hw_known_requeue(&c->known, e);
+}
+
+static bool is_lost(const struct hw_known *e)
+{
+	for (; e; e = e->parent)
+		if (e->difference == HW_PENDING_GONE || (e->flags & HW_KNOWN_COVERED))
+			return true;
+	return false;
+}
+
+static struct hw_known *find_todo(struct hw_compare *c, bool may_list)
+{
+	uint32_t wanted = HW_KNOWN_TODO | (may_list ? (uint32_t)HW_KNOWN_FRESH : 0u);
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		if (!(e->flags & wanted) || (e->flags & HW_KNOWN_STUCK))
+			continue;
+		if (!is_lost(e))
+			return e;
+		hw_known_set(&c->known, e, HW_KNOWN_STUCK);
+	}
+	return NULL;
+}
+
+/* Its path leads to nothing, or to another entry. If its directory is compared, that finds it. */
+static void is_unreachable(struct hw_compare *c, struct hw_known *e)
+{
+	hw_known_set(&c->known, e, HW_KNOWN_STUCK);
+	if (!e->parent || (e->parent->flags & HW_KNOWN_LISTED) || (e->flags & HW_KNOWN_FRESH))
+		return;
+	hw_known_differ(&c->known, e, HW_PENDING_GONE);
+}
+
+static void compare_self(struct hw_compare *c, struct hw_known *e, const struct hw_guest_seen *now)
+{
+	enum hw_pending difference;
+
+	if (e->flags & HW_KNOWN_FRESH) {
+		if (e->state.ino == 0)
+			e->state = *now;
+		return;
+	}
+	/* otherwise found with the other names of its directory */
+	difference = hw_compare_states(&e->state, now, false);
+	if (difference && !(e->parent && (e->parent->flags & HW_KNOWN_LISTED)))
+		hw_known_differ(&c->known, e, difference);
+}
+
+/* Examines an object that is not a directory. */
+static void compare_file(struct hw_compare *c, struct hw_known *e, const struct hw_guest_seen *now)
+{
+	compare_self(c, e, now);
+	if (e->flags & HW_KNOWN_FRESH)
+		e->state = *now;
+	done_with(c, e);
+}
+
+/* The number of an inode that was deleted may be used again. A symbolic link cannot be changed. */
+static bool is_same_object(const struct hw_known *e, const struct hw_guest_seen *now)
+{
+	const struct hw_guest_seen *old = &e->state;
+
+	if (old->ino == 0)
+		return true;
+	if (old->ino != now->ino || (old->mode & S_IFMT) != (now->mode & S_IFMT))
+		return false;
+	return !S_ISLNK(now->mode) ||
+	       (old->size == now->size && old->mtime_ns == now->mtime_ns);
+}
+
+/* ---- names of a directory ---- */
+
+static int add_name(struct hw_compare *c, const char *name)
+{
+	size_t len = strlen(name) + 1;
+
+	if (c->names_len + len > c->names_room) {
+		size_t room = 2 * c->names_room + len + 4096;
+		char *names = room > c->known.max_bytes ? NULL : realloc(c->names, room);
+
+		if (!names)
+			return -ENOMEM;
+		c->names = names;
+		c->names_room = room;
+	}
+	memcpy(c->names + c->names_len, name, len);
+	c->names_len += len;
+	return 0;
+}
+
+static int read_names(struct hw_compare *c, int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+
+	c->names_len = c->names_at = 0;
+	if (!dir) {
+		r = -errno;
+		if (copy >= 0)
+			(void)close(copy); /* nothing was written */
+		return r;
+	}
+	do {
+		errno = 0;
+		entry = readdir(dir);
+		r = entry ? 0 : -errno;
+		if (entry && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = add_name(c, entry->d_name);
+	} while (entry && r == 0);
+	(void)closedir(dir); /* only read from */
+	return r;
+}
+
+static void begin_directory(struct hw_compare *c, struct hw_known *dir)
+{
+	struct hw_list *at = dir->children.next;
+
+	while (at != &dir->children) {
+		struct hw_known *child = HW_KNOWN_OF(at, sibling);
+
+		at = at->next;
+		hw_known_clear(&c->known, child, HW_KNOWN_MET | HW_KNOWN_REPEAT);
+		if (child->flags & HW_KNOWN_ABSENT)
+			hw_known_remove(&c->known, child);
+	}
+	hw_known_set(&c->known, dir, HW_KNOWN_LISTED); /* events add and remove names from now on */
+	c->known.current = dir;
+}
+
+static void found_new(struct hw_compare *c, struct hw_known *e, const struct hw_guest_seen *now)
+{
+	hw_known_clear(&c->known, e, HW_KNOWN_ABSENT);
+	hw_known_set(&c->known, e, HW_KNOWN_MET);
+	hw_known_differ(&c->known, e, HW_PENDING_NEW);
+	e->state = *now;
+}
+
+static struct hw_known *add_entry(struct hw_compare *c, struct hw_known *dir, const char *name)
+{
+	struct hw_known *e = hw_known_add(&c->known, dir, name, (uint32_t)strlen(name));
+
+	if (!e)
+		hw_known_unlist(&c->known, dir);
+	return e;
+}
+
+static void found_replaced(struct hw_compare *c, struct hw_known *e, const char *name,
+			   const struct hw_guest_seen *now)
+{
+	struct hw_known *dir = e->parent, *new;
+
+	hw_known_cover(e);
+	hw_known_differ(&c->known, e, HW_PENDING_GONE);
+	new = add_entry(c, dir, name);
+	if (!new)
+		return;
+	found_new(c, new, now);
+	hw_known_set_over(new, e);
+}
+
+static void list_entry(struct hw_compare *c, struct hw_known *dir, const char *name,
+		       const struct hw_guest_seen *now)
+{
+	struct hw_known *e = hw_known_child(dir, name, (uint32_t)strlen(name));
+
+	if (!e)
+		e = add_entry(c, dir, name);
+	if (!e)
+		return;
+	if (!(e->flags & HW_KNOWN_NAME) && e->state.ino == 0)
+		e->state = *now;
+	hw_known_set(&c->known, e, HW_KNOWN_NAME | HW_KNOWN_MET);
+}
+
+static void compare_entry(struct hw_compare *c, struct hw_known *dir, const char *name,
+			  const struct hw_guest_seen *now)
+{
+	struct hw_known *e = hw_known_child(dir, name, (uint32_t)strlen(name));
+
+	if (!e) {
+		e = add_entry(c, dir, name);
+		if (e)
+			found_new(c, e, now);
+		return;
+	}
+	if (!(e->flags & HW_KNOWN_NAME)) {
+		found_new(c, e, now);
+		return;
+	}
+	hw_known_set(&c->known, e, HW_KNOWN_MET);
+	if (now->ino == 0)
+		hw_known_differ(&c->known, e, HW_PENDING_NONE);
+	else if (is_same_object(e, now))
+		hw_known_differ(&c->known, e, hw_compare_states(&e->state, now, false));
+	else
+		found_replaced(c, e, name, now);
+}
+
+static void end_directory(struct hw_compare *c, struct hw_known *dir)
+{
+	struct hw_list *at = dir->children.next;
+
+	c->known.current = NULL;
+	c->joined = false;
+	while (at != &dir->children) {
+		struct hw_known *child = HW_KNOWN_OF(at, sibling);
+
+		at = at->next;
+		if (child->flags & (HW_KNOWN_MET | HW_KNOWN_COVERED | HW_KNOWN_ABSENT))
+			continue;
+		if (hw_known_is_new(child))
+			hw_known_remove(&c->known, child);
+		else
+			hw_known_differ(&c->known, child, HW_PENDING_GONE);
+	}
+	done_with(c, dir);
+}
+
+/* Examines some names of the current directory. Returns how many. */
+static int examine_names(struct hw_compare *c, int fd, int max)
+{
+	int n = 0;
+
+	while (c->known.current && n < max && c->names_at < c->names_len) {
+		struct hw_known *dir = c->known.current;
+		const char *name = c->names + c->names_at;
+		struct hw_guest_seen now;
+		int r = hw_compare_look(fd, name, &now);
+
+		c->names_at += strlen(name) + 1;
+		n++;
+		if (r < 0) /* deleted since: the event follows, or the name counts as gone */
+			continue;
+		if (dir->flags & HW_KNOWN_FRESH)
+			list_entry(c, dir, name, &now);
+		else
+			compare_entry(c, dir, name, &now);
+		if (!(dir->flags & HW_KNOWN_LISTED)) { /* no memory: it cannot be compared */
+			c->known.current = NULL;
+			done_with(c, dir);
+		}
+	}
+	if (c->known.current && c->names_at == c->names_len)
+		end_directory(c, c->known.current);
+	return n + 1;
+}
+
+/* ---- slices ---- */
+
+static int open_object(struct hw_compare *c, int root, struct hw_known *e, struct hw_guest_seen *ret)
+{
+	int len = hw_known_path(e, c->path), fd, r;
+
+	if (len < 0)
+		return len;
+	c->path[len] = '\0';
+	fd = hw_compare_open(root, c->path, O_PATH);
+	r = fd < 0 ? fd : hw_compare_look(fd, "", ret);
+	if (r == 0 || fd < 0)
+		return fd;
+	(void)close(fd); /* O_PATH: nothing to lose */
+	return r;
+}
+
+/* Begins with an object, or continues. Returns the number of examined entries. */
+static int examine(struct hw_compare *c, int root, struct hw_known *e, int max)
+{
+	struct hw_guest_seen now;
+	int fd = open_object(c, root, e, &now), n = 1, r = 0;
+
+	if (fd < 0 || !is_same_object(e, &now)) {
+		c->known.current = NULL;
+		is_unreachable(c, e);
+	} else if (!S_ISDIR(now.mode)) {
+		compare_file(c, e, &now);
+	} else {
+		if (c->known.current != e) {
+			compare_self(c, e, &now);
+			begin_directory(c, e);
+			r = read_names(c, fd);
+		}
+		if (r == 0)
+			n = examine_names(c, fd, max);
+		if (r < 0) {
+			c->known.current = NULL;
+			hw_known_unlist(&c->known, e);
+			hw_known_differ(&c->known, e, HW_PENDING_ATTRIB);
+			done_with(c, e);
+		}
+	}
+	if (fd >= 0)
+		(void)close(fd); /* only read from */
+	return n;
+}
+
+static void finish(struct hw_compare *c)
+{
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next)
+		hw_known_clear(&c->known, HW_KNOWN_OF(at, watched),
+			       HW_KNOWN_TODO | HW_KNOWN_STUCK);
+	c->active = false;
+}
+
+int hw_compare_work(struct hw_compare *c, bool may_list)
+{
+	int root, left = SLICE, r = 1;
+
+	if (c->idle && !c->active)
+		return 0;
+	root = c->ops->open_root(c->arg);
+	if (root < 0)
+		return root == -ENODEV ? root : 0;
+	while (left > 0) {
+		struct hw_known *e = c->known.current;
+
+		if (!e)
+			e = find_todo(c, may_list || c->active);
+		if (!e)
+			break;
+		left -= examine(c, root, e, left);
+	}
+	if (left > 0) {
+		c->idle = may_list || c->active;
+		r = c->active ? hw_compare_report(c, root) : 0;
+		if (r == 0 && c->active)
+			finish(c);
+	}
+	(void)close(root); /* O_PATH: nothing to lose */
+	return r;
+}
+
+void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
+{
+	struct hw_known *top = hw_known_find(&c->known, path, len);
+	struct hw_list *at = c->known.watched.next;
+
+	if (!c->active)
+		c->reported = 0;
+	c->active = true;
+	c->joined = false;
+	c->idle = false;
+	c->known.current = NULL;
+	for (; at != &c->known.watched; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		if (!top || !hw_known_is_below(e, top))
+			continue;
+		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
+		/* the interrupted examination of a fresh one begins again */
+		if (!(e->flags & HW_KNOWN_FRESH))
+			hw_known_set(&c->known, e, HW_KNOWN_TODO);
+	}
+}
+
+bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t len)
+{
+	const struct hw_known *top = hw_known_find(&c->known, path, len);
+	const struct hw_list *at = c->known.watched.next;
+
+	if (c->uncovered || c->known.full)
+		return false;
+	for (; top && at != &c->known.watched; at = at->next) {
+		const struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		if ((e->flags & HW_KNOWN_FRESH) && hw_known_is_below(e, top))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the list of watched objects ---- */
+
+void hw_compare_watched_begin(struct hw_compare *c)
+{
+	c->known.watch++;
+	c->uncovered = false;
+	c->known.full = false;
+	c->idle = false;
+	c->numbers_count = 0;
+}
+
+/* Without a cached name, it is found by its number if it was watched before. */
+static void add_number(struct hw_compare *c, uint64_t ino)
+{
+	if (c->numbers_count == c->numbers_room) {
+		size_t room = 2 * c->numbers_room + 64;
+		uint64_t *numbers = realloc(c->numbers, room * sizeof(*numbers));
+
+		if (!numbers) {
+			c->uncovered = true;
+			return;
+		}
+		c->numbers = numbers;
+		c->numbers_room = room;
+	}
+	c->numbers[c->numbers_count++] = ino;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool has_number(const struct hw_compare *c, uint64_t ino)
+{
+	return c->numbers_count && bsearch(&ino, c->numbers, c->numbers_count, sizeof(ino),
+					   compare_numbers);
+}
+
+void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *object,
+			const char *path)
+{
+	struct hw_known *e;
+
+	if (object->path_len == HW_GUEST_NO_PATH) {
+		add_number(c, object->ino);
+		return;
+	}
+	e = hw_known_get(&c->known, path, object->path_len);
+	if (!e) {
+		c->uncovered = true;
+		return;
+	}
+	e->watch = c->known.watch;
+	if (!c->active)
+		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
+	if (S_ISDIR(object->mode) && !(e->flags & (HW_KNOWN_LISTED | HW_KNOWN_FRESH)))
+		hw_known_set(&c->known, e, HW_KNOWN_FRESH);
+	else if (!(e->flags & (HW_KNOWN_WATCHED | HW_KNOWN_NAME)))
+		hw_known_set(&c->known, e, HW_KNOWN_FRESH);
+	hw_known_set(&c->known, e, HW_KNOWN_WATCHED);
+}
+
+void hw_compare_watched_end(struct hw_compare *c)
+{
+	struct hw_list *at = c->known.watched.next;
+	size_t matched = 0;
+
+	if (c->numbers_count)
+		qsort(c->numbers, c->numbers_count, sizeof(*c->numbers), compare_numbers);
+	while (at != &c->known.watched) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		at = at->next;
+		if (e->watch == c->known.watch)
+			continue;
+		if (has_number(c, e->state.ino))
+			matched++;
+		else
+			hw_known_unwatch(&c->known, e);
+	}
+	if (matched < c->numbers_count)
+		c->uncovered = true;
+}
+
+int hw_compare_init(struct hw_compare *c, size_t max_bytes, const struct hw_compare_ops *ops,
+		    void *arg)
+{
+	*c = (struct hw_compare){ .ops = ops, .arg = arg, .idle = true };
+	return hw_knowns_init(&c->known, max_bytes);
+}
+
+void hw_compare_free(struct hw_compare *c)
+{
+	hw_knowns_free(&c->known);
+	free(c->names);
+	free(c->numbers);
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reports the differences that a comparison found, in this order: moves, deletes (children first),
+ * creates, changes. A name that is gone and a new name are a move if they are the same inode: see
+ * is_proved(). Directories are moved first, because those below them that are watched can then be
+ * reached, and are compared.
+ */
+#include "compare.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SLICE 256u /* events that are sent in one slice */
+
+static uint8_t type_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return HW_TYPE_FILE;
+	case S_IFDIR:
+		return HW_TYPE_DIR;
+	case S_IFLNK:
+		return HW_TYPE_SYMLINK;
+	default:
+		return HW_TYPE_OTHER;
+	}
+}
+
+static int send(struct hw_compare *c, uint8_t kind, uint32_t mode, uint32_t len)
+{
+	const struct hw_event event = { .struct_size = sizeof(event),
+					.kind = kind,
+					.type = type_of(mode),
+					.seq = 1,
+					.path = c->path,
+					.path_len = len };
+
+	c->reported++;
+	return c->ops->send(c->arg, &event);
+}
+
+static struct hw_known *first(const struct hw_compare *c, enum hw_pending difference)
+{
+	const struct hw_list *list = &c->known.pending[difference];
+
+	return hw_list_empty(list) ? NULL : HW_KNOWN_OF(list->next, pending);
+}
+
+/* Writes the path to c->path, terminated. */
+static int put_path(struct hw_compare *c, const struct hw_known *e)
+{
+	int len = hw_known_path(e, c->path);
+
+	if (len >= 0)
+		c->path[len] = '\0';
+	return len;
+}
+
+/* ---- changes ---- */
+
+/* Sends the events between the two states; the entry's path is in c->path. */
+static int send_states(struct hw_compare *c, const struct hw_guest_seen *old,
+		       const struct hw_guest_seen *now, uint32_t len, bool moved)
+{
+	enum hw_pending difference = hw_compare_states(old, now, moved);
+	bool attrib = difference == HW_PENDING_ATTRIB;
+	int r = 0;
+
+	if (difference == HW_PENDING_DATA) {
+		attrib = old->ino != 0 && (old->mode != now->mode || old->uid != now->uid ||
+					   old->gid != now->gid);
+		r = send(c, HW_MODIFY, now->mode, len);
+	}
+	if (r == 0 && attrib)
+		r = send(c, HW_ATTRIB, now->mode, len);
+	if (r == 0 && difference == HW_PENDING_DATA)
+		r = send(c, HW_CLOSE_WRITE, now->mode, len);
+	return r;
+}
+
+static int report_change(struct hw_compare *c, struct hw_known *e, int root)
+{
+	enum hw_pending difference = e->difference;
+	int len = put_path(c, e), r = 0;
+	struct hw_guest_seen now;
+
+	hw_known_differ(&c->known, e, HW_PENDING_NONE);
+	/* if it is gone or replaced now, the events about that follow */
+	if (len < 0 || hw_compare_look_below(root, c->path, &now) < 0)
+		return 0;
+	if (now.ino == 0)
+		now.ino = e->state.ino;
+	if (e->state.ino != 0 && e->state.ino != now.ino)
+		return 0;
+	if (difference == HW_PENDING_ATTRIB && (e->flags & HW_KNOWN_WATCHED) &&
+	    !(e->flags & HW_KNOWN_LISTED) && S_ISDIR(now.mode))
+		r = send(c, HW_ATTRIB, now.mode, (uint32_t)len);
+	else
+		r = send_states(c, &e->state, &now, (uint32_t)len, false);
+	e->state = now;
+	return r;
+}
+
+/* ---- creates ---- */
+
+/* Sends the create of an entry, or its move onto the name of another one. */
+static int send_new(struct hw_compare *c, const struct hw_known *e, uint32_t len)
+{
+	const struct hw_event move = { .struct_size = sizeof(move),
+				       .kind = HW_MOVE,
+				       .type = type_of(e->state.mode),
+				       .flags = HW_FLAG_REPLACED,
+				       .seq = 1,
+				       .path = c->path,
+				       .path_len = len };
+	int r;
+
+	if (e->over) {
+		c->reported++;
+		return c->ops->send(c->arg, &move);
+	}
+	r = send(c, HW_CREATE, e->state.mode, len);
+	if (r == 0 && S_ISREG(e->state.mode) && e->state.size > 0)
+		r = send(c, HW_MODIFY, e->state.mode, len);
+	if (r == 0 && S_ISREG(e->state.mode))
+		r = send(c, HW_CLOSE_WRITE, e->state.mode, len);
+	return r;
+}
+
+static void is_known_now(struct hw_compare *c, struct hw_known *e)
+{
+	hw_known_differ(&c->known, e, HW_PENDING_NONE);
+	hw_known_set(&c->known, e, HW_KNOWN_NAME | HW_KNOWN_REPEAT);
+}
+
+static void drop_over(struct hw_compare *c, struct hw_known *e)
+{
+	struct hw_known *over = e->over;
+
+	hw_known_set_over(e, NULL);
+	if (over)
+		hw_known_remove(&c->known, over);
+}
+
+static int report_new(struct hw_compare *c, struct hw_known *e, int root)
+{
+	int len = put_path(c, e), r;
+	struct hw_guest_seen now;
+
+	/* if it is gone or replaced now, the events about that follow */
+	if (len < 0 || hw_compare_look_below(root, c->path, &now) < 0 ||
+	    (now.ino != 0 && now.ino != e->state.ino)) {
+		drop_over(c, e);
+		hw_known_remove(&c->known, e);
+		return 0;
+	}
+	if (now.ino)
+		e->state = now;
+	r = send_new(c, e, (uint32_t)len);
+	drop_over(c, e);
+	is_known_now(c, e);
+	return r;
+}
+
+/* ---- deletes ---- */
+
+static struct hw_known *deepest(struct hw_known *e)
+{
+	while (!hw_list_empty(&e->children))
+		e = HW_KNOWN_OF(e->children.next, sibling);
+	return e;
+}
+
+/* Sends one delete of the tree, the deepest first. */
+static int report_gone(struct hw_compare *c, struct hw_known *top)
+{
+	struct hw_known *e = deepest(top);
+	int len = put_path(c, e), r = 0;
+	bool known = (e->flags & (HW_KNOWN_NAME | HW_KNOWN_WATCHED)) &&
+		     !hw_known_is_new(e) && !(e->flags & HW_KNOWN_ABSENT);
+
+	if (len >= 0 && known)
+		r = send(c, HW_DELETE, e->state.mode, (uint32_t)len);
+	if (e == top)
+		hw_known_bury(&c->known, e);
+	else
+		hw_known_remove(&c->known, e);
+	return r;
+}
+
+/* A file that replaced another one is one move; a directory is deleted before another entry has
+ * its name. */
+static void separate(struct hw_compare *c)
+{
+	struct hw_list *at = c->known.pending[HW_PENDING_NEW].next;
+
+	for (; at != &c->known.pending[HW_PENDING_NEW]; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, pending);
+
+		if (!e->over)
+			continue;
+		if (S_ISDIR(e->state.mode) || S_ISDIR(e->over->state.mode))
+			hw_known_set_over(e, NULL);
+		else
+			hw_known_differ(&c->known, e->over, HW_PENDING_NONE);
+	}
+}
+
+/* ---- moves ---- */
+
+struct found {
+	struct hw_known **entries; /* owned */
+	size_t count, room;
+};
+
+static bool add_found(struct found *found, struct hw_known *e)
+{
+	if (found->count == found->room) {
+		size_t room = 2 * found->room + 64;
+		struct hw_known **entries =
+			realloc(found->entries, room * sizeof(struct hw_known *));
+
+		if (!entries)
+			return false;
+		found->entries = entries;
+		found->room = room;
+	}
+	found->entries[found->count++] = e;
+	return true;
+}
+
+/* Adds what is gone with a directory. */
+static bool add_below(struct found *found, struct hw_known *top)
+{
+	struct hw_known *e = top;
+	bool ok = true;
+
+	while (ok && e) {
+		if (e != top && (e->flags & HW_KNOWN_NAME) && !e->difference && e->state.ino)
+			ok = add_found(found, e);
+		if (!hw_list_empty(&e->children)) {
+			e = HW_KNOWN_OF(e->children.next, sibling);
+			continue;
+		}
+		while (e != top && e->sibling.next == &e->parent->children)
+			e = e->parent;
+		e = e == top ? NULL : HW_KNOWN_OF(e->sibling.next, sibling);
+	}
+	return ok;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	const struct hw_known *x = *(struct hw_known *const *)a, *y = *(struct hw_known *const *)b;
+
+	return (x->state.ino > y->state.ino) - (x->state.ino < y->state.ino);
+}
+
+/*
+ * The number of a deleted inode is used again, unless the guest still has the inode, which a watch
+ * guarantees. Another inode does not have the same times.
+ */
+static bool is_proved(const struct hw_known *gone, const struct hw_known *new)
+{
+	const struct hw_guest_seen *a = &gone->state, *b = &new->state;
+
+	if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
+		return false;
+	if (gone->flags & HW_KNOWN_WATCHED)
+		return true;
+	return a->mtime_ns == b->mtime_ns && (S_ISDIR(a->mode) || a->size == b->size);
+}
+
+/* Joins the two ends of each move. Without memory, they are reported as delete and create. */
+static void join_moves(struct hw_compare *c, bool dirs_only)
+{
+	struct found gone = { 0 };
+	struct hw_list *at = c->known.pending[HW_PENDING_GONE].next;
+	bool ok = true;
+
+	for (; ok && at != &c->known.pending[HW_PENDING_GONE]; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, pending);
+
+		e->mate = NULL;
+		if (e->state.ino && (!dirs_only || S_ISDIR(e->state.mode)))
+			ok = add_found(&gone, e);
+		if (ok && !dirs_only)
+			ok = add_below(&gone, e);
+	}
+	if (gone.count)
+		qsort(gone.entries, gone.count, sizeof(struct hw_known *), compare_inodes);
+	at = c->known.pending[HW_PENDING_NEW].next;
+	while (gone.count && at != &c->known.pending[HW_PENDING_NEW]) {
+		struct hw_known *e = HW_KNOWN_OF(at, pending), *key = e, **found;
+
+		at = at->next;
+		e->mate = NULL;
+		found = bsearch(&key, gone.entries, gone.count, sizeof(struct hw_known *),
+				compare_inodes);
+		if (!found || (*found)->mate || !is_proved(*found, e) || hw_known_is_below(e, *found))
+			continue;
+		e->mate = *found;
+		(*found)->mate = e;
+		hw_known_differ(&c->known, e, HW_PENDING_MOVED);
+	}
+	free(gone.entries);
+}
+
+/* The entry that has to move before this one can have its name: the one that it replaces. */
+static struct hw_known *before(const struct hw_known *new)
+{
+	return new->over ? new->over->mate : NULL;
+}
+
+static int send_move(struct hw_compare *c, const struct hw_known *gone, const struct hw_known *new,
+		     bool exchange)
+{
+	int from_len = hw_known_path(gone, c->from), len = put_path(c, new);
+	uint16_t flags = exchange ? HW_FLAG_EXCHANGE : new->over ? HW_FLAG_REPLACED : 0;
+	const struct hw_event move = { .struct_size = sizeof(move),
+				       .kind = HW_MOVE,
+				       .type = type_of(new->state.mode),
+				       .flags = flags,
+				       .seq = 1,
+				       .path = c->path,
+				       .from = c->from,
+				       .path_len = (uint32_t)len,
+				       .from_len = (uint32_t)from_len };
+
+	if (len < 0 || from_len < 0)
+		return 0;
+	c->reported++;
+	return c->ops->send(c->arg, &move);
+}
+
+/* Below a moved directory, watched objects can be reached again. */
+static void unstick(struct hw_compare *c, const struct hw_known *top)
+{
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next)
+		if (hw_known_is_below(HW_KNOWN_OF(at, watched), top))
+			hw_known_clear(&c->known, HW_KNOWN_OF(at, watched), HW_KNOWN_STUCK);
+}
+
+/* Leaves a name that the host may report to be gone once more. */
+static void leave_absent(struct hw_compare *c, struct hw_known *dir, const struct hw_known *old)
+{
+	struct hw_known *e;
+
+	if (!(dir->flags & HW_KNOWN_LISTED) || hw_known_child(dir, old->name, old->name_len))
+		return;
+	e = hw_known_add(&c->known, dir, old->name, old->name_len);
+	if (e)
+		hw_known_set(&c->known, e, HW_KNOWN_ABSENT);
+}
+
+static int report_move(struct hw_compare *c, struct hw_known *new)
+{
+	struct hw_known *gone = new->mate, *dir = gone->parent, old = *gone;
+	struct hw_guest_seen was = gone->state, now = new->state;
+	bool covered = gone->flags & HW_KNOWN_COVERED;
+	char name[256];
+	int r, len;
+
+	r = send_move(c, gone, new, false);
+	old.name_len = old.name_len < sizeof(name) ? old.name_len : 0;
+	memcpy(name, gone->name, old.name_len);
+	old.name = name;
+	gone->mate = new->mate = NULL;
+	drop_over(c, new);
+	hw_known_differ(&c->known, gone, HW_PENDING_NONE);
+	hw_known_rename(&c->known, gone, new);
+	is_known_now(c, gone);
+	gone->state = now;
+	if (!covered && old.name_len)
+		leave_absent(c, dir, &old);
+	len = put_path(c, gone);
+	if (r == 0 && len >= 0)
+		r = send_states(c, &was, &now, (uint32_t)len, true);
+	if (S_ISDIR(now.mode))
+		unstick(c, gone);
+	return r;
+}
+
+/* Breaks a ring of moves: of two entries it is an exchange, of more one is reported as replaced. */
+static int break_ring(struct hw_compare *c, struct hw_known *new)
+{
+	struct hw_known *other = before(new), *a = new->mate, *b;
+	int r;
+
+	if (before(other) != new) {
+		a->mate = NULL;
+		new->mate = NULL;
+		hw_known_differ(&c->known, new, HW_PENDING_NEW);
+		return 0;
+	}
+	b = other->mate;
+	r = send_move(c, a, new, true);
+	a->mate = b->mate = new->mate = other->mate = NULL;
+	hw_known_set_over(new, NULL);
+	hw_known_set_over(other, NULL);
+	a->state = new->state;
+	b->state = other->state;
+	hw_known_differ(&c->known, a, HW_PENDING_NONE);
+	hw_known_differ(&c->known, b, HW_PENDING_NONE);
+	hw_known_rename(&c->known, a, new);
+	hw_known_rename(&c->known, b, other);
+	unstick(c, a);
+	unstick(c, b);
+	return r;
+}
+
+/* Reports a move, and those that have to precede it. `chain` is empty, and is so afterwards. */
+static int report_chain(struct hw_compare *c, struct hw_known *new, struct found *chain)
+{
+	int r = 0;
+
+	for (struct hw_known *e = new; e; e = before(e)) {
+		if (!add_found(chain, e)) {
+			/* without memory, this move is reported as delete and create */
+			e->mate->mate = NULL;
+			e->mate = NULL;
+			hw_known_differ(&c->known, e, HW_PENDING_NEW);
+			break;
+		}
+		if (before(e) == new) {
+			r = break_ring(c, new);
+			chain->count = 0;
+			return r;
+		}
+	}
+	while (r == 0 && chain->count > 0) {
+		struct hw_known *e = chain->entries[--chain->count];
+
+		if (e->mate)
+			r = report_move(c, e);
+	}
+	return r;
+}
+
+/* Reports all moves that were joined. Returns whether there were some, or -ENODEV. */
+static int report_moves(struct hw_compare *c)
+{
+	struct found chain = { 0 };
+	struct hw_known *e;
+	int r = 0, any = 0;
+
+	while (r == 0 && (e = first(c, HW_PENDING_MOVED))) {
+		any = 1;
+		if (e->mate)
+			r = report_chain(c, e, &chain);
+		else /* its other end was removed */
+			hw_known_differ(&c->known, e, HW_PENDING_NEW);
+	}
+	free(chain.entries);
+	return r < 0 ? r : any;
+}
+
+/* ---- */
+
+static int report_rest(struct hw_compare *c, int root)
+{
+	struct hw_known *e;
+	unsigned end = c->reported + SLICE;
+	int r = 0;
+
+	while (r == 0 && c->reported < end) {
+		if ((e = first(c, HW_PENDING_GONE)))
+			r = report_gone(c, e);
+		else if ((e = first(c, HW_PENDING_NEW)))
+			r = report_new(c, e, root);
+		else if ((e = first(c, HW_PENDING_DATA)) || (e = first(c, HW_PENDING_ATTRIB)))
+			r = report_change(c, e, root);
+		else
+			return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+int hw_compare_report(struct hw_compare *c, int root)
+{
+	int r;
+
+	if (!c->joined && !hw_list_empty(&c->known.pending[HW_PENDING_NEW])) {
+		join_moves(c, true);
+		r = report_moves(c);
+		if (r != 0)
+			return r < 0 ? r : 1;
+		join_moves(c, false);
+		r = report_moves(c);
+		if (r < 0)
+			return r;
+		separate(c);
+	}
+	c->joined = true;
+	return report_rest(c, root);
+}
