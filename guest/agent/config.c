@@ -44,6 +44,10 @@ static const struct hw_option *const mount_options[] = {
 	&(const struct hw_option)HW_OPT_NUMBER(
 		"notify_code", struct hw_mount, notify_code, "26743", HW_FRAME_CODE_MIN,
 		HW_FRAME_CODE_MAX, "Notify code of the frames; must equal notify_code on the host"),
+	&(const struct hw_option)HW_OPT_SIZE(
+		"compare_memory", struct hw_mount, compare_memory, "64M", 0,
+		UINT64_C(16) << 30,
+		"Memory for the state of watched files, which is compared after a rescan; 0: none"),
 };
 static const struct hw_option_table mount_table = {
 	mount_options,
@@ -289,6 +293,7 @@ int hw_guest_config_single(const struct hw_mount *mount, struct hw_guest_config 
 		return -ENOMEM;
 	ret->mounts[0] = *mount;
 	ret->mounts[0].name = "main";
+	ret->mounts[0].compare_memory = HW_GUEST_COMPARE_MEMORY;
 	*ret_why = fault_of_mount(&ret->mounts[0], false, &key);
 	*ret_option = strcmp(key, "path") == 0 ? "mount" : key;
 	return *ret_why ? -EINVAL : 0;

@@ -14,6 +14,7 @@ struct hw_errors;
 #define HW_GUEST_CONFIG "/etc/hostwatch/guest.conf"
 #define HW_GUEST_STATE "/run/hostwatch-guest/state"
 #define HW_GUEST_MOUNTS_MAX 64u
+#define HW_GUEST_COMPARE_MEMORY (UINT64_C(64) << 20) /* default of compare_memory */
 
 enum hw_inject_kind { HW_INJECT_MODULE, HW_INJECT_TOUCH, HW_INJECT_PRINT };
 
@@ -28,6 +29,7 @@ struct hw_mount {
 	uint32_t inject; /* enum hw_inject_kind */
 	uint32_t any_port;
 	uint64_t notify_code;
+	uint64_t compare_memory; /* bytes; 0: differences are not reported after a rescan */
 	struct channel channel;
 };
 

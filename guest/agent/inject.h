@@ -32,6 +32,15 @@ struct hw_inject_ops {
 	/* Called after the host's hello. May be NULL. */
 	void (*hello)(struct hw_inject *inject, const struct hw_frame_hello *hello,
 		      const char *share);
+	/*
+	 * Called in each iteration of the loop. `live`: all events that the host had when it
+	 * connected were delivered. Sets when to call it again, 0: at once. Returns as event().
+	 * NULL: there is nothing to do.
+	 */
+	int (*work)(struct hw_inject *inject, bool live, uint64_t now_ms, uint64_t *ret_due_ms);
+	/* Returns whether a rescan is not finished: if the agent ends now, the host has to send it
+	 * again. NULL: a rescan is finished when event() returns. */
+	bool (*is_busy)(struct hw_inject *inject);
 	/* Describes its work in one line for the log. May be NULL. */
 	void (*describe)(struct hw_inject *inject, char *buf, size_t size);
 	/* Returns whether the opened mount still exists. NULL: it needs no mount. */

@@ -23,6 +23,7 @@ int hw_link_init(struct hw_link *link, const struct hw_mount *mount, struct hw_p
 		.fd = -1,
 		.on = HW_LISTENING_CLOSED,
 		.wait_ms = HW_LINK_RETRY_MIN_MS,
+		.work_ms = UINT64_MAX,
 		.bytes = malloc(2 * HW_FUSE_FRAME_MAX),
 	};
 	return link->bytes ? 0 : -ENOMEM;
@@ -43,6 +44,7 @@ static void close_inject(struct hw_link *link)
 	if (link->inject)
 		link->inject->ops->close(link->inject);
 	link->inject = NULL;
+	link->work_ms = UINT64_MAX;
 }
 
 void hw_link_finish(struct hw_link *link)
@@ -121,6 +123,7 @@ static int take_hello(struct hw_link *link, const struct hw_frame_hello *hello, 
 		return -EPROTO;
 	}
 	link->told_epoch = hello->epoch;
+	link->told_seq = hello->seq;
 	memcpy(link->told_share, hello->share, hello->share_len);
 	link->told_share[hello->share_len] = '\0';
 	if (link->seen->epoch == 0) {
@@ -467,37 +470,6 @@ void hw_link_mounts_changed(struct hw_link *link, uint64_t now_ms)
 	}
 }
 
-static const char *status_of(const struct hw_link *link)
-{
-	if (!link->inject)
-		return "waiting for the mount";
-	return link->state == HW_LINK_UP && link->told_epoch ? "connected" : "waiting for the host";
-}
-
-void hw_link_log_status(const struct hw_link *link)
-{
-	char text[HW_INJECT_WHY_MAX] = "";
-
-	if (link->inject && link->inject->ops->describe)
-		link->inject->ops->describe(link->inject, text, sizeof(text));
-	hw_info("[mount %s] %s, event %" PRIu64 " of epoch %016" PRIx64 "%s%s", link->mount->name,
-		status_of(link), link->seen->seq, link->seen->epoch, *text ? "; " : "", text);
-}
-
-uint64_t hw_link_prepare(const struct hw_link *link, struct pollfd *pollfd)
-{
-	bool write = link->state == HW_LINK_CONNECTING || link->out_at < link->out_len;
-
-	pollfd->events = POLLIN;
-	pollfd->revents = 0;
-	pollfd->fd = link->fd;
-	if (link->state == HW_LINK_DOWN)
-		pollfd->fd = link->due_ms == UINT64_MAX ? link->on.fd : -1;
-	else if (write)
-		pollfd->events = POLLIN | POLLOUT;
-	return link->state == HW_LINK_UP && link->told_epoch != 0 ? UINT64_MAX : link->due_ms;
-}
-
 /* Returns 0; -EAGAIN: the rest has to wait; -errno. */
 static int send_output(struct hw_link *link)
 {
@@ -570,7 +542,7 @@ static int talk(struct hw_link *link, short revents, uint64_t now_ms)
 	return 0;
 }
 
-int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms)
+static int turn(struct hw_link *link, short revents, uint64_t now_ms)
 {
 	switch (link->state) {
 	case HW_LINK_DOWN:
@@ -590,4 +562,30 @@ int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms)
 		return talk(link, revents, now_ms);
 	}
 	return 0;
+}
+
+/* `live`: objects that are watched now can be examined, and no earlier change of them is missing. */
+static int work(struct hw_link *link, uint64_t now_ms)
+{
+	const struct hw_inject_ops *ops = link->inject ? link->inject->ops : NULL;
+	bool live = link->state == HW_LINK_UP && link->told_epoch != 0 &&
+		    link->seen->epoch == link->told_epoch && link->seen->seq >= link->told_seq;
+	int r = 0;
+
+	if (ops && ops->work)
+		r = ops->work(link->inject, live, now_ms, &link->work_ms);
+	if (r == -ENODEV) {
+		drop(link, now_ms, HW_LOG_WARNING, "the mount was unmounted; waiting for it");
+		close_inject(link);
+		ops = NULL;
+	}
+	link->seen->held = ops && ops->is_busy && ops->is_busy(link->inject);
+	return 0;
+}
+
+int hw_link_turn(struct hw_link *link, short revents, uint64_t now_ms)
+{
+	int r = turn(link, revents, now_ms);
+
+	return r < 0 ? r : work(link, now_ms);
 }

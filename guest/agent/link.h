@@ -29,6 +29,7 @@ struct hw_link {
 	struct hw_listening on; /* owned; closed if the agent connects */
 	uint64_t due_ms; /* CLOCK_MONOTONIC: the next attempt, or the deadline */
 	unsigned wait_ms; /* before the next attempt */
+	uint64_t work_ms; /* next call of the injector's work(); UINT64_MAX: never */
 	uint64_t live_ms; /* time of the host's hello */
 	struct hw_log_limit limit;
 	char said[400]; /* the reason that was logged last: not repeated */
@@ -37,6 +38,7 @@ struct hw_link {
 	unsigned char out[HW_LINK_OUT_MAX]; /* to be sent */
 	size_t out_len, out_at;
 	uint64_t told_epoch; /* from the host's hello on this connection, 0 before it */
+	uint64_t told_seq; /* the newest event of the host at that time */
 	char told_share[HW_FRAME_SHARE_MAX + 1];
 	uint64_t gap_seq; /* the last event before a gap; gaps counts its repetitions */
 	unsigned gaps;

@@ -68,7 +68,8 @@ static void load_state(struct agent *agent)
 static bool epoch_changed(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++)
-		if (agent->positions[i].epoch != agent->saved[i].epoch)
+		if (!agent->positions[i].held &&
+		    agent->positions[i].epoch != agent->saved[i].epoch)
 			return true;
 	return false;
 }
@@ -76,8 +77,9 @@ static bool epoch_changed(const struct agent *agent)
 static bool state_changed(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++)
-		if (agent->positions[i].epoch != agent->saved[i].epoch ||
-		    agent->positions[i].seq != agent->saved[i].seq)
+		if (!agent->positions[i].held &&
+		    (agent->positions[i].epoch != agent->saved[i].epoch ||
+		     agent->positions[i].seq != agent->saved[i].seq))
 			return true;
 	return false;
 }
@@ -90,13 +92,15 @@ static void save_state(struct agent *agent)
 	agent->save_ms = UINT64_MAX;
 	if (!agent->state || !state_changed(agent))
 		return;
-	r = hw_state_write(agent->state, agent->positions, agent->count);
+	for (size_t i = 0; i < agent->count; i++)
+		if (!agent->positions[i].held)
+			agent->saved[i] = agent->positions[i];
+	r = hw_state_write(agent->state, agent->saved, agent->count);
 	if (r < 0 && r != agent->save_error)
 		hw_warning("cannot write %s: %s",
 			   hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)),
 			   strerror(-r));
 	agent->save_error = r;
-	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
 }
 
 static void plan_save(struct agent *agent, uint64_t now_ms)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* inject = module: passes frames unchanged to hostwatch.ko. */
-#include "inject.h"
+#include "module.h"
 #include "log.h"
 #include "mountinfo.h"
 
@@ -15,16 +15,6 @@
 #include <unistd.h>
 
 #define BUSY_MS 1000
-
-struct module {
-	struct hw_inject inject;
-	const struct hw_mount *mount; /* borrowed */
-	int fd; /* owned */
-	struct hw_mountinfo info; /* of the bound mount */
-	int said; /* the error that was logged last, which is not repeated */
-	size_t len;
-	unsigned char frames[HW_GUEST_WRITE_MAX]; /* complete frames that are not written yet */
-};
 
 static const struct {
 	int error;
@@ -107,6 +97,7 @@ static int open_module(const struct hw_mount *mount, struct hw_inject **ret,
 	module->mount = mount;
 	module->fd = fd;
 	module->info = info;
+	hw_module_begin(module);
 	*ret = &module->inject;
 	return 0;
 }
@@ -135,41 +126,77 @@ static int flush_module(struct hw_inject *inject)
 {
 	struct module *module = (struct module *)inject;
 	struct pollfd pollfd = { .fd = module->fd, .events = POLLOUT };
-	size_t at = 0;
+	size_t at = 0, first = 0;
 
 	while (at < module->len) {
 		ssize_t n = write(module->fd, module->frames + at, module->len - at);
 
-		if (n >= 0)
+		if (n >= 0) {
+			first = hw_module_written(module, first, at, (size_t)n);
 			at += (size_t)n;
-		else if (errno == ENODEV || errno == ENOTCONN)
+		} else if (errno == ENODEV || errno == ENOTCONN) {
 			return -ENODEV;
-		else if (errno != EINTR && (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0))
+		} else if (errno != EINTR &&
+			   (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0)) {
 			at = pass_refused(module, at, errno);
+			first++;
+		}
 	}
 	module->len = 0;
+	module->count = 0;
 	return 0;
 }
 
 /* The device accepts the default code only. */
-static int tell_module(struct hw_inject *inject, const struct hw_told *told)
+int hw_module_put(struct module *module, const void *bytes, size_t len, bool followed)
 {
-	struct module *module = (struct module *)inject;
 	unsigned char *frame;
 	uint32_t code = HW_FUSE_NOTIFY_FSNOTIFY;
 
-	if (told->len > sizeof(module->frames) - module->len) {
-		int r = flush_module(inject);
+	if (len > sizeof(module->frames) - module->len) {
+		int r = flush_module(&module->inject);
 
 		if (r < 0)
 			return r;
 	}
 	frame = module->frames + module->len;
-	memcpy(frame, told->bytes, told->len);
+	memcpy(frame, bytes, len);
 	for (unsigned i = 0; i < 4; i++, code >>= 8)
 		frame[4 + i] = (unsigned char)(code & 0xff);
-	module->len += told->len;
+	module->len += len;
+	module->followed[module->count++] = followed;
 	return 0;
+}
+
+static int tell_module(struct hw_inject *inject, const struct hw_told *told)
+{
+	struct module *module = (struct module *)inject;
+	int r;
+
+	if (!module->compare)
+		return hw_module_put(module, told->bytes, told->len, true);
+	if (told->event->kind != HW_RESCAN)
+		return hw_known_is_repeat(&module->compare->known, told->event)
+			       ? 0
+			       : hw_module_put(module, told->bytes, told->len, false);
+	r = flush_module(inject);
+	return r < 0 ? r : hw_module_rescan(module, told);
+}
+
+static int work_module(struct hw_inject *inject, bool live, uint64_t now_ms, uint64_t *ret_due_ms)
+{
+	struct module *module = (struct module *)inject;
+	int r = hw_module_work(module, live, now_ms, ret_due_ms), flushed;
+
+	flushed = r == -ENODEV ? r : flush_module(inject);
+	return flushed < 0 ? flushed : r;
+}
+
+static bool module_is_busy(struct hw_inject *inject)
+{
+	const struct module *module = (const struct module *)inject;
+
+	return module->compare && module->compare->active;
 }
 
 /* Reading the device returns one counter per line. */
@@ -203,6 +230,7 @@ static void close_module(struct hw_inject *inject)
 {
 	struct module *module = (struct module *)inject;
 
+	hw_module_end(module);
 	(void)close(module->fd); /* nothing to lose */
 	free(module);
 }
@@ -211,6 +239,8 @@ const struct hw_inject_ops hw_inject_module = {
 	.open = open_module,
 	.event = tell_module,
 	.flush = flush_module,
+	.work = work_module,
+	.is_busy = module_is_busy,
 	.describe = describe_module,
 	.is_there = module_is_there,
 	.close = close_module,

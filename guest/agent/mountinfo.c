@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #ifndef STATX_MNT_ID
 #define STATX_MNT_ID 0x1000u
@@ -62,6 +64,21 @@ bool hw_mountinfo_same(const char *path, const struct hw_mountinfo *before)
 	if (before->is_root && !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
 		return false;
 	return dev_of(&stx) == before->dev && stx.stx_ino == before->ino;
+}
+
+int hw_mountinfo_open(const char *path, const struct hw_mountinfo *before)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -ENODEV;
+	if (fstat(fd, &st) == 0 &&
+	    ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)) == before->dev &&
+	    st.st_ino == before->ino)
+		return fd;
+	(void)close(fd); /* nothing was written */
+	return -ENODEV;
 }
 
 int hw_mountinfo_get(const char *path, struct hw_mountinfo *ret)

@@ -20,6 +20,10 @@ struct hw_mountinfo {
  * point if it was one. */
 bool hw_mountinfo_same(const char *path, const struct hw_mountinfo *before);
 
+/* Opens the directory (O_PATH). Returns a descriptor that the caller closes soon, because it keeps
+ * the mount busy; -ENODEV if the path is another directory now. */
+int hw_mountinfo_open(const char *path, const struct hw_mountinfo *before);
+
 /* Returns 0; -ENOTDIR if the path is not a directory; -errno. */
 int hw_mountinfo_get(const char *path, struct hw_mountinfo *ret);
 

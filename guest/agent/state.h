@@ -4,6 +4,7 @@
 #ifndef GUEST_STATE_H
 #define GUEST_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 struct hw_position {
 	const char *name; /* borrowed: name of the mount */
 	uint64_t epoch, seq; /* 0 and 0: no event was seen */
+	bool held; /* not to be stored yet: the rescan before it is not finished */
 };
 
 /*

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define PATH_BYTES_MAX 4096u /* the limit of one system call, including NUL */
@@ -136,26 +135,6 @@ static int touch_file(struct touch *touch, int fd, uint64_t key, bool may_be_ech
 	return 0;
 }
 
-static uint64_t dev_of(dev_t dev)
-{
-	return (uint64_t)major(dev) << 32 | minor(dev);
-}
-
-/* Returns -ENODEV if the path is another directory now. */
-static int open_root(const struct touch *touch)
-{
-	int fd = open(touch->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return -ENODEV;
-	if (fstat(fd, &st) == 0 && dev_of(st.st_dev) == touch->info.dev &&
-	    st.st_ino == touch->info.ino)
-		return fd;
-	(void)close(fd); /* nothing was written */
-	return -ENODEV;
-}
-
 /* The root is not kept open, because that would keep the mount busy. */
 static int open_below(const struct touch *touch, const char *path, uint32_t len)
 {
@@ -171,7 +150,7 @@ static int open_below(const struct touch *touch, const char *path, uint32_t len)
 		return -ENAMETOOLONG;
 	memcpy(text, path, len);
 	text[len] = '\0';
-	root = open_root(touch);
+	root = hw_mountinfo_open(touch->mount->path, &touch->info);
 	if (root < 0)
 		return root;
 	fd = (int)syscall(SYS_openat2, root, text, &how, sizeof(how));
