@@ -40,8 +40,7 @@ int hw_compare_look(int dir, const char *name, struct hw_guest_seen *ret)
 {
 	struct statx st;
 
-	if (statx(dir, name,
-		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH),
+	if (statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH),
 		  STATX_BASIC_STATS, &st) < 0)
 		return -errno;
 	*ret = (struct hw_guest_seen){
@@ -166,8 +165,7 @@ static bool is_same_object(const struct hw_known *e, const struct hw_guest_seen 
 		return true;
 	if (old->ino != now->ino || (old->mode & S_IFMT) != (now->mode & S_IFMT))
 		return false;
-	return !S_ISLNK(now->mode) ||
-	       (old->size == now->size && old->mtime_ns == now->mtime_ns);
+	return !S_ISLNK(now->mode) || (old->size == now->size && old->mtime_ns == now->mtime_ns);
 }
 
 /* ---- names of a directory ---- */
@@ -286,6 +284,12 @@ static void compare_entry(struct hw_compare *c, struct hw_known *dir, const char
 			found_new(c, e, now);
 		return;
 	}
+	if (e->over && is_same_object(e->over, now)) {
+		struct hw_known *back = e->over;
+
+		hw_known_remove(&c->known, e); /* the other one has its name again */
+		e = back;
+	}
 	if (!(e->flags & HW_KNOWN_NAME)) {
 		found_new(c, e, now);
 		return;
@@ -350,7 +354,8 @@ static int examine_names(struct hw_compare *c, int fd, int max)
 
 /* ---- slices ---- */
 
-static int open_object(struct hw_compare *c, int root, struct hw_known *e, struct hw_guest_seen *ret)
+static int open_object(struct hw_compare *c, int root, struct hw_known *e,
+		       struct hw_guest_seen *ret)
 {
 	int len = hw_known_path(e, c->path), fd, r;
 
@@ -401,20 +406,20 @@ static void finish(struct hw_compare *c)
 	struct hw_list *at = c->known.watched.next;
 
 	for (; at != &c->known.watched; at = at->next)
-		hw_known_clear(&c->known, HW_KNOWN_OF(at, watched),
-			       HW_KNOWN_TODO | HW_KNOWN_STUCK);
+		hw_known_clear(&c->known, HW_KNOWN_OF(at, watched), HW_KNOWN_TODO | HW_KNOWN_STUCK);
 	c->active = false;
 }
 
-int hw_compare_work(struct hw_compare *c, bool may_list)
+int hw_compare_work_some(struct hw_compare *c, bool may_list, int left)
 {
-	int root, left = SLICE, r = 1;
+	int root, r = 1;
 
 	if (c->idle && !c->active)
 		return 0;
 	root = c->ops->open_root(c->arg);
 	if (root < 0)
 		return root == -ENODEV ? root : 0;
+	c->root = root;
 	while (left > 0) {
 		struct hw_known *e = c->known.current;
 
@@ -426,12 +431,17 @@ int hw_compare_work(struct hw_compare *c, bool may_list)
 	}
 	if (left > 0) {
 		c->idle = may_list || c->active;
-		r = c->active ? hw_compare_report(c, root) : 0;
+		r = c->active ? hw_compare_report(c) : 0;
 		if (r == 0 && c->active)
 			finish(c);
 	}
 	(void)close(root); /* O_PATH: nothing to lose */
 	return r;
+}
+
+int hw_compare_work(struct hw_compare *c, bool may_list)
+{
+	return hw_compare_work_some(c, may_list, SLICE);
 }
 
 void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
@@ -455,6 +465,40 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 		if (!(e->flags & HW_KNOWN_FRESH))
 			hw_known_set(&c->known, e, HW_KNOWN_TODO);
 	}
+}
+
+int hw_compare_event(struct hw_compare *c, const struct hw_event *event)
+{
+	struct hw_known *e;
+
+	if (hw_known_is_repeat(&c->known, event))
+		return 0;
+	if (!c->active || event->kind != HW_CREATE)
+		return 1;
+	e = hw_known_find(&c->known, event->path, event->path_len);
+	if (e && e->over)
+		e = e->over; /* is what programs know */
+	if (e && (e->flags & HW_KNOWN_NAME) && e->parent && !(e->parent->flags & HW_KNOWN_FRESH)) {
+		int r = hw_compare_report_gone(c, e);
+
+		return r < 0 ? r : 1;
+	}
+	return 1;
+}
+
+/* A file that moved may have come from a directory that is still to be compared into one that was
+ * compared. */
+void hw_compare_follow(struct hw_compare *c, const struct hw_event *event,
+		       const struct hw_guest_seen *seen)
+{
+	struct hw_known *e;
+
+	hw_known_follow(&c->known, event, seen);
+	if (!c->active || event->kind != HW_MOVE || !event->path || event->type == HW_TYPE_DIR)
+		return;
+	e = hw_known_find(&c->known, event->path, event->path_len);
+	if (e && (e->flags & HW_KNOWN_NAME) && !e->difference)
+		hw_known_differ(&c->known, e, HW_PENDING_DATA);
 }
 
 bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t len)
@@ -510,8 +554,8 @@ static int compare_numbers(const void *a, const void *b)
 
 static bool has_number(const struct hw_compare *c, uint64_t ino)
 {
-	return c->numbers_count && bsearch(&ino, c->numbers, c->numbers_count, sizeof(ino),
-					   compare_numbers);
+	return c->numbers_count &&
+	       bsearch(&ino, c->numbers, c->numbers_count, sizeof(ino), compare_numbers);
 }
 
 void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *object,

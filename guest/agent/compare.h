@@ -27,6 +27,7 @@ struct hw_compare {
 	bool uncovered; /* there are watched objects that are not stored */
 	uint64_t *numbers; /* owned: inode numbers of watched objects without a cached name */
 	size_t numbers_count, numbers_room;
+	int root; /* of the mount, during a slice */
 	unsigned reported; /* differences, by this comparison */
 	/* the directory known.current */
 	char *names; /* owned: terminated, one after the other */
@@ -53,21 +54,39 @@ bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t le
 void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len);
 
 /*
+ * Call this before an event of the host is delivered. Returns whether it has to be delivered: not
+ * if a comparison has reported it. During a comparison, reports a deletion that was missed if the
+ * event contradicts it; all earlier events must have been followed. -ENODEV: the mount is gone.
+ */
+int hw_compare_event(struct hw_compare *c, const struct hw_event *event);
+
+/* Call this when the event was delivered: see hw_known_follow(). */
+void hw_compare_follow(struct hw_compare *c, const struct hw_event *event,
+		       const struct hw_guest_seen *seen);
+
+/*
  * Works for one slice. `may_list`: no event is outstanding, so objects that are watched since the
- * last call can be examined. Returns 1 if more is to be done at once; 0; -ENODEV: the mount is gone.
+ * last call can be examined. Returns 1 if more is to be done at once; 0; -ENODEV: the mount is
+ * gone.
  */
 int hw_compare_work(struct hw_compare *c, bool may_list);
+/* The same, for about `max` entries. */
+int hw_compare_work_some(struct hw_compare *c, bool may_list, int max);
 
 /* compare_report.c: reports differences that were found. Returns 1: call it again, after the
  * objects that can be reached now were examined; 0: nothing is left; -ENODEV. */
-int hw_compare_report(struct hw_compare *c, int root);
+int hw_compare_report(struct hw_compare *c);
+
+/* Reports that the entry and everything below it is gone. */
+int hw_compare_report_gone(struct hw_compare *c, struct hw_known *top);
 
 /* Opens an entry below `root` with openat2(2) and these flags. Symbolic links are not followed and
  * other mounts are not entered. Returns a descriptor or -errno. */
 int hw_compare_open(int root, const char *path, int flags);
 /* Gets the state of a path below `root`. Returns 0 or -errno. */
 int hw_compare_look_below(int root, const char *path, struct hw_guest_seen *ret);
-/* Gets the state of a name; ino is 0 if another filesystem is mounted there. Returns 0 or -errno. */
+/* Gets the state of a name; ino is 0 if another filesystem is mounted there. Returns 0 or -errno.
+ */
 int hw_compare_look(int dir, const char *name, struct hw_guest_seen *ret);
 /* Returns which kind of event notifies programs of the difference: NONE, DATA, or ATTRIB. */
 enum hw_pending hw_compare_states(const struct hw_guest_seen *old, const struct hw_guest_seen *now,

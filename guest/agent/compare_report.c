@@ -69,8 +69,8 @@ static int send_states(struct hw_compare *c, const struct hw_guest_seen *old,
 	int r = 0;
 
 	if (difference == HW_PENDING_DATA) {
-		attrib = old->ino != 0 && (old->mode != now->mode || old->uid != now->uid ||
-					   old->gid != now->gid);
+		attrib = old->ino != 0 &&
+			 (old->mode != now->mode || old->uid != now->uid || old->gid != now->gid);
 		r = send(c, HW_MODIFY, now->mode, len);
 	}
 	if (r == 0 && attrib)
@@ -80,26 +80,48 @@ static int send_states(struct hw_compare *c, const struct hw_guest_seen *old,
 	return r;
 }
 
-static int report_change(struct hw_compare *c, struct hw_known *e, int root)
+/* A new file that has the number of a deleted one looks like a changed file. */
+static void may_be_new(struct hw_compare *c, struct hw_known *e)
+{
+	if (e->flags & HW_KNOWN_NAME)
+		hw_known_set(&c->known, e, HW_KNOWN_REPEAT);
+}
+
+/* The entry was renamed, replaced or deleted since, and the event about that follows. */
+static int report_change_before(struct hw_compare *c, struct hw_known *e, uint32_t len,
+				enum hw_pending difference)
+{
+	int r;
+
+	if (difference == HW_PENDING_ATTRIB)
+		return send(c, HW_ATTRIB, e->state.mode, len);
+	may_be_new(c, e);
+	r = send(c, HW_MODIFY, e->state.mode, len);
+	return r < 0 ? r : send(c, HW_CLOSE_WRITE, e->state.mode, len);
+}
+
+static int report_change(struct hw_compare *c, struct hw_known *e)
 {
 	enum hw_pending difference = e->difference;
 	int len = put_path(c, e), r = 0;
 	struct hw_guest_seen now;
 
 	hw_known_differ(&c->known, e, HW_PENDING_NONE);
-	/* if it is gone or replaced now, the events about that follow */
-	if (len < 0 || hw_compare_look_below(root, c->path, &now) < 0)
+	if (len < 0)
 		return 0;
+	if (hw_compare_look_below(c->root, c->path, &now) < 0 ||
+	    (e->state.ino != 0 && now.ino != 0 && e->state.ino != now.ino))
+		return report_change_before(c, e, (uint32_t)len, difference);
 	if (now.ino == 0)
-		now.ino = e->state.ino;
-	if (e->state.ino != 0 && e->state.ino != now.ino)
-		return 0;
+		return 0; /* another filesystem is mounted there */
 	if (difference == HW_PENDING_ATTRIB && (e->flags & HW_KNOWN_WATCHED) &&
 	    !(e->flags & HW_KNOWN_LISTED) && S_ISDIR(now.mode))
 		r = send(c, HW_ATTRIB, now.mode, (uint32_t)len);
 	else
 		r = send_states(c, &e->state, &now, (uint32_t)len, false);
 	e->state = now;
+	if (S_ISREG(now.mode))
+		may_be_new(c, e);
 	return r;
 }
 
@@ -144,18 +166,24 @@ static void drop_over(struct hw_compare *c, struct hw_known *e)
 		hw_known_remove(&c->known, over);
 }
 
-static int report_new(struct hw_compare *c, struct hw_known *e, int root)
+/* It is gone or replaced now, and the events about that follow. They do not concern the entry that
+ * it replaced. */
+static int report_lost(struct hw_compare *c, struct hw_known *e)
+{
+	int r = e->over ? hw_compare_report_gone(c, e->over) : 0;
+
+	hw_known_remove(&c->known, e);
+	return r;
+}
+
+static int report_new(struct hw_compare *c, struct hw_known *e)
 {
 	int len = put_path(c, e), r;
 	struct hw_guest_seen now;
 
-	/* if it is gone or replaced now, the events about that follow */
-	if (len < 0 || hw_compare_look_below(root, c->path, &now) < 0 ||
-	    (now.ino != 0 && now.ino != e->state.ino)) {
-		drop_over(c, e);
-		hw_known_remove(&c->known, e);
-		return 0;
-	}
+	if (len < 0 || hw_compare_look_below(c->root, c->path, &now) < 0 ||
+	    (now.ino != 0 && now.ino != e->state.ino))
+		return report_lost(c, e);
 	if (now.ino)
 		e->state = now;
 	r = send_new(c, e, (uint32_t)len);
@@ -178,8 +206,8 @@ static int report_gone(struct hw_compare *c, struct hw_known *top)
 {
 	struct hw_known *e = deepest(top);
 	int len = put_path(c, e), r = 0;
-	bool known = (e->flags & (HW_KNOWN_NAME | HW_KNOWN_WATCHED)) &&
-		     !hw_known_is_new(e) && !(e->flags & HW_KNOWN_ABSENT);
+	bool known = (e->flags & (HW_KNOWN_NAME | HW_KNOWN_WATCHED)) && !hw_known_is_new(e) &&
+		     !(e->flags & HW_KNOWN_ABSENT);
 
 	if (len >= 0 && known)
 		r = send(c, HW_DELETE, e->state.mode, (uint32_t)len);
@@ -188,6 +216,15 @@ static int report_gone(struct hw_compare *c, struct hw_known *top)
 	else
 		hw_known_remove(&c->known, e);
 	return r;
+}
+
+int hw_compare_report_gone(struct hw_compare *c, struct hw_known *top)
+{
+	int r = 0;
+
+	while (r == 0 && !hw_list_empty(&top->children))
+		r = report_gone(c, top);
+	return r < 0 ? r : report_gone(c, top);
 }
 
 /* A file that replaced another one is one move; a directory is deleted before another entry has
@@ -299,7 +336,8 @@ static void join_moves(struct hw_compare *c, bool dirs_only)
 		e->mate = NULL;
 		found = bsearch(&key, gone.entries, gone.count, sizeof(struct hw_known *),
 				compare_inodes);
-		if (!found || (*found)->mate || !is_proved(*found, e) || hw_known_is_below(e, *found))
+		if (!found || (*found)->mate || *found == e->over || !is_proved(*found, e) ||
+		    hw_known_is_below(e, *found))
 			continue;
 		e->mate = *found;
 		(*found)->mate = e;
@@ -357,6 +395,21 @@ static void leave_absent(struct hw_compare *c, struct hw_known *dir, const struc
 		hw_known_set(&c->known, e, HW_KNOWN_ABSENT);
 }
 
+/* Returns whether the new name still has the entry. If not, the move is reported as a deletion, and
+ * the events about the entry follow. */
+static bool is_still_there(struct hw_compare *c, struct hw_known *new)
+{
+	struct hw_guest_seen now;
+
+	if (put_path(c, new) >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 &&
+	    now.ino == new->state.ino)
+		return true;
+	new->mate->mate = NULL;
+	new->mate = NULL;
+	hw_known_differ(&c->known, new, HW_PENDING_NEW);
+	return false;
+}
+
 static int report_move(struct hw_compare *c, struct hw_known *new)
 {
 	struct hw_known *gone = new->mate, *dir = gone->parent, old = *gone;
@@ -378,8 +431,12 @@ static int report_move(struct hw_compare *c, struct hw_known *new)
 	if (!covered && old.name_len)
 		leave_absent(c, dir, &old);
 	len = put_path(c, gone);
+	/* it may have changed since it was found */
+	if (len >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 &&
+	    now.ino == gone->state.ino)
+		gone->state = now;
 	if (r == 0 && len >= 0)
-		r = send_states(c, &was, &now, (uint32_t)len, true);
+		r = send_states(c, &was, &gone->state, (uint32_t)len, true);
 	if (S_ISDIR(now.mode))
 		unstick(c, gone);
 	return r;
@@ -391,10 +448,12 @@ static int break_ring(struct hw_compare *c, struct hw_known *new)
 	struct hw_known *other = before(new), *a = new->mate, *b;
 	int r;
 
-	if (before(other) != new) {
-		a->mate = NULL;
-		new->mate = NULL;
-		hw_known_differ(&c->known, new, HW_PENDING_NEW);
+	if (before(other) != new || !is_still_there(c, other) || !is_still_there(c, new)) {
+		if (new->mate) {
+			a->mate = NULL;
+			new->mate = NULL;
+			hw_known_differ(&c->known, new, HW_PENDING_NEW);
+		}
 		return 0;
 	}
 	b = other->mate;
@@ -435,7 +494,7 @@ static int report_chain(struct hw_compare *c, struct hw_known *new, struct found
 	while (r == 0 && chain->count > 0) {
 		struct hw_known *e = chain->entries[--chain->count];
 
-		if (e->mate)
+		if (e->mate && is_still_there(c, e))
 			r = report_move(c, e);
 	}
 	return r;
@@ -461,7 +520,7 @@ static int report_moves(struct hw_compare *c)
 
 /* ---- */
 
-static int report_rest(struct hw_compare *c, int root)
+static int report_rest(struct hw_compare *c)
 {
 	struct hw_known *e;
 	unsigned end = c->reported + SLICE;
@@ -471,16 +530,16 @@ static int report_rest(struct hw_compare *c, int root)
 		if ((e = first(c, HW_PENDING_GONE)))
 			r = report_gone(c, e);
 		else if ((e = first(c, HW_PENDING_NEW)))
-			r = report_new(c, e, root);
+			r = report_new(c, e);
 		else if ((e = first(c, HW_PENDING_DATA)) || (e = first(c, HW_PENDING_ATTRIB)))
-			r = report_change(c, e, root);
+			r = report_change(c, e);
 		else
 			return 0;
 	}
 	return r < 0 ? r : 1;
 }
 
-int hw_compare_report(struct hw_compare *c, int root)
+int hw_compare_report(struct hw_compare *c)
 {
 	int r;
 
@@ -496,5 +555,5 @@ int hw_compare_report(struct hw_compare *c, int root)
 		separate(c);
 	}
 	c->joined = true;
-	return report_rest(c, root);
+	return report_rest(c);
 }

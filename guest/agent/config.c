@@ -45,8 +45,7 @@ static const struct hw_option *const mount_options[] = {
 		"notify_code", struct hw_mount, notify_code, "26743", HW_FRAME_CODE_MIN,
 		HW_FRAME_CODE_MAX, "Notify code of the frames; must equal notify_code on the host"),
 	&(const struct hw_option)HW_OPT_SIZE(
-		"compare_memory", struct hw_mount, compare_memory, "64M", 0,
-		UINT64_C(16) << 30,
+		"compare_memory", struct hw_mount, compare_memory, "64M", 0, UINT64_C(16) << 30,
 		"Memory for the state of watched files, which is compared after a rescan; 0: none"),
 };
 static const struct hw_option_table mount_table = {

@@ -173,10 +173,20 @@ struct hw_known *hw_known_add(struct hw_knowns *k, struct hw_known *dir, const c
 	return e;
 }
 
+/* An entry that it replaced, and that programs know, has the name again. */
 static void remove_alone(struct hw_knowns *k, struct hw_known *e)
 {
+	struct hw_known *over = e->over;
+
 	drop_name(e);
 	free_entry(k, e);
+	if (!over)
+		return;
+	over->flags &= ~(uint32_t)HW_KNOWN_COVERED;
+	if (put_name(over->parent, over) == 0)
+		return;
+	k->full = true;
+	over->flags |= HW_KNOWN_COVERED;
 }
 
 static void remove_tree(struct hw_knowns *k, struct hw_known *top)

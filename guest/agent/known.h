@@ -74,7 +74,7 @@ struct hw_knowns {
 };
 
 #define HW_KNOWN_OF(list, member)                                                                  \
-	((struct hw_known *)(void *)((char *)(list) - offsetof(struct hw_known, member)))
+	((struct hw_known *)(void *)((char *)(list)-offsetof(struct hw_known, member)))
 
 int hw_knowns_init(struct hw_knowns *k, size_t max_bytes); /* 0 or -ENOMEM */
 void hw_knowns_free(struct hw_knowns *k);

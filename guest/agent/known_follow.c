@@ -122,8 +122,8 @@ static void follow_change(struct hw_knowns *k, const struct hw_event *event,
 {
 	struct hw_known *e = hw_known_find(k, event->path, event->path_len);
 
-	if (!e || !(e->flags & (HW_KNOWN_NAME | HW_KNOWN_WATCHED)) ||
-	    hw_known_is_new(e) || e->difference == HW_PENDING_GONE)
+	if (!e || !(e->flags & (HW_KNOWN_NAME | HW_KNOWN_WATCHED)) || hw_known_is_new(e) ||
+	    e->difference == HW_PENDING_GONE)
 		return;
 	if (!(e->flags & HW_KNOWN_NAME) && (e->flags & HW_KNOWN_FRESH))
 		return; /* no state to update */
@@ -158,6 +158,23 @@ static void follow_exchange(struct hw_knowns *k, const struct hw_event *event)
 		b->state.ino = 0;
 }
 
+/* Programs know the entry that was replaced under the name, whichever of the two was moved. */
+static struct hw_known *what_is_known(struct hw_knowns *k, struct hw_known *e,
+				      const struct hw_guest_seen *seen)
+{
+	struct hw_known *over = e->over;
+	bool is_new = seen->ino != 0 && seen->ino == e->state.ino;
+
+	if (!over)
+		return e;
+	hw_known_set_over(e, NULL);
+	if (is_new) {
+		hw_known_remove(k, e);
+		over->state.ino = 0; /* its new data has to be reported */
+	}
+	return over;
+}
+
 static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 			const struct hw_guest_seen *seen)
 {
@@ -172,6 +189,8 @@ static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 		move_away(k, event);
 		return;
 	}
+	if (e)
+		e = what_is_known(k, e, seen);
 	if (e && (hw_known_is_new(e) || (e->flags & HW_KNOWN_ABSENT) || !e->parent)) {
 		if (e->parent)
 			hw_known_remove(k, e);

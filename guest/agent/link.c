@@ -564,7 +564,8 @@ static int turn(struct hw_link *link, short revents, uint64_t now_ms)
 	return 0;
 }
 
-/* `live`: objects that are watched now can be examined, and no earlier change of them is missing. */
+/* `live`: objects that are watched now can be examined, and no earlier change of them is missing.
+ */
 static int work(struct hw_link *link, uint64_t now_ms)
 {
 	const struct hw_inject_ops *ops = link->inject ? link->inject->ops : NULL;

@@ -68,8 +68,7 @@ static void load_state(struct agent *agent)
 static bool epoch_changed(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++)
-		if (!agent->positions[i].held &&
-		    agent->positions[i].epoch != agent->saved[i].epoch)
+		if (!agent->positions[i].held && agent->positions[i].epoch != agent->saved[i].epoch)
 			return true;
 	return false;
 }

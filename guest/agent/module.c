@@ -136,8 +136,7 @@ static int flush_module(struct hw_inject *inject)
 			at += (size_t)n;
 		} else if (errno == ENODEV || errno == ENOTCONN) {
 			return -ENODEV;
-		} else if (errno != EINTR &&
-			   (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0)) {
+		} else if (errno != EINTR && (errno != EAGAIN || poll(&pollfd, 1, BUSY_MS) <= 0)) {
 			at = pass_refused(module, at, errno);
 			first++;
 		}
@@ -171,16 +170,18 @@ int hw_module_put(struct module *module, const void *bytes, size_t len, bool fol
 static int tell_module(struct hw_inject *inject, const struct hw_told *told)
 {
 	struct module *module = (struct module *)inject;
-	int r;
+	struct hw_compare *compare = module->compare;
+	int r = 1;
 
-	if (!module->compare)
+	if (!compare)
 		return hw_module_put(module, told->bytes, told->len, true);
-	if (told->event->kind != HW_RESCAN)
-		return hw_known_is_repeat(&module->compare->known, told->event)
-			       ? 0
-			       : hw_module_put(module, told->bytes, told->len, false);
-	r = flush_module(inject);
-	return r < 0 ? r : hw_module_rescan(module, told);
+	if (told->event->kind == HW_RESCAN || compare->active)
+		r = flush_module(inject);
+	if (r >= 0 && told->event->kind == HW_RESCAN)
+		return hw_module_rescan(module, told);
+	if (r >= 0)
+		r = hw_compare_event(compare, told->event);
+	return r <= 0 ? r : hw_module_put(module, told->bytes, told->len, false);
 }
 
 static int work_module(struct hw_inject *inject, bool live, uint64_t now_ms, uint64_t *ret_due_ms)

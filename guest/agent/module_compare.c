@@ -42,8 +42,8 @@ size_t hw_module_written(struct module *module, size_t first, size_t at, size_t 
 			return first;
 		at += (size_t)n;
 		if (module->compare && !module->followed[first])
-			hw_known_follow(&module->compare->known, &frame.event,
-					(int)i < count ? &module->seen[i] : &unknown);
+			hw_compare_follow(module->compare, &frame.event,
+					  (int)i < count ? &module->seen[i] : &unknown);
 	}
 	return first;
 }
@@ -210,14 +210,13 @@ void hw_module_begin(struct module *module)
 	struct hw_guest_watched watched = { .size = 0 };
 
 	/* an older module has no such request */
-	if (module->mount->compare_memory == 0 ||
-	    ioctl(module->fd, HW_GET_WATCHED, &watched) < 0)
+	if (module->mount->compare_memory == 0 || ioctl(module->fd, HW_GET_WATCHED, &watched) < 0)
 		return;
 	module->compare = malloc(sizeof(*module->compare));
 	if (!module->compare)
 		return;
-	if (hw_compare_init(module->compare, module->mount->compare_memory, &compare_ops,
-			    module) < 0) {
+	if (hw_compare_init(module->compare, module->mount->compare_memory, &compare_ops, module) <
+	    0) {
 		free(module->compare);
 		module->compare = NULL;
 	}

@@ -36,13 +36,13 @@ static int send_line(void *arg, const struct hw_event *event)
 	struct scene *scene = arg;
 	char *at = scene->reported + scene->len;
 	size_t room = sizeof(scene->reported) - scene->len;
-	int n = snprintf(at, room, "%s%s%.*s%s%.*s%s\n", kinds[event->kind],
-			 event->from ? " " : "", (int)event->from_len,
-			 event->from ? event->from : "", event->kind == HW_MOVE ? " -> " : " ",
-			 (int)event->path_len, event->path ? event->path : "",
-			 event->flags & HW_FLAG_REPLACED	 ? " (replaced)"
+	int n = snprintf(at, room, "%s%s%.*s%s%.*s%s\n", kinds[event->kind], event->from ? " " : "",
+			 (int)event->from_len, event->from ? event->from : "",
+			 event->kind == HW_MOVE ? " -> " : " ", (int)event->path_len,
+			 event->path ? event->path : "",
+			 event->flags & HW_FLAG_REPLACED   ? " (replaced)"
 			 : event->flags & HW_FLAG_EXCHANGE ? " (exchange)"
-							     : "");
+							   : "");
 
 	assert_true(n > 0 && (size_t)n < room);
 	scene->len += (size_t)n;
@@ -100,6 +100,7 @@ static void list_watched(struct scene *scene)
 	hw_compare_watched_end(&scene->compare);
 }
 
+/* Until nothing is left to be done. */
 static void work(struct scene *scene, bool may_list)
 {
 	int r, slices = 0;
@@ -119,21 +120,28 @@ static void watch(struct scene *scene, const char *const *paths)
 }
 #define WATCH(scene, ...) watch(scene, (const char *const[]){ __VA_ARGS__, NULL })
 
-static void deliver(struct scene *scene, uint8_t kind, const char *from, const char *path)
+static void deliver_flags(struct scene *scene, uint8_t kind, const char *from, const char *path,
+			  uint16_t flags)
 {
-	const struct hw_guest_seen seen = path ? state_of(scene, path)
-					       : (struct hw_guest_seen){ 0 };
+	const struct hw_guest_seen seen =
+		path ? state_of(scene, path) : (struct hw_guest_seen){ 0 };
 	const struct hw_event event = { .struct_size = sizeof(event),
 					.kind = kind,
+					.flags = flags,
 					.path = path,
 					.from = from,
 					.path_len = path ? (uint32_t)strlen(path) : 0,
 					.from_len = from ? (uint32_t)strlen(from) : 0 };
 
-	if (hw_known_is_repeat(&scene->compare.known, &event))
+	if (hw_compare_event(&scene->compare, &event) == 0)
 		return;
 	(void)send_line(scene, &event);
-	hw_known_follow(&scene->compare.known, &event, &seen);
+	hw_compare_follow(&scene->compare, &event, &seen);
+}
+
+static void deliver(struct scene *scene, uint8_t kind, const char *from, const char *path)
+{
+	deliver_flags(scene, kind, from, path, 0);
 }
 
 static int compare_lines(const void *a, const void *b)
@@ -192,6 +200,144 @@ static void expect_rescan(struct scene *scene, const char *lines)
 	list_watched(scene);
 	rescan(scene, "");
 	expect(scene, "");
+}
+
+/* ---- a program that watches the whole tree ---- */
+
+#define PATHS_MAX 600u
+
+/* Knows the names that it was notified of, and when it was last notified of each file. */
+struct program {
+	struct scene *scene;
+	char *paths[PATHS_MAX]; /* owned */
+	unsigned notified[PATHS_MAX];
+	size_t count;
+	struct {
+		uint64_t ino;
+		unsigned at;
+	} changed[PATHS_MAX]; /* files on the disk */
+	size_t changed_count;
+	unsigned now; /* number of the current change */
+	unsigned seed;
+};
+
+static unsigned pick(struct program *program, unsigned n)
+{
+	program->seed = program->seed * 1103515245u + 12345u;
+	return (program->seed >> 16) % n;
+}
+
+/* Returns its index, or -1. */
+static int find_path(const struct program *program, const char *path)
+{
+	for (size_t i = 0; i < program->count; i++)
+		if (strcmp(program->paths[i], path) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void add_path(struct program *program, const char *path)
+{
+	if (find_path(program, path) >= 0)
+		fail_msg("%s appears, which is there", path);
+	assert_true(program->count < PATHS_MAX);
+	program->notified[program->count] = program->now;
+	program->paths[program->count] = strdup(path);
+	assert_non_null(program->paths[program->count++]);
+}
+
+static bool is_at_or_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	return strncmp(path, top, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+static void drop_path(struct program *program, const char *path, bool tree)
+{
+	for (size_t i = program->count; i-- > 0;) {
+		if (!is_at_or_below(program->paths[i], path))
+			continue;
+		if (!tree && strcmp(program->paths[i], path) != 0)
+			fail_msg("%s disappears before %s", path, program->paths[i]);
+		free(program->paths[i]);
+		program->paths[i] = program->paths[--program->count];
+		program->notified[i] = program->notified[program->count];
+	}
+}
+
+static void rename_path(struct program *program, const char *from, const char *to)
+{
+	char *text = NULL;
+
+	if (find_path(program, from) < 0)
+		add_path(program, to); /* its disappearance was found first */
+	for (size_t i = 0; i < program->count; i++) {
+		if (!is_at_or_below(program->paths[i], from))
+			continue;
+		assert_true(asprintf(&text, "%s%s", to, program->paths[i] + strlen(from)) > 0);
+		free(program->paths[i]);
+		program->paths[i] = text;
+	}
+}
+
+static void set_changed(struct program *program, const char *path)
+{
+	program->changed[program->changed_count].ino = state_of(program->scene, path).ino;
+	program->changed[program->changed_count++].at = program->now;
+	assert_true(program->changed_count < PATHS_MAX);
+}
+
+static void set_notified(struct program *program, const char *path)
+{
+	int i = find_path(program, path);
+
+	if (i >= 0)
+		program->notified[i] = program->now;
+}
+
+static void follow_line(struct program *program, char *line)
+{
+	char *word = strchr(line, ' '), *to = strstr(line, "-> ");
+	char *flag = strstr(line, " (");
+	bool exchange = flag && strcmp(flag, " (exchange)") == 0;
+
+	*word++ = '\0';
+	if (flag)
+		*flag = '\0';
+	if (strcmp(line, "create") == 0) {
+		add_path(program, word);
+	} else if (strcmp(line, "delete") == 0) {
+		drop_path(program, word, false);
+	} else if (strcmp(line, "move") == 0 && to) {
+		to += 3;
+		if (exchange)
+			rename_path(program, to, "exchanged");
+		else if (find_path(program, to) >= 0)
+			drop_path(program, to, true);
+		if (word < to - 3) {
+			to[-4] = '\0';
+			rename_path(program, word, to);
+			if (exchange)
+				rename_path(program, "exchanged", word);
+		} else {
+			add_path(program, to);
+		}
+	} else if (strcmp(line, "modify") == 0) {
+		set_notified(program, word);
+	}
+}
+
+static void follow_lines(struct program *program)
+{
+	struct scene *scene = program->scene;
+	char *save = NULL;
+
+	for (char *line = strtok_r(scene->reported, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		follow_line(program, line);
+	scene->len = 0;
+	scene->reported[0] = '\0';
 }
 
 static int setup(void **state)
@@ -362,8 +508,7 @@ static void chain_of_renames_is_reported_in_order(void **state)
 	WATCH(scene, "a");
 	run(scene, "mv a/3 a/4; mv a/2 a/3; mv a/1 a/2");
 	rescan(scene, "");
-	assert_string_equal(scene->reported,
-			    "move a/3 -> a/4\nmove a/2 -> a/3\nmove a/1 -> a/2\n");
+	assert_string_equal(scene->reported, "move a/3 -> a/4\nmove a/2 -> a/3\nmove a/1 -> a/2\n");
 	scene->len = 0;
 	scene->reported[0] = '\0';
 	expect_rescan(scene, "");
@@ -383,7 +528,8 @@ static void rings_of_renames_are_survived(void **state)
 	scene->reported[0] = '\0';
 	run(scene, "mv a/1 a/t; mv a/2 a/1; mv a/3 a/2; mv a/t a/3");
 	rescan(scene, "");
-	/* one of the three is replaced, its name is then free, and in the end there is a new file */
+	/* one of the three is replaced, its name is then free, and in the end there is a new file
+	 */
 	assert_non_null(strstr(scene->reported, "(replaced)\nmove a/"));
 	assert_non_null(strstr(scene->reported, "\ncreate a/"));
 	assert_null(strstr(scene->reported, "delete"));
@@ -586,6 +732,140 @@ static void links_are_not_followed(void **state)
 	expect(scene, "delete a/b\ncreate a/b\nmove -> a/link (replaced)\n");
 }
 
+static const char *const files[] = { "a/1", "a/2", "a/3", "b/1", "b/2", "a/c/1", "a/c/2", "d/1" };
+#define FILES (sizeof(files) / sizeof(files[0]))
+
+/* An event that the host sends later. */
+struct late {
+	uint8_t kind;
+	const char *from, *path;
+	uint16_t flags;
+};
+#define LATE_MAX 64u
+
+struct queue {
+	struct late events[LATE_MAX];
+	size_t count;
+};
+
+static void deliver_late(struct program *program, struct queue *queue, size_t max)
+{
+	size_t n = queue->count < max ? queue->count : max;
+
+	for (size_t i = 0; i < n; i++)
+		deliver_flags(program->scene, queue->events[i].kind, queue->events[i].from,
+			      queue->events[i].path, queue->events[i].flags);
+	queue->count -= n;
+	memmove(queue->events, queue->events + n, queue->count * sizeof(queue->events[0]));
+	follow_lines(program);
+}
+
+/* Each state of a file has another size: two of them may have the same times. */
+static void write_file(int root, const char *path, int flags, unsigned size)
+{
+	static const char text[997];
+	int fd = openat(root, path, O_WRONLY | O_CLOEXEC | flags, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, size % sizeof(text) + 1), size % sizeof(text) + 1);
+	assert_int_equal(close(fd), 0);
+}
+
+/* One change of a file. Its event is added to the queue; NULL: it is missed. */
+static void change_one(struct program *program, struct queue *queue)
+{
+	struct scene *scene = program->scene;
+	const char *path = files[pick(program, FILES)], *other = files[pick(program, FILES)];
+	struct late late = { .kind = HW_CREATE, .path = path };
+	int root = open_root(scene);
+
+	program->now++;
+	if (faccessat(root, path, F_OK, 0) < 0) {
+		write_file(root, path, O_CREAT | O_EXCL, program->now);
+	} else if (pick(program, 3) == 0) {
+		late.kind = HW_MODIFY;
+		write_file(root, path, O_APPEND, program->now);
+		set_changed(program, path);
+	} else if (pick(program, 2) == 0 || path == other) {
+		late.kind = HW_DELETE;
+		assert_int_equal(unlinkat(root, path, 0), 0);
+	} else {
+		late = (struct late){ HW_MOVE, path, other, 0 };
+		if (faccessat(root, other, F_OK, 0) == 0)
+			late.flags = HW_FLAG_REPLACED;
+		assert_int_equal(renameat(root, path, root, other), 0);
+	}
+	assert_int_equal(close(root), 0);
+	if (queue)
+		queue->events[queue->count++] = late;
+	assert_true(!queue || queue->count < LATE_MAX);
+}
+
+static void expect_disk(struct program *program)
+{
+	for (size_t i = 0; i < FILES; i++) {
+		uint64_t ino = state_of(program->scene, files[i]).ino;
+		int known = find_path(program, files[i]);
+
+		if ((ino != 0) != (known >= 0))
+			fail_msg("seed %u: %s is %s", program->seed, files[i],
+				 ino ? "not known" : "not on the disk");
+		for (size_t j = 0; ino && j < program->changed_count; j++)
+			if (program->changed[j].ino == ino &&
+			    program->changed[j].at > program->notified[known])
+				fail_msg("seed %u: a change of %s was not reported", program->seed,
+					 files[i]);
+	}
+	program->changed_count = 0;
+}
+
+/* Changes are missed, a comparison begins, and further changes are made before, between and after
+ * its slices, which their events follow sooner or later. */
+static void one_history(struct program *program)
+{
+	struct scene *scene = program->scene;
+	struct queue queue = { .count = 0 };
+	int r = 1;
+
+	for (unsigned i = pick(program, 12); i; i--)
+		change_one(program, NULL);
+	hw_compare_begin(&scene->compare, "", 0);
+	while (r > 0) {
+		if (pick(program, 2))
+			change_one(program, &queue);
+		if (pick(program, 2))
+			deliver_late(program, &queue, pick(program, 3));
+		r = hw_compare_work_some(&scene->compare, true, (int)pick(program, 4) + 1);
+		follow_lines(program);
+		if (pick(program, 40) == 0)
+			hw_compare_begin(&scene->compare, "", 0);
+	}
+	assert_int_equal(r, 0);
+	deliver_late(program, &queue, LATE_MAX);
+}
+
+static void random_histories_end_as_the_disk(void **state)
+{
+	struct program program = { .scene = *state };
+	struct scene *scene = *state;
+
+	run(scene, "mkdir -p a/c b d");
+	WATCH(scene, "", "a", "b", "d", "a/c");
+	for (unsigned seed = 1; seed <= 1000; seed++) {
+		program.seed = seed;
+		one_history(&program);
+		program.seed = seed;
+		expect_disk(&program);
+		/* a state that is not known may have been reported once more */
+		rescan(scene, "");
+		follow_lines(&program);
+		expect_disk(&program);
+		expect_rescan(scene, "");
+	}
+	while (program.count > 0)
+		free(program.paths[--program.count]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -613,6 +893,7 @@ int main(int argc, char **argv)
 		TEST(watches_that_end_free_memory),
 		TEST(watch_without_a_name_is_kept),
 		TEST(links_are_not_followed),
+		TEST(random_histories_end_as_the_disk),
 	};
 
 	if (argc > 1)

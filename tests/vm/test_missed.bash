@@ -40,28 +40,40 @@ observer.join()
 missed_start() {
 	printf '%s' "$missed_python" >"$share/missed.py"
 	programs_begin && host_sync || return 1
+	# reflex runs commands on a terminal
+	vm_run 'mkdir -p /dev/pts; mount -t devpts -o ptmxmode=666 devpts /dev/pts; [ -e /dev/ptmx ] || ln -s pts/ptmx /dev/ptmx' || return 1
 	vm_run "tool python3 /mnt/missed.py /mnt/$name 2>&1 </dev/null | mark P &
 		{ cd /mnt/$name && HOME=/tmp SHELL=/bin/sh /usr/bin/reflex -d none -- echo reflex {}; } 2>&1 </dev/null | mark R &
 		{ tool node -e 'require(\"chokidar\").watch(\"/mnt/$name\", {ignoreInitial: true}).on(\"all\", (e, p) => console.log(\"chokidar\", e, p)).on(\"ready\", () => console.log(\"chokidar ready\"))'; } 2>&1 </dev/null | mark C &" || return 1
-	guest_watch A "$events" "/mnt/$name/" && vm_wait '^P watchdog ready' && vm_wait '^C chokidar ready' && vm_run 'armed reflex'
+	guest_watch A "$events" "/mnt/$name/" && vm_wait '^P watchdog ready' && vm_wait '^C chokidar ready' && missed_reflex
+}
+
+# reflex does not say when it has begun.
+missed_reflex() {
+	local i
+	for ((i = 0; i < 30; i++)); do
+		: >"$dir/early$i"
+		! vm_seconds=5 vm_wait '^R reflex early' 2>/dev/null || return 0
+	done
+	vm_fail 'reflex does not begin'
 }
 
 # Until all programs have reacted to a change that is not missed.
 missed_ready() { # NAME
 	host_sync || return 1
 	echo ready >"$dir/$1"
-	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1 " && vm_wait "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && vm_forget
+	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1( |\$)" && vm_wait "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && vm_forget
 }
 
+# reflex says nothing of names that are gone.
 missed_is_learnt() { # ROUND
-	vm_wait "^A .* CREATE created$1 " && vm_wait "^A .* MODIFY modified$1 " && vm_wait "^A .* DELETE deleted$1 " &&
+	vm_wait "^A .* CREATE created$1( |\$)" && vm_wait "^A .* MODIFY modified$1( |\$)" && vm_wait "^A .* DELETE deleted$1( |\$)" &&
 		vm_wait "^A .* MOVED_FROM renamed$1 " && vm_wait "^A .* MOVED_TO other$1 " &&
 		vm_wait "^C chokidar add .*/created$1\$" && vm_wait "^C chokidar change .*/modified$1\$" &&
 		vm_wait "^C chokidar unlink .*/deleted$1\$" && vm_wait "^C chokidar add .*/other$1\$" &&
-		vm_wait "^P watchdog created .*/created$1 " && vm_wait "^P watchdog modified .*/modified$1 " &&
-		vm_wait "^P watchdog deleted .*/deleted$1 " && vm_wait "^P watchdog moved .*/renamed$1 .*/other$1\$" &&
-		vm_wait "^R reflex created$1\$" && vm_wait "^R reflex modified$1\$" && vm_wait "^R reflex deleted$1\$" &&
-		vm_wait "^R reflex other$1\$" && ! grep -qE "^A .* (CREATE|DELETE|MOVED_[A-Z]*) modified$1 " <<<"$vm_lines"
+		vm_wait "^P watchdog created .*/created$1( |\$)" && vm_wait "^P watchdog modified .*/modified$1( |\$)" &&
+		vm_wait "^P watchdog deleted .*/deleted$1( |\$)" && vm_wait "^P watchdog moved .*/renamed$1 .*/other$1\$" &&
+		vm_wait "^R reflex created$1\$" && vm_wait "^R reflex modified$1\$" && vm_wait "^R reflex other$1\$" && ! grep -qE "^A .* (CREATE|DELETE|MOVED_[A-Z]*) modified$1 " <<<"$vm_lines"
 }
 
 missed_daemon() { # ROUND SIGNAL

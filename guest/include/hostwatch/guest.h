@@ -79,7 +79,8 @@ struct hw_guest_watched {
 	__u32 size; /* of the buffer, in bytes, at most HW_GUEST_WATCHED_MAX */
 	__u32 reserved; /* 0 */
 	/* Set by the request: */
-	__u32 count; /* changes when the first watch of an object is added, or its last is removed */
+	__u32 count; /* changes when the first watch of an object is added, or its last is removed
+		      */
 	__u32 everything; /* 1: a program watches the whole filesystem or mount */
 };
 #define HW_GUEST_WATCHED_MAX (64u << 20)
