@@ -4,90 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SLICE 256 /* entries that are examined in one slice */
-
-#ifndef STATX_ATTR_MOUNT_ROOT
-#define STATX_ATTR_MOUNT_ROOT 0x2000
-#endif
-
-/* ---- the disk ---- */
-
-int hw_compare_open(int root, const char *path, int flags)
-{
-	const struct open_how how = {
-		.flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-			   RESOLVE_NO_XDEV,
-	};
-	int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int64_t ns_of(const struct statx_timestamp *t)
-{
-	return (int64_t)((uint64_t)t->tv_sec * 1000000000u + t->tv_nsec);
-}
-
-int hw_compare_look(int dir, const char *name, struct hw_guest_seen *ret)
-{
-	struct statx st;
-
-	if (statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH),
-		  STATX_BASIC_STATS, &st) < 0)
-		return -errno;
-	*ret = (struct hw_guest_seen){
-		.ino = *name && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ? 0 : st.stx_ino,
-		.size = st.stx_size,
-		.mtime_ns = ns_of(&st.stx_mtime),
-		.ctime_ns = ns_of(&st.stx_ctime),
-		.mode = st.stx_mode,
-		.uid = st.stx_uid,
-		.gid = st.stx_gid,
-		.nlink = st.stx_nlink,
-	};
-	return 0;
-}
-
-int hw_compare_look_below(int root, const char *path, struct hw_guest_seen *ret)
-{
-	int fd = hw_compare_open(root, path, O_PATH), r;
-
-	if (fd == -EXDEV) { /* another filesystem is mounted there */
-		*ret = (struct hw_guest_seen){ .ino = 0 };
-		return 0;
-	}
-	if (fd < 0)
-		return fd;
-	r = hw_compare_look(fd, "", ret);
-	(void)close(fd); /* O_PATH: nothing to lose */
-	return r;
-}
-
-enum hw_pending hw_compare_states(const struct hw_guest_seen *old, const struct hw_guest_seen *now,
-				  bool moved)
-{
-	bool same_owner = old->mode == now->mode && old->uid == now->uid && old->gid == now->gid;
-
-	if (old->ino == 0)
-		return S_ISREG(now->mode) ? HW_PENDING_DATA : HW_PENDING_ATTRIB;
-	if (S_ISREG(now->mode) && (old->size != now->size || old->mtime_ns != now->mtime_ns))
-		return HW_PENDING_DATA;
-	if (!same_owner)
-		return HW_PENDING_ATTRIB;
-	/* new names, and new entries of a directory, change ctime, too */
-	if (moved || old->ctime_ns == now->ctime_ns || old->nlink != now->nlink ||
-	    (S_ISDIR(now->mode) && old->mtime_ns != now->mtime_ns))
-		return HW_PENDING_NONE;
-	return HW_PENDING_ATTRIB;
-}
 
 /* ---- watched objects ---- */
 
@@ -241,7 +163,7 @@ static struct hw_known *add_entry(struct hw_compare *c, struct hw_known *dir, co
 	struct hw_known *e = hw_known_add(&c->known, dir, name, (uint32_t)strlen(name));
 
 	if (!e)
-		hw_known_unlist(&c->known, dir);
+		hw_known_give_up(&c->known, dir);
 	return e;
 }
 
@@ -391,7 +313,7 @@ static int examine(struct hw_compare *c, int root, struct hw_known *e, int max)
 			n = examine_names(c, fd, max);
 		if (r < 0) {
 			c->known.current = NULL;
-			hw_known_unlist(&c->known, e);
+			hw_known_give_up(&c->known, e);
 			hw_known_differ(&c->known, e, HW_PENDING_ATTRIB);
 			done_with(c, e);
 		}
@@ -460,7 +382,9 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 
 		if (!top || !hw_known_is_below(e, top))
 			continue;
-		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
+		if (e->flags & HW_KNOWN_TOO_LARGE)
+			hw_known_set(&c->known, e, HW_KNOWN_FRESH); /* may fit now */
+		hw_known_clear(&c->known, e, HW_KNOWN_STUCK | HW_KNOWN_TOO_LARGE);
 		/* the interrupted examination of a fresh one begins again */
 		if (!(e->flags & HW_KNOWN_FRESH))
 			hw_known_set(&c->known, e, HW_KNOWN_TODO);
@@ -515,93 +439,6 @@ bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t le
 			return false;
 	}
 	return true;
-}
-
-/* ---- the list of watched objects ---- */
-
-void hw_compare_watched_begin(struct hw_compare *c)
-{
-	c->known.watch++;
-	c->uncovered = false;
-	c->known.full = false;
-	c->idle = false;
-	c->numbers_count = 0;
-}
-
-/* Without a cached name, it is found by its number if it was watched before. */
-static void add_number(struct hw_compare *c, uint64_t ino)
-{
-	if (c->numbers_count == c->numbers_room) {
-		size_t room = 2 * c->numbers_room + 64;
-		uint64_t *numbers = realloc(c->numbers, room * sizeof(*numbers));
-
-		if (!numbers) {
-			c->uncovered = true;
-			return;
-		}
-		c->numbers = numbers;
-		c->numbers_room = room;
-	}
-	c->numbers[c->numbers_count++] = ino;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static bool has_number(const struct hw_compare *c, uint64_t ino)
-{
-	return c->numbers_count &&
-	       bsearch(&ino, c->numbers, c->numbers_count, sizeof(ino), compare_numbers);
-}
-
-void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *object,
-			const char *path)
-{
-	struct hw_known *e;
-
-	if (object->path_len == HW_GUEST_NO_PATH) {
-		add_number(c, object->ino);
-		return;
-	}
-	e = hw_known_get(&c->known, path, object->path_len);
-	if (!e) {
-		c->uncovered = true;
-		return;
-	}
-	e->watch = c->known.watch;
-	if (!c->active)
-		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
-	if (S_ISDIR(object->mode) && !(e->flags & (HW_KNOWN_LISTED | HW_KNOWN_FRESH)))
-		hw_known_set(&c->known, e, HW_KNOWN_FRESH);
-	else if (!(e->flags & (HW_KNOWN_WATCHED | HW_KNOWN_NAME)))
-		hw_known_set(&c->known, e, HW_KNOWN_FRESH);
-	hw_known_set(&c->known, e, HW_KNOWN_WATCHED);
-}
-
-void hw_compare_watched_end(struct hw_compare *c)
-{
-	struct hw_list *at = c->known.watched.next;
-	size_t matched = 0;
-
-	if (c->numbers_count)
-		qsort(c->numbers, c->numbers_count, sizeof(*c->numbers), compare_numbers);
-	while (at != &c->known.watched) {
-		struct hw_known *e = HW_KNOWN_OF(at, watched);
-
-		at = at->next;
-		if (e->watch == c->known.watch)
-			continue;
-		if (has_number(c, e->state.ino))
-			matched++;
-		else
-			hw_known_unwatch(&c->known, e);
-	}
-	if (matched < c->numbers_count)
-		c->uncovered = true;
 }
 
 int hw_compare_init(struct hw_compare *c, size_t max_bytes, const struct hw_compare_ops *ops,

@@ -46,6 +46,9 @@ void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *obje
 			const char *path);
 void hw_compare_watched_end(struct hw_compare *c);
 
+/* Counts the watched objects that are stored, and those of them that can be compared. */
+void hw_compare_count(const struct hw_compare *c, unsigned *ret_watched, unsigned *ret_examined);
+
 /* Returns whether everything that programs watch at or below the path can be compared. */
 bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t len);
 
@@ -80,8 +83,8 @@ int hw_compare_report(struct hw_compare *c);
 /* Reports that the entry and everything below it is gone. */
 int hw_compare_report_gone(struct hw_compare *c, struct hw_known *top);
 
-/* Opens an entry below `root` with openat2(2) and these flags. Symbolic links are not followed and
- * other mounts are not entered. Returns a descriptor or -errno. */
+/* compare_disk.c. Opens an entry below `root` with openat2(2) and these flags. Symbolic links are
+ * not followed and other mounts are not entered. Returns a descriptor or -errno. */
 int hw_compare_open(int root, const char *path, int flags);
 /* Gets the state of a path below `root`. Returns 0 or -errno. */
 int hw_compare_look_below(int root, const char *path, struct hw_guest_seen *ret);

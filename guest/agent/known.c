@@ -401,9 +401,19 @@ void hw_known_unlist(struct hw_knowns *k, struct hw_known *dir)
 	}
 }
 
+void hw_known_give_up(struct hw_knowns *k, struct hw_known *dir)
+{
+	hw_known_unlist(k, dir);
+	hw_known_clear(k, dir, HW_KNOWN_FRESH);
+	if (dir->flags & HW_KNOWN_WATCHED)
+		hw_known_set(k, dir, HW_KNOWN_TOO_LARGE);
+}
+
 void hw_known_unwatch(struct hw_knowns *k, struct hw_known *e)
 {
-	hw_known_clear(k, e, HW_KNOWN_WATCHED | HW_KNOWN_FRESH | HW_KNOWN_TODO | HW_KNOWN_STUCK);
+	hw_known_clear(k, e,
+		       HW_KNOWN_WATCHED | HW_KNOWN_FRESH | HW_KNOWN_TODO | HW_KNOWN_STUCK |
+			       HW_KNOWN_TOO_LARGE);
 	if (e->flags & HW_KNOWN_LISTED)
 		hw_known_unlist(k, e);
 	prune(k, e);

@@ -19,6 +19,7 @@ enum {
 	HW_KNOWN_WATCHED = 1 << 1, /* a program watches it */
 	HW_KNOWN_LISTED = 1 << 2, /* a watched directory; all its names are known */
 	HW_KNOWN_FRESH = 1 << 3, /* watched, and not examined yet */
+	HW_KNOWN_TOO_LARGE = 1 << 10, /* watched, but its names cannot be stored */
 	/* of a comparison */
 	HW_KNOWN_TODO = 1 << 4, /* watched, and has to be compared */
 	HW_KNOWN_STUCK = 1 << 5, /* it could not be reached by its path */
@@ -101,6 +102,8 @@ void hw_known_rename(struct hw_knowns *k, struct hw_known *e, struct hw_known *t
 void hw_known_exchange(struct hw_knowns *k, struct hw_known *a, struct hw_known *b);
 /* Removes the names of a directory that are not needed for watched objects. */
 void hw_known_unlist(struct hw_knowns *k, struct hw_known *dir);
+/* The same, because not all names can be stored. */
+void hw_known_give_up(struct hw_knowns *k, struct hw_known *dir);
 
 void hw_known_differ(struct hw_knowns *k, struct hw_known *e, enum hw_pending difference);
 void hw_known_set(struct hw_knowns *k, struct hw_known *e, uint32_t flag);

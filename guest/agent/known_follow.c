@@ -34,7 +34,7 @@ static struct hw_known *get_name(struct hw_knowns *k, const char *path, uint32_t
 	if (!e)
 		e = hw_known_add(k, dir, name, (uint32_t)(path + len - name));
 	if (!e)
-		hw_known_unlist(k, dir); /* its names are not complete any more */
+		hw_known_give_up(k, dir);
 	return e;
 }
 

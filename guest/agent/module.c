@@ -216,8 +216,10 @@ static void describe_module(struct hw_inject *inject, char *buf, size_t size)
 	for (char *line = strtok_r(counters, "\n", &save); line && used < size;
 	     line = strtok_r(NULL, "\n", &save))
 		used += (size_t)snprintf(buf + used, size - used, " %s,", line);
-	if (used < size)
-		buf[used - 1] = '\0'; /* the last comma */
+	if (used >= size)
+		return;
+	buf[--used] = '\0'; /* the last comma */
+	hw_module_describe(module, buf + used, size - used);
 }
 
 static bool module_is_there(struct hw_inject *inject)

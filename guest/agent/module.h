@@ -44,6 +44,9 @@ int hw_module_rescan(struct module *module, const struct hw_told *told);
 
 int hw_module_work(struct module *module, bool live, uint64_t now_ms, uint64_t *ret_due_ms);
 
+/* Describes what is compared, after a separator. */
+void hw_module_describe(const struct module *module, char *buf, size_t size);
+
 void hw_module_begin(struct module *module);
 void hw_module_end(struct module *module);
 

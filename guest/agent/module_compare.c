@@ -5,7 +5,7 @@
 #include "log.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,7 +13,9 @@
 
 #define LOOK_MS 250u /* a new watch is noticed after this time */
 #define LIST_MS 5000u /* one watch that replaced another one, after this time */
-#define LIST_PAUSE 100u /* reading the list takes at most this part of the time */
+#define LIST_PAUSE 100u /* reading it for that takes at most this part of the time */
+#define LOOK_PAUSE 20u /* a pause after reading it lasts this many times as long, */
+#define LOOK_PAUSE_MS 1000u /* but not longer */
 #define OBJECTS_MIN (64u * 1024u)
 
 static uint64_t clock_ms(void)
@@ -31,7 +33,9 @@ size_t hw_module_written(struct module *module, size_t first, size_t at, size_t 
 	struct hw_guest_buffer buffer = { .data = (uintptr_t)module->seen,
 					  .size = sizeof(module->seen) };
 	const struct hw_guest_seen unknown = { 0 };
-	int count = module->compare ? ioctl(module->fd, HW_GET_SEEN, &buffer) : 0;
+	bool follows = module->compare &&
+		       (module->compare->active || !hw_list_empty(&module->compare->known.watched));
+	int count = follows ? ioctl(module->fd, HW_GET_SEEN, &buffer) : 0;
 
 	for (size_t end = at + len, i = 0; at < end; i++, first++) {
 		struct hw_frame frame;
@@ -41,7 +45,7 @@ size_t hw_module_written(struct module *module, size_t first, size_t at, size_t 
 		if (n <= 0)
 			return first;
 		at += (size_t)n;
-		if (module->compare && !module->followed[first])
+		if (follows && !module->followed[first])
 			hw_compare_follow(module->compare, &frame.event,
 					  (int)i < count ? &module->seen[i] : &unknown);
 	}
@@ -118,12 +122,13 @@ static void store_objects(struct module *module, size_t len)
 static int list_watched(struct module *module)
 {
 	struct hw_guest_watched watched;
-	uint64_t begin_ms = clock_ms(), end_ms;
+	uint64_t begin_ms = clock_ms(), end_ms, pause_ms;
 	int n = read_objects(module, &watched);
 
 	end_ms = clock_ms();
+	pause_ms = (end_ms - begin_ms) * LOOK_PAUSE;
+	module->look_ms = end_ms + LOOK_MS + (pause_ms < LOOK_PAUSE_MS ? pause_ms : LOOK_PAUSE_MS);
 	module->list_ms = end_ms + LIST_MS + (end_ms - begin_ms) * LIST_PAUSE;
-	module->look_ms = end_ms + LOOK_MS + (end_ms - begin_ms) * LIST_PAUSE;
 	if (n < 0)
 		return n;
 	module->watched = watched.count;
@@ -203,6 +208,17 @@ int hw_module_work(struct module *module, bool live, uint64_t now_ms, uint64_t *
 	}
 	*ret_due_ms = r > 0 ? now_ms : module->look_ms;
 	return 0;
+}
+
+void hw_module_describe(const struct module *module, char *buf, size_t size)
+{
+	unsigned watched = 0, examined = 0;
+
+	if (!module->compare)
+		return;
+	hw_compare_count(module->compare, &watched, &examined);
+	(void)snprintf(buf, size, "; compares %u of %u watched objects, %zu KiB", examined, watched,
+		       module->compare->known.bytes / 1024);
 }
 
 void hw_module_begin(struct module *module)

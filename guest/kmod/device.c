@@ -198,10 +198,10 @@ static long refresh(struct hw_file *f, void __user *arg)
 		return -EINVAL;
 	if (path.size > HW_PATH_MAX)
 		return -EBADMSG;
-	text = vmemdup_user(u64_to_user_ptr(path.data), path.size ?: 1);
+	text = path.size ? vmemdup_user(u64_to_user_ptr(path.data), path.size) : NULL;
 	if (IS_ERR(text))
 		return PTR_ERR(text);
-	if (path.size && !hw_path_valid(text, path.size))
+	if (text && !hw_path_valid(text, path.size))
 		r = -EBADMSG;
 	else
 		hw_apply_refresh(f, text, path.size);

@@ -10,6 +10,7 @@
 #include <hostwatch/guest.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -106,6 +107,66 @@ static void test_frames(const char *mount)
 	(void)close(device);
 }
 
+static void test_requests(const char *mount)
+{
+	static unsigned char data[4096];
+	struct hw_guest_buffer buffer = { .data = (uintptr_t)data, .size = sizeof(data) };
+	struct hw_guest_buffer path = { .data = (uintptr_t) "../a", .size = 4 };
+	struct hw_guest_watched watched = { .size = 0 };
+	int device = open_device(), watcher = inotify_init1(IN_CLOEXEC);
+	struct hw_guest_object object;
+	struct hw_guest_seen seen;
+	unsigned char frame[HW_FUSE_FRAME_MAX];
+	size_t len = make_frame(frame, "file");
+	char name[256];
+	struct stat st;
+
+	expect("states before it is bound", ioctl(device, HW_GET_SEEN, &buffer), -ENOTCONN);
+	expect("watches before it is bound", ioctl(device, HW_GET_WATCHED, &watched), -ENOTCONN);
+	expect("a refresh before it is bound", ioctl(device, HW_REFRESH, &path), -ENOTCONN);
+	expect("the mount", bind_to(device, mount, O_PATH), 0);
+	expect("no states", ioctl(device, HW_GET_SEEN, &buffer), 0);
+	expect("a path that leaves the mount", ioctl(device, HW_REFRESH, &path), -EBADMSG);
+	path.size = HW_PATH_MAX + 1;
+	expect("a path that is too long", ioctl(device, HW_REFRESH, &path), -EBADMSG);
+	path = (struct hw_guest_buffer){ .data = 8, .size = 4 };
+	expect("a path without memory", ioctl(device, HW_REFRESH, &path), -EFAULT);
+	path = (struct hw_guest_buffer){ .data = (uintptr_t) "a", .size = 1, .reserved = 1 };
+	expect("a reserved member", ioctl(device, HW_REFRESH, &path), -EINVAL);
+	path.reserved = 0;
+	expect("a refresh", ioctl(device, HW_REFRESH, &path), 0);
+	path.size = 0;
+	expect("a refresh of the root", ioctl(device, HW_REFRESH, &path), 0);
+	expect("no argument", ioctl(device, HW_GET_WATCHED, NULL), -EFAULT);
+	watched.size = HW_GUEST_WATCHED_MAX + 1;
+	expect("a buffer that is too large", ioctl(device, HW_GET_WATCHED, &watched), -EINVAL);
+	watched = (struct hw_guest_watched){ .data = (uintptr_t)data, .size = sizeof(object) };
+	expect("watch", inotify_add_watch(watcher, mount, IN_CREATE), 1);
+	(void)snprintf(name, sizeof(name), "%s/a", mount);
+	expect("another watch", inotify_add_watch(watcher, name, IN_CREATE), 2);
+	expect("a buffer for one of two", ioctl(device, HW_GET_WATCHED, &watched), -ENOSPC);
+	watched.size = sizeof(data);
+	expect("the watches", ioctl(device, HW_GET_WATCHED, &watched), 2 * sizeof(object) + 8);
+	memcpy(&object, data, sizeof(object));
+	if (object.path_len == 0)
+		memcpy(&object, data + sizeof(object), sizeof(object));
+	expect("the path", object.path_len, 1);
+	expect("a frame", write(device, frame, len), (long)len);
+	expect("its state", ioctl(device, HW_GET_SEEN, &buffer), 1);
+	memcpy(&seen, data, sizeof(seen));
+	(void)snprintf(name, sizeof(name), "%s/file", mount);
+	expect("stat", stat(name, &st), 0);
+	expect("the inode", seen.ino == st.st_ino, 1);
+	expect("the times", seen.mtime_ns == st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+	       1);
+	buffer.size = sizeof(seen) - 1;
+	expect("no room for a state", ioctl(device, HW_GET_SEEN, &buffer), 0);
+	buffer = (struct hw_guest_buffer){ .data = 8, .size = sizeof(seen) };
+	expect("states without memory", ioctl(device, HW_GET_SEEN, &buffer), -EFAULT);
+	(void)close(watcher);
+	(void)close(device);
+}
+
 static void test_rights(void)
 {
 	int status, dev = open("/dev", O_PATH | O_CLOEXEC); /* opened now, because other users may
@@ -161,6 +222,7 @@ int main(int argc, char **argv)
 	} else {
 		test_binding(argv[1]);
 		test_frames(argv[1]);
+		test_requests(argv[1]);
 		test_rights();
 	}
 	return failures ? 1 : 0;

@@ -97,6 +97,39 @@ static size_t mutate(unsigned char *frame, size_t len)
 	return pick(8) ? len : pick((uint32_t)len + 16);
 }
 
+/* The other requests, with arguments of all kinds. They may refuse them, but change nothing else.
+ */
+static void request(int device)
+{
+	static unsigned char data[1 << 16];
+	static char path[HW_PATH_MAX + 16];
+	struct hw_guest_buffer buffer = { .data = (uintptr_t)data, .size = pick(sizeof(data) + 1) };
+	struct hw_guest_watched watched = { .data = (uintptr_t)data,
+					    .size = pick(sizeof(data) + 1) };
+
+	if (pick(8) == 0)
+		buffer.data = watched.data = pick(2) ? 8 : UINT64_MAX - pick(4096);
+	if (pick(8) == 0)
+		buffer.size = watched.size = UINT32_MAX - pick(64);
+	buffer.reserved = watched.reserved = pick(16) == 0;
+	switch (pick(3)) {
+	case 0:
+		(void)ioctl(device, HW_GET_SEEN, &buffer);
+		break;
+	case 1:
+		(void)ioctl(device, HW_GET_WATCHED, &watched);
+		break;
+	default:
+		if (pick(4)) {
+			buffer.data = (uintptr_t)path;
+			buffer.size = (uint32_t)make_path(path);
+		}
+		if (pick(8) == 0)
+			path[pick(8)] = (char)pick(256);
+		(void)ioctl(device, HW_REFRESH, &buffer);
+	}
+}
+
 static int write_frames(int device)
 {
 	static unsigned char frames[BATCH * (HW_FUSE_FRAME_MAX + 64)];
@@ -120,6 +153,8 @@ static int write_frames(int device)
 			perror("write");
 			return 1;
 		}
+		if (pick(16) == 0)
+			request(device);
 	}
 	(void)printf("%lu taken, %lu refused\n", taken, refused);
 	return taken && refused ? 0 : 1;

@@ -148,6 +148,19 @@ guest_prepare() {
 	vm_forget
 }
 
+# Until the agent can compare all watched objects, and there are so many.
+guest_examined() { # MIN
+	local tries counts
+	for ((tries = 0; tries < 300; tries++)); do
+		vm_lines=$(grep -v '^agent .*compares' <<<"$vm_lines")$'\n'
+		vm_run 'killall -USR1 hostwatch-guest' && vm_wait '^agent .*compares' || return 1
+		read -r -a counts < <(sed -n 's/^agent .*compares \([0-9]*\) of \([0-9]*\) watched.*/\1 \2/p' <<<"$vm_lines")
+		((counts[0] < counts[1] || counts[0] < $1)) || return 0
+		read -r -t 0.1 -u "$vm_never"
+	done
+	vm_fail "the agent compares ${counts[0]} of ${counts[1]} objects"
+}
+
 guest_watch() { # NAME ARGS...
 	local name=$1
 	shift

@@ -62,7 +62,7 @@ missed_reflex() {
 missed_ready() { # NAME
 	host_sync || return 1
 	echo ready >"$dir/$1"
-	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1( |\$)" && vm_wait "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && vm_forget
+	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1( |\$)" && vm_wait "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && guest_examined 1 && vm_forget
 }
 
 # reflex says nothing of names that are gone.
