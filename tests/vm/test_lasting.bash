@@ -188,7 +188,7 @@ test_guest_is_paused_until_the_journal_is_full() {
 	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && lasting_reconnected && lasting_begin &&
 		lasting_paused 1500 "$(printf '%0200d' 0)"
 	guest_share_lines=()
-	vm_wait '^agent .*\] compared what programs watch' && lasting_counts "$name/a/b/ CREATE" 1500 && lasting_works
+	vm_wait '^agent .*\] compared what programs watch' && guest_barrier && lasting_counts "$name/a/b/ CREATE" 1500 && lasting_works
 }
 
 # Watchers of all kinds follow each other, and nobody in the guest notices.
