@@ -83,7 +83,7 @@ static bool is_same_object(const struct hw_known *e, const struct hw_guest_seen 
 {
 	const struct hw_guest_seen *old = &e->state;
 
-	if (old->ino == 0)
+	if (old->ino == 0 || !e->parent)
 		return true;
 	if (old->ino != now->ino || (old->mode & S_IFMT) != (now->mode & S_IFMT))
 		return false;
@@ -323,15 +323,6 @@ static int examine(struct hw_compare *c, int root, struct hw_known *e, int max)
 	return n;
 }
 
-static void finish(struct hw_compare *c)
-{
-	struct hw_list *at = c->known.watched.next;
-
-	for (; at != &c->known.watched; at = at->next)
-		hw_known_clear(&c->known, HW_KNOWN_OF(at, watched), HW_KNOWN_TODO | HW_KNOWN_STUCK);
-	c->active = false;
-}
-
 int hw_compare_work_some(struct hw_compare *c, bool may_list, int left)
 {
 	int root, r = 1;
@@ -354,8 +345,9 @@ int hw_compare_work_some(struct hw_compare *c, bool may_list, int left)
 	if (left > 0) {
 		c->idle = may_list || c->active;
 		r = c->active ? hw_compare_report(c) : 0;
-		if (r == 0 && c->active)
-			finish(c);
+		/* what could not be reached stays to be compared: its move may follow */
+		if (r == 0)
+			c->active = false;
 	}
 	(void)close(root); /* O_PATH: nothing to lose */
 	return r;
@@ -391,38 +383,111 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 	}
 }
 
+static bool is_known_name(const struct hw_known *e)
+{
+	return e && (e->flags & HW_KNOWN_NAME) && e->parent && !(e->parent->flags & HW_KNOWN_FRESH);
+}
+
+/* If programs know the name, its deletion was missed. */
+static int precede_create(struct hw_compare *c, const struct hw_event *event)
+{
+	struct hw_known *e = hw_known_find(&c->known, event->path, event->path_len);
+
+	if (e && e->over)
+		e = e->over; /* is what programs know */
+	return is_known_name(e) ? hw_compare_report_gone(c, e) : 0;
+}
+
+static struct hw_known *find_watched(const struct hw_compare *c, uint64_t ino)
+{
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next)
+		if (HW_KNOWN_OF(at, watched)->state.ino == ino)
+			return HW_KNOWN_OF(at, watched);
+	return NULL;
+}
+
+/* If programs know the directory under another name, its move to the old name was missed. */
+static int precede_move(struct hw_compare *c, const struct hw_event *event)
+{
+	const struct hw_known *from = hw_known_find(&c->known, event->from, event->from_len);
+	struct hw_known *dir = NULL;
+	struct hw_guest_seen now;
+	int root = is_known_name(from) ? -1 : c->ops->open_root(c->arg), r = 0;
+
+	if (root < 0)
+		return root == -ENODEV ? root : 0;
+	memcpy(c->path, event->path, event->path_len);
+	c->path[event->path_len] = '\0';
+	if (hw_compare_look_below(root, c->path, &now) == 0 && now.ino != 0)
+		dir = find_watched(c, now.ino);
+	if (dir && dir->parent && dir != from)
+		r = hw_compare_report_passage(c, dir, event->from, event->from_len);
+	(void)close(root); /* O_PATH: nothing to lose */
+	return r;
+}
+
 int hw_compare_event(struct hw_compare *c, const struct hw_event *event)
 {
-	struct hw_known *e;
+	int r = 0;
 
 	if (hw_known_is_repeat(&c->known, event))
 		return 0;
-	if (!c->active || event->kind != HW_CREATE)
-		return 1;
-	e = hw_known_find(&c->known, event->path, event->path_len);
-	if (e && e->over)
-		e = e->over; /* is what programs know */
-	if (e && (e->flags & HW_KNOWN_NAME) && e->parent && !(e->parent->flags & HW_KNOWN_FRESH)) {
-		int r = hw_compare_report_gone(c, e);
-
-		return r < 0 ? r : 1;
-	}
-	return 1;
+	if (c->active && event->kind == HW_CREATE)
+		r = precede_create(c, event);
+	else if (c->active && event->kind == HW_MOVE && event->type == HW_TYPE_DIR && event->from &&
+		 event->path)
+		r = precede_move(c, event);
+	return r < 0 ? r : 1;
 }
 
-/* A file that moved may have come from a directory that is still to be compared into one that was
- * compared. */
+void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top)
+{
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		if (!(e->flags & HW_KNOWN_STUCK) || !hw_known_is_below(e, top))
+			continue;
+		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
+		c->idle = false;
+		if (e->flags & HW_KNOWN_TODO)
+			c->active = true;
+	}
+}
+
+/* Returns whether the event takes a name out of a directory that is still to be compared. */
+static bool leaves_todo(const struct hw_compare *c, const struct hw_event *event)
+{
+	const struct hw_known *e = event->kind == HW_MOVE && event->from
+					   ? hw_known_find(&c->known, event->from, event->from_len)
+					   : NULL;
+
+	return e && e->parent && (e->parent->flags & HW_KNOWN_TODO);
+}
+
+/* What moved can be reached under its new name. A file may have come from a directory that is still
+ * to be compared into one that was compared. */
 void hw_compare_follow(struct hw_compare *c, const struct hw_event *event,
 		       const struct hw_guest_seen *seen)
 {
+	bool todo = c->active || leaves_todo(c, event);
 	struct hw_known *e;
 
 	hw_known_follow(&c->known, event, seen);
-	if (!c->active || event->kind != HW_MOVE || !event->path || event->type == HW_TYPE_DIR)
+	if (event->kind != HW_MOVE || !event->path)
 		return;
 	e = hw_known_find(&c->known, event->path, event->path_len);
-	if (e && (e->flags & HW_KNOWN_NAME) && !e->difference)
+	if (!e)
+		return;
+	if (event->type == HW_TYPE_DIR) {
+		hw_compare_unstick(c, e);
+	} else if (todo && (e->flags & HW_KNOWN_NAME) && !e->difference) {
 		hw_known_differ(&c->known, e, HW_PENDING_DATA);
+		c->active = true;
+	}
 }
 
 bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t len)

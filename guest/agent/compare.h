@@ -58,8 +58,9 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len);
 
 /*
  * Call this before an event of the host is delivered. Returns whether it has to be delivered: not
- * if a comparison has reported it. During a comparison, reports a deletion that was missed if the
- * event contradicts it; all earlier events must have been followed. -ENODEV: the mount is gone.
+ * if a comparison has reported it. During a comparison, reports a missed deletion that a create
+ * implies, and a missed move that another move implies; all earlier events must have been followed.
+ * -ENODEV: the mount is gone.
  */
 int hw_compare_event(struct hw_compare *c, const struct hw_event *event);
 
@@ -79,6 +80,13 @@ int hw_compare_work_some(struct hw_compare *c, bool may_list, int max);
 /* compare_report.c: reports differences that were found. Returns 1: call it again, after the
  * objects that can be reached now were examined; 0: nothing is left; -ENODEV. */
 int hw_compare_report(struct hw_compare *c);
+
+/* Watched objects at and below a directory that moved can be reached again. */
+void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top);
+
+/* Reports that a directory was moved to a path from where it moves on. */
+int hw_compare_report_passage(struct hw_compare *c, struct hw_known *dir, const char *path,
+			      uint32_t len);
 
 /* Reports that the entry and everything below it is gone. */
 int hw_compare_report_gone(struct hw_compare *c, struct hw_known *top);

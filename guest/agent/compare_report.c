@@ -58,6 +58,23 @@ static int put_path(struct hw_compare *c, const struct hw_known *e)
 	return len;
 }
 
+/* Returns whether the entry's directory is no longer at its path. If that moved, it is compared
+ * again under its new name. */
+static bool is_dir_lost(struct hw_compare *c, const struct hw_known *e)
+{
+	struct hw_known *dir = e->parent;
+	struct hw_guest_seen now;
+	int len = dir ? hw_known_path(dir, c->from) : -1;
+
+	if (len < 0 || !(dir->flags & HW_KNOWN_LISTED) || dir->state.ino == 0)
+		return false;
+	c->from[len] = '\0';
+	if (hw_compare_look_below(c->root, c->from, &now) == 0 && now.ino == dir->state.ino)
+		return false;
+	hw_known_set(&c->known, dir, HW_KNOWN_TODO | HW_KNOWN_STUCK);
+	return true;
+}
+
 /* ---- changes ---- */
 
 /* Sends the events between the two states; the entry's path is in c->path. */
@@ -111,7 +128,8 @@ static int report_change(struct hw_compare *c, struct hw_known *e)
 		return 0;
 	if (hw_compare_look_below(c->root, c->path, &now) < 0 ||
 	    (e->state.ino != 0 && now.ino != 0 && e->state.ino != now.ino))
-		return report_change_before(c, e, (uint32_t)len, difference);
+		return is_dir_lost(c, e) ? 0
+					 : report_change_before(c, e, (uint32_t)len, difference);
 	if (now.ino == 0)
 		return 0; /* another filesystem is mounted there */
 	if (difference == HW_PENDING_ATTRIB && (e->flags & HW_KNOWN_WATCHED) &&
@@ -170,8 +188,10 @@ static void drop_over(struct hw_compare *c, struct hw_known *e)
  * it replaced. */
 static int report_lost(struct hw_compare *c, struct hw_known *e)
 {
-	int r = e->over ? hw_compare_report_gone(c, e->over) : 0;
+	int r = 0;
 
+	if (!is_dir_lost(c, e) && e->over)
+		r = hw_compare_report_gone(c, e->over);
 	hw_known_remove(&c->known, e);
 	return r;
 }
@@ -352,6 +372,21 @@ static struct hw_known *before(const struct hw_known *new)
 	return new->over ? new->over->mate : NULL;
 }
 
+/* Events about what is below a directory have led to nothing, or will do so, if its path is not the
+ * one that the host had when it sent them. */
+static void compare_again(struct hw_compare *c, const struct hw_known *top)
+{
+	struct hw_list *at = c->known.watched.next;
+
+	for (; at != &c->known.watched; at = at->next) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		if (!(e->flags & HW_KNOWN_FRESH) && hw_known_is_below(e, top))
+			hw_known_set(&c->known, e, HW_KNOWN_TODO);
+	}
+	hw_compare_unstick(c, top);
+}
+
 static int send_move(struct hw_compare *c, const struct hw_known *gone, const struct hw_known *new,
 		     bool exchange)
 {
@@ -371,16 +406,6 @@ static int send_move(struct hw_compare *c, const struct hw_known *gone, const st
 		return 0;
 	c->reported++;
 	return c->ops->send(c->arg, &move);
-}
-
-/* Below a moved directory, watched objects can be reached again. */
-static void unstick(struct hw_compare *c, const struct hw_known *top)
-{
-	struct hw_list *at = c->known.watched.next;
-
-	for (; at != &c->known.watched; at = at->next)
-		if (hw_known_is_below(HW_KNOWN_OF(at, watched), top))
-			hw_known_clear(&c->known, HW_KNOWN_OF(at, watched), HW_KNOWN_STUCK);
 }
 
 /* Leaves a name that the host may report to be gone once more. */
@@ -404,6 +429,7 @@ static bool is_still_there(struct hw_compare *c, struct hw_known *new)
 	if (put_path(c, new) >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 &&
 	    now.ino == new->state.ino)
 		return true;
+	(void)is_dir_lost(c, new);
 	new->mate->mate = NULL;
 	new->mate = NULL;
 	hw_known_differ(&c->known, new, HW_PENDING_NEW);
@@ -438,7 +464,33 @@ static int report_move(struct hw_compare *c, struct hw_known *new)
 	if (r == 0 && len >= 0)
 		r = send_states(c, &was, &gone->state, (uint32_t)len, true);
 	if (S_ISDIR(now.mode))
-		unstick(c, gone);
+		compare_again(c, gone);
+	return r;
+}
+
+int hw_compare_report_passage(struct hw_compare *c, struct hw_known *dir, const char *path,
+			      uint32_t len)
+{
+	int from_len = hw_known_path(dir, c->from);
+	const struct hw_event move = { .struct_size = sizeof(move),
+				       .kind = HW_MOVE,
+				       .type = HW_TYPE_DIR,
+				       .seq = 1,
+				       .path = path,
+				       .from = c->from,
+				       .path_len = len,
+				       .from_len = (uint32_t)from_len };
+	const struct hw_guest_seen seen = dir->state;
+	int r;
+
+	if (from_len < 0)
+		return 0;
+	c->reported++;
+	r = c->ops->send(c->arg, &move);
+	hw_known_follow(&c->known, &move, &seen);
+	dir = hw_known_find(&c->known, path, len);
+	if (dir)
+		compare_again(c, dir);
 	return r;
 }
 
@@ -467,8 +519,8 @@ static int break_ring(struct hw_compare *c, struct hw_known *new)
 	hw_known_differ(&c->known, b, HW_PENDING_NONE);
 	hw_known_rename(&c->known, a, new);
 	hw_known_rename(&c->known, b, other);
-	unstick(c, a);
-	unstick(c, b);
+	compare_again(c, a);
+	compare_again(c, b);
 	return r;
 }
 

@@ -99,10 +99,9 @@ static void take_state(struct hw_known *e, uint8_t kind, const struct hw_guest_s
 {
 	struct hw_guest_seen old = e->state;
 
-	if (seen->ino == 0 || old.ino == 0 || old.ino != seen->ino) {
-		e->state.ino = 0;
+	/* the name has another inode since, about which further events follow */
+	if (seen->ino == 0 || old.ino != seen->ino)
 		return;
-	}
 	if (kind == HW_MOVE) {
 		e->state.ctime_ns = seen->ctime_ns;
 		e->state.nlink = seen->nlink;
@@ -213,6 +212,9 @@ static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 		hw_known_remove(k, e);
 		return;
 	}
+	/* a comparison may have found it under the new name, and reported its state there */
+	if ((to->flags & HW_KNOWN_REPEAT) && to->state.ino != 0 && to->state.ino == e->state.ino)
+		e->state = to->state;
 	is_there(k, to, seen);
 	hw_known_clear(k, e, HW_KNOWN_NAME | HW_KNOWN_REPEAT);
 	hw_known_differ(k, e, HW_PENDING_NONE);

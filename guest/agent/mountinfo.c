@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #ifndef STATX_MNT_ID
@@ -41,11 +40,11 @@ static void read_names(unsigned long long id, struct hw_mountinfo *info)
 	(void)fclose(file); /* only read from */
 }
 
-static int look(const char *path, struct statx *ret)
+static int look(int dir, const char *path, struct statx *ret)
 {
 	const unsigned mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
 
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, mask, ret) < 0)
+	if (statx(dir, path, AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH), mask, ret) < 0)
 		return -errno;
 	return S_ISDIR(ret->stx_mode) ? 0 : -ENOTDIR;
 }
@@ -55,27 +54,30 @@ static uint64_t dev_of(const struct statx *stx)
 	return (uint64_t)stx->stx_dev_major << 32 | stx->stx_dev_minor;
 }
 
+/* The inode number of the root of a FUSE mount is 1 until the server was asked for it. */
+static bool is_same(const struct statx *stx, const struct hw_mountinfo *before)
+{
+	if (dev_of(stx) != before->dev)
+		return false;
+	return before->is_root ? (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0
+			       : stx->stx_ino == before->ino;
+}
+
 bool hw_mountinfo_same(const char *path, const struct hw_mountinfo *before)
 {
 	struct statx stx;
 
-	if (look(path, &stx) < 0)
-		return false;
-	if (before->is_root && !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return false;
-	return dev_of(&stx) == before->dev && stx.stx_ino == before->ino;
+	return look(AT_FDCWD, path, &stx) == 0 && is_same(&stx, before);
 }
 
 int hw_mountinfo_open(const char *path, const struct hw_mountinfo *before)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
+	struct statx stx;
 
 	if (fd < 0)
 		return -ENODEV;
-	if (fstat(fd, &st) == 0 &&
-	    ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)) == before->dev &&
-	    st.st_ino == before->ino)
+	if (look(fd, "", &stx) == 0 && is_same(&stx, before))
 		return fd;
 	(void)close(fd); /* nothing was written */
 	return -ENODEV;
@@ -87,7 +89,7 @@ int hw_mountinfo_get(const char *path, struct hw_mountinfo *ret)
 	struct statvfs vfs;
 	struct statx stx;
 
-	int r = look(path, &stx);
+	int r = look(AT_FDCWD, path, &stx);
 
 	if (r < 0)
 		return r;

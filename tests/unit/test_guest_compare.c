@@ -120,28 +120,48 @@ static void watch(struct scene *scene, const char *const *paths)
 }
 #define WATCH(scene, ...) watch(scene, (const char *const[]){ __VA_ARGS__, NULL })
 
-static void deliver_flags(struct scene *scene, uint8_t kind, const char *from, const char *path,
-			  uint16_t flags)
+/* Like the module: it knows the directory from its cache, or asks the server for it. */
+static bool has_directory(const struct scene *scene, const struct hw_event *event)
+{
+	char dir[256];
+	const struct hw_known *known;
+	const char *slash;
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)event->path_len, event->path);
+	slash = strrchr(dir, '/');
+	dir[slash ? slash - dir : 0] = '\0';
+	known = hw_known_find(&scene->compare.known, dir, (uint32_t)strlen(dir));
+	return state_of(scene, dir).ino != 0 || (known && (known->flags & HW_KNOWN_LISTED));
+}
+
+static void deliver_event(struct scene *scene, const struct hw_event *event,
+			  const struct hw_guest_seen *seen)
+{
+	struct hw_event reported = *event;
+
+	if (hw_compare_event(&scene->compare, event) == 0)
+		return;
+	if (!has_directory(scene, event)) {
+		reported.path = NULL;
+		reported.path_len = 0;
+	}
+	if (reported.path || reported.from)
+		(void)send_line(scene, &reported);
+	hw_compare_follow(&scene->compare, event, seen);
+}
+
+static void deliver(struct scene *scene, uint8_t kind, const char *from, const char *path)
 {
 	const struct hw_guest_seen seen =
 		path ? state_of(scene, path) : (struct hw_guest_seen){ 0 };
 	const struct hw_event event = { .struct_size = sizeof(event),
 					.kind = kind,
-					.flags = flags,
 					.path = path,
 					.from = from,
 					.path_len = path ? (uint32_t)strlen(path) : 0,
 					.from_len = from ? (uint32_t)strlen(from) : 0 };
 
-	if (hw_compare_event(&scene->compare, &event) == 0)
-		return;
-	(void)send_line(scene, &event);
-	hw_compare_follow(&scene->compare, &event, &seen);
-}
-
-static void deliver(struct scene *scene, uint8_t kind, const char *from, const char *path)
-{
-	deliver_flags(scene, kind, from, path, 0);
+	deliver_event(scene, &event, &seen);
 }
 
 static int compare_lines(const void *a, const void *b)
@@ -218,6 +238,8 @@ struct program {
 	} changed[PATHS_MAX]; /* files on the disk */
 	size_t changed_count;
 	unsigned now; /* number of the current change */
+	bool lists; /* has listed that directory */
+	bool has_dir; /* files are also in a directory that moves */
 	unsigned seed;
 };
 
@@ -236,14 +258,66 @@ static int find_path(const struct program *program, const char *path)
 	return -1;
 }
 
+static void set_notified(struct program *program, const char *path)
+{
+	int i = find_path(program, path);
+
+	if (i >= 0)
+		program->notified[i] = program->now;
+}
+
+static void add_path(struct program *program, const char *path);
+
+/* A directory that appears is watched and listed, like by programs that watch whole trees. If it
+ * has moved on, that is done when its move is reported. */
+static void list_dir(struct program *program, const char *path)
+{
+	char child[20];
+
+	if (program->lists || state_of(program->scene, path).ino == 0)
+		return;
+	program->lists = true;
+	for (unsigned i = 0; i < 3; i++) {
+		(void)snprintf(child, sizeof(child), "%s/%u", path, i);
+		if (state_of(program->scene, child).ino)
+			add_path(program, child);
+	}
+}
+
+static bool is_dir(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return name && strcmp(name, "/dir") == 0;
+}
+
+static bool knows_directory(const struct program *program, const char *path)
+{
+	const char *child = strstr(path, "/dir/");
+	char dir[20];
+
+	if (!child)
+		return true;
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(child - path + 4), path);
+	return find_path(program, dir) >= 0;
+}
+
 static void add_path(struct program *program, const char *path)
 {
-	if (find_path(program, path) >= 0)
-		fail_msg("%s appears, which is there", path);
+	if (find_path(program, path) >= 0) {
+		if (!strstr(path, "/dir"))
+			fail_msg("%s appears, which is there", path);
+		set_notified(program, path); /* it was listed */
+		return;
+	}
+	if (!knows_directory(program, path))
+		return; /* it is listed later */
 	assert_true(program->count < PATHS_MAX);
 	program->notified[program->count] = program->now;
 	program->paths[program->count] = strdup(path);
 	assert_non_null(program->paths[program->count++]);
+	if (is_dir(path))
+		list_dir(program, path);
 }
 
 static bool is_at_or_below(const char *path, const char *top)
@@ -255,6 +329,8 @@ static bool is_at_or_below(const char *path, const char *top)
 
 static void drop_path(struct program *program, const char *path, bool tree)
 {
+	if (is_dir(path))
+		program->lists = false;
 	for (size_t i = program->count; i-- > 0;) {
 		if (!is_at_or_below(program->paths[i], path))
 			continue;
@@ -270,8 +346,15 @@ static void rename_path(struct program *program, const char *from, const char *t
 {
 	char *text = NULL;
 
-	if (find_path(program, from) < 0)
-		add_path(program, to); /* its disappearance was found first */
+	/* its disappearance was found first, or its appearance was missed */
+	if (find_path(program, from) < 0) {
+		program->lists &= !is_dir(to);
+		add_path(program, to);
+	}
+	if (!knows_directory(program, to)) {
+		drop_path(program, from, true);
+		return;
+	}
 	for (size_t i = 0; i < program->count; i++) {
 		if (!is_at_or_below(program->paths[i], from))
 			continue;
@@ -279,6 +362,8 @@ static void rename_path(struct program *program, const char *from, const char *t
 		free(program->paths[i]);
 		program->paths[i] = text;
 	}
+	if (is_dir(to))
+		list_dir(program, to);
 }
 
 static void set_changed(struct program *program, const char *path)
@@ -286,14 +371,6 @@ static void set_changed(struct program *program, const char *path)
 	program->changed[program->changed_count].ino = state_of(program->scene, path).ino;
 	program->changed[program->changed_count++].at = program->now;
 	assert_true(program->changed_count < PATHS_MAX);
-}
-
-static void set_notified(struct program *program, const char *path)
-{
-	int i = find_path(program, path);
-
-	if (i >= 0)
-		program->notified[i] = program->now;
 }
 
 static void follow_line(struct program *program, char *line)
@@ -308,9 +385,18 @@ static void follow_line(struct program *program, char *line)
 	if (strcmp(line, "create") == 0) {
 		add_path(program, word);
 	} else if (strcmp(line, "delete") == 0) {
-		drop_path(program, word, false);
+		/* the names in a directory that the comparison did not know are not reported */
+		drop_path(program, word, strstr(word, "/dir"));
 	} else if (strcmp(line, "move") == 0 && to) {
+		int before = find_path(program, to + 3), now;
+		unsigned notified = before >= 0 ? program->notified[before] : 0;
+
 		to += 3;
+		if (*to == '\0') {
+			to[-4] = '\0';
+			drop_path(program, word, true);
+			return;
+		}
 		if (exchange)
 			rename_path(program, to, "exchanged");
 		else if (find_path(program, to) >= 0)
@@ -320,6 +406,9 @@ static void follow_line(struct program *program, char *line)
 			rename_path(program, word, to);
 			if (exchange)
 				rename_path(program, "exchanged", word);
+			now = find_path(program, to);
+			if (now >= 0 && notified > program->notified[now])
+				program->notified[now] = notified;
 		} else {
 			add_path(program, to);
 		}
@@ -737,9 +826,9 @@ static const char *const files[] = { "a/1", "a/2", "a/3", "b/1", "b/2", "a/c/1",
 
 /* An event that the host sends later. */
 struct late {
-	uint8_t kind;
-	const char *from, *path;
+	uint8_t kind, type;
 	uint16_t flags;
+	char from[20], path[20];
 };
 #define LATE_MAX 64u
 
@@ -748,13 +837,27 @@ struct queue {
 	size_t count;
 };
 
+static void deliver_late_one(struct scene *scene, const struct late *late)
+{
+	const struct hw_guest_seen seen = state_of(scene, late->path);
+	const struct hw_event event = { .struct_size = sizeof(event),
+					.kind = late->kind,
+					.type = late->type,
+					.flags = late->flags,
+					.path = late->path,
+					.from = *late->from ? late->from : NULL,
+					.path_len = (uint32_t)strlen(late->path),
+					.from_len = (uint32_t)strlen(late->from) };
+
+	deliver_event(scene, &event, &seen);
+}
+
 static void deliver_late(struct program *program, struct queue *queue, size_t max)
 {
 	size_t n = queue->count < max ? queue->count : max;
 
 	for (size_t i = 0; i < n; i++)
-		deliver_flags(program->scene, queue->events[i].kind, queue->events[i].from,
-			      queue->events[i].path, queue->events[i].flags);
+		deliver_late_one(program->scene, &queue->events[i]);
 	queue->count -= n;
 	memmove(queue->events, queue->events + n, queue->count * sizeof(queue->events[0]));
 	follow_lines(program);
@@ -771,50 +874,115 @@ static void write_file(int root, const char *path, int flags, unsigned size)
 	assert_int_equal(close(fd), 0);
 }
 
-/* One change of a file. Its event is added to the queue; NULL: it is missed. */
-static void change_one(struct program *program, struct queue *queue)
+static void put_late(struct queue *queue, const struct late *late)
 {
-	struct scene *scene = program->scene;
-	const char *path = files[pick(program, FILES)], *other = files[pick(program, FILES)];
-	struct late late = { .kind = HW_CREATE, .path = path };
-	int root = open_root(scene);
+	if (!queue)
+		return; /* it is missed */
+	queue->events[queue->count++] = *late;
+	assert_true(queue->count < LATE_MAX);
+}
 
-	program->now++;
-	if (faccessat(root, path, F_OK, 0) < 0) {
-		write_file(root, path, O_CREAT | O_EXCL, program->now);
+/* A directory that is in one of these places. */
+static const char *const places[] = { "a/dir", "b/dir", "d/dir" };
+#define PLACES (sizeof(places) / sizeof(places[0]))
+
+static const char *place_now(int root)
+{
+	for (size_t i = 0; i < PLACES; i++)
+		if (faccessat(root, places[i], F_OK, 0) == 0)
+			return places[i];
+	return NULL;
+}
+
+/* Returns a file, in that directory if there is one. */
+static void pick_file(struct program *program, int root, char path[20])
+{
+	const char *place = place_now(root);
+
+	if (place && pick(program, 3) == 0)
+		(void)snprintf(path, 20, "%s/%u", place, pick(program, 3));
+	else
+		(void)snprintf(path, 20, "%s", files[pick(program, FILES)]);
+}
+
+static bool move_directory(struct program *program, int root, struct queue *queue)
+{
+	struct late late = { .kind = HW_MOVE, .type = HW_TYPE_DIR };
+	const char *from = place_now(root), *to = places[pick(program, PLACES)];
+
+	if (!from || from == to || pick(program, 6))
+		return false;
+	strcpy(late.from, from);
+	strcpy(late.path, to);
+	assert_int_equal(renameat(root, from, root, to), 0);
+	put_late(queue, &late);
+	return true;
+}
+
+static void change_file(struct program *program, int root, struct queue *queue)
+{
+	struct late late = { .kind = HW_CREATE, .type = HW_TYPE_FILE };
+	char other[20];
+
+	pick_file(program, root, late.path);
+	pick_file(program, root, other);
+	if (faccessat(root, late.path, F_OK, 0) < 0) {
+		write_file(root, late.path, O_CREAT | O_EXCL, program->now);
 	} else if (pick(program, 3) == 0) {
 		late.kind = HW_MODIFY;
-		write_file(root, path, O_APPEND, program->now);
-		set_changed(program, path);
-	} else if (pick(program, 2) == 0 || path == other) {
+		write_file(root, late.path, O_APPEND, program->now);
+		set_changed(program, late.path);
+	} else if (pick(program, 2) == 0 || strcmp(late.path, other) == 0) {
 		late.kind = HW_DELETE;
-		assert_int_equal(unlinkat(root, path, 0), 0);
+		assert_int_equal(unlinkat(root, late.path, 0), 0);
 	} else {
-		late = (struct late){ HW_MOVE, path, other, 0 };
+		late.kind = HW_MOVE;
 		if (faccessat(root, other, F_OK, 0) == 0)
 			late.flags = HW_FLAG_REPLACED;
-		assert_int_equal(renameat(root, path, root, other), 0);
+		assert_int_equal(renameat(root, late.path, root, other), 0);
+		strcpy(late.from, late.path);
+		strcpy(late.path, other);
 	}
+	put_late(queue, &late);
+}
+
+/* One change. Its event is added to the queue; NULL: it is missed. */
+static void change_one(struct program *program, struct queue *queue)
+{
+	int root = open_root(program->scene);
+
+	program->now++;
+	if (!move_directory(program, root, queue))
+		change_file(program, root, queue);
 	assert_int_equal(close(root), 0);
-	if (queue)
-		queue->events[queue->count++] = late;
-	assert_true(!queue || queue->count < LATE_MAX);
+}
+
+static void expect_path(struct program *program, const char *path)
+{
+	uint64_t ino = state_of(program->scene, path).ino;
+	int known = find_path(program, path);
+
+	if ((ino != 0) != (known >= 0))
+		fail_msg("seed %u: %s is %s", program->seed, path,
+			 ino ? "not known" : "not on the disk");
+	for (size_t i = 0; ino && i < program->changed_count; i++)
+		if (program->changed[i].ino == ino &&
+		    program->changed[i].at > program->notified[known])
+			fail_msg("seed %u: a change of %s was not reported", program->seed, path);
 }
 
 static void expect_disk(struct program *program)
 {
-	for (size_t i = 0; i < FILES; i++) {
-		uint64_t ino = state_of(program->scene, files[i]).ino;
-		int known = find_path(program, files[i]);
+	char path[20];
 
-		if ((ino != 0) != (known >= 0))
-			fail_msg("seed %u: %s is %s", program->seed, files[i],
-				 ino ? "not known" : "not on the disk");
-		for (size_t j = 0; ino && j < program->changed_count; j++)
-			if (program->changed[j].ino == ino &&
-			    program->changed[j].at > program->notified[known])
-				fail_msg("seed %u: a change of %s was not reported", program->seed,
-					 files[i]);
+	for (size_t i = 0; i < FILES; i++)
+		expect_path(program, files[i]);
+	for (size_t i = 0; program->has_dir && i < PLACES; i++) {
+		expect_path(program, places[i]);
+		for (unsigned j = 0; j < 3; j++) {
+			(void)snprintf(path, sizeof(path), "%s/%u", places[i], j);
+			expect_path(program, path);
+		}
 	}
 	program->changed_count = 0;
 }
@@ -842,28 +1010,61 @@ static void one_history(struct program *program)
 	}
 	assert_int_equal(r, 0);
 	deliver_late(program, &queue, LATE_MAX);
+	/* a directory that moved may be reached now */
+	work(scene, true);
+	follow_lines(program);
+}
+
+/* Watches the directories that the program knows now. */
+static void watch_known(struct program *program)
+{
+	struct scene *scene = program->scene;
+
+	scene->watched[5] = NULL;
+	for (size_t i = 0; i < PLACES; i++)
+		if (find_path(program, places[i]) >= 0)
+			scene->watched[5] = places[i];
+	list_watched(scene);
+	work(scene, true);
+}
+
+static void random_histories(struct program *program, unsigned seeds)
+{
+	struct scene *scene = program->scene;
+
+	for (unsigned seed = 1; seed <= seeds; seed++) {
+		program->seed = seed;
+		one_history(program);
+		program->seed = seed;
+		expect_disk(program);
+		watch_known(program);
+		/* a state that is not known may have been reported once more */
+		rescan(scene, "");
+		follow_lines(program);
+		expect_disk(program);
+		expect_rescan(scene, "");
+	}
+	while (program->count > 0)
+		free(program->paths[--program->count]);
 }
 
 static void random_histories_end_as_the_disk(void **state)
 {
 	struct program program = { .scene = *state };
-	struct scene *scene = *state;
 
-	run(scene, "mkdir -p a/c b d");
-	WATCH(scene, "", "a", "b", "d", "a/c");
-	for (unsigned seed = 1; seed <= 1000; seed++) {
-		program.seed = seed;
-		one_history(&program);
-		program.seed = seed;
-		expect_disk(&program);
-		/* a state that is not known may have been reported once more */
-		rescan(scene, "");
-		follow_lines(&program);
-		expect_disk(&program);
-		expect_rescan(scene, "");
-	}
-	while (program.count > 0)
-		free(program.paths[--program.count]);
+	run(*state, "mkdir -p a/c b d");
+	WATCH(*state, "", "a", "b", "d", "a/c");
+	random_histories(&program, 1000);
+}
+
+static void random_moves_of_a_directory_end_as_the_disk(void **state)
+{
+	struct program program = { .scene = *state, .has_dir = true };
+
+	run(*state, "mkdir -p a/c b d a/dir");
+	WATCH(*state, "", "a", "b", "d", "a/c", "a/dir");
+	add_path(&program, "a/dir");
+	random_histories(&program, 1000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -894,6 +1095,7 @@ int main(int argc, char **argv)
 		TEST(watch_without_a_name_is_kept),
 		TEST(links_are_not_followed),
 		TEST(random_histories_end_as_the_disk),
+		TEST(random_moves_of_a_directory_end_as_the_disk),
 	};
 
 	if (argc > 1)
