@@ -201,7 +201,7 @@ static long refresh(struct hw_file *f, void __user *arg)
 	text = path.size ? vmemdup_user(u64_to_user_ptr(path.data), path.size) : NULL;
 	if (IS_ERR(text))
 		return PTR_ERR(text);
-	if (text && !hw_path_valid(text, path.size))
+	if (text && !hw_is_path(text, path.size))
 		r = -EBADMSG;
 	else
 		hw_apply_refresh(f, text, path.size);

@@ -26,7 +26,7 @@ static bool name_valid(const char *name, size_t len)
 	return !(len == 1 || (len == 2 && name[1] == '.'));
 }
 
-bool hw_path_valid(const char *path, size_t len)
+bool hw_is_path(const char *path, size_t len)
 {
 	const char *end = path + len;
 
@@ -67,9 +67,9 @@ static bool paths_valid(const struct hw_told *t)
 	} else if (t->from_len != 0 || (t->path_len == 0 && !root_allowed(t))) {
 		return false;
 	}
-	if (t->from_len != 0 && !hw_path_valid(t->from, t->from_len))
+	if (t->from_len != 0 && !hw_is_path(t->from, t->from_len))
 		return false;
-	return t->path_len == 0 || hw_path_valid(t->path, t->path_len);
+	return t->path_len == 0 || hw_is_path(t->path, t->path_len);
 }
 
 static bool header_valid(const struct hw_fuse_out_header *h, size_t len)

@@ -97,7 +97,7 @@ static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 size_t hw_frame_len(const void *buf, size_t len);
 
 /* Returns whether this is a path that a frame may have: below the root, without ".." or NUL. */
-bool hw_path_valid(const char *path, size_t len);
+bool hw_is_path(const char *path, size_t len);
 
 /* Decodes the event frame `buf`, which must have exactly `len` bytes. Returns 0 or -EBADMSG. */
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);

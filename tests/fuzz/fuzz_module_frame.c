@@ -28,6 +28,7 @@ struct hw_told {
 
 size_t hw_frame_len(const void *buf, size_t len);
 int hw_frame_read(const void *buf, size_t len, struct hw_told *ret);
+bool hw_is_path(const char *path, size_t len);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion"

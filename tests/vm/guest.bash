@@ -16,6 +16,7 @@ guest_mount_options=
 guest_sinks=1 # one for each guest
 guest_interval=200ms
 guest_share_lines=() # more of the share's section
+guest_daemon_lines=() # more of the daemon's section
 guest_programs=() # more of the initramfs: programs, and FILE=PATH
 guest_files=()
 
@@ -68,6 +69,9 @@ guest_host_config() {
 		[hostwatch]
 		control = $vm/control.sock
 		plugin_path = $build/plugins:$build/sinks
+	END
+	printf '%s\n' "${guest_daemon_lines[@]}"
+	cat <<-END
 
 		[share data]
 		path = $share

@@ -83,6 +83,21 @@ missed_daemon() { # ROUND SIGNAL
 	guest_daemon_start && vm_wait '^agent .*\] compared what programs watch' && missed_is_learnt "$1" && missed_ready "ready$1"
 }
 
+# It goes on with the state that it kept, and sends what was missed.
+missed_daemon_with_state() { # ROUND SIGNAL
+	guest_daemon_stop "$2"
+	vm_wait '^agent .*\] disconnected' || return 1
+	missed_changes "$1"
+	guest_daemon_start && missed_is_learnt "$1" && missed_ready "ready$1"
+}
+
+# A daemon that begins to keep a state begins another history.
+missed_keep_state() {
+	guest_daemon_lines=("state_dir = $vm/state")
+	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && vm_wait '^agent .*\] compared what programs watch' &&
+		missed_ready kept
+}
+
 missed_agent() { # ROUND SIGNAL
 	vm_run "killall $2 hostwatch-guest; while pidof hostwatch-guest >/dev/null; do usleep 50000; done" || return 1
 	missed_changes "$1"
@@ -112,10 +127,10 @@ test_programs_learn_what_they_missed() {
 	local status=0
 	guest_share_lines=("$missed_journal")
 	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && vm_wait '^agent .*\] connected' || return 1
-	missed_before 1 2 3 4 5
+	missed_before 1 2 3 4 5 6 7
 	missed_start && missed_ready ready0 && missed_daemon 1 -TERM && missed_daemon 2 -KILL && missed_agent 3 -TERM && missed_agent 4 -KILL &&
-		missed_pause 5 || status=1
-	guest_share_lines=()
+		missed_pause 5 && missed_keep_state && missed_daemon_with_state 6 -TERM && missed_daemon_with_state 7 -KILL || status=1
+	guest_share_lines=() guest_daemon_lines=()
 	vm_run 'killall inotifywait node python3 reflex 2>/dev/null; :'
 	return $status
 }
