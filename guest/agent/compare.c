@@ -408,6 +408,12 @@ static struct hw_known *find_watched(const struct hw_compare *c, uint64_t ino)
 	return NULL;
 }
 
+static void put_text(char *to, const char *text, uint32_t len)
+{
+	memcpy(to, text, len);
+	to[len] = '\0';
+}
+
 /* If programs know the directory under another name, its move to the old name was missed. */
 static int precede_move(struct hw_compare *c, const struct hw_event *event)
 {
@@ -418,8 +424,7 @@ static int precede_move(struct hw_compare *c, const struct hw_event *event)
 
 	if (root < 0)
 		return root == -ENODEV ? root : 0;
-	memcpy(c->path, event->path, event->path_len);
-	c->path[event->path_len] = '\0';
+	put_text(c->path, event->path, event->path_len);
 	if (hw_compare_look_below(root, c->path, &now) == 0 && now.ino != 0)
 		dir = find_watched(c, now.ino);
 	if (dir && dir->parent && dir != from)
@@ -428,11 +433,34 @@ static int precede_move(struct hw_compare *c, const struct hw_event *event)
 	return r;
 }
 
+/* Without an old name, a move onto a name may concern another entry than the one that was reported.
+ */
+static bool may_be_repeat(struct hw_compare *c, const struct hw_event *event)
+{
+	const struct hw_known *e;
+	struct hw_guest_seen now;
+	int root;
+	bool ret;
+
+	if (c->known.repeats == 0)
+		return false;
+	if (event->kind != HW_MOVE || event->from || !event->path)
+		return true;
+	e = hw_known_find(&c->known, event->path, event->path_len);
+	root = e && (e->flags & HW_KNOWN_REPEAT) ? c->ops->open_root(c->arg) : -1;
+	if (root < 0)
+		return false;
+	put_text(c->path, event->path, event->path_len);
+	ret = hw_compare_look_below(root, c->path, &now) == 0 && now.ino == e->state.ino;
+	(void)close(root); /* O_PATH: nothing to lose */
+	return ret;
+}
+
 int hw_compare_event(struct hw_compare *c, const struct hw_event *event)
 {
 	int r = 0;
 
-	if (hw_known_is_repeat(&c->known, event))
+	if (may_be_repeat(c, event) && hw_known_is_repeat(&c->known, event))
 		return 0;
 	if (c->active && event->kind == HW_CREATE)
 		r = precede_create(c, event);

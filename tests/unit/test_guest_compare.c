@@ -686,6 +686,27 @@ static void host_does_not_repeat_what_was_compared(void **state)
 	expect_rescan(scene, "");
 }
 
+/* Nor is another entry that comes to the same name, however late. */
+static void move_onto_a_reported_name_is_no_repetition(void **state)
+{
+	struct scene *scene = *state;
+
+	run(scene, "mkdir a out; echo 1 >a/g; echo 1 >out/f; echo 1 >out/g");
+	WATCH(scene, "a");
+	run(scene, "echo 1 >a/f; mv out/g a/g");
+	rescan(scene, "");
+	expect(scene, "create a/f\nmodify a/f\nclose_write a/f\nmove -> a/g (replaced)\n");
+	deliver(scene, HW_MOVE, NULL, "a/g");
+	expect(scene, "");
+	run(scene, "mv out/f a/f");
+	deliver(scene, HW_MOVE, NULL, "a/f");
+	expect(scene, "move -> a/f\n");
+	run(scene, "echo 2 >out/h; mv out/h a/g");
+	deliver(scene, HW_MOVE, NULL, "a/g");
+	expect(scene, "move -> a/g\n");
+	expect_rescan(scene, "");
+}
+
 /* Between slices, events are delivered. */
 static void events_during_a_comparison_are_neither_lost_nor_repeated(void **state)
 {
@@ -1087,6 +1108,7 @@ int main(int argc, char **argv)
 		TEST(watched_file_alone_is_compared),
 		TEST(rescan_of_a_directory_leaves_the_others),
 		TEST(host_does_not_repeat_what_was_compared),
+		TEST(move_onto_a_reported_name_is_no_repetition),
 		TEST(events_during_a_comparison_are_neither_lost_nor_repeated),
 		TEST(second_rescan_extends_the_first),
 		TEST(new_watch_is_not_covered_until_it_is_listed),
