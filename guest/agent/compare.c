@@ -345,9 +345,9 @@ int hw_compare_work_some(struct hw_compare *c, bool may_list, int left)
 	if (left > 0) {
 		c->idle = may_list || c->active;
 		r = c->active ? hw_compare_report(c) : 0;
-		/* what could not be reached stays to be compared: its move may follow */
-		if (r == 0)
-			c->active = false;
+		/* a reported move makes work; what cannot be reached has to wait for its move */
+		if (r == 0 && c->active)
+			r = c->active = find_todo(c, false) != NULL;
 	}
 	(void)close(root); /* O_PATH: nothing to lose */
 	return r;

@@ -552,22 +552,22 @@ static int report_chain(struct hw_compare *c, struct hw_known *new, struct found
 	return r;
 }
 
-/* Reports all moves that were joined. Returns whether there were some, or -ENODEV. */
+/* Reports all moves that were joined. Returns whether some were reported, or -ENODEV. */
 static int report_moves(struct hw_compare *c)
 {
 	struct found chain = { 0 };
+	unsigned before_moves = c->reported;
 	struct hw_known *e;
-	int r = 0, any = 0;
+	int r = 0;
 
 	while (r == 0 && (e = first(c, HW_PENDING_MOVED))) {
-		any = 1;
 		if (e->mate)
 			r = report_chain(c, e, &chain);
 		else /* its other end was removed */
 			hw_known_differ(&c->known, e, HW_PENDING_NEW);
 	}
 	free(chain.entries);
-	return r < 0 ? r : any;
+	return r < 0 ? r : c->reported != before_moves;
 }
 
 /* ---- */

@@ -536,8 +536,8 @@ static void a_channel_that_is_not_there_is_waited_for(void **state)
 static void all_mistakes_are_told_with_their_lines(void **state)
 {
 	static const char *const wanted[] = {
-		"g.conf:1: ", "g.conf:3: ",  "g.conf:5: ",  "g.conf:6: ",
-		"g.conf:7: ", "g.conf:10: ", "g.conf:11: ", "g.conf:14: ",
+		"g.conf:1: ",  "g.conf:3: ",  "g.conf:5: ",  "g.conf:6: ",  "g.conf:7: ",
+		"g.conf:10: ", "g.conf:11: ", "g.conf:14: ", "g.conf:16: ",
 	};
 	struct guest_rig *rig = *state;
 	struct child agent;
@@ -557,14 +557,15 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 		  "path = /c\n"
 		  "[mount d]\n"
 		  "path = d\n" /* 14 */
-		  "channel = vsock:2:1\n");
+		  "channel = vsock:2:1\n"
+		  "compare_memory = lots\n"); /* 16 */
 	AGENT(rig, &agent, "--config", "%s/g.conf");
 	assert_int_equal(child_status(&agent), 78);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		if (!strstr(agent.text, wanted[i]))
 			fail_msg("no %s in:\n%s", wanted[i], agent.text);
 	assert_non_null(strstr(agent.text, "channel"));
-	assert_int_equal(child_count(&agent, "g.conf:"), 8);
+	assert_int_equal(child_count(&agent, "g.conf:"), 9);
 }
 
 static void configurations_without_a_mount_and_without_a_file_are_refused(void **state)

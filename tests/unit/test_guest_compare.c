@@ -545,6 +545,23 @@ static void directory_keeps_its_names_when_it_moves(void **state)
 	expect_rescan(scene, "");
 }
 
+/* What was found may be gone when it is reported, and no event may follow. */
+static void directory_that_moved_on_is_not_waited_for(void **state)
+{
+	struct scene *scene = *state;
+	const struct hw_list *new = &scene->compare.known.pending[HW_PENDING_NEW];
+
+	run(scene, "mkdir -p a/x b out; echo 1 >a/x/f");
+	WATCH(scene, "a", "a/x", "b");
+	run(scene, "mv a/x b/y");
+	hw_compare_begin(&scene->compare, "", 0);
+	while (hw_list_empty(new))
+		assert_int_equal(hw_compare_work_some(&scene->compare, true, 1), 1);
+	run(scene, "mv b/y out/y");
+	work(scene, true);
+	expect(scene, "delete a/x/f\ndelete a/x\n");
+}
+
 static void tree_is_deleted_children_first(void **state)
 {
 	struct scene *scene = *state;
@@ -1099,6 +1116,7 @@ int main(int argc, char **argv)
 		TEST(change_after_a_delivered_event_is_reported),
 		TEST(attrib_does_not_notify_of_data),
 		TEST(directory_keeps_its_names_when_it_moves),
+		TEST(directory_that_moved_on_is_not_waited_for),
 		TEST(tree_is_deleted_children_first),
 		TEST(what_left_a_deleted_directory_is_a_move),
 		TEST(replaced_file_is_one_move),
