@@ -537,7 +537,7 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 {
 	static const char *const wanted[] = {
 		"g.conf:1: ",  "g.conf:3: ",  "g.conf:5: ",  "g.conf:6: ",  "g.conf:7: ",
-		"g.conf:10: ", "g.conf:11: ", "g.conf:14: ", "g.conf:16: ",
+		"g.conf:10: ", "g.conf:11: ", "g.conf:14: ", "g.conf:17: ",
 	};
 	struct guest_rig *rig = *state;
 	struct child agent;
@@ -558,7 +558,8 @@ static void all_mistakes_are_told_with_their_lines(void **state)
 		  "[mount d]\n"
 		  "path = d\n" /* 14 */
 		  "channel = vsock:2:1\n"
-		  "compare_memory = lots\n"); /* 16 */
+		  "[mount e]\n"
+		  "compare_memory = lots\n"); /* 17 */
 	AGENT(rig, &agent, "--config", "%s/g.conf");
 	assert_int_equal(child_status(&agent), 78);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
