@@ -144,7 +144,8 @@ static int look_at_watched(struct module *module, uint64_t now_ms)
 	module->look_ms = now_ms + LOOK_MS;
 	if (ioctl(module->fd, HW_GET_WATCHED, &watched) < 0)
 		return -errno;
-	if (watched.count == module->watched && now_ms < module->list_ms)
+	/* the module itself watches the filesystem */
+	if (watched.count == module->watched && (watched.count <= 1 || now_ms < module->list_ms))
 		return 0;
 	return list_watched(module);
 }
