@@ -31,4 +31,4 @@ install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch
 
 # The comparison runs in the test itself.
 $(B)/tests/test_guest_compare: $(call obj,guest/agent/known.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
-	guest/agent/compare_watched.c guest/agent/compare_report.c)
+	guest/agent/compare_watched.c guest/agent/compare_join.c guest/agent/compare_report.c)

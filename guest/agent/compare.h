@@ -81,6 +81,15 @@ int hw_compare_work_some(struct hw_compare *c, bool may_list, int max);
  * objects that can be reached now were examined; 0: nothing is left; -ENODEV. */
 int hw_compare_report(struct hw_compare *c);
 
+/* compare_join.c. A list of entries. */
+struct hw_found {
+	struct hw_known **entries; /* owned */
+	size_t count, room;
+};
+bool hw_found_add(struct hw_found *found, struct hw_known *e);
+/* Joins the two ends of each move. Without memory, they are reported as delete and create. */
+void hw_compare_join(struct hw_compare *c, bool dirs_only);
+
 /* Watched objects at and below a directory that moved can be reached again. */
 void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top);
 

@@ -2,8 +2,8 @@
 /*
  * Reports the differences that a comparison found, in this order: moves, deletes (children first),
  * creates, changes. A name that is gone and a new name are a move if they are the same inode: see
- * is_proved(). Directories are moved first, because those below them that are watched can then be
- * reached, and are compared.
+ * compare_join.c. Directories are moved first, because those below them that are watched can then
+ * be reached, and are compared.
  */
 #include "compare.h"
 
@@ -267,105 +267,6 @@ static void separate(struct hw_compare *c)
 
 /* ---- moves ---- */
 
-struct found {
-	struct hw_known **entries; /* owned */
-	size_t count, room;
-};
-
-static bool add_found(struct found *found, struct hw_known *e)
-{
-	if (found->count == found->room) {
-		size_t room = 2 * found->room + 64;
-		struct hw_known **entries =
-			realloc(found->entries, room * sizeof(struct hw_known *));
-
-		if (!entries)
-			return false;
-		found->entries = entries;
-		found->room = room;
-	}
-	found->entries[found->count++] = e;
-	return true;
-}
-
-/* Adds what is gone with a directory. */
-static bool add_below(struct found *found, struct hw_known *top)
-{
-	struct hw_known *e = top;
-	bool ok = true;
-
-	while (ok && e) {
-		if (e != top && (e->flags & HW_KNOWN_NAME) && !e->difference && e->state.ino)
-			ok = add_found(found, e);
-		if (!hw_list_empty(&e->children)) {
-			e = HW_KNOWN_OF(e->children.next, sibling);
-			continue;
-		}
-		while (e != top && e->sibling.next == &e->parent->children)
-			e = e->parent;
-		e = e == top ? NULL : HW_KNOWN_OF(e->sibling.next, sibling);
-	}
-	return ok;
-}
-
-static int compare_inodes(const void *a, const void *b)
-{
-	const struct hw_known *x = *(struct hw_known *const *)a, *y = *(struct hw_known *const *)b;
-
-	return (x->state.ino > y->state.ino) - (x->state.ino < y->state.ino);
-}
-
-/*
- * The number of a deleted inode is used again, unless the guest still has the inode, which a watch
- * guarantees. Another inode does not have the same times.
- */
-static bool is_proved(const struct hw_known *gone, const struct hw_known *new)
-{
-	const struct hw_guest_seen *a = &gone->state, *b = &new->state;
-
-	if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
-		return false;
-	if (gone->flags & HW_KNOWN_WATCHED)
-		return true;
-	return a->mtime_ns == b->mtime_ns && (S_ISDIR(a->mode) || a->size == b->size);
-}
-
-/* Joins the two ends of each move. Without memory, they are reported as delete and create. */
-static void join_moves(struct hw_compare *c, bool dirs_only)
-{
-	struct found gone = { 0 };
-	struct hw_list *at = c->known.pending[HW_PENDING_GONE].next;
-	bool ok = true;
-
-	for (; ok && at != &c->known.pending[HW_PENDING_GONE]; at = at->next) {
-		struct hw_known *e = HW_KNOWN_OF(at, pending);
-
-		e->mate = NULL;
-		if (e->state.ino && (!dirs_only || S_ISDIR(e->state.mode)))
-			ok = add_found(&gone, e);
-		if (ok && !dirs_only)
-			ok = add_below(&gone, e);
-	}
-	if (gone.count)
-		qsort(gone.entries, gone.count, sizeof(struct hw_known *), compare_inodes);
-	at = c->known.pending[HW_PENDING_NEW].next;
-	while (gone.count && at != &c->known.pending[HW_PENDING_NEW]) {
-		struct hw_known *e = HW_KNOWN_OF(at, pending), *key = e, **found;
-
-		at = at->next;
-		e->mate = NULL;
-		found = bsearch(&key, gone.entries, gone.count, sizeof(struct hw_known *),
-				compare_inodes);
-		if (!found || (*found)->mate || *found == e->over || !is_proved(*found, e) ||
-		    hw_known_is_below(e, *found))
-			continue;
-		e->mate = *found;
-		(*found)->mate = e;
-		hw_known_differ(&c->known, e, HW_PENDING_MOVED);
-	}
-	free(gone.entries);
-}
-
 /* The entry that has to move before this one can have its name: the one that it replaces. */
 static struct hw_known *before(const struct hw_known *new)
 {
@@ -525,12 +426,12 @@ static int break_ring(struct hw_compare *c, struct hw_known *new)
 }
 
 /* Reports a move, and those that have to precede it. `chain` is empty, and is so afterwards. */
-static int report_chain(struct hw_compare *c, struct hw_known *new, struct found *chain)
+static int report_chain(struct hw_compare *c, struct hw_known *new, struct hw_found *chain)
 {
 	int r = 0;
 
 	for (struct hw_known *e = new; e; e = before(e)) {
-		if (!add_found(chain, e)) {
+		if (!hw_found_add(chain, e)) {
 			/* without memory, this move is reported as delete and create */
 			e->mate->mate = NULL;
 			e->mate = NULL;
@@ -555,7 +456,7 @@ static int report_chain(struct hw_compare *c, struct hw_known *new, struct found
 /* Reports all moves that were joined. Returns whether some were reported, or -ENODEV. */
 static int report_moves(struct hw_compare *c)
 {
-	struct found chain = { 0 };
+	struct hw_found chain = { 0 };
 	unsigned before_moves = c->reported;
 	struct hw_known *e;
 	int r = 0;
@@ -596,11 +497,11 @@ int hw_compare_report(struct hw_compare *c)
 	int r;
 
 	if (!c->joined && !hw_list_empty(&c->known.pending[HW_PENDING_NEW])) {
-		join_moves(c, true);
+		hw_compare_join(c, true);
 		r = report_moves(c);
 		if (r != 0)
 			return r < 0 ? r : 1;
-		join_moves(c, false);
+		hw_compare_join(c, false);
 		r = report_moves(c);
 		if (r < 0)
 			return r;
