@@ -30,5 +30,5 @@ install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch
 .PHONY: install-guest
 
 # The comparison runs in the test itself.
-$(B)/tests/test_guest_compare: $(call obj,guest/agent/known.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(call obj,guest/agent/known.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
 	guest/agent/compare_watched.c guest/agent/compare_join.c guest/agent/compare_report.c)
