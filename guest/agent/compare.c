@@ -45,6 +45,12 @@ static struct hw_known *find_todo(struct hw_compare *c, bool may_list)
 	return NULL;
 }
 
+/* Other errors do not tell whether the entry is there. */
+static bool is_gone(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -ESTALE;
+}
+
 /* Its path leads to nothing, or to another entry. If its directory is compared, that finds it. */
 static void is_unreachable(struct hw_compare *c, struct hw_known *e)
 {
@@ -258,8 +264,10 @@ static int examine_names(struct hw_compare *c, int fd, int max)
 
 		c->names_at += strlen(name) + 1;
 		n++;
-		if (r < 0) /* deleted since: the event follows, or the name counts as gone */
+		if (is_gone(r)) /* deleted since: the event follows, or the name counts as gone */
 			continue;
+		if (r < 0)
+			now = (struct hw_guest_seen){ .ino = 0 };
 		if (dir->flags & HW_KNOWN_FRESH)
 			list_entry(c, dir, name, &now);
 		else
@@ -292,31 +300,48 @@ static int open_object(struct hw_compare *c, int root, struct hw_known *e,
 	return r;
 }
 
-/* Begins with an object, or continues. Returns the number of examined entries. */
+/* It cannot be examined. Its watchers are notified. */
+static void is_unknown(struct hw_compare *c, struct hw_known *e)
+{
+	c->known.current = NULL;
+	if (e->flags & HW_KNOWN_LISTED)
+		hw_known_give_up(&c->known, e);
+	hw_known_differ(&c->known, e, HW_PENDING_ATTRIB);
+	done_with(c, e);
+}
+
+/* Begins with a directory, or continues. Returns the number of examined entries. */
+static int examine_directory(struct hw_compare *c, struct hw_known *dir, int fd,
+			     const struct hw_guest_seen *now, int max)
+{
+	if (c->known.current != dir) {
+		compare_self(c, dir, now);
+		begin_directory(c, dir);
+		if (read_names(c, fd) < 0) {
+			is_unknown(c, dir);
+			return 1;
+		}
+	}
+	return examine_names(c, fd, max);
+}
+
 static int examine(struct hw_compare *c, int root, struct hw_known *e, int max)
 {
 	struct hw_guest_seen now;
-	int fd = open_object(c, root, e, &now), n = 1, r = 0;
+	int fd = open_object(c, root, e, &now), n = 1;
 
-	if (fd < 0 || !is_same_object(e, &now)) {
+	if (fd == -EXDEV) { /* another filesystem is mounted there */
+		c->known.current = NULL;
+		done_with(c, e);
+	} else if (fd < 0 && !is_gone(fd)) {
+		is_unknown(c, e);
+	} else if (fd < 0 || !is_same_object(e, &now)) {
 		c->known.current = NULL;
 		is_unreachable(c, e);
-	} else if (!S_ISDIR(now.mode)) {
-		compare_file(c, e, &now);
+	} else if (S_ISDIR(now.mode)) {
+		n = examine_directory(c, e, fd, &now, max);
 	} else {
-		if (c->known.current != e) {
-			compare_self(c, e, &now);
-			begin_directory(c, e);
-			r = read_names(c, fd);
-		}
-		if (r == 0)
-			n = examine_names(c, fd, max);
-		if (r < 0) {
-			c->known.current = NULL;
-			hw_known_give_up(&c->known, e);
-			hw_known_differ(&c->known, e, HW_PENDING_ATTRIB);
-			done_with(c, e);
-		}
+		compare_file(c, e, &now);
 	}
 	if (fd >= 0)
 		(void)close(fd); /* only read from */
@@ -454,6 +479,11 @@ static bool may_be_repeat(struct hw_compare *c, const struct hw_event *event)
 	ret = hw_compare_look_below(root, c->path, &now) == 0 && now.ino == e->state.ino;
 	(void)close(root); /* O_PATH: nothing to lose */
 	return ret;
+}
+
+bool hw_compare_waits(const struct hw_compare *c, const struct hw_event *event)
+{
+	return c->active || hw_known_may_repeat(&c->known, event);
 }
 
 int hw_compare_event(struct hw_compare *c, const struct hw_event *event)

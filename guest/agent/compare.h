@@ -45,6 +45,8 @@ void hw_compare_watched_begin(struct hw_compare *c);
 void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *object,
 			const char *path);
 void hw_compare_watched_end(struct hw_compare *c);
+/* The same for a list as HW_GET_WATCHED returns it. An incomplete object at its end is omitted. */
+void hw_compare_watched_all(struct hw_compare *c, const void *objects, size_t len);
 
 /* Counts the watched objects that are stored, and those of them that can be compared. */
 void hw_compare_count(const struct hw_compare *c, unsigned *ret_watched, unsigned *ret_examined);
@@ -56,11 +58,13 @@ bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t le
  * one. */
 void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len);
 
+/* Returns whether all earlier events must have been followed before hw_compare_event(). */
+bool hw_compare_waits(const struct hw_compare *c, const struct hw_event *event);
+
 /*
  * Call this before an event of the host is delivered. Returns whether it has to be delivered: not
  * if a comparison has reported it. During a comparison, reports a missed deletion that a create
- * implies, and a missed move that another move implies; all earlier events must have been followed.
- * -ENODEV: the mount is gone.
+ * implies, and a missed move that another move implies. -ENODEV: the mount is gone.
  */
 int hw_compare_event(struct hw_compare *c, const struct hw_event *event);
 
@@ -89,6 +93,9 @@ struct hw_found {
 bool hw_found_add(struct hw_found *found, struct hw_known *e);
 /* Joins the two ends of each move. Without memory, they are reported as delete and create. */
 void hw_compare_join(struct hw_compare *c, bool dirs_only);
+/* Returns whether one can be renamed to the other: neither is below the other, nor is `gone` below
+ * the entry that is replaced. */
+bool hw_compare_can_move(const struct hw_known *gone, const struct hw_known *new);
 
 /* Watched objects at and below a directory that moved can be reached again. */
 void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top);

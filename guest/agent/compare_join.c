@@ -63,6 +63,11 @@ static bool is_proved(const struct hw_known *gone, const struct hw_known *new)
 	return a->mtime_ns == b->mtime_ns && (S_ISDIR(a->mode) || a->size == b->size);
 }
 
+bool hw_compare_can_move(const struct hw_known *gone, const struct hw_known *new)
+{
+	return hw_known_are_apart(gone, new) && !(new->over && hw_known_is_below(gone, new->over));
+}
+
 void hw_compare_join(struct hw_compare *c, bool dirs_only)
 {
 	struct hw_found gone = { 0 };
@@ -88,8 +93,7 @@ void hw_compare_join(struct hw_compare *c, bool dirs_only)
 		e->mate = NULL;
 		found = bsearch(&key, gone.entries, gone.count, sizeof(struct hw_known *),
 				compare_inodes);
-		if (!found || (*found)->mate || *found == e->over || !is_proved(*found, e) ||
-		    hw_known_is_below(e, *found))
+		if (!found || (*found)->mate || !is_proved(*found, e) || !hw_compare_can_move(*found, e))
 			continue;
 		e->mate = *found;
 		(*found)->mate = e;

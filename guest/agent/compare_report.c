@@ -202,7 +202,7 @@ static int report_new(struct hw_compare *c, struct hw_known *e)
 	struct hw_guest_seen now;
 
 	if (len < 0 || hw_compare_look_below(c->root, c->path, &now) < 0 ||
-	    (now.ino != 0 && now.ino != e->state.ino))
+	    (now.ino != 0 && e->state.ino != 0 && now.ino != e->state.ino))
 		return report_lost(c, e);
 	if (now.ino)
 		e->state = now;
@@ -321,6 +321,14 @@ static void leave_absent(struct hw_compare *c, struct hw_known *dir, const struc
 		hw_known_set(&c->known, e, HW_KNOWN_ABSENT);
 }
 
+/* The move is reported as delete and create. */
+static void part(struct hw_compare *c, struct hw_known *new)
+{
+	new->mate->mate = NULL;
+	new->mate = NULL;
+	hw_known_differ(&c->known, new, HW_PENDING_NEW);
+}
+
 /* Returns whether the new name still has the entry. If not, the move is reported as a deletion, and
  * the events about the entry follow. */
 static bool is_still_there(struct hw_compare *c, struct hw_known *new)
@@ -328,13 +336,25 @@ static bool is_still_there(struct hw_compare *c, struct hw_known *new)
 	struct hw_guest_seen now;
 
 	if (put_path(c, new) >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 &&
-	    now.ino == new->state.ino)
-		return true;
-	(void)is_dir_lost(c, new);
-	new->mate->mate = NULL;
-	new->mate = NULL;
-	hw_known_differ(&c->known, new, HW_PENDING_NEW);
+	    now.ino == new->state.ino) {
+		if (hw_compare_can_move(new->mate, new)) /* other moves may have changed that */
+			return true;
+	} else {
+		(void)is_dir_lost(c, new);
+	}
+	part(c, new);
 	return false;
+}
+
+/* Programs see a directory end before another entry has its name. */
+static int end_over(struct hw_compare *c, struct hw_known *new)
+{
+	struct hw_known *over = new->over;
+
+	if (!over || !S_ISDIR(over->state.mode))
+		return 0;
+	hw_known_set_over(new, NULL);
+	return hw_compare_report_gone(c, over);
 }
 
 static int report_move(struct hw_compare *c, struct hw_known *new)
@@ -343,8 +363,10 @@ static int report_move(struct hw_compare *c, struct hw_known *new)
 	struct hw_guest_seen was = gone->state, now = new->state;
 	bool covered = gone->flags & HW_KNOWN_COVERED;
 	char name[256];
-	int r, len;
+	int r = end_over(c, new), len;
 
+	if (r < 0)
+		return r;
 	r = send_move(c, gone, new, false);
 	old.name_len = old.name_len < sizeof(name) ? old.name_len : 0;
 	memcpy(name, gone->name, old.name_len);
@@ -401,12 +423,10 @@ static int break_ring(struct hw_compare *c, struct hw_known *new)
 	struct hw_known *other = before(new), *a = new->mate, *b;
 	int r;
 
-	if (before(other) != new || !is_still_there(c, other) || !is_still_there(c, new)) {
-		if (new->mate) {
-			a->mate = NULL;
-			new->mate = NULL;
-			hw_known_differ(&c->known, new, HW_PENDING_NEW);
-		}
+	if (before(other) != new || !is_still_there(c, other) || !is_still_there(c, new) ||
+	    !hw_known_are_apart(a, other->mate) || !hw_known_are_apart(new, other)) {
+		if (new->mate)
+			part(c, new);
 		return 0;
 	}
 	b = other->mate;
@@ -432,10 +452,7 @@ static int report_chain(struct hw_compare *c, struct hw_known *new, struct hw_fo
 
 	for (struct hw_known *e = new; e; e = before(e)) {
 		if (!hw_found_add(chain, e)) {
-			/* without memory, this move is reported as delete and create */
-			e->mate->mate = NULL;
-			e->mate = NULL;
-			hw_known_differ(&c->known, e, HW_PENDING_NEW);
+			part(c, e); /* without memory */
 			break;
 		}
 		if (before(e) == new) {

@@ -3,6 +3,7 @@
 #include "compare.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 void hw_compare_watched_begin(struct hw_compare *c)
@@ -90,6 +91,26 @@ void hw_compare_watched_end(struct hw_compare *c)
 	}
 	if (matched < c->numbers_count)
 		c->uncovered = true;
+}
+
+void hw_compare_watched_all(struct hw_compare *c, const void *objects, size_t len)
+{
+	const char *at = objects, *end = at + len;
+
+	hw_compare_watched_begin(c);
+	while ((size_t)(end - at) >= sizeof(struct hw_guest_object)) {
+		struct hw_guest_object object;
+		size_t path_len;
+
+		memcpy(&object, at, sizeof(object));
+		at += sizeof(object);
+		path_len = object.path_len == HW_GUEST_NO_PATH ? 0 : object.path_len;
+		if ((path_len + 7) / 8 * 8 > (size_t)(end - at))
+			break;
+		hw_compare_watched(c, &object, at);
+		at += (path_len + 7) / 8 * 8;
+	}
+	hw_compare_watched_end(c);
 }
 
 void hw_compare_count(const struct hw_compare *c, unsigned *ret_watched, unsigned *ret_examined)

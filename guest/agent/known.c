@@ -205,10 +205,16 @@ static void remove_tree(struct hw_knowns *k, struct hw_known *top)
 	}
 }
 
-/* Parents exist for the path of something that is watched. */
+/* Parents exist for the path of something that is watched. Without a name, nothing needs it. */
+static bool is_needed(const struct hw_known *e)
+{
+	return (e->flags & ~(uint32_t)HW_KNOWN_COVERED) || e->cover || e->difference ||
+	       !hw_list_empty(&e->children);
+}
+
 static void prune(struct hw_knowns *k, struct hw_known *e)
 {
-	while (e && e->parent && e->flags == 0 && !e->difference && hw_list_empty(&e->children)) {
+	while (e && e->parent && !is_needed(e)) {
 		struct hw_known *parent = e->parent;
 
 		remove_alone(k, e);
@@ -364,6 +370,11 @@ bool hw_known_is_below(const struct hw_known *e, const struct hw_known *top)
 	return e;
 }
 
+bool hw_known_are_apart(const struct hw_known *a, const struct hw_known *b)
+{
+	return !hw_known_is_below(a, b) && !hw_known_is_below(b, a);
+}
+
 int hw_known_path(const struct hw_known *e, char *buf)
 {
 	size_t len = 0, at;
@@ -389,6 +400,8 @@ void hw_known_unlist(struct hw_knowns *k, struct hw_known *dir)
 	struct hw_list *at = dir->children.next;
 
 	hw_known_clear(k, dir, HW_KNOWN_LISTED);
+	if (k->current == dir)
+		k->current = NULL;
 	while (at != &dir->children) {
 		struct hw_known *child = HW_KNOWN_OF(at, sibling);
 

@@ -67,7 +67,7 @@ struct hw_knowns {
 	struct hw_known *root; /* owned */
 	struct hw_list watched;
 	struct hw_list pending[HW_PENDING_END];
-	struct hw_known *current; /* borrowed: being compared; NULL after it was removed */
+	struct hw_known *current; /* borrowed: being compared; NULL after it was unlisted */
 	size_t bytes, max_bytes;
 	unsigned repeats; /* entries with HW_KNOWN_REPEAT or HW_KNOWN_ABSENT */
 	uint32_t watch; /* number of the newest list of watched objects */
@@ -111,6 +111,8 @@ void hw_known_clear(struct hw_knowns *k, struct hw_known *e, uint32_t flag);
 /* Moves a watched entry to the end of the list. */
 void hw_known_requeue(struct hw_knowns *k, struct hw_known *e);
 bool hw_known_is_below(const struct hw_known *e, const struct hw_known *top);
+/* Returns whether neither is below the other. */
+bool hw_known_are_apart(const struct hw_known *a, const struct hw_known *b);
 
 /* Writes the path below the root to `buf`, which has HW_PATH_MAX bytes. Returns its length, or
  * -ENAMETOOLONG. */
@@ -125,6 +127,9 @@ void hw_known_unwatch(struct hw_knowns *k, struct hw_known *e);
  */
 void hw_known_follow(struct hw_knowns *k, const struct hw_event *event,
 		     const struct hw_guest_seen *seen);
+/* Returns whether hw_known_is_repeat() may return true, so that earlier events have to be followed
+ * before. */
+bool hw_known_may_repeat(const struct hw_knowns *k, const struct hw_event *event);
 /* Returns whether a comparison has already reported this event of the host. It is not delivered
  * then, and not followed. */
 bool hw_known_is_repeat(struct hw_knowns *k, const struct hw_event *event);

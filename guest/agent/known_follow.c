@@ -264,6 +264,23 @@ static bool is_marked(const struct hw_knowns *k, const char *path, uint32_t len,
 	return !path || (e && (e->flags & flag));
 }
 
+static bool has_mark(const struct hw_knowns *k, const char *path, uint32_t len)
+{
+	const struct hw_known *e = path ? hw_known_find(k, path, len) : NULL;
+
+	return e && (e->flags & (HW_KNOWN_REPEAT | HW_KNOWN_ABSENT));
+}
+
+bool hw_known_may_repeat(const struct hw_knowns *k, const struct hw_event *event)
+{
+	bool is_name = event->kind == HW_CREATE || event->kind == HW_DELETE ||
+		       event->kind == HW_MOVE;
+
+	return k->repeats > 0 && is_name &&
+	       (has_mark(k, event->path, event->path_len) ||
+		has_mark(k, event->from, event->from_len));
+}
+
 bool hw_known_is_repeat(struct hw_knowns *k, const struct hw_event *event)
 {
 	if (k->repeats == 0)

@@ -100,24 +100,6 @@ static int read_objects(struct module *module, struct hw_guest_watched *ret)
 	}
 }
 
-static void store_objects(struct module *module, size_t len)
-{
-	const unsigned char *at = module->objects;
-
-	hw_compare_watched_begin(module->compare);
-	for (size_t i = 0; i + sizeof(struct hw_guest_object) <= len;) {
-		struct hw_guest_object object;
-		const char *path = (const char *)at + i + sizeof(object);
-		size_t path_len;
-
-		memcpy(&object, at + i, sizeof(object));
-		path_len = object.path_len == HW_GUEST_NO_PATH ? 0 : object.path_len;
-		hw_compare_watched(module->compare, &object, path);
-		i += sizeof(object) + (path_len + 7) / 8 * 8;
-	}
-	hw_compare_watched_end(module->compare);
-}
-
 /* Reads the list of watched objects. Returns 0 or -errno. */
 static int list_watched(struct module *module)
 {
@@ -133,7 +115,7 @@ static int list_watched(struct module *module)
 		return n;
 	module->watched = watched.count;
 	module->everything = watched.everything;
-	store_objects(module, (size_t)n);
+	hw_compare_watched_all(module->compare, module->objects, (size_t)n);
 	return 0;
 }
 

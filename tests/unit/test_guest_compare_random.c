@@ -20,6 +20,7 @@ struct program {
 	unsigned now; /* number of the current change */
 	bool lists; /* has listed that directory */
 	bool has_dir; /* files are also in a directory that moves */
+	bool exchanges; /* files exchange their names */
 	unsigned seed;
 };
 
@@ -326,8 +327,11 @@ static void change_file(struct program *program, int root, struct queue *queue)
 	} else {
 		late.kind = HW_MOVE;
 		if (faccessat(root, other, F_OK, 0) == 0)
-			late.flags = HW_FLAG_REPLACED;
-		assert_int_equal(renameat(root, late.path, root, other), 0);
+			late.flags = program->exchanges && pick(program, 2) ? HW_FLAG_EXCHANGE
+									    : HW_FLAG_REPLACED;
+		assert_int_equal(renameat2(root, late.path, root, other,
+					   late.flags & HW_FLAG_EXCHANGE ? RENAME_EXCHANGE : 0),
+				 0);
 		strcpy(late.from, late.path);
 		strcpy(late.path, other);
 	}
@@ -445,6 +449,15 @@ static void random_histories_end_as_the_disk(void **state)
 	random_histories(&program, 1000);
 }
 
+static void random_exchanges_end_as_the_disk(void **state)
+{
+	struct program program = { .scene = *state, .exchanges = true };
+
+	run(*state, "mkdir -p a/c b d");
+	WATCH(*state, "", "a", "b", "d", "a/c");
+	random_histories(&program, 1000);
+}
+
 static void random_moves_of_a_directory_end_as_the_disk(void **state)
 {
 	struct program program = { .scene = *state, .has_dir = true };
@@ -459,6 +472,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(random_histories_end_as_the_disk),
+		TEST(random_exchanges_end_as_the_disk),
 		TEST(random_moves_of_a_directory_end_as_the_disk),
 	};
 
