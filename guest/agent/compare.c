@@ -17,7 +17,7 @@ static void done_with(struct hw_compare *c, struct hw_known *e)
 {
 	hw_known_clear(&c->known, e, HW_KNOWN_TODO | HW_KNOWN_FRESH);
 	/* the next ones come first in the list */
-	hw_known_requeue(&c->known, e);
+	hw_known_requeue(&c->known, e, false);
 }
 
 static bool is_lost(const struct hw_known *e)
@@ -33,14 +33,16 @@ static struct hw_known *find_todo(struct hw_compare *c, bool may_list)
 	uint32_t wanted = HW_KNOWN_TODO | (may_list ? (uint32_t)HW_KNOWN_FRESH : 0u);
 	struct hw_list *at = c->known.watched.next;
 
-	for (; at != &c->known.watched; at = at->next) {
+	while (at != &c->known.watched) {
 		struct hw_known *e = HW_KNOWN_OF(at, watched);
 
+		at = at->next;
 		if (!(e->flags & wanted) || (e->flags & HW_KNOWN_STUCK))
 			continue;
 		if (!is_lost(e))
 			return e;
 		hw_known_set(&c->known, e, HW_KNOWN_STUCK);
+		hw_known_requeue(&c->known, e, false);
 	}
 	return NULL;
 }
@@ -55,6 +57,7 @@ static bool is_gone(int r)
 static void is_unreachable(struct hw_compare *c, struct hw_known *e)
 {
 	hw_known_set(&c->known, e, HW_KNOWN_STUCK);
+	hw_known_requeue(&c->known, e, false);
 	if (!e->parent || (e->parent->flags & HW_KNOWN_LISTED) || (e->flags & HW_KNOWN_FRESH))
 		return;
 	hw_known_differ(&c->known, e, HW_PENDING_GONE);
@@ -386,7 +389,7 @@ int hw_compare_work(struct hw_compare *c, bool may_list)
 void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 {
 	struct hw_known *top = hw_known_find(&c->known, path, len);
-	struct hw_list *at = c->known.watched.next;
+	const struct hw_list *end;
 
 	if (!c->active)
 		c->reported = 0;
@@ -394,11 +397,12 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 	c->joined = false;
 	c->idle = false;
 	c->known.current = NULL;
-	for (; at != &c->known.watched; at = at->next) {
+	if (!top)
+		return;
+	end = hw_known_advance(&c->known, top, HW_KNOWN_WATCHED);
+	for (struct hw_list *at = c->known.watched.next; at != end; at = at->next) {
 		struct hw_known *e = HW_KNOWN_OF(at, watched);
 
-		if (!top || !hw_known_is_below(e, top))
-			continue;
 		if (e->flags & HW_KNOWN_TOO_LARGE)
 			hw_known_set(&c->known, e, HW_KNOWN_FRESH); /* may fit now */
 		hw_known_clear(&c->known, e, HW_KNOWN_STUCK | HW_KNOWN_TOO_LARGE);
@@ -502,13 +506,11 @@ int hw_compare_event(struct hw_compare *c, const struct hw_event *event)
 
 void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top)
 {
-	struct hw_list *at = c->known.watched.next;
+	const struct hw_list *end = hw_known_advance(&c->known, top, HW_KNOWN_STUCK);
 
-	for (; at != &c->known.watched; at = at->next) {
+	for (struct hw_list *at = c->known.watched.next; at != end; at = at->next) {
 		struct hw_known *e = HW_KNOWN_OF(at, watched);
 
-		if (!(e->flags & HW_KNOWN_STUCK) || !hw_known_is_below(e, top))
-			continue;
 		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
 		c->idle = false;
 		if (e->flags & HW_KNOWN_TODO)
@@ -516,36 +518,49 @@ void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top)
 	}
 }
 
-/* Returns whether the event takes a name out of a directory that is still to be compared. */
-static bool leaves_todo(const struct hw_compare *c, const struct hw_event *event)
+/* Returns whether the name is in a directory that is still to be compared. */
+static bool is_todo(const struct hw_compare *c, const char *path, uint32_t len)
 {
-	const struct hw_known *e = event->kind == HW_MOVE && event->from
-					   ? hw_known_find(&c->known, event->from, event->from_len)
-					   : NULL;
+	const struct hw_known *e = hw_known_find(&c->known, path, len);
 
 	return e && e->parent && (e->parent->flags & HW_KNOWN_TODO);
 }
 
+/* Returns whether the event takes a name out of such a directory. */
+static bool leaves_todo(const struct hw_compare *c, const struct hw_event *event)
+{
+	if (event->kind != HW_MOVE || !event->from)
+		return false;
+	return is_todo(c, event->from, event->from_len) ||
+	       ((event->flags & HW_FLAG_EXCHANGE) && is_todo(c, event->path, event->path_len));
+}
+
 /* What moved can be reached under its new name. A file may have come from a directory that is still
  * to be compared into one that was compared. */
+static void has_moved(struct hw_compare *c, const char *path, uint32_t len, bool todo)
+{
+	struct hw_known *e = hw_known_find(&c->known, path, len);
+
+	if (!e)
+		return;
+	hw_compare_unstick(c, e);
+	if (todo && (e->flags & HW_KNOWN_NAME) && !e->difference && !S_ISDIR(e->state.mode))
+		hw_known_differ(&c->known, e, HW_PENDING_DATA);
+	if (e->difference)
+		c->active = true;
+}
+
 void hw_compare_follow(struct hw_compare *c, const struct hw_event *event,
 		       const struct hw_guest_seen *seen)
 {
 	bool todo = c->active || leaves_todo(c, event);
-	struct hw_known *e;
 
 	hw_known_follow(&c->known, event, seen);
 	if (event->kind != HW_MOVE || !event->path)
 		return;
-	e = hw_known_find(&c->known, event->path, event->path_len);
-	if (!e)
-		return;
-	if (event->type == HW_TYPE_DIR) {
-		hw_compare_unstick(c, e);
-	} else if (todo && (e->flags & HW_KNOWN_NAME) && !e->difference) {
-		hw_known_differ(&c->known, e, HW_PENDING_DATA);
-		c->active = true;
-	}
+	has_moved(c, event->path, event->path_len, todo);
+	if (event->flags & HW_FLAG_EXCHANGE)
+		has_moved(c, event->from, event->from_len, todo);
 }
 
 bool hw_compare_covers(const struct hw_compare *c, const char *path, uint32_t len)

@@ -65,7 +65,7 @@ static bool is_proved(const struct hw_known *gone, const struct hw_known *new)
 
 bool hw_compare_can_move(const struct hw_known *gone, const struct hw_known *new)
 {
-	return hw_known_are_apart(gone, new) && !(new->over && hw_known_is_below(gone, new->over));
+	return hw_known_are_apart(gone, new) && !(new->over &&hw_known_is_below(gone, new->over));
 }
 
 void hw_compare_join(struct hw_compare *c, bool dirs_only)
@@ -93,7 +93,8 @@ void hw_compare_join(struct hw_compare *c, bool dirs_only)
 		e->mate = NULL;
 		found = bsearch(&key, gone.entries, gone.count, sizeof(struct hw_known *),
 				compare_inodes);
-		if (!found || (*found)->mate || !is_proved(*found, e) || !hw_compare_can_move(*found, e))
+		if (!found || (*found)->mate || !is_proved(*found, e) ||
+		    !hw_compare_can_move(*found, e))
 			continue;
 		e->mate = *found;
 		(*found)->mate = e;

@@ -277,12 +277,12 @@ static struct hw_known *before(const struct hw_known *new)
  * one that the host had when it sent them. */
 static void compare_again(struct hw_compare *c, const struct hw_known *top)
 {
-	struct hw_list *at = c->known.watched.next;
+	const struct hw_list *end = hw_known_advance(&c->known, top, HW_KNOWN_WATCHED);
 
-	for (; at != &c->known.watched; at = at->next) {
+	for (struct hw_list *at = c->known.watched.next; at != end; at = at->next) {
 		struct hw_known *e = HW_KNOWN_OF(at, watched);
 
-		if (!(e->flags & HW_KNOWN_FRESH) && hw_known_is_below(e, top))
+		if (!(e->flags & HW_KNOWN_FRESH))
 			hw_known_set(&c->known, e, HW_KNOWN_TODO);
 	}
 	hw_compare_unstick(c, top);
@@ -357,13 +357,30 @@ static int end_over(struct hw_compare *c, struct hw_known *new)
 	return hw_compare_report_gone(c, over);
 }
 
+/* Reports what else differs of an entry that has its new name, and was found with this state. */
+static int report_moved(struct hw_compare *c, struct hw_known *e, const struct hw_guest_seen *found)
+{
+	struct hw_guest_seen was = e->state, now;
+	int len = put_path(c, e), r = 0;
+
+	e->state = *found;
+	/* it may have changed since it was found */
+	if (len >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 && now.ino == found->ino)
+		e->state = now;
+	if (len >= 0)
+		r = send_states(c, &was, &e->state, (uint32_t)len, true);
+	if (S_ISDIR(e->state.mode))
+		compare_again(c, e);
+	return r;
+}
+
 static int report_move(struct hw_compare *c, struct hw_known *new)
 {
 	struct hw_known *gone = new->mate, *dir = gone->parent, old = *gone;
-	struct hw_guest_seen was = gone->state, now = new->state;
+	struct hw_guest_seen now = new->state;
 	bool covered = gone->flags & HW_KNOWN_COVERED;
 	char name[256];
-	int r = end_over(c, new), len;
+	int r = end_over(c, new);
 
 	if (r < 0)
 		return r;
@@ -376,19 +393,9 @@ static int report_move(struct hw_compare *c, struct hw_known *new)
 	hw_known_differ(&c->known, gone, HW_PENDING_NONE);
 	hw_known_rename(&c->known, gone, new);
 	is_known_now(c, gone);
-	gone->state = now;
 	if (!covered && old.name_len)
 		leave_absent(c, dir, &old);
-	len = put_path(c, gone);
-	/* it may have changed since it was found */
-	if (len >= 0 && hw_compare_look_below(c->root, c->path, &now) == 0 &&
-	    now.ino == gone->state.ino)
-		gone->state = now;
-	if (r == 0 && len >= 0)
-		r = send_states(c, &was, &gone->state, (uint32_t)len, true);
-	if (S_ISDIR(now.mode))
-		compare_again(c, gone);
-	return r;
+	return r < 0 ? r : report_moved(c, gone, &now);
 }
 
 int hw_compare_report_passage(struct hw_compare *c, struct hw_known *dir, const char *path,
@@ -421,6 +428,7 @@ int hw_compare_report_passage(struct hw_compare *c, struct hw_known *dir, const 
 static int break_ring(struct hw_compare *c, struct hw_known *new)
 {
 	struct hw_known *other = before(new), *a = new->mate, *b;
+	struct hw_guest_seen a_now = new->state, b_now = other->state;
 	int r;
 
 	if (before(other) != new || !is_still_there(c, other) || !is_still_there(c, new) ||
@@ -434,15 +442,13 @@ static int break_ring(struct hw_compare *c, struct hw_known *new)
 	a->mate = b->mate = new->mate = other->mate = NULL;
 	hw_known_set_over(new, NULL);
 	hw_known_set_over(other, NULL);
-	a->state = new->state;
-	b->state = other->state;
 	hw_known_differ(&c->known, a, HW_PENDING_NONE);
 	hw_known_differ(&c->known, b, HW_PENDING_NONE);
 	hw_known_rename(&c->known, a, new);
 	hw_known_rename(&c->known, b, other);
-	compare_again(c, a);
-	compare_again(c, b);
-	return r;
+	if (r == 0)
+		r = report_moved(c, a, &a_now);
+	return r < 0 ? r : report_moved(c, b, &b_now);
 }
 
 /* Reports a move, and those that have to precede it. `chain` is empty, and is so afterwards. */

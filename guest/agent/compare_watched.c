@@ -69,6 +69,8 @@ void hw_compare_watched(struct hw_compare *c, const struct hw_guest_object *obje
 	else if (!(e->flags & (HW_KNOWN_WATCHED | HW_KNOWN_NAME)))
 		hw_known_set(&c->known, e, HW_KNOWN_FRESH);
 	hw_known_set(&c->known, e, HW_KNOWN_WATCHED);
+	if (e->flags & HW_KNOWN_FRESH)
+		hw_known_requeue(&c->known, e, true);
 }
 
 void hw_compare_watched_end(struct hw_compare *c)

@@ -52,12 +52,30 @@ void hw_known_clear(struct hw_knowns *k, struct hw_known *e, uint32_t flag)
 	e->flags &= ~flag;
 }
 
-void hw_known_requeue(struct hw_knowns *k, struct hw_known *e)
+void hw_known_requeue(struct hw_knowns *k, struct hw_known *e, bool first)
 {
 	if (!(e->flags & HW_KNOWN_WATCHED))
 		return;
 	list_remove(&e->watched);
-	list_add(&k->watched, &e->watched);
+	list_add(first ? k->watched.next : &k->watched, &e->watched);
+}
+
+const struct hw_list *hw_known_advance(struct hw_knowns *k, const struct hw_known *top,
+				       uint32_t flags)
+{
+	struct hw_list *at = k->watched.prev, *last = NULL;
+
+	while (at != &k->watched && at != last) {
+		struct hw_known *e = HW_KNOWN_OF(at, watched);
+
+		at = at->prev;
+		if (!(e->flags & flags) || !hw_known_is_below(e, top))
+			continue;
+		hw_known_requeue(k, e, true);
+		if (!last)
+			last = &e->watched;
+	}
+	return last ? last->next : k->watched.next;
 }
 
 void hw_known_differ(struct hw_knowns *k, struct hw_known *e, enum hw_pending difference)

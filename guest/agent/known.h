@@ -65,7 +65,7 @@ struct hw_known {
 
 struct hw_knowns {
 	struct hw_known *root; /* owned */
-	struct hw_list watched;
+	struct hw_list watched; /* those that wait to be examined come first */
 	struct hw_list pending[HW_PENDING_END];
 	struct hw_known *current; /* borrowed: being compared; NULL after it was unlisted */
 	size_t bytes, max_bytes;
@@ -108,8 +108,12 @@ void hw_known_give_up(struct hw_knowns *k, struct hw_known *dir);
 void hw_known_differ(struct hw_knowns *k, struct hw_known *e, enum hw_pending difference);
 void hw_known_set(struct hw_knowns *k, struct hw_known *e, uint32_t flag);
 void hw_known_clear(struct hw_knowns *k, struct hw_known *e, uint32_t flag);
-/* Moves a watched entry to the end of the list. */
-void hw_known_requeue(struct hw_knowns *k, struct hw_known *e);
+/* Moves a watched entry to the beginning or the end of the list. */
+void hw_known_requeue(struct hw_knowns *k, struct hw_known *e, bool first);
+/* Moves those at or below `top` that have one of the flags to the beginning, in their order.
+ * Returns the first entry behind them, or the list. */
+const struct hw_list *hw_known_advance(struct hw_knowns *k, const struct hw_known *top,
+				       uint32_t flags);
 bool hw_known_is_below(const struct hw_known *e, const struct hw_known *top);
 /* Returns whether neither is below the other. */
 bool hw_known_are_apart(const struct hw_known *a, const struct hw_known *b);

@@ -139,22 +139,41 @@ static void move_away(struct hw_knowns *k, const struct hw_event *event)
 	follow_delete(k, &gone);
 }
 
+/* After an exchange, programs know both names. What is not known of the entry is reported. */
+static void is_exchanged(struct hw_knowns *k, struct hw_known *e, bool is_known)
+{
+	struct hw_known *over = e->over;
+
+	is_known = is_known && (e->flags & HW_KNOWN_NAME) && !over && !e->difference;
+	hw_known_set_over(e, NULL);
+	if (over)
+		hw_known_remove(k, over);
+	hw_known_clear(k, e, HW_KNOWN_REPEAT | HW_KNOWN_ABSENT);
+	if (e->parent && (e->parent->flags & HW_KNOWN_LISTED))
+		hw_known_set(k, e, HW_KNOWN_NAME | HW_KNOWN_MET);
+	if (is_known)
+		return;
+	e->state.ino = 0;
+	hw_known_differ(k, e, HW_PENDING_DATA);
+}
+
 static void follow_exchange(struct hw_knowns *k, const struct hw_event *event)
 {
-	struct hw_known *a = hw_known_find(k, event->from, event->from_len);
-	struct hw_known *b = hw_known_find(k, event->path, event->path_len);
-	bool both = a && b && a->parent && b->parent && !hw_known_is_below(a, b) &&
-		    !hw_known_is_below(b, a);
+	struct hw_known *a, *b;
+	bool both;
 
-	if (both) {
-		hw_known_exchange(k, a, b);
-		return;
-	}
-	/* one of them is not stored: the state of the other one is not known */
+	(void)get_name(k, event->from, event->from_len);
+	b = get_name(k, event->path, event->path_len);
+	/* without memory, that removed other names of the directory */
+	a = hw_known_find(k, event->from, event->from_len);
+	both = a && b && hw_known_are_apart(a, b);
+	/* if one of them is not stored, the state of the other one is not known */
 	if (a)
-		a->state.ino = 0;
+		is_exchanged(k, a, both);
 	if (b)
-		b->state.ino = 0;
+		is_exchanged(k, b, both);
+	if (both)
+		hw_known_exchange(k, a, b);
 }
 
 /* Programs know the entry that was replaced under the name, whichever of the two was moved. */
@@ -177,8 +196,7 @@ static struct hw_known *what_is_known(struct hw_knowns *k, struct hw_known *e,
 static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 			const struct hw_guest_seen *seen)
 {
-	struct hw_known *e = event->from ? hw_known_find(k, event->from, event->from_len) : NULL;
-	struct hw_known *to;
+	struct hw_known *e, *to;
 
 	if (event->flags & HW_FLAG_EXCHANGE) {
 		follow_exchange(k, event);
@@ -188,6 +206,13 @@ static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 		move_away(k, event);
 		return;
 	}
+	to = get_name(k, event->path, event->path_len);
+	/* without memory, that removed other names of the directory */
+	e = event->from ? hw_known_find(k, event->from, event->from_len) : NULL;
+	if (e && to && !hw_known_are_apart(e, to)) {
+		hw_known_remove(k, e);
+		return;
+	}
 	if (e)
 		e = what_is_known(k, e, seen);
 	if (e && (hw_known_is_new(e) || (e->flags & HW_KNOWN_ABSENT) || !e->parent)) {
@@ -195,7 +220,6 @@ static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 			hw_known_remove(k, e);
 		e = NULL;
 	}
-	to = get_name(k, event->path, event->path_len);
 	if (!e) {
 		if (to)
 			is_there(k, to, seen);
@@ -208,7 +232,7 @@ static void follow_move(struct hw_knowns *k, const struct hw_event *event,
 	}
 	if (!to)
 		to = hw_known_get(k, event->path, event->path_len);
-	if (!to || hw_known_is_below(to, e) || hw_known_is_below(e, to)) {
+	if (!to || !hw_known_are_apart(e, to)) {
 		hw_known_remove(k, e);
 		return;
 	}
@@ -273,8 +297,8 @@ static bool has_mark(const struct hw_knowns *k, const char *path, uint32_t len)
 
 bool hw_known_may_repeat(const struct hw_knowns *k, const struct hw_event *event)
 {
-	bool is_name = event->kind == HW_CREATE || event->kind == HW_DELETE ||
-		       event->kind == HW_MOVE;
+	bool is_name =
+		event->kind == HW_CREATE || event->kind == HW_DELETE || event->kind == HW_MOVE;
 
 	return k->repeats > 0 && is_name &&
 	       (has_mark(k, event->path, event->path_len) ||

@@ -238,6 +238,47 @@ static void list_of_watched_objects_is_cut_off(void **state)
 	assert_int_equal(watched, 0);
 }
 
+/* Whatever arrives when nothing more can be stored. */
+static void events_without_memory(void **state)
+{
+	struct scene *scene = *state;
+	const size_t max_bytes = scene->compare.known.max_bytes;
+
+	run(scene, "mkdir a b; for i in 1 2 3; do echo 1 >a/$i; echo 1 >b/$i; done");
+	for (int kind = 0; kind < 6; kind++) {
+		scene->compare.known.max_bytes = max_bytes;
+		scene->watched[0] = "a";
+		scene->watched[1] = "b";
+		list_watched(scene);
+		rescan(scene, "");
+		scene->compare.known.max_bytes = scene->compare.known.bytes;
+		if (kind == 0)
+			deliver(scene, HW_MOVE, "a/1", "a/4");
+		else if (kind == 1)
+			deliver(scene, HW_MOVE, "a/1", "b/4");
+		else if (kind == 2)
+			deliver_flags(scene, HW_FLAG_EXCHANGE, "a/1", "a/4");
+		else if (kind == 3)
+			deliver_flags(scene, HW_FLAG_EXCHANGE, "a/4", "b/4");
+		else if (kind == 4)
+			deliver(scene, HW_CREATE, NULL, "a/4");
+		else
+			run(scene, "mv a/1 a/5; echo 1 >a/6; mv a/6 a/2; rm -r b; mv a/5 b; "
+				   "mkdir c; mv a/3 c/3");
+		rescan(scene, "");
+		assert_true(scene->compare.known.bytes <= scene->compare.known.max_bytes);
+		forget(scene);
+	}
+	scene->compare.known.max_bytes = max_bytes;
+	list_watched(scene);
+	rescan(scene, "");
+	list_watched(scene);
+	work(scene, true);
+	rescan(scene, "");
+	forget(scene);
+	expect_rescan(scene, "");
+}
+
 static void watches_that_end_during_a_comparison_free_memory(void **state)
 {
 	struct scene *scene = *state;
@@ -264,7 +305,8 @@ static void names_are_bytes(void **state)
 {
 	struct scene *scene = *state;
 
-	run(scene, "mkdir a; touch -d @5 a/\"$(printf 'one\\nline')\" a/\"$(printf '\\377\\200')\"");
+	run(scene,
+	    "mkdir a; touch -d @5 a/\"$(printf 'one\\nline')\" a/\"$(printf '\\377\\200')\"");
 	WATCH(scene, "a");
 	run(scene, "rm a/\"$(printf '\\377\\200')\"; mv a/one* a/\"$(printf ' \\033[2J')\"");
 	expect_rescan(scene, "delete a/\377\200\nmove a/one\nline -> a/ \033[2J\n");
@@ -296,6 +338,7 @@ int main(int argc, char **argv)
 		TEST(event_waits_for_those_before_it),
 		TEST(list_of_watched_objects_is_cut_off),
 		TEST(watches_that_end_during_a_comparison_free_memory),
+		TEST(events_without_memory),
 		TEST(names_are_bytes),
 		TEST(names_of_one_file_are_compared_each),
 	};
