@@ -102,10 +102,9 @@ missed_daemon_with_state() { # ROUND SIGNAL
 }
 
 # A daemon that begins to keep a state begins another history.
-missed_keep_state() {
+missed_keep_state() { # ROUND SIGNAL
 	guest_daemon_lines=("state_dir = $vm/state")
-	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && vm_wait '^agent .*\] compared what programs watch' &&
-		missed_ready kept
+	missed_daemon "$@"
 }
 
 missed_agent() { # ROUND SIGNAL
@@ -138,8 +137,8 @@ test_programs_learn_what_they_missed() {
 	guest_share_lines=("$missed_journal")
 	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && vm_wait '^agent .*\] connected' || return 1
 	missed_before 1 2 3 4 5 6 7
-	missed_start && missed_ready ready0 && missed_daemon 1 -TERM && missed_burst 1 && missed_daemon 2 -KILL && missed_agent 3 -TERM && missed_agent 4 -KILL &&
-		missed_pause 5 && missed_keep_state && missed_daemon_with_state 6 -TERM && missed_daemon_with_state 7 -KILL || status=1
+	missed_start && missed_ready ready0 && missed_daemon 1 -KILL && missed_burst 1 && missed_agent 2 -TERM && missed_agent 3 -KILL &&
+		missed_pause 4 && missed_keep_state 5 -TERM && missed_daemon_with_state 6 -TERM && missed_daemon_with_state 7 -KILL || status=1
 	guest_share_lines=() guest_daemon_lines=()
 	vm_run 'killall inotifywait node python3 reflex 2>/dev/null; :'
 	return $status
