@@ -58,19 +58,30 @@ missed_reflex() {
 	vm_fail 'reflex does not begin'
 }
 
+# chokidar does not read a directory again for events that arrive while reading it takes more than a second, as in a guest
+# without a processor of its own; the next event makes it do so. inotifywait shows that each event was reported.
+missed_chokidar() { # PATTERN
+	local i
+	for ((i = 0; i < 4; i++)); do
+		! vm_seconds=20 vm_wait "$1" 2>/dev/null || return 0
+		: >"$dir/again$SECONDS"
+	done
+	vm_wait "$1"
+}
+
 # Until all programs have reacted to a change that is not missed.
 missed_ready() { # NAME
 	host_sync || return 1
 	echo ready >"$dir/$1"
-	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1( |\$)" && vm_wait "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && guest_examined 1 && vm_forget
+	vm_wait "^A .* CREATE $1 " && vm_wait "^P watchdog created .*/$1( |\$)" && missed_chokidar "^C chokidar add .*/$1\$" && vm_wait "^R reflex $1\$" && guest_examined 1 && vm_forget
 }
 
 # reflex says nothing of names that are gone.
 missed_is_learnt() { # ROUND
 	vm_wait "^A .* CREATE created$1( |\$)" && vm_wait "^A .* MODIFY modified$1( |\$)" && vm_wait "^A .* DELETE deleted$1( |\$)" &&
 		vm_wait "^A .* MOVED_FROM renamed$1 " && vm_wait "^A .* MOVED_TO other$1 " &&
-		vm_wait "^C chokidar add .*/created$1\$" && vm_wait "^C chokidar change .*/modified$1\$" &&
-		vm_wait "^C chokidar unlink .*/deleted$1\$" && vm_wait "^C chokidar add .*/other$1\$" &&
+		missed_chokidar "^C chokidar add .*/created$1\$" && missed_chokidar "^C chokidar change .*/modified$1\$" &&
+		missed_chokidar "^C chokidar unlink .*/deleted$1\$" && missed_chokidar "^C chokidar add .*/other$1\$" &&
 		vm_wait "^P watchdog created .*/created$1( |\$)" && vm_wait "^P watchdog modified .*/modified$1( |\$)" &&
 		vm_wait "^P watchdog deleted .*/deleted$1( |\$)" && vm_wait "^P watchdog moved .*/renamed$1 .*/other$1\$" &&
 		vm_wait "^R reflex created$1\$" && vm_wait "^R reflex modified$1\$" && vm_wait "^R reflex other$1\$" && ! grep -qE "^A .* (CREATE|DELETE|MOVED_[A-Z]*) modified$1 " <<<"$vm_lines"
