@@ -370,6 +370,11 @@ static int check_form(const struct hw_event *event, const struct reason *why)
 	return 0;
 }
 
+void hw_model_skip(struct hw_model *model)
+{
+	model->seq = 0;
+}
+
 int hw_model_apply(struct hw_model *model, const struct hw_event *event, char *why, size_t why_size)
 {
 	const struct reason reason = { why, why_size };

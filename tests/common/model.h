@@ -41,6 +41,8 @@ void hw_model_look(struct hw_model *model, const char *root);
  */
 int hw_model_apply(struct hw_model *model, const struct hw_event *event, char *why,
 		   size_t why_size);
+/* The next event may have any larger number. */
+void hw_model_skip(struct hw_model *model);
 uint64_t hw_model_rescans(const struct hw_model *model);
 size_t hw_model_entries(const struct hw_model *model);
 

@@ -108,7 +108,7 @@ static int create_share(struct hw_rig *rig, const struct hw_rig_config *config)
 		.settle_max_ns = config->settle_ns ? NEVER_NS : 0,
 		.journal_bytes = config->journal_bytes ? config->journal_bytes : (uint64_t)64 << 20,
 		.state_dir = config->state_dir,
-		.state_log_dir = config->state_dir,
+		.state_log_dir = config->state_log_dir ? config->state_log_dir : config->state_dir,
 		.explicit_watcher = true,
 	};
 	int r = hw_loop_create(&rig->loop);

@@ -33,6 +33,7 @@ struct hw_rig_config {
 			       * scans */
 	uint64_t journal_bytes; /* 0: 64 MiB */
 	const char *state_dir; /* where the state of the share is kept; NULL: nowhere */
+	const char *state_log_dir; /* where its logs are; NULL: in state_dir */
 };
 
 /* Loads the plugin, starts the share, and runs the loop until the share is online. -EOPNOTSUPP:

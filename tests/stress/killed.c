@@ -2,8 +2,10 @@
 /*
  * A share whose state is kept, in a process that is killed again and again while a writer works: a
  * receiver that resumes gets each event once, in one consistent history, which ends with the tree
- * on the disk, and each change is announced after it was made.
+ * on the disk, and each change is announced after it was made. After a loss of power, the receiver
+ * may have to read the tree again, but no number comes twice.
  */
+#include "tests/common/cut.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 
@@ -31,6 +33,7 @@
 #define CANNOT 77 /* exit status: the watcher does not work here */
 #define ABSENT UINT32_MAX
 #define READY 0u /* kinds of messages besides those of events */
+#define FRESH 254u /* the tree follows, with numbers 0 */
 #define DONE 255u
 
 static unsigned rounds = 10;
@@ -39,7 +42,8 @@ static bool at_random; /* also kill before the share is online */
 
 struct scene {
 	char *base;
-	char share[PATH_BYTES], state[PATH_BYTES];
+	char share[PATH_BYTES], state[PATH_BYTES], log[PATH_BYTES], aside[PATH_BYTES];
+	bool power; /* each kill is a loss of power */
 	const char *backend;
 	atomic_bool *stop; /* shared with the writer */
 	pid_t writer;
@@ -198,6 +202,7 @@ static void send_event(int fd, const struct hw_event *event, uint64_t epoch)
 }
 
 static volatile sig_atomic_t terminated;
+static struct hw_share *running;
 
 static void on_term(int number)
 {
@@ -216,6 +221,29 @@ static void send_all(int fd, struct hw_share *share, struct hw_journal_cursor *c
 		_exit(4);
 }
 
+static int send_entry(void *arg, const struct hw_event *event)
+{
+	const int *fd = arg;
+
+	send_event(*fd, event, hw_share_epoch(running));
+	return 0;
+}
+
+/* Returns whether a cursor is placed: after that event, or at the end, after the tree was sent. */
+static bool place(struct hw_share *share, int fd, uint64_t after, struct hw_journal_cursor *cursor)
+{
+	struct hw_event note = { .kind = FRESH };
+
+	if (hw_share_cursor_init(share, after, cursor) == 0)
+		return true;
+	hw_share_publish(share);
+	note.seq = hw_share_seq(share);
+	running = share;
+	send_event(fd, &note, hw_share_epoch(share));
+	return hw_share_entries(share, send_entry, &fd) == 0 &&
+	       hw_share_cursor_init(share, note.seq, cursor) == 0;
+}
+
 static bool has_snapshot(const struct scene *s)
 {
 	char path[PATH_BYTES + 16];
@@ -231,6 +259,7 @@ static void run_share(const struct scene *s, int fd, uint64_t after, bool last)
 		.root = s->share,
 		.interval_ns = INTERVAL_NS,
 		.state_dir = s->state,
+		.state_log_dir = s->log,
 	};
 	struct hw_journal_cursor cursor;
 	struct hw_event note = { .kind = READY };
@@ -246,7 +275,7 @@ static void run_share(const struct scene *s, int fd, uint64_t after, bool last)
 
 	while (!has_snapshot(s) && !terminated)
 		hw_rig_turn(rig, 10);
-	if (hw_share_cursor_init(share, after, &cursor) < 0)
+	if (!place(share, fd, after, &cursor))
 		_exit(6);
 	send_event(fd, &note, hw_share_epoch(share));
 	while (!terminated && !last) {
@@ -278,10 +307,12 @@ static struct process start_share(const struct scene *s, uint64_t after, bool la
 	assert_true(process.pid >= 0);
 	if (!process.pid) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)setpgid(0, 0);
 		(void)signal(SIGTERM, on_term);
 		run_share(s, fds[1], after, last);
 	}
 	(void)close(fds[1]);
+	(void)setpgid(process.pid, process.pid);
 	process.fd = fds[0];
 	return process;
 }
@@ -290,7 +321,10 @@ static struct process start_share(const struct scene *s, uint64_t after, bool la
 
 struct receiver {
 	struct hw_model *told;
+	const char *share;
 	uint64_t seq, epoch, events;
+	unsigned fresh; /* times that the tree was read again */
+	bool gap; /* numbers may be missing before the next event */
 	bool ready, done;
 };
 
@@ -330,11 +364,29 @@ static void apply(struct receiver *to, const struct message *m, const char *from
 	};
 	char why[200] = "";
 
-	assert_int_equal(m->seq, to->seq + 1);
+	if (m->seq && to->gap)
+		assert_true(m->seq > to->seq);
+	else if (m->seq)
+		assert_int_equal(m->seq, to->seq + 1);
 	if (hw_model_apply(to->told, &event, why, sizeof(why)) < 0)
 		fail_msg("event %llu: %s", (unsigned long long)m->seq, why);
+	if (!m->seq)
+		return;
+	to->gap = false;
 	to->seq = m->seq;
 	to->events++;
+}
+
+static void begin_anew(struct receiver *to, uint64_t seq)
+{
+	assert_true(to->gap);
+	assert_true(seq >= to->seq);
+	hw_model_destroy(to->told);
+	assert_int_equal(hw_model_create(&to->told), 0);
+	hw_model_look(to->told, to->share);
+	to->gap = false;
+	to->seq = seq;
+	to->fresh++;
 }
 
 /* Receives one message; false at the end of the stream. */
@@ -355,6 +407,8 @@ static bool receive_one(struct receiver *to, int fd)
 		to->ready = true;
 	else if (m.kind == DONE)
 		to->done = true;
+	else if (m.kind == FRESH)
+		begin_anew(to, m.seq);
 	else
 		apply(to, &m, from, path);
 	return true;
@@ -381,6 +435,8 @@ static void receive_and_kill(struct scene *s, struct receiver *to, struct proces
 		;
 	assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
 	(void)close(process.fd);
+	while (waitpid(-process.pid, NULL, 0) > 0) /* the child that writes a snapshot */
+		;
 	if (WIFEXITED(status) && WEXITSTATUS(status))
 		fail_msg("the share ended with %d", WEXITSTATUS(status));
 }
@@ -419,37 +475,61 @@ static bool works_here(const struct scene *s)
 	return true;
 }
 
+/* The log is gone, the state is what was durable. */
+static void lose_power(struct scene *s, struct receiver *to)
+{
+	hw_cut_arm(0);
+	assert_int_equal(hw_scratch_remove_at(AT_FDCWD, s->log), 0);
+	assert_int_equal(mkdir(s->log, 0700), 0);
+	hw_cut_apply(s->random);
+	hw_model_skip(to->told);
+	to->gap = true;
+}
+
 static void kill_and_resume(struct scene *s)
 {
-	struct receiver to = { .seq = 0 };
+	struct receiver to = { .share = s->share };
 
 	assert_int_equal(hw_model_create(&to.told), 0);
 	hw_model_look(to.told, s->share);
 	start_writer(s);
-	for (unsigned i = 0; i < rounds; i++)
+	for (unsigned i = 0; i < rounds; i++) {
+		if (s->power && pick(&s->random, 2))
+			hw_cut_arm(1 + pick(&s->random, 30));
 		receive_and_kill(s, &to, start_share(s, to.seq, false));
+		if (s->power)
+			lose_power(s, &to);
+	}
 	stop_writer(s);
 	finish(s, &to);
-	print_message("%u times killed, %llu events\n", rounds, (unsigned long long)to.events);
+	print_message("%u times killed, %llu events, tree read again %u times\n", rounds,
+		      (unsigned long long)to.events, to.fresh);
 	hw_model_destroy(to.told);
 }
 
-static void nothing_is_lost(const char *backend, const char *place)
+static void nothing_is_lost(const char *backend, const char *place, bool power)
 {
-	struct scene s = { .backend = backend, .random = seed };
+	struct scene s = { .backend = backend, .random = seed, .power = power };
 	char outside[PATH_BYTES];
 
 	s.base = hw_scratch_create(place);
 	assert_non_null(s.base);
 	(void)snprintf(s.share, sizeof(s.share), "%s/share", s.base);
 	(void)snprintf(s.state, sizeof(s.state), "%s/state", s.base);
+	(void)snprintf(s.log, sizeof(s.log), "%s/log", s.base);
+	(void)snprintf(s.aside, sizeof(s.aside), "%s/aside", s.base);
 	(void)snprintf(outside, sizeof(outside), "%s/outside", s.base);
 	assert_int_equal(mkdir(s.share, 0755), 0);
 	assert_int_equal(mkdir(s.state, 0700), 0);
+	assert_int_equal(mkdir(s.log, 0700), 0);
+	assert_int_equal(mkdir(s.aside, 0700), 0);
 	assert_int_equal(mkdir(outside, 0755), 0);
-	if (works_here(&s))
+	if (works_here(&s)) {
+		if (power)
+			hw_cut_begin(s.state, s.aside);
 		kill_and_resume(&s);
-	else
+		hw_cut_end();
+	} else
 		print_message("%s needs rights or a kernel that are not there\n", backend);
 	hw_scratch_remove(s.base);
 }
@@ -460,7 +540,16 @@ static void killed(void **state)
 	const struct hw_place *places = hw_scratch_places(&count);
 
 	for (unsigned i = 0; i < count; i++)
-		nothing_is_lost(*state, places[i].path);
+		nothing_is_lost(*state, places[i].path, false);
+}
+
+static void no_power(void **state)
+{
+	unsigned count;
+	const struct hw_place *places = hw_scratch_places(&count);
+
+	for (unsigned i = 0; i < count; i++)
+		nothing_is_lost(*state, places[i].path, true);
 }
 
 int main(int argc, char **argv)
@@ -474,9 +563,14 @@ int main(int argc, char **argv)
 		{ "killed/inotify", killed, NULL, NULL, (void *)(uintptr_t) "inotify" },
 		{ "killed/fanotify", killed, NULL, NULL, (void *)(uintptr_t) "fanotify" },
 		{ "killed/polling", killed, NULL, NULL, (void *)(uintptr_t) "polling" },
+		{ "power/inotify", no_power, NULL, NULL, (void *)(uintptr_t) "inotify" },
+		{ "power/fanotify", no_power, NULL, NULL, (void *)(uintptr_t) "fanotify" },
+		{ "power/polling", no_power, NULL, NULL, (void *)(uintptr_t) "polling" },
 	};
 	int option;
 
+	/* Children of a process that is killed are waited for, too. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	at_random = true;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'r')
