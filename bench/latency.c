@@ -190,10 +190,14 @@ static void match_log(const struct matcher *matcher, const char *path)
 	free(observed);
 }
 
+/* Without a request, the server would wait for one before it sends events. */
 static void connect_to(const char *path)
 {
+	static const char request[] = "{\"subscribe\":{}}\n";
 	int fd = bench_connect(path);
 
+	if (write(fd, request, sizeof(request) - 1) != (ssize_t)sizeof(request) - 1)
+		bench_die(errno, "subscribe");
 	if (dup2(fd, STDIN_FILENO) < 0)
 		bench_die(errno, "dup2");
 	(void)close(fd); /* standard input is a duplicate */

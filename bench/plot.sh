@@ -28,8 +28,7 @@ for scenario in drain storm append rename race; do
 	rows "$scenario" changes >"$data/changes"
 	[ -s "$data/cost" ] || continue
 	awk 'FNR == NR { n[$1] = $2; next } n[$1] { print $1, $2 / n[$1] / 1000 }' "$data/changes" "$data/cost" >"$data/rows"
-	draw "cost-$scenario" "set style data histogram; set style fill solid; set yrange [0:*]; set ylabel 'us CPU per change'; set title '$scenario'
-		set xtics rotate by -35; unset key; plot 'rows' using 2:xtic(1)" || status=1
+	draw "cost-$scenario" "set style data histogram; set style fill solid; set yrange [0:*]; set ylabel 'us CPU per change'; set title '$scenario'; set xtics rotate by -35; unset key; plot 'rows' using 2:xtic(1)" || status=1
 done
 for who in $(rows latency line_p50_ns | cut -d' ' -f1); do
 	rows latency 'hist_[0-9]*' >/dev/null

@@ -113,7 +113,8 @@ quoted() {
 
 describe_machine() {
 	kind=$(stat -f -c %T "$work")
-	fs_type=$(findmnt -n -o FSTYPE -T "$work" 2>/dev/null) || fs_type=$kind
+	fs_type=$(findmnt -n -o FSTYPE -T "$work" 2>/dev/null | tail -n 1) # the last one covers the others
+	: "${fs_type:=$kind}"
 	cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 	memory_mb=$(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
 	virtual=$(systemd-detect-virt 2>/dev/null) || :
