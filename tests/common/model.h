@@ -102,4 +102,12 @@ struct hw_model_written {
 size_t hw_model_check_data(const struct hw_model *model, const struct hw_model_written *written,
 			   const struct hw_model_excuse *excuse, FILE *out);
 
+/* Makes a model that looks read a file whenever any event reports it, also attrib and move. */
+void hw_model_read_always(struct hw_model *model);
+/* Returns the number of files whose data differs from the data at the last event that reported
+ * them; writes the first ten to `out`. Requires hw_model_read_always() before the first event.
+ * Ignores a file whose size, mtime and ctime are the same, as after two writes within one tick of
+ * the clock, and a name that referred to another file then. */
+size_t hw_model_check_announced(const struct hw_model *model, FILE *out);
+
 #endif

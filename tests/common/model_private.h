@@ -7,12 +7,13 @@
 
 #include <uthash.h>
 
-/* The data of a file when it was last announced: by its arrival, modify or close_write. */
+/* The data of a file when it was last announced: by its arrival, modify or close_write, or by any
+ * event: hw_model_read_always(). */
 struct data {
 	bool known;
 	ino_t ino; /* of the file that had the name at that time */
 	off_t size;
-	int64_t mtime_ns;
+	int64_t mtime_ns, ctime_ns;
 	uint64_t hash;
 };
 
@@ -33,6 +34,7 @@ struct node {
 struct hw_model {
 	struct node root;
 	const char *look; /* borrowed; NULL: the disk is not read */
+	bool read_always; /* every event about a file announces its data */
 	uint64_t seq; /* of the last event; 0 before the first */
 	uint64_t rescans;
 	size_t entries;

@@ -2,12 +2,14 @@
 /*
  * A share whose state is kept, in a process that is killed again and again while a writer works: a
  * receiver that resumes gets each event once, in one consistent history, which ends with the tree
- * on the disk, and each change is announced after it was made. After a loss of power, the receiver
- * may have to read the tree again, but no number comes twice.
+ * on the disk, and each change is announced after it was made: the size and times of each file, and
+ * its data, are those at its last event. After a loss of power, the receiver may have to read the
+ * tree again, but no number comes twice.
  */
 #include "tests/common/cut.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/common/scribble.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,83 +52,7 @@ struct scene {
 	uint64_t random;
 };
 
-static unsigned pick(uint64_t *random, unsigned below)
-{
-	*random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)((*random >> 33) % below);
-}
-
 /* ---- the writer ---- */
-
-/* A path at most three directories deep: "share/b/d/f", or "outside/c". */
-static void pick_path(uint64_t *random, char *path)
-{
-	unsigned depth = 1 + pick(random, 3);
-	int at = snprintf(path, PATH_BYTES, "%s", pick(random, 12) ? "share" : "outside");
-
-	while (depth--)
-		at += snprintf(path + at, PATH_BYTES - (size_t)at, "/%c",
-			       'a' + (int)pick(random, 8));
-}
-
-static void write_file(int base, const char *path, int flags, uint64_t *random)
-{
-	static const char text[] = "some text that is written";
-	int fd = openat(base, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0644);
-
-	if (fd < 0)
-		return;
-	(void)!write(fd, text, 1 + pick(random, sizeof(text) - 1));
-	(void)close(fd);
-}
-
-static void save(int base, const char *path, uint64_t *random)
-{
-	char temporary[PATH_BYTES + 4];
-
-	(void)snprintf(temporary, sizeof(temporary), "%s.t", path);
-	write_file(base, temporary, O_TRUNC, random);
-	if (renameat(base, temporary, base, path) < 0)
-		(void)unlinkat(base, temporary, 0);
-}
-
-static void do_one(int base, uint64_t *random)
-{
-	char a[PATH_BYTES], b[PATH_BYTES];
-
-	pick_path(random, a);
-	pick_path(random, b);
-	switch (pick(random, 10)) {
-	case 0:
-	case 1:
-		(void)mkdirat(base, a, 0755);
-		break;
-	case 2:
-		write_file(base, a, O_APPEND, random);
-		break;
-	case 3:
-		write_file(base, a, O_TRUNC, random);
-		break;
-	case 4:
-		save(base, a, random);
-		break;
-	case 5:
-	case 6:
-		(void)renameat(base, a, base, b);
-		break;
-	case 7:
-		(void)unlinkat(base, a, 0);
-		break;
-	case 8:
-		if (pick(random, 8) == 0)
-			(void)hw_scratch_remove_at(base, a);
-		else
-			(void)unlinkat(base, a, AT_REMOVEDIR);
-		break;
-	default:
-		(void)linkat(base, a, base, b, 0);
-	}
-}
 
 static void start_writer(struct scene *s)
 {
@@ -144,7 +70,7 @@ static void start_writer(struct scene *s)
 	int base = open(s->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	while (base >= 0 && !atomic_load(s->stop)) {
-		do_one(base, &random);
+		hw_scribble(base, HW_SCRIBBLE_LINKS | HW_SCRIBBLE_OUTSIDE, &random);
 		(void)nanosleep(&pace, NULL); /* so that renames have something to rename */
 	}
 	_exit(base < 0);
@@ -418,9 +344,9 @@ static bool receive_one(struct receiver *to, int fd)
  * it has sent. */
 static void receive_and_kill(struct scene *s, struct receiver *to, struct process process)
 {
-	bool early = at_random && pick(&s->random, 3) == 0, gently = pick(&s->random, 8) == 0;
-	int64_t until = hw_clock_monotonic_ns() + pick(&s->random, 40) * INT64_C(1000000);
-	unsigned messages = 1 + pick(&s->random, 60);
+	bool early = at_random && hw_pick(&s->random, 3) == 0, gently = hw_pick(&s->random, 8) == 0;
+	int64_t until = hw_clock_monotonic_ns() + hw_pick(&s->random, 40) * INT64_C(1000000);
+	unsigned messages = 1 + hw_pick(&s->random, 60);
 	struct pollfd poll_fd = { .fd = process.fd, .events = POLLIN };
 	int status;
 
@@ -458,6 +384,7 @@ static void finish(struct scene *s, struct receiver *to)
 	assert_int_equal(hw_model_load(truth, s->share), 0);
 	assert_int_equal(hw_model_compare(to->told, truth, stderr), 0);
 	assert_int_equal(hw_model_check_beliefs_but(to->told, &excuse, stderr), 0);
+	assert_int_equal(hw_model_check_announced(to->told, stderr), 0);
 	assert_int_equal(hw_model_rescans(to->told), 0);
 	hw_model_destroy(truth);
 }
@@ -492,10 +419,11 @@ static void kill_and_resume(struct scene *s)
 
 	assert_int_equal(hw_model_create(&to.told), 0);
 	hw_model_look(to.told, s->share);
+	hw_model_read_always(to.told);
 	start_writer(s);
 	for (unsigned i = 0; i < rounds; i++) {
-		if (s->power && pick(&s->random, 2))
-			hw_cut_arm(1 + pick(&s->random, 30));
+		if (s->power && hw_pick(&s->random, 2))
+			hw_cut_arm(1 + hw_pick(&s->random, 30));
 		receive_and_kill(s, &to, start_share(s, to.seq, false));
 		if (s->power)
 			lose_power(s, &to);
