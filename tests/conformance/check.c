@@ -7,11 +7,13 @@
 #include "tests/common/scratch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define SNAPSHOT_NS (60 * INT64_C(1000000000))
 #define BURST_SETTLE_NS (60 * UINT64_C(1000000000))
 
 /* One run of one trace under one watcher. */
@@ -20,11 +22,19 @@ struct run {
 	const char *backend;
 	FILE *report;
 	struct hw_world world;
+	char *state; /* owned: the directory of the state; NULL: no state is kept */
 	struct hw_rig *rig; /* owned */
 	struct hw_model *model; /* owned: replays the stream */
 	struct hw_lines got; /* owned: since the last clear() */
 	enum hw_verdict verdict;
 };
+
+static bool keeps_state;
+
+void hw_check_keep_state(void)
+{
+	keeps_state = true;
+}
 
 static void clear(struct hw_lines *lines)
 {
@@ -226,9 +236,30 @@ static bool prepare(struct run *run, const struct hw_place *place)
 	}
 	int r = hw_world_create(&run->world, place);
 
+	if (!r && keeps_state) {
+		run->state = hw_scratch_create(place->path);
+		r = run->state ? 0 : -EIO;
+	}
 	if (r)
 		fail(run, 0, place->path, r);
 	return r == 0;
+}
+
+/* Waits for the snapshot. The process that writes it has, for a moment, the descriptors of this
+ * one, so that a close of a file would not be the last one. */
+static int await_state(struct run *run)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + SNAPSHOT_NS;
+	int dir = open(run->state, O_PATH | O_DIRECTORY | O_CLOEXEC), r = dir < 0 ? -errno : 0;
+
+	while (r == 0 && faccessat(dir, "test.open", F_OK, 0) < 0) {
+		if (hw_clock_monotonic_ns() > deadline)
+			r = -ETIMEDOUT;
+		hw_rig_turn(run->rig, 10);
+	}
+	if (dir >= 0)
+		(void)close(dir); /* nothing was written */
+	return r;
 }
 
 static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t settle_ns)
@@ -240,6 +271,7 @@ static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t 
 		.excludes = (const char *const *)run->trace->excludes,
 		.exclude_count = run->trace->exclude_count,
 		.settle_ns = settle_ns,
+		.state_dir = run->state,
 	};
 	const char *why;
 	int r = hw_model_create(&run->model);
@@ -248,6 +280,8 @@ static bool start(struct run *run, const struct hw_rig_plugin *plugin, uint64_t 
 	hw_clock_tick();
 	if (!r && run->verdict == HW_PASS)
 		r = hw_rig_start(&config, &run->rig, &why);
+	if (!r && run->rig && run->state)
+		r = await_state(run);
 	if (r == -EOPNOTSUPP) {
 		fprintf(run->report, "%s: %s\n", run->backend, why);
 		run->verdict = HW_SKIP;
@@ -268,6 +302,8 @@ static void finish(struct run *run)
 	hw_rig_stop(run->rig);
 	hw_model_destroy(run->model);
 	hw_world_remove(&run->world);
+	if (run->state)
+		hw_scratch_remove(run->state);
 }
 
 static unsigned line_of(const struct hw_step *step)

@@ -13,6 +13,9 @@
 
 enum hw_verdict { HW_PASS, HW_SKIP, HW_FAIL };
 
+/* From now on, shares keep their state: it must not change what they report. */
+void hw_check_keep_state(void);
+
 /* Runs one step at a time and observes it before the next one. `plugin`: NULL for the built-in
  * watcher of that name; else `backend` selects the expectations ("polling" for a plugin that
  * scans). Writes failures, or the reason for skipping, to `report`. */

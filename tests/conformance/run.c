@@ -360,11 +360,12 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--traces DIR] [--on PLACE]... [--under WATCHER]... [--filter GLOB]\n"
-		"       [--list] [--table]\n"
+		"       [--state] [--list] [--table]\n"
 		"  --on      runs them there: ext4, tmpfs, overlay, overlay-upper, overlay-apart,\n"
 		"            overlay-index, overlay-metacopy, overlay-xino, or NAME=DIR\n"
 		"  --under   runs them under this watcher, or as burst or burst-turning, only\n"
 		"  --filter  runs the tests whose name matches, as '03*/inotify/*'\n"
+		"  --state   keeps the state of the share as hostwatchd does\n"
 		"  --list    prints the names of the tests\n"
 		"  --table   prints what each trace proves\n",
 		program);
@@ -378,6 +379,7 @@ int main(int argc, char **argv)
 		{ "on", required_argument, NULL, 'o' },
 		{ "under", required_argument, NULL, 'u' },
 		{ "filter", required_argument, NULL, 'f' },
+		{ "state", no_argument, NULL, 's' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "table", no_argument, NULL, 'T' },
 		{ 0 },
@@ -394,6 +396,8 @@ int main(int argc, char **argv)
 			bad |= add_under(optarg);
 		else if (option == 'f')
 			cmocka_set_test_filter(optarg);
+		else if (option == 's')
+			hw_check_keep_state();
 		else if (option == 'l' || option == 'T')
 			what = option;
 		else
