@@ -27,6 +27,26 @@ void hw_index_free(struct hw_index *index)
 	memset(index, 0, sizeof(*index));
 }
 
+int hw_index_reserve(struct hw_index *index, uint32_t count)
+{
+	uint64_t room = (uint64_t)count * LOAD_DEN / LOAD_NUM + 1, low = FIRST;
+
+	if (room <= FIRST)
+		return 0;
+	while (low * 2 <= room)
+		low *= 2;
+	uint32_t *buckets = calloc(room, sizeof(*buckets));
+
+	if (!buckets)
+		return -ENOMEM;
+	free(index->buckets);
+	index->buckets = buckets;
+	index->room = (uint32_t)room;
+	index->low = (uint32_t)low;
+	index->split = (uint32_t)(room - low);
+	return 0;
+}
+
 static uint32_t bucket_of(const struct hw_index *index, uint32_t hash)
 {
 	uint32_t b = hash & (index->low - 1);
@@ -37,6 +57,11 @@ static uint32_t bucket_of(const struct hw_index *index, uint32_t hash)
 uint32_t hw_index_head(const struct hw_index *index, uint32_t hash)
 {
 	return index->buckets[bucket_of(index, hash)];
+}
+
+void hw_index_prefetch(const struct hw_index *index, uint32_t hash)
+{
+	__builtin_prefetch(&index->buckets[bucket_of(index, hash)], 1);
 }
 
 /* Makes room for one more bucket; a large realloc() remaps pages instead of copying bytes. */
@@ -95,7 +120,13 @@ static void split_some(struct hw_index *index, const struct hw_index_ops *ops, v
 
 void hw_index_add(struct hw_index *index, const struct hw_index_ops *ops, void *owner, uint32_t id)
 {
-	uint32_t b = bucket_of(index, ops->hash(owner, id));
+	hw_index_add_hashed(index, ops, owner, id, ops->hash(owner, id));
+}
+
+void hw_index_add_hashed(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
+			 uint32_t id, uint32_t hash)
+{
+	uint32_t b = bucket_of(index, hash);
 
 	*ops->next(owner, id) = index->buckets[b];
 	index->buckets[b] = id;

@@ -22,10 +22,18 @@ struct hw_index {
 
 int hw_index_init(struct hw_index *index); /* 0 or -ENOMEM */
 void hw_index_free(struct hw_index *index);
+/* Makes the buckets of this many items at once, so that none is split until there are more. The
+ * index must be empty. 0 or -ENOMEM. */
+int hw_index_reserve(struct hw_index *index, uint32_t count);
+/* Prefetches the memory that hw_index_head() reads. */
+void hw_index_prefetch(const struct hw_index *index, uint32_t hash);
 /* Returns the head of the chain that contains the items with this hash. */
 uint32_t hw_index_head(const struct hw_index *index, uint32_t hash);
 /* Never fails: if memory is short, the chains grow longer. */
 void hw_index_add(struct hw_index *index, const struct hw_index_ops *ops, void *owner, uint32_t id);
+/* The same for an item whose hash is known. */
+void hw_index_add_hashed(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
+			 uint32_t id, uint32_t hash);
 void hw_index_remove(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
 		     uint32_t id);
 

@@ -164,7 +164,7 @@ void hw_tree_free(struct hw_tree *tree)
 
 /* ---- places ---- */
 
-static void link_child(struct hw_tree *tree, uint32_t id, uint32_t dir)
+static void link_sibling(struct hw_tree *tree, uint32_t id, uint32_t dir)
 {
 	struct hw_entry *e = hw_tree_entry(tree, id), *d = hw_tree_entry(tree, dir);
 
@@ -174,6 +174,11 @@ static void link_child(struct hw_tree *tree, uint32_t id, uint32_t dir)
 	if (e->next_sibling)
 		hw_tree_entry(tree, e->next_sibling)->prev_sibling = id;
 	d->dir.first_child = id;
+}
+
+static void link_child(struct hw_tree *tree, uint32_t id, uint32_t dir)
+{
+	link_sibling(tree, id, dir);
 	hw_index_add(&tree->by_name, &name_ops, tree, id);
 }
 
@@ -191,9 +196,10 @@ static void unlink_child(struct hw_tree *tree, uint32_t id)
 		hw_tree_entry(tree, e->next_sibling)->prev_sibling = e->prev_sibling;
 }
 
-uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
+static uint32_t find(const struct hw_tree *tree, uint32_t hash, uint32_t dir, const char *name,
+		     size_t len)
 {
-	uint32_t id = hw_index_head(&tree->by_name, hash_name(tree, dir, name, len));
+	uint32_t id = hw_index_head(&tree->by_name, hash);
 
 	while (id) {
 		const struct hw_entry *e = hw_tree_entry(tree, id);
@@ -204,6 +210,11 @@ uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name
 		id = e->name_link;
 	}
 	return 0;
+}
+
+uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
+{
+	return find(tree, hash_name(tree, dir, name, len), dir, name, len);
 }
 
 uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
@@ -360,12 +371,9 @@ bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b)
 
 static int make_ids(struct hw_tree *tree, uint32_t end)
 {
-	while ((uint64_t)tree->chunk_count * HW_TREE_CHUNK < end) {
+	while ((uint64_t)tree->chunk_count * HW_TREE_CHUNK < end)
 		if (add_chunk(tree) < 0)
 			return -ENOMEM;
-		memset(tree->chunks[tree->chunk_count - 1], 0,
-		       HW_TREE_CHUNK * sizeof(struct hw_entry));
-	}
 	for (; tree->used < end; tree->used++)
 		memset(hw_tree_entry(tree, tree->used), 0, sizeof(struct hw_entry));
 	return 0;
@@ -405,63 +413,119 @@ int hw_tree_put(struct hw_tree *tree, uint32_t id, const struct hw_entry *entry,
 	return 0;
 }
 
-/* Returns whether the entry can be linked to its parent. */
-static bool has_place(const struct hw_tree *tree, uint32_t id)
-{
-	const struct hw_entry *e = hw_tree_entry(tree, id);
+/* Entries are linked in batches, so that their accesses to memory overlap. */
+#define BATCH 32u
 
+struct batch {
+	uint32_t ids[BATCH], names[BATCH], inodes[BATCH]; /* hashes */
+	unsigned count;
+};
+
+static bool has_parent(const struct hw_tree *tree, const struct hw_entry *e, uint32_t id)
+{
 	if (id == HW_ROOT)
 		return e->type == HW_TYPE_DIR && !e->parent && !e->name_len;
 	return e->parent >= HW_ROOT && e->parent < tree->used && e->name_len &&
-	       hw_tree_entry(tree, e->parent)->type == HW_TYPE_DIR &&
-	       !hw_tree_find(tree, e->parent, hw_names_get(&tree->names, e->name_ref), e->name_len);
+	       hw_tree_entry(tree, e->parent)->type == HW_TYPE_DIR;
 }
 
-/* Returns the number of entries that the root leads to. */
-static uint32_t count_below(const struct hw_tree *tree)
+static void prefetch_batch(const struct hw_tree *tree, struct batch *batch)
 {
-	uint32_t count = 1, id = hw_tree_entry(tree, HW_ROOT)->dir.first_child;
+	for (unsigned i = 0; i < batch->count; i++) {
+		uint32_t id = batch->ids[i];
 
-	while (id) {
-		const struct hw_entry *e = hw_tree_entry(tree, id);
-
-		count++;
-		if (e->type == HW_TYPE_DIR && e->dir.first_child) {
-			id = e->dir.first_child;
-			continue;
-		}
-		while (id != HW_ROOT && !hw_tree_entry(tree, id)->next_sibling)
-			id = hw_tree_entry(tree, id)->parent;
-		id = id == HW_ROOT ? 0 : hw_tree_entry(tree, id)->next_sibling;
+		batch->inodes[i] = ino_hash(tree, id);
+		hw_index_prefetch(&tree->by_ino, batch->inodes[i]);
+		batch->names[i] = hw_tree_entry(tree, id)->name_len ? name_hash(tree, id) : 0;
+		hw_index_prefetch(&tree->by_name, batch->names[i]);
 	}
-	return count;
+	for (unsigned i = 0; i < batch->count; i++) {
+		uint32_t head = hw_index_head(&tree->by_name, batch->names[i]);
+
+		if (head)
+			__builtin_prefetch(&hw_tree_entry(tree, head)->parent);
+	}
+}
+
+/* Returns false if a parent is missing or a name is used twice. Empties the batch. */
+static bool link_batch(struct hw_tree *tree, struct batch *batch)
+{
+	prefetch_batch(tree, batch);
+	for (unsigned i = 0; i < batch->count; i++) {
+		uint32_t id = batch->ids[i], hash = batch->names[i];
+		struct hw_entry *e = hw_tree_entry(tree, id);
+
+		if (!has_parent(tree, e, id))
+			return false;
+		if (id != HW_ROOT) {
+			if (find(tree, hash, e->parent, hw_tree_name(tree, id), e->name_len))
+				return false;
+			link_sibling(tree, id, e->parent);
+			hw_index_add_hashed(&tree->by_name, &name_ops, tree, id, hash);
+		}
+		hw_index_add_hashed(&tree->by_ino, &ino_ops, tree, id, batch->inodes[i]);
+		if (e->type == HW_TYPE_DIR) {
+			e->dir.serial = ++tree->serial;
+			tree->directories++;
+		}
+		tree->entries++;
+	}
+	batch->count = 0;
+	return true;
+}
+
+/* Returns whether the root leads to each directory: marks, from each one up, those that it leads
+ * to. A way up that is longer than their number is a circle. */
+static bool is_connected(struct hw_tree *tree)
+{
+	bool connected = true;
+
+	hw_tree_entry(tree, HW_ROOT)->active = 1;
+	for (uint32_t id = HW_ROOT; id < tree->used && connected; id++) {
+		uint32_t up = id, steps = 0;
+
+		if (hw_tree_entry(tree, id)->type != HW_TYPE_DIR)
+			continue;
+		for (; !hw_tree_entry(tree, up)->active && connected; steps++) {
+			connected = steps < tree->directories;
+			up = hw_tree_entry(tree, up)->parent;
+		}
+		for (up = id; connected && !hw_tree_entry(tree, up)->active;
+		     up = hw_tree_entry(tree, up)->parent)
+			hw_tree_entry(tree, up)->active = 1;
+	}
+	for (uint32_t id = HW_ROOT; id < tree->used; id++)
+		hw_tree_entry(tree, id)->active = 0;
+	return connected;
+}
+
+static bool link_all(struct hw_tree *tree)
+{
+	struct batch batch = { .count = 0 };
+
+	for (uint32_t id = HW_ROOT; id < tree->used; id++) {
+		if (hw_tree_entry(tree, id)->type != HW_TYPE_NONE)
+			batch.ids[batch.count++] = id;
+		if (batch.count == BATCH && !link_batch(tree, &batch))
+			return false;
+	}
+	return link_batch(tree, &batch);
 }
 
 int hw_tree_finish(struct hw_tree *tree)
 {
 	hw_index_free(&tree->by_ino); /* it has the root that hw_tree_init() made */
-	if (hw_index_init(&tree->by_ino) < 0)
+	if (hw_index_init(&tree->by_ino) < 0 || hw_index_reserve(&tree->by_ino, tree->used) < 0 ||
+	    hw_index_reserve(&tree->by_name, tree->used) < 0)
 		return -ENOMEM;
 	tree->entries = tree->directories = 0;
-	for (uint32_t id = HW_ROOT; id < tree->used; id++) {
-		struct hw_entry *e = hw_tree_entry(tree, id);
-
-		if (e->type == HW_TYPE_NONE)
-			continue;
-		if (!has_place(tree, id))
-			return -EINVAL;
-		if (e->type == HW_TYPE_DIR)
-			e->dir.serial = ++tree->serial;
-		if (id != HW_ROOT)
-			link_child(tree, id, e->parent);
-		hw_index_add(&tree->by_ino, &ino_ops, tree, id);
-		tree->entries++;
-		tree->directories += e->type == HW_TYPE_DIR;
-	}
+	if (!link_all(tree))
+		return -EINVAL;
 	for (uint32_t id = tree->used; id-- > HW_ROOT;)
 		if (hw_tree_entry(tree, id)->type == HW_TYPE_NONE)
 			give_id(tree, id);
-	return count_below(tree) == tree->entries ? 0 : -EINVAL;
+	return hw_tree_entry(tree, HW_ROOT)->type == HW_TYPE_DIR && is_connected(tree) ? 0
+										       : -EINVAL;
 }
 
 /* ---- tokens ---- */
