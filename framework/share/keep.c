@@ -33,10 +33,11 @@ static void give_up(struct hw_share *share, const char *reason)
 {
 	struct hw_keep *keep = &share->keep;
 
-	hw_warning(
-		"share %s: its state is not kept at the moment: %s; if hostwatchd is killed now, "
-		"receivers with newer events read everything again",
-		share->name, reason);
+	if (strcmp(keep->why, reason) != 0)
+		hw_warning("share %s: its state is not kept at the moment: %s; hostwatchd tries "
+			   "again every 10 s; if it is killed before that succeeds, receivers with "
+			   "newer events read everything again",
+			   share->name, reason);
 	(void)snprintf(keep->why, sizeof(keep->why), "%s", reason);
 	if (keep->log >= 0)
 		(void)close(keep->log);
@@ -118,7 +119,6 @@ static void turn_on(struct hw_share *share)
 	share->tree.changed = &keep->changed;
 	keep->seq = hw_journal_last_seq(&share->journal);
 	keep->on = true;
-	keep->why[0] = '\0';
 }
 
 static bool make_room(struct hw_keep *keep, size_t need)
@@ -337,8 +337,11 @@ static void retry_later(struct hw_share *share, const char *reason)
 	keep->retry_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
 	if (!keep->snapshot_bytes)
 		give_up(share, text);
-	else
-		hw_warning("share %s: %s; trying again", share->name, text);
+	else if (!keep->warned)
+		hw_warning("share %s: %s; hostwatchd tries again every 10 s, and keeps a longer "
+			   "log in %s until that succeeds",
+			   share->name, text, keep->log_path);
+	keep->warned = true;
 }
 
 static void begin_snapshot(struct hw_share *share)
@@ -393,6 +396,8 @@ static void reap(struct hw_share *share)
 	keep->oldest = keep->writing;
 	keep->old_log_bytes = 0;
 	keep->written_ns = hw_now_coarse_ns();
+	keep->why[0] = '\0';
+	keep->warned = false;
 	keep->snapshot_bytes = fstatat(keep->dir, hw_keep_name(share, "open").text, &st, 0) < 0
 				       ? 1
 				       : (uint64_t)st.st_size;
@@ -565,9 +570,10 @@ static void write_last(struct hw_share *share)
 	prepare(share, "state", keep->generation + 1, &snapshot);
 	r = write_file(keep, &snapshot);
 	if (r < 0) {
-		hw_warning("share %s: cannot write its state to %s: %s", share->name,
-			   keep->dir_path, strerror(-r));
-		return; /* the log is there until the system stops */
+		hw_warning("share %s: cannot write its state to %s: %s; it is kept in %s until "
+			   "the system stops",
+			   share->name, keep->dir_path, strerror(-r), keep->log_path);
+		return;
 	}
 	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
 	(void)hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);

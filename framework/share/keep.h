@@ -46,7 +46,8 @@ struct hw_keep {
 	int64_t known_ns; /* all changes before it are in the tree */
 	uint64_t place;
 	uint8_t boot[HW_STATE_BOOT];
-	char why[200]; /* why no state is kept */
+	bool warned; /* that no snapshot can be written */
+	char why[200]; /* why no state is kept; empty once a snapshot is complete */
 };
 
 int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir); /* 0 or -ENOMEM */

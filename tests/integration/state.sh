@@ -5,6 +5,11 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# Mounts of its own, if that is possible.
+if [ ! "${private-}" ] && [ ! "$(lacks_mounts)" ]; then
+	private=1 exec unshare --mount --propagation private "$0" "$@"
+fi
+
 configure() {
 	mkdir -p share
 	cat >conf <<-EOT
@@ -420,6 +425,101 @@ test_excludes_that_change_are_a_difference() {
 	sed -i 's/interval = 50ms/interval = 50ms\nexclude = same/' conf
 	run_daemon conf err
 	equal '{"event":"delete","type":"file","path":"d/same"}' "$(news)"
+	end_daemon
+}
+
+# small DIRECTORY SIZE: a filesystem that can become full.
+small() {
+	[ "${private-}" ] || skip "$(lacks_mounts)"
+	mkdir -p "$1"
+	mount -t tmpfs -o "mode=700,size=$2" none "$1"
+}
+fill() {
+	! cat /dev/zero >"$1/fill" 2>/dev/null || fail "$1 is never full"
+}
+await_log() {
+	local end=$((SECONDS + DEADLINE))
+	until grep -qF -- "$1" err; do
+		[ $SECONDS -lt $end ] || fail "not logged: $1; but: $(cat err)"
+	done
+}
+test_a_full_disk_is_tried_again() {
+	small state 64k
+	prepare
+	fill state
+	begin_daemon
+	await_log "share a: its state is not kept at the moment: cannot write a snapshot to $PWD/state: No space left on device"
+	logged "tries again every 10 s; if it is killed before that succeeds, receivers with newer events read everything again"
+	position
+	touch share/d/first
+	equal '{"event":"create","type":"file","path":"d/first"}
+{"event":"close_write","type":"file","path":"d/first"}' "$(news)"
+	"$B/hostwatch" status --socket "$PWD/control" >status
+	contains "$(cat status)" ", state not kept: cannot write a snapshot to "
+	rm state/fill
+	snapshot
+	equal 1 "$(grep -c "its state is not kept" err)"
+	position
+	end_daemon KILL
+	change
+	begin_daemon
+	equal "$changed" "$(news)"
+	end_daemon
+	umount --lazy state
+}
+test_a_full_disk_of_the_log_loses_no_event() {
+	small log 64k
+	prepare
+	begin_daemon
+	snapshot
+	position
+	fill log
+	touch share/d/{1..200} # more than the rest of a page
+	equal 200 "$(news | grep -c '"create"')"
+	logged "share a: its state is not kept at the moment: cannot write the log in $PWD/log: No space left on device"
+	position
+	old=$epoch last=$seq
+	end_daemon KILL
+	rm log/fill
+	begin_daemon
+	position
+	[ "$epoch" != "$old" ] || [ "$seq" -gt "$last" ] || fail "numbers are given twice"
+	end_daemon
+	umount --lazy log
+}
+test_a_full_disk_at_a_stop_continues_the_epoch() {
+	small state 64k
+	prepare
+	begin_daemon
+	snapshot
+	position
+	fill state
+	end_daemon
+	logged "share a: cannot write its state to $PWD/state: No space left on device; it is kept in $PWD/log until the system stops"
+	rm state/fill
+	change
+	begin_daemon
+	equal "$changed" "$(news)"
+	end_daemon
+	umount --lazy state
+}
+# The file that is being written is a FIFO without a reader: the process that opens it waits.
+test_a_disk_that_hangs_delays_nothing() {
+	prepare
+	mkdir -m 700 state
+	mkfifo state/a.open.new
+	begin_daemon
+	position
+	touch share/d/first
+	equal '{"event":"create","type":"file","path":"d/first"}
+{"event":"close_write","type":"file","path":"d/first"}' "$(news)"
+	[ ! -e state/a.open ] || fail "a snapshot"
+	position
+	end_daemon
+	change
+	begin_daemon
+	logged "after a clean stop"
+	equal "$changed" "$(news)"
 	end_daemon
 }
 
