@@ -51,7 +51,7 @@ static void save(int base, const char *path, uint64_t *random)
 }
 
 /* Writes as many bytes as there are and sets mtime back, or writes through a mapping. */
-static void overwrite(int base, const char *path, uint64_t *random)
+static void overwrite(int base, const char *path, unsigned flags, uint64_t *random)
 {
 	int fd = openat(base, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	unsigned char byte = (unsigned char)('a' + (int)hw_pick(random, 26));
@@ -63,7 +63,7 @@ static void overwrite(int base, const char *path, uint64_t *random)
 		(void)close(fd); /* nothing was written */
 		return;
 	}
-	if (hw_pick(random, 2)) {
+	if (hw_pick(random, 2) || !(flags & HW_SCRIBBLE_OLD_TIMES)) {
 		unsigned char *map = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 		if (map != MAP_FAILED) {
@@ -87,7 +87,7 @@ void hw_scribble(int base, unsigned flags, uint64_t *random)
 	pick_path(flags, random, b);
 	switch (hw_pick(random, 11)) {
 	case 10:
-		overwrite(base, a, random);
+		overwrite(base, a, flags, random);
 		break;
 	case 0:
 	case 1:

@@ -12,6 +12,9 @@ unsigned hw_pick(uint64_t *random, unsigned below);
  * hostwatch-events(7)): use both only if the share is scanned afterwards. */
 #define HW_SCRIBBLE_LINKS 1u /* make hard links */
 #define HW_SCRIBBLE_OUTSIDE 2u /* use base/outside as well */
+/* Overwrite a file and set its mtime back. A scan does not see that if the file was also renamed
+ * since the last one (LIMITS). */
+#define HW_SCRIBBLE_OLD_TIMES 4u
 /* Does one operation on paths at most three directories below base/share, or in a few cases below
  * base/outside. An operation that is not possible does nothing. */
 void hw_scribble(int base, unsigned flags, uint64_t *random);

@@ -57,6 +57,10 @@ struct scene {
 static void start_writer(struct scene *s)
 {
 	uint64_t random = s->random;
+	unsigned flags = HW_SCRIBBLE_LINKS | HW_SCRIBBLE_OUTSIDE;
+
+	if (strcmp(s->backend, "polling") != 0)
+		flags |= HW_SCRIBBLE_OLD_TIMES;
 
 	s->stop = mmap(NULL, sizeof(*s->stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
@@ -70,7 +74,7 @@ static void start_writer(struct scene *s)
 	int base = open(s->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	while (base >= 0 && !atomic_load(s->stop)) {
-		hw_scribble(base, HW_SCRIBBLE_LINKS | HW_SCRIBBLE_OUTSIDE, &random);
+		hw_scribble(base, flags, &random);
 		(void)nanosleep(&pace, NULL); /* so that renames have something to rename */
 	}
 	_exit(base < 0);
