@@ -314,6 +314,7 @@ static void begin_anew(struct receiver *to, uint64_t seq)
 	hw_model_destroy(to->told);
 	assert_int_equal(hw_model_create(&to->told), 0);
 	hw_model_look(to->told, to->share);
+	hw_model_read_always(to->told);
 	to->gap = false;
 	to->seq = seq;
 	to->fresh++;
