@@ -97,6 +97,13 @@ changed='{"event":"move","type":"file","from":"d/old","to":"e/new"}
 {"event":"close_write","type":"file","path":"d/kept"}
 {"event":"close_write","type":"file","path":"fresh"}'
 
+# If d is another filesystem than e.
+changed_between='{"event":"create","type":"file","path":"e/new"}
+{"event":"modify","type":"file","path":"e/new"}
+{"event":"close_write","type":"file","path":"e/new"}
+{"event":"delete","type":"file","path":"d/old"}
+'$(tail -n +2 <<<"$changed")
+
 try_stop() {
 	prepare
 	begin_daemon
@@ -331,6 +338,40 @@ test_a_state_of_another_root_is_set_aside() {
 	kill "$daemon"
 	wait "$daemon"
 }
+# try_another_device DIRECTORY: a filesystem is mounted there, and has another device number after a reboot.
+try_another_device() {
+	local before file
+	[ "$(id -u)" = 0 ] || skip "only root can mount"
+	mkdir -p "$1" spare
+	for file in image other; do
+		truncate -s 8M $file
+		mkfs.ext4 -q $file
+	done
+	mount -o loop image "$1" 2>mount_err || skip "no loop device can be mounted: $(cat mount_err)"
+	trap 'umount -l "$directory" spare 2>/dev/null || :; for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done' EXIT
+	directory=$PWD/$1
+	prepare
+	before=$(stat -c %d "$1")
+	begin_daemon
+	snapshot
+	position
+	end_daemon
+	change
+	umount "$1"
+	mount -o loop other spare
+	mount -o loop image "$1"
+	[ "$(stat -c %d "$1")" != "$before" ] || skip "the kernel gave the same device number again"
+	begin_daemon
+	equal "$(sort <<<"$2")" "$(news | sort)"
+	end_daemon
+	umount "$1" spare
+}
+test_a_root_with_another_device_number_is_the_same() {
+	try_another_device share "$changed"
+}
+test_a_mount_point_with_another_device_number_is_the_same() {
+	try_another_device share/d "$changed_between"
+}
 test_two_daemons_do_not_share_a_state() {
 	prepare
 	begin_daemon
@@ -391,8 +432,11 @@ test_status_shows_it() {
 	prepare
 	begin_daemon
 	snapshot
-	"$B/hostwatch" status --socket "$PWD/control" >status
-	contains "$(cat status)" ", state "
+	# The snapshot is there a moment before its process has ended.
+	end=$((SECONDS + DEADLINE))
+	until "$B/hostwatch" status --socket "$PWD/control" >status && grep -qF ", state " status; do
+		[ $SECONDS -lt $end ] || fail "no state: $(cat status)"
+	done
 	position
 	[[ $(cat status) =~ '"kept_bytes":'[1-9] ]] || fail "$(cat status)"
 	end_daemon
