@@ -200,6 +200,23 @@ static bool is_about_unproved(const struct hw_stream *stream, const struct hw_bu
 	return before && is_unproved(stream, event->path);
 }
 
+/* The file was moved into a directory that was not there before the burst. The kernel reports no
+ * write in it until it is watched, and the rename explains the new ctime. */
+static bool is_hidden_by_new_dir(const struct hw_stream *stream,
+				 const struct hw_census_entry *before,
+				 const struct hw_census_entry *after)
+{
+	const char *slash = strrchr(after->path, '/');
+	char *dir = slash ? strndup(after->path, (size_t)(slash - after->path)) : NULL;
+	const struct hw_census_entry *e = dir ? hw_census_at(&stream->after, dir) : NULL;
+	bool is_new = e && !origin(stream, e);
+
+	free(dir);
+	return is_new && before && !hw_census_at(&stream->before, after->path) &&
+	       before->st.stx_size == after->st.stx_size &&
+	       is_same_time(&before->st.stx_mtime, &after->st.stx_mtime);
+}
+
 /* ---- each stream by itself ---- */
 
 static bool announces(const struct hw_stream *stream, uint8_t kind, const char *path)
@@ -254,7 +271,8 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 
 	if (is_polling(stream) && is_hidden_from_polling(stream, &modify))
 		return;
-	if (!announced && is_dated_after_arrival(stream, before, after))
+	if (!announced && (is_dated_after_arrival(stream, before, after) ||
+			   is_hidden_by_new_dir(stream, before, after)))
 		return;
 	if (changed && !announced && (before || !announces(stream, HW_CREATE, after->path)))
 		blame(v, SILENT, after->path);

@@ -206,6 +206,19 @@ static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
 
 /* The same, and something changes in the directory that was moved. */
 static const struct burst changes_in_directories_that_were_moved_into_new_ones_cases[] = {
+	{ /* nothing shows the write: hostwatch-events(7), LIMITS */
+		.setup = "write b \"1\"\n"
+			 "touch b 1000000000\n",
+		.ops = "> mkdir a\n"
+		       "> rename b a/m\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n"
+		       "> write n/m/m \"2\"\n"
+		       "> touch n/m/m 1000000000\n",
+		.events = "create dir n\n"
+			  "create dir n/m\n"
+			  "move file b -> n/m/m\n",
+	},
 	{
 		.setup = "write a \"1000\"\n"
 			 "mkdir d\n",
