@@ -37,8 +37,12 @@ static void mount_changed(void *arg, const char *path)
 	struct hw_share *share = arg;
 	uint32_t dir = find_dir(share, &path);
 
-	if (dir) /* otherwise excluded, or below another mount that changed */
-		examine(share, dir, path);
+	if (!dir) /* excluded, or below another mount that changed */
+		return;
+	/* If out of memory: the age of the directory decides as elsewhere. */
+	(void)hw_suspects_add(&share->mount_names.changed, hw_tree_token(&share->tree, dir), path,
+			      strlen(path), HW_HINT_ARRIVED, 0);
+	examine(share, dir, path);
 }
 
 /*
@@ -66,9 +70,26 @@ static void check_mounted_file(void *arg, const char *path)
 
 void hw_mount_points_check(struct hw_share *share)
 {
+	struct hw_mount_names *names = &share->mount_names;
+	int64_t now = hw_now_coarse_ns();
+
+	if (!names->changed.count)
+		names->since_ns = names->checked_ns;
 	hw_mount_watch_check(&share->mounts, mount_changed, share);
+	hw_suspects_compact(&names->changed);
+	names->checked_ns = now;
 	if (share->state == HW_SHARE_ONLINE)
 		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
+}
+
+int64_t hw_mount_points_since(const struct hw_share *share, hw_token dir, const char *name,
+			      size_t len)
+{
+	const struct hw_suspects *changed = &share->mount_names.changed;
+
+	return changed->count && hw_suspects_find(changed, dir, name, len)
+		       ? share->mount_names.since_ns
+		       : 0;
 }
 
 /* The path of the open root is the resolved one, also where that cannot be read as a path. */
@@ -83,6 +104,7 @@ void hw_mount_points_begin(struct hw_share *share)
 		return;
 	path[len] = '\0';
 	hw_silence_end(share);
+	share->mount_names.checked_ns = hw_now_coarse_ns();
 	hw_mount_watch_begin(&share->mounts, path);
 	hw_silence_begin(share);
 	hw_disk_share_root(&share->disk);

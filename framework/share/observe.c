@@ -117,8 +117,10 @@ static uint32_t gone_source(struct hw_observation *o, const struct hw_stat *stat
  * that was created in it left it before. */
 static enum hw_arrival arrival_of(const struct hw_observation *o, const struct hw_item *item)
 {
-	int64_t since = o->since_ns;
+	int64_t since = hw_mount_points_since(o->share, item->dir, item->name, item->len);
 
+	if (!since)
+		since = o->since_ns;
 	if (item->what & HW_HINT_ARRIVED && !(item->what & (HW_HINT_CREATED | HW_HINT_MOVED)) &&
 	    !o->fold.new_left)
 		since = INT64_MAX;
@@ -395,6 +397,8 @@ void hw_observe_finish(struct hw_share *share)
 	hw_scan_retry(share);
 	check_doubts(share);
 	compare_left_out(share);
+	if (!hw_unverified_any(&share->unverified))
+		hw_suspects_clear(&share->mount_names.changed);
 }
 
 void hw_observe(struct hw_share *share, int64_t since_ns)

@@ -54,6 +54,13 @@ struct hw_silence {
 	bool logged; /* the filesystem does not answer */
 };
 
+/* Names at which a filesystem was mounted or unmounted, until they have been verified. */
+struct hw_mount_names {
+	struct hw_suspects changed;
+	int64_t checked_ns; /* CLOCK_REALTIME_COARSE at the last check */
+	int64_t since_ns; /* the same, when the first of these names was not there yet */
+};
+
 struct hw_share {
 	struct hw_loop *loop; /* borrowed */
 	char *name, *path; /* owned */
@@ -71,6 +78,7 @@ struct hw_share {
 	struct hw_disk disk;
 	struct hw_root_path root;
 	struct hw_mount_watch mounts;
+	struct hw_mount_names mount_names;
 	struct hw_silence silence;
 	struct hw_filter filter;
 	struct hw_journal journal;
@@ -149,6 +157,11 @@ void hw_share_begin_turn(struct hw_share *share);
 /* Reports the mounts that change from now on. The root must be open. */
 void hw_mount_points_begin(struct hw_share *share);
 void hw_mount_points_check(struct hw_share *share);
+/* Returns the time (CLOCK_REALTIME_COARSE) of the last check before a mount or unmount at this name
+ * was found: what is visible there now and was born before was moved in, not created. 0: none was
+ * found. */
+int64_t hw_mount_points_since(const struct hw_share *share, hw_token dir, const char *name,
+			      size_t len);
 
 /* silence.c */
 /* Notices mounts at once, from now on: some may hang. */

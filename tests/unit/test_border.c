@@ -8,12 +8,14 @@
 #include <cmocka.h>
 
 #include "framework/share/share_private.h"
+#include "tests/common/needs.h"
 #include "tests/common/rig.h"
 #include "tests/unit/support/scene.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,10 +135,57 @@ static void a_number_that_was_used_before_is_not_one_that_is_gone(void **state)
 	}
 }
 
+/* ---- mounts ---- */
+
+/* The directory that is visible was made before the share was started, or with the filesystem. */
+static void mount_and_unmount(struct hw_scene *f, bool polls)
+{
+	char path[PATH_MAX + 3];
+
+	(void)snprintf(path, sizeof(path), "%s/m", f->root);
+	assert_int_equal(mount("hwtest", path, "tmpfs", 0, "size=1m"), 0);
+	if (polls) {
+		hw_scene_expect(f, "move dir m ->");
+	} else {
+		hw_scene_expect(f, "delete file m/f");
+		hw_scene_expect(f, "delete dir m");
+	}
+	hw_scene_expect(f, "create dir m");
+	hw_scene_expect_no_more(f);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+	hw_scene_expect(f, "move dir -> m (replaced)");
+	hw_scene_expect(f, "create file m/f");
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+}
+
+static void a_mount_hides_and_shows_a_directory(void **state)
+{
+	(void)state;
+	HW_NEED(hw_lacks_mounts());
+	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
+		const struct hw_rig_config config = {
+			.backend = hw_rig_backends[i / 2],
+			.interval_ns = 20 * HW_MS,
+			.settle_ns = i % 2 ? 10 * HW_MS : 0,
+		};
+		struct hw_scene f;
+
+		hw_scene_prepare_on_disk(&f);
+		hw_scene_make_dir(f.fd, "m");
+		hw_scene_write(f.fd, "m/f", "old");
+		if (hw_scene_start_with(&f, &config))
+			for (unsigned round = 0; round < 3; round++)
+				mount_and_unmount(&f, !strcmp(config.backend, "polling"));
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_exchange_over_the_border_is_two_moves),
+		cmocka_unit_test(a_mount_hides_and_shows_a_directory),
 		cmocka_unit_test(a_number_that_was_used_before_is_not_one_that_is_gone),
 	};
 

@@ -206,7 +206,8 @@ static const struct burst directories_that_were_moved_into_new_ones_cases[] = {
 
 /* The same, and something changes in the directory that was moved. */
 static const struct burst changes_in_directories_that_were_moved_into_new_ones_cases[] = {
-	{ /* nothing shows the write: hostwatch-events(7), LIMITS */
+	{
+		/* nothing shows the write: hostwatch-events(7), LIMITS */
 		.setup = "write b \"1\"\n"
 			 "touch b 1000000000\n",
 		.ops = "> mkdir a\n"
