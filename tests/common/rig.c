@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rig.h"
 
+#include "framework/share/share_private.h"
 #include "log.h"
 #include "scratch.h"
 
@@ -201,6 +202,7 @@ int hw_rig_next(struct hw_rig *rig, struct hw_event *ret)
 
 struct hw_share *hw_rig_share(struct hw_rig *rig)
 {
+	(void)hw_share_finish_work(rig->share); /* no filesystem hangs here */
 	return rig->share;
 }
 

@@ -50,6 +50,8 @@ void hw_rig_turn(struct hw_rig *rig, unsigned timeout_ms);
  * of the event is valid until the loop runs again. */
 int hw_rig_next(struct hw_rig *rig, struct hw_event *ret);
 
+/* Returns the share. A work that rests is finished first, so that a test may call functions of the
+ * share until the loop runs again. */
 struct hw_share *hw_rig_share(struct hw_rig *rig);
 /* Fills a model with the entries of the share's tree. */
 int hw_rig_snapshot(struct hw_rig *rig, struct hw_model *model);

@@ -575,11 +575,12 @@ static unsigned count_moves(struct hw_rig *rig, bool merged)
 /* A name leaves its directory just before its record is queued. */
 static unsigned examine_meanwhile(struct hw_rig *rig, pid_t writer, bool merged)
 {
-	struct hw_share *share = hw_rig_share(rig);
 	unsigned moves = 0;
 	int status = 0;
 
 	while (waitpid(writer, &status, WNOHANG) == 0) {
+		struct hw_share *share = hw_rig_share(rig); /* on a busy machine its work rests */
+
 		for (unsigned i = 0; i < 8 && !hw_verify_is_active(share); i++) {
 			hw_unverified_name(share, HW_ROOT, i % 2 ? "b" : "a", 1);
 			hw_verify_begin(share, 0, false);
