@@ -511,6 +511,7 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 	keep->limit = keep->skip_to = keep->frames = 0;
 	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
 		keep->generation = epoch;
+	keep->oldest = keep->generation; /* it has no log yet */
 }
 
 void hw_keep_begin(struct hw_share *share)
