@@ -43,6 +43,8 @@ $(B)/pkg.mk: Makefile
 	echo "CORE_LIBS := $$(pkg-config --libs libuv inih libcap-ng libxxhash) -ldl -lpthread"; \
 	echo "SODIUM_LIBS := $$(pkg-config --libs libsodium)"; \
 	echo "WIRE_LIBS := $$(pkg-config --libs libnl-3.0 libsodium)"; \
+	echo "FUSE_CFLAGS := $$(pkg-config --cflags fuse3 2>/dev/null)"; \
+	echo "FUSE_LIBS := $$(pkg-config --libs fuse3 2>/dev/null)"; \
 	echo "NATS_LIBS := $$(pkg-config --libs libnats 2>/dev/null)"; } > $@.new && mv $@.new $@
 CPPFLAGS += $(PKG_CFLAGS)
 

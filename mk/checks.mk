@@ -20,7 +20,7 @@ format:
 cppcheck:
 	@cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 -q $(jobs) \
 		-D_GNU_SOURCE $(public_headers:%=-I %) $(rooms:%=-I framework/%) --suppress=missingIncludeSystem \
-		framework wire plugins sinks tools bench guest/agent
+		framework wire plugins sinks tools bench guest/agent guest/replay
 # What may be wrong, not what could be written in another way.
 shellcheck:
 	@shellcheck -x -S warning $(scripts)

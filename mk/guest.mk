@@ -13,7 +13,14 @@ $(B)/guest-static: FORCE
 $(guest_program): $(call obj,$(guest_src)) $(base_lib) $(wire_lib) $(B)/guest-static
 	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o %.a,$^) -linih $(SODIUM_LIBS)
 
-all: $(guest_program)
+# For inject = replay. A program of its own, since the agent may be a static one; left out without libfuse3.
+replay_program := $(if $(FUSE_LIBS),$(B)/hostwatch-guest-replay)
+$(B)/obj/guest/replay/%.o: CPPFLAGS_guest += $(FUSE_CFLAGS)
+$(B)/hostwatch-guest-replay: $(call obj,$(wildcard guest/replay/*.c)) $(base_lib) $(wire_lib)
+	$(CC) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lpthread
+
+all: $(guest_program) $(replay_program)
+$(B)/tests/test_guest_replay: | $(replay_program)
 
 # The tests run the program itself.
 $(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
@@ -21,8 +28,9 @@ $(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
 guest_docdir ?= $(prefix)/share/doc/hostwatch-guest
 
 #: make install-guest   in a guest: install the agent, its man page, systemd unit and OpenRC script
-install-guest: $(guest_program) install-guest-man $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
+install-guest: $(guest_program) $(replay_program) install-guest-man $(B)/packaging/guest/hostwatch-guest.service $(B)/packaging/guest/hostwatch-guest.initd
 	install -Dm755 $(guest_program) "$(DESTDIR)$(sbindir)/hostwatch-guest"
+	$(if $(replay_program),install -Dm755 -t "$(DESTDIR)$(prefix)/lib/hostwatch" $(replay_program))
 	install -Dm644 $(B)/packaging/guest/hostwatch-guest.service "$(DESTDIR)$(unitdir)/hostwatch-guest.service"
 	install -Dm755 $(B)/packaging/guest/hostwatch-guest.initd "$(DESTDIR)$(sysconfdir)/init.d/hostwatch-guest"
 	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(guest_docdir)/examples/guest.conf"

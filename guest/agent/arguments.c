@@ -35,10 +35,16 @@ static const struct hw_arg args_of_agent[] = {
 	  .letter = 'i',
 	  .type = HW_ARG_CHOICE,
 	  .value = "HOW",
-	  .help = "With --channel: how programs here get the events: module, touch or print "
-		  "(module).",
+	  .help = "With --channel: how programs here get the events: module, replay, touch or "
+		  "print (module).",
 	  FIELD(inject),
-	  .choices = "module|touch|print" },
+	  .choices = "module|touch|print|replay" },
+	{ .name = "at",
+	  .type = HW_ARG_TEXT,
+	  .value = "PATH",
+	  .help = "With --inject replay: the directory that programs use in place of PATH.",
+	  FIELD(mount.at),
+	  .complete = HW_COMPLETE_DIR },
 	{ .name = "share",
 	  .letter = 's',
 	  .type = HW_ARG_TEXT,
@@ -111,6 +117,7 @@ static int check_mount(const struct hw_arguments *args)
 		{ "mount", args->mount.path },
 		{ "share", args->mount.share },
 		{ "secret", args->mount.secret_path },
+		{ "at", args->mount.at },
 		{ "inject", args->inject != HW_ARGUMENT_ABSENT },
 	};
 

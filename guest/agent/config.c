@@ -28,6 +28,9 @@ static const struct hw_option_table guest_table = {
 static const struct hw_option *const mount_options[] = {
 	&(const struct hw_option)HW_OPT_STRING("path", struct hw_mount, path, NULL,
 					       "Path where the share is mounted"),
+	&(const struct hw_option)HW_OPT_STRING(
+		"at", struct hw_mount, at, NULL,
+		"With inject = replay: the directory that programs use in place of path"),
 	&(const struct hw_option)HW_OPT_STRING("share", struct hw_mount, share, NULL,
 					       "Name of the share on the host"),
 	&(const struct hw_option)HW_OPT_STRING("channel", struct hw_mount, channel_text, NULL,
@@ -39,7 +42,7 @@ static const struct hw_option *const mount_options[] = {
 		"any_port", struct hw_mount, any_port, "no",
 		"With vsock-listen: accept any source port of the host, not only those below 1024"),
 	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
-					     "module|touch|print",
+					     "module|touch|print|replay",
 					     "How events are delivered to programs in the guest"),
 	&(const struct hw_option)HW_OPT_NUMBER(
 		"notify_code", struct hw_mount, notify_code, "26743", HW_FRAME_CODE_MIN,
@@ -99,6 +102,19 @@ static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 	return mount->path[0] == '/' ? NULL : "must be an absolute path";
 }
 
+static const char *fault_of_at(const struct hw_mount *mount)
+{
+	if (mount->inject != HW_INJECT_REPLAY)
+		return mount->at ? "only inject = replay mounts something there" : NULL;
+	if (!mount->at)
+		return "required with inject = replay: the directory that programs use";
+	if (mount->at[0] != '/')
+		return "must be an absolute path";
+	return mount->path && strcmp(mount->path, mount->at) == 0
+		       ? "must not be the mount of the share itself"
+		       : NULL;
+}
+
 static const char *fault_of_secret(struct hw_mount *mount)
 {
 	const struct channel *channel = &mount->channel;
@@ -122,6 +138,10 @@ static const char *fault_of_mount(struct hw_mount *mount, bool any_path, const c
 
 	*ret_key = "path";
 	why = fault_of_path(mount, any_path);
+	if (why)
+		return why;
+	*ret_key = "at";
+	why = fault_of_at(mount);
 	if (why)
 		return why;
 	*ret_key = "share";

@@ -7,6 +7,7 @@
 #include <hostwatch/frame.h>
 
 #define HW_INJECT_WHY_MAX 512u
+#define HW_REPLAY_PROGRAM "hostwatch-guest-replay"
 
 struct hw_inject;
 
@@ -60,13 +61,15 @@ int hw_module_bind(const char *path, int *ret_fd, char why[HW_INJECT_WHY_MAX]);
 /* Sets the format of `inject = print`; call it once, before any open(). */
 void hw_print_use_json(bool json);
 
-extern const struct hw_inject_ops hw_inject_module, hw_inject_touch, hw_inject_print;
+extern const struct hw_inject_ops hw_inject_module, hw_inject_touch, hw_inject_print,
+	hw_inject_replay;
 
 static inline const struct hw_inject_ops *hw_inject_ops_of(enum hw_inject_kind kind)
 {
-	return kind == HW_INJECT_MODULE  ? &hw_inject_module
-	       : kind == HW_INJECT_TOUCH ? &hw_inject_touch
-					 : &hw_inject_print;
+	return kind == HW_INJECT_MODULE   ? &hw_inject_module
+	       : kind == HW_INJECT_TOUCH  ? &hw_inject_touch
+	       : kind == HW_INJECT_REPLAY ? &hw_inject_replay
+					  : &hw_inject_print;
 }
 
 #endif

@@ -108,7 +108,9 @@ static void print_events(bool module, bool touch)
 		printf("  %-11s %s\n", rows[i].event, told ? told : "nothing");
 	}
 	if (!module)
-		printf("The kernel module delivers all of them: modprobe hostwatch\n");
+		printf("The kernel module delivers all of them: modprobe hostwatch\n"
+		       "Without it, inject = replay delivers them at another mount point, see "
+		       "hostwatch-guest(8).\n");
 }
 
 int hw_probe(const char *path)

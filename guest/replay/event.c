@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "event.h"
+#include "replayer.h"
+#include "rescan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+/* A program may change the same names at the same time; then the call is made again. */
+#define TRIES_MAX 100u
+
+/* One name of an event. */
+struct place {
+	struct hw_node *dir; /* with a reference; NULL: outside of the share */
+	char path[HW_REPLAY_PATH_MAX]; /* of the directory */
+	char name[NAME_MAX + 1];
+};
+
+struct replay {
+	struct hw_server *server;
+	struct place from, to; /* `from` only, if the event has one name */
+	struct hw_node *node, *replaced; /* with references, or NULL */
+	struct hw_command command;
+};
+
+/* ---- where ---- */
+
+/* Returns the node that has a name according to the host's events so far, with a reference. */
+static int find_node(struct hw_server *server, struct hw_node *dir, const char *name,
+		     struct hw_node **ret)
+{
+	struct hw_node *node;
+	struct stat st;
+	int r = 0;
+
+	hw_view_lock(&server->view);
+	if (hw_own_reported(&server->view, dir, name, &node))
+		r = node ? 0 : -ENOENT;
+	else
+		node = hw_view_find(&server->view, dir, name);
+	if (node)
+		hw_node_hold(node);
+	hw_view_unlock(&server->view);
+	*ret = node;
+	return node || r < 0 ? r : hw_lower_find(server, dir, name, ret, &st);
+}
+
+static void put_node(struct hw_server *server, struct hw_node *node)
+{
+	if (!node)
+		return;
+	hw_view_lock(&server->view);
+	hw_node_put(&server->view, node);
+	hw_view_unlock(&server->view);
+}
+
+/* Walks from the root to the directory at `path`, which this ends with NULs. */
+static int find_directory(struct hw_server *server, char *path, struct hw_node **ret)
+{
+	struct hw_node *dir = &server->view.root, *next = NULL;
+	char *name = path, *end;
+	int r;
+
+	while (*name) {
+		end = strchrnul(name, '/');
+		const char last = *end;
+
+		*end = '\0';
+		r = find_node(server, dir, name, &next);
+		*end = last;
+		put_node(server, dir);
+		if (r < 0)
+			return r;
+		dir = next;
+		name = last ? end + 1 : end;
+	}
+	*ret = dir;
+	return 0;
+}
+
+static int find_place(struct hw_server *server, const char *path, uint32_t len, struct place *ret)
+{
+	const char *slash = memrchr(path, '/', len);
+	const char *name = slash ? slash + 1 : path;
+	const size_t name_len = (size_t)(path + len - name);
+	const size_t dir_len = slash ? (size_t)(slash - path) : 0;
+
+	if (name_len == 0 || name_len > NAME_MAX || dir_len >= sizeof(ret->path))
+		return -ENAMETOOLONG;
+	memcpy(ret->name, name, name_len);
+	ret->name[name_len] = '\0';
+	memcpy(ret->path, path, dir_len);
+	ret->path[dir_len] = '\0';
+	return find_directory(server, ret->path, &ret->dir);
+}
+
+/* ---- the state before and after ---- */
+
+static mode_t mode_of(uint8_t type)
+{
+	switch (type) {
+	case HW_TYPE_DIR:
+		return S_IFDIR | 0755;
+	case HW_TYPE_SYMLINK:
+		return S_IFLNK | 0777;
+	case HW_TYPE_OTHER:
+		return S_IFIFO | 0644;
+	default:
+		return S_IFREG | 0644;
+	}
+}
+
+static bool same_type(struct hw_server *server, struct hw_node *node, mode_t mode)
+{
+	struct stat st;
+
+	return hw_node_stat(&server->view, node, &st) == 0 &&
+	       (S_ISDIR(st.st_mode) != 0) == (S_ISDIR(mode) != 0);
+}
+
+/* Replaces a missing node, or one of another type, by a ghost. With the lock. */
+static int need_node(struct hw_server *server, struct hw_node **node, mode_t mode)
+{
+	if (*node && same_type(server, *node, mode))
+		return 0;
+	if (*node)
+		hw_node_put(&server->view, *node);
+	*node = hw_node_ghost(mode);
+	if (!*node)
+		return -ENOMEM;
+	hw_node_hold(*node);
+	return 0;
+}
+
+static void fill_slot(struct hw_slot *slot, const struct place *place, struct hw_node *node)
+{
+	slot->parent = place->dir;
+	memcpy(slot->name, place->name, sizeof(slot->name));
+	slot->node = node;
+	slot->more_links = false;
+}
+
+static void fill_command_place(const struct replay *replay, struct hw_place *ret,
+			       const struct place *place)
+{
+	ret->id = place->dir == &replay->server->view.hidden ? 0
+							     : hw_id_of(replay->server, place->dir);
+	memcpy(ret->path, place->path, sizeof(ret->path));
+	memcpy(ret->name, place->name, sizeof(ret->name));
+}
+
+static int prepare_create(struct replay *replay, const struct hw_event *event)
+{
+	struct hw_server *server = replay->server;
+	const mode_t mode = mode_of(event->type);
+	struct stat st;
+	int r = hw_lower_find(server, replay->from.dir, replay->from.name, &replay->node, &st);
+
+	if (r == 0 && (st.st_mode & S_IFMT) != (mode & S_IFMT)) {
+		put_node(server, replay->node);
+		replay->node = NULL;
+	}
+	hw_view_lock(&server->view);
+	r = need_node(server, &replay->node, mode);
+	if (r == 0) {
+		fill_slot(&server->pending.slots[0], &replay->from, NULL);
+		fill_slot(&server->pending.after[0], &replay->from, replay->node);
+		server->pending.made = replay->node;
+	}
+	hw_view_unlock(&server->view);
+	replay->command.call = HW_CALL_MAKE;
+	return r;
+}
+
+static int prepare_delete(struct replay *replay, const struct hw_event *event)
+{
+	struct hw_server *server = replay->server;
+	int r;
+
+	hw_view_lock(&server->view);
+	replay->node = hw_view_find(&server->view, replay->from.dir, replay->from.name);
+	if (replay->node)
+		hw_node_hold(replay->node);
+	r = need_node(server, &replay->node, mode_of(event->type));
+	if (r == 0) {
+		fill_slot(&server->pending.slots[0], &replay->from, replay->node);
+		server->pending.slots[0].more_links = true;
+		fill_slot(&server->pending.after[0], &replay->from, NULL);
+		server->pending.deleted = replay->node;
+	}
+	hw_view_unlock(&server->view);
+	replay->command.call = HW_CALL_REMOVE;
+	return r;
+}
+
+/* Both places of a move; one is in the hidden directory if the other half is outside. */
+static int find_places(struct replay *replay, const struct hw_event *event)
+{
+	static unsigned long count;
+	struct place *outside = !event->from ? &replay->from : !event->path ? &replay->to : NULL;
+	int r = 0;
+
+	if (event->from)
+		r = find_place(replay->server, event->from, event->from_len, &replay->from);
+	if (r == 0 && event->path)
+		r = find_place(replay->server, event->path, event->path_len, &replay->to);
+	if (outside) {
+		outside->dir = &replay->server->view.hidden;
+		(void)snprintf(outside->name, sizeof(outside->name), "%lu", ++count);
+	}
+	return r;
+}
+
+/* The moved node: as the view has it at the old place, else as the disk has it at the new one. A
+ * file that was created and moved before its create was reported is a ghost until now. */
+static int find_moved(struct replay *replay, mode_t mode)
+{
+	struct hw_server *server = replay->server;
+	struct hw_node *now = NULL, *before;
+	struct stat st;
+
+	if (replay->to.dir != &server->view.hidden &&
+	    hw_lower_find(server, replay->to.dir, replay->to.name, &now, &st) < 0)
+		now = NULL;
+	hw_view_lock(&server->view);
+	before = hw_view_find(&server->view, replay->from.dir, replay->from.name);
+	if (before && before->is_ghost && now && same_type(server, now, before->ghost.st_mode)) {
+		struct hw_node *used = hw_node_adopt(&server->view, before, now);
+
+		if (used == before)
+			now = NULL; /* freed */
+		before = used;
+	}
+	if (before)
+		hw_node_hold(before);
+	if (now && before)
+		hw_node_put(&server->view, now);
+	replay->node = before ? before : now;
+	hw_view_unlock(&server->view);
+	return need_node(server, &replay->node, mode);
+}
+
+static void find_replaced(struct replay *replay, bool exchange, mode_t mode)
+{
+	struct hw_server *server = replay->server;
+	struct hw_node *replaced = hw_view_find(&server->view, replay->to.dir, replay->to.name);
+
+	if (replaced == replay->node ||
+	    (replaced && !exchange && !same_type(server, replaced, mode)))
+		replaced = NULL;
+	if (replaced)
+		hw_node_hold(replaced);
+	replay->replaced = replaced;
+}
+
+static int prepare_move(struct replay *replay, const struct hw_event *event)
+{
+	struct hw_server *server = replay->server;
+	const bool exchange = (event->flags & HW_FLAG_EXCHANGE) != 0;
+	struct hw_pending *pending = &server->pending;
+	int r = find_moved(replay, mode_of(event->type));
+
+	if (r < 0)
+		return r;
+	hw_view_lock(&server->view);
+	find_replaced(replay, exchange, mode_of(event->type));
+	if (exchange && !replay->replaced)
+		r = need_node(server, &replay->replaced, S_IFREG | 0644);
+	fill_slot(&pending->slots[0], &replay->from, replay->node);
+	fill_slot(&pending->slots[1], &replay->to, replay->replaced);
+	pending->slots[1].more_links = !exchange && replay->replaced;
+	fill_slot(&pending->after[0], &replay->from, exchange ? replay->replaced : NULL);
+	fill_slot(&pending->after[1], &replay->to, replay->node);
+	pending->deleted = exchange ? NULL : replay->replaced;
+	hw_view_unlock(&server->view);
+	replay->command.call = exchange ? HW_CALL_EXCHANGE : HW_CALL_RENAME;
+	return r;
+}
+
+/* ---- changes of this guest ---- */
+
+static mode_t type_after(const struct hw_event *event)
+{
+	return mode_of(event->type) & S_IFMT;
+}
+
+/* Returns whether the event reports a change of names that was made here. */
+static bool is_own_name(const struct replay *replay, const struct hw_event *event)
+{
+	struct hw_server *server = replay->server;
+	struct hw_own_change changes[2] = {
+		{ .parent = replay->from.dir, .name = replay->from.name },
+		{ .parent = replay->to.dir, .name = replay->to.name },
+	};
+	struct hw_node *there;
+	struct stat st;
+	bool taken;
+
+	if (event->kind == HW_CREATE)
+		changes[0].type = type_after(event);
+	changes[1].type = type_after(event);
+	(void)pthread_rwlock_wrlock(&server->changing);
+	hw_view_lock(&server->view);
+	if (event->flags & HW_FLAG_EXCHANGE) {
+		there = hw_view_find(&server->view, replay->from.dir, replay->from.name);
+		if (there && hw_node_stat(&server->view, there, &st) == 0)
+			changes[0].type = st.st_mode & S_IFMT;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (changes[i].parent == &server->view.hidden)
+			changes[i].parent = NULL;
+	taken = hw_own_takes(&server->view, changes);
+	hw_view_unlock(&server->view);
+	(void)pthread_rwlock_unlock(&server->changing);
+	return taken;
+}
+
+/* Finds the name that the node has in the view now: a program may have renamed it here. */
+static bool find_name_now(struct replay *replay)
+{
+	struct hw_server *server = replay->server;
+	struct hw_node *node = replay->node;
+	bool found = true;
+
+	hw_view_lock(&server->view);
+	if (hw_view_find(&server->view, replay->from.dir, replay->from.name) != node) {
+		found = node->names;
+		if (found) {
+			hw_node_put(&server->view, replay->from.dir);
+			replay->from.dir = node->names->parent;
+			hw_node_hold(replay->from.dir);
+			(void)snprintf(replay->from.name, sizeof(replay->from.name), "%s",
+				       (const char *)node->names->key + sizeof(void *));
+		}
+	}
+	hw_view_unlock(&server->view);
+	return found;
+}
+
+static bool is_own_state(const struct replay *replay)
+{
+	struct hw_server *server = replay->server;
+	bool own;
+
+	(void)pthread_rwlock_wrlock(&server->changing);
+	hw_view_lock(&server->view);
+	own = hw_own_state_is(&server->view, replay->node);
+	hw_view_unlock(&server->view);
+	(void)pthread_rwlock_unlock(&server->changing);
+	return own;
+}
+
+static int prepare_change(struct replay *replay, const struct hw_event *event)
+{
+	int r;
+
+	replay->command.call = event->kind == HW_MODIFY   ? HW_CALL_MODIFY
+			       : event->kind == HW_ATTRIB ? HW_CALL_ATTRIB
+							  : HW_CALL_CLOSE;
+	r = find_node(replay->server, replay->from.dir, replay->from.name, &replay->node);
+	if (r < 0)
+		return r;
+	if (is_own_state(replay))
+		return -EALREADY;
+	return find_name_now(replay) ? 0 : -ENOENT;
+}
+
+/* ---- the call ---- */
+
+static void expire(struct hw_server *server, const struct place *place)
+{
+	if (!place->dir || place->dir == &server->view.hidden)
+		return;
+	/* -ENOENT: the kernel does not have it */
+	(void)fuse_lowlevel_notify_expire_entry(server->session, hw_id_of(server, place->dir),
+						place->name, strlen(place->name),
+						FUSE_LL_EXPIRE_ONLY);
+}
+
+/* Drops the attributes and, unless `offset` is negative, the pages. */
+static void drop_caches(struct hw_server *server, const struct hw_node *node, off_t offset)
+{
+	(void)fuse_lowlevel_notify_inval_inode(server->session, hw_id_of(server, node), offset, 0);
+}
+
+int hw_call(struct hw_server *server, const struct hw_command *command)
+{
+	int32_t result;
+
+	if (send(server->commands, command, sizeof(*command), MSG_NOSIGNAL) < 0 ||
+	    recv(server->commands, &result, sizeof(result), 0) != sizeof(result))
+		return -EPIPE;
+	return -result;
+}
+
+static bool is_conflict(int r)
+{
+	return r == -EEXIST || r == -ENOENT || r == -EISDIR || r == -ENOTDIR || r == -ESTALE;
+}
+
+static int call_until_done(struct replay *replay, bool names)
+{
+	int r;
+
+	for (unsigned tries = 0;; tries++) {
+		if (names) {
+			expire(replay->server, &replay->from);
+			expire(replay->server, &replay->to);
+		}
+		r = hw_call(replay->server, &replay->command);
+		if (!names || !is_conflict(r) || tries == TRIES_MAX)
+			return r;
+	}
+}
+
+static int play(struct replay *replay, const struct hw_event *event)
+{
+	struct hw_server *server = replay->server;
+	const bool names =
+		event->kind == HW_CREATE || event->kind == HW_DELETE || event->kind == HW_MOVE;
+	int r;
+
+	replay->command.mode = mode_of(event->type);
+	fill_command_place(replay, &replay->command.from, &replay->from);
+	if (replay->to.dir)
+		fill_command_place(replay, &replay->command.to, &replay->to);
+	if (!names)
+		drop_caches(server, replay->node, event->kind == HW_ATTRIB ? -1 : 0);
+	r = call_until_done(replay, names);
+	if (names) {
+		hw_view_lock(&server->view);
+		hw_pending_commit(server); /* nothing is left of it if the call was made */
+		hw_view_unlock(&server->view);
+		drop_caches(server, replay->node, -1);
+	}
+	return r;
+}
+
+static bool is_known(const struct hw_server *server, const struct hw_node *dir)
+{
+	return dir == &server->view.root || dir->lookups;
+}
+
+static int prepare(struct replay *replay, const struct hw_event *event)
+{
+	int r;
+
+	if (event->kind == HW_MOVE) {
+		r = find_places(replay, event);
+		if (r == 0 && is_own_name(replay, event))
+			r = -EALREADY;
+		return r < 0 ? r : prepare_move(replay, event);
+	}
+	r = find_place(replay->server, event->path, event->path_len, &replay->from);
+	if (r < 0)
+		return r;
+	if (!is_known(replay->server, replay->from.dir))
+		return -ENOENT; /* the kernel has no such directory, so nobody watches it */
+	if ((event->kind == HW_CREATE || event->kind == HW_DELETE) && is_own_name(replay, event))
+		return -EALREADY;
+	if (event->kind == HW_CREATE)
+		return prepare_create(replay, event);
+	if (event->kind == HW_DELETE)
+		return prepare_delete(replay, event);
+	return prepare_change(replay, event);
+}
+
+static void finish(struct replay *replay)
+{
+	struct hw_server *server = replay->server;
+
+	put_node(server, replay->node);
+	put_node(server, replay->replaced);
+	put_node(server, replay->from.dir);
+	put_node(server, replay->to.dir);
+}
+
+int hw_event_replay(struct hw_server *server, const struct hw_event *event)
+{
+	static struct replay replay; /* large, and of one thread */
+	int r;
+
+	if (event->kind == HW_RESCAN)
+		return hw_rescan(server);
+	if (event->path && event->path_len == 0)
+		return 0; /* the root itself */
+	memset(&replay, 0, sizeof(replay));
+	replay.server = server;
+	r = prepare(&replay, event);
+	if (r == 0)
+		r = play(&replay, event);
+	else if (r == -ENOENT || r == -ENOTDIR || r == -EALREADY)
+		r = 0;
+	finish(&replay);
+	return r;
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names and attributes. */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* The lower filesystem may have the name, or its absence, in a cache for a time of its own. A link
+ * between mounts is refused, but only after the target was looked up, and this lookup never takes
+ * an answer from the cache. */
+static void refresh_name(int dir, const char *name)
+{
+	(void)linkat(AT_FDCWD, "/proc", dir, name, 0);
+}
+
+int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *name,
+		  struct hw_node **ret, struct stat *ret_stat)
+{
+	struct hw_node *node;
+	int fd, error;
+
+	if (parent->path_fd < 0)
+		return -ENOENT;
+	refresh_name(parent->path_fd, name);
+	fd = openat(parent->path_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = hw_fresh_stat(fd, ret_stat);
+	if (error < 0) {
+		(void)close(fd); /* O_PATH: nothing to lose */
+		return error;
+	}
+	hw_view_lock(&server->view);
+	node = hw_node_get(&server->view, fd, ret_stat);
+	if (node)
+		hw_node_hold(node);
+	hw_view_unlock(&server->view);
+	*ret = node;
+	return node ? 0 : -ENOMEM;
+}
+
+int hw_fill_entry(struct hw_server *server, struct hw_node *node, struct fuse_entry_param *ret)
+{
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = hw_node_stat(&server->view, node, &ret->attr);
+	if (r < 0)
+		return r;
+	ret->ino = hw_id_of(server, node);
+	ret->attr_timeout = ret->entry_timeout = server->keep_s;
+	node->lookups++;
+	return 0;
+}
+
+int hw_pin(struct hw_server *server, struct hw_node *node)
+{
+	int fd;
+
+	hw_view_lock(&server->view);
+	fd = hw_node_open(&server->view, node);
+	if (fd >= 0)
+		node->path_users++;
+	hw_view_unlock(&server->view);
+	return fd;
+}
+
+void hw_unpin(struct hw_server *server, struct hw_node *node)
+{
+	hw_view_lock(&server->view);
+	node->path_users--;
+	hw_view_unlock(&server->view);
+}
+
+static void reply_with(fuse_req_t req, struct hw_node *node, struct fuse_entry_param *entry)
+{
+	struct hw_server *server = hw_server_of(req);
+
+	if (fuse_reply_entry(req, entry) == -ENOENT)
+		hw_node_forget(&server->view, node, 1); /* interrupted: nobody got it */
+}
+
+void hw_reply_node(fuse_req_t req, struct hw_node *node, double keep_s)
+{
+	struct fuse_entry_param entry;
+	int r = hw_fill_entry(hw_server_of(req), node, &entry);
+
+	if (r < 0) {
+		(void)fuse_reply_err(req, -r);
+		return;
+	}
+	entry.entry_timeout = keep_s;
+	reply_with(req, node, &entry);
+}
+
+struct hw_slot *hw_slot_find(struct hw_server *server, const struct hw_node *parent,
+			     const char *name)
+{
+	for (unsigned i = 0; i < HW_SLOTS; i++) {
+		struct hw_slot *slot = &server->pending.slots[i];
+
+		if (slot->parent == parent && strcmp(slot->name, name) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+/* While an event is replayed, its names have for everybody the state before it. The kernel keeps
+ * that for the replayer only. */
+static void reply_slot(fuse_req_t req, const struct hw_slot *slot)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct fuse_entry_param entry;
+	int r;
+
+	if (!slot->node) {
+		(void)fuse_reply_err(req, ENOENT);
+		return;
+	}
+	r = hw_fill_entry(server, slot->node, &entry);
+	if (r < 0) {
+		(void)fuse_reply_err(req, -r);
+		return;
+	}
+	/* with the last link gone, the kernel would report the inode's end before the delete */
+	if (slot->more_links && !slot->node->is_ghost && !S_ISDIR(entry.attr.st_mode)) {
+		struct stat st;
+
+		if (fstat(hw_node_open(&server->view, slot->node), &st) == 0 && st.st_nlink)
+			entry.attr.st_nlink = st.st_nlink + 1;
+	}
+	if (!hw_is_replay(req))
+		entry.entry_timeout = entry.attr_timeout = 0;
+	reply_with(req, slot->node, &entry);
+}
+
+static bool reply_hidden(fuse_req_t req, const struct hw_node *parent, const char *name)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct fuse_entry_param entry = { 0 };
+
+	if (parent != &server->view.hidden &&
+	    (parent != &server->view.root || strcmp(name, HW_REPLAY_HIDDEN) != 0))
+		return false;
+	if (!hw_is_replay(req) || parent == &server->view.hidden) {
+		(void)fuse_reply_err(req, ENOENT);
+		return true;
+	}
+	entry.ino = hw_id_of(server, &server->view.hidden);
+	entry.attr = server->view.hidden.ghost;
+	server->view.hidden.lookups++;
+	(void)fuse_reply_entry(req, &entry); /* the node is permanent */
+	return true;
+}
+
+/* Answers from what is known; returns whether it could. With the lock held. */
+static bool reply_known(fuse_req_t req, struct hw_node *parent, const char *name)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_slot *slot = hw_slot_find(server, parent, name);
+	struct hw_node *node;
+
+	if (slot) {
+		reply_slot(req, slot);
+		return true;
+	}
+	if (reply_hidden(req, parent, name))
+		return true;
+	if (!hw_is_replay(req) || !hw_view_has(&server->view, parent, name))
+		return false;
+	node = hw_view_find(&server->view, parent, name);
+	hw_reply_node(req, node, server->keep_s);
+	return true;
+}
+
+static void reply_absent(fuse_req_t req, int error)
+{
+	struct fuse_entry_param entry = { .entry_timeout = hw_server_of(req)->keep_s };
+
+	if (error == ENOENT)
+		(void)fuse_reply_entry(req, &entry); /* a negative entry, which may be kept */
+	else
+		(void)fuse_reply_err(req, error);
+}
+
+static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *parent = hw_node_of(server, parent_id), *node;
+	struct stat st;
+	uint64_t changes;
+	bool done;
+	int r;
+
+	for (;;) {
+		hw_view_lock(&server->view);
+		changes = server->view.changes;
+		done = reply_known(req, parent, name);
+		hw_view_unlock(&server->view);
+		if (done)
+			return;
+		node = NULL;
+		r = hw_lower_find(server, parent, name, &node, &st);
+		hw_view_lock(&server->view);
+		/* the answer may be older than an event that was replayed meanwhile */
+		if (changes == server->view.changes && !hw_slot_find(server, parent, name))
+			break;
+		if (node)
+			hw_node_put(&server->view, node);
+		hw_view_unlock(&server->view);
+	}
+	if (r < 0) {
+		reply_absent(req, -r);
+	} else {
+		if (!hw_view_has(&server->view, parent, name))
+			(void)hw_view_set(&server->view, parent, name, node);
+		hw_reply_node(req, node, server->keep_s);
+		hw_node_put(&server->view, node);
+	}
+	hw_view_unlock(&server->view);
+}
+
+static void do_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	struct hw_server *server = hw_server_of(req);
+
+	hw_view_lock(&server->view);
+	hw_node_forget(&server->view, hw_node_of(server, ino), lookups);
+	hw_view_unlock(&server->view);
+	fuse_reply_none(req);
+}
+
+static void do_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	struct hw_server *server = hw_server_of(req);
+
+	hw_view_lock(&server->view);
+	for (size_t i = 0; i < count; i++)
+		hw_node_forget(&server->view, hw_node_of(server, forgets[i].ino),
+			       forgets[i].nlookup);
+	hw_view_unlock(&server->view);
+	fuse_reply_none(req);
+}
+
+static void reply_attr(fuse_req_t req, struct hw_node *node)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct stat st;
+	int r;
+
+	hw_view_lock(&server->view);
+	r = hw_node_stat(&server->view, node, &st);
+	hw_view_unlock(&server->view);
+	if (r < 0)
+		(void)fuse_reply_err(req, -r);
+	else
+		(void)fuse_reply_attr(req, &st, server->keep_s);
+}
+
+static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+	(void)file;
+	reply_attr(req, hw_node_of(hw_server_of(req), ino));
+}
+
+static struct timespec time_to_set(int to_set, int flag, int now_flag, struct timespec time)
+{
+	if (!(to_set & flag))
+		return (struct timespec){ .tv_nsec = UTIME_OMIT };
+	if (to_set & now_flag)
+		return (struct timespec){ .tv_nsec = UTIME_NOW };
+	return time;
+}
+
+static int set_times(const char *link, const struct stat *st, int to_set)
+{
+	const struct timespec times[2] = {
+		time_to_set(to_set, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, st->st_atim),
+		time_to_set(to_set, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, st->st_mtim),
+	};
+
+	return utimensat(AT_FDCWD, link, times, 0);
+}
+
+/* The link follows to the object itself, also if that is a symlink. */
+static int set_attributes(int fd, const struct stat *st, int to_set)
+{
+	const uid_t uid = to_set & FUSE_SET_ATTR_UID ? st->st_uid : (uid_t)-1;
+	const gid_t gid = to_set & FUSE_SET_ATTR_GID ? st->st_gid : (gid_t)-1;
+	char link[40];
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (to_set & FUSE_SET_ATTR_MODE && chmod(link, st->st_mode) < 0)
+		return -errno;
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) &&
+	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	if (to_set & FUSE_SET_ATTR_SIZE && truncate(link, st->st_size) < 0)
+		return -errno;
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) && set_times(link, st, to_set) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Programs' calls change the lower file. Those of the replayer only make the kernel report. */
+static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+		       struct fuse_file_info *file)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *node = hw_node_of(server, ino);
+	int r = 0;
+
+	(void)file;
+	if (!hw_is_replay(req)) {
+		hw_change_begin(server);
+		r = hw_pin(server, node);
+		if (r >= 0) {
+			r = set_attributes(r, st, to_set);
+			hw_unpin(server, node);
+		}
+		hw_view_lock(&server->view);
+		hw_own_attributes(&server->view, node);
+		hw_view_unlock(&server->view);
+		hw_change_end(server);
+	}
+	if (r < 0)
+		(void)fuse_reply_err(req, -r);
+	else
+		reply_attr(req, node);
+}
+
+static void do_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *node = hw_node_of(server, ino);
+	char target[PATH_MAX + 1];
+	int fd = hw_pin(server, node);
+	ssize_t len;
+
+	if (fd < 0) {
+		(void)fuse_reply_err(req, -fd);
+		return;
+	}
+	len = readlinkat(fd, "", target, PATH_MAX);
+	if (len < 0)
+		(void)fuse_reply_err(req, errno);
+	hw_unpin(server, node);
+	if (len < 0)
+		return;
+	target[len] = '\0';
+	(void)fuse_reply_readlink(req, target);
+}
+
+static void do_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	(void)ino;
+	if (fstatvfs(hw_server_of(req)->lower, &st) < 0)
+		(void)fuse_reply_err(req, errno);
+	else
+		(void)fuse_reply_statfs(req, &st);
+}
+
+void hw_ops_lookup(struct fuse_lowlevel_ops *ops)
+{
+	ops->lookup = do_lookup;
+	ops->forget = do_forget;
+	ops->forget_multi = do_forget_multi;
+	ops->getattr = do_getattr;
+	ops->setattr = do_setattr;
+	ops->readlink = do_readlink;
+	ops->statfs = do_statfs;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Events were missed. */
+#ifndef REPLAY_RESCAN_H
+#define REPLAY_RESCAN_H
+
+#include "server.h"
+
+/* Makes the kernel ask again for everything, and reports an attrib of each directory that it knows,
+ * so that programs read it again. Returns 0; -EPIPE: the replayer is gone; -ENOMEM. */
+int hw_rescan(struct hw_server *server);
+
+#endif

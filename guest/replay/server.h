@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The FUSE server of inject = replay: a passthrough of the lower directory, the mount that the host
+ * shares, which programs use in its place. It has three processes:
+ *
+ *	server		has /dev/fuse. Its workers answer requests; they wait for the lower directory
+ *			only. Its main thread takes events, and holds no lock while it waits.
+ *	replayer	makes the system call of each event on this mount, so that the kernel reports
+ *			it to programs. The server knows its requests by their process ID, answers its
+ *			lookups from the event, and changes nothing in the lower directory for it. It
+ *			has no descriptor of /dev/fuse: whoever holds one keeps a dead mount alive.
+ *	guard		ends the mount if the server dies, so that nobody waits for an answer.
+ */
+#ifndef REPLAY_SERVER_H
+#define REPLAY_SERVER_H
+
+#include "own.h"
+#include "view.h"
+
+#include <limits.h>
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#define HW_REPLAY_HIDDEN ".hostwatch-replay"
+#define HW_SLOTS 2u
+/* Seconds for which the kernel may keep names and attributes: until an event drops them. */
+#define HW_KEEP_S 3600.0
+
+/* One name of the event that is replayed now. */
+struct hw_slot {
+	struct hw_node *parent; /* NULL: the slot is free */
+	char name[NAME_MAX + 1];
+	struct hw_node *node; /* before the event; NULL: there was none */
+	bool more_links; /* the node had one link more before the event */
+};
+
+/* The event that is replayed now. Protected by the lock of the view. */
+struct hw_pending {
+	struct hw_slot slots[HW_SLOTS];
+	struct hw_node *made; /* answer to the call that creates a name */
+	/* The view after the event; parent NULL: nothing to change. */
+	struct hw_slot after[HW_SLOTS];
+	struct hw_node *deleted; /* may have no name afterwards */
+};
+
+struct hw_server {
+	struct fuse_session *session;
+	struct hw_view view;
+	struct hw_pending pending;
+	/* Held for reading from before a program's change in the lower directory until it is noted:
+	 * the host's event may be faster. Held for writing to find out whose change an event is. */
+	pthread_rwlock_t changing;
+	const char *at; /* where this is mounted */
+	int lower; /* path_fd of the root; borrowed */
+	pid_t replayer; /* its process */
+	int commands; /* socket to the replayer; owned */
+	double keep_s; /* HW_KEEP_S while the channel lives, else a second */
+	bool no_open; /* the kernel opens files by itself */
+};
+
+/* ---- for the operations ---- */
+
+static inline void hw_change_begin(struct hw_server *server)
+{
+	(void)pthread_rwlock_rdlock(&server->changing);
+}
+
+static inline void hw_change_end(struct hw_server *server)
+{
+	(void)pthread_rwlock_unlock(&server->changing);
+}
+
+static inline struct hw_server *hw_server_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline bool hw_is_replay(fuse_req_t req)
+{
+	return fuse_req_ctx(req)->pid == hw_server_of(req)->replayer;
+}
+
+static inline struct hw_node *hw_node_of(struct hw_server *server, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? &server->view.root : (struct hw_node *)(uintptr_t)ino;
+}
+
+static inline fuse_ino_t hw_id_of(const struct hw_server *server, const struct hw_node *node)
+{
+	return node == &server->view.root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
+}
+
+/* Opens the name in the lower directory of `parent` and returns its node, with one reference. The
+ * lock is not held. Returns 0 or -errno. */
+int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *name,
+		  struct hw_node **ret, struct stat *ret_stat);
+/* Fills the answer to a lookup; counts it. With the lock held. Returns 0 or -errno. */
+int hw_fill_entry(struct hw_server *server, struct hw_node *node, struct fuse_entry_param *ret);
+/* Sends it; with the lock held. */
+void hw_reply_node(fuse_req_t req, struct hw_node *node, double keep_s);
+/* Returns a descriptor of the file's data, which stays open until hw_node_data_done(); -errno.
+ * Without the lock. */
+int hw_node_data(struct hw_server *server, struct hw_node *node, bool writes);
+void hw_node_data_done(struct hw_server *server, struct hw_node *node);
+/* Returns the node's O_PATH descriptor, which stays open until hw_unpin(); -errno. Without the
+ * lock. */
+int hw_pin(struct hw_server *server, struct hw_node *node);
+void hw_unpin(struct hw_server *server, struct hw_node *node);
+/* The slot of this name in the event that is replayed; NULL. With the lock. */
+struct hw_slot *hw_slot_find(struct hw_server *server, const struct hw_node *parent,
+			     const char *name);
+/* The event has happened in the view. With the lock. */
+void hw_pending_commit(struct hw_server *server);
+
+/* Each file of operations adds its own. */
+void hw_ops_lookup(struct fuse_lowlevel_ops *ops);
+void hw_ops_names(struct fuse_lowlevel_ops *ops);
+void hw_ops_data(struct fuse_lowlevel_ops *ops);
+void hw_ops_directory(struct fuse_lowlevel_ops *ops);
+void hw_ops_xattr(struct fuse_lowlevel_ops *ops);
+
+#endif
