@@ -81,7 +81,7 @@ keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || pri
 $(B)/flags: FORCE
 	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS) $(value MAPFLAGS))
 $(B)/dirs: FORCE
-	$(call keep,$(plugindir) $(sinkdir) $(libexecdir))
+	$(call keep,$(plugindir) $(sinkdir))
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
-libexecdir ?= $(prefix)/libexec
 bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber
 bench_scripts := run setup.sh contenders.sh scenarios.sh scale.sh perf.sh report.awk results.awk plot.sh peer.js
 bench_programs := $(bench_names:%=$(B)/bench/%)
-bench_dir = $(DESTDIR)$(libexecdir)/hostwatch/bench
-
-$(B)/obj/tools/beside.o: CPPFLAGS_tools += -DHW_LIBEXECDIR='"$(libexecdir)/hostwatch"'
+bench_dir = $(DESTDIR)$(kitdir)/bench
 
 $(bench_programs): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@
 
 const char hw_beside_dir[] = HW_KITDIR;
 
-static const char *const places[] = { "", "/../lib/hostwatch", "/../libexec/hostwatch" };
+static const char *const places[] = { "", "/../lib/hostwatch" };
 
 static void try_beside(const char *name, char **argv)
 {
@@ -36,10 +36,6 @@ int hw_beside_exec(const char *name, char **argv)
 
 	try_beside(name, argv);
 	(void)snprintf(path, sizeof(path), HW_KITDIR "/%s", name);
-	(void)execv(path, argv); /* returns if it does not exist */
-	if (errno != ENOENT)
-		return errno;
-	(void)snprintf(path, sizeof(path), HW_LIBEXECDIR "/%s", name);
 	(void)execv(path, argv); /* returns if it does not exist */
 	return errno;
 }

@@ -23,7 +23,7 @@ build() {
 
 test_destdir_gets_everything() {
 	build DESTDIR="$PWD/root" prefix=/usr install
-	for file in bin/hostwatch libexec/hostwatch/bench/run libexec/hostwatch/bench/load bin/hostwatch-git-fsmonitor sbin/hostwatchd lib/libhostwatch-wire.a include/hostwatch/plugin.h \
+	for file in bin/hostwatch lib/hostwatch/bench/run lib/hostwatch/bench/load bin/hostwatch-git-fsmonitor sbin/hostwatchd lib/libhostwatch-wire.a include/hostwatch/plugin.h \
 		lib/pkgconfig/hostwatch.pc lib/systemd/system/hostwatchd.service \
 		share/doc/hostwatch/examples/hostwatch.conf lib/sysusers.d/hostwatch.conf \
 		share/bash-completion/completions/hostwatch share/bash-completion/completions/hostwatchd \
