@@ -440,11 +440,16 @@ static void note_created(struct hw_share *share, uint32_t dir, uint64_t ino)
 }
 
 /* Returns whether the change may have given this name its own inode, with the handle of the other
- * names: copy-up on overlayfs does. */
+ * names: copy-up on overlayfs does. Not if, according to the hints, another file has the name: the
+ * change is that file's, or was made through a descriptor, whose file was copied when it was
+ * opened. */
 static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
 {
+	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 
+	if (slot && (!slot->inode || !is_at_home(share, at, slot->inode)))
+		return false;
 	return id && entry_of(share, id)->identity == HW_BY_HANDLE &&
 	       entry_of(share, id)->nlink > 1 && entry_of(share, id)->type != HW_TYPE_DIR;
 }
