@@ -111,13 +111,26 @@ static bool is_in_tree(struct hw_share *share, const struct hw_fold_inode *inode
 	return hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0);
 }
 
+/* Returns whether `former`, which lost its name to `now`, may have been changed in its place. If
+ * `former` was made in the window and was found at no name, it may have another link, as only a
+ * file handle would show: the mtime of `now` decides, unless it may have been set. */
+static bool is_contested(const struct hw_fold_inode *now, const struct hw_fold_inode *former)
+{
+	return former->present || (!former->ino && !(now->what & HW_HINT_ATTRIB));
+}
+
 /* If only one of the inodes that a name had still exists, and it came in the window, so that no
  * earlier state shows whether it was changed, it is taken to be the one. */
 static void settle_names(struct hw_share *share, struct hw_fold *fold)
 {
-	for (uint32_t i = 0; i < fold->inode_count; i++)
-		if (fold->inodes[i].contester && fold->inodes[i].present)
-			fold->inodes[fold->inodes[i].contester - 1].contested = true;
+	for (uint32_t i = 0; i < fold->inode_count; i++) {
+		const struct hw_fold_inode *former = &fold->inodes[i];
+		struct hw_fold_inode *now =
+			former->contester ? &fold->inodes[former->contester - 1] : NULL;
+
+		if (now)
+			now->contested |= is_contested(now, former);
+	}
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
 		struct hw_fold_inode *inode = &fold->inodes[i];
 
