@@ -160,8 +160,6 @@ static void set_source(struct hw_observation *o, struct hw_item *item, uint32_t 
 	item->source = id;
 	hw_observation_mark(o, id, HW_MARK_SOURCE);
 	o->moves++;
-	if (item->stat.type == HW_TYPE_DIR)
-		item->source_token = hw_tree_token(&o->share->tree, id);
 }
 
 static void find_source(struct hw_observation *o, struct hw_item *item)

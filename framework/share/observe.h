@@ -70,7 +70,6 @@ struct hw_item {
 	uint32_t waiter; /* item that waits until the source of this one has left its old name:
 			    plan.c */
 	uint32_t source; /* if it appeared: the entry that was moved here, or 0 */
-	hw_token source_token; /* token of source if it is a directory */
 	uint8_t arrival; /* enum hw_arrival, if it appeared without a source */
 	struct hw_stat stat;
 };

@@ -44,17 +44,12 @@ static void compare_moved(struct hw_observation *o, uint32_t id)
 
 bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item)
 {
-	const struct hw_entry *e = entry_of(o, item->source);
-
-	if (e->type != item->stat.type || e->ino != item->stat.ino || e->fs != item->stat.fs ||
-	    (item->source_token &&
-	     hw_tree_by_token(&o->share->tree, item->source_token) != item->source)) {
-		item->source = 0;
-		item->arrival = HW_ARRIVED_NEW;
-		o->moves--;
-		return false;
-	}
-	return true;
+	if (hw_tree_is_same(entry_of(o, item->source), &item->stat))
+		return true;
+	item->source = 0;
+	item->arrival = HW_ARRIVED_NEW;
+	o->moves--;
+	return false;
 }
 
 /* Returns whether the item needs no further try. *ret_holder: the entry that blocks its new name,
