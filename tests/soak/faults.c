@@ -243,6 +243,8 @@ static void end_fullness(struct soak_host *host)
 /* The memory of the daemon is what it was in the first third of the run. */
 static void measure(struct soak_host *host, bool first)
 {
+	if (!host->lasts)
+		return;
 	soak_measure(host, &host->last_kb, &host->last_fds);
 	if (!first)
 		return;

@@ -51,8 +51,8 @@ static void print_counts(const struct soak_counts *counts, const struct soak_hos
 		      ", with a state that was not kept on a full disk: %" PRIu64
 		      ", otherwise: 0\n",
 		      counts->rescans, counts->epochs);
-	print_message("  memory of the daemon that lasted: %u KB at first, %u KB at the end; "
-		      "descriptors: %u, %u\n",
+	print_message("  memory of the daemon that lasted, without journals: %u KB at first, "
+		      "%u KB at the end; descriptors: %u, %u\n",
 		      lasting->first_kb, lasting->last_kb, lasting->first_fds, lasting->last_fds);
 }
 

@@ -110,6 +110,7 @@ void soak_daemon_end(struct soak_host *host, int signal);
 void soak_write_config(const struct soak_host *host);
 /* Runs `hostwatch COMMAND --socket CONTROL A B`. Returns its output; the caller frees it. */
 char *soak_command(const struct soak_host *host, const char *command, const char *a, const char *b);
+/* Memory without the journals; descriptors. */
 void soak_measure(const struct soak_host *host, unsigned *ret_kb, unsigned *ret_fds);
 
 /* ---- faults ---- */

@@ -17,8 +17,11 @@
 
 #include <cmocka.h>
 
+/* Pauses have numbers: the answer to an earlier one does not count. */
 struct soak_writer {
-	atomic_bool pause, paused, stop;
+	atomic_uint pause, paused; /* 0: it works */
+	atomic_bool stop;
+	unsigned pauses; /* of the process that checks */
 	pid_t pid;
 };
 
@@ -34,8 +37,10 @@ static void work(struct soak_writer *writer, int base, unsigned flags, uint64_t 
 	unsigned hurry = 0;
 
 	while (base >= 0 && !atomic_load(&writer->stop)) {
-		atomic_store(&writer->paused, atomic_load(&writer->pause));
-		if (atomic_load(&writer->paused)) {
+		unsigned pause = atomic_load(&writer->pause);
+
+		atomic_store(&writer->paused, pause);
+		if (pause) {
 			rest(1000000);
 			continue;
 		}
@@ -72,9 +77,10 @@ void soak_writer_start(struct soak_share *share, uint64_t seed)
 void soak_writer_pause(struct soak_share *share)
 {
 	int64_t until = hw_clock_monotonic_ns() + SOAK_DEADLINE_NS;
+	unsigned pause = ++share->writer->pauses;
 
-	atomic_store(&share->writer->pause, true);
-	while (!atomic_load(&share->writer->paused)) {
+	atomic_store(&share->writer->pause, pause);
+	while (atomic_load(&share->writer->paused) != pause) {
 		assert_true(hw_clock_monotonic_ns() < until);
 		rest(1000000);
 	}
@@ -82,7 +88,7 @@ void soak_writer_pause(struct soak_share *share)
 
 void soak_writer_resume(struct soak_share *share)
 {
-	atomic_store(&share->writer->pause, false);
+	atomic_store(&share->writer->pause, 0);
 }
 
 void soak_writer_end(struct soak_share *share)
