@@ -164,19 +164,19 @@ static bool put_changes(struct hw_share *share, struct hw_state_writer *writer)
 
 static bool put_events(struct hw_share *share, struct hw_state_writer *writer)
 {
-	struct hw_journal_cursor cursor;
+	struct hw_keep *keep = &share->keep;
 	struct hw_event event;
+	int r;
 
-	if (hw_journal_seek(&share->journal, share->keep.seq, &cursor) < 0)
+	if (keep->logged.seq != keep->seq &&
+	    hw_journal_seek(&share->journal, keep->seq, &keep->logged) < 0)
 		return false;
-	while (hw_journal_next(&share->journal, &cursor, &event) == 1) {
-		size_t need = (size_t)event.path_len + event.from_len + 64;
-
-		if (!has_room(&share->keep, writer, need))
+	while ((r = hw_journal_next(&share->journal, &keep->logged, &event)) == 1) {
+		if (!has_room(keep, writer, (size_t)event.path_len + event.from_len + 64))
 			return false;
 		hw_state_put_event(writer, &event);
 	}
-	return true;
+	return r == 0;
 }
 
 void hw_keep_publish(struct hw_share *share)

@@ -29,6 +29,7 @@ struct hw_keep {
 	uint64_t generation, oldest; /* of the log that is written; of the snapshot on the disk */
 	uint64_t frames; /* frames of this log */
 	uint64_t seq; /* the newest event in the log */
+	struct hw_journal_cursor logged; /* after that event, unless a frame could not be written */
 	uint64_t block; /* how many numbers a snapshot reserves */
 	uint64_t limit; /* events have smaller numbers; 0: no state is on the disk */
 	uint64_t writing_limit; /* that of the snapshot that is being written */
