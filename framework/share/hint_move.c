@@ -192,6 +192,8 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 		return;
 	}
 	hw_history_exchange(share, from->id, to->id);
+	hw_scan_moved(share, from->id, from->dir);
+	hw_scan_moved(share, to->id, to->dir);
 	if (!has(share, to, from->id) || !has(share, from, to->id)) {
 		doubt(share, from);
 		doubt(share, to);
@@ -211,6 +213,7 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		adopt(share, id, from, to);
 	hw_history_move(share, id, to->dir, to->name, to->len,
 			has(share, to, id) ? &to->stat : NULL);
+	hw_scan_moved(share, id, from->dir);
 	if (!has(share, to, id))
 		doubt(share, to);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR &&

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#define QUEUE_SEARCHED 1024u /* in a longer queue, every directory counts as one that is in it */
+
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
 	return hw_tree_entry(&share->tree, id);
@@ -83,6 +85,29 @@ void hw_scan_touched(struct hw_share *share, uint32_t dir)
 	for (struct hw_job *job = share->scan.flying; job; job = job->next)
 		if (hw_tree_by_token(&share->tree, job->dir) == dir)
 			job->touched = true;
+}
+
+/* Looks for a job of the directory or of one above it, whose listing leads to it. */
+static bool is_ahead(const struct hw_share *share, const struct hw_job *job, uint32_t dir)
+{
+	for (; job; job = job->next) {
+		uint32_t at = hw_tree_by_token(&share->tree, job->dir);
+
+		if (at && hw_tree_is_below(&share->tree, dir, at))
+			return true;
+	}
+	return false;
+}
+
+void hw_scan_moved(struct hw_share *share, uint32_t id, uint32_t from)
+{
+	if (!share->scan.walking ||
+	    (share->scan.queued <= QUEUE_SEARCHED && !is_ahead(share, share->scan.queue, from) &&
+	     !is_ahead(share, share->scan.flying, from)))
+		return;
+	hw_unverified_entry(share, id);
+	if (entry_of(share, id)->type == HW_TYPE_DIR)
+		hw_scan_below(share, id);
 }
 
 /* ---- listing ---- */

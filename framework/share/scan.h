@@ -49,6 +49,9 @@ void hw_scan_watcher(struct hw_share *share, uint8_t watcher);
 void hw_scan_lost(struct hw_share *share, uint32_t dir);
 /* A hint about this directory arrived: a pending listing of it may be out of date. */
 void hw_scan_touched(struct hw_share *share, uint32_t dir);
+/* A record has said that the entry was moved out of directory `from`. If the walk has yet to list
+ * that one, perhaps no listing shows the entry: compares it, with everything below it. */
+void hw_scan_moved(struct hw_share *share, uint32_t id, uint32_t from);
 /* Arms the whole tree again from the first candidate on, and compares it. */
 void hw_scan_rearm(struct hw_share *share);
 /* Tries again the directories that could not be opened where the tree has them. Call it after an
