@@ -27,14 +27,14 @@
 #include <unistd.h>
 
 #define DIRECTORIES 8u
-#define ROUNDS 4u
+#define ROUNDS 4u /* if nothing else is asked for */
 #define TURNS_MAX 100000u
 #define BUFFER_BYTES 65536u
 
 static struct hw_loop *loop;
 static struct hw_share *share;
 static bool flushed;
-static uint64_t events;
+static uint64_t events, cpu_ns;
 
 /* ---- what makes runs alike ---- */
 
@@ -109,11 +109,14 @@ static void run_to_end(void)
 		bench_die(0, "the share does not become idle");
 }
 
-static void start(const char *dir, const char *watcher)
+/* state: the directory that its state is kept in, with the log; NULL: none. */
+static void start(const char *dir, const char *watcher, const char *state)
 {
 	const struct hw_share_config config = { .name = "drain",
 						.path = dir,
-						.interval_ns = HW_SEC };
+						.interval_ns = HW_SEC,
+						.state_dir = state,
+						.state_log_dir = state };
 	struct hw_loader *loader;
 
 	if (hw_loop_create(&loop) < 0 || hw_loader_create(&loader) < 0 ||
@@ -191,12 +194,16 @@ int main(int argc, char **argv)
 	int output = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	struct hw_journal_cursor cursor;
 	char dir[] = "d0";
-	unsigned files;
+	unsigned files, rounds = ROUNDS;
 
-	if (argc != 4 || output < 0) {
-		(void)fputs("usage: drain WATCHER FILES DIR\nDIR must be empty.\n", stderr);
+	if (argc < 4 || argc > 6 || output < 0) {
+		(void)fputs("usage: drain WATCHER FILES DIR [ROUNDS [STATE]]\n"
+			    "DIR and STATE, where the state is kept, must be empty.\n",
+			    stderr);
 		return 2;
 	}
+	if (argc > 4)
+		rounds = (unsigned)bench_number("ROUNDS", argv[4], 2000);
 	files = (unsigned)bench_number("FILES", argv[2], 2000);
 	if (chdir(argv[3]) < 0)
 		bench_die(errno, "%s", argv[3]);
@@ -205,14 +212,18 @@ int main(int argc, char **argv)
 		if (mkdir(dir, 0755) < 0)
 			bench_die(errno, "mkdir %s", dir);
 	}
-	start(argv[3], argv[1]);
+	start(argv[3], argv[1], argv[5]);
 	run_to_end();
 	if (hw_share_cursor_init(share, hw_share_seq(share), &cursor) < 0)
 		bench_die(0, "no cursor");
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds; round++) {
 		make_changes(round, files);
+		cpu_ns -= bench_process_cpu_ns();
 		drain(&cursor, output);
+		cpu_ns += bench_process_cpu_ns();
 	}
+	(void)fprintf(stderr, "%.0f ns of CPU time for each event\n",
+		      (double)cpu_ns / (double)events);
 	(void)printf("%llu\n", (unsigned long long)events);
 	(void)fflush(stdout);
 	_exit(0); /* nothing is released: that is not part of the path */

@@ -25,7 +25,8 @@
 
 #include <cmocka.h>
 
-#define STATE_BYTES (4ul << 20)
+/* Three snapshots with 4 MiB of events each, or three logs of 8 MiB, fit. */
+#define STATE_BYTES (40ul << 20)
 
 static const struct {
 	const char *name, *watcher;
