@@ -103,31 +103,34 @@ static bool is_elsewhere(struct hw_observation *o, uint32_t id)
 	       links_of(o, e) >= links;
 }
 
-static void try_leave(struct hw_observation *o, struct hw_item *item)
+/* Returns whether the entry was reported as having left the share. */
+static bool try_leave(struct hw_observation *o, struct hw_item *item)
 {
 	item->stays = false;
 	if (!(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
-		return;
+		return false;
 	if (holds_a_source(o, item->entry)) {
 		item->stays = o->any_stays = true;
-		return;
+		return false;
 	}
 	/* When the root has reappeared, or another watcher has taken over, it is unknown which
 	 * entries left. */
 	if (!(item->what & HW_HINT_GONE) && (o->share->scan.rearm || !is_elsewhere(o, item->entry)))
-		return;
+		return false;
 	o->counted.names = 0;
 	hw_history_leave(o->share, item->entry);
 	item->entry = 0;
+	return true;
 }
 
-/* `again`: only directories that held the source of a move. */
-static void leave_round(struct hw_observation *o, bool again)
+/* Returns whether an entry left. `again`: only directories that held the source of a move. */
+static bool leave_round(struct hw_observation *o, bool again)
 {
 	struct hw_ids holders = { 0 };
+	bool progress = false;
 
 	if (again && !o->any_stays)
-		return;
+		return false;
 	o->any_stays = false;
 	mark_holders(o, &holders);
 	for (uint32_t i = 0; i < o->count; i++) {
@@ -135,9 +138,10 @@ static void leave_round(struct hw_observation *o, bool again)
 
 		if ((item->finding == HW_FOUND_GONE || item->finding == HW_FOUND_REPLACED) &&
 		    item->entry && !item->done && (!again || item->stays))
-			try_leave(o, item);
+			progress |= try_leave(o, item);
 	}
 	unmark_holders(o, &holders);
+	return progress;
 }
 
 /* ---- deletes and creates ---- */
@@ -314,11 +318,11 @@ static void give_up_moves(struct hw_observation *o)
 	}
 }
 
-/* Deletes entries whose name is needed, or creates a missing directory. Returns whether it did. */
+/* Lets entries leave, deletes those whose name is needed, or creates a missing directory. Returns
+ * whether it did. */
 static bool make_way(struct hw_plan *plan)
 {
-	leave_round(plan->o, true);
-	if (!delete_round(plan->o, true) && !create_needed(plan->o))
+	if (!leave_round(plan->o, true) && !delete_round(plan->o, true) && !create_needed(plan->o))
 		return false;
 	hw_plan_stir(plan);
 	return true;
@@ -349,7 +353,7 @@ static int run_plan(struct hw_plan *plan)
 		r = hw_plan_run_moves(plan);
 	}
 	end_waiting(plan->o);
-	leave_round(plan->o, false);
+	(void)leave_round(plan->o, false);
 	hw_plan_stir(plan);
 	while (r == 0 && plan->pending) {
 		r = hw_plan_run_moves(plan);
@@ -372,7 +376,7 @@ static void moves(struct hw_observation *o)
 			 o->share->name);
 	hw_plan_free(&plan);
 	give_up_moves(o);
-	leave_round(o, true);
+	(void)leave_round(o, true);
 }
 
 /* Sorts again after the moves: the paths of items in moved directories have changed. */
