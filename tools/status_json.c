@@ -38,6 +38,7 @@ static const struct field share_fields[] = {
 	{ "retrying", NUMBER, NULL },
 	{ "refusals", NUMBER, NULL },
 	{ "silent_since", NUMBER, NULL },
+	{ "short_since", NUMBER, NULL },
 	{ "tree_bytes", NUMBER, NULL },
 	{ "journal_bytes", NUMBER, NULL },
 	{ "kept_bytes", NUMBER, NULL },

@@ -51,10 +51,11 @@ static void list_watchers(const struct hw_status *status, const struct hw_record
 		(void)snprintf(list, TEXT_MAX, "%s", get(share, "backend"));
 }
 
-/* ", does not answer since ..." */
-static void put_silence(const struct hw_record *share, char *buf, size_t size)
+/* For example: ", does not answer since ..." */
+static void put_since(const struct hw_record *share, const char *key, const char *what, char *buf,
+		      size_t size)
 {
-	uint64_t since = hw_record_number(share, "silent_since");
+	uint64_t since = hw_record_number(share, key);
 	time_t seconds = (time_t)(since / HW_SEC);
 	char text[40];
 	struct tm tm;
@@ -62,7 +63,7 @@ static void put_silence(const struct hw_record *share, char *buf, size_t size)
 	buf[0] = '\0';
 	if (since && localtime_r(&seconds, &tm) &&
 	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
-		(void)snprintf(buf, size, ", does not answer since %s", text);
+		(void)snprintf(buf, size, ", %s since %s", what, text);
 }
 
 /* ", state 12M", or why no state is kept although it should be */
@@ -84,7 +85,7 @@ static void add_note(struct hw_table *table, const struct hw_record *share)
 {
 	const char *path = hw_record_get(share, "path"), *why = hw_record_get(share, "why");
 	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX],
-		armed[64] = "", retrying[64] = "", silent[80], kept[300];
+		armed[64] = "", retrying[64] = "", silent[80], memory[80], kept[300];
 
 	if (strcmp(hw_record_get(share, "state"), "arming") == 0)
 		(void)snprintf(armed, sizeof(armed), ", %s directories armed",
@@ -92,10 +93,11 @@ static void add_note(struct hw_table *table, const struct hw_record *share)
 	if (hw_record_number(share, "retrying"))
 		(void)snprintf(retrying, sizeof(retrying), ", %" PRIu64 " unreadable",
 			       hw_record_number(share, "retrying"));
-	put_silence(share, silent, sizeof(silent));
+	put_since(share, "silent_since", "does not answer", silent, sizeof(silent));
+	put_since(share, "short_since", "out of memory", memory, sizeof(memory));
 	put_kept(share, kept, sizeof(kept));
-	(void)snprintf(note, sizeof(note), "%s%s%s%s, epoch %s%s%s%s", quoted(path_text, path),
-		       silent, armed, retrying, hw_record_get(share, "epoch"), kept,
+	(void)snprintf(note, sizeof(note), "%s%s%s%s%s, epoch %s%s%s%s", quoted(path_text, path),
+		       silent, memory, armed, retrying, hw_record_get(share, "epoch"), kept,
 		       *why ? "; " : "", hw_clean(why_text, sizeof(why_text), why));
 	hw_table_note(table, note);
 }

@@ -212,7 +212,10 @@ static void on_flushed(void *arg, struct hw_share *share, int error, uint64_t se
 	if (!peer)
 		return;
 	if (error) {
-		answer_error(peer, "the share was removed");
+		answer_error(peer, error == -ENOMEM
+					   ? "out of memory: changes are not reported yet; "
+					     "give hostwatchd more, or run sync again"
+					   : "the share was removed");
 		update_peer(peer);
 		return;
 	}

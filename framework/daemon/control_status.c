@@ -45,6 +45,7 @@ static void put_share(struct hw_answer *answer, struct hw_share *share)
 	hw_answer_number(answer, "retrying", status.retrying);
 	hw_answer_number(answer, "refusals", status.refusals);
 	hw_answer_number(answer, "silent_since", status.silent_since_ns);
+	hw_answer_number(answer, "short_since", status.short_since_ns);
 	hw_answer_number(answer, "tree_bytes", status.tree_bytes);
 	hw_answer_number(answer, "journal_bytes", status.journal_bytes);
 	hw_answer_number(answer, "kept_bytes", status.kept_bytes);

@@ -34,6 +34,8 @@ static void begin(struct hw_share *share, struct hw_barrier *barrier)
 {
 	barrier->begun = true;
 	hw_retry_soon(share);
+	barrier->attempts = share->shortage.attempts;
+	hw_shortage_soon(share);
 	share->settle.drained_ns = hw_now_coarse_ns();
 	for (uint8_t i = 0; i < HW_WATCHERS_MAX && share->state == HW_SHARE_ONLINE; i++) {
 		struct hw_watcher *watcher = &share->watchers.list[i];
@@ -156,8 +158,15 @@ void hw_barrier_advance(struct hw_share *share)
 	}
 	while (share->barriers && share->barriers->begun && share->state != HW_SHARE_ARMING) {
 		if (share->state == HW_SHARE_ONLINE &&
+		    hw_shortage_lasts(share, share->barriers->attempts)) {
+			finish(share, -ENOMEM);
+			continue;
+		}
+		if (share->state == HW_SHARE_ONLINE &&
 		    (share->scan.walking || !hw_scan_is_idle(share) ||
 		     !is_scanned(share, share->barriers) || !report_all(share, share->barriers)))
+			return;
+		if (share->state == HW_SHARE_ONLINE && hw_shortage_is_open(&share->shortage))
 			return;
 		finish(share, 0);
 	}

@@ -15,6 +15,7 @@ struct hw_barrier {
 	uint64_t round; /* round of verification to wait for, valid if counted */
 	bool begun, counted;
 	uint8_t retries; /* iterations in which it waited for retry.h */
+	uint64_t attempts; /* share->shortage.attempts when it began */
 };
 
 /* Returns whether a barrier begins in this iteration: the caller checks the root first. */

@@ -33,7 +33,7 @@ uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *nam
 	struct hw_history_path path;
 
 	if (!id) {
-		hw_history_out_of_memory(share, HW_ROOT);
+		hw_shortage_found(share);
 		return 0;
 	}
 	hw_history_siblings(share, id, stat, false);
@@ -221,13 +221,13 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 	struct hw_history_path path;
 
 	memcpy(name, hw_tree_name(&share->tree, old), len);
+	if (hw_tree_reserve(&share->tree, name, len) < 0) {
+		hw_shortage_found(share);
+		return 0;
+	}
 	clear_target(share, old);
 	uint32_t id = hw_tree_add(&share->tree, dir, name, len, stat);
 
-	if (!id) {
-		hw_history_out_of_memory(share, HW_ROOT);
-		return 0;
-	}
 	hw_history_siblings(share, id, stat, false);
 	if (share->silent)
 		return id;
@@ -254,12 +254,13 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 
 	if (!hw_history_path_in(share, id, share->history.path_b, &from))
 		from.bytes = NULL;
-	if (old)
-		clear_target(share, old);
-	if (hw_tree_move(&share->tree, id, dir, name, len) < 0) {
-		hw_history_out_of_memory(share, HW_ROOT);
+	if (hw_tree_reserve(&share->tree, name, len) < 0) {
+		hw_shortage_found(share);
 		return;
 	}
+	if (old)
+		clear_target(share, old);
+	(void)hw_tree_move(&share->tree, id, dir, name, len); /* there is room */
 	report_move(share, id, &from, flags);
 	if (stat) {
 		hw_history_siblings(share, id, stat, false);

@@ -23,8 +23,7 @@ struct hw_last_path {
 
 struct hw_history {
 	uint64_t rescans; /* scans after events were lost */
-	bool incomplete; /* memory was short: entries are missing until the share is compared */
-	struct hw_log_limit limit; /* of the lines about it */
+	struct hw_log_limit limit; /* of the lines about entries that cannot be read */
 	struct {
 		uint64_t ino, turn;
 		uint16_t fs;
@@ -44,10 +43,6 @@ enum hw_arrival {
 	HW_ARRIVED_MOVED_IN, /* move without from */
 	HW_ARRIVED_WITH_DIR, /* create, below a directory that was moved in: its data is old */
 };
-
-/* Memory was short for something in or below this directory: receivers get a rescan, and the share
- * is compared with the disk at most an interval later. */
-void hw_history_out_of_memory(struct hw_share *share, uint32_t dir);
 
 /* Adds an entry under an absent name. Returns the entry, 0 if out of memory. A directory is not
  * armed yet: see arm.h, list.h. */

@@ -123,7 +123,8 @@ static void each_name(struct hw_share *share, uint32_t id, void (*fn)(struct hw_
 	int count = hw_history_names(share, id, &ids);
 
 	if (count < 0) {
-		hw_history_out_of_memory(share, HW_ROOT);
+		hw_shortage_found(share);
+		hw_history_rescan(share, HW_ROOT);
 		return;
 	}
 	for (int i = 0; i < count; i++)

@@ -106,14 +106,6 @@ bool hw_history_is_repetition(struct hw_share *share, uint32_t id, enum hw_kind 
 	return e->last_kind == kind && hw_history_is_fresh(share, e);
 }
 
-void hw_history_out_of_memory(struct hw_share *share, uint32_t dir)
-{
-	hw_log_limited(&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_WARNING,
-		       "share %s: out of memory; sending receivers a rescan", share->name);
-	hw_history_rescan(share, dir);
-	share->history.incomplete = true;
-}
-
 void hw_history_stale(struct hw_share *share, uint32_t id)
 {
 	struct hw_entry *e = entry_of(share, id);

@@ -276,9 +276,11 @@ static void fill_unlisted(struct hw_observation *o)
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item)
 {
 	hw_mark_noted_again(share);
-	if (hw_suspects_add(&share->unverified.names, item->dir, item->name, item->len, item->what,
-			    item->inode) < 0)
-		share->unverified.full = true;
+	int r = hw_suspects_add(&share->unverified.names, item->dir, item->name, item->len,
+				item->what, item->inode);
+
+	if (r < 0)
+		hw_unverified_left_out(share, r);
 }
 
 /* A name that could not be examined is in a directory that was moved. Notes the name and the
@@ -415,6 +417,8 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 		hw_observation_examine(o);
 		hw_observation_report(o);
 		hw_observation_free(o);
+	} else if (names.count) {
+		hw_shortage_found(share);
 	}
 	hw_suspects_clear(&names);
 	share->unverified.spare = names;

@@ -25,7 +25,7 @@ void hw_observe_finish(struct hw_share *share);
 struct hw_item;
 struct hw_observation;
 /* Creates an observation of these names, which it borrows. Returns NULL if there are none, or if
- * out of memory, which ends in a rescan. */
+ * out of memory: then the names and the facts about them are as before. */
 struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
 					     int64_t since_ns);
 /* Examines each name and the old names of each inode that appeared, and notes which differ from the

@@ -447,11 +447,6 @@ void hw_observation_sort(struct hw_observation *o)
 
 /* ---- the observation ---- */
 
-static void give_up(struct hw_share *share)
-{
-	hw_history_out_of_memory(share, HW_ROOT);
-}
-
 static void forget_looks(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
@@ -467,20 +462,16 @@ struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_s
 {
 	struct hw_observation *o = names->count ? calloc(1, sizeof(*o)) : NULL;
 
-	if (!o && !names->count)
+	if (!o)
 		return NULL;
-	if (o) {
-		*o = (struct hw_observation){ .share = share,
-					      .since_ns = since_ns,
-					      .names = names,
-					      .fold = share->settle.fold };
-		share->settle.fold = (struct hw_fold){ 0 };
+	*o = (struct hw_observation){ .share = share, .since_ns = since_ns, .names = names };
+	if (collect(o, names) < 0) {
+		hw_observation_free(o);
+		return NULL;
 	}
-	if (o && collect(o, names) == 0)
-		return o;
-	give_up(share);
-	hw_observation_free(o);
-	return NULL;
+	o->fold = share->settle.fold;
+	share->settle.fold = (struct hw_fold){ 0 };
+	return o;
 }
 
 void hw_observation_free(struct hw_observation *o)

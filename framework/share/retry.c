@@ -22,7 +22,9 @@ int hw_retry_init(struct hw_share *share)
 	static const struct hw_retry none;
 
 	share->retry = none;
-	return hw_timer_add(share->loop, fired, share, &share->retry.timer);
+	int r = hw_timer_add(share->loop, fired, share, &share->retry.timer);
+
+	return r < 0 ? r : hw_shortage_init(share);
 }
 
 void hw_retry_clear(struct hw_share *share)
@@ -36,6 +38,7 @@ void hw_retry_clear(struct hw_share *share)
 	retry->items = NULL;
 	retry->dirs = NULL;
 	retry->count = retry->room = retry->left_out = 0;
+	hw_shortage_clear(share);
 }
 
 void hw_retry_free(struct hw_share *share)
@@ -44,6 +47,7 @@ void hw_retry_free(struct hw_share *share)
 	if (share->retry.timer)
 		hw_timer_del(share->retry.timer);
 	share->retry.timer = NULL;
+	hw_shortage_free(share);
 }
 
 /* ---- the list ---- */
@@ -115,13 +119,13 @@ static void wake(struct hw_share *share)
 	hw_timer_set(share->retry.timer, 1);
 }
 
-/* Returns NULL if out of memory; receivers get a rescan then. */
+/* Returns NULL if out of memory: the share is compared later. */
 static struct hw_retry_item *add(struct hw_share *share, uint32_t dir, char *name)
 {
 	struct hw_retry *retry = &share->retry;
 
 	if (make_room(retry) < 0) {
-		hw_history_out_of_memory(share, dir);
+		hw_shortage_found(share);
 		free(name);
 		return NULL;
 	}

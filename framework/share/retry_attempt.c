@@ -68,9 +68,11 @@ static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_it
 	}
 	if (!item->arrived)
 		note_since(share, item->since_ns);
-	if (hw_suspects_add(&share->unverified.names, dir, item->name, item->name_len,
-			    item->arrived ? HW_HINT_ARRIVED : 0, 0) < 0)
-		share->unverified.full = true;
+	int r = hw_suspects_add(&share->unverified.names, dir, item->name, item->name_len,
+				item->arrived ? HW_HINT_ARRIVED : 0, 0);
+
+	if (r < 0)
+		hw_unverified_left_out(share, r);
 }
 
 /* Adds the entry as if the listing had found it. */
@@ -160,19 +162,6 @@ static void set_timer(struct hw_share *share)
 		hw_timer_set(retry->timer, next > now ? next - now : 1);
 }
 
-/* Once per interval, whose end is an iteration: memory may still be short. */
-static void compare_incomplete(struct hw_share *share)
-{
-	uint64_t now = hw_loop_now_ns(share->loop);
-
-	if (!share->history.incomplete || share->scan.walking || share->state != HW_SHARE_ONLINE ||
-	    now - share->retry.compared_ns < share->interval_ns)
-		return;
-	share->history.incomplete = false;
-	share->retry.compared_ns = now;
-	hw_scan_below(share, HW_ROOT);
-}
-
 void hw_retry_turn(struct hw_share *share)
 {
 	struct hw_retry *retry = &share->retry;
@@ -185,7 +174,7 @@ void hw_retry_turn(struct hw_share *share)
 		if (i < retry->count)
 			tries += try_one(share, i);
 	set_timer(share);
-	compare_incomplete(share);
+	hw_shortage_turn(share);
 	if (retry->worked)
 		compare_left_out(share);
 	retry->worked = false;

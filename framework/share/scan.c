@@ -262,8 +262,9 @@ static void failed(struct hw_share *share, const struct hw_job *job, uint32_t di
 		hw_retry_dir(share, dir, HW_RETRY_BELOW, HW_ARRIVED_NEW, error);
 	/* It may be elsewhere: it is tried again when the moves have been observed. */
 	if (job->kind == HW_JOB_COMPARE && !job->retried &&
-	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR))
-		share->history.incomplete |= hw_ids_add(&share->scan.retry, dir) < 0;
+	    (error == -ENOENT || error == -ESTALE || error == -ENOTDIR) &&
+	    hw_ids_add(&share->scan.retry, dir) < 0)
+		hw_shortage_found(share);
 }
 
 void hw_scan_retry(struct hw_share *share)

@@ -39,7 +39,7 @@ struct hw_job *hw_job_enqueue(struct hw_share *share, uint32_t dir, enum hw_job_
 	struct hw_job *job = take_job(share);
 
 	if (!job) {
-		hw_history_out_of_memory(share, dir);
+		hw_shortage_found(share);
 		if (fd >= 0)
 			close(fd);
 		return NULL;

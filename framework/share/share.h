@@ -63,7 +63,8 @@ uint64_t hw_share_silent_ns(const struct hw_share *share);
  * every file that waits for the idle interval is examined, and scans run. done() is called on the
  * loop when everything that happened before the call has been reported. Several may run. -ENOMEM.
  * No callback of this header may destroy the share. Barriers that are pending when it is destroyed
- * get the error -ECANCELED, and may not start another one; otherwise error is 0.
+ * get the error -ECANCELED, and may not start another one. -ENOMEM: memory is still short after
+ * several attempts, and changes have not been reported. Otherwise error is 0.
  */
 typedef void hw_share_flush_fn(void *arg, struct hw_share *share, int error, uint64_t seq);
 int hw_share_flush(struct hw_share *share, hw_share_flush_fn *done, void *arg);
@@ -135,6 +136,7 @@ struct hw_share_status {
 	uint64_t refusals; /* total number of such failures */
 	uint64_t silent_since_ns; /* CLOCK_REALTIME since when a filesystem of it does not answer;
 				   * 0: it answers */
+	uint64_t short_since_ns; /* CLOCK_REALTIME since when memory is short; 0: it is not */
 	uint64_t tree_bytes; /* memory of the tree */
 	uint64_t journal_bytes; /* memory of the journal */
 	uint64_t kept_bytes; /* of the files of its state; 0: none is kept */

@@ -27,6 +27,7 @@
 #include "scan.h"
 #include "settle.h"
 #include "share.h"
+#include "shortage.h"
 #include "slices.h"
 #include "switch.h"
 #include "tree.h"
@@ -95,6 +96,7 @@ struct hw_share {
 	struct hw_fill fill;
 	struct hw_scan scan;
 	struct hw_retry retry;
+	struct hw_shortage shortage;
 	struct hw_quiet quiet;
 	struct hw_keep keep;
 

@@ -172,7 +172,9 @@ static void end_sync(void *arg, struct hw_share *share, int error, uint64_t seq)
 	struct sync *sync = arg;
 	struct served *served = sync->served;
 
-	(void)share;
+	/* The receiver waits until the changes can be reported. */
+	if (served && error == -ENOMEM && hw_share_flush(share, end_sync, sync) == 0)
+		return;
 	free(sync);
 	if (!served)
 		return;

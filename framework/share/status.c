@@ -117,6 +117,7 @@ void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 		.retrying = (uint64_t)share->retry.count + share->retry.left_out,
 		.refusals = share->retry.refusals,
 		.silent_since_ns = silent_ns ? (uint64_t)hw_now_coarse_ns() - silent_ns : 0,
+		.short_since_ns = (uint64_t)share->shortage.since_ns,
 		.tree_bytes = hw_tree_bytes(&share->tree),
 		/* The rest of the ring was never touched, and takes no memory. */
 		.journal_bytes = share->journal.head < share->journal.size ? share->journal.head

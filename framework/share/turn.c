@@ -94,7 +94,8 @@ static void tell_early(struct hw_share *share)
 
 static void end_walk(struct hw_share *share)
 {
-	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share)) {
+	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share) &&
+	    !share->shortage.waiting) {
 		share->scan.walking = false;
 		walked(share);
 	}
@@ -144,7 +145,8 @@ static void take_turn(void *arg)
 	hw_unverified_add_lost(share, false);
 	/* A share without a settle window verifies names now, those of a walk at its end. */
 	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
-	    !share->scan.walking && share->state == HW_SHARE_ONLINE && !hw_verify_is_active(share))
+	    !share->scan.walking && share->state == HW_SHARE_ONLINE &&
+	    !hw_verify_is_active(share) && !share->shortage.waiting)
 		hw_verify_begin(share, 0, false);
 	compare_below(share);
 	hw_quiet_try_found(share);

@@ -11,15 +11,24 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
+/* The scan for dropped names begins once, after the other names have been observed: if a walk finds
+ * too many names, an earlier scan would not find fewer. */
+void hw_unverified_left_out(struct hw_share *share, int error)
+{
+	if (error == -ENOMEM)
+		hw_shortage_found(share);
+	else
+		share->unverified.full = true;
+}
+
 void hw_unverified_add(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 		       uint32_t what, uint64_t ino)
 {
 	hw_token token = hw_tree_token(&share->tree, dir);
+	int r = hw_suspects_add(&share->unverified.names, token, name, len, what, (uint32_t)ino);
 
-	/* The scan for dropped names begins once, after the other names have been observed: if a
-	 * walk finds too many names, an earlier scan would not find fewer. */
-	if (hw_suspects_add(&share->unverified.names, token, name, len, what, (uint32_t)ino) < 0)
-		share->unverified.full = true;
+	if (r < 0)
+		hw_unverified_left_out(share, r);
 }
 
 void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, size_t len)
@@ -46,8 +55,8 @@ void hw_unverified_entry(struct hw_share *share, uint32_t id)
 
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_mark_noted(share);
-	if (!unsure->count || unsure->ids[unsure->count - 1] != id)
-		share->history.incomplete |= hw_ids_add(unsure, id) < 0;
+	if ((!unsure->count || unsure->ids[unsure->count - 1] != id) && hw_ids_add(unsure, id) < 0)
+		hw_shortage_found(share);
 }
 
 void hw_unverified_below(struct hw_share *share, uint32_t dir)

@@ -27,6 +27,8 @@ static inline bool hw_unverified_any(const struct hw_unverified *unverified)
 	return unverified->names.count || unverified->entries.count;
 }
 
+/* A name could not be added to `names`, because of this error: the share is compared. */
+void hw_unverified_left_out(struct hw_share *share, int error);
 /* The tree and the disk disagree about this name, or may. */
 void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, size_t len);
 /* A record says that this entry was moved, but not where to. If it is found at its place again,

@@ -220,7 +220,7 @@ static void go_on(struct hw_share *share)
 		}
 		examine_again(share);
 	}
-	end(share); /* there were no names, or no memory */
+	end(share); /* there were no names */
 	finish(share);
 }
 
@@ -228,6 +228,24 @@ void hw_verify_advance(struct hw_share *share)
 {
 	if (hw_verify_is_active(share))
 		go_on(share);
+}
+
+/* There is no memory for the round: its names wait for the next one. */
+static void postpone(struct hw_share *share, int64_t since_ns)
+{
+	struct hw_verify *verify = &share->verify;
+	struct hw_suspects none = share->unverified.names;
+
+	share->unverified.names = verify->names;
+	verify->names = none;
+	end(share);
+	if (!share->unverified.since_ns)
+		share->unverified.since_ns = since_ns;
+	verify->walk_waits |= verify->compares;
+	share->scan.walking |= verify->walk;
+	hw_shortage_wait(share);
+	if (share->settle.window_ns)
+		hw_settle_begin(share);
 }
 
 void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk)
@@ -239,6 +257,10 @@ void hw_verify_begin(struct hw_share *share, int64_t since_ns, bool walk)
 	share->verify.begun++;
 	take_names(share);
 	share->verify.observation = hw_observation_create(share, &share->verify.names, since_ns);
+	if (!share->verify.observation && share->verify.names.count) {
+		postpone(share, since_ns);
+		return;
+	}
 	if (share->verify.observation)
 		examine(share);
 	go_on(share);

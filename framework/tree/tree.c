@@ -217,6 +217,19 @@ uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name
 	return find(tree, hash_name(tree, dir, name, len), dir, name, len);
 }
 
+int hw_tree_reserve(struct hw_tree *tree, const char *name, size_t len)
+{
+	uint32_t ref = hw_names_add(&tree->names, name, len);
+	uint32_t id = ref ? take_id(tree) : 0;
+
+	if (ref)
+		hw_names_remove(&tree->names, ref, len);
+	if (!id)
+		return -ENOMEM;
+	give_id(tree, id);
+	return 0;
+}
+
 uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
 		     const struct hw_stat *stat)
 {

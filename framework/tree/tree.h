@@ -146,6 +146,9 @@ static inline void hw_tree_note(const struct hw_tree *tree, uint32_t id)
 
 /* Returns 0 if there is no such child. */
 uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len);
+/* Makes sure that the next hw_tree_add() or hw_tree_move() to a name of this length does not fail.
+ * -ENOMEM. */
+int hw_tree_reserve(struct hw_tree *tree, const char *name, size_t len);
 /* Adds a child that does not exist yet. Returns 0 if memory is short. Copies stat. */
 uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
 		     const struct hw_stat *stat);

@@ -19,7 +19,7 @@ wait_for() {
 logged() { grep -q "$1" err; }
 has_entries() { [[ $(ask status --json) == *"\"entries\":$1,"* ]]; }
 
-# It says so, answers, and reports the difference when there is memory again.
+# It says so, answers, does not claim that a sync has ended, and reports the difference when there is memory again.
 test_a_tree_that_grows_beyond_the_limit() {
 	local size dir
 	command -v prlimit >/dev/null || skip "no prlimit"
@@ -44,12 +44,17 @@ test_a_tree_that_grows_beyond_the_limit() {
 		(cd "a/$dir" && seq -f 'a-file-with-a-rather-long-name-%g' 1000 | xargs touch)
 	done
 	wait_for logged 'out of memory'
-	contains "$(ask status)" "SHARE"
+	if ask sync a >said 2>&1; then fail "sync: $(cat said)"; fi
+	contains "$(cat said)" "out of memory"
+	contains "$(ask status)" "out of memory since 2"
+	[[ $(ask status --json) =~ '"short_since":'[1-9] ]] || fail "no short_since"
 	prlimit --pid "$daemon" --as=unlimited:
 	wait_for has_entries 20021
 	# At most 20 lines at once, and two a second, for each of the two kinds.
 	[ "$(wc -l <err)" -lt $((60 + 5 * SECONDS)) ] || fail "the log is flooded: $(wc -l <err) lines"
 	ask sync a
+	wait_for logged 'there is enough memory again'
+	contains "$(ask status --json)" '"short_since":0'
 	finish "$daemon"
 }
 
