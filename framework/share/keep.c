@@ -514,30 +514,36 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 	keep->oldest = keep->generation; /* it has no log yet */
 }
 
-void hw_keep_begin(struct hw_share *share)
+int hw_keep_begin(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 	uint64_t epoch = share->epoch;
 	int r;
 
 	if (!keep->dir_path || keep->usable)
-		return;
+		return 0;
 	if (hw_keep_open(share) < 0) {
 		hw_warning("share %s: its state is not kept: %s", share->name, keep->why);
 		hw_keep_close(share);
-		return;
+		return 0;
 	}
 	r = hw_keep_load(share);
 	if (r == 0) {
 		r = continue_log(share);
 		if (r < 0 && hw_keep_begin_anew(share) < 0)
-			hw_error("share %s: out of memory", share->name);
+			r = -ENOMEM;
 	}
-	if (r == 0)
-		return;
+	if (r == -ENOMEM) {
+		(void)snprintf(share->why, sizeof(share->why),
+			       "out of memory while its state was read");
+		hw_keep_close(share);
+	}
+	if (r == 0 || r == -ENOMEM)
+		return r;
 	if (r != -ENOENT)
 		set_aside(share, r);
 	begin_epoch(share, epoch);
+	return 0;
 }
 
 void hw_keep_check(struct hw_share *share)

@@ -52,8 +52,9 @@ struct hw_keep {
 };
 
 int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir); /* 0 or -ENOMEM */
-/* Opens the directories and reads the state of the last run, if there is one. */
-void hw_keep_begin(struct hw_share *share);
+/* Opens the directories and reads the state of the last run, if there is one. Returns 0; -ENOMEM:
+ * the state is as it was, and the share cannot start (share->why). */
+int hw_keep_begin(struct hw_share *share);
 /* The root is open: keeps no state if the log would be in the share, where each record makes
  * another one necessary. */
 void hw_keep_check(struct hw_share *share);

@@ -131,12 +131,16 @@ static int load_files(struct hw_share *share, struct hw_state_load *load)
 
 int hw_keep_begin_anew(struct hw_share *share)
 {
-	hw_tree_free(&share->tree);
-	hw_journal_reset(&share->journal, 1);
-	int r = hw_tree_init(&share->tree);
+	struct hw_tree tree;
+	int r = hw_tree_init(&tree);
 
+	if (r < 0)
+		return r;
+	hw_tree_free(&share->tree);
+	share->tree = tree;
 	share->tree.work = &share->work;
-	return r;
+	hw_journal_reset(&share->journal, 1);
+	return 0;
 }
 
 static int adopt(struct hw_share *share, const struct hw_state_load *load)
@@ -177,6 +181,8 @@ int hw_keep_load(struct hw_share *share)
 		r = -EUCLEAN;
 	if (r == 0)
 		r = adopt(share, &load);
+	if (r == -ENOENT && !load.size)
+		return r; /* nothing was read */
 	if (r < 0)
 		return hw_keep_begin_anew(share) < 0 ? -ENOMEM : r;
 	if (!events.any)

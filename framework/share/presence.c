@@ -182,6 +182,10 @@ static int begin(struct hw_share *share)
 		resume(share, &stat);
 	else
 		first_listing(share, &stat);
+	if (hw_shortage_is_open(&share->shortage)) {
+		(void)snprintf(share->why, sizeof(share->why), "out of memory");
+		return -ENOMEM;
+	}
 	if (hw_tree_entry(&share->tree, HW_ROOT)->watcher == HW_WATCHER_NONE)
 		return -ENODEV;
 	hw_share_kick(share);
@@ -211,8 +215,11 @@ static void start(void *arg)
 
 int hw_share_start(struct hw_share *share)
 {
-	share->presence.start_error = -EINPROGRESS;
-	hw_keep_begin(share);
+	int r = hw_keep_begin(share);
+
+	share->presence.start_error = r < 0 ? r : -EINPROGRESS;
+	if (r < 0)
+		return r;
 	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
 	if (hw_share_run(share, start))
 		return share->presence.start_error;
