@@ -3,9 +3,9 @@
 #include "config_private.h"
 #include "log.h"
 #include "suggest.h"
+#include "user.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,7 +188,7 @@ static void check_user(struct hw_config_checker *checker, const struct hw_ini_se
 	const char *user = checker->config->user;
 	char quoted[HW_CONFIG_QUOTED_MAX];
 
-	if (user && !getpwnam(user))
+	if (user && !hw_user_named(user))
 		hw_config_mistake(checker, hw_config_line_of(section, "user"),
 				  "[%s] user: there is no user %s", checker->section,
 				  hw_quote(quoted, sizeof(quoted), user, strlen(user)));

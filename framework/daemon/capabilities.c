@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capabilities.h"
 #include "log.h"
+#include "user.h"
 
 #include <cap-ng.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,7 +16,7 @@ int hw_user_find(const char *configured, uid_t *ret_uid, gid_t *ret_gid)
 
 	if (geteuid() != 0)
 		return 0;
-	user = getpwnam(configured ? configured : HW_DAEMON_USER);
+	user = hw_user_named(configured ? configured : HW_DAEMON_USER);
 	if (!user)
 		return configured ? -ENOENT : 0;
 	if (user->pw_uid == 0)
