@@ -37,20 +37,18 @@ void *__libc_realloc(void *old, size_t size);
 static char wanted[40]; /* the function; "" until the program has started */
 static unsigned long at;
 static int error;
-static long fired; /* descriptor of HW_FAIL_FILE */
+static char *fired; /* HW_FAIL_FILE, mapped: a child may have closed all descriptors */
+#define FIRED_BYTES 256
 static atomic_ulong calls;
 
 /* Without any function that is interposed. */
 static void note(const void *caller)
 {
 	Dl_info where = { 0 };
-	char text[200];
-	(void)dladdr(caller, &where);
-	int len =
-		snprintf(text, sizeof(text), "%s+0x%lx\n", where.dli_fname ? where.dli_fname : "?",
-			 (unsigned long)((uintptr_t)caller - (uintptr_t)where.dli_fbase));
 
-	(void)syscall(SYS_write, fired, text, (long)len);
+	(void)dladdr(caller, &where);
+	(void)snprintf(fired, FIRED_BYTES, "%s+0x%lx\n", where.dli_fname ? where.dli_fname : "?",
+		       (unsigned long)((uintptr_t)caller - (uintptr_t)where.dli_fbase));
 }
 
 /* libuv delivers signals and wake-ups through pipes and event descriptors of its own. Reads and
@@ -76,6 +74,19 @@ static bool fails(const char *name, const void *caller)
 	return true;
 }
 
+/* Before the process is confined: it creates no files then. */
+static char *map(const char *path)
+{
+	long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600L);
+	void *bytes = MAP_FAILED;
+
+	if (fd >= 0 && syscall(SYS_ftruncate, fd, (long)FIRED_BYTES) == 0)
+		bytes = (void *)syscall(SYS_mmap, NULL, (long)FIRED_BYTES,
+					(long)(PROT_READ | PROT_WRITE), (long)MAP_SHARED, fd, 0L);
+	(void)syscall(SYS_close, fd);
+	return bytes == MAP_FAILED ? NULL : bytes;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("HW_FAIL");
@@ -84,9 +95,8 @@ __attribute__((constructor)) static void begin(void)
 
 	if (!file)
 		return;
-	/* Now: a confined process creates no files. */
-	fired = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600L);
-	if (text && fired >= 0 && sscanf(text, "%39[^:]:%lu:%d", name, &at, &error) == 3)
+	fired = map(file);
+	if (text && fired && sscanf(text, "%39[^:]:%lu:%d", name, &at, &error) == 3)
 		(void)memcpy(wanted, name, sizeof(wanted));
 	(void)unsetenv("LD_PRELOAD");
 }
@@ -216,6 +226,10 @@ WRAP(int, -1, fstat, (int a, struct stat *b), (a, b))
 WRAP(int, -1, fstatat, (int a, const char *b, struct stat *c, int d), (a, b, c, d))
 WRAP(int, -1, stat, (const char *a, struct stat *b), (a, b))
 WRAP(int, -1, fstatfs, (int a, struct statfs *b), (a, b))
+WRAP(int, -1, fsync, (int a), (a))
+WRAP(pid_t, -1, fork, (void), ())
+WRAP(int, -1, renameat, (int a, const char *b, int c, const char *d), (a, b, c, d))
+WRAP(int, -1, unlinkat, (int a, const char *b, int c), (a, b, c))
 WRAP(int, -1, mkdirat, (int a, const char *b, mode_t c), (a, b, c))
 WRAP(int, -1, renameat2, (int a, const char *b, int c, const char *d, unsigned e), (a, b, c, d, e))
 WRAP(int, -1, name_to_handle_at, (int a, const char *b, struct file_handle *c, int *d, int e),

@@ -7,11 +7,14 @@
  * A crash, a deadline or a difference is a failure. Without arguments: a sample of all functions.
  *
  *	-w WATCHER   inotify (default), fanotify or polling
+ *	-k           keep the state of the share (state_dir)
  *	-s STEP      only each STEP-th call
  *	-v           print the verdict of each call
  *
- * The sample: calls 1, 3, 7, 15 and so on, under inotify and fanotify.
+ * The sample: calls 1, 3, 7, 15 and so on, under inotify and fanotify, and the functions of the
+ *state under polling with a state.
  */
+#include "functions.h"
 #include "tests/common/model.h"
 #include "tests/common/scratch.h"
 #include "tests/hostile/support/program.h"
@@ -45,62 +48,8 @@ enum verdict { SAME, RESCAN, ENDED, NOT_REACHED, FAILED, VERDICTS };
 static const char *const verdict_names[] = { "consistent", "rescan", "ended", "not reached",
 					     "FAILED" };
 
-static const struct function {
-	const char *name;
-	int error;
-} functions[] = {
-	{ "malloc", ENOMEM },
-	{ "calloc", ENOMEM },
-	{ "realloc", ENOMEM },
-	{ "mmap", ENOMEM },
-	{ "mprotect", ENOMEM },
-	{ "getcontext", EINVAL },
-	{ "open", EMFILE },
-	{ "openat", EMFILE },
-	{ "openat2", EMFILE },
-	{ "openat2", EIO },
-	{ "syscall", EIO },
-	{ "fcntl", EMFILE },
-	{ "ioctl", EIO },
-	{ "read", EIO },
-	{ "write", EIO },
-	{ "getdents64", EIO },
-	{ "readlink", EIO },
-	{ "statx", EIO },
-	{ "statx", ENOMEM },
-	{ "fstat", EIO },
-	{ "fstatat", EIO },
-	{ "stat", EIO },
-	{ "fstatfs", EIO },
-	{ "mkdirat", ENOSPC },
-	{ "renameat2", EIO },
-	{ "name_to_handle_at", EIO },
-	{ "open_by_handle_at", EIO },
-	{ "getrandom", EIO },
-	{ "fopen", EMFILE },
-	{ "open_memstream", ENOMEM },
-	{ "inotify_init1", EMFILE },
-	{ "inotify_add_watch", ENOMEM },
-	{ "fanotify_init", EMFILE },
-	{ "fanotify_mark", ENOMEM },
-	{ "socket", EMFILE },
-	{ "bind", ENOMEM },
-	{ "listen", ENOMEM },
-	{ "accept4", EMFILE },
-	{ "getsockopt", ENOBUFS },
-	{ "send", ENOBUFS },
-	{ "recv", ENOMEM },
-	{ "epoll_create1", EMFILE },
-	{ "epoll_ctl", ENOMEM },
-	{ "eventfd", EMFILE },
-	{ "pipe2", EMFILE },
-	{ "poll", ENOMEM },
-	{ "pthread_create", EAGAIN },
-};
-#define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
-
 static const char *watcher = "inotify";
-static bool verbose;
+static bool verbose, keeps; /* keeps: a state */
 
 /* One run. */
 struct run {
@@ -141,9 +90,12 @@ static _Noreturn void fail_run(struct run *run, const char *what)
 
 static bool has_fired(const struct run *run)
 {
-	struct stat st;
+	FILE *file = fopen(run->fired, "re");
+	int c = file ? getc(file) : EOF;
 
-	return stat(run->fired, &st) == 0 && st.st_size;
+	if (file)
+		(void)fclose(file);
+	return c != EOF && c != '\0';
 }
 
 /* ---- the daemon ---- */
@@ -168,12 +120,17 @@ static void start_daemon(struct run *run)
 {
 	const char *conf = world_path(run->dir, "conf");
 	FILE *file = fopen(conf, "we");
+	char state[300] = "";
 
 	assert_non_null(file);
+	if (keeps)
+		(void)snprintf(state, sizeof(state),
+			       "state_dir = %s/state\nstate_log_dir = %s/log\n", run->dir,
+			       run->dir);
 	fprintf(file,
-		"[hostwatch]\ncontrol = %s/ctl\n[share one]\npath = %s\nwatcher = %s\n"
+		"[hostwatch]\ncontrol = %s/ctl\n%s[share one]\npath = %s\nwatcher = %s\n"
 		"interval = 50ms\n[sink out]\nplugin = socket\nlisten = unix:%s/out\n",
-		run->dir, run->root, watcher, run->dir);
+		run->dir, state, run->root, watcher, run->dir);
 	assert_int_equal(fclose(file), 0);
 	PROGRAM_START(&run->daemon, prepare_daemon, run, HOSTWATCHD, "-c", conf);
 }
@@ -196,6 +153,8 @@ static enum verdict judge_end(struct run *run)
 		fail_run(run, "it ended with status 0");
 	if (run->daemon.err.len == 0)
 		fail_run(run, "it ended without a message");
+	if (verbose)
+		print_message("%s", run->daemon.err.bytes);
 	run->ended = true;
 	return ENDED;
 }
@@ -309,7 +268,7 @@ static void start_tail(struct run *run)
 	while (!run->ended && !start_tail_once(run)) {
 		(void)program_end(&run->tail, 0);
 		program_free(&run->tail);
-		run->tail.pid = 0;
+		run->tail = (struct program){ 0 };
 		run->rescans++;
 		if (!pump_daemon(run, 0))
 			(void)judge_end(run);
@@ -327,11 +286,13 @@ static void await_equal(struct run *run, const char *when)
 
 	assert_non_null(null);
 	while (!run->ended) {
+		(void)pump_daemon(run, 0); /* before the events that a logged line explains */
 		while ((line = program_line(&run->tail, 10)))
 			take_line(run, line);
 		if (run->tail.out.fd < 0) {
 			(void)program_end(&run->tail, 0);
 			program_free(&run->tail);
+			run->tail = (struct program){ 0 };
 			run->rescans++;
 			start_tail(run);
 		}
@@ -458,6 +419,23 @@ static enum verdict work_under_fault(struct run *run)
 	return end_run(run);
 }
 
+/* A state that was written meanwhile must not prevent the next start. */
+static void start_again(struct run *run)
+{
+	program_free(&run->daemon);
+	if (run->tail.pid > 0)
+		(void)program_end(&run->tail, SIGTERM);
+	run->tail.pid = 0;
+	*run->fault = '\0';
+	start_daemon(run);
+	if (!await_ready(run))
+		fail_run(run, "it does not start again");
+	run->ended = false;
+	ask(run, "sync one\n", "ok\tseq=");
+	if (program_end(&run->daemon, SIGTERM) != 0)
+		fail_run(run, "a status other than 0 after the next start");
+}
+
 static enum verdict run_once(const struct function *function, unsigned long n)
 {
 	struct run run = { .dir = hw_scratch_create("/tmp") };
@@ -470,6 +448,8 @@ static enum verdict run_once(const struct function *function, unsigned long n)
 		       function->error);
 	world_mkdir(run.root);
 	verdict = work_under_fault(&run);
+	if (keeps)
+		start_again(&run);
 	if (run.tail.pid > 0)
 		(void)program_end(&run.tail, SIGTERM);
 	hw_scratch_remove(run.dir);
@@ -553,6 +533,28 @@ static void faults_are_survived(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* The calls that only a share with a state makes, or mostly. */
+static void faults_of_the_state_are_survived(void **state)
+{
+	static const char *const names[] = { "write",    "openat",   "open",  "calloc",
+					     "renameat", "unlinkat", "fsync", "fork" };
+	const struct range range = { 1, CALLS_MAX, 1, true };
+	unsigned failed = 0;
+
+#ifdef __SANITIZE_ADDRESS__
+	print_message("AddressSanitizer replaces the same functions\n");
+	skip();
+#endif
+	watcher = *state;
+	keeps = true;
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (strcmp(functions[i].name, names[k]) == 0)
+				failed += run_range(&functions[i], &range);
+	keeps = false;
+	assert_int_equal(failed, 0);
+}
+
 static int run_sample(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,6 +562,8 @@ static int run_sample(void)
 		  (void *)(uintptr_t) "inotify" },
 		{ "faults_are_survived/fanotify", faults_are_survived, NULL, NULL,
 		  (void *)(uintptr_t) "fanotify" },
+		{ "faults_of_the_state_are_survived/polling", faults_of_the_state_are_survived,
+		  NULL, NULL, (void *)(uintptr_t) "polling" },
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
@@ -571,11 +575,13 @@ int main(int argc, char **argv)
 	unsigned failed = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "w:s:v")) != -1) {
+	while ((option = getopt(argc, argv, "w:s:kv")) != -1) {
 		if (option == 'w')
 			watcher = optarg;
 		else if (option == 's')
 			step = strtoul(optarg, NULL, 10);
+		else if (option == 'k')
+			keeps = true;
 		else if (option == 'v')
 			verbose = true;
 		else
