@@ -38,7 +38,7 @@ test_a_tree_that_grows_beyond_the_limit() {
 	wait_for logged 'hostwatchd: ready: '
 	size=$(awk '$1 == "VmSize:" { print $2 }' "/proc/$daemon/status")
 	[ "$size" -lt 1000000 ] || skip "a sanitizer reserves address space"
-	prlimit --pid "$daemon" --as=$(((size + 2048) * 1024)):
+	prlimit --pid "$daemon" --as=$(((size + 512) * 1024)):
 	for dir in {1..20}; do
 		mkdir "a/$dir"
 		(cd "a/$dir" && seq -f 'a-file-with-a-rather-long-name-%g' 1000 | xargs touch)
