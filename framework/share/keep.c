@@ -442,42 +442,6 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 	return keep->dir_path && keep->log_path ? 0 : -ENOMEM;
 }
 
-static const char *reason_of(int error)
-{
-	switch (error) {
-	case -EUCLEAN:
-		return "it is damaged";
-	case -EPROTONOSUPPORT:
-		return "a later version of hostwatch wrote it";
-	case -EMEDIUMTYPE:
-		return "it is of another directory";
-	default:
-		return strerror(-error);
-	}
-}
-
-static void set_aside(struct hw_share *share, int error)
-{
-	struct hw_keep *keep = &share->keep;
-	struct hw_keep_name bad = hw_keep_name(share, "bad");
-
-	if (error == -ENODATA) {
-		hw_warning(
-			"share %s: the last hostwatchd did not stop cleanly, its log in %s is "
-			"lost, "
-			"as after a crash of the system, and no sequence numbers are reserved%s%s; "
-			"a new epoch begins",
-			share->name, keep->log_path, *keep->why ? ": " : "", keep->why);
-		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
-		return;
-	}
-	hw_warning("share %s: the state in %s cannot be used: %s; it is kept as %s; a new epoch "
-		   "begins",
-		   share->name, keep->dir_path, reason_of(error), bad.text);
-	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir, bad.text) < 0)
-		(void)renameat(keep->dir, hw_keep_name(share, "open").text, keep->dir, bad.text);
-}
-
 /* The log is complete before the state stops being that of a clean stop: a crash in between leaves
  * one of the two. */
 static int continue_log(struct hw_share *share)
@@ -541,7 +505,7 @@ int hw_keep_begin(struct hw_share *share)
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	if (r != -ENOENT)
-		set_aside(share, r);
+		hw_keep_set_aside(share, r);
 	begin_epoch(share, epoch);
 	return 0;
 }

@@ -111,5 +111,7 @@ void hw_keep_close(struct hw_share *share);
 bool hw_keep_is_inside(const struct hw_share *share);
 /* Returns false if one of them is still there. */
 bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
+/* Renames a state that cannot be used because of this error, and says so. */
+void hw_keep_set_aside(struct hw_share *share, int error);
 
 #endif

@@ -173,3 +173,39 @@ void hw_keep_close(struct hw_share *share)
 	close_one(&keep->dir);
 	keep->usable = false;
 }
+
+static const char *reason_of(int error)
+{
+	switch (error) {
+	case -EUCLEAN:
+		return "it is damaged";
+	case -EPROTONOSUPPORT:
+		return "a later version of hostwatch wrote it";
+	case -EMEDIUMTYPE:
+		return "it is of another directory";
+	default:
+		return strerror(-error);
+	}
+}
+
+void hw_keep_set_aside(struct hw_share *share, int error)
+{
+	struct hw_keep *keep = &share->keep;
+	struct hw_keep_name bad = hw_keep_name(share, "bad");
+
+	if (error == -ENODATA) {
+		hw_warning(
+			"share %s: the last hostwatchd did not stop cleanly, its log in %s is "
+			"lost, "
+			"as after a crash of the system, and no sequence numbers are reserved%s%s; "
+			"a new epoch begins",
+			share->name, keep->log_path, *keep->why ? ": " : "", keep->why);
+		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		return;
+	}
+	hw_warning("share %s: the state in %s cannot be used: %s; it is kept as %s; a new epoch "
+		   "begins",
+		   share->name, keep->dir_path, reason_of(error), bad.text);
+	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir, bad.text) < 0)
+		(void)renameat(keep->dir, hw_keep_name(share, "open").text, keep->dir, bad.text);
+}

@@ -12,7 +12,7 @@
  *	-v           print the verdict of each call
  *
  * The sample: calls 1, 3, 7, 15 and so on, under inotify and fanotify, and the functions of the
- *state under polling with a state.
+ * state under polling with a state.
  */
 #include "functions.h"
 #include "tests/common/model.h"
