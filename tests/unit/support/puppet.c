@@ -98,7 +98,7 @@ static int puppet_position(void *self, struct hw_queue_position *ret)
 	if (!hw_puppet.endless)
 		return -EOPNOTSUPP;
 	ret->handed = hw_puppet.handed;
-	ret->queued = 1;
+	ret->queued = 1 + hw_puppet.backlog;
 	return 0;
 }
 
