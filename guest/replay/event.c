@@ -376,10 +376,7 @@ static void expire(struct hw_server *server, const struct place *place)
 {
 	if (!place->dir || place->dir == &server->view.hidden)
 		return;
-	/* -ENOENT: the kernel does not have it */
-	(void)fuse_lowlevel_notify_expire_entry(server->session, hw_id_of(server, place->dir),
-						place->name, strlen(place->name),
-						FUSE_LL_EXPIRE_ONLY);
+	hw_expire(server, hw_id_of(server, place->dir), place->name);
 }
 
 /* Drops the attributes and, unless `offset` is negative, the pages. */

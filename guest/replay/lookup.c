@@ -77,6 +77,18 @@ void hw_unpin(struct hw_server *server, struct hw_node *node)
 	hw_view_unlock(&server->view);
 }
 
+void hw_expire(struct hw_server *server, fuse_ino_t parent, const char *name)
+{
+	const size_t len = strlen(name);
+
+	/* -ENOENT: the kernel does not have it */
+	if (server->expires)
+		(void)fuse_lowlevel_notify_expire_entry(server->session, parent, name, len,
+							FUSE_LL_EXPIRE_ONLY);
+	else
+		(void)fuse_lowlevel_notify_inval_entry(server->session, parent, name, len);
+}
+
 static void reply_with(fuse_req_t req, struct hw_node *node, struct fuse_entry_param *entry)
 {
 	struct hw_server *server = hw_server_of(req);
@@ -110,14 +122,31 @@ struct hw_slot *hw_slot_find(struct hw_server *server, const struct hw_node *par
 	return NULL;
 }
 
-/* While an event is replayed, its names have for everybody the state before it. The kernel keeps
- * that for the replayer only. */
+/* Answers with the entry that the name has after the event, if there is one. */
+static bool reply_after(fuse_req_t req, const struct hw_slot *slot)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *node = server->pending.after[slot - server->pending.slots].node;
+	struct fuse_entry_param entry;
+
+	if (!node || node->is_ghost || hw_fill_entry(server, node, &entry) < 0)
+		return false;
+	entry.entry_timeout = entry.attr_timeout = 0;
+	reply_with(req, node, &entry);
+	return true;
+}
+
+/* While an event is replayed, its names have the state before it, for which the replayer makes its
+ * call. Programs may have seen the state after it already, so that a name that appears is there for
+ * them. The kernel does not keep what they are told. */
 static void reply_slot(fuse_req_t req, const struct hw_slot *slot)
 {
 	struct hw_server *server = hw_server_of(req);
 	struct fuse_entry_param entry;
 	int r;
 
+	if (!hw_is_replay(req) && reply_after(req, slot))
+		return;
 	if (!slot->node) {
 		(void)fuse_reply_err(req, ENOENT);
 		return;

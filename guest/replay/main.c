@@ -46,6 +46,7 @@ static void init_connection(void *user, struct fuse_conn_info *conn)
 		conn->want |= FUSE_CAP_NO_OPEN_SUPPORT;
 	else
 		conn->want &= ~(unsigned)FUSE_CAP_NO_OPENDIR_SUPPORT;
+	server->expires = conn->capable & FUSE_CAP_EXPIRE_ONLY;
 	conn->time_gran = 1;
 }
 

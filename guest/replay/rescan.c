@@ -50,9 +50,7 @@ static void begin_again(struct hw_server *server)
 
 static void drop_caches(struct hw_server *server, const struct known *known)
 {
-	/* -ENOENT: the kernel does not have it */
-	(void)fuse_lowlevel_notify_expire_entry(server->session, known->parent, known->name,
-						strlen(known->name), FUSE_LL_EXPIRE_ONLY);
+	hw_expire(server, known->parent, known->name);
 	(void)fuse_lowlevel_notify_inval_inode(server->session, known->node, 0, 0);
 }
 

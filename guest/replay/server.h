@@ -56,6 +56,7 @@ struct hw_server {
 	pid_t replayer; /* its process */
 	int commands; /* socket to the replayer; owned */
 	double keep_s; /* HW_KEEP_S while the channel lives, else a second */
+	bool expires; /* the kernel can be made to ask for a name again and keep it (Linux 6.2) */
 	bool no_open; /* the kernel opens files by itself */
 };
 
@@ -107,6 +108,8 @@ void hw_node_data_done(struct hw_server *server, struct hw_node *node);
  * lock. */
 int hw_pin(struct hw_server *server, struct hw_node *node);
 void hw_unpin(struct hw_server *server, struct hw_node *node);
+/* Makes the kernel ask for the name again. Without the lock. */
+void hw_expire(struct hw_server *server, fuse_ino_t parent, const char *name);
 /* The slot of this name in the event that is replayed; NULL. With the lock. */
 struct hw_slot *hw_slot_find(struct hw_server *server, const struct hw_node *parent,
 			     const char *name);

@@ -13,6 +13,7 @@ guest_release=
 guest_cache=auto
 guest_watcher=inotify
 guest_mount_options=
+guest_inject=module # or replay: the share is on /lower, and programs use /mnt as well
 guest_sinks=1 # one for each guest
 guest_interval=200ms
 guest_share_lines=() # more of the share's section
@@ -37,9 +38,14 @@ guest_build() { # BUILD KERNEL
 		guest_compile vm-relay tests/vm/relay.c wire/address.c wire/text.c || return 1
 	cat >"$vm/guest.conf" <<-END
 		[mount data]
-		path = /mnt
+		path = $([ $guest_inject = module ] && echo /mnt || echo /lower)
 		channel = virtio:org.hostwatch.0
+		inject = $guest_inject
 	END
+	[ "$guest_inject" = module ] || {
+		echo 'at = /mnt' >>"$vm/guest.conf"
+		guest_programs+=("$build/hostwatch-guest-replay")
+	}
 	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" \
 		-f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
 		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-path" "$vm/vm-relay" "$vm/vm-many" \
@@ -120,7 +126,8 @@ host_sync() {
 guest_boot() {
 	vm_start "$guest_kernel/vmlinuz" "$vm/initrd" "$share" "$guest_cache" "$guest_mount_options" || return 1
 	# shellcheck disable=SC2016
-	vm_run 'mark() { while read -r line; do echo "| $1${1:+ }$line"; done; }'
+	vm_run 'mark() { while read -r line; do echo "| $1${1:+ }$line"; done; }' || return 1
+	[ "$guest_inject" = module ] || vm_run 'mkdir /lower && mount -o move /mnt /lower'
 }
 
 guest_start() {
