@@ -56,7 +56,10 @@ test_destdir_gets_everything() {
 
 test_the_agent_comes_with_its_page() {
 	build DESTDIR="$PWD/root" prefix=/usr sysconfdir=/etc install-guest
-	files="etc/init.d/hostwatch-guest
+	files=etc/init.d/hostwatch-guest
+	[ ! -e "$B/hostwatch-guest-replay" ] || files="$files
+usr/lib/hostwatch/hostwatch-guest-replay"
+	files="$files
 usr/lib/systemd/system/hostwatch-guest.service
 usr/sbin/hostwatch-guest
 usr/share/bash-completion/completions/hostwatch-guest

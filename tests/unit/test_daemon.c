@@ -233,12 +233,17 @@ static void signals_stop_it_with_success(void **state)
 static void hangup_reads_the_file_again(void **state)
 {
 	struct fixture *fixture = *state;
+	char more[512];
 	int output;
 	pid_t pid;
 
 	configure(fixture, "");
 	pid = start_daemon(fixture, &output);
-	configure(fixture, "settle = 10ms\n[share two]\npath = /tmp\nwatcher = null\n");
+	assert_int_equal(mkdir(tempdir_path(fixture->dir, "other"), 0755), 0);
+	(void)snprintf(more, sizeof(more),
+		       "settle = 10ms\n[share two]\npath = %s/other\nwatcher = null\n",
+		       fixture->dir);
+	configure(fixture, more);
 	assert_int_equal(kill(pid, SIGHUP), 0);
 	wait_told(fixture, "RELOADING=1\nMONOTONIC_USEC=");
 	wait_told(fixture, "READY=1");
