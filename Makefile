@@ -76,10 +76,10 @@ modules := $(plugins:%=$(B)/plugins/%.so) $(sinks:%=$(B)/sinks/%.so)
 #: make                 build programs, plugins and sinks in build/ (B=DIR: in DIR)
 all: $(programs) $(modules) $(nats_reader)
 
-# A file for each set of words that objects depend on: it changes when they do.
+# A file for each set of words that objects depend on: it changes when they do. WERROR changes no object.
 keep = @mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
 $(B)/flags: FORCE
-	$(call keep,$(CC) $(CPPFLAGS) $(CFLAGS) $(value MAPFLAGS))
+	$(call keep,$(CC) $(CPPFLAGS) $(filter-out $(WERROR),$(CFLAGS)) $(value MAPFLAGS))
 $(B)/dirs: FORCE
 	$(call keep,$(plugindir) $(sinkdir))
 
