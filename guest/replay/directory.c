@@ -102,7 +102,7 @@ static void fill_plus(struct listing *listing, const struct dirent *dirent,
 static bool add_entry(struct listing *listing, const struct dirent *dirent, off_t next)
 {
 	struct fuse_entry_param entry = { .attr = { .st_ino = dirent->d_ino,
-						    .st_mode = DTTOIF(dirent->d_type) } };
+						    .st_mode = (mode_t)DTTOIF(dirent->d_type) } };
 	char *at = listing->buf + listing->used;
 	size_t room = listing->size - listing->used, need;
 

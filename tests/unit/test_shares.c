@@ -378,12 +378,13 @@ static void begin_shuffled(struct shuffled *f, const char *place, const char *wa
 static int switch_and_shuffle(struct shuffled *f, const char *watcher, unsigned busy_turns)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	unsigned turns = 0;
 	int done = NOT_YET;
 
 	assert_int_equal(begin_switch(f->side.share, make_watcher(watcher), &done), 0);
-	for (unsigned turns = 0; done == NOT_YET; turns++) {
+	while (done == NOT_YET) { /* which the switch sets */
 		assert_true(hw_clock_monotonic_ns() < deadline);
-		shuffle(f->root, &f->seed, turns < busy_turns ? 30 : 0);
+		shuffle(f->root, &f->seed, turns++ < busy_turns ? 30 : 0);
 		hw_loop_turn(loop, 1);
 		replay(&f->side);
 		for (unsigned w = 0; w < HW_WATCHERS_MAX; w++)
