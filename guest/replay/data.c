@@ -49,6 +49,7 @@ int hw_node_data(struct hw_server *server, struct hw_node *node, bool writes)
 	hw_view_lock(&server->view);
 	there = node->data_fd >= 0 && (node->data_writable || !writes);
 	node->data_users++;
+	hw_node_hold(node); /* the kernel may forget it as soon as it has the answer */
 	hw_view_unlock(&server->view);
 	/* opening for writing would make the lower filesystem report a close after writing */
 	if (!there)
@@ -58,10 +59,12 @@ int hw_node_data(struct hw_server *server, struct hw_node *node, bool writes)
 		keep_data(&server->view, node, fd, writes);
 	if (there || fd >= 0)
 		fd = node->data_fd;
-	else
-		node->data_users--;
 	if (fd >= 0 && writes)
 		hw_own_write(&server->view, node);
+	if (fd < 0) {
+		node->data_users--;
+		hw_node_put(&server->view, node);
+	}
 	hw_view_unlock(&server->view);
 	return fd;
 }
@@ -70,6 +73,9 @@ void hw_node_data_done(struct hw_server *server, struct hw_node *node)
 {
 	hw_view_lock(&server->view);
 	node->data_users--;
+	if (node->own.writing && !node->data_users)
+		(void)pthread_cond_signal(&server->view.wrote);
+	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }
 

@@ -64,8 +64,10 @@ int hw_pin(struct hw_server *server, struct hw_node *node)
 
 	hw_view_lock(&server->view);
 	fd = hw_node_open(&server->view, node);
-	if (fd >= 0)
+	if (fd >= 0) {
 		node->path_users++;
+		hw_node_hold(node); /* the kernel may forget it as soon as it has the answer */
+	}
 	hw_view_unlock(&server->view);
 	return fd;
 }
@@ -74,6 +76,7 @@ void hw_unpin(struct hw_server *server, struct hw_node *node)
 {
 	hw_view_lock(&server->view);
 	node->path_users--;
+	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }
 
@@ -138,7 +141,7 @@ static bool reply_after(fuse_req_t req, const struct hw_slot *slot)
 
 /* While an event is replayed, its names have the state before it, for which the replayer makes its
  * call. Programs may have seen the state after it already, so that a name that appears is there for
- * them. The kernel does not keep what they are told. */
+ * them. The kernel does not keep those answers. */
 static void reply_slot(fuse_req_t req, const struct hw_slot *slot)
 {
 	struct hw_server *server = hw_server_of(req);

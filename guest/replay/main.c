@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define IDLE_MS 200
+
 static int fail(const char *what, int error)
 {
 	(void)fprintf(stderr, "hostwatch-guest-replay: %s: %s\n", what, strerror(error));
@@ -83,17 +85,24 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* The host reports a close after writing when no descriptor for writing is left. */
+/* Takes the state of files soon after a program has written, before the host changes them, and
+ * closes them for writing when that was some time ago. */
 static void *settle(void *arg)
 {
 	struct hw_server *server = arg;
-	const struct timespec pause = { .tv_nsec = 200000000 };
+	struct hw_view *view = &server->view;
+	struct timespec until;
+	bool open;
 
+	hw_view_lock(view);
 	for (;;) {
-		(void)nanosleep(&pause, NULL);
-		hw_view_lock(&server->view);
-		hw_own_settle(&server->view);
-		hw_view_unlock(&server->view);
+		open = hw_own_settle(view, IDLE_MS);
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += open ? 0 : 3600;
+		until.tv_nsec += IDLE_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&view->wrote, &view->lock, &until);
 	}
 	return NULL;
 }

@@ -316,7 +316,7 @@ static void rename_in_view(struct hw_server *server, const struct hw_slot *from,
 	if (!exchange && replaced && replaced != moved)
 		mark_gone(server, replaced);
 	if (moved)
-		hw_own_attributes(view, moved);
+		hw_own_rename(view, moved);
 	if (replaced)
 		hw_own_attributes(view, replaced);
 	view->changes++;

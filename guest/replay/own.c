@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -175,19 +176,45 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void hw_own_write(struct hw_view *view, struct hw_node *node)
 {
-	if (node->own.writing)
-		return;
+	const bool listed = node->written_ms != 0;
+
+	node->written_ms = now_ms();
 	node->own.writing = true;
+	(void)pthread_cond_signal(&view->wrote);
+	if (listed)
+		return;
 	hw_node_hold(node);
-	DL_APPEND2(view->writing, node, writing_prev, writing_next);
+	DL_APPEND2(view->written, node, written_prev, written_next);
 }
 
 void hw_own_attributes(struct hw_view *view, struct hw_node *node)
 {
 	if (!node->own.writing)
 		take_state(view, node);
+}
+
+void hw_own_rename(struct hw_view *view, struct hw_node *node)
+{
+	const struct hw_own_state before = node->own;
+
+	if (!before.known || before.writing)
+		return;
+	take_state(view, node);
+	/* anything but ctime was changed by the host */
+	if (before.size != node->own.size || !same_time(&before.mtime, &node->own.mtime) ||
+	    before.mode != node->own.mode || before.uid != node->own.uid ||
+	    before.gid != node->own.gid)
+		node->own.known = false;
 }
 
 bool hw_own_state_is(struct hw_view *view, struct hw_node *node)
@@ -202,19 +229,25 @@ bool hw_own_state_is(struct hw_view *view, struct hw_node *node)
 	       own->mode == st.st_mode && own->uid == st.st_uid && own->gid == st.st_gid;
 }
 
-void hw_own_settle(struct hw_view *view)
+bool hw_own_settle(struct hw_view *view, int64_t idle_ms)
 {
+	const int64_t before = now_ms() - idle_ms;
 	struct hw_node *node, *next;
 
-	for (node = view->writing; node; node = next) {
-		next = node->writing_next;
-		if (!hw_node_close_data(view, node))
+	for (node = view->written; node; node = next) {
+		next = node->written_next;
+		if (node->data_users)
 			continue;
-		DL_DELETE2(view->writing, node, writing_prev, writing_next);
+		if (node->own.writing)
+			take_state(view, node);
 		node->own.writing = false;
-		take_state(view, node);
+		if (node->written_ms > before || !hw_node_close_data(view, node))
+			continue;
+		DL_DELETE2(view->written, node, written_prev, written_next);
+		node->written_ms = 0;
 		hw_node_put(view, node);
 	}
+	return view->written != NULL;
 }
 
 void hw_own_free(struct hw_view *view)

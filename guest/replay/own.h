@@ -40,13 +40,16 @@ bool hw_own_takes(struct hw_view *view, const struct hw_own_change changes[2]);
 
 /* A program has written to the file. */
 void hw_own_write(struct hw_view *view, struct hw_node *node);
-/* A program has changed attributes, or the names of the node; it has this state now. */
+/* A program has changed attributes, or links of the node; it has this state now. */
 void hw_own_attributes(struct hw_view *view, struct hw_node *node);
+/* A program has renamed the node, which changes its ctime. */
+void hw_own_rename(struct hw_view *view, struct hw_node *node);
 /* Returns whether the file has the state in which a program of this guest left it. */
 bool hw_own_state_is(struct hw_view *view, struct hw_node *node);
-/* For each file that was written since the last call: its state is the one that it has now, and its
- * descriptor for writing is closed, so that the host can report that. */
-void hw_own_settle(struct hw_view *view);
+/* For each file that was written since the last call: its state is the one that it has now. If that
+ * was at least `idle_ms` ago, its descriptor for writing is closed, so that the host can report
+ * that. Returns whether a file is still open for writing. */
+bool hw_own_settle(struct hw_view *view, int64_t idle_ms);
 
 void hw_own_free(struct hw_view *view);
 

@@ -8,7 +8,7 @@
  *	replayer	makes the system call of each event on this mount, so that the kernel reports
  *			it to programs. The server knows its requests by their process ID, answers its
  *			lookups from the event, and changes nothing in the lower directory for it. It
- *			has no descriptor of /dev/fuse: whoever holds one keeps a dead mount alive.
+ *			has no descriptor of /dev/fuse: an open one would keep a dead mount alive.
  *	guard		ends the mount if the server dies, so that nobody waits for an answer.
  */
 #ifndef REPLAY_SERVER_H

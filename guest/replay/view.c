@@ -20,6 +20,7 @@ int hw_view_init(struct hw_view *view, int root_fd, unsigned descriptors)
 	struct stat st;
 
 	*view = (struct hw_view){ .lock = PTHREAD_MUTEX_INITIALIZER, .files_max = descriptors / 4 };
+	(void)pthread_cond_init(&view->wrote, NULL);
 	view->open_max = descriptors / 8 < OPEN_MAX ? descriptors / 8 : OPEN_MAX;
 	view->root = (struct hw_node){ .path_fd = root_fd, .data_fd = -1, .refs = FOR_EVER };
 	view->hidden = (struct hw_node){ .path_fd = -1, .data_fd = -1, .refs = FOR_EVER };

@@ -22,7 +22,7 @@ struct hw_ahead;
 /* The state of a file after a change by a program of this guest. */
 struct hw_own_state {
 	bool known;
-	bool writing; /* a program has written since the last look */
+	bool writing; /* a program has written since the state was taken */
 	off_t size;
 	struct timespec mtime, ctime;
 	mode_t mode;
@@ -51,7 +51,8 @@ struct hw_node {
 	uint64_t lookups; /* references that the kernel has */
 	uint32_t refs; /* of names below it and of operations */
 	struct hw_own_state own;
-	struct hw_node *writing_prev, *writing_next; /* nodes with own.writing */
+	struct hw_node *written_prev, *written_next; /* files open for writing */
+	int64_t written_ms; /* of the monotonic clock: the last write */
 	struct hw_node *open_prev, *open_next; /* nodes with data_fd */
 	struct stat ghost; /* attributes of a ghost */
 	struct hw_name *names; /* that refer to it */
@@ -71,7 +72,9 @@ struct hw_view {
 	struct hw_node *nodes;
 	struct hw_name *names;
 	struct hw_ahead *ahead; /* see own.h */
-	struct hw_node *writing; /* each with a reference */
+	struct hw_node
+		*written; /* files with own.writing or data_writable, each with a reference */
+	pthread_cond_t wrote; /* own.writing of a file was set */
 	struct hw_node *open; /* with data_fd, the oldest first */
 	unsigned open_count;
 	struct hw_node *files; /* with path_fd, the oldest first; not directories */

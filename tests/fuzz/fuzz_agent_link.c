@@ -89,6 +89,7 @@ static int open_inject(const struct hw_mount *mount, struct hw_inject **ret,
 const struct hw_inject_ops hw_inject_module = { .open = open_inject };
 const struct hw_inject_ops hw_inject_touch = { .open = open_inject };
 const struct hw_inject_ops hw_inject_print = { .open = open_inject };
+const struct hw_inject_ops hw_inject_replay = { .open = open_inject };
 
 /* ---- the host's side ---- */
 
