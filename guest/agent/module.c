@@ -175,6 +175,7 @@ static int tell_module(struct hw_inject *inject, const struct hw_told *told)
 
 	if (!compare)
 		return hw_module_put(module, told->bytes, told->len, true);
+	hw_module_came(module);
 	if (told->event->kind == HW_RESCAN || hw_compare_waits(compare, told->event))
 		r = flush_module(inject);
 	if (r >= 0 && told->event->kind == HW_RESCAN)

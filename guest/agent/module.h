@@ -27,6 +27,8 @@ struct module {
 	void *objects; /* owned: scratch for the list of watched objects */
 	uint32_t objects_size;
 	uint32_t watched; /* the module's number when the list was read */
+	uint64_t event_ms; /* when the last event came */
+	uint64_t quiet_ms; /* when the first event came since new watches could be examined, or 0 */
 	uint64_t look_ms, list_ms; /* when to read the number, and the list */
 	bool everything; /* a program watches the whole mount */
 	bool said_memory; /* that the memory is too small was logged */
@@ -41,6 +43,9 @@ size_t hw_module_written(struct module *module, size_t first, size_t at, size_t 
 
 /* Delivers a rescan: begins a comparison. Returns 0 or -ENODEV. */
 int hw_module_rescan(struct module *module, const struct hw_told *told);
+
+/* An event of the host came. */
+void hw_module_came(struct module *module);
 
 int hw_module_work(struct module *module, bool live, uint64_t now_ms, uint64_t *ret_due_ms);
 

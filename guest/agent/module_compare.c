@@ -16,6 +16,8 @@
 #define LIST_PAUSE 100u /* reading it for that takes at most this part of the time */
 #define LOOK_PAUSE 20u /* a pause after reading it lasts this many times as long, */
 #define LOOK_PAUSE_MS 1000u /* but not longer */
+#define QUIET_MS 500u /* a new watch is examined when no event came for this time, */
+#define QUIET_MAX_MS 10000u /* or after this one */
 #define OBJECTS_MIN (64u * 1024u)
 
 static uint64_t clock_ms(void)
@@ -165,6 +167,23 @@ int hw_module_rescan(struct module *module, const struct hw_told *told)
 	return r;
 }
 
+void hw_module_came(struct module *module)
+{
+	module->event_ms = clock_ms();
+	if (module->quiet_ms == 0)
+		module->quiet_ms = module->event_ms;
+}
+
+/* The module records the state of a file when a program of this guest changes it. That is exact if
+ * nobody else asks for the state at the same time. */
+static bool is_quiet(struct module *module, uint64_t now_ms)
+{
+	if (now_ms < module->event_ms + QUIET_MS && now_ms < module->quiet_ms + QUIET_MAX_MS)
+		return false;
+	module->quiet_ms = 0;
+	return true;
+}
+
 int hw_module_work(struct module *module, bool live, uint64_t now_ms, uint64_t *ret_due_ms)
 {
 	struct hw_compare *compare = module->compare;
@@ -177,7 +196,7 @@ int hw_module_work(struct module *module, bool live, uint64_t now_ms, uint64_t *
 	if (now_ms >= module->look_ms)
 		r = look_at_watched(module, now_ms);
 	if (r != -ENODEV)
-		r = hw_compare_work(compare, live);
+		r = hw_compare_work(compare, live && is_quiet(module, now_ms));
 	if (r == -ENODEV)
 		return r;
 	if (active && !compare->active)
