@@ -159,17 +159,27 @@ guest_prepare() {
 	vm_forget
 }
 
-# Until the agent can compare all watched objects, and there are so many.
-guest_examined() { # MIN
+# Until the agent compares at least MIN objects, at most MAX, and all that are watched.
+guest_compares() { # MIN MAX
 	local tries counts
 	for ((tries = 0; tries < 300; tries++)); do
 		vm_lines=$(grep -v '^agent .*compares' <<<"$vm_lines")$'\n'
 		vm_run 'killall -USR1 hostwatch-guest' && vm_wait '^agent .*compares' || return 1
 		read -r -a counts < <(sed -n 's/^agent .*compares \([0-9]*\) of \([0-9]*\) watched.*/\1 \2/p' <<<"$vm_lines")
-		((counts[0] < counts[1] || counts[0] < $1)) || return 0
+		((counts[0] < counts[1] || counts[0] < $1 || counts[1] > $2)) || return 0
 		read -r -t 0.1 -u "$vm_never"
 	done
 	vm_fail "the agent compares ${counts[0]} of ${counts[1]} objects"
+}
+
+# Until the agent can compare all watched objects, and there are so many.
+guest_examined() { # MIN
+	guest_compares "$1" 1000000
+}
+
+# Until the agent has noticed that what was watched before is not watched any more.
+guest_unwatched() {
+	guest_compares 0 0
 }
 
 guest_watch() { # NAME ARGS...

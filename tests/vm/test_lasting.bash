@@ -27,7 +27,7 @@ lasting_begin() {
 		echo "$i" >"$dir/a/$i"
 		echo "$i" >"$dir/a/b/$i"
 	done
-	guest_watch A "$events" "/mnt/$name/" "/mnt/$name/a" "/mnt/$name/a/b" "/mnt/$name/c" && lasting_same_view && guest_barrier && guest_examined 4 && vm_forget
+	guest_unwatched && guest_watch A "$events" "/mnt/$name/" "/mnt/$name/a" "/mnt/$name/a/b" "/mnt/$name/c" && lasting_same_view && guest_barrier && guest_examined 4 && vm_forget
 }
 
 # Some of everything. Each is seen before the next one, so that no watcher merges them.
