@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ahead.h"
 
+#include "fill.h"
 #include "list.h"
 
 #include <fcntl.h>
@@ -51,8 +52,8 @@ static bool walk_dir(const struct walk *walk, int fd, unsigned depth)
 
 	if (hw_disk_stat_fd(&walk->share->disk, fd, &self) < 0)
 		return false;
-	hw_list_read(fd, *walk->budget < AT_ONCE ? *walk->budget : AT_ONCE,
-		     hw_disk_identify(&walk->share->disk, self.fs, false), &listing);
+	hw_fill_read(walk->share, fd, *walk->budget < AT_ONCE ? *walk->budget : AT_ONCE, self.fs,
+		     &listing);
 	*walk->budget -= listing.count < *walk->budget ? listing.count : *walk->budget;
 	ended = visit_all(walk, fd, &listing);
 	for (uint32_t i = 0; i < listing.count && !ended && depth && *walk->budget; i++)

@@ -382,6 +382,20 @@ void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 	hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
 }
 
+void hw_fill_read(struct hw_share *share, int fd, uint32_t max, uint16_t fs,
+		  struct hw_listing *listing)
+{
+	struct hw_identify how = hw_disk_identify(&share->disk, fs, false);
+	uint32_t before;
+
+	hw_list_reset(listing);
+	do {
+		before = listing->count;
+		listing->more = hw_list_some(fd, how, listing);
+		hw_slices_step(&share->work, listing->count - before);
+	} while (listing->more && listing->count < max);
+}
+
 static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
 	struct hw_listing listing = { 0 };
@@ -397,8 +411,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		return;
 	}
 	share->fill.since_ns = birth_of(fd);
-	hw_list_read(fd, AT_ONCE, hw_disk_identify(&share->disk, entry_of(share, dir)->fs, false),
-		     &listing);
+	hw_fill_read(share, fd, AT_ONCE, entry_of(share, dir)->fs, &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_CAME;

@@ -20,18 +20,22 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 
 /* ---- collecting ---- */
 
+static int make_room(struct hw_observation *o, uint32_t room)
+{
+	struct hw_item *items = realloc(o->items, room * sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	o->items = items;
+	o->room = room;
+	return 0;
+}
+
 static int add_item(struct hw_observation *o, hw_token dir, const char *name, uint8_t len,
 		    uint8_t what)
 {
-	if (o->count == o->room) {
-		uint32_t room = o->room ? o->room * 2 : 64;
-		struct hw_item *items = realloc(o->items, room * sizeof(*items));
-
-		if (!items)
-			return -ENOMEM;
-		o->items = items;
-		o->room = room;
-	}
+	if (o->count == o->room && make_room(o, o->room ? o->room * 2 : 64) < 0)
+		return -ENOMEM;
 	o->items[o->count++] =
 		(struct hw_item){ .dir = dir, .name = name, .len = len, .what = what };
 	return 0;
@@ -40,6 +44,9 @@ static int add_item(struct hw_observation *o, hw_token dir, const char *name, ui
 static int collect(struct hw_observation *o, struct hw_suspects *suspects)
 {
 	hw_suspects_compact(suspects);
+	/* A copy of many items would be a long step without rest. */
+	if (suspects->count && make_room(o, suspects->count) < 0)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < suspects->count; i++) {
 		const struct hw_suspect *s = &suspects->list[i];
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define BUFFER 32768u
+#define SOME 4096u /* bytes: about a hundred entries */
 
 static int reserve(struct hw_listing *l, size_t name_len)
 {
@@ -90,39 +91,43 @@ static bool is_dot(const char *name)
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-static void read_all(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
+/* Returns whether there may be more entries. */
+static bool read_some(int fd, size_t bytes, struct hw_identify how, struct hw_listing *listing)
 {
 	_Alignas(struct dirent64) char buffer[BUFFER];
+	ssize_t n;
 
-	hw_list_reset(listing);
-	while (listing->count < max) {
-		ssize_t n = getdents64(fd, buffer, sizeof(buffer));
+	do
+		n = getdents64(fd, buffer, bytes);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) /* ENOENT: the directory was removed, so it is empty */
+		listing->error = n < 0 && errno != ENOENT ? -errno : 0;
+	for (ssize_t at = 0; at < n && !listing->error;) {
+		const struct dirent64 *d = (const void *)(buffer + at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) { /* ENOENT: the directory was removed, so it is empty */
-			listing->error = n < 0 && errno != ENOENT ? -errno : 0;
-			return;
-		}
-		for (ssize_t at = 0; at < n;) {
-			const struct dirent64 *d = (const void *)(buffer + at);
-
-			at += d->d_reclen;
-			if (is_dot(d->d_name))
-				continue;
+		at += d->d_reclen;
+		if (!is_dot(d->d_name))
 			listing->error = add(listing, fd, d->d_name, how);
-			if (listing->error)
-				return;
-		}
 	}
-	listing->more = true;
+	return n > 0 && !listing->error;
 }
 
 void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
 {
+	hw_list_reset(listing);
 	hw_away_begin();
-	read_all(fd, max, how, listing);
+	do
+		listing->more = read_some(fd, BUFFER, how, listing);
+	while (listing->more && listing->count < max);
 	hw_away_end();
+}
+
+bool hw_list_some(int fd, struct hw_identify how, struct hw_listing *listing)
+{
+	hw_away_begin();
+	listing->more = read_some(fd, SOME, how, listing);
+	hw_away_end();
+	return listing->more;
 }
 
 void hw_list_reset(struct hw_listing *listing)

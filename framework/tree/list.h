@@ -31,6 +31,8 @@ struct hw_listing {
 
 /* Continues to read a directory that is open for reading, up to `max` entries. */
 void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing);
+/* Adds a hundred entries or so. Returns whether there may be more. */
+bool hw_list_some(int fd, struct hw_identify how, struct hw_listing *listing);
 /* Empties the listing, and keeps its memory. */
 void hw_list_reset(struct hw_listing *listing);
 void hw_list_free(struct hw_listing *listing);
