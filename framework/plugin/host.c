@@ -409,6 +409,14 @@ static int host_find_share(void *ctx, const char *path, uint32_t len, struct hw_
 	return r;
 }
 
+static uint64_t host_count_after(void *ctx, uint32_t share, uint64_t after)
+{
+	struct hw_instance *instance = ctx;
+
+	return instance->sink ? instance->sink_services->count_after(instance->sink, share, after)
+			      : 0;
+}
+
 static int host_runtime_dir(void *ctx, uint32_t make, const char **ret)
 {
 	static char path[HW_DEFAULT_PATH_MAX];
@@ -444,6 +452,7 @@ const struct hw_host hw_host_services = {
 	.share_count = host_share_count,
 	.sync = host_sync,
 	.find_share = host_find_share,
+	.count_after = host_count_after,
 	.share_info = host_share_info,
 	.cursor_open = host_cursor_open,
 	.cursor_next = host_cursor_next,

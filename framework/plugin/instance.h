@@ -43,6 +43,7 @@ struct hw_sink_services {
 	int (*sync)(struct hw_sink *sink, uint32_t share);
 	int (*find_share)(struct hw_sink *sink, const char *path, size_t len,
 			  struct hw_found_share *ret);
+	uint64_t (*count_after)(struct hw_sink *sink, uint32_t share, uint64_t after);
 };
 
 #define HW_INPUTS_MAX 4u

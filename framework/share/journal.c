@@ -60,22 +60,23 @@ void hw_journal_free(struct hw_journal *journal)
 /* Events are counted without the numbers in gaps. The last number before a gap and the last one in
  * it have the same count: no event is between them. */
 
-/* Returns false for a number in a gap. */
+/* Returns false for a number in a gap; the count is then that of its ends. */
 static bool count_of(const struct hw_journal *journal, uint64_t seq, uint64_t *ret)
 {
 	uint64_t skipped = journal->dropped_gaps;
+	bool exists = true;
 
-	for (uint32_t i = 0; i < journal->gap_count; i++) {
+	for (uint32_t i = 0; exists && i < journal->gap_count; i++) {
 		const struct hw_journal_gap *gap = &journal->gaps[i];
 
 		if (seq <= gap->last)
 			break;
-		if (seq < gap->end)
-			return false;
+		exists = seq >= gap->end;
+		seq = exists ? seq : gap->end;
 		skipped += gap->end - gap->last;
 	}
 	*ret = seq - skipped;
-	return true;
+	return exists;
 }
 
 /* Returns the number of an event in the journal, or of the next one. */
@@ -107,6 +108,7 @@ static uint64_t next_count(const struct hw_journal *journal)
 static void drop_gap(struct hw_journal *journal)
 {
 	journal->dropped_gaps += journal->gaps[0].end - journal->gaps[0].last;
+	journal->dropped_end = journal->gaps[0].end;
 	journal->gap_count--;
 	memmove(journal->gaps, journal->gaps + 1, journal->gap_count * sizeof(*journal->gaps));
 }
@@ -139,8 +141,9 @@ uint64_t hw_journal_count_after(const struct hw_journal *journal, uint64_t after
 
 	if (after >= journal->next_seq)
 		return 0;
-	if (!count_of(journal, after, &count))
-		return journal->next_seq - 1 - after;
+	if (after < journal->dropped_end)
+		after = journal->dropped_end; /* the events before that gap cannot be counted */
+	(void)count_of(journal, after, &count);
 	return next_count(journal) - 1 - count;
 }
 
@@ -179,8 +182,6 @@ static void drop_oldest(struct hw_journal *journal)
 
 	journal->tail = at + record_at(journal, at)->total;
 	journal->first_seq = seq_of(journal, first_count(journal) + 1);
-	while (journal->gap_count && journal->gaps[0].end < hw_journal_oldest(journal))
-		drop_gap(journal); /* no cursor can be placed before it */
 	if (journal->first_seq == journal->next_seq)
 		journal->tail = journal->head;
 }
@@ -257,7 +258,7 @@ void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq)
 	journal->head = journal->tail = 0;
 	journal->first_seq = journal->next_seq = next_seq;
 	journal->gap_count = 0;
-	journal->dropped_gaps = 0;
+	journal->dropped_gaps = journal->dropped_end = 0;
 }
 
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq)

@@ -27,6 +27,7 @@ struct hw_journal {
 	struct hw_journal_gap gaps[HW_JOURNAL_GAPS]; /* in order */
 	uint32_t gap_count;
 	uint64_t dropped_gaps; /* numbers skipped by gaps that are no longer in the list */
+	uint64_t dropped_end; /* the end of the newest of them */
 	bool one_moment; /* events that are appended have the time of the first one */
 	int64_t moment_ns; /* that time; 0: no event was appended yet */
 };
@@ -65,7 +66,8 @@ void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq);
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq);
 /* The oldest event after which a cursor can be placed. */
 uint64_t hw_journal_oldest(const struct hw_journal *journal);
-/* Returns how many events follow event `after`, or may have existed if it is in a gap. */
+/* Returns how many events follow event `after`, whether they were dropped or not. Numbers in a gap
+ * are no events: nobody knows how many of them were given. */
 uint64_t hw_journal_count_after(const struct hw_journal *journal, uint64_t after);
 /* Appends an event that was appended before, with its time. Its number must be the next one. */
 void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event);

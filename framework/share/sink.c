@@ -83,6 +83,7 @@ static const struct hw_sink_services services = {
 	.address = hw_sink_address,
 	.sync = hw_sink_sync,
 	.find_share = hw_sink_find_share,
+	.count_after = hw_sink_count_after,
 };
 
 int hw_sink_create(struct hw_instance *instance, struct hw_share *const *shares, uint32_t count,
@@ -242,6 +243,11 @@ int hw_sink_find_share(struct hw_sink *sink, const char *path, size_t len,
 		};
 	}
 	return longest ? 0 : -ENOENT;
+}
+
+uint64_t hw_sink_count_after(struct hw_sink *sink, uint32_t share, uint64_t after)
+{
+	return share < sink->count ? hw_share_count_after(sink->served[share].share, after) : 0;
 }
 
 /* ---- cursors ---- */

@@ -54,6 +54,7 @@ void hw_sink_receiver(struct hw_sink *sink, const struct hw_receiver *receiver);
 int hw_sink_sync(struct hw_sink *sink, uint32_t share);
 int hw_sink_find_share(struct hw_sink *sink, const char *path, size_t len,
 		       struct hw_found_share *ret);
+uint64_t hw_sink_count_after(struct hw_sink *sink, uint32_t share, uint64_t after);
 void hw_sink_address(struct hw_sink *sink, const struct hw_sink_address *address);
 
 #endif

@@ -99,7 +99,8 @@ static int put_rescan(struct nats_sink *sink, uint32_t index)
 	(void)snprintf(id, sizeof(id), "%016" PRIx64 "-%" PRIu64 "-%" PRIx64 "-%" PRIu64,
 		       feed->share.epoch, event.seq, (uint64_t)event.time_ns, ++sink->rescan_ids);
 	if (event.seq > feed->sent)
-		feed->lost += event.seq - feed->sent;
+		feed->lost += sink->host->count_after(sink->ctx, index, feed->sent) -
+			      sink->host->count_after(sink->ctx, index, event.seq);
 	r = put(sink, index, &event, id);
 	if (r < 0)
 		return r;

@@ -26,10 +26,11 @@ static int open_at(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 }
 
 /* Counts the events after `from` up to `to`, which are not sent to this receiver. */
-static void count_lost(struct feed *feed, uint64_t from, uint64_t to)
+static void count_lost(struct socket_sink *sink, struct feed *feed, uint64_t from, uint64_t to)
 {
 	if (to > from)
-		feed->lost += to - from;
+		feed->lost += sink->host->count_after(sink->ctx, feed->share, from) -
+			      sink->host->count_after(sink->ctx, feed->share, to);
 }
 
 int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t after,
@@ -53,7 +54,7 @@ int hw_feed_resume(struct socket_sink *sink, struct feed *feed, uint64_t epoch, 
 		return r;
 	feed->owes_rescan = true;
 	if (epoch == sink->shares[feed->share].epoch)
-		count_lost(feed, after, feed->seq);
+		count_lost(sink, feed, after, feed->seq);
 	return 0;
 }
 
@@ -134,7 +135,7 @@ static int put_rescan(struct socket_sink *sink, struct feed *feed, const struct 
 
 	event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
 	event.time_ns = now_realtime();
-	count_lost(feed, feed->seq, event.seq);
+	count_lost(sink, feed, feed->seq, event.seq);
 	hw_sink_refresh(sink, feed->share); /* the journal may have overtaken the cursor because of
 					     * a new epoch */
 	feed->owes_rescan = false;

@@ -141,7 +141,8 @@ static void put_rescan(struct virtiofs *v)
 	};
 
 	if (rescan.seq > v->session.queued_seq)
-		v->session.lost += rescan.seq - v->session.queued_seq;
+		v->session.lost += v->host->count_after(v->ctx, v->share, v->session.queued_seq) -
+				   v->host->count_after(v->ctx, v->share, rescan.seq);
 	(void)put_event(v, &rescan); /* the room was checked, and a rescan can always be encoded */
 	v->session.owe_rescan = false;
 }

@@ -205,6 +205,7 @@ static void print_host(void)
 	M(hw_host, lock);
 	M(hw_host, sync);
 	M(hw_host, find_share);
+	M(hw_host, count_after);
 	END(hw_host);
 }
 

@@ -176,6 +176,26 @@ test_a_crash_of_the_system_continues_the_epoch() {
 	equal "$(sort expected)" "$(news 9 | sort)"
 	end_daemon
 }
+# Numbers that were skipped are no events that a receiver has lost.
+test_skipped_numbers_do_not_count_as_lost() {
+	prepare
+	begin_daemon
+	snapshot
+	touch share/d/lost
+	position
+	end_daemon KILL
+	rm log/*.log
+	begin_daemon
+	"$B/hostwatch" tail --json --epoch "$epoch" --after "$seq" --share a "unix:$PWD/s" >got 2>tail_err &
+	started+=($!)
+	end=$((SECONDS + DEADLINE))
+	until grep -q '"rescan"' got; do
+		[ $SECONDS -lt $end ] || fail "no rescan: $(cat got tail_err)"
+	done
+	"$B/hostwatch" status --socket "$PWD/control" --json >status
+	[[ $(cat status) =~ '"rescans":1,"lost":'[0-9]'}' ]] || fail "$(cat status)"
+	end_daemon
+}
 # The log of the run after the crash follows what is left of the run before it, and the next crash skips numbers again.
 test_crashes_of_the_system_follow_each_other() {
 	prepare

@@ -353,6 +353,30 @@ static void gaps_are_skipped(void **state)
 	assert_true(journal->first_seq > past.ends[0]);
 }
 
+static void numbers_in_gaps_are_not_counted(void **state)
+{
+	struct hw_journal *journal = *state;
+	const uint64_t gap = UINT64_C(1) << 32;
+
+	for (unsigned i = 0; i < 10; i++)
+		append_random(journal, 60, 1);
+	hw_journal_skip(journal, 10 + gap);
+	for (unsigned i = 0; i < 3; i++)
+		append_random(journal, 60, 1);
+	assert_int_equal(hw_journal_count_after(journal, 4), 9);
+	assert_int_equal(hw_journal_count_after(journal, 10), 3);
+	assert_int_equal(hw_journal_count_after(journal, 1000), 3);
+	assert_int_equal(hw_journal_count_after(journal, 10 + gap), 2);
+	/* Nor when the journal no longer holds the events before the gap. */
+	while (journal->first_seq <= 11 + gap)
+		append_random(journal, 60, 1);
+	uint64_t left = journal->next_seq - 10 - gap;
+
+	assert_int_equal(hw_journal_count_after(journal, 4), 6 + left);
+	assert_int_equal(hw_journal_count_after(journal, 1000), left);
+	assert_int_equal(hw_journal_count_after(journal, 10 + gap), left - 1);
+}
+
 static void the_tail_is_short(void **state)
 {
 	struct hw_journal *journal = *state;
@@ -383,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_cursor_is_stale_exactly_when_its_next_event_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(gaps_are_skipped, setup, teardown),
+		cmocka_unit_test_setup_teardown(numbers_in_gaps_are_not_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_tail_is_short, setup, teardown),
 		cmocka_unit_test(seeking_does_not_read_the_whole_ring),
 	};

@@ -242,6 +242,14 @@ static inline uint64_t rig_cursor_seek(void *ctx, struct hw_cursor *cursor)
 	return cursor->seq;
 }
 
+static inline uint64_t rig_count_after(void *ctx, uint32_t share, uint64_t after)
+{
+	const struct rig *rig = ctx;
+
+	(void)share;
+	return after < rig->seq ? rig->seq - after : 0;
+}
+
 static inline void rig_cursor_close(void *ctx, struct hw_cursor *cursor)
 {
 	if (cursor)
@@ -350,6 +358,7 @@ static inline int rig_setup(void **state)
 		.cursor_next = rig_cursor_next,
 		.cursor_done = rig_cursor_done,
 		.cursor_seek = rig_cursor_seek,
+		.count_after = rig_count_after,
 		.cursor_close = rig_cursor_close,
 		.receiver = rig_receiver,
 		.activation_fd = rig_activation_fd,

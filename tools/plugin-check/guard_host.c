@@ -341,5 +341,6 @@ const struct hw_host hw_guard_host = {
 	.address = hw_guard_address,
 	.sync = hw_guard_sync,
 	.find_share = hw_guard_find_share,
+	.count_after = hw_guard_count_after,
 	.runtime_dir = guard_runtime_dir,
 };

@@ -70,6 +70,7 @@ void hw_guard_snapshot_close(void *ctx, struct hw_snapshot *snapshot);
 void hw_guard_receiver(void *ctx, const struct hw_receiver *receiver);
 int hw_guard_sync(void *ctx, uint32_t share);
 int hw_guard_find_share(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
+uint64_t hw_guard_count_after(void *ctx, uint32_t share, uint64_t after);
 void hw_guard_address(void *ctx, const struct hw_sink_address *address);
 
 #endif

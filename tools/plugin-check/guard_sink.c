@@ -199,6 +199,16 @@ int hw_guard_find_share(void *ctx, const char *path, uint32_t len, struct hw_fou
 	return r;
 }
 
+uint64_t hw_guard_count_after(void *ctx, uint32_t share, uint64_t after)
+{
+	uint64_t count;
+
+	hw_frame_pause("count_after");
+	count = hw_host_services.count_after(ctx, share, after);
+	hw_frame_resume();
+	return count;
+}
+
 /* ---- events read ---- */
 
 uint64_t hw_guard_drawn(void)

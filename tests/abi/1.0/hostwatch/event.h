@@ -55,7 +55,8 @@ struct hw_event {
 	uint8_t kind; /* enum hw_kind */
 	uint8_t type; /* enum hw_type */
 	uint16_t flags; /* HW_FLAG_* */
-	uint64_t seq; /* starts at 1, no gaps within an epoch; 0 in snapshots */
+	uint64_t seq; /* starts at 1, no gaps within an epoch, except after a loss of power; 0 in
+		       * snapshots */
 	int64_t time_ns; /* CLOCK_REALTIME of the observation */
 	const char *path; /* the entry; in a move the new path, NULL if it left the share */
 	const char *from; /* in a move the old path, NULL if it came from outside; else NULL */
