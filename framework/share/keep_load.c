@@ -85,6 +85,8 @@ static int skip_lost(struct hw_share *share, struct hw_state_load *load)
 
 	if (!keep->limit)
 		return -ENODATA;
+	if (keep->limit < load->head.next_seq)
+		return -EUCLEAN;
 	keep->seq = load->head.next_seq - 1;
 	keep->skip_to = keep->limit + 1;
 	keep->limit = keep->skip_to + keep->block;

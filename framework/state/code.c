@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "code.h"
 
+#include "disk.h"
+#include "valid.h"
+
 #include <string.h>
 
 /* Members of an entry that need no bytes. */
@@ -232,12 +235,6 @@ static const char *get_bytes(struct hw_state_reader *r, size_t len)
 	return bytes;
 }
 
-static bool is_name(const char *name, size_t len)
-{
-	return !memchr(name, '/', len) && !memchr(name, '\0', len) &&
-	       !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
-}
-
 static void get_place(struct hw_state_reader *r, unsigned omitted, struct hw_state_record *ret)
 {
 	struct hw_entry *e = &ret->entry;
@@ -249,7 +246,7 @@ static void get_place(struct hw_state_reader *r, unsigned omitted, struct hw_sta
 	e->name_len = (uint8_t)get_byte(r);
 	ret->name = get_bytes(r, e->name_len);
 	if (!r->bad)
-		r->bad = !is_name(ret->name, e->name_len) || !ret->id;
+		r->bad = !ret->id || (e->name_len && !hw_state_is_name(ret->name, e->name_len));
 }
 
 static void get_kind(struct hw_state_reader *r, unsigned omitted, struct hw_entry *e)
@@ -259,7 +256,7 @@ static void get_kind(struct hw_state_reader *r, unsigned omitted, struct hw_entr
 		e->type = r->last.type;
 		e->identity = r->last.identity;
 	} else {
-		e->fs = (uint16_t)get_small(r, get_number(r), UINT16_MAX);
+		e->fs = (uint16_t)get_small(r, get_number(r), HW_FILESYSTEMS_MAX - 1);
 		e->type = (uint8_t)get_byte(r);
 		e->identity = (uint8_t)get_byte(r);
 	}
@@ -311,7 +308,7 @@ static void get_event(struct hw_state_reader *r, struct hw_event *event)
 	if (!(absent & NO_FROM))
 		get_path(r, &event->from, &event->from_len);
 	r->last.time_ns = event->time_ns;
-	r->bad |= event->kind < HW_CREATE || event->kind > HW_RESCAN || event->type > HW_TYPE_OTHER;
+	r->bad = r->bad || !hw_state_is_event(event);
 }
 
 bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
@@ -326,6 +323,7 @@ bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
 	case HW_STATE_GONE:
 		ret->id = get_small(r, get_difference(r, r->last.id), UINT32_MAX - 1);
 		r->last.id = ret->id;
+		r->bad |= !ret->id;
 		break;
 	case HW_STATE_EVENT:
 		get_event(r, &ret->event);

@@ -128,7 +128,10 @@ static int read_head(struct in *in, struct hw_state_head *ret)
 	}
 	in->generation = ret->generation;
 	in->number = 1;
-	return ret->epoch && ret->next_seq ? 0 : -EUCLEAN;
+	return ret->epoch && ret->next_seq && ret->next_seq <= HW_STATE_SEQ_MAX &&
+			       ret->limit <= HW_STATE_SEQ_MAX
+		       ? 0
+		       : -EUCLEAN;
 }
 
 static int open_file(struct in *in, int fd, struct hw_state_head *ret)
@@ -162,6 +165,9 @@ static int apply(struct hw_state_load *load, struct hw_state_record *record, str
 {
 	switch (record->tag) {
 	case HW_STATE_ENTRY:
+		/* Each smaller id has a record of at least two bytes: hw_state_write_snapshot(). */
+		if (record->id >= load->size)
+			return -EUCLEAN;
 		counts->entries++;
 		return hw_tree_put(load->tree, record->id, &record->entry, record->name);
 	case HW_STATE_GONE:
@@ -176,7 +182,7 @@ static int apply(struct hw_state_load *load, struct hw_state_record *record, str
 		load->head.known_ns = record->known_ns;
 		return 0;
 	case HW_STATE_SKIP:
-		if (record->next_seq <= load->head.next_seq)
+		if (record->next_seq <= load->head.next_seq || record->next_seq > HW_STATE_SEQ_MAX)
 			return -EUCLEAN;
 		load->skip(load->arg, load->head.next_seq, record->next_seq);
 		load->head.next_seq = record->next_seq;

@@ -12,6 +12,7 @@
 #include "code.h"
 
 #define HW_STATE_BOOT 16u /* bytes of the id of a boot of the kernel */
+#define HW_STATE_SEQ_MAX (UINT64_C(1) << 62) /* of a sequence number or a limit */
 
 /* The first frame of a snapshot or a log. */
 struct hw_state_head {
@@ -63,7 +64,8 @@ struct hw_state_load {
 	uint64_t frames; /* of the log that was read last */
 	bool damaged; /* the log that was read last ends before a damaged frame */
 };
-/* -EUCLEAN: damaged; -EPROTONOSUPPORT: written by a later version; -EMEDIUMTYPE: of another share
+/* Memory is bounded by the size of the files: an id is smaller than their number of bytes.
+ * -EUCLEAN: damaged; -EPROTONOSUPPORT: written by a later version; -EMEDIUMTYPE: of another share
  * (place); -ENOMEM; errors of read(2). If it fails, the tree is useless. */
 int hw_state_read_snapshot(int fd, uint64_t place, struct hw_state_load *load);
 /*

@@ -89,10 +89,12 @@ static uint64_t put_tree(struct out *out, const struct hw_tree *tree)
 	for (uint32_t id = HW_ROOT; id < tree->used && !out->error; id++) {
 		const struct hw_entry *e = hw_tree_entry(tree, id);
 
-		if (e->type == HW_TYPE_NONE)
-			continue;
-		hw_state_put_entry(&out->writer, id, e, hw_tree_name(tree, id));
-		count++;
+		if (e->type == HW_TYPE_NONE) {
+			hw_state_put_gone(&out->writer, id);
+		} else {
+			hw_state_put_entry(&out->writer, id, e, hw_tree_name(tree, id));
+			count++;
+		}
 		if (out->writer.used > FRAME_MAX)
 			flush(out);
 	}

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "disk.h"
 #include "state.h"
 
 #include <errno.h>
@@ -144,18 +145,20 @@ static const struct hw_state_head head = {
 
 static struct hw_event event_of(unsigned number)
 {
-	static const char path[] = "some/path/to/a/file";
+	static const char path[] = "some/path/to/a/file", from[] = "another";
+	uint8_t kind = (uint8_t)(1 + number % (HW_KIND_END - 1));
+	bool move = kind == HW_MOVE, enters = move && number % 4 == 0, leaves = number % 4 == 1;
 	struct hw_event event = {
 		.struct_size = sizeof(event),
 		.seq = FIRST_SEQ + number + (number < 20 ? 0 : GAP),
-		.kind = (uint8_t)(1 + number % (HW_KIND_END - 1)),
-		.type = (uint8_t)(number % HW_TYPE_END),
-		.flags = (uint16_t)(number % 3),
+		.kind = kind,
+		.type = (uint8_t)(kind == HW_RESCAN ? 0 : 1 + number % (HW_TYPE_END - 1)),
+		.flags = (uint16_t)(move && !enters && !leaves ? number % 3 : 0),
 		.time_ns = INT64_C(1700000000000000000) + number * INT64_C(12345),
-		.path = number % 5 ? path : NULL,
-		.path_len = number % 5 ? number % sizeof(path) : 0,
-		.from = number % 3 ? NULL : path,
-		.from_len = number % 3 ? 0 : number % 7,
+		.path = move && leaves ? NULL : path,
+		.path_len = move && leaves ? 0 : 16 + number % 4,
+		.from = move && !enters ? from : NULL,
+		.from_len = move && !enters ? 1 + number % 7 : 0,
 	};
 
 	return event;
@@ -553,6 +556,222 @@ static void what_is_no_tree_is_refused(void **state)
 	}
 }
 
+/* ---- forged records ---- */
+
+/* Reads a snapshot with these records, whose checksums are right. Returns the result of reading,
+ * and the memory of the tree. */
+static int read_forged(const struct hw_state_head *of, struct hw_state_writer *writer,
+		       size_t *ret_bytes)
+{
+	unsigned char start[HW_STATE_HEAD_MAX];
+	struct hw_tree tree;
+	struct hw_state_load load = { .tree = &tree, .event = ignore_event, .skip = ignore_skip };
+	int fd = new_file(), r;
+
+	assert_int_equal(hw_tree_init(&tree), 0);
+	assert_int_equal(hw_state_write(fd, start, hw_state_put_head(start, of)), 0);
+	hw_state_seal(writer->bytes - HW_STATE_FRAME, writer->used, of->generation, 1);
+	assert_int_equal(hw_state_write(fd, writer->bytes - HW_STATE_FRAME,
+					HW_STATE_FRAME + writer->used),
+			 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	r = hw_state_read_snapshot(fd, PLACE, &load);
+	*ret_bytes = hw_tree_bytes(&tree);
+	hw_tree_free(&tree);
+	close(fd);
+	return r;
+}
+
+static const struct hw_entry root_entry = { .type = HW_TYPE_DIR, .nlink = 1 };
+
+/* Each id below another one has a record of at least two bytes, so a file of this size cannot have
+ * an entry with a larger id. */
+static void memory_is_bounded_by_the_size_of_the_file(void **state)
+{
+	static const struct {
+		uint32_t id;
+		int result;
+	} cases[] = { { 2, 0 },
+		      { 100, 0 },
+		      { 4000, -EUCLEAN },
+		      { 1u << 24, -EUCLEAN },
+		      { UINT32_MAX - 1, -EUCLEAN } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct hw_entry entry = {
+			.parent = HW_ROOT, .name_len = 1, .type = HW_TYPE_FILE, .nlink = 1
+		};
+		unsigned char bytes[HW_STATE_FRAME + 2 * HW_STATE_ENTRY_MAX + 600];
+		struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+		size_t used;
+
+		hw_state_put_entry(&writer, HW_ROOT, &root_entry, "");
+		hw_state_put_entry(&writer, cases[i].id, &entry, "a");
+		while (writer.used < 500)
+			hw_state_put_known(&writer, 1);
+		hw_state_put_end(&writer, 2, 0);
+		assert_int_equal(read_forged(&head, &writer, &used), cases[i].result);
+		assert_true(used < (2u << 20));
+	}
+}
+
+static void no_entry_has_the_id_0(void **state)
+{
+	unsigned char bytes[HW_STATE_FRAME + 2 * HW_STATE_ENTRY_MAX];
+	struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+	size_t used;
+
+	(void)state;
+	hw_state_put_entry(&writer, HW_ROOT, &root_entry, "");
+	hw_state_put_gone(&writer, 0);
+	hw_state_put_end(&writer, 1, 0);
+	assert_int_equal(read_forged(&head, &writer, &used), -EUCLEAN);
+}
+
+/* A tree of which little is left keeps its ids. */
+static void a_tree_that_has_shrunk_comes_back(void **state)
+{
+	static const struct hw_stat stat = { .type = HW_TYPE_FILE, .nlink = 1 };
+	struct reading reading;
+	struct hw_tree tree;
+	uint32_t last = 0;
+	uint64_t size;
+	char name[16];
+
+	(void)state;
+	assert_int_equal(hw_tree_init(&tree), 0);
+	for (unsigned i = 0; i < 100000; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		last = hw_tree_add(&tree, HW_ROOT, name, strlen(name), &stat);
+		assert_true(last != 0);
+	}
+	for (uint32_t id = HW_ROOT + 1; id < last; id++)
+		hw_tree_remove(&tree, id);
+	int fd = write_tree(&tree, &size);
+
+	assert_true(size < 5 * UINT64_C(100000));
+	assert_int_equal(read_snapshot(&reading, fd, PLACE), 0);
+	assert_int_equal(hw_tree_finish(&reading.tree), 0);
+	assert_same_tree(&tree, &reading.tree);
+	hw_tree_free(&reading.tree);
+	hw_tree_free(&tree);
+	close(fd);
+}
+
+static void a_filesystem_with_a_large_number_is_refused(void **state)
+{
+	static const struct {
+		uint16_t fs;
+		int result;
+	} cases[] = { { HW_FILESYSTEMS_MAX - 1, 0 },
+		      { HW_FILESYSTEMS_MAX, -EUCLEAN },
+		      { UINT16_MAX, -EUCLEAN } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned char bytes[HW_STATE_FRAME + 2 * HW_STATE_ENTRY_MAX];
+		struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+		struct hw_entry entry = root_entry;
+		size_t used;
+
+		entry.fs = cases[i].fs;
+		hw_state_put_entry(&writer, HW_ROOT, &entry, "");
+		hw_state_put_end(&writer, 1, 0);
+		assert_int_equal(read_forged(&head, &writer, &used), cases[i].result);
+	}
+}
+
+static void a_number_that_could_overflow_is_refused(void **state)
+{
+	static const struct {
+		uint64_t next_seq, limit, skip;
+		int result;
+	} cases[] = {
+		{ HW_STATE_SEQ_MAX, HW_STATE_SEQ_MAX, 0, 0 },
+		{ HW_STATE_SEQ_MAX + 1, 0, 0, -EUCLEAN },
+		{ UINT64_MAX, 0, 0, -EUCLEAN },
+		{ 1, HW_STATE_SEQ_MAX + 1, 0, -EUCLEAN },
+		{ 1, 0, HW_STATE_SEQ_MAX, 0 },
+		{ 1, 0, HW_STATE_SEQ_MAX + 1, -EUCLEAN },
+		{ 7, 0, 7, -EUCLEAN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned char bytes[HW_STATE_FRAME + 2 * HW_STATE_ENTRY_MAX];
+		struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+		struct hw_state_head forged = head;
+		size_t used;
+
+		forged.next_seq = cases[i].next_seq;
+		forged.limit = cases[i].limit;
+		hw_state_put_entry(&writer, HW_ROOT, &root_entry, "");
+		if (cases[i].skip)
+			hw_state_put_skip(&writer, cases[i].skip);
+		hw_state_put_end(&writer, 1, 0);
+		assert_int_equal(read_forged(&forged, &writer, &used), cases[i].result);
+	}
+}
+
+static void an_event_that_breaks_the_rules_is_refused(void **state)
+{
+	static const struct {
+		uint8_t kind, type;
+		uint16_t flags;
+		const char *path, *from;
+		int result;
+	} cases[] = {
+		{ HW_CREATE, HW_TYPE_FILE, 0, "a/b", NULL, 0 },
+		{ HW_MOVE, HW_TYPE_FILE, HW_FLAG_EXCHANGE, "a", "b", 0 },
+		{ HW_MOVE, HW_TYPE_FILE, HW_FLAG_REPLACED, "a", NULL, 0 },
+		{ HW_MOVE, HW_TYPE_DIR, 0, NULL, "b", 0 },
+		{ HW_ATTRIB, HW_TYPE_DIR, 0, "", NULL, 0 },
+		{ HW_RESCAN, HW_TYPE_NONE, 0, "", NULL, 0 },
+		{ HW_CREATE, HW_TYPE_FILE, 0, NULL, NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_NONE, 0, "a", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_END, 0, "a", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, HW_FLAG_REPLACED, "a", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "a", "b", -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "../a", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "/a", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "a//b", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "a/", NULL, -EUCLEAN },
+		{ HW_CREATE, HW_TYPE_FILE, 0, "a/./b", NULL, -EUCLEAN },
+		{ HW_RESCAN, HW_TYPE_DIR, 0, "a", NULL, -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, 0, NULL, NULL, -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, 0, "a", "", -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, HW_FLAG_EXCHANGE, "a", NULL, -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, HW_FLAG_REPLACED, NULL, "b", -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, HW_FLAG_ALL, "a", "b", -EUCLEAN },
+		{ HW_MOVE, HW_TYPE_FILE, 8, "a", "b", -EUCLEAN },
+		{ HW_KIND_END, HW_TYPE_FILE, 0, "a", NULL, -EUCLEAN },
+		{ 0, HW_TYPE_FILE, 0, "a", NULL, -EUCLEAN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned char bytes[HW_STATE_FRAME + 2 * HW_STATE_ENTRY_MAX];
+		struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+		const struct hw_event event = {
+			.kind = cases[i].kind,
+			.type = cases[i].type,
+			.flags = cases[i].flags,
+			.path = cases[i].path,
+			.from = cases[i].from,
+			.path_len = cases[i].path ? (uint32_t)strlen(cases[i].path) : 0,
+			.from_len = cases[i].from ? (uint32_t)strlen(cases[i].from) : 0,
+		};
+		size_t used;
+
+		hw_state_put_entry(&writer, HW_ROOT, &root_entry, "");
+		hw_state_put_event(&writer, &event);
+		hw_state_put_end(&writer, 1, 1);
+		assert_int_equal(read_forged(&head, &writer, &used), cases[i].result);
+	}
+}
+
 /* 1.1 million entries, each with a name of 12 bytes, times and an inode number of its own. */
 static void a_million_entries_are_small(void **state)
 {
@@ -599,6 +818,12 @@ int main(void)
 		cmocka_unit_test(a_file_of_another_version_or_share_is_refused),
 		cmocka_unit_test(a_log_of_another_run_is_refused),
 		cmocka_unit_test(what_is_no_tree_is_refused),
+		cmocka_unit_test(memory_is_bounded_by_the_size_of_the_file),
+		cmocka_unit_test(no_entry_has_the_id_0),
+		cmocka_unit_test(a_tree_that_has_shrunk_comes_back),
+		cmocka_unit_test(a_filesystem_with_a_large_number_is_refused),
+		cmocka_unit_test(a_number_that_could_overflow_is_refused),
+		cmocka_unit_test(an_event_that_breaks_the_rules_is_refused),
 		cmocka_unit_test(a_million_entries_are_small),
 	};
 

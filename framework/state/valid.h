@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a state may contain: whoever wrote it, receivers get events as hostwatch-events(7) defines
+ * them. */
+#ifndef HW_STATE_VALID_H
+#define HW_STATE_VALID_H
+
+#include <hostwatch/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+bool hw_state_is_name(const char *name, size_t len);
+/* Its sequence number is not examined. */
+bool hw_state_is_event(const struct hw_event *event);
+
+#endif
