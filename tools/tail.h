@@ -29,7 +29,7 @@ struct tail_share {
 	char name[TAIL_NAME_MAX + 1];
 	uint64_t epoch, seq;
 	uint64_t next_epoch; /* epoch of the server: valid from its next event */
-	bool in_snapshot; /* a snapshot was requested and has not ended */
+	bool in_snapshot; /* a snapshot was requested, or has begun, and has not ended */
 };
 
 /* The contents of the state file. */
@@ -153,7 +153,9 @@ int hw_tail_begin(struct tail *tail, const struct hw_share_info *shares, size_t 
 size_t hw_tail_parse_shares(char *line, size_t len, struct hw_share_info *shares, size_t max);
 /* Call this after a later hello: the epochs of the events that follow. */
 void hw_tail_note_epochs(struct tail *tail, const struct hw_share_info *shares, size_t count);
-/* Call this after an event or the end of a snapshot. share NULL: the requested one. */
+/* Call this after an event, an entry of a snapshot (seq 0), or the end of a snapshot. share NULL:
+ * the requested one. */
+void hw_tail_note_entry(struct tail *tail, const char *share);
 void hw_tail_note(struct tail *tail, const char *share, uint64_t seq, bool snapshot_end);
 
 #endif

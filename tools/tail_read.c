@@ -180,7 +180,9 @@ static int show_next(struct tail *t, const char *share, const struct hw_event *e
 		return 0; /* it is not shown: the position stays before it */
 	hw_tail_check_rescan(t, event);
 	r = hw_tail_show(t, share, event);
-	if (r == 0)
+	if (r == 0 && event->seq == 0 && event->kind != HW_RESCAN)
+		hw_tail_note_entry(t, share);
+	else if (r == 0)
 		hw_tail_note(t, share, event->seq, false);
 	return r;
 }

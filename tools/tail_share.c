@@ -188,18 +188,30 @@ void hw_tail_note_epochs(struct tail *t, const struct hw_share_info *shares, siz
 	}
 }
 
-void hw_tail_note(struct tail *t, const char *name, uint64_t seq, bool snapshot_end)
+static struct tail_share *find_noted(struct tail *t, const char *name)
 {
 	struct tail_share *share = find(t, name ? name : t->subscribe.share);
 
-	if (!share && !name && t->share_count == 1)
-		share = t->shares;
+	return !share && !name && t->share_count == 1 ? t->shares : share;
+}
+
+void hw_tail_note_entry(struct tail *t, const char *name)
+{
+	struct tail_share *share = find_noted(t, name);
+
+	if (share)
+		share->in_snapshot = true;
+}
+
+void hw_tail_note(struct tail *t, const char *name, uint64_t seq, bool snapshot_end)
+{
+	struct tail_share *share = find_noted(t, name);
+
 	if (!share)
 		return;
-	if (snapshot_end)
+	/* A stream may lack the end of a tree. */
+	if (snapshot_end || t->nats.on)
 		share->in_snapshot = false;
-	else if (seq == 0 && share->in_snapshot)
-		return; /* an entry of a snapshot */
 	t->unsaved++;
 	share->seq = seq;
 	share->epoch = share->next_epoch;

@@ -30,58 +30,74 @@ void nats_feed_refresh(struct nats_sink *sink, uint32_t index)
 
 /* ---- messages ---- */
 
-static int put(struct nats_sink *sink, uint32_t index, const struct hw_event *event, const char *id)
+bool nats_feed_is_stored(const struct nats_sink *sink, uint32_t index)
+{
+	return TAILQ_EMPTY(&sink->session->lanes[index].items);
+}
+
+int nats_feed_put(struct nats_sink *sink, uint32_t index, const struct nats_item *like,
+		  const void *bytes, size_t len)
 {
 	struct nats_feed *feed = &sink->feeds[index];
-	struct nats_item *item;
-	int r;
+	struct nats_item *item = malloc(sizeof(*item) + len);
 
-	sink->buf.len = 0;
-	r = hw_json_put_event(&sink->buf, feed->share.name, event);
-	if (r < 0)
-		return r;
-	HW_PROBE2(encode, event->seq, sink->buf.len);
-	item = malloc(sizeof(*item) + sink->buf.len);
 	if (!item)
 		return -ENOMEM;
-	*item = (struct nats_item){
-		.lane = index,
-		.epoch = feed->share.epoch,
-		.seq = event->seq,
-		.acked_seq = feed->acked,
-		.acked_at = feed->acked_at,
-		.kind = hw_kind_name(event->kind),
-		.len = sink->buf.len,
-	};
-	(void)snprintf(item->id, sizeof(item->id), "%s", id);
-	memcpy(item->data, sink->buf.data, item->len);
+	*item = *like;
+	item->lane = index;
+	item->epoch = feed->share.epoch;
+	item->acked_seq = feed->acked;
+	item->acked_at = feed->acked_at;
+	item->len = len;
+	memcpy(item->data, bytes, len);
 	nats_session_put(sink->session, item);
-	feed->sent = event->seq;
+	feed->sent = item->seq;
 	return 0;
 }
 
-static int put_event(struct nats_sink *sink, uint32_t index, struct hw_event *event)
+static int encode(struct nats_sink *sink, uint32_t index, const struct hw_event *event)
 {
-	struct nats_feed *feed = &sink->feeds[index];
-	char id[NATS_ID_MAX];
 	int r;
 
-	(void)snprintf(id, sizeof(id), "%016" PRIx64 "-%" PRIu64, feed->share.epoch, event->seq);
-	r = put(sink, index, event, id);
-	/* It was counted after it was made: it is the last one of the queue. */
-	if (r == 0 && (int64_t)sink->buf.len > sink->session->max_payload) {
-		struct nats_item *item = TAILQ_LAST(&sink->session->lanes[index].items, nats_items);
-		struct hw_event rescan = *event;
-
-		hw_event_make_rescan(&rescan, "", 0);
-		TAILQ_REMOVE(&sink->session->lanes[index].items, item, of_lane);
-		TAILQ_REMOVE(&sink->session->queue, item, of_queue);
-		sink->session->unresolved--;
-		sink->session->bytes -= item->len;
-		free(item);
-		r = put(sink, index, &rescan, id);
-	}
+	sink->buf.len = 0;
+	r = hw_json_put_event(&sink->buf, sink->feeds[index].share.name, event);
+	if (r == 0)
+		HW_PROBE2(encode, event->seq, sink->buf.len);
 	return r;
+}
+
+/* Whether receivers could not replay the events that follow: this one does not fit in a message, or
+ * it may bring entries within reach that did not. */
+static bool needs_rescan(const struct nats_sink *sink, uint32_t index, const struct hw_event *event)
+{
+	return (int64_t)sink->buf.len > sink->session->max_payload ||
+	       (sink->feeds[index].tree.left_out && event->kind == HW_MOVE &&
+		event->type == HW_TYPE_DIR);
+}
+
+/* Returns 1: the event was sent, or a rescan is owed instead; -errno. */
+static int put_event(struct nats_sink *sink, uint32_t index, const struct hw_event *event)
+{
+	struct nats_feed *feed = &sink->feeds[index];
+	struct nats_item like = { .kind = hw_kind_name(event->kind), .seq = event->seq };
+	struct hw_event rescan = *event;
+	int r = encode(sink, index, event);
+
+	if (r == 0 && sink->publish_tree &&
+	    (event->kind == HW_RESCAN || needs_rescan(sink, index, event))) {
+		feed->owes_rescan = true;
+		return 1;
+	}
+	if (r == 0 && (int64_t)sink->buf.len > sink->session->max_payload) {
+		hw_event_make_rescan(&rescan, "", 0);
+		like.kind = hw_kind_name(HW_RESCAN);
+		r = encode(sink, index, &rescan);
+	}
+	(void)snprintf(like.id, sizeof(like.id), "%016" PRIx64 "-%" PRIu64, feed->share.epoch,
+		       event->seq);
+	if (r == 0)
+		r = nats_feed_put(sink, index, &like, sink->buf.data, sink->buf.len);
+	return r < 0 ? r : 1;
 }
 
 /* The journal no longer has what is missing, or the order in the stream is wrong. */
@@ -89,25 +105,29 @@ static int put_rescan(struct nats_sink *sink, uint32_t index)
 {
 	struct nats_feed *feed = &sink->feeds[index];
 	struct hw_event event = { .struct_size = sizeof(event), .kind = HW_RESCAN, .path = "" };
-	char id[NATS_ID_MAX];
+	struct nats_item like = { .kind = hw_kind_name(HW_RESCAN), .tree = sink->publish_tree };
 	int r;
 
-	event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
+	like.seq = event.seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
 	event.time_ns = now_realtime();
 	nats_feed_refresh(sink, index);
 	/* Each is another message, also if the sequence number is the same. */
-	(void)snprintf(id, sizeof(id), "%016" PRIx64 "-%" PRIu64 "-%" PRIx64 "-%" PRIu64,
+	(void)snprintf(like.id, sizeof(like.id), "%016" PRIx64 "-%" PRIu64 "-%" PRIx64 "-%" PRIu64,
 		       feed->share.epoch, event.seq, (uint64_t)event.time_ns, ++sink->rescan_ids);
-	if (event.seq > feed->sent)
+	if (feed->overtaken && event.seq > feed->sent)
 		feed->lost += sink->host->count_after(sink->ctx, index, feed->sent) -
 			      sink->host->count_after(sink->ctx, index, event.seq);
-	r = put(sink, index, &event, id);
+	r = encode(sink, index, &event);
+	if (r == 0)
+		r = nats_feed_put(sink, index, &like, sink->buf.data, sink->buf.len);
 	if (r < 0)
 		return r;
-	feed->owes_rescan = false;
-	feed->in_rescan = true;
+	memcpy(feed->tree.id, like.id, sizeof(like.id));
+	feed->tree.owed = sink->publish_tree != 0;
+	feed->owes_rescan = feed->overtaken = false;
+	feed->waits = true;
 	feed->rescans++;
-	return 0;
+	return 1;
 }
 
 /* ---- pulling ---- */
@@ -117,7 +137,22 @@ static bool has_room(const struct nats_session *s, uint64_t limit)
 	return s->unresolved < limit && s->bytes < BYTES_MAX;
 }
 
-/* Returns 1: a message was made; 0: there is nothing to send now; -errno. */
+/* A rescan comes after everything that was sent before. */
+static int pull_rescan(struct nats_sink *sink, uint32_t index)
+{
+	uint64_t rest_ns;
+
+	nats_tree_drop(sink, index);
+	if (!nats_feed_is_stored(sink, index))
+		return 0;
+	rest_ns = nats_tree_rest_ns(sink, index);
+	if (!rest_ns)
+		return put_rescan(sink, index);
+	nats_feeds_ask_again(sink, rest_ns);
+	return 0;
+}
+
+/* Returns 1: there may be more; 0: there is nothing to send now; -errno. */
 static int pull(struct nats_sink *sink, uint32_t index)
 {
 	struct nats_feed *feed = &sink->feeds[index];
@@ -125,26 +160,21 @@ static int pull(struct nats_sink *sink, uint32_t index)
 	uint64_t epoch = feed->share.epoch;
 	int r;
 
-	if (!feed->cursor || feed->in_rescan)
+	if (!feed->cursor || feed->waits)
 		return 0;
 	nats_feed_refresh(sink, index);
 	if (feed->share.epoch != epoch)
 		feed->owes_rescan = true;
-	if (feed->owes_rescan) {
-		/* It comes after everything that was sent before. */
-		if (!TAILQ_EMPTY(&sink->session->lanes[index].items))
-			return 0;
-		r = put_rescan(sink, index);
-		return r < 0 ? r : 1;
-	}
+	if (feed->owes_rescan)
+		return pull_rescan(sink, index);
+	if (feed->tree.owed)
+		return nats_tree_pull(sink, index);
 	r = sink->host->cursor_next(sink->ctx, feed->cursor, &event);
 	if (r == -ESTALE) {
-		feed->owes_rescan = true;
+		feed->owes_rescan = feed->overtaken = true;
 		return 1;
 	}
-	if (r > 0)
-		r = put_event(sink, index, &event);
-	return r < 0 ? r : event.kind ? 1 : 0;
+	return r > 0 ? put_event(sink, index, &event) : r;
 }
 
 /* After an error of memory or of an event, the receivers have to look. */
@@ -157,10 +187,18 @@ static int pull_one(struct nats_sink *sink, uint32_t index)
 	return r;
 }
 
+void nats_feeds_ask_again(struct nats_sink *sink, uint64_t delay_ns)
+{
+	if (!sink->again_ns || sink->again_ns > delay_ns)
+		sink->again_ns = delay_ns;
+}
+
 void nats_feeds_pump(struct nats_sink *sink)
 {
 	struct nats_session *s = sink->session;
 	bool more = true;
+
+	sink->again_ns = 0;
 
 	(void)pthread_mutex_lock(&s->lock);
 	/* The shares take turns. */
@@ -170,9 +208,17 @@ void nats_feeds_pump(struct nats_sink *sink)
 			more |= pull_one(sink, i) > 0;
 	}
 	(void)pthread_mutex_unlock(&s->lock);
+	if (sink->again_ns)
+		sink->host->timer_set(sink->ctx, sink->again, sink->again_ns);
 }
 
 /* ---- answers ---- */
+
+/* Receivers wait for the rest of a tree. */
+static bool misses_tree(const struct nats_sink *sink, const struct nats_head *last)
+{
+	return last->tree ? !last->tree_end : last->rescan && sink->publish_tree;
+}
 
 /* Continues where the stream stands, or begins with a rescan. */
 static int open_cursor(struct nats_sink *sink, uint32_t index)
@@ -183,7 +229,7 @@ static int open_cursor(struct nats_sink *sink, uint32_t index)
 	struct hw_cursor *cursor = NULL;
 	int r = -ESTALE;
 
-	if (last->epoch == feed->share.epoch && !place->hole)
+	if (last->epoch == feed->share.epoch && !place->hole && !misses_tree(sink, last))
 		r = sink->host->cursor_open(sink->ctx, index, last->epoch, last->seq, &cursor);
 	feed->owes_rescan = r == -ESTALE;
 	if (r == -ESTALE)
@@ -193,15 +239,16 @@ static int open_cursor(struct nats_sink *sink, uint32_t index)
 	feed->cursor = cursor;
 	feed->sent = feed->acked = last->epoch == feed->share.epoch ? last->seq : 0;
 	feed->acked_at = last->at;
-	feed->in_rescan = false;
-	if (feed->owes_rescan && last->epoch != feed->share.epoch)
-		feed->sent = feed->share.seq; /* of another history: the number lost is not known */
+	feed->waits = false;
+	/* Of another history, the number lost is not known. */
+	feed->overtaken = feed->owes_rescan && last->epoch == feed->share.epoch;
 	return 0;
 }
 
 static void close_cursors(struct nats_sink *sink)
 {
 	for (uint32_t i = 0; i < sink->share_count; i++) {
+		nats_tree_drop(sink, i);
 		sink->host->cursor_close(sink->ctx, sink->feeds[i].cursor);
 		sink->feeds[i].cursor = NULL;
 	}
@@ -217,7 +264,9 @@ static void take_acked(struct nats_sink *sink, uint32_t index)
 		/* A message of an earlier connection may have come late. */
 		if (item->at <= feed->acked_at && feed->acked_at)
 			feed->owes_rescan = true;
-		feed->in_rescan = false;
+		if (item->tree_end)
+			nats_tree_finish(sink, index);
+		feed->waits = false;
 		feed->acked = item->seq;
 		feed->acked_at = item->at;
 		nats_session_pop(sink->session, lane);

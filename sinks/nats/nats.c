@@ -46,6 +46,12 @@ static void on_begin(void *self, struct hw_timer *timer)
 	sink->host->timer_set(sink->ctx, timer, HW_SEC);
 }
 
+static void on_again(void *self, struct hw_timer *timer)
+{
+	(void)timer;
+	nats_feeds_pump(self);
+}
+
 static int name_lanes(struct nats_sink *sink)
 {
 	for (uint32_t i = 0; i < sink->share_count; i++) {
@@ -88,6 +94,8 @@ static int nats_sink_start(void *self)
 	if (r == 0)
 		r = sink->host->timer_add(sink->ctx, on_begin, sink, &sink->begin);
 	if (r == 0)
+		r = sink->host->timer_add(sink->ctx, on_again, sink, &sink->again);
+	if (r == 0)
 		sink->host->timer_set(sink->ctx, sink->begin, 1);
 	return r;
 }
@@ -100,14 +108,18 @@ static void nats_sink_stop(void *self)
 		return;
 	if (sink->begin)
 		sink->host->timer_del(sink->ctx, sink->begin);
+	if (sink->again)
+		sink->host->timer_del(sink->ctx, sink->again);
 	sink->host->io_del(sink->ctx, sink->io);
-	sink->begin = NULL;
+	sink->begin = sink->again = NULL;
 	sink->io = NULL;
 	if (sink->running)
 		nats_worker_stop(sink->session, sink->thread);
 	sink->running = false;
-	for (uint32_t i = 0; sink->feeds && i < sink->share_count; i++)
+	for (uint32_t i = 0; sink->feeds && i < sink->share_count; i++) {
+		nats_tree_drop(sink, i);
 		sink->host->cursor_close(sink->ctx, sink->feeds[i].cursor);
+	}
 	if (sink->session)
 		nats_session_unref(sink->session);
 	sink->session = NULL;
@@ -185,6 +197,9 @@ TEXT("stream", stream, "hostwatch", "Name of the JetStream stream that stores th
 static const struct hw_option create_stream_option =
 	HW_OPT_BOOL("create_stream", struct nats_sink, create_stream, "no",
 		    "Create the stream if the server does not have it");
+static const struct hw_option publish_tree_option =
+	HW_OPT_BOOL("publish_tree", struct nats_sink, publish_tree, "yes",
+		    "Publish the tree of a share after each rescan");
 TEXT("user", user, NULL, "User name for the server");
 TEXT("password_file", password_file, NULL, "File with the password of user, in its first line");
 TEXT("credentials", credentials, NULL, "Credentials file with a JWT and an nkey seed");
@@ -198,9 +213,9 @@ static const struct hw_option in_flight_option = HW_OPT_NUMBER(
 	"Maximum number of messages that are sent before the server has stored the first of them");
 
 static const struct hw_option *const options[] = {
-	&url_option,      &prefix_option,        &stream_option,      &create_stream_option,
-	&user_option,     &password_file_option, &credentials_option, &tls_ca_option,
-	&tls_cert_option, &tls_key_option,       &in_flight_option,
+	&url_option,          &prefix_option,   &stream_option,        &create_stream_option,
+	&publish_tree_option, &user_option,     &password_file_option, &credentials_option,
+	&tls_ca_option,       &tls_cert_option, &tls_key_option,       &in_flight_option,
 };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define NATS_ID_MAX 64u
+#define NATS_ID_MAX 112u
 
 enum nats_state {
 	NATS_DOWN, /* not connected; `why` is the reason of the last failure */
@@ -34,6 +34,8 @@ struct nats_item {
 	uint64_t epoch, seq, at;
 	uint64_t acked_seq, acked_at; /* for the header */
 	const char *kind; /* static */
+	bool tree, tree_end; /* for the header of a tree */
+	uint64_t part;
 	char id[NATS_ID_MAX]; /* Nats-Msg-Id */
 	size_t len;
 	char data[];

@@ -86,6 +86,19 @@ static void read_acked(natsMsg *msg, struct nats_head *ret)
 	ret->acked = ret->acked_at = 0;
 }
 
+static void read_tree(natsMsg *msg, struct nats_head *ret)
+{
+	const char *text = NULL;
+	char *end;
+
+	if (natsMsgHeader_Get(msg, NATS_HEADER_TREE, &text) != NATS_OK || !text ||
+	    !isdigit((unsigned char)*text))
+		return;
+	ret->part = strtoull(text, &end, 10);
+	ret->tree = true;
+	ret->tree_end = strcmp(end, " end") == 0;
+}
+
 bool nats_read_head(natsMsg *msg, struct nats_head *ret)
 {
 	const char *kind = strrchr(natsMsg_GetSubject(msg), '.');
@@ -95,6 +108,7 @@ bool nats_read_head(natsMsg *msg, struct nats_head *ret)
 	    !read_number(msg, NATS_HEADER_SEQ, 10, &ret->seq))
 		return false;
 	read_acked(msg, ret);
+	read_tree(msg, ret);
 	return true;
 }
 
@@ -160,7 +174,7 @@ static natsStatus walk(natsSubscription *sub, struct nats_place *place)
 		if (r != NATS_OK)
 			break;
 		place->hole = head.epoch != last->epoch || head.at > last->at ||
-			      (!head.rescan && head.seq != expected);
+			      (!head.rescan && !head.tree && head.seq != expected);
 		expected = head.seq + 1;
 	}
 	return r;
@@ -193,7 +207,7 @@ int nats_find_place(jsCtx *js, const char *stream, struct nats_place *place, cha
 	int r = read_last(js, stream, place, why);
 
 	place->hole = false;
-	if (r < 0 || !last->epoch || last->rescan || last->seq <= last->acked + 1)
+	if (r < 0 || !last->epoch || last->rescan || last->tree || last->seq <= last->acked + 1)
 		return r;
 	return look_for_hole(js, stream, place, why);
 }

@@ -14,6 +14,10 @@
 /* "SEQ STREAM-SEQ": every event of the share up to SEQ was in the stream when this message was
  * sent, the last one as the message STREAM-SEQ. */
 #define NATS_HEADER_ACKED "Hostwatch-Acked"
+/* Of a rescan: "0", the tree follows. Of the messages of that tree: their number, from "1"; the
+ * last one has " end" after it. */
+#define NATS_HEADER_TREE "Hostwatch-Tree"
+#define NATS_KIND_TREE "tree" /* the last part of the subject of the messages of a tree */
 #define NATS_SUBJECT_MAX 512u
 
 /* Writes PREFIX.SHARE: a byte of the share's name that is not a letter, a digit, '_' or '-' becomes
@@ -30,6 +34,9 @@ struct nats_head {
 	uint64_t acked, acked_at; /* the sequence number and the number in the stream */
 	uint64_t at; /* number of this message in the stream */
 	bool rescan; /* the subject says so */
+	bool tree; /* the message belongs to a tree: its rescan, or a part of it */
+	bool tree_end;
+	uint64_t part; /* 0: the rescan */
 };
 
 /* Reads headers and subject. `at` is not set. Returns false if they are not those of hostwatch. */

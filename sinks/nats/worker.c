@@ -200,7 +200,11 @@ static natsStatus make_message(const struct nats_session *s, const struct nats_i
 	if (r == NATS_OK)
 		r = natsMsgHeader_Set(*ret, NATS_HEADER_SEQ, text);
 	(void)snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, item->acked_seq, item->acked_at);
-	return r == NATS_OK ? natsMsgHeader_Set(*ret, NATS_HEADER_ACKED, text) : r;
+	if (r == NATS_OK)
+		r = natsMsgHeader_Set(*ret, NATS_HEADER_ACKED, text);
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "%s", item->part,
+		       item->tree_end ? " end" : "");
+	return r == NATS_OK && item->tree ? natsMsgHeader_Set(*ret, NATS_HEADER_TREE, text) : r;
 }
 
 static void fail_session(struct nats_session *s, natsStatus status, const char *what)

@@ -53,20 +53,45 @@ static bool is_after_gap(const struct reader_share *share, const struct nats_hea
 }
 
 static int pass_on(struct reader *r, struct reader_share *share, const struct nats_head *head,
-		   const struct hw_event *event)
+		   struct hw_event *event)
 {
 	bool gap = is_after_gap(share, head);
 	int result = 0;
 
 	if (is_before(share, head))
 		return 0;
+	if (head->tree) {
+		/* Who has the rescan without the end of its tree has the events before it only. */
+		event->seq = share->epoch == head->epoch ? share->seq : 0;
+		share->in_tree = true;
+		share->part = 0;
+	}
 	share->epoch = head->epoch;
-	share->seq = head->seq;
+	share->seq = event->seq;
 	if (share->epoch != share->said_epoch)
 		result = reader_say_hello(r);
 	if (result == 0 && gap)
 		result = put_rescan(r, share->name, event);
 	return result == 0 ? put(r, share->name, event) : result;
+}
+
+/* Passes on a line of a part, if all parts before it were passed on. */
+static int pass_on_entry(struct reader *r, struct reader_share *share, const struct nats_head *head,
+			 const struct hw_json_message *line)
+{
+	int result;
+
+	share->in_tree =
+		share->in_tree && head->epoch == share->epoch && head->part - share->part <= 1;
+	if (!share->in_tree)
+		return 0;
+	share->part = head->part;
+	if (line->what == HW_JSON_EVENT)
+		return put(r, share->name, &line->event);
+	share->in_tree = false;
+	share->seq = head->seq;
+	result = hw_json_put_snapshot_end(&r->buf, share->name, head->seq);
+	return result < 0 ? reader_fail("%s", strerror(-result)) : reader_write(r);
 }
 
 /* Passes over the messages up to the event after which the receiver resumes. Returns whether this
@@ -83,7 +108,9 @@ static bool seek(struct reader *r, struct reader_share *share, const struct nats
 		share->epoch = s->epoch;
 		share->seq = s->after;
 		share->said_epoch = s->epoch;
-		return head->seq > s->after;
+		/* A tree without a message of this event before it is the place. */
+		share->has_tree = head->tree && head->seq == s->after && s->after;
+		return head->seq > s->after || (head->rescan && !s->after);
 	}
 	if (head->at < r->end)
 		return false;
@@ -93,26 +120,47 @@ static bool seek(struct reader *r, struct reader_share *share, const struct nats
 	return true;
 }
 
+/* Returns whether this message belongs to the tree after which the receiver resumes. */
+static bool is_of_place(struct reader_share *share, const struct nats_head *head)
+{
+	share->has_tree = share->has_tree && head->tree && head->epoch == share->epoch &&
+			  head->seq == share->seq;
+	return share->has_tree;
+}
+
+static int take_line(struct reader *r, const struct nats_head *head, struct hw_json_message *line)
+{
+	struct reader_share *share = reader_find(r, line->share);
+
+	if (!share)
+		return reader_fail("out of memory");
+	if (!seek(r, share, head) || is_of_place(share, head))
+		return 0;
+	if (head->tree && !head->rescan)
+		return pass_on_entry(r, share, head, line);
+	return line->what == HW_JSON_EVENT ? pass_on(r, share, head, &line->event) : 0;
+}
+
 static int take(struct reader *r, natsMsg *msg, uint64_t at)
 {
-	struct reader_share *share;
 	struct hw_json_message line;
 	struct nats_head head;
-	char *text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+	char *text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)), *next;
 	int result = 0;
 
 	if (!text)
 		return reader_fail("out of memory");
 	/* A message of something else is passed over. */
-	if (nats_read_head(msg, &head) &&
-	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 &&
-	    line.what == HW_JSON_EVENT && line.share) {
-		head.at = at;
-		share = reader_find(r, line.share);
-		if (!share)
-			result = reader_fail("out of memory");
-		else if (seek(r, share, &head))
-			result = pass_on(r, share, &head, &line.event);
+	if (!nats_read_head(msg, &head))
+		*text = '\0';
+	head.at = at;
+	for (char *start = text; result == 0 && *start; start = next) {
+		size_t len = strcspn(start, "\n");
+
+		next = start + len + (start[len] != '\0');
+		if (hw_json_parse_line(start, len, &line) == 0 && line.share &&
+		    (line.what == HW_JSON_EVENT || line.what == HW_JSON_SNAPSHOT_END))
+			result = take_line(r, &head, &line);
 	}
 	free(text);
 	return result;

@@ -91,8 +91,8 @@ static int add_share(struct reader *r, const char *subject, size_t len)
 		return 0; /* removed meanwhile */
 	text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
 	if (text && nats_read_head(msg, &head) &&
-	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 &&
-	    line.what == HW_JSON_EVENT && line.share) {
+	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 && line.share &&
+	    (line.what == HW_JSON_EVENT || line.what == HW_JSON_SNAPSHOT_END)) {
 		share = reader_find(r, line.share);
 		if (share) {
 			share->epoch = head.epoch;

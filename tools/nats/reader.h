@@ -15,6 +15,9 @@ struct reader_share {
 	char *name; /* owned */
 	uint64_t epoch, seq;
 	uint64_t said_epoch; /* in the last hello */
+	bool in_tree; /* the rescan and all parts so far were passed on */
+	uint64_t part; /* the last one */
+	bool has_tree; /* the receiver resumes after the tree that follows */
 };
 
 struct reader {
