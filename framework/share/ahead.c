@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ahead.h"
 
-#include "fill.h"
-#include "list.h"
+#include "listing.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -52,8 +51,8 @@ static bool walk_dir(const struct walk *walk, int fd, unsigned depth)
 
 	if (hw_disk_stat_fd(&walk->share->disk, fd, &self) < 0)
 		return false;
-	hw_fill_read(walk->share, fd, *walk->budget < AT_ONCE ? *walk->budget : AT_ONCE, self.fs,
-		     &listing);
+	hw_share_list(walk->share, fd, *walk->budget < AT_ONCE ? *walk->budget : AT_ONCE, self.fs,
+		      &listing);
 	*walk->budget -= listing.count < *walk->budget ? listing.count : *walk->budget;
 	ended = visit_all(walk, fd, &listing);
 	for (uint32_t i = 0; i < listing.count && !ended && depth && *walk->budget; i++)

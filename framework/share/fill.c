@@ -3,6 +3,7 @@
 
 #include "access.h"
 #include "arm.h"
+#include "listing.h"
 #include "pseudo.h"
 #include "quiet.h"
 #include "scan.h"
@@ -382,20 +383,6 @@ void hw_fill_listed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 	hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
 }
 
-void hw_fill_read(struct hw_share *share, int fd, uint32_t max, uint16_t fs,
-		  struct hw_listing *listing)
-{
-	struct hw_identify how = hw_disk_identify(&share->disk, fs, false);
-	uint32_t before;
-
-	hw_list_reset(listing);
-	do {
-		before = listing->count;
-		listing->more = hw_list_some(fd, how, listing);
-		hw_slices_step(&share->work, listing->count - before);
-	} while (listing->more && listing->count < max);
-}
-
 static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
 	struct hw_listing listing = { 0 };
@@ -411,7 +398,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		return;
 	}
 	share->fill.since_ns = birth_of(fd);
-	hw_fill_read(share, fd, AT_ONCE, entry_of(share, dir)->fs, &listing);
+	hw_share_list(share, fd, AT_ONCE, entry_of(share, dir)->fs, &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_CAME;

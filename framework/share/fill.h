@@ -27,10 +27,6 @@ struct hw_fill {
 /* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR.
  * For files with content, modify is reported after all creates. */
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how);
-/* Reads an open directory on this filesystem, up to `max` entries or some more, and rests
- * meanwhile. */
-void hw_fill_read(struct hw_share *share, int fd, uint32_t max, uint16_t fs,
-		  struct hw_listing *listing);
 /* Applies a listing of such a directory. `touched`: hints about the directory arrived meanwhile, so
  * the listing may be out of date. */
 void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing *listing,
