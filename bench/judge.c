@@ -124,6 +124,8 @@ static void apply(struct judge *judge, char *line)
 		vanish(judge, path);
 	} else if (line[0] == 'm') {
 		name->happened |= REPORT_CHANGED;
+	} else if (line[0] == '?') {
+		name->allowed |= REPORT_CHANGED;
 	} else {
 		bench_die(0, "unknown change '%c' in the list", line[0]);
 	}
@@ -160,7 +162,7 @@ static const char *below_root(const struct judge *judge, const char *path)
 		path += judge->root_len;
 	while (*path == '/')
 		path++;
-	return *path ? path : NULL;
+	return *path && strcmp(path, ".") != 0 ? path : NULL;
 }
 
 /* A directory was renamed after files in it had been reported under its old name: those reports
@@ -203,7 +205,8 @@ static void take_report(void *arg, const char *text, unsigned kinds)
 	if (!name)
 		name = names_get(&judge->unlisted, base_of(judge, path));
 	/* A directory changes when its entries do. */
-	if (listed && kinds & ~(name->happened | (name->is_dir ? REPORT_CHANGED : 0)) &&
+	if (listed &&
+	    kinds & ~(name->happened | name->allowed | (name->is_dir ? REPORT_CHANGED : 0)) &&
 	    !judge->base_only) {
 		judge->wrong++;
 		explain(judge, "never-happened", path);

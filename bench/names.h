@@ -11,6 +11,7 @@
 struct name {
 	char *path; /* owned */
 	unsigned happened, seen; /* REPORT_...: changes that were made, and that were reported */
+	unsigned allowed; /* REPORT_...: changes that may be reported, but need not */
 	unsigned last; /* REPORT_CREATED or REPORT_DELETED, whichever was reported last; 0: neither
 			*/
 	bool before, exists; /* before the first change, and after the last one */

@@ -38,7 +38,7 @@ function cell(who, column,    part, by, amount) {
 }
 function columns(s) {
 	if (s == "drain") return "us/event|cpu_ns|events|1000|%.2f;us/file|cpu_ns|changes|1000|%.2f;x raw|cpu_ns|@raw|1|%.2f;x stat|cpu_ns|@stat|1|%.2f;wall ms|wall_ns||1e6|%.1f"
-	if (s ~ /^(storm|append|rename|race)$/) return "us/change|cpu_ns|changes|1000|%.2f;x raw|cpu_ns|@raw|1|%.2f;x print|cpu_ns|@print|1|%.2f;sleeps|switches|changes|1|%.3f;writer us|writer_ns|changes|1000|%.2f;x unwatch|writer_ns|@unwatched|1|%.2f"
+	if (s ~ /^(storm|append|rename|race|replay-.*)$/) return "us/change|cpu_ns|changes|1000|%.2f;x raw|cpu_ns|@raw|1|%.2f;x print|cpu_ns|@print|1|%.2f;sleeps|switches|changes|1|%.3f;writer us|writer_ns|changes|1000|%.2f;x unwatch|writer_ns|@unwatched|1|%.2f"
 	if (s ~ /^(latency|leave)$/) return "p50 us|line_p50_ns||1000|%.1f;x print|line_p50_ns|@print|1|%.2f;p99 us|line_p99_ns||1000|%.1f;x print|line_p99_ns|@print|1|%.2f;p99.9 us|line_p999_ns||1000|%.1f;max us|line_max_ns||1000|%.1f"
 	if (s == "overflow") return "recovery s|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;overflows|overflows||1|%d"
 	if (s == "idle") return "wake-ups|switches||1|%d;CPU us|cpu_ns||1000|%.0f;in ms|idle_ms||1|%d"

@@ -128,6 +128,72 @@ before_race() { before_full_speed race; }
 after_race() { fresh_dir; }
 measure_race() { full_speed "$1" race; }
 
+# ---- replay: what real programs did (bench/record), a scenario for each workload ----
+# Replaces the scenario `replay` by one for each workload, replay-NAME, if they can be read.
+find_workloads() {
+	local one all=()
+	[[ " ${scenarios[*]} " = *" replay "* ]] || return 0
+	if ! command -v xz >/dev/null; then
+		printf 'replay\txz is not installed\n' >>"$scratch/skipped.tsv"
+		echo "skip  replay: xz is not installed"
+		workloads=()
+	elif [ ${#workloads[@]} = 0 ] && [ $quick = 1 ]; then
+		workloads=("$here/workloads/rsync.xz")
+	elif [ ${#workloads[@]} = 0 ]; then
+		workloads=("$here"/workloads/*.xz)
+	fi
+	for one in ${workloads[@]+"${workloads[@]}"}; do
+		[[ $(basename -- "$one") =~ ^[[:alnum:]_-]+\.xz$ && -r $one ]] && continue
+		echo "hostwatch bench: $one: not a readable file whose name is letters, digits, - and _ before .xz" >&2
+		exit 2
+	done
+	for one in "${scenarios[@]}"; do
+		[ "$one" = replay ] || all+=("$one")
+		[ "$one" != replay ] || for one in ${workloads[@]+"${workloads[@]}"}; do all+=("replay-$(basename -- "$one" .xz)"); done
+	done
+	scenarios=(${all[@]+"${all[@]}"})
+}
+# Replays like `load`, so that Ctrl-C also ends it.
+replay() {
+	local status=0
+	"$bin/replay" "$@" "$scratch/workload" "$work/dir" >"$scratch/made" &
+	load_pid=$!
+	wait $load_pid || status=$?
+	load_pid=''
+	return $status
+}
+before_replay() {
+	local one
+	for one in "${workloads[@]}"; do
+		[ "replay-$(basename -- "$one" .xz)" != "$scenario" ] || xz -dc -- "$one" >"$scratch/workload" || exit 2
+	done
+	awk -f "$here/workload.awk" "$scratch/workload" >"$scratch/list"
+	for _ in cold warm; do
+		fresh_dir
+		replay -p && replay || exit 2
+	done
+	replayed=$(value changes "$(<"$scratch/made")")
+	record "$scenario" unwatched writer_ns "$(value ns "$(<"$scratch/made")")" changes "$replayed"
+}
+after_replay() { fresh_dir; }
+measure_replay() {
+	local before
+	fresh_dir
+	replay -p
+	start_contender "$1" "$work/dir" || return
+	settle "$1"
+	before=$("$bin/meter" cpu "$pid")
+	perf_begin "$1"
+	replay
+	await_rest "$1"
+	perf_end "$1"
+	record "$scenario" "$1" cpu_ns $(($(value cpu_ns "$rest") - $(value cpu_ns "$before"))) changes "$replayed" \
+		writer_ns "$(value ns "$(<"$scratch/made")")" switches $(($(value switches "$rest") - $(value switches "$before")))
+	judge_output "$1"
+	stop_contender
+	record_raw "$1"
+}
+
 # ---- fill: directories made and filled before any watcher can have armed them ----
 before_fill() {
 	"$bin/load" -e -n $((changes / 50 + 20)) fill "$work/dir" >"$scratch/list"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
-bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber
-bench_scripts := run setup.sh contenders.sh scenarios.sh scale.sh perf.sh report.awk results.awk plot.sh peer.js
+bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber replay
+bench_scripts := run setup.sh contenders.sh scenarios.sh scale.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk
+bench_executables := run plot.sh record
+bench_workloads := $(wildcard bench/workloads/*.xz)
 bench_programs := $(bench_names:%=$(B)/bench/%)
 bench_dir = $(DESTDIR)$(kitdir)/bench
 
@@ -12,8 +14,11 @@ $(bench_programs): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
 $(B)/bench/judge: $(call obj,bench/names.c bench/reports.c)
 $(bench_scripts:%=$(B)/bench/%): $(B)/bench/%: bench/%
 	@mkdir -p $(@D)
-	@install -m$(if $(filter run plot.sh,$*),755,644) $< $@
-bench-programs: $(bench_programs) $(bench_scripts:%=$(B)/bench/%)
+	@install -m$(if $(filter $(bench_executables),$*),755,644) $< $@
+$(bench_workloads:%=$(B)/%): $(B)/bench/workloads/%: bench/workloads/%
+	@mkdir -p $(@D)
+	@install -m644 $< $@
+bench-programs: $(bench_programs) $(bench_scripts:%=$(B)/bench/%) $(bench_workloads:%=$(B)/%)
 all: bench-programs
 
 #: make bench           measure the cost of watching (bench/README); BENCH_ARGS; bench-quick takes a minute
@@ -24,8 +29,10 @@ bench-quick: all
 
 install-bench: bench-programs
 	install -d $(bench_dir)
-	install -m755 $(bench_programs) bench/run bench/plot.sh $(bench_dir)
-	install -m644 $(filter-out bench/run bench/plot.sh,$(bench_scripts:%=bench/%)) $(bench_dir)
+	install -d $(bench_dir)/workloads
+	install -m755 $(bench_programs) $(bench_executables:%=bench/%) $(bench_dir)
+	install -m644 $(filter-out $(bench_executables:%=bench/%),$(bench_scripts:%=bench/%)) $(bench_dir)
+	install -m644 $(bench_workloads) $(bench_dir)/workloads
 install: install-bench
 
 .PHONY: bench bench-programs bench-quick install-bench

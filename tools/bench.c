@@ -20,14 +20,14 @@
 #define COUNT_MAX 10000000u
 
 static const char *const scenarios[] = {
-	"drain", "storm",    "fill", "append", "rename", "race",     "latency", "leave",
-	"idle",  "overflow", "arm",  "poll",   "fanout", "snapshot", "resume",
+	"drain", "storm", "fill",     "append", "rename", "race",   "replay",   "latency",
+	"leave", "idle",  "overflow", "arm",    "poll",   "fanout", "snapshot", "resume",
 };
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
 
 struct settings {
 	const char *watchers, *peers, *dir, *json, *plots;
-	struct hw_words plugins;
+	struct hw_words plugins, workloads;
 	uint32_t sinks, perf;
 	uint64_t rounds, files, changes; /* 0: the default of the script */
 	bool quick;
@@ -62,6 +62,9 @@ static const struct hw_arg args[] = {
 	  "stat: count cycles, system calls and other events of each program with perf(1). record: "
 	  "record where it spends its time. none (the default).",
 	  AT(perf), .choices = PERF },
+	{ "workload", 0, HW_ARG_TEXTS, "FILE",
+	  "Replay this recorded workload instead of those that are installed. May be repeated.",
+	  AT(workloads), .complete = HW_COMPLETE_FILE },
 	{ "files", 0, HW_ARG_NUMBER, "N", "Files of the tree of arm, poll and overflow (100000).",
 	  AT(files), 100, COUNT_MAX },
 	{ "changes", 0, HW_ARG_NUMBER, "N", "Changes of each scenario that makes many (20000).",
@@ -75,24 +78,24 @@ const struct hw_command_line tool_bench_line = {
 	.program = "hostwatch bench",
 	.summary = "measure the cost of watching, and what gets lost",
 	.synopsis = "[OPTION]... [SCENARIO]...",
-	.about =
-		"Measures how much CPU time, latency and memory it costs to watch a directory, "
-		"with "
-		"the watchers of hostwatch, with other programs, and with minimal readers of the "
-		"kernel's interfaces (raw-inotify, raw-fanotify) as the limit. Prints beside each "
-		"cost how many changes were not reported, and how many reports were wrong.\n\n"
-		"The scenarios are drain, storm, fill, append, rename, race, latency, leave, idle, "
-		"overflow, arm, poll, fanout, snapshot and resume; the default is all of "
-		"them.",
+	.about = "Measures how much CPU time, latency and memory it costs to watch a directory, "
+		 "with "
+		 "the watchers of hostwatch, with other programs, and with minimal readers of the "
+		 "kernel's interfaces (raw-inotify, raw-fanotify) as the limit. Prints beside each "
+		 "cost how many changes were not reported, and how many reports were wrong.\n\n"
+		 "The scenarios are drain, storm, fill, append, rename, race, replay, latency, "
+		 "leave, idle, "
+		 "overflow, arm, poll, fanout, snapshot and resume; the default is all of "
+		 "them.",
 	.footer = "The exit status is 1 if hostwatch lost a change. hostwatch-bench(1) describes "
 		  "the scenarios and the results.",
 	.args = args,
 	.arg_count = sizeof(args) / sizeof(args[0]),
 	.operand = "SCENARIO",
 	.operands_max = UINT_MAX,
-	.choices =
-		"drain|storm|fill|append|rename|race|latency|leave|idle|overflow|arm|poll|fanout|"
-		"snapshot|resume",
+	.choices = "drain|storm|fill|append|rename|race|replay|latency|leave|idle|overflow|arm|"
+		   "poll|fanout|"
+		   "snapshot|resume",
 };
 
 struct words {
@@ -160,6 +163,8 @@ static int add_settings(struct words *words, const struct settings *settings)
 		r = settings->sinks >> bit & 1 ? add_choice(words, "sink", SINKS, bit) : 0;
 	for (size_t i = 0; r == 0 && i < settings->plugins.count; i++)
 		r = add_text(words, "plugin", settings->plugins.items[i]);
+	for (size_t i = 0; r == 0 && i < settings->workloads.count; i++)
+		r = add_text(words, "workload", settings->workloads.items[i]);
 	return r < 0 ? r : add_choice(words, "perf", PERF, settings->perf);
 }
 
@@ -236,5 +241,6 @@ int tool_bench(int argc, char **argv)
 	if (status < 0)
 		status = run_bench(&settings, &operands);
 	hw_words_free(&settings.plugins);
+	hw_words_free(&settings.workloads);
 	return status;
 }

@@ -71,6 +71,41 @@ test_lost_events_are_noticed() {
 	[[ ! $(<text) =~ hostwatch-inotify\ lost ]] || fail "$(<text)"
 }
 
+test_a_workload_is_replayed() {
+	command -v xz >/dev/null || skip "xz is not installed"
+	printf 'hostwatch-workload 1\nabout\ta test\nfile\t9\tkept\nfile\t9\tgone\nbegin\n' >mine
+	printf '%s\n' 'unlink gone' 'mkdir d' 'open 0 wcx d/f.new' 'write 0 100' 'sync 0' 'close 0' 'rename d/f.new d/f' \
+		'open 1 wa kept' 'write 1 3' 'close 1' 'symlink f d/s' | tr ' ' '\t' >>mine
+	xz mine
+	touch begun
+	bench --watchers inotify,polling --json result.json --workload mine.xz replay >text 2>&1 || fail "$(<text)"
+	grep -qE '^  hostwatch-inotify .* 0 +0$' text || fail "$(<text)"
+	contains "$(<text)" replay-mine
+	is_clean
+	# Each of kept, gone, d, f and s must be reported.
+	grep -q '"replay-mine","contender":"hostwatch-polling","metric":"names","median":5,' result.json || fail "$(grep names result.json)"
+	! bench --workload text replay >text 2>&1 || fail "a file of any kind is accepted"
+	! bench --workload missing.xz replay >text 2>&1 || fail "a file that does not exist is accepted"
+}
+
+# Each workload that is shipped: whatever hostwatch loses or reports wrongly fails the run.
+test_recorded_programs_are_reported_completely() {
+	command -v xz >/dev/null || skip "xz is not installed"
+	TMPDIR=$PWD "$B/hostwatch" bench --rounds 1 --peers none --watchers inotify,polling --json result.json replay >text 2>&1 || fail "$(<text)"
+	for name in "$tree"/bench/workloads/*.xz; do
+		name=$(basename "$name" .xz)
+		grep -q "\"replay-$name\",\"contender\":\"hostwatch-polling\",\"metric\":\"lost\",\"median\":0," result.json || fail "$name: $(<text)"
+	done
+}
+
+# On a terminal the round, the scenario and the contender are shown on one line.
+test_progress_is_shown_on_a_terminal() {
+	command -v script >/dev/null || skip "script(1) is not installed"
+	TMPDIR=$PWD script -qec "'$B/hostwatch' bench --quick --changes 200 --peers none --watchers inotify fill" /dev/null >text </dev/null ||
+		fail "$(<text)"
+	contains "$(<text)" $'\r\e[Kround 1 of 1: fill: hostwatch-inotify'
+}
+
 test_names_are_checked() {
 	status=0
 	text=$("$B/hostwatch" bench strom 2>&1) || status=$?
