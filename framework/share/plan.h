@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shared by plan.c and plan_moves.c: the moves of an observation, and which of them is next. */
+/* Shared by plan.c, plan_moves.c and plan_leave.c: the moves of an observation, and which of them
+ * is next. */
 #ifndef HW_PLAN_H
 #define HW_PLAN_H
 
@@ -41,6 +42,9 @@ void hw_plan_stir(struct hw_plan *plan);
 bool hw_plan_is_awaited(const struct hw_observation *o, uint32_t id);
 /* Returns false if the source was deleted with a parent: the item becomes a create. */
 bool hw_plan_source_is_valid(struct hw_observation *o, struct hw_item *item);
+/* plan_leave.c: reports that the entry of this item, whose name is gone, left the share, if a
+ * record or its file handle says so. Returns whether it did. */
+bool hw_plan_leave(struct hw_observation *o, struct hw_item *item);
 
 static inline uint32_t hw_plan_at_name(const struct hw_observation *o, const struct hw_item *item)
 {

@@ -34,6 +34,14 @@ static bool can_replace(const struct hw_observation *o, uint32_t old, uint8_t ty
 	return type == HW_TYPE_DIR && !e->dir.first_child;
 }
 
+/* Reports that a directory left the share before another one takes its name: rename(2) would have
+ * replaced it as well, since it is empty. A file is replaced in both cases (rule 3). */
+static bool has_left(struct hw_observation *o, struct hw_item *item, uint32_t old)
+{
+	return item->entry == old && entry_of(o, old)->type == HW_TYPE_DIR &&
+	       hw_plan_leave(o, item);
+}
+
 /* ---- moves ---- */
 
 static void compare_moved(struct hw_observation *o, uint32_t id)
@@ -73,6 +81,8 @@ static bool try_move(struct hw_observation *o, struct hw_item *item, uint32_t *r
 		*ret_holder = old;
 		return false;
 	}
+	if (old)
+		(void)has_left(o, item, old); /* the name is free, or the move replaces it */
 	hw_history_move(o->share, item->source, (uint32_t)item->dir, item->name, item->len,
 			&item->stat);
 	hw_observation_renamed(o, item->source);
@@ -92,7 +102,7 @@ static bool try_move_in(struct hw_observation *o, struct hw_item *item, uint32_t
 		*ret_holder = old;
 		return false;
 	}
-	if (old)
+	if (old && !has_left(o, item, old))
 		id = hw_history_replace(o->share, old, &item->stat, HW_ARRIVED_MOVED_IN);
 	else
 		id = hw_history_create(o->share, (uint32_t)item->dir, item->name, item->len,
