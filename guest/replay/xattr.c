@@ -60,51 +60,45 @@ static void do_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	free(value);
 }
 
-static void note_change(struct hw_server *server, struct hw_node *node)
+/* Sets the attribute, or removes it if `value` is NULL. Returns 0 or a positive error number. */
+static int change(const char *link, const char *name, const char *value, size_t size, int flags)
 {
+	int r = value ? setxattr(link, name, value, size, flags) : removexattr(link, name);
+
+	return r < 0 ? errno : 0;
+}
+
+static void change_and_note(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			    size_t size, int flags)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *node = hw_node_of(server, ino);
+	char link[40];
+	int r = pin_link(server, node, link);
+
+	if (r < 0) {
+		(void)fuse_reply_err(req, -r);
+		return;
+	}
+	hw_change_begin(server);
+	r = change(link, name, value, size, flags);
+	hw_unpin(server, node);
 	hw_view_lock(&server->view);
 	hw_own_attributes(&server->view, node);
 	hw_view_unlock(&server->view);
 	hw_change_end(server);
+	(void)fuse_reply_err(req, r);
 }
 
 static void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 			size_t size, int flags)
 {
-	struct hw_server *server = hw_server_of(req);
-	struct hw_node *node = hw_node_of(server, ino);
-	char link[40];
-	int r;
-
-	r = pin_link(server, node, link);
-	if (r < 0) {
-		(void)fuse_reply_err(req, -r);
-		return;
-	}
-	hw_change_begin(server);
-	r = setxattr(link, name, value, size, flags) < 0 ? errno : 0;
-	hw_unpin(server, node);
-	note_change(server, node);
-	(void)fuse_reply_err(req, r);
+	change_and_note(req, ino, name, value, size, flags);
 }
 
 static void do_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct hw_server *server = hw_server_of(req);
-	struct hw_node *node = hw_node_of(server, ino);
-	char link[40];
-	int r;
-
-	r = pin_link(server, node, link);
-	if (r < 0) {
-		(void)fuse_reply_err(req, -r);
-		return;
-	}
-	hw_change_begin(server);
-	r = removexattr(link, name) < 0 ? errno : 0;
-	hw_unpin(server, node);
-	note_change(server, node);
-	(void)fuse_reply_err(req, r);
+	change_and_note(req, ino, name, NULL, 0, 0);
 }
 
 void hw_ops_xattr(struct fuse_lowlevel_ops *ops)
