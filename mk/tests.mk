@@ -34,3 +34,16 @@ test-quick:
 
 # Replaces system calls, also those of plugins.
 $(B)/tests/test_retry: private LDFLAGS += -rdynamic
+
+# FUSE servers and programs around inject = replay.
+ifneq ($(FUSE_LIBS),)
+replay_tests := $(B)/tests/fuse-passthrough $(B)/tests/fanwatch $(B)/tests/exchange
+tests-built: $(replay_tests)
+$(B)/obj/tests/fuse/passthrough.o: CPPFLAGS_tests += $(FUSE_CFLAGS)
+$(B)/tests/fuse-passthrough: $(B)/obj/tests/fuse/passthrough.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lpthread
+$(B)/tests/fanwatch $(B)/tests/exchange: $(B)/tests/%: $(B)/obj/tests/vm/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+endif

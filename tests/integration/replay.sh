@@ -1,0 +1,152 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# inject = replay: inotifywait and a fanotify program receive what they receive of the same changes on a local directory.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/fuse/rig.sh
+. "$tree/tests/fuse/rig.sh"
+replay_enter "$0" "$@"
+
+# What is there, and watched, at the start of each history.
+make_trees() {
+	local base
+	for base in host plain; do
+		mkdir -p $base/tree/{d/n,e,empty} $base.outside/full
+		touch $base/tree/{f,g,d/x,d/n/y,e/z} $base.outside/{in,full/file}
+		ln $base/tree/g $base/tree/e/hard
+	done
+}
+watched=(. d d/n e empty f g d/x d/n/y e/z)
+
+# compare BASE: each line of the standard input is a command of a history, which runs in ./plain/tree and in BASE/tree. The
+# programs must have received the same before the next one.
+compare() {
+	local base=$1 command kind
+	replay_start inotifywait
+	make_trees
+	replay_sync
+	replay_watch plain "${watched[@]}"
+	replay_watch at "${watched[@]}"
+	while read -r command; do
+		(cd plain/tree && outside=$PWD/../../plain.outside eval "$command")
+		# shellcheck disable=SC2034 # of the command
+		(cd "$base/tree" && outside=$OLDPWD/host.outside eval "$command")
+		replay_barrier plain at
+		for kind in in fan; do
+			equal "$(replay_lines $kind.plain)" "$(replay_lines $kind.at)" "$kind: $command"
+		done
+	done
+	[ -s in.at ] && [ -s fan.at ] || fail "nothing was received"
+	equal "$(list plain/tree)" "$(list at/tree)" "what is there"
+}
+list() {
+	(cd "$1" && find . -printf '%P %y %m %s %n\n' | LC_ALL=C sort)
+}
+
+test_new_entries() {
+	compare host <<-'END'
+		echo text >new
+		: >empty_file
+		mkdir newdir
+		ln -s nowhere link
+		mkfifo d/fifo
+		mkdir -p e/a
+		echo text >>e/z
+		echo more >>d/n/y
+	END
+}
+
+test_entries_that_go() {
+	compare host <<-'END'
+		rm f
+		rm d/n/y
+		rmdir d/n
+		rmdir empty
+		rm d/x
+		rmdir d
+		rm e/z
+	END
+}
+
+test_renames() {
+	compare host <<-'END'
+		mv f f2
+		mv d/x e/x
+		mv f2 e/f3
+		mv d/n e/n
+		echo text >>e/n/y
+		mv d d2
+		echo text >d2/new
+		mv e empty/e
+		mv empty/e/n/y y
+	END
+}
+
+test_renames_over_something() {
+	compare host <<-'END'
+		mv f d/x
+		mv d/x d/n/y
+		mv -T d/n empty
+		mv empty/y e/z
+	END
+}
+
+test_exchanges() {
+	[ -x "$B/tests/exchange" ] || skip "built without libfuse3"
+	compare host <<-'END'
+		"$B/tests/exchange" e/z f
+		"$B/tests/exchange" d e
+		"$B/tests/exchange" d/z g
+		"$B/tests/exchange" d/z e/n
+	END
+}
+
+test_moves_over_the_border() {
+	compare host <<-'END'
+		mv f "$outside/f"
+		mv "$outside/in" in
+		mv "$outside/in2" in || mv "$outside/f" f
+		mv d/n "$outside/n"
+		mv -T "$outside/full" full
+	END
+}
+
+test_data_and_attributes() {
+	compare host <<-'END'
+		echo text >>f
+		echo more >>f
+		chmod 600 f
+		chmod 700 d
+		chown 1:1 e/z
+		setfattr -n user.a -v b d/x
+		setfattr -x user.a d/x
+		echo saved >.f
+		mv .f f
+	END
+}
+
+# Changes that a program makes at the mount are reported once, by its own kernel.
+test_changes_of_the_guest_are_reported_once() {
+	compare at <<-'END'
+		echo text >new
+		mkdir newdir
+		mkdir -p newdir/a/b
+		ln -s nowhere link
+		echo text >>f
+		echo more >>f
+		chmod 600 f
+		chmod 700 d
+		mv f f2
+		mv f2 d/x
+		mv d/n e/n
+		rm e/n/y
+		rmdir e/n
+		rm d/x
+		ln g h
+		echo saved >.f
+		mv .f g
+		rm -r newdir
+	END
+}
+
+run_tests
