@@ -35,11 +35,11 @@ static int fail(const char *what, int error)
 static void init_connection(void *user, struct fuse_conn_info *conn)
 {
 	struct hw_server *server = user;
-	const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS |
-				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
-				FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-				FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA |
-				FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
+	const unsigned wanted =
+		FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+		FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
+		FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_POSIX_ACL |
+		FUSE_CAP_DONT_MASK | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
 
 	conn->want = conn->capable & wanted;
 	server->no_open = conn->capable & FUSE_CAP_NO_OPEN_SUPPORT &&

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
@@ -19,6 +20,16 @@
 
 /* ---- the identity of the caller: new files belong to it ---- */
 
+/* A default ACL of the directory takes the place of the umask: the lower filesystem decides. */
+static void take_umask(mode_t mask)
+{
+	static _Thread_local bool alone;
+
+	if (!alone)
+		alone = unshare(CLONE_FS) == 0; /* threads have one umask otherwise */
+	(void)umask(mask);
+}
+
 /* The calls are those of the kernel, which concern this thread only. */
 static void become_caller(fuse_req_t req)
 {
@@ -26,6 +37,7 @@ static void become_caller(fuse_req_t req)
 	gid_t groups[GROUPS_MAX];
 	int count = fuse_req_getgroups(req, GROUPS_MAX, groups);
 
+	take_umask(ctx->umask);
 	if (count > GROUPS_MAX)
 		count = GROUPS_MAX;
 	if (count >= 0)
