@@ -37,12 +37,17 @@ $(B)/tests/test_retry: private LDFLAGS += -rdynamic
 
 # FUSE servers and programs around inject = replay.
 ifneq ($(FUSE_LIBS),)
-replay_tests := $(B)/tests/fuse-passthrough $(B)/tests/fanwatch $(B)/tests/exchange
+replay_tests := $(B)/tests/fuse-passthrough $(B)/tests/fanwatch $(B)/tests/exchange $(B)/tests/fuse-posix $(B)/tests/fuse-random-io
 tests-built: $(replay_tests)
 $(B)/obj/tests/fuse/passthrough.o: CPPFLAGS_tests += $(FUSE_CFLAGS)
 $(B)/tests/fuse-passthrough: $(B)/obj/tests/fuse/passthrough.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lpthread
+$(B)/tests/fuse-posix: $(patsubst tests/fuse/%.c,$(B)/obj/tests/fuse/%.o,$(wildcard tests/fuse/posix*.c))
+$(B)/tests/fuse-random-io: $(B)/obj/tests/fuse/random_io.o
+$(B)/tests/fuse-posix $(B)/tests/fuse-random-io:
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 $(B)/tests/fanwatch $(B)/tests/exchange: $(B)/tests/%: $(B)/obj/tests/vm/%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,8 @@ static void become_caller(fuse_req_t req)
 
 	if (count >= 0 && count <= GROUPS_MAX)
 		(void)syscall(SYS_setgroups, (size_t)count, groups); /* of this thread */
+	(void)unshare(CLONE_FS); /* so that the umask is also of this thread */
+	(void)umask(fuse_req_ctx(req)->umask);
 	(void)setfsgid(fuse_req_ctx(req)->gid);
 	(void)setfsuid(fuse_req_ctx(req)->uid);
 }
@@ -298,8 +301,8 @@ static void do_rename(fuse_req_t req, fuse_ino_t from, const char *name, fuse_in
 
 static int writable(int flags)
 {
-	/* the kernel reads the rest of a page, and gives offsets itself */
-	flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND);
+	/* the kernel reads the rest of a page, and gives offsets itself; buffers are not aligned */
+	flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_DIRECT);
 	return (flags & O_ACCMODE) == O_WRONLY ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 }
 
@@ -511,8 +514,9 @@ static void do_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 static void do_init(void *user, struct fuse_conn_info *conn)
 {
 	(void)user;
-	conn->want |= conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_EXPORT_SUPPORT |
-				       FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
+	conn->want |=
+		conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_EXPORT_SUPPORT |
+				 FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
 	conn->time_gran = 1;
 	(void)puts("mounted");
 	(void)fflush(stdout);
