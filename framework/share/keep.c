@@ -33,7 +33,7 @@ static void give_up(struct hw_share *share, const char *reason)
 {
 	struct hw_keep *keep = &share->keep;
 
-	if (strcmp(keep->why, reason) != 0)
+	if (strcmp(keep->why, reason) != 0 && !keep->ending)
 		hw_warning("share %s: its state is not kept at the moment: %s; hostwatchd tries "
 			   "again every 10 s; if it is killed before that succeeds, receivers with "
 			   "newer events read everything again",
@@ -358,7 +358,7 @@ static void begin_snapshot(struct hw_share *share)
 	}
 	if (!keep->on) {
 		keep->oldest = keep->generation;
-		keep->log_bytes = keep->old_log_bytes = 0;
+		keep->old_log_bytes = 0;
 		turn_on(share);
 	}
 	prepare(share, "open", keep->generation, &snapshot);
@@ -418,6 +418,7 @@ void hw_keep_turn(struct hw_share *share)
 	if (!keep->usable)
 		return;
 	reap(share);
+	hw_keep_copy_turn(share);
 	if (keep->on && bytes > LOG_MAX && bytes > 2 * keep->snapshot_bytes)
 		give_up(share, "the log became too large while no snapshot could be written");
 	if (keep->writer || share->state != HW_SHARE_ONLINE ||
@@ -439,7 +440,7 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 		return 0;
 	keep->dir_path = strdup(dir);
 	keep->log_path = strdup(log_dir);
-	return keep->dir_path && keep->log_path ? 0 : -ENOMEM;
+	return keep->dir_path && keep->log_path ? hw_keep_copy_init(share) : -ENOMEM;
 }
 
 /* The log is complete before the state stops being that of a clean stop: a crash in between leaves
@@ -458,6 +459,7 @@ static int continue_log(struct hw_share *share)
 	share->turn.announced_seq = hw_journal_last_seq(&share->journal);
 	hw_share_begin_turn(share);
 	keep->loaded = true;
+	hw_keep_copy_begin(share);
 	turn_on(share);
 	hw_info("share %s: continues from the state in %s: %" PRIu32 " entries, %s", share->name,
 		keep->dir_path, share->tree.entries, how);
@@ -476,6 +478,7 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
 		keep->generation = epoch;
 	keep->oldest = keep->generation; /* it has no log yet */
+	hw_keep_copy_begin(share);
 }
 
 int hw_keep_begin(struct hw_share *share)
@@ -526,6 +529,7 @@ void hw_keep_check(struct hw_share *share)
 			   share->name);
 	(void)snprintf(keep->why, sizeof(keep->why),
 		       "state_dir or state_log_dir is in the share itself");
+	hw_keep_copy_stop(share);
 	hw_keep_close(share);
 }
 
@@ -535,27 +539,42 @@ static void write_last(struct hw_share *share)
 	struct snapshot snapshot;
 	int r;
 
-	hw_keep_publish(share);
-	if (!keep->on)
-		return;
 	prepare(share, "state", keep->generation + 1, &snapshot);
 	r = write_file(keep, &snapshot);
-	if (r < 0) {
+	if (r == 0) {
+		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		(void)hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
+		hw_keep_copy_remove(share);
+		return;
+	}
+	hw_keep_publish(share);
+	if (keep->on)
 		hw_warning("share %s: cannot write its state to %s: %s; it is kept in %s until "
 			   "the system stops",
 			   share->name, keep->dir_path, strerror(-r), keep->log_path);
-		return;
-	}
-	(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
-	(void)hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
+	else
+		hw_warning("share %s: cannot write its state to %s: %s; %s; receivers with "
+			   "events that are newer than its last state read everything again",
+			   share->name, keep->dir_path, strerror(-r), keep->why);
+}
+
+/* A snapshot needs no log: also a share whose log could not be written has all its tree. */
+static bool can_write_last(const struct hw_share *share)
+{
+	const struct hw_keep *keep = &share->keep;
+
+	return keep->on ||
+	       (keep->usable && share->state == HW_SHARE_ONLINE && !share->silent && !keep->held);
 }
 
 void hw_keep_end(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 
+	keep->ending = true;
 	hw_keep_stop_writer(keep);
-	if (keep->on)
+	hw_keep_copy_end(share);
+	if (can_write_last(share))
 		write_last(share);
 	share->tree.changed = NULL;
 	keep->on = false;

@@ -3,13 +3,15 @@
  * The state of a share outlives the daemon: docs/core.md, "After a restart". While it is kept,
  * every change of the tree and every event is in the log before a receiver can read the event. The
  * log is in memory of the system (a tmpfs), so that the loop never waits for a disk; a child of
- * fork(2) writes snapshots. A loss of power takes the log: each snapshot reserves the numbers below
- * a limit, and the next run continues above it.
+ * fork(2) writes snapshots. A loss of power takes the log, and leaves its copy, which lacks the
+ * newest events (keep_copy.h): each snapshot reserves the numbers below a limit, and the next run
+ * continues above it.
  */
 #ifndef HW_KEEP_H
 #define HW_KEEP_H
 
 #include "changed.h"
+#include "keep_copy.h"
 #include "share.h"
 #include "state.h"
 
@@ -39,6 +41,7 @@ struct hw_keep {
 	size_t room;
 	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
 	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: no snapshot is there */
+	struct hw_keep_copy copy;
 	pid_t writer; /* the child that writes a snapshot; 0: none */
 	uint64_t writing; /* its generation */
 	struct hw_journal_cursor cursor; /* of the snapshot that is being written */
@@ -47,6 +50,7 @@ struct hw_keep {
 	int64_t known_ns; /* all changes before it are in the tree */
 	uint64_t place;
 	uint8_t boot[HW_STATE_BOOT];
+	bool ending; /* nothing is tried again */
 	bool warned; /* that no snapshot can be written */
 	char why[200]; /* why no state is kept; empty once a snapshot is complete */
 };
@@ -104,9 +108,10 @@ struct hw_keep_name {
 };
 struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffix);
 struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t generation);
+struct hw_keep_name hw_keep_copy_name(const struct hw_share *share, uint64_t generation);
 /* Opens both directories, and locks the state. Returns 0, or -errno and a text in `why`. */
 int hw_keep_open(struct hw_share *share);
-void hw_keep_close(struct hw_share *share);
+void hw_keep_close(struct hw_share *share); /* the thread of keep_copy.h does not run */
 /* Returns whether a directory of the state is in the share. The root is open. */
 bool hw_keep_is_inside(const struct hw_share *share);
 /* Returns false if one of them is still there. */

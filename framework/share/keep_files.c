@@ -21,12 +21,23 @@ struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffi
 	return name;
 }
 
-struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t generation)
+static struct hw_keep_name numbered(const struct hw_share *share, uint64_t generation,
+				    const char *kind)
 {
 	char suffix[32];
 
-	(void)snprintf(suffix, sizeof(suffix), "%016" PRIx64 ".log", generation);
+	(void)snprintf(suffix, sizeof(suffix), "%016" PRIx64 ".%s", generation, kind);
 	return hw_keep_name(share, suffix);
+}
+
+struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t generation)
+{
+	return numbered(share, generation, "log");
+}
+
+struct hw_keep_name hw_keep_copy_name(const struct hw_share *share, uint64_t generation)
+{
+	return numbered(share, generation, "copy");
 }
 
 bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to)

@@ -61,20 +61,43 @@ static int load_log(struct hw_share *share, uint64_t generation, struct hw_state
 	return r;
 }
 
-/* Reads the logs after a run that did not end cleanly. Sets `lost` if the newest one is not there
- * or not whole. */
+static int load_copy(struct hw_share *share, uint64_t generation, struct hw_state_load *load)
+{
+	int fd = open_file(share->keep.dir, hw_keep_copy_name(share, generation).text), r;
+
+	if (fd < 0)
+		return -ENOENT;
+	r = hw_state_read_log(fd, generation, NULL, load);
+	(void)close(fd);
+	return r;
+}
+
+static bool is_absent(int error)
+{
+	return error == -ENOENT || error == -ESTALE;
+}
+
+/* Reads the logs after a run that did not end cleanly, or what their copies have of them. Sets
+ * `lost` if the newest one is not there or not whole. */
 static int load_logs(struct hw_share *share, struct hw_state_load *load, bool *lost)
 {
 	uint64_t next = load->head.generation;
 	int r;
 
-	*lost = true;
-	while ((r = load_log(share, next, load)) == 0) {
-		*lost = load->damaged;
-		next++;
+	for (*lost = true;; next++) {
+		r = load_log(share, next, load);
+		if (r == 0) {
+			*lost = load->damaged;
+			continue;
+		}
+		if (is_absent(r))
+			r = load_copy(share, next, load);
+		if (r < 0)
+			break;
+		*lost = true;
 	}
 	share->keep.generation = next;
-	return r == -ENOENT || r == -ESTALE ? 0 : r;
+	return is_absent(r) ? 0 : r;
 }
 
 /* Numbers up to the limit were perhaps given. The one of the limit itself was not: it is the newest

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,6 +125,16 @@ static void list_dir(struct list *list)
 	(void)closedir(stream);
 }
 
+/* Of the processes and threads that keep names and files at the same time; a process that is killed
+ * releases it. */
+static int lock(void)
+{
+	int fd = open(aside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	check(fd >= 0 && flock(fd, LOCK_EX) == 0, aside);
+	return fd;
+}
+
 static void keep_names(void)
 {
 	char path[PATH], new_path[PATH];
@@ -176,10 +187,13 @@ __attribute__((visibility("default"))) int fsync(int fd)
 	if (r < 0 || !is_inside(fd, path) || fstat(fd, &st) < 0)
 		return r;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	int locked = lock();
+
 	if (S_ISDIR(st.st_mode))
 		keep_names();
 	else
 		keep_file(link, st.st_ino);
+	(void)close(locked);
 	return r;
 }
 

@@ -71,6 +71,23 @@ news() {
 	grep '"event"' got | stripped | sed -E 's/"seq":[0-9]+,"share":"a",//'
 }
 
+# The power is lost: of the log, nothing is left. With "copy", its copy is.
+lose_power() {
+	end_daemon KILL
+	rm log/*.log
+	[ "${1-}" = copy ] || rm -f state/*.copy
+}
+
+# Waits until the logs are copied.
+copied() {
+	local end=$((SECONDS + DEADLINE)) log
+	for log in log/*.log; do
+		until cmp -s "$log" "state/$(basename "$log" .log).copy"; do
+			[ $SECONDS -lt $end ] || fail "$log is not copied: $(ls -l log state)"
+		done
+	done
+}
+
 logged() {
 	grep -qF -- "$1" err || fail "not logged: $1; but: $(cat err)"
 }
@@ -156,8 +173,7 @@ test_a_crash_of_the_system_continues_the_epoch() {
 	touch share/d/lost
 	position
 	lost=$seq
-	end_daemon KILL
-	rm log/*.log
+	lose_power
 	change
 	begin_daemon
 	logged "after a run whose last events are lost"
@@ -176,6 +192,40 @@ test_a_crash_of_the_system_continues_the_epoch() {
 	equal "$(sort expected)" "$(news 9 | sort)"
 	end_daemon
 }
+# What is copied is not lost.
+test_a_crash_of_the_system_loses_nothing_that_is_copied() {
+	prepare
+	begin_daemon
+	snapshot
+	touch share/d/first
+	sync_share
+	copied
+	touch share/d/second
+	sync_share
+	copied
+	position
+	lose_power copy
+	change
+	begin_daemon
+	logged "after a run whose last events are lost"
+	equal "$changed" "$(news 7)"
+	# The copy of the run before the crash belongs to the log of the run after it.
+	position
+	end_daemon KILL
+	begin_daemon
+	logged "after a run that did not stop cleanly"
+	equal "" "$(news)" "nothing has changed"
+	touch share/d/third
+	position
+	copied
+	lose_power copy
+	touch share/d/fourth
+	begin_daemon
+	equal '{"event":"create","type":"file","path":"d/fourth"}
+{"event":"close_write","type":"file","path":"d/fourth"}' "$(news 2)"
+	end_daemon
+	equal "" "$(find state -name '*.copy')" "copies after a clean stop"
+}
 # Numbers that were skipped are no events that a receiver has lost.
 test_skipped_numbers_do_not_count_as_lost() {
 	prepare
@@ -183,8 +233,7 @@ test_skipped_numbers_do_not_count_as_lost() {
 	snapshot
 	touch share/d/lost
 	position
-	end_daemon KILL
-	rm log/*.log
+	lose_power
 	begin_daemon
 	"$B/hostwatch" tail --json --epoch "$epoch" --after "$seq" --share a "unix:$PWD/s" >got 2>tail_err &
 	started+=($!)
@@ -203,8 +252,7 @@ test_crashes_of_the_system_follow_each_other() {
 	snapshot
 	position
 	for crash in 1 2 3; do
-		end_daemon KILL
-		rm log/*.log
+		lose_power
 		begin_daemon
 		[ -e state/a.numbers ] || fail "no numbers are reserved"
 		old=$seq
@@ -229,8 +277,7 @@ test_numbers_that_cannot_be_reserved_begin_a_new_epoch() {
 	begin_daemon
 	snapshot
 	position
-	end_daemon KILL
-	rm log/*.log
+	lose_power
 	mkdir -p state/a.numbers/x
 	old=$epoch
 	begin_daemon
@@ -253,8 +300,7 @@ test_files_that_were_not_complete_are_not_read() {
 	logged "after a clean stop"
 	snapshot
 	position
-	end_daemon KILL
-	rm log/*.log
+	lose_power
 	head -c 100 state/a.open >state/a.state.new
 	head -c 100 state/a.open >state/a.numbers.new
 	old=$epoch
@@ -566,6 +612,73 @@ test_a_full_disk_at_a_stop_continues_the_epoch() {
 	equal "$changed" "$(news)"
 	end_daemon
 	umount --lazy state
+}
+test_a_log_that_cannot_be_copied_is_tried_again() {
+	small state 64k
+	prepare
+	begin_daemon
+	snapshot
+	copied
+	fill state
+	touch share/d/{1..200}
+	await_log "share a: cannot copy the log of its state to $PWD/state: No space left on device"
+	position
+	rm state/fill
+	copied
+	equal 1 "$(grep -c "cannot copy the log" err)"
+	lose_power copy
+	change
+	begin_daemon
+	equal "$changed" "$(news 7)"
+	end_daemon
+	umount --lazy state
+}
+# A snapshot needs no log.
+test_a_full_disk_of_the_log_at_a_stop_continues_the_epoch() {
+	small log 64k
+	prepare
+	begin_daemon
+	snapshot
+	fill log
+	touch share/d/{1..200}
+	position
+	logged "cannot write the log in $PWD/log: No space left on device"
+	end_daemon
+	[ -e state/a.state ] || fail "no state: $(cat err)"
+	rm log/fill
+	change
+	begin_daemon
+	logged "after a clean stop"
+	equal "$changed" "$(news)"
+	end_daemon
+	umount --lazy log
+}
+# The old state is of use: what it has is not read again.
+test_full_disks_at_a_stop_leave_the_old_state() {
+	small state 64k
+	small log 64k
+	prepare
+	begin_daemon
+	snapshot
+	position
+	old=$epoch first=$seq
+	fill state
+	fill log
+	touch share/d/{1..200}
+	position
+	last=$seq
+	end_daemon
+	logged "share a: cannot write its state to $PWD/state: No space left on device; cannot write the log in $PWD/log: No space left on device; receivers with events that are newer than its last state read everything again"
+	rm state/fill log/fill
+	begin_daemon
+	logged "after a run whose last events are lost"
+	position
+	equal "$old" "$epoch"
+	[ "$seq" -gt "$last" ] || fail "numbers are given twice"
+	seq=$first
+	equal 200 "$(news 400 | grep -c '"create"')"
+	end_daemon
+	umount --lazy state log
 }
 # The file that is being written is a FIFO without a reader: the process that opens it waits.
 test_a_disk_that_hangs_delays_nothing() {

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "keep_copy.h"
+
+#include "share_private.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVERY_NS HW_SEC /* between two beginnings */
+#define REST 20u /* times what the disk took */
+#define REST_MAX_NS (10 * HW_SEC)
+#define RETRY_NS (10 * HW_SEC)
+#define STACK_BYTES ((size_t)256 << 10)
+
+/* ---- the thread ---- */
+
+static int copy_bytes(int from, int to, uint64_t *at, uint64_t end)
+{
+	unsigned char bytes[16384];
+	int r = 0;
+
+	while (r == 0 && *at < end) {
+		size_t want = end - *at < sizeof(bytes) ? (size_t)(end - *at) : sizeof(bytes);
+		ssize_t n = pread(from, bytes, want, (off_t)*at);
+
+		if (n == 0)
+			return 0;
+		r = n < 0 ? -errno : hw_state_write(to, bytes, (size_t)n);
+		if (r == 0)
+			*at += (uint64_t)n;
+	}
+	return r;
+}
+
+/* The last run may have begun the copy. */
+static int append(struct hw_keep_copy *copy, int from, uint64_t end)
+{
+	int to = openat(copy->dir, hw_keep_copy_name(copy->share, copy->generation).text,
+			O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	off_t size = to < 0 ? -1
+			    : lseek(to, copy->bytes ? (off_t)copy->bytes : 0,
+				    copy->bytes ? SEEK_SET : SEEK_END);
+	uint64_t at = size < 0 ? 0 : (uint64_t)size;
+	int r = size < 0 ? -errno : copy_bytes(from, to, &at, end);
+
+	if (r == 0 && at != copy->bytes && fsync(to) < 0)
+		r = -errno;
+	if (r == 0 && !copy->bytes && fsync(copy->dir) < 0)
+		r = -errno;
+	if (to >= 0)
+		(void)close(to);
+	if (r == 0)
+		copy->bytes = at;
+	return r;
+}
+
+/* A log that does not exist is not needed any more, or was removed: the copies of later ones are
+ * useless without it, and of use again after the next snapshot. */
+static int copy_log(struct hw_keep_copy *copy, uint64_t end)
+{
+	int from = openat(copy->log_dir, hw_keep_log_name(copy->share, copy->generation).text,
+			  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int r = from < 0 ? -errno : append(copy, from, end);
+
+	if (from >= 0)
+		(void)close(from);
+	return from < 0 && r == -ENOENT ? 0 : r;
+}
+
+static int remove_old(struct hw_keep_copy *copy)
+{
+	for (; copy->removed < copy->needed; copy->removed++)
+		if (unlinkat(copy->dir, hw_keep_copy_name(copy->share, copy->removed).text, 0) <
+			    0 &&
+		    errno != ENOENT)
+			return -errno;
+	return 0;
+}
+
+static int copy_logs(struct hw_keep_copy *copy)
+{
+	int r;
+
+	if (copy->generation < copy->needed) {
+		copy->generation = copy->needed;
+		copy->bytes = 0;
+	}
+	for (;;) {
+		r = copy_log(copy, copy->generation == copy->to ? copy->to_bytes : UINT64_MAX);
+		if (r < 0 || copy->generation >= copy->to)
+			break;
+		copy->generation++;
+		copy->bytes = 0;
+	}
+	return r < 0 ? r : remove_old(copy);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void *run(void *arg)
+{
+	struct hw_keep_copy *copy = arg;
+	uint64_t begun_ns = monotonic_ns();
+
+	copy->error = copy_logs(copy);
+	copy->took_ns = monotonic_ns() - begun_ns;
+	atomic_store(&copy->ended, true);
+	return NULL;
+}
+
+static int start_thread(struct hw_keep_copy *copy)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int r = pthread_attr_init(&attributes);
+
+	if (r)
+		return -r;
+	(void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&copy->thread, &attributes, run, copy);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attributes);
+	return -r;
+}
+
+/* ---- the loop ---- */
+
+static void failed(struct hw_share *share, int error)
+{
+	struct hw_keep *keep = &share->keep;
+
+	keep->copy.next_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
+	if (!keep->copy.warned)
+		hw_warning("share %s: cannot copy the log of its state to %s: %s; hostwatchd tries "
+			   "again every 10 s; after a loss of power before that succeeds, "
+			   "receivers with newer events read everything again",
+			   share->name, keep->dir_path, strerror(-error));
+	keep->copy.warned = true;
+}
+
+static void join(struct hw_keep_copy *copy)
+{
+	(void)pthread_join(copy->thread, NULL);
+	copy->running = false;
+}
+
+static void end_copy(struct hw_share *share)
+{
+	struct hw_keep_copy *copy = &share->keep.copy;
+	uint64_t rest_ns;
+
+	join(copy);
+	if (copy->error < 0) {
+		failed(share, copy->error);
+		return;
+	}
+	copy->warned = false;
+	rest_ns = REST * copy->took_ns;
+	if (rest_ns > REST_MAX_NS)
+		rest_ns = REST_MAX_NS;
+	copy->next_ns = copy->begun_ns + EVERY_NS;
+	if (copy->next_ns < hw_loop_now_ns(share->loop) + rest_ns)
+		copy->next_ns = hw_loop_now_ns(share->loop) + rest_ns;
+}
+
+/* Before a snapshot is on the disk, a log is useless. While none can be written, a copy would use
+ * the room for it. */
+static bool is_due(const struct hw_keep *keep)
+{
+	return keep->on && keep->snapshot_bytes && !keep->warned &&
+	       (keep->copy.generation != keep->generation || keep->copy.bytes != keep->log_bytes ||
+		keep->copy.removed != keep->oldest);
+}
+
+static void begin_copy(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+	struct hw_keep_copy *copy = &keep->copy;
+	int r;
+
+	copy->share = share;
+	copy->dir = keep->dir;
+	copy->log_dir = keep->log_dir;
+	copy->needed = keep->oldest;
+	copy->to = keep->generation;
+	copy->to_bytes = keep->log_bytes;
+	copy->begun_ns = hw_loop_now_ns(share->loop);
+	atomic_store(&copy->ended, false);
+	r = start_thread(copy);
+	copy->running = r == 0;
+	if (r < 0)
+		failed(share, r);
+}
+
+void hw_keep_copy_turn(struct hw_share *share)
+{
+	struct hw_keep_copy *copy = &share->keep.copy;
+	uint64_t now_ns;
+
+	if (copy->running && atomic_load(&copy->ended))
+		end_copy(share);
+	if (!copy->running && !is_due(&share->keep))
+		return;
+	now_ns = hw_loop_now_ns(share->loop);
+	if (!copy->running && now_ns >= copy->next_ns)
+		begin_copy(share);
+	hw_timer_set(copy->timer, copy->next_ns > now_ns ? copy->next_ns - now_ns : EVERY_NS);
+}
+
+/* ---- begin and end ---- */
+
+static void fired(void *arg, struct hw_timer *timer)
+{
+	(void)timer;
+	hw_share_kick(arg);
+}
+
+int hw_keep_copy_init(struct hw_share *share)
+{
+	return hw_timer_add(share->loop, fired, share, &share->keep.copy.timer);
+}
+
+/* Returns whether this is the name of a copy, and of which log. */
+static bool is_copy(const struct hw_share *share, const char *name, uint64_t *ret)
+{
+	size_t len = strlen(share->name);
+
+	if (strncmp(name, share->name, len) != 0 || name[len] != '.')
+		return false;
+	*ret = strtoull(name + len + 1, NULL, 16);
+	return strcmp(name, hw_keep_copy_name(share, *ret).text) == 0;
+}
+
+static void remove_others(struct hw_share *share, uint64_t from, uint64_t to)
+{
+	struct hw_keep *keep = &share->keep;
+	int fd = openat(keep->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	uint64_t generation;
+
+	if (!stream && fd >= 0)
+		(void)close(fd);
+	while (stream && (entry = readdir(stream)))
+		if (is_copy(share, entry->d_name, &generation) &&
+		    (generation < from || generation >= to))
+			(void)unlinkat(keep->dir, entry->d_name, 0);
+	if (stream)
+		(void)closedir(stream);
+}
+
+void hw_keep_copy_begin(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	keep->copy.generation = keep->oldest;
+	keep->copy.bytes = 0;
+	keep->copy.removed = keep->oldest;
+	remove_others(share, keep->oldest, keep->generation);
+}
+
+void hw_keep_copy_stop(struct hw_share *share)
+{
+	if (share->keep.copy.running)
+		join(&share->keep.copy);
+}
+
+void hw_keep_copy_remove(struct hw_share *share)
+{
+	remove_others(share, 0, 0);
+}
+
+void hw_keep_copy_end(struct hw_share *share)
+{
+	hw_keep_copy_stop(share);
+	hw_timer_del(share->keep.copy.timer);
+	share->keep.copy.timer = NULL;
+}
