@@ -83,8 +83,9 @@ static const struct hw_arg args[] = {
 	{ .name = "nats",
 	  .type = HW_ARG_TEXT,
 	  .value = "FILE",
-	  .help = "nats: a file with lines KEY = VALUE: stream, user, password_file, credentials, "
-		  "tls_ca, tls_cert and tls_key, as in hostwatch.conf(5).",
+	  .help = "nats: a file with lines KEY = VALUE: stream, user, password_file, token_file, "
+		  "nkey, nkey_file, credentials, tls_ca, tls_cert and tls_key, as in "
+		  "hostwatch.conf(5).",
 	  .offset = FIELD(nats_options),
 	  .complete = HW_COMPLETE_FILE },
 	{ .name = "json",

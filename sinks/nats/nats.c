@@ -202,6 +202,9 @@ static const struct hw_option publish_tree_option =
 		    "Publish the tree of a share after each rescan");
 TEXT("user", user, NULL, "User name for the server");
 TEXT("password_file", password_file, NULL, "File with the password of user, in its first line");
+TEXT("token_file", token_file, NULL, "File with the token of the server, in its first line");
+TEXT("nkey", nkey, NULL, "Public nkey by which the server knows the user: U...");
+TEXT("nkey_file", nkey_file, NULL, "File with the seed of nkey, in its first line");
 TEXT("credentials", credentials, NULL, "Credentials file with a JWT and an nkey seed");
 TEXT("tls_ca", tls_ca, NULL,
      "File with the certificates of authorities that may have signed the server's certificate; "
@@ -213,9 +216,10 @@ static const struct hw_option in_flight_option = HW_OPT_NUMBER(
 	"Maximum number of messages that are sent before the server has stored the first of them");
 
 static const struct hw_option *const options[] = {
-	&url_option,          &prefix_option,   &stream_option,        &create_stream_option,
-	&publish_tree_option, &user_option,     &password_file_option, &credentials_option,
-	&tls_ca_option,       &tls_cert_option, &tls_key_option,       &in_flight_option,
+	&url_option,          &prefix_option,    &stream_option,        &create_stream_option,
+	&publish_tree_option, &user_option,      &password_file_option, &token_file_option,
+	&nkey_option,         &nkey_file_option, &credentials_option,   &tls_ca_option,
+	&tls_cert_option,     &tls_key_option,   &in_flight_option,
 };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {

@@ -46,6 +46,10 @@ static natsStatus set_login(natsOptions *opts, const struct nats_settings *s)
 
 	if (s->user)
 		r = natsOptions_SetUserInfo(opts, s->user, s->password ? s->password : "");
+	if (r == NATS_OK && s->token)
+		r = natsOptions_SetToken(opts, s->token);
+	if (r == NATS_OK && s->nkey)
+		r = natsOptions_SetNKey(opts, s->nkey, sign, (void *)(uintptr_t)s);
 	if (r == NATS_OK && s->jwt)
 		r = natsOptions_SetUserCredentialsCallbacks(opts, give_jwt, (void *)(uintptr_t)s,
 							    sign, (void *)(uintptr_t)s);
@@ -105,11 +109,11 @@ static const char *remedy(natsStatus status, const struct nats_settings *s)
 {
 	switch (status) {
 	case NATS_CONNECTION_AUTH_FAILED:
-		return s->user || s->jwt
+		return s->user || s->token || s->nkey || s->jwt
 			       ? "; the server refused the login: check user and password_file, "
-				 "or credentials, and the server's authorization"
-			       : "; the server requires a login: set user and password_file, or "
-				 "credentials";
+				 "token_file, nkey or credentials, and the server's authorization"
+			       : "; the server requires a login: set user and password_file, "
+				 "token_file, nkey or credentials";
 	case NATS_SECURE_CONNECTION_REQUIRED:
 		return "; write tls:// in url";
 	case NATS_SECURE_CONNECTION_WANTED:

@@ -54,35 +54,39 @@ static int read_file(struct nats_sink *sink, const char *key, const char *path, 
 	return r == -ENOMEM || r == 0 ? r : refuse(sink, key, path, why);
 }
 
-static int read_password(struct nats_sink *sink)
+/* The first line of a file. */
+static int read_line(struct nats_sink *sink, const char *key, const char *path, char **ret)
 {
-	char *text = NULL;
-	int r = read_file(sink, "password_file", sink->password_file, &text);
+	int r = read_file(sink, key, path, ret);
 
-	if (text)
-		text[strcspn(text, "\r\n")] = '\0';
-	sink->settings.password = text;
-	if (r == 0 && !sink->user != !text)
-		r = refuse(sink, "user,password_file", NULL,
-			   "user and password_file require each other");
-	if (r == 0 && sink->user) {
-		sink->settings.user = strdup(sink->user);
-		r = sink->settings.user ? 0 : -ENOMEM;
-	}
+	if (*ret)
+		nats_cut_line(*ret);
 	return r;
 }
 
-static int read_credentials(struct nats_sink *sink)
+static int copy(const char *value, char **ret)
 {
+	*ret = value && *value ? strdup(value) : NULL;
+	return value && *value && !*ret ? -ENOMEM : 0;
+}
+
+static int read_login(struct nats_sink *sink)
+{
+	struct nats_settings *s = &sink->settings;
 	const char *why = NULL;
 	char *text = NULL;
-	int r = read_file(sink, "credentials", sink->credentials, &text);
+	int r = copy(sink->user, &s->user);
 
-	if (r == 0 && text && nats_settings_take_credentials(&sink->settings, text, &why) < 0)
+	note(&r, copy(sink->nkey, &s->nkey));
+	note(&r, read_line(sink, "password_file", sink->password_file, &s->password));
+	note(&r, read_line(sink, "token_file", sink->token_file, &s->token));
+	note(&r, read_line(sink, "nkey_file", sink->nkey_file, &s->seed));
+	note(&r, read_file(sink, "credentials", sink->credentials, &text));
+	if (r == 0 && text && s->seed)
+		r = refuse(sink, "credentials,nkey_file", NULL, "set either credentials or nkey");
+	if (r == 0 && text && nats_settings_take_credentials(s, text, &why) < 0)
 		r = refuse(sink, "credentials", sink->credentials, why);
 	nats_secret_free(text);
-	if (r == 0 && text && sink->user)
-		r = refuse(sink, "credentials,user", NULL, "set either credentials or user");
 	return r;
 }
 
@@ -93,9 +97,6 @@ static int read_tls(struct nats_sink *sink)
 
 	note(&r, read_file(sink, "tls_cert", sink->tls_cert, &s->cert));
 	note(&r, read_file(sink, "tls_key", sink->tls_key, &s->key));
-	if (r == 0 && !s->cert != !s->key)
-		r = refuse(sink, "tls_cert,tls_key", NULL,
-			   "tls_cert and tls_key require each other");
 	return r;
 }
 
@@ -115,11 +116,14 @@ static int check_names(struct nats_sink *sink)
 
 int nats_options_parse(struct nats_sink *sink)
 {
+	const char *why, *keys = NULL;
 	int r = take_urls(sink);
 
 	note(&r, check_names(sink));
-	note(&r, read_password(sink));
-	note(&r, read_credentials(sink));
+	note(&r, read_login(sink));
 	note(&r, read_tls(sink));
-	return r;
+	if (r < 0)
+		return r;
+	why = nats_settings_check(&sink->settings, &keys);
+	return why ? refuse(sink, keys, NULL, why) : 0;
 }

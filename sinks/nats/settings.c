@@ -24,6 +24,8 @@ void nats_settings_free(struct nats_settings *s)
 	free(s->stream);
 	free(s->user);
 	nats_secret_free(s->password);
+	nats_secret_free(s->token);
+	free(s->nkey);
 	nats_secret_free(s->jwt);
 	nats_secret_free(s->seed);
 	free(s->ca);
@@ -53,6 +55,49 @@ int nats_settings_add_url(struct nats_settings *s, const char *url, size_t len,
 		return -EINVAL;
 	s->urls[s->url_count] = strndup(url, len);
 	return s->urls[s->url_count] ? (s->url_count++, 0) : -ENOMEM;
+}
+
+/* ---- logins ---- */
+
+void nats_cut_line(char *text)
+{
+	size_t start = strspn(text, " \t"), len = strcspn(text + start, "\r\n");
+
+	while (len && (text[start + len - 1] == ' ' || text[start + len - 1] == '\t'))
+		len--;
+	memmove(text, text + start, len);
+	text[len] = '\0';
+}
+
+static const char *check_nkey(const struct nats_settings *s)
+{
+	if (!s->nkey != !s->seed && !s->jwt)
+		return "nkey and nkey_file require each other";
+	if (s->nkey && *s->nkey != 'U')
+		return "not the public key of a user, which begins with U";
+	if (s->nkey && strncmp(s->seed, "SU", 2) != 0)
+		return "not the seed of a user, which begins with SU";
+	return NULL;
+}
+
+const char *nats_settings_check(const struct nats_settings *s, const char **ret_keys)
+{
+	int ways = (s->user || s->password) + (s->token != NULL) + (s->nkey != NULL) +
+		   (s->jwt != NULL);
+	const char *why;
+
+	*ret_keys = "user,password_file";
+	if (!s->user != !s->password)
+		return "user and password_file require each other";
+	*ret_keys = "tls_cert,tls_key";
+	if (!s->cert != !s->key)
+		return "tls_cert and tls_key require each other";
+	*ret_keys = "user,token_file,nkey,credentials";
+	if (ways > 1)
+		return "set only one of user, token_file, nkey and credentials";
+	*ret_keys = "nkey,nkey_file";
+	why = check_nkey(s);
+	return why;
 }
 
 /* ---- files ---- */
@@ -134,6 +179,8 @@ static char *take_block(const char *text, const char *mark)
 
 int nats_settings_take_credentials(struct nats_settings *s, const char *text, const char **ret_why)
 {
+	nats_secret_free(s->jwt);
+	nats_secret_free(s->seed);
 	s->jwt = take_block(text, "BEGIN NATS USER JWT");
 	s->seed = take_block(text, "BEGIN USER NKEY SEED");
 	if (s->jwt && s->seed)

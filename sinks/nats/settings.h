@@ -17,6 +17,8 @@ struct nats_settings {
 	int url_count;
 	char *stream;
 	char *user, *password;
+	char *token;
+	char *nkey; /* the public key of a user; its seed is below */
 	char *jwt, *seed; /* of a credentials file */
 	char *ca, *cert, *key; /* PEM */
 };
@@ -36,6 +38,11 @@ int nats_file_read(const char *path, bool secret, char **ret, const char **ret_w
 /* Takes JWT and seed from the text of a credentials file. -EINVAL with a message; -ENOMEM. */
 int nats_settings_take_credentials(struct nats_settings *settings, const char *text,
 				   const char **ret_why);
+/* Cuts a text after its first line, without the blanks around it. */
+void nats_cut_line(char *text);
+/* Returns NULL, or the reason why a connection with these settings makes no sense: a login that is
+ * set in more than one way, or the half of one. *ret_keys are the options that it is about. */
+const char *nats_settings_check(const struct nats_settings *settings, const char **ret_keys);
 /* Overwrites and frees a text that may be a secret. NULL is allowed. */
 void nats_secret_free(char *text);
 

@@ -43,7 +43,8 @@ struct nats_sink {
 	void *ctx;
 	/* options */
 	const char *url, *prefix, *stream;
-	const char *user, *password_file, *credentials, *tls_ca, *tls_cert, *tls_key;
+	const char *user, *password_file, *token_file, *nkey, *nkey_file, *credentials;
+	const char *tls_ca, *tls_cert, *tls_key;
 	uint32_t create_stream, publish_tree;
 	uint64_t in_flight;
 	/* from open() to start() */

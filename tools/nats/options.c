@@ -13,6 +13,40 @@ static int set_text(char **ret, const char *value)
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* A certificate or the authorities need not be secret. */
+static int set_file(struct nats_settings *s, const char *key, const char *path,
+		    const char **ret_why)
+{
+	const struct {
+		const char *key;
+		char **ret;
+		bool secret, line;
+	} files[] = {
+		{ "tls_ca", &s->ca, false, false },
+		{ "tls_cert", &s->cert, false, false },
+		{ "tls_key", &s->key, true, false },
+		{ "password_file", &s->password, true, true },
+		{ "token_file", &s->token, true, true },
+		{ "nkey_file", &s->seed, true, true },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int r;
+
+		if (strcmp(key, files[i].key) != 0)
+			continue;
+		nats_secret_free(*files[i].ret);
+		*files[i].ret = NULL;
+		r = nats_file_read(path, files[i].secret, files[i].ret, ret_why);
+		if (r == 0 && files[i].line)
+			nats_cut_line(*files[i].ret);
+		return r;
+	}
+	*ret_why = "no such option: stream, user, password_file, token_file, nkey, nkey_file, "
+		   "credentials, tls_ca, tls_cert and tls_key are known";
+	return -EINVAL;
+}
+
 static int set(struct nats_settings *s, const char *key, const char *value, const char **ret_why)
 {
 	char *text = NULL;
@@ -22,22 +56,10 @@ static int set(struct nats_settings *s, const char *key, const char *value, cons
 		return set_text(&s->stream, value);
 	if (strcmp(key, "user") == 0)
 		return set_text(&s->user, value);
-	if (strcmp(key, "tls_ca") == 0)
-		return nats_file_read(value, false, &s->ca, ret_why);
-	if (strcmp(key, "tls_cert") == 0)
-		return nats_file_read(value, false, &s->cert, ret_why);
-	if (strcmp(key, "tls_key") == 0)
-		return nats_file_read(value, true, &s->key, ret_why);
-	if (strcmp(key, "password_file") == 0) {
-		r = nats_file_read(value, true, &s->password, ret_why);
-		if (r == 0)
-			s->password[strcspn(s->password, "\r\n")] = '\0';
-		return r;
-	}
-	*ret_why = "no such option: stream, user, password_file, credentials, tls_ca, tls_cert and "
-		   "tls_key are known";
+	if (strcmp(key, "nkey") == 0)
+		return set_text(&s->nkey, value);
 	if (strcmp(key, "credentials") != 0)
-		return -EINVAL;
+		return set_file(s, key, value, ret_why);
 	r = nats_file_read(value, true, &text, ret_why);
 	if (r == 0)
 		r = nats_settings_take_credentials(s, text, ret_why);
@@ -77,6 +99,7 @@ static int take_line(struct reader *reader, const char *path, char *line, unsign
 int reader_read_options(struct reader *reader, const char *path)
 {
 	FILE *file = fopen(path, "re");
+	const char *why, *keys = NULL;
 	char line[4096];
 	unsigned number = 0;
 	int r = 0;
@@ -86,5 +109,6 @@ int reader_read_options(struct reader *reader, const char *path)
 	while (r == 0 && fgets(line, sizeof(line), file))
 		r = take_line(reader, path, line, ++number);
 	(void)fclose(file); /* only read from */
-	return r;
+	why = r == 0 ? nats_settings_check(&reader->settings, &keys) : NULL;
+	return why ? reader_fail("%s: %s: %s", path, keys, why) : r;
 }
