@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <hostwatch/replay.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct replay {
 	int fd; /* owned */
 	int said; /* the error that was logged last, which is not repeated */
 	uint64_t events, failed;
+	bool live; /* the program knows that events come */
 };
 
 /* Where the program is, as seen from the agent's: as built, as installed. */
@@ -181,6 +183,22 @@ static int tell_replay(struct hw_inject *inject, const struct hw_told *told)
 	return 0;
 }
 
+/* While events come, the kernel may keep what it knows of the mount. */
+static int work_replay(struct hw_inject *inject, bool live, uint64_t now_ms, uint64_t *ret_due_ms)
+{
+	struct replay *replay = (struct replay *)inject;
+	const unsigned char byte = live ? HW_REPLAY_LIVE : HW_REPLAY_LOST;
+
+	(void)now_ms;
+	*ret_due_ms = UINT64_MAX;
+	if (replay->live == live)
+		return 0;
+	if (send(replay->fd, &byte, 1, MSG_NOSIGNAL) < 0 || answer_of(replay, -1) < 0)
+		return -ENODEV;
+	replay->live = live;
+	return 0;
+}
+
 static void describe_replay(struct hw_inject *inject, char *buf, size_t size)
 {
 	const struct replay *replay = (const struct replay *)inject;
@@ -208,6 +226,7 @@ static void close_replay(struct hw_inject *inject)
 const struct hw_inject_ops hw_inject_replay = {
 	.open = open_replay,
 	.event = tell_replay,
+	.work = work_replay,
 	.describe = describe_replay,
 	.is_there = replay_is_there,
 	.close = close_replay,

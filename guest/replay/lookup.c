@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names and attributes. */
+#include "negative.h"
 #include "server.h"
 
 #include <errno.h>
@@ -210,14 +211,19 @@ static bool reply_known(fuse_req_t req, struct hw_node *parent, const char *name
 	return true;
 }
 
-static void reply_absent(fuse_req_t req, int error)
+/* With the lock held. */
+static void reply_absent(fuse_req_t req, struct hw_node *parent, const char *name, int error)
 {
-	struct fuse_entry_param entry = { .entry_timeout = hw_server_of(req)->keep_s };
+	struct hw_server *server = hw_server_of(req);
+	struct fuse_entry_param entry = { .entry_timeout = HW_KEEP_SHORT_S };
 
-	if (error == ENOENT)
-		(void)fuse_reply_entry(req, &entry); /* a negative entry, which may be kept */
-	else
+	if (error != ENOENT) {
 		(void)fuse_reply_err(req, error);
+		return;
+	}
+	if (server->keep_s > HW_KEEP_SHORT_S && hw_negative_note(&server->view, parent, name))
+		entry.entry_timeout = server->keep_s;
+	(void)fuse_reply_entry(req, &entry); /* a negative entry */
 }
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
@@ -247,7 +253,7 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 		hw_view_unlock(&server->view);
 	}
 	if (r < 0) {
-		reply_absent(req, -r);
+		reply_absent(req, parent, name, -r);
 	} else {
 		if (!hw_view_has(&server->view, parent, name))
 			(void)hw_view_set(&server->view, parent, name, node);
@@ -283,15 +289,17 @@ static void reply_attr(fuse_req_t req, struct hw_node *node)
 {
 	struct hw_server *server = hw_server_of(req);
 	struct stat st;
+	double keep_s;
 	int r;
 
 	hw_view_lock(&server->view);
 	r = hw_node_stat(&server->view, node, &st);
+	keep_s = server->keep_s;
 	hw_view_unlock(&server->view);
 	if (r < 0)
 		(void)fuse_reply_err(req, -r);
 	else
-		(void)fuse_reply_attr(req, &st, server->keep_s);
+		(void)fuse_reply_attr(req, &st, keep_s);
 }
 
 static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)

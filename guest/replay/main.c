@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * hostwatch-guest-replay LOWER AT FD: mounts the passthrough of LOWER at AT and replays the event
- * frames that come from the socket FD, each as one message. hostwatch-guest(8) runs it. It answers
- * with an int32_t, 0 or an error number, when the mount is there and after each event, and ends
- * when the socket is closed.
+ * frames that come from the socket FD, each as one message. A message of one byte says whether
+ * events come: HW_REPLAY_LIVE or HW_REPLAY_LOST, which is so at first. hostwatch-guest(8) runs it.
+ * It answers with an int32_t, 0 or an error number, when the mount is there and after each message,
+ * and ends when the socket is closed.
  */
 #include "event.h"
 #include "replayer.h"
+#include "rescan.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hostwatch/frame.h>
+#include <hostwatch/replay.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +41,7 @@ static void init_connection(void *user, struct fuse_conn_info *conn)
 	const unsigned wanted =
 		FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
 		FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-		FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_POSIX_ACL |
+		FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_POSIX_ACL |
 		FUSE_CAP_DONT_MASK | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
 
 	conn->want = conn->capable & wanted;
@@ -135,28 +138,57 @@ static int start_replayer(struct hw_server *server)
 	return 0;
 }
 
-/* A thread of the server may wait in the kernel for a lock that a program has which waits for the
- * server. If the server is killed then, its descriptor of /dev/fuse stays, and both wait for ever
- * unless somebody aborts the connection. */
-static int start_guard(const struct hw_server *server)
+/* Only this mount: there may be another one at its place already. */
+static void end_mount(int fd, int flags)
+{
+	char link[40];
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	(void)umount2(link, flags); /* it may be gone */
+}
+
+/* Waits for the end of the thread that has made this process, and ends the mount. */
+static _Noreturn void guard(const struct hw_server *server, pid_t parent)
 {
 	sigset_t signals;
-	pid_t parent = getpid(), pid = fork();
 	int which;
 
-	if (pid != 0)
-		return pid < 0 ? -errno : 0;
 	(void)prctl(PR_SET_NAME, "guard");
-	(void)close_range(3, ~0u, 0);
+	keep_only(server->mount);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	if (getppid() == parent)
 		(void)sigwait(&signals, &which);
-	(void)umount2(server->at, MNT_FORCE | UMOUNT_NOFOLLOW);
-	(void)umount2(server->at, MNT_DETACH | UMOUNT_NOFOLLOW);
+	end_mount(3, MNT_FORCE);
+	end_mount(3, MNT_DETACH);
 	_exit(0);
+}
+
+static void *keep_guard(void *arg)
+{
+	const struct hw_server *server = arg;
+	const pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		guard(server, parent);
+	if (pid < 0)
+		exit(fail("cannot start the guard", errno));
+	for (;;)
+		(void)pause(); /* until the process ends */
+	return NULL;
+}
+
+/* A thread of the server may wait in the kernel for a lock that a program has which waits for the
+ * server. If the server is killed then, that thread lives on, with its descriptor of /dev/fuse, and
+ * both wait for ever unless somebody aborts the connection. So the guard is the child of a thread
+ * that waits for nothing: its end is that of the server. */
+static int start_guard(struct hw_server *server)
+{
+	pthread_t thread;
+
+	return -pthread_create(&thread, NULL, keep_guard, server);
 }
 
 static int wait_for_replayer(const struct hw_server *server)
@@ -183,9 +215,11 @@ static int replay_frames(struct hw_server *server, int events)
 		if (len <= 0)
 			return 0;
 		r = -EBADMSG;
-		if (hw_frame_decode(bytes, (size_t)len, HW_FUSE_NOTIFY_FSNOTIFY, &frame, NULL) >
-			    0 &&
-		    frame.what == HW_FRAME_EVENT)
+		if (len == 1)
+			r = hw_keep(server, bytes[0] == HW_REPLAY_LIVE);
+		else if (hw_frame_decode(bytes, (size_t)len, HW_FUSE_NOTIFY_FSNOTIFY, &frame,
+					 NULL) > 0 &&
+			 frame.what == HW_FRAME_EVENT)
 			r = hw_event_replay(server, &frame.event);
 		if (r == -EPIPE)
 			return r;
@@ -233,8 +267,12 @@ static int run(struct hw_server *server, int events)
 {
 	const int32_t answer = 0;
 	pthread_t thread;
-	int r = start_guard(server);
+	int r;
 
+	server->mount = open(server->at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (server->mount < 0)
+		return -errno;
+	r = start_guard(server);
 	if (r < 0)
 		return r;
 	r = start_replayer(server);
@@ -248,13 +286,13 @@ static int run(struct hw_server *server, int events)
 	r = wait_for_replayer(server);
 	if (r == 0 && send(events, &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer))
 		r = replay_frames(server, events);
-	(void)umount2(server->at, MNT_DETACH | UMOUNT_NOFOLLOW);
+	end_mount(server->mount, MNT_DETACH);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	static struct hw_server server = { .keep_s = HW_KEEP_S };
+	static struct hw_server server = { .keep_s = HW_KEEP_SHORT_S };
 	unsigned descriptors;
 	int r;
 

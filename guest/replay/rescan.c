@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rescan.h"
 #include "event.h"
+#include "negative.h"
 #include "replayer.h"
 
 #include <errno.h>
@@ -16,25 +17,35 @@ struct known {
 	char name[NAME_MAX + 1];
 };
 
+static void copy_name(struct known *ret, const struct hw_server *server, const struct hw_name *name)
+{
+	ret->parent = hw_id_of(server, name->parent);
+	ret->node = hw_id_of(server, name->node);
+	ret->is_directory = !name->node->is_ghost && !name->node->is_file;
+	memcpy(ret->name, name->key + sizeof(void *), name->len - sizeof(void *) + 1);
+}
+
+static void copy_negative(struct known *ret, const struct hw_server *server,
+			  const struct hw_negative *negative)
+{
+	ret->parent = hw_id_of(server, negative->parent);
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", hw_negative_name(negative));
+}
+
+/* Returns their number; *ret is NULL without memory. With the lock. */
 static size_t copy_names(struct hw_server *server, struct known **ret)
 {
-	struct hw_name *name;
+	struct hw_view *view = &server->view;
 	size_t count = 0;
 
-	hw_view_lock(&server->view);
-	*ret = calloc(HASH_COUNT(server->view.names) + 1, sizeof(**ret));
-	if (*ret) {
-		for (name = server->view.names; name; name = name->hh.next) {
-			struct known *known = &(*ret)[count++];
-
-			known->parent = hw_id_of(server, name->parent);
-			known->node = hw_id_of(server, name->node);
-			known->is_directory = !name->node->is_ghost && !name->node->is_file;
-			memcpy(known->name, name->key + sizeof(void *),
-			       name->len - sizeof(void *) + 1);
-		}
-	}
-	hw_view_unlock(&server->view);
+	*ret = calloc((size_t)HASH_COUNT(view->names) + HASH_COUNT(view->negatives) + 1,
+		      sizeof(**ret));
+	if (!*ret)
+		return 0;
+	for (const struct hw_name *name = view->names; name; name = name->hh.next)
+		copy_name(&(*ret)[count++], server, name);
+	for (const struct hw_negative *name = view->negatives; name; name = name->hh.next)
+		copy_negative(&(*ret)[count++], server, name);
 	return count;
 }
 
@@ -48,10 +59,34 @@ static void begin_again(struct hw_server *server)
 	hw_view_unlock(&server->view);
 }
 
-static void drop_caches(struct hw_server *server, const struct known *known)
+/* `offset`: as for fuse_lowlevel_notify_inval_inode(); negative: pages are kept. */
+static void drop_caches(struct hw_server *server, const struct known *known, off_t offset)
 {
 	hw_expire(server, known->parent, known->name);
-	(void)fuse_lowlevel_notify_inval_inode(server->session, known->node, 0, 0);
+	if (known->node)
+		(void)fuse_lowlevel_notify_inval_inode(server->session, known->node, offset, 0);
+}
+
+/* The kernel compares the times of a file with those of its pages when it asks for them. */
+int hw_keep(struct hw_server *server, bool live)
+{
+	struct known *names = NULL;
+	size_t count = 0;
+
+	hw_view_lock(&server->view);
+	server->keep_s = live ? HW_KEEP_S : HW_KEEP_SHORT_S;
+	if (!live)
+		count = copy_names(server, &names);
+	hw_view_unlock(&server->view);
+	if (live)
+		return 0;
+	if (!names)
+		return -ENOMEM;
+	(void)fuse_lowlevel_notify_inval_inode(server->session, FUSE_ROOT_ID, -1, 0);
+	for (size_t i = 0; i < count; i++)
+		drop_caches(server, &names[i], -1);
+	free(names);
+	return 0;
 }
 
 static int report_directory(struct hw_server *server, fuse_ino_t parent, const char *name)
@@ -71,15 +106,18 @@ static int report_directory(struct hw_server *server, fuse_ino_t parent, const c
 int hw_rescan(struct hw_server *server)
 {
 	struct known *names;
-	size_t count = copy_names(server, &names);
+	size_t count;
 	int r = 0;
 
+	hw_view_lock(&server->view);
+	count = copy_names(server, &names);
+	hw_view_unlock(&server->view);
 	if (!names)
 		return -ENOMEM;
 	begin_again(server);
 	(void)fuse_lowlevel_notify_inval_inode(server->session, FUSE_ROOT_ID, 0, 0);
 	for (size_t i = 0; i < count; i++)
-		drop_caches(server, &names[i]);
+		drop_caches(server, &names[i], 0);
 	r = report_directory(server, FUSE_ROOT_ID, ".");
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (names[i].is_directory)

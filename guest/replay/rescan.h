@@ -9,4 +9,8 @@
  * so that programs read it again. Returns 0; -EPIPE: the replayer is gone; -ENOMEM. */
 int hw_rescan(struct hw_server *server);
 
+/* Events come from now on and the kernel may keep what it asks for; or none come, and it has to ask
+ * again for everything it has. Returns 0; -ENOMEM. */
+int hw_keep(struct hw_server *server, bool live);
+
 #endif

@@ -24,8 +24,10 @@
 
 #define HW_REPLAY_HIDDEN ".hostwatch-replay"
 #define HW_SLOTS 2u
-/* Seconds for which the kernel may keep names and attributes: until an event drops them. */
+/* Seconds for which the kernel may keep names and attributes: until an event drops them, or while
+ * no events come. */
 #define HW_KEEP_S 3600.0
+#define HW_KEEP_SHORT_S 1.0
 
 /* One name of the event that is replayed now. */
 struct hw_slot {
@@ -52,10 +54,11 @@ struct hw_server {
 	 * the host's event may be faster. Held for writing to find out whose change an event is. */
 	pthread_rwlock_t changing;
 	const char *at; /* where this is mounted */
+	int mount; /* O_PATH, its root; owned */
 	int lower; /* path_fd of the root; borrowed */
 	pid_t replayer; /* its process */
 	int commands; /* socket to the replayer; owned */
-	double keep_s; /* HW_KEEP_S while the channel lives, else a second */
+	double keep_s; /* HW_KEEP_S while events come. Protected by the lock of the view */
 	bool expires; /* the kernel can be made to ask for a name again and keep it (Linux 6.2) */
 	bool no_open; /* the kernel opens files by itself */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view.h"
+#include "negative.h"
 #include "own.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 
 #define FOR_EVER UINT32_MAX
 #define OPEN_MAX 512u
-#define KEY_MAX (sizeof(void *) + NAME_MAX + 1)
 
 int hw_view_init(struct hw_view *view, int root_fd, unsigned descriptors)
 {
@@ -170,6 +170,7 @@ static void reap(struct hw_view *view, struct hw_node *node)
 	node->refs = FOR_EVER; /* not a second time */
 	while (node->names)
 		remove_name(view, node->names);
+	hw_negative_forget(view, node);
 	(void)hw_node_close_data(view, node); /* no request has a reference */
 	if (!node->is_ghost)
 		HASH_DELETE(hh, view->nodes, node);
@@ -325,8 +326,8 @@ int hw_node_stat(struct hw_view *view, struct hw_node *node, struct stat *ret)
 
 /* ---- names ---- */
 
-/* Returns the length of the key; 0: the name is longer than a name can be. */
-static size_t make_key(unsigned char key[KEY_MAX], const struct hw_node *parent, const char *name)
+size_t hw_name_key(unsigned char key[HW_NAME_KEY_MAX], const struct hw_node *parent,
+		   const char *name)
 {
 	size_t len = strlen(name);
 
@@ -340,8 +341,8 @@ static size_t make_key(unsigned char key[KEY_MAX], const struct hw_node *parent,
 static struct hw_name *find_name(struct hw_view *view, const struct hw_node *parent,
 				 const char *name)
 {
-	unsigned char key[KEY_MAX];
-	size_t len = make_key(key, parent, name);
+	unsigned char key[HW_NAME_KEY_MAX];
+	size_t len = hw_name_key(key, parent, name);
 	struct hw_name *found = NULL;
 
 	if (len)
@@ -370,9 +371,10 @@ int hw_view_set(struct hw_view *view, struct hw_node *parent, const char *name,
 		struct hw_node *node)
 {
 	struct hw_name *entry = find_name(view, parent, name);
-	unsigned char key[KEY_MAX];
+	unsigned char key[HW_NAME_KEY_MAX];
 	size_t len;
 
+	hw_negative_drop(view, parent, name);
 	if (entry) {
 		DL_DELETE(entry->node->names, entry);
 		entry->node = node;
@@ -380,7 +382,7 @@ int hw_view_set(struct hw_view *view, struct hw_node *parent, const char *name,
 		DL_APPEND(node->names, entry);
 		return 0;
 	}
-	len = make_key(key, parent, name);
+	len = hw_name_key(key, parent, name);
 	entry = len ? malloc(sizeof(*entry) + len + 1) : NULL;
 	if (!entry)
 		return -ENOMEM;
@@ -432,6 +434,7 @@ void hw_view_free(struct hw_view *view)
 	for (node = view->nodes; node; node = next) {
 		next = node->hh.next;
 		HASH_DELETE(hh, view->nodes, node);
+		hw_negative_forget(view, node);
 		close_node(node);
 		if (!is_permanent(view, node))
 			free(node);

@@ -10,6 +10,7 @@
 #ifndef REPLAY_VIEW_H
 #define REPLAY_VIEW_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 
 struct hw_name;
 struct hw_ahead;
+struct hw_negative;
 
 /* The state of a file after a change by a program of this guest. */
 struct hw_own_state {
@@ -56,6 +58,7 @@ struct hw_node {
 	struct hw_node *open_prev, *open_next; /* nodes with data_fd */
 	struct stat ghost; /* attributes of a ghost */
 	struct hw_name *names; /* that refer to it */
+	struct hw_negative *negatives; /* absent names in it: see negative.h */
 };
 
 struct hw_name {
@@ -72,6 +75,7 @@ struct hw_view {
 	struct hw_node *nodes;
 	struct hw_name *names;
 	struct hw_ahead *ahead; /* see own.h */
+	struct hw_negative *negatives;
 	struct hw_node
 		*written; /* files with own.writing or data_writable, each with a reference */
 	pthread_cond_t wrote; /* own.writing of a file was set */
@@ -118,6 +122,12 @@ int hw_node_open(struct hw_view *view, struct hw_node *node);
 void hw_node_set_data(struct hw_view *view, struct hw_node *node, int fd, bool writable);
 /* Closes data_fd, if no request uses it. Returns whether it is closed. */
 bool hw_node_close_data(struct hw_view *view, struct hw_node *node);
+
+/* The key of a name in a directory: the address of the node and the name, then NUL. Returns its
+ * length without NUL; 0: the name is longer than a name can be. */
+#define HW_NAME_KEY_MAX (sizeof(void *) + NAME_MAX + 1)
+size_t hw_name_key(unsigned char key[HW_NAME_KEY_MAX], const struct hw_node *parent,
+		   const char *name);
 
 /* The node that has this name in the view, or NULL. */
 struct hw_node *hw_view_find(struct hw_view *view, const struct hw_node *parent, const char *name);

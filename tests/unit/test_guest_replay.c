@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hostwatch/frame.h>
+#include <hostwatch/replay.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -323,6 +324,16 @@ static void make_tree(const char *base)
 	}
 }
 
+/* As an agent that is connected to a host, or is not any more. */
+static void set_live(struct rig *rig, char byte)
+{
+	int32_t answer = -1;
+
+	assert_int_equal(send(rig->events, &byte, 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(recv(rig->events, &answer, sizeof(answer), 0), sizeof(answer));
+	assert_int_equal(answer, 0);
+}
+
 static void start_server(struct rig *rig)
 {
 	struct pollfd pollfd = { .events = POLLIN };
@@ -344,6 +355,7 @@ static void start_server(struct rig *rig)
 	assert_int_equal(poll(&pollfd, 1, DEADLINE_MS), 1);
 	assert_int_equal(recv(rig->events, &answer, sizeof(answer), 0), sizeof(answer));
 	assert_int_equal(answer, 0);
+	set_live(rig, HW_REPLAY_LIVE);
 }
 
 static void begin(struct rig *rig)
