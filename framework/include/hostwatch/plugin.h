@@ -431,8 +431,8 @@ struct hw_host {
 	 * The share with the deepest root is returned if there are several. -ENOENT; -EINVAL. */
 	int (*find_share)(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 	/* Returns how many events of the share's epoch follow event `after`, whether the journal
-	 * still holds them or not. Not the difference of two sequence numbers: numbers that were
-	 * skipped after a loss of power are no events. 0 for an unknown share. */
+	 * still holds them or not. Not the difference of two sequence numbers: no events have the
+	 * numbers that were skipped after a loss of power. 0 for an unknown share. */
 	uint64_t (*count_after)(void *ctx, uint32_t share, uint64_t after);
 };
 
