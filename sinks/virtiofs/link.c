@@ -18,6 +18,7 @@
 
 static hw_io_fn link_ready;
 static hw_io_fn listen_ready;
+static int take_input(struct virtiofs *v, uint32_t events);
 
 /* ---- a new connection ---- */
 
@@ -89,6 +90,14 @@ static void cannot_accept(struct virtiofs *v, int error)
 		v->host->io_set(v->ctx, v->link.listen_io, 0);
 }
 
+/* Its end may be known, but not handled yet. */
+static bool is_served(struct virtiofs *v)
+{
+	if (v->session.live)
+		(void)take_input(v, 0);
+	return v->session.live;
+}
+
 static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct virtiofs *v = self;
@@ -109,16 +118,13 @@ static int listen_ready(void *self, struct hw_io *io, uint32_t events, uint32_t 
 		cannot_accept(v, r);
 		return 1;
 	}
-	if (v->session.live) {
+	if (is_served(v)) {
 		(void)close(fd); /* nothing was sent */
 		v->host->log(v->ctx, HW_LOG_WARNING,
 			     "%s: refused a connection: the guest is connected already", v->label);
 		return 1;
 	}
-	/* a peer that has not sent hello does not keep the guest from connecting */
-	if (v->link.state != LINK_DOWN)
-		hw_link_drop(v, true, "replaced by a new connection");
-	adopt_fd(v, fd, false);
+	hw_peers_add(v, fd);
 	return 1;
 }
 
@@ -137,7 +143,7 @@ static void close_fd(struct virtiofs *v)
 	link->state = LINK_DOWN;
 }
 
-static void say_once(struct virtiofs *v, bool calm, const char *text)
+void hw_link_say(struct virtiofs *v, bool calm, const char *text)
 {
 	struct link *link = &v->link;
 	uint32_t level = calm ? HW_LOG_INFO : HW_LOG_WARNING;
@@ -177,7 +183,7 @@ void hw_link_drop(struct virtiofs *v, bool calm, const char *format, ...)
 	close_fd(v);
 	hw_session_end(v);
 	link->live_ns = 0;
-	say_once(v, calm, text);
+	hw_link_say(v, calm, text);
 
 	wait_ns = next_retry(v, calm, live_ns);
 	if (v->channel.kind == CHANNEL_FD && link->on.fd < 0) {
@@ -233,6 +239,7 @@ void hw_link_live(struct virtiofs *v)
 	v->link.said[0] = '\0';
 	v->host->timer_set(v->ctx, v->link.timer, 0);
 	v->host->log(v->ctx, HW_LOG_INFO, "%s: guest connected", v->label);
+	hw_peers_close(v);
 }
 
 void hw_link_restart(struct virtiofs *v)
@@ -319,6 +326,32 @@ static int link_ready(void *self, struct hw_io *io, uint32_t events, uint32_t bu
 	if (v->link.state == LINK_UP)
 		(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 	return count;
+}
+
+void hw_link_take(struct virtiofs *v, const struct peer *peer)
+{
+	struct link *link = &v->link;
+	int r;
+
+	if (link->state != LINK_DOWN)
+		hw_link_drop(v, true, "replaced by a new connection");
+	link->fd = peer->fd;
+	link->live_ns = 0;
+	link->state = LINK_UP;
+	v->auth = peer->auth;
+	hw_session_take(v, peer);
+	r = v->host->io_add(v->ctx, link->fd, HW_IO_READ, link_ready, v, &link->io);
+	if (r < 0) {
+		hw_link_drop(v, false, "cannot poll the channel: %s", strerror(-r));
+		return;
+	}
+	v->host->io_set(v->ctx, link->listen_io, HW_IO_READ);
+	v->host->timer_set(v->ctx, link->timer, v->hello_timeout_ns);
+	memcpy(link->input, peer->input, peer->input_len);
+	link->input_len = peer->input_len;
+	(void)hw_session_input(v);
+	if (link->state == LINK_UP)
+		(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 }
 
 /* ---- start and stop ---- */
@@ -414,6 +447,7 @@ void hw_link_stop(struct virtiofs *v)
 {
 	struct link *link = &v->link;
 
+	hw_peers_close(v);
 	close_fd(v);
 	v->host->timer_del(v->ctx, link->timer);
 	link->timer = NULL;

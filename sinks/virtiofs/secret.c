@@ -53,13 +53,14 @@ static void restart(struct virtiofs *v)
 	hw_link_restart(v);
 }
 
-static const char *explain(const struct virtiofs *v, int error, const char *why)
+const char *hw_secret_explain(const struct virtiofs *v, int error, const unsigned char *input,
+			      size_t len, const char *why)
 {
 	struct hw_frame frame;
 	const char *ignored;
 
-	if (error == -EBADMSG && hw_frame_decode(v->link.input, v->link.input_len,
-						 (uint32_t)v->notify_code, &frame, &ignored) > 0)
+	if (error == -EBADMSG &&
+	    hw_frame_decode(input, len, (uint32_t)v->notify_code, &frame, &ignored) > 0)
 		return "the guest has no secret; set secret = FILE in its [mount] section";
 	return why;
 }
@@ -79,7 +80,8 @@ bool hw_secret_input(struct virtiofs *v)
 
 		if (n < 0) {
 			v->unproved++;
-			hw_link_drop(v, false, "%s", explain(v, n, why));
+			hw_link_drop(v, false, "%s",
+				     hw_secret_explain(v, n, link->input, link->input_len, why));
 			return false;
 		}
 		if (n == 0)

@@ -56,31 +56,46 @@ void hw_session_end(struct virtiofs *v)
 	v->session.owe_rescan = false;
 }
 
+void hw_session_take(struct virtiofs *v, const struct peer *peer)
+{
+	hw_session_end(v);
+	v->session.owe_hello = !peer->greeted;
+	v->session.epoch = peer->epoch;
+	v->session.hello_seq = peer->hello_seq;
+}
+
 /* ---- output ---- */
 
-static bool put_hello(struct virtiofs *v, const struct hw_share_info *info)
+int hw_session_encode_hello(struct virtiofs *v, unsigned char buf[HW_FRAME_HELLO_MAX],
+			    uint64_t *ret_epoch, uint64_t *ret_seq)
 {
-	struct hw_frame_hello hello = {
+	struct hw_share_info info = share_info(v);
+	const struct hw_frame_hello hello = {
 		.role = HW_FUSE_HOST,
-		.epoch = info->epoch,
-		.seq = info->seq,
+		.epoch = info.epoch,
+		.seq = info.seq,
 		.mask_supported = HW_FUSE_EVENTS,
 		.share = v->share_name,
 		.share_len = (uint32_t)strlen(v->share_name),
 	};
-	unsigned char *room = hw_output_room(&v->output, HW_FRAME_HELLO_MAX);
-	int n;
 
-	/* a share that has not started has no epoch; ready() follows */
-	if (!room || info->epoch == 0)
-		return false;
-	n = hw_frame_encode_hello(room, HW_FRAME_HELLO_MAX, notify_code(v), &hello);
+	if (info.epoch == 0)
+		return 0;
+	*ret_epoch = info.epoch;
+	*ret_seq = info.seq;
+	return hw_frame_encode_hello(buf, HW_FRAME_HELLO_MAX, notify_code(v), &hello);
+}
+
+static bool put_hello(struct virtiofs *v)
+{
+	unsigned char *room = hw_output_room(&v->output, HW_FRAME_HELLO_MAX);
+	int n = room ? hw_session_encode_hello(v, room, &v->session.epoch, &v->session.hello_seq)
+		     : 0;
+
 	if (n > 0)
 		hw_output_commit(&v->output, (size_t)n);
-	v->session.epoch = info->epoch;
-	v->session.hello_seq = info->seq;
-	v->session.owe_hello = false;
-	return true;
+	v->session.owe_hello = n == 0;
+	return n != 0;
 }
 
 /*
@@ -204,7 +219,7 @@ static bool fill_output(struct virtiofs *v)
 		return false;
 	if (s->live && info.epoch != 0 && info.epoch != s->epoch)
 		leave_epoch(v);
-	if (s->owe_hello && !put_hello(v, &info))
+	if (s->owe_hello && !put_hello(v))
 		return info.epoch != 0;
 	if (s->owe_start && !start_cursor(v))
 		return false;
@@ -276,35 +291,42 @@ static const char *refuse_hello(const struct virtiofs *v, const struct hw_frame 
 	return NULL;
 }
 
+int hw_session_look(const struct virtiofs *v, const unsigned char *input, size_t len,
+		    struct hw_frame *ret, const char **ret_why)
+{
+	const char *why = NULL;
+	int n = hw_frame_decode(input, len, notify_code(v), ret, &why);
+
+	if (n > 0)
+		why = refuse_hello(v, ret);
+	else if (n == 0 && len > HW_FRAME_HELLO_MAX)
+		why = "an event frame, which only a host may send";
+	if (why && !v->secret && hw_auth_is_line(input, len))
+		why = "the guest has a secret; set secret = FILE in this sink as well";
+	if (!why)
+		return n;
+	*ret_why = why;
+	return -EBADMSG;
+}
+
 int hw_session_input(struct virtiofs *v)
 {
 	struct link *link = &v->link;
+	struct hw_frame frame;
+	const char *why;
 	size_t at = 0;
-	int count = 0;
+	int count = 0, n;
 
 	if (!hw_secret_input(v))
 		return 0;
-	for (;;) {
-		struct hw_frame frame;
-		const char *why = NULL;
-		int n = hw_frame_decode(link->input + at, link->input_len - at, notify_code(v),
-					&frame, &why);
-
-		if (n > 0)
-			why = refuse_hello(v, &frame);
-		else if (n == 0 && link->input_len - at > HW_FRAME_HELLO_MAX)
-			why = "an event frame, which only a host may send";
-		if (why && !v->secret && hw_auth_is_line(link->input + at, link->input_len - at))
-			why = "the guest has a secret; set secret = FILE in this sink as well";
-		if (why) {
-			hw_link_drop(v, false, "bad frame from the guest: %s", why);
-			return count + 1;
-		}
-		if (n == 0)
-			break;
+	while ((n = hw_session_look(v, link->input + at, link->input_len - at, &frame, &why)) > 0) {
 		take_hello(v, &frame.hello);
 		at += (size_t)n;
 		count++;
+	}
+	if (n < 0) {
+		hw_link_drop(v, false, "bad frame from the guest: %s", why);
+		return count + 1;
 	}
 	memmove(link->input, link->input + at, link->input_len - at);
 	link->input_len -= at;

@@ -225,7 +225,10 @@ static void virtiofs_ready(void *self, uint32_t share)
 {
 	struct virtiofs *v = self;
 
-	if (share == v->share && v->link.state == LINK_UP)
+	if (share != v->share)
+		return;
+	hw_peers_ready(v);
+	if (v->link.state == LINK_UP)
 		(void)hw_session_pump(v); /* the rest is sent when the socket is writable */
 }
 

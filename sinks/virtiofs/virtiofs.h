@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The virtiofs sink: one share, one channel, one guest. Three layers share the instance:
+ * The virtiofs sink: one share, one channel, one guest. These layers share the instance:
  *
  *	channel.c  addresses and sockets
  *	link.c     keeps one connection: retries, accepts, the VMM's handshake, deadlines
+ *	peers.c    accepted connections that have not yet shown to be the guest
  *	secret.c   the proof of the guest that it has the secret
  *	session.c  its messages: hello, resume, events from the journal
  *
@@ -40,6 +41,23 @@ struct link {
 	uint64_t retry_ns; /* the last wait, 0 before the first */
 	uint64_t live_ns; /* time of the guest's hello on this connection */
 	char said[200]; /* the reason that was logged last, which is not repeated */
+	unsigned char input[INPUT_BYTES];
+	size_t input_len;
+};
+
+/* A connection to a channel that listens, until its peer has proved that it has the secret, or has
+ * sent hello if there is none. Each has its own time. */
+#define PEERS_MAX 8u
+struct peer {
+	struct virtiofs *sink; /* borrowed; NULL: this place is free */
+	int fd; /* owned */
+	struct hw_io *io; /* owned */
+	struct hw_timer *timer; /* owned: its deadline */
+	uint64_t who; /* the user or CID or internet address, as far as it is known */
+	uint64_t number; /* of the connection */
+	struct hw_auth auth;
+	bool greeted; /* hello was sent to it, with the next two */
+	uint64_t epoch, hello_seq;
 	unsigned char input[INPUT_BYTES];
 	size_t input_len;
 };
@@ -84,6 +102,8 @@ struct virtiofs {
 	struct hw_auth auth;
 	uint64_t unproved; /* number of connections refused for a wrong or missing proof */
 	struct link link;
+	struct peer peers[PEERS_MAX];
+	uint64_t peer_count; /* connections accepted so far */
 	struct session session;
 	struct output output;
 };
@@ -108,7 +128,27 @@ void hw_link_restart(struct virtiofs *v);
 /* Watches the socket for output in addition to input. */
 void hw_link_want_write(struct virtiofs *v, bool on);
 
+/* Serves this peer, which is the guest; another one that has not sent hello gives way. Takes over
+ * its descriptor. */
+void hw_link_take(struct virtiofs *v, const struct peer *peer);
+
+/* Logs the reason why a connection ended, unless it is the same as before. */
+void hw_link_say(struct virtiofs *v, bool calm, const char *text);
+
+/* ---- peers.c ---- */
+
+/* Takes over a connection. If there are too many, the oldest one of the user or guest who has the
+ * most is closed. */
+void hw_peers_add(struct virtiofs *v, int fd);
+/* The share has begun, or has another epoch. */
+void hw_peers_ready(struct virtiofs *v);
+void hw_peers_close(struct virtiofs *v);
+
 /* ---- secret.c ---- */
+
+/* Returns the reason for an error of hw_auth_take(), whose own one is `why`. */
+const char *hw_secret_explain(const struct virtiofs *v, int error, const unsigned char *input,
+			      size_t len, const char *why);
 
 /* Reads the file of the option. On failure, the reason is in the host's fail_option(). */
 int hw_secret_open(struct virtiofs *v);
@@ -129,6 +169,17 @@ void hw_session_begin(struct virtiofs *v);
 /* Starts over on the same connection, with a guest that has not sent hello. */
 void hw_session_restart(struct virtiofs *v);
 void hw_session_end(struct virtiofs *v);
+/* Begins with a peer that was perhaps sent hello. */
+void hw_session_take(struct virtiofs *v, const struct peer *peer);
+
+/* Encodes the hello of the host. Returns its length, and its epoch and sequence number; 0: the
+ * share has not started; ready() follows. */
+int hw_session_encode_hello(struct virtiofs *v, unsigned char buf[HW_FRAME_HELLO_MAX],
+			    uint64_t *ret_epoch, uint64_t *ret_seq);
+/* Returns the length of the hello that the input of a guest begins with, 0 if it is incomplete, or
+ * -EBADMSG and a reason. */
+int hw_session_look(const struct virtiofs *v, const unsigned char *input, size_t len,
+		    struct hw_frame *ret, const char **ret_why);
 
 /* Reads frames from link.input. Returns their number; the link may be down afterwards. */
 int hw_session_input(struct virtiofs *v);

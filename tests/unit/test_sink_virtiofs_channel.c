@@ -4,6 +4,7 @@
 #include "virtiofs_guest.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <hostwatch/auth.h>
@@ -269,21 +270,121 @@ static void peer_that_says_nothing_yields_to_the_guest(void **state)
 	guest_close(guest);
 }
 
-static void rude_guests_have_to_wait(void **state)
+static void peers_that_say_nothing_do_not_yield_to_each_other(void **state)
 {
 	struct rig *rig = *state;
+	struct guest *guests[8], *last;
+
+	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s"));
+	for (size_t i = 0; i < 8; i++) {
+		guests[i] = guest_connect(rig, "s");
+		guest_expect_hello(rig, guests[i], rig->epoch, rig->seq);
+	}
+	for (size_t i = 0; i < 8; i++)
+		guest_expect_silence(rig, guests[i]);
+	assert_false(guests[0]->closed);
+	/* One past the limit: all are of one user, so the oldest one goes. */
+	last = guest_connect(rig, "s");
+	guest_expect_close(rig, guests[0]);
+	assert_non_null(strstr(rig->log, "too many connections"));
+	/* Any of them may be the guest. */
+	guest_say_hello(guests[3], EPOCH_A, rig->seq);
+	rig_append(rig, 1);
+	guest_expect_events(rig, guests[3], rig->seq, rig->seq);
+	guest_expect_close(rig, last);
+	for (size_t i = 0; i < 8; i++) {
+		if (i != 3)
+			guest_expect_close(rig, guests[i]);
+		guest_close(guests[i]);
+	}
+	guest_close(last);
+}
+
+/* Another user: connects as often as it is told, and ends when its input does. */
+static pid_t neighbour(struct rig *rig, unsigned connections, int input)
+{
+	struct sockaddr_un address;
+	pid_t pid = fork();
+	char byte;
+
+	if (pid != 0)
+		return pid;
+	rig_address(rig, "s", &address);
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		_exit(1);
+	while (connections--) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+			_exit(1);
+	}
+	_exit(read(input, &byte, 1) == 1 ? 0 : 1);
+}
+
+static void neighbours_do_not_keep_a_slow_guest_out(void **state)
+{
+	struct rig *rig = *state;
+	struct guest *guest;
+	int input[2], status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(rig->dir, 0755), 0);
+	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s", "mode=0666"));
+	guest = guest_connect(rig, "s");
+	guest_expect_hello(rig, guest, rig->epoch, rig->seq);
+	assert_int_equal(pipe(input), 0);
+	pid = neighbour(rig, 30, input[0]);
+	RIG_UNTIL(rig, count_lines_with(rig->log, "too many connections") >= 1);
+	guest_expect_silence(rig, guest);
+	assert_false(guest->closed);
+	guest_say_hello(guest, EPOCH_A, rig->seq);
+	rig_append(rig, 1);
+	guest_expect_events(rig, guest, rig->seq, rig->seq);
+	assert_int_equal(write(input[1], "", 1), 1);
+	RIG_UNTIL(rig, waitpid(pid, &status, WNOHANG) == pid);
+	assert_int_equal(status, 0);
+	(void)close(input[0]);
+	(void)close(input[1]);
+	guest_close(guest);
+}
+
+static void each_peer_has_its_own_time(void **state)
+{
+	struct rig *rig = *state;
+	struct guest *first, *second;
 	uint64_t start = rig_ms();
+
+	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s", "hello_timeout=300ms"));
+	first = guest_connect(rig, "s");
+	guest_expect_hello(rig, first, rig->epoch, rig->seq);
+	RIG_UNTIL(rig, rig_ms() - start > 150);
+	second = guest_connect(rig, "s");
+	guest_expect_close(rig, first);
+	assert_in_range(rig_ms() - start, 290, DEADLINE_MS);
+	guest_expect_close(rig, second);
+	assert_in_range(rig_ms() - start, 440, DEADLINE_MS);
+	guest_close(first);
+	guest_close(second);
+}
+
+static void rude_peers_do_not_delay_the_guest(void **state)
+{
+	struct rig *rig = *state;
+	struct guest *guest = NULL;
 
 	must_start(rig, RIG_START(rig, "channel=unix-listen:%s/s"));
 	for (int i = 0; i < 3; i++) {
-		struct guest *guest = guest_connect(rig, "s");
-
+		guest = guest_connect(rig, "s");
 		guest_send(guest, "\xff\xff\xff\xff", 4);
 		guest_expect_close(rig, guest);
 		guest_close(guest);
 	}
-	/* the second waits 100 ms, the third another 200 ms */
-	assert_in_range(rig_ms() - start, 290, DEADLINE_MS);
+	guest = guest_connect(rig, "s");
+	expect_live(rig, guest);
+	guest_close(guest);
+	assert_null(strstr(rig->log, "cannot accept"));
 }
 
 /* ---- hybrid vsock ---- */
@@ -531,6 +632,12 @@ int main(int argc, char **argv)
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(socket_file_has_the_mode_and_goes_at_stop,
 						rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(peers_that_say_nothing_do_not_yield_to_each_other,
+						rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(neighbours_do_not_keep_a_slow_guest_out, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(each_peer_has_its_own_time, rig_setup,
+						rig_teardown),
 		cmocka_unit_test_setup_teardown(stale_socket_file_is_replaced, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(guest_waits_while_descriptors_are_short, rig_setup,
@@ -545,7 +652,8 @@ int main(int argc, char **argv)
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(peer_that_says_nothing_yields_to_the_guest,
 						rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(rude_guests_have_to_wait, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(rude_peers_do_not_delay_the_guest, rig_setup,
+						rig_teardown),
 		cmocka_unit_test_setup_teardown(hybrid_vsock_asks_the_vmm_for_the_port, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(
