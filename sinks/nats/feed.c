@@ -285,6 +285,26 @@ static void open_cursors(struct nats_sink *sink)
 	}
 }
 
+/* Programs that begin to read now could not follow. */
+static void replace_trees(struct nats_sink *sink)
+{
+	for (uint32_t i = 0; i < sink->share_count; i++) {
+		struct nats_feed *feed = &sink->feeds[i];
+		struct nats_lane *lane = &sink->session->lanes[i];
+
+		if (!lane->bare || !feed->cursor)
+			continue;
+		lane->bare = false;
+		/* What is on its way is newer. */
+		if (feed->owes_rescan || feed->waits || feed->tree.owed)
+			continue;
+		feed->owes_rescan = true;
+		sink->host->log(sink->ctx, HW_LOG_INFO,
+				"share %s: the stream no longer has its tree; publishing it again",
+				feed->share.name);
+	}
+}
+
 static void log_state(struct nats_sink *sink, const struct nats_session *s)
 {
 	if (s->state == NATS_UP && s->proved && sink->told[0]) {
@@ -309,7 +329,9 @@ void nats_feeds_answers(struct nats_sink *sink)
 		close_cursors(sink);
 		nats_session_reset(s);
 	}
-	if (s->state == NATS_UP)
+	if (s->state == NATS_UP) {
 		open_cursors(sink);
+		replace_trees(sink);
+	}
 	(void)pthread_mutex_unlock(&s->lock);
 }

@@ -73,6 +73,7 @@ static int create_session(struct nats_sink *sink)
 	if (r < 0)
 		return r;
 	sink->session->create = sink->create_stream != 0;
+	sink->session->check_ns = sink->publish_tree ? sink->check_tree : 0;
 	sink->session->prefix = strdup(sink->prefix);
 	return sink->session->prefix ? name_lanes(sink) : -ENOMEM;
 }
@@ -200,6 +201,10 @@ static const struct hw_option create_stream_option =
 static const struct hw_option publish_tree_option =
 	HW_OPT_BOOL("publish_tree", struct nats_sink, publish_tree, "yes",
 		    "Publish the tree of a share after each rescan");
+static const struct hw_option check_tree_option =
+	HW_OPT_DURATION("check_tree", struct nats_sink, check_tree, "10m", 100 * HW_MS,
+			24 * 3600 * HW_SEC,
+			"How often to look whether the stream still has the tree of each share");
 TEXT("user", user, NULL, "User name for the server");
 TEXT("password_file", password_file, NULL, "File with the password of user, in its first line");
 TEXT("token_file", token_file, NULL, "File with the token of the server, in its first line");
@@ -216,10 +221,10 @@ static const struct hw_option in_flight_option = HW_OPT_NUMBER(
 	"Maximum number of messages that are sent before the server has stored the first of them");
 
 static const struct hw_option *const options[] = {
-	&url_option,          &prefix_option,    &stream_option,        &create_stream_option,
-	&publish_tree_option, &user_option,      &password_file_option, &token_file_option,
-	&nkey_option,         &nkey_file_option, &credentials_option,   &tls_ca_option,
-	&tls_cert_option,     &tls_key_option,   &in_flight_option,
+	&url_option,          &prefix_option,     &stream_option,    &create_stream_option,
+	&publish_tree_option, &check_tree_option, &user_option,      &password_file_option,
+	&token_file_option,   &nkey_option,       &nkey_file_option, &credentials_option,
+	&tls_ca_option,       &tls_cert_option,   &tls_key_option,   &in_flight_option,
 };
 
 HW_PLUGIN_EXPORT const struct hw_plugin hw_plugin_1 = {

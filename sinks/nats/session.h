@@ -44,6 +44,7 @@ TAILQ_HEAD(nats_items, nats_item);
 
 struct nats_lane {
 	struct nats_place place; /* written by the thread while it is not NATS_UP */
+	bool bare; /* the stream no longer has the tree */
 	struct nats_items items; /* in their order; owned */
 };
 
@@ -53,6 +54,7 @@ struct nats_session {
 	struct nats_settings settings;
 	char *prefix; /* owned */
 	bool create;
+	uint64_t check_ns; /* how often to look whether the stream has the trees; 0: never */
 	struct nats_lane *lanes; /* owned */
 	uint32_t lane_count;
 	int wake_fd; /* eventfd: the loop has to look; owned */

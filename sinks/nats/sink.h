@@ -46,7 +46,7 @@ struct nats_sink {
 	const char *user, *password_file, *token_file, *nkey, *nkey_file, *credentials;
 	const char *tls_ca, *tls_cert, *tls_key;
 	uint32_t create_stream, publish_tree;
-	uint64_t in_flight;
+	uint64_t in_flight, check_tree;
 	/* from open() to start() */
 	struct nats_settings settings;
 	/* from start() to stop() */

@@ -212,6 +212,18 @@ int nats_find_place(jsCtx *js, const char *stream, struct nats_place *place, cha
 	return look_for_hole(js, stream, place, why);
 }
 
+bool nats_has_tree(jsCtx *js, const char *stream, const struct nats_place *place)
+{
+	char subject[NATS_SUBJECT_MAX + 8];
+	natsMsg *msg = NULL;
+	natsStatus r;
+
+	(void)snprintf(subject, sizeof(subject), "%s.rescan", place->subject);
+	r = js_GetLastMsg(&msg, js, stream, subject, NULL, NULL);
+	natsMsg_Destroy(msg);
+	return r != NATS_NOT_FOUND;
+}
+
 /* ---- the stream ---- */
 
 static int create_stream(jsCtx *js, const char *stream, const char *prefix, char why[NATS_WHY_MAX])

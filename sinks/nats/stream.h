@@ -54,6 +54,11 @@ struct nats_place {
 int nats_find_place(jsCtx *js, const char *stream, struct nats_place *place,
 		    char why[NATS_WHY_MAX]);
 
+/* Returns whether the stream has a rescan of the share, after which its tree follows. The oldest
+ * messages are removed first, so it then has the tree. true: it does, or the server does not say.
+ */
+bool nats_has_tree(jsCtx *js, const char *stream, const struct nats_place *place);
+
 /*
  * Checks that the stream exists, or creates it for the subjects below `prefix`: file storage, one
  * replica, at most 1 GiB, the oldest messages are removed first, duplicates are detected for 2

@@ -151,6 +151,18 @@ static int find_places(struct nats_session *s, int32_t *ret_max, char why[NATS_W
 	return r;
 }
 
+/* The lock is not held: only the thread changes what this reads. */
+static void find_bare(struct nats_session *s)
+{
+	for (uint32_t i = 0; s->check_ns && i < s->lane_count; i++) {
+		bool has = nats_has_tree(s->js, s->settings.stream, &s->lanes[i].place);
+
+		lock(s);
+		s->lanes[i].bare |= !has;
+		unlock(s);
+	}
+}
+
 /* Returns 0: the session is up; or -errno with the reason in s->why. */
 static int connect_session(struct nats_session *s)
 {
@@ -163,6 +175,8 @@ static int connect_session(struct nats_session *s)
 		r = open_jetstream(s, serial, why);
 	if (r == 0)
 		r = find_places(s, &max, why);
+	if (r == 0)
+		find_bare(s);
 	lock(s);
 	if (r == 0) {
 		s->max_payload = natsConnection_GetMaxPayload(s->nc);
@@ -245,15 +259,37 @@ static bool may_publish(const struct nats_session *s)
 	return !TAILQ_EMPTY(&s->queue) && !s->refused && (s->proved || s->in_flight < UNPROVED_MAX);
 }
 
+static void look_for_trees(struct nats_session *s)
+{
+	unlock(s);
+	find_bare(s);
+	nats_session_wake_loop(s);
+	lock(s);
+}
+
+/* Waits until something changes or this time has come. Returns whether it has come. */
+static bool wait_until(struct nats_session *s, const struct timespec *until)
+{
+	if (s->check_ns)
+		return pthread_cond_timedwait(&s->changed, &s->lock, until) == ETIMEDOUT;
+	(void)pthread_cond_wait(&s->changed, &s->lock);
+	return false;
+}
+
 /* Publishes until the connection is lost or a message was refused and the others are answered. The
  * lock is held. */
 static void serve(struct nats_session *s)
 {
+	int check_ms = (int)(s->check_ns / 1000000);
+	struct timespec check = after(check_ms);
+
 	while (!s->quit && !s->lost && !(s->refused && !s->in_flight)) {
-		if (may_publish(s))
+		if (may_publish(s)) {
 			publish(s);
-		else
-			(void)pthread_cond_wait(&s->changed, &s->lock);
+		} else if (wait_until(s, &check)) {
+			look_for_trees(s);
+			check = after(check_ms);
+		}
 	}
 	if (s->lost && !s->refused)
 		(void)snprintf(s->why, sizeof(s->why), "the connection to %s was lost", s->url);

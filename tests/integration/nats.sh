@@ -116,6 +116,58 @@ test_a_tree_that_was_interrupted_is_published_again() {
 	finish "$daemon"
 }
 
+# Reads until this path was created and the last rescan has its tree. A receiver that begins to read passes over what comes
+# before the first rescan that has one.
+read_last_tree() { # PATH
+	read_to "$1"
+	until grep -e '"event":"rescan"' -e '"snapshot":"end"' lines | tail -n 1 | grep -q snapshot; do
+		next "$out"
+		printf '%s\n' "$line" >>lines
+	done
+	finish "$pid"
+	tail -n "+$(grep -n '"event":"rescan"' lines | tail -n 1 | cut -d: -f1)" lines >later
+	mv later lines
+}
+
+# The stream keeps 30 messages. The sink looks at intervals, or after a connection.
+check_removed_tree() { # SETTING
+	needs_server
+	configure_server
+	begin_server
+	api STREAM.CREATE.hostwatch "$(stream_config ',"max_msgs":30,"discard":"old"')"
+	configure "$1"
+	mkdir a/1 a/2 a/3
+	begin_daemon
+	stored 2
+	work 20 w
+	"$B/hostwatch" sync a
+}
+test_a_tree_that_the_stream_has_removed_is_published_again() {
+	check_removed_tree 'check_tree = 200ms'
+	logged 'share a: the stream no longer has its tree; publishing it again'
+	mkdir a/end
+	begin_tail
+	read_last_tree end
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+test_a_removed_tree_is_missed_after_a_connection() {
+	check_removed_tree 'check_tree = 24h'
+	end=$((SECONDS + DEADLINE))
+	until "$B/hostwatch" status --json | jq -e '.sinks[0].receivers[0].lag == 0' >/dev/null; do
+		[ $SECONDS -lt $end ] || fail "the events are not stored"
+	done
+	! grep 'publishing it again' log || fail 'too early'
+	kill_server
+	restart_server
+	logged 'share a: the stream no longer has its tree; publishing it again'
+	mkdir a/end
+	begin_tail
+	read_last_tree end
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+
 # The receiver ends in the middle of a tree: it has the rescan without the end, and gets both again. After the end, it gets
 # neither.
 test_tail_with_state_resumes_at_a_tree() {
