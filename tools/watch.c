@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch watch: watches directories without a daemon and a configuration. */
 #include "watch.h"
+#include "pool.h"
 #include "stage.h"
 #include "tool.h"
 #include "watch_run.h"
@@ -305,6 +306,8 @@ static int make_loop(struct watch *w)
 {
 	int r = hw_loop_create(&w->loop);
 
+	if (r == 0)
+		r = hw_pool_start(hw_loop_uv(w->loop)); /* libuv aborts if it cannot do it later */
 	if (r == 0)
 		r = watch_signals(w);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "defaults.h"
 #include "log.h"
 #include "notify.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -374,6 +375,37 @@ static void make_state_dirs(const struct hw_config *config)
 	(void)hw_default_make_private_dir(log_dir);
 }
 
+/* libuv aborts the process if it cannot make them later. */
+static int start_threads(struct hw_core *core, struct hw_errors *errors)
+{
+	int r = hw_pool_start(hw_loop_uv(core->loop));
+
+	if (r < 0)
+		hw_errors_add(
+			errors,
+			"cannot create the %u threads that read directories: %s; raise the "
+			"limits of the process (TasksMax=, LimitNPROC=, LimitAS=, MemoryMax= of "
+			"the service), or set UV_THREADPOOL_SIZE=1 in its environment",
+			hw_pool_size(), strerror(-r));
+	return r;
+}
+
+static int confine(struct hw_core *core, const struct hw_config *config, struct hw_errors *errors)
+{
+	int r;
+
+	if (!core->confines || !config->landlock)
+		return 0;
+	r = hw_confine_daemon(config);
+	core->confined = r > 0;
+	if (r < 0)
+		hw_errors_add(errors,
+			      "cannot restrict the daemon with Landlock: %s; landlock = no in "
+			      "[hostwatch] starts it without",
+			      strerror(-r));
+	return r < 0 ? r : 0;
+}
+
 /* Call before the shares start: their listings are the first users of the thread pool, whose
  * threads inherit the remaining capabilities. */
 static int drop_rights(struct hw_core *core, const struct hw_config *config,
@@ -386,16 +418,9 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 	make_state_dirs(config);
 	r = hw_rights_drop(config->user, hw_build_capabilities(config), errors);
 	core->dropped = r == 0;
-	if (r < 0 || !core->confines || !config->landlock)
-		return r;
-	r = hw_confine_daemon(config);
-	core->confined = r > 0;
-	if (r < 0)
-		hw_errors_add(errors,
-			      "cannot restrict the daemon with Landlock: %s; landlock = no in "
-			      "[hostwatch] starts it without",
-			      strerror(-r));
-	return r < 0 ? r : 0;
+	if (r == 0)
+		r = confine(core, config, errors);
+	return r < 0 ? r : start_threads(core, errors);
 }
 
 static int mark(struct hw_core *core, const struct hw_config *config)
