@@ -325,10 +325,16 @@ static bool find_name_now(struct replay *replay)
 {
 	struct hw_server *server = replay->server;
 	struct hw_node *node = replay->node;
+	struct hw_node *there, *reported;
 	bool found = true;
 
 	hw_view_lock(&server->view);
-	if (hw_view_find(&server->view, replay->from.dir, replay->from.name) != node) {
+	there = hw_view_find(&server->view, replay->from.dir, replay->from.name);
+	/* without any name it was never looked up, or a program has deleted it here */
+	if (!there && !node->names) {
+		found = !hw_own_reported(&server->view, replay->from.dir, replay->from.name,
+					 &reported);
+	} else if (there != node) {
 		found = node->names;
 		if (found) {
 			hw_node_put(&server->view, replay->from.dir);

@@ -22,9 +22,8 @@ watched=(. d d/n e empty f g d/x d/n/y e/z)
 # programs must have received the same before the next one.
 compare() {
 	local base=$1 command kind
-	replay_start inotifywait
 	make_trees
-	replay_sync
+	replay_start inotifywait
 	replay_watch plain "${watched[@]}"
 	replay_watch at "${watched[@]}"
 	while read -r command; do
@@ -41,6 +40,21 @@ compare() {
 }
 list() {
 	(cd "$1" && find . -printf '%P %y %m %s %n\n' | LC_ALL=C sort)
+}
+
+test_files_that_no_program_has_looked_at() {
+	watched=(. d)
+	compare host <<-'END'
+		echo text >>f
+		chmod 600 d/x
+		echo text >>d/n/y
+		echo text >>d/x
+		mv g d/g
+		rm d/x
+		chmod 700 e
+		mv d/n n
+		rmdir empty
+	END
 }
 
 test_new_entries() {
