@@ -35,14 +35,14 @@ static const struct hw_arg args_of_agent[] = {
 	  .letter = 'i',
 	  .type = HW_ARG_CHOICE,
 	  .value = "HOW",
-	  .help = "With --channel: how programs here get the events: module, replay, touch or "
-		  "print (module).",
+	  .help = "With --channel: how programs here get the events: module, replay, touch, "
+		  "print or auto (module).",
 	  FIELD(inject),
-	  .choices = "module|touch|print|replay" },
+	  .choices = "module|touch|print|replay|auto" },
 	{ .name = "at",
 	  .type = HW_ARG_TEXT,
 	  .value = "PATH",
-	  .help = "With --inject replay: the directory that programs use in place of PATH.",
+	  .help = "With --inject replay or auto: the directory that programs use in place of PATH.",
 	  FIELD(mount.at),
 	  .complete = HW_COMPLETE_DIR },
 	{ .name = "share",

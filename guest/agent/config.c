@@ -30,7 +30,7 @@ static const struct hw_option *const mount_options[] = {
 					       "Path where the share is mounted"),
 	&(const struct hw_option)HW_OPT_STRING(
 		"at", struct hw_mount, at, NULL,
-		"With inject = replay: the directory that programs use in place of path"),
+		"With inject = replay or auto: the directory that programs use in place of path"),
 	&(const struct hw_option)HW_OPT_STRING("share", struct hw_mount, share, NULL,
 					       "Name of the share on the host"),
 	&(const struct hw_option)HW_OPT_STRING("channel", struct hw_mount, channel_text, NULL,
@@ -42,7 +42,7 @@ static const struct hw_option *const mount_options[] = {
 		"any_port", struct hw_mount, any_port, "no",
 		"With vsock-listen: accept any source port of the host, not only those below 1024"),
 	&(const struct hw_option)HW_OPT_ENUM("inject", struct hw_mount, inject, "module",
-					     "module|touch|print|replay",
+					     "module|touch|print|replay|auto",
 					     "How events are delivered to programs in the guest"),
 	&(const struct hw_option)HW_OPT_NUMBER(
 		"notify_code", struct hw_mount, notify_code, "26743", HW_FRAME_CODE_MIN,
@@ -104,10 +104,12 @@ static const char *fault_of_path(const struct hw_mount *mount, bool any_path)
 
 static const char *fault_of_at(const struct hw_mount *mount)
 {
-	if (mount->inject != HW_INJECT_REPLAY)
-		return mount->at ? "only inject = replay mounts something there" : NULL;
+	if (mount->inject != HW_INJECT_REPLAY && mount->inject != HW_INJECT_AUTO)
+		return mount->at ? "only inject = replay and auto mount something there" : NULL;
 	if (!mount->at)
-		return "required with inject = replay: the directory that programs use";
+		return mount->inject == HW_INJECT_AUTO
+			       ? NULL
+			       : "required with inject = replay: the directory that programs use";
 	if (mount->at[0] != '/')
 		return "must be an absolute path";
 	return mount->path && strcmp(mount->path, mount->at) == 0

@@ -58,17 +58,21 @@ struct hw_inject {
  * the descriptor. */
 int hw_module_bind(const char *path, int *ret_fd, char why[HW_INJECT_WHY_MAX]);
 
+/* Returns whether inject = replay can work here; if not, `why` is the reason. */
+bool hw_replay_works(char why[HW_INJECT_WHY_MAX]);
+
 /* Sets the format of `inject = print`; call it once, before any open(). */
 void hw_print_use_json(bool json);
 
 extern const struct hw_inject_ops hw_inject_module, hw_inject_touch, hw_inject_print,
-	hw_inject_replay;
+	hw_inject_replay, hw_inject_auto;
 
 static inline const struct hw_inject_ops *hw_inject_ops_of(enum hw_inject_kind kind)
 {
 	return kind == HW_INJECT_MODULE   ? &hw_inject_module
 	       : kind == HW_INJECT_TOUCH  ? &hw_inject_touch
 	       : kind == HW_INJECT_REPLAY ? &hw_inject_replay
+	       : kind == HW_INJECT_AUTO   ? &hw_inject_auto
 					  : &hw_inject_print;
 }
 

@@ -96,21 +96,35 @@ static bool probe_touch(const char *path, const struct hw_mountinfo *info)
 	return !why;
 }
 
-static void print_events(bool module, bool touch)
+static bool probe_replay(void)
 {
-	printf("\nEvents that programs here receive with inject = %s:\n",
-	       module  ? "module"
-	       : touch ? "touch"
-		       : "print (nothing)");
+	char why[HW_INJECT_WHY_MAX] = "";
+	bool works = hw_replay_works(why);
+
+	printf("replay      %s%s\n", works ? "yes, at another mount point" : "no: ", why);
+	return works;
+}
+
+/* What programs receive with the best injector of inject = auto. */
+static void print_events(bool module, bool replay, bool touch)
+{
+	printf("\ninject = auto takes %s. Events that programs here receive with it:\n",
+	       module   ? "module"
+	       : replay ? "replay, if at = DIRECTORY is set"
+	       : touch  ? "touch"
+			: "nothing");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *told = module ? rows[i].module : touch ? rows[i].touch : NULL;
+		const char *told = module || replay ? rows[i].module : touch ? rows[i].touch : NULL;
 
 		printf("  %-11s %s\n", rows[i].event, told ? told : "nothing");
 	}
-	if (!module)
-		printf("The kernel module delivers all of them: modprobe hostwatch\n"
-		       "Without it, inject = replay delivers them at another mount point, see "
-		       "hostwatch-guest(8).\n");
+	if (!module && replay)
+		printf("Without at = DIRECTORY it takes %s. With the kernel module programs need "
+		       "no "
+		       "other directory: modprobe hostwatch\n",
+		       touch ? "touch, which reports modify only" : "nothing");
+	else if (!module)
+		printf("The kernel module delivers all of them: modprobe hostwatch\n");
 }
 
 int hw_probe(const char *path)
@@ -118,7 +132,7 @@ int hw_probe(const char *path)
 	struct hw_mountinfo info;
 	int r = hw_mountinfo_get(path, &info);
 	char quoted[300];
-	bool module, touch;
+	bool module, replay, touch;
 
 	if (r < 0) {
 		hw_error("%s: %s", quote_text(quoted, sizeof(quoted), path), strerror(-r));
@@ -126,7 +140,8 @@ int hw_probe(const char *path)
 	}
 	print_mount(path, &info);
 	module = probe_module(path);
+	replay = probe_replay();
 	touch = probe_touch(path, &info);
-	print_events(module, touch);
+	print_events(module, replay, touch);
 	return 0;
 }

@@ -37,18 +37,52 @@ struct replay {
 /* Where the program is, as seen from the agent's: as built, as installed. */
 static const char *const places[] = { "", "/../lib/hostwatch" };
 
-static void exec_program(const struct hw_mount *mount, int fd)
+#define PLACES (sizeof(places) / sizeof(places[0]))
+#define PLACE_MAX (PATH_MAX + 64u)
+
+static void make_path(char ret[PLACE_MAX], size_t place)
 {
-	char self[PATH_MAX], path[PATH_MAX + 64], number[16], *slash;
+	char self[PATH_MAX], *slash;
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	self[len > 0 ? len : 0] = '\0';
 	slash = strrchr(self, '/');
 	if (slash)
 		*slash = '\0';
+	(void)snprintf(ret, PLACE_MAX, "%s%s/%s", self, places[place], HW_REPLAY_PROGRAM);
+}
+
+static const char not_installed[] =
+	HW_REPLAY_PROGRAM " is not installed; it needs libfuse3: install the package "
+			  "hostwatch-guest, or libfuse3-dev before make install-guest";
+
+bool hw_replay_works(char why[HW_INJECT_WHY_MAX])
+{
+	char path[PLACE_MAX];
+	bool found = false;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), error = errno;
+
+	for (size_t i = 0; i < PLACES && !found; i++) {
+		make_path(path, i);
+		found = access(path, X_OK) == 0;
+	}
+	if (fd >= 0)
+		(void)close(fd); /* opened as a test only */
+	if (!found)
+		(void)snprintf(why, HW_INJECT_WHY_MAX, "%s", not_installed);
+	else if (fd < 0)
+		(void)snprintf(why, HW_INJECT_WHY_MAX, "cannot open /dev/fuse: %s%s",
+			       strerror(error), error == ENOENT ? "; modprobe fuse" : "");
+	return found && fd >= 0;
+}
+
+static void exec_program(const struct hw_mount *mount, int fd)
+{
+	char path[PLACE_MAX], number[16];
+
 	(void)snprintf(number, sizeof(number), "%d", fd);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s%s/%s", self, places[i], HW_REPLAY_PROGRAM);
+	for (size_t i = 0; i < PLACES; i++) {
+		make_path(path, i);
 		(void)execl(path, HW_REPLAY_PROGRAM, mount->path, mount->at, number,
 			    NULL); /* returns if it does not exist */
 	}
@@ -114,10 +148,7 @@ static int explain_start(const struct replay *replay, int r, char why[HW_INJECT_
 	}
 	(void)waitpid(replay->pid, &status, WNOHANG);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-		(void)snprintf(why, HW_INJECT_WHY_MAX,
-			       "%s is not installed; it needs libfuse3: install the "
-			       "package hostwatch-guest, or libfuse3-dev before make install-guest",
-			       HW_REPLAY_PROGRAM);
+		(void)snprintf(why, HW_INJECT_WHY_MAX, "%s", not_installed);
 		return -ENOENT;
 	}
 	(void)snprintf(why, HW_INJECT_WHY_MAX, "%s could not mount %s; its message is above",

@@ -396,6 +396,24 @@ static void do_readlink(fuse_req_t req, fuse_ino_t ino)
 	(void)fuse_reply_readlink(req, target);
 }
 
+/* Only for a mount of an ordinary user, where the kernel checks nothing. */
+static void do_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct hw_server *server = hw_server_of(req);
+	struct hw_node *node = hw_node_of(server, ino);
+	int fd = hw_pin(server, node), r;
+	char link[40];
+
+	if (fd < 0) {
+		(void)fuse_reply_err(req, -fd);
+		return;
+	}
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	r = access(link, mask) < 0 ? errno : 0;
+	hw_unpin(server, node);
+	(void)fuse_reply_err(req, r);
+}
+
 static void do_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
@@ -415,5 +433,6 @@ void hw_ops_lookup(struct fuse_lowlevel_ops *ops)
 	ops->getattr = do_getattr;
 	ops->setattr = do_setattr;
 	ops->readlink = do_readlink;
+	ops->access = do_access;
 	ops->statfs = do_statfs;
 }

@@ -45,6 +45,8 @@ static void init_connection(void *user, struct fuse_conn_info *conn)
 		FUSE_CAP_DONT_MASK | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
 
 	conn->want = conn->capable & wanted;
+	if (server->of_user)
+		conn->want &= ~(unsigned)FUSE_CAP_POSIX_ACL; /* the lower filesystem decides */
 	server->no_open = conn->capable & FUSE_CAP_NO_OPEN_SUPPORT &&
 			  conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	if (server->no_open)
@@ -55,11 +57,15 @@ static void init_connection(void *user, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 }
 
+#define NAMES "fsname=hostwatch,subtype=hostwatch"
+
+/* fusermount3(1) allows an ordinary user to mount. His mount is for himself, and all calls are made
+ * with his rights: the lower filesystem checks them. The replayer reports events of files of other
+ * users, too, and must not be checked. */
 static int make_session(struct hw_server *server)
 {
 	char *argv[] = { "hostwatch-guest-replay", "-o",
-			 "allow_other,default_permissions,fsname=hostwatch,subtype=hostwatch",
-			 NULL };
+			 server->of_user ? NAMES : NAMES ",allow_other,default_permissions", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_lowlevel_ops ops = { .init = init_connection };
 
@@ -138,13 +144,27 @@ static int start_replayer(struct hw_server *server)
 	return 0;
 }
 
+/* An ordinary user needs fusermount3(1), which knows mounts by their place. */
+static void end_mount_of_user(const char *at)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", at, NULL);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* Only this mount: there may be another one at its place already. */
-static void end_mount(int fd, int flags)
+static void end_mount(const struct hw_server *server, int fd, int flags)
 {
 	char link[40];
 
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	(void)umount2(link, flags); /* it may be gone */
+	if (umount2(link, flags) < 0 && errno == EPERM && flags & MNT_DETACH)
+		end_mount_of_user(server->at);
 }
 
 /* Waits for the end of the thread that has made this process, and ends the mount. */
@@ -161,8 +181,8 @@ static _Noreturn void guard(const struct hw_server *server, pid_t parent)
 	(void)prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	if (getppid() == parent)
 		(void)sigwait(&signals, &which);
-	end_mount(3, MNT_FORCE);
-	end_mount(3, MNT_DETACH);
+	end_mount(server, 3, MNT_FORCE);
+	end_mount(server, 3, MNT_DETACH);
 	_exit(0);
 }
 
@@ -286,7 +306,7 @@ static int run(struct hw_server *server, int events)
 	r = wait_for_replayer(server);
 	if (r == 0 && send(events, &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer))
 		r = replay_frames(server, events);
-	end_mount(server->mount, MNT_DETACH);
+	end_mount(server, server->mount, MNT_DETACH);
 	return r;
 }
 
@@ -300,6 +320,7 @@ int main(int argc, char **argv)
 		return fail("usage: hostwatch-guest-replay LOWER AT FD", EINVAL);
 	descriptors = raise_limit();
 	server.at = argv[2];
+	server.of_user = geteuid() != 0;
 	server.lower = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (server.lower < 0)
 		return fail(argv[1], errno);

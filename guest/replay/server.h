@@ -61,6 +61,7 @@ struct hw_server {
 	double keep_s; /* HW_KEEP_S while events come. Protected by the lock of the view */
 	bool expires; /* the kernel can be made to ask for a name again and keep it (Linux 6.2) */
 	bool no_open; /* the kernel opens files by itself */
+	bool of_user; /* not root: mounted for one user */
 };
 
 /* ---- for the operations ---- */

@@ -57,7 +57,7 @@ agent_connected() {
 agent_start() { # [PREFIX...]
 	touch agent.log
 	"$@" "$B/hostwatch-guest" --channel "unix:$PWD/channel" --mount "$PWD/lower" --inject replay --at "$PWD/at" \
-		--state "$PWD/state" </dev/null 2>>agent.log &
+		--state "${replay_state:-$PWD/state}" </dev/null 2>>agent.log &
 	agent=$!
 	started+=("$agent")
 	replay_until agent_connected

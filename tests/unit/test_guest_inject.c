@@ -368,11 +368,20 @@ static void without_the_module_the_remedy_is_told(void **state)
 
 static void probe_says_what_will_be_told(void **state)
 {
-	static const char *const wanted[] = {
-		"mount       ", "filesystem  ", "kernel      Linux ", "module      ",
-		"touch       ", "\n  create ",  "\n  delete ",        "\n  move ",
-		"\n  modify ",  "\n  attrib ",  "\n  close_write ",   "\n  rescan "
-	};
+	static const char *const wanted[] = { "mount       ",
+					      "filesystem  ",
+					      "kernel      Linux ",
+					      "module      ",
+					      "replay      ",
+					      "touch       ",
+					      "\ninject = auto takes ",
+					      "\n  create ",
+					      "\n  delete ",
+					      "\n  move ",
+					      "\n  modify ",
+					      "\n  attrib ",
+					      "\n  close_write ",
+					      "\n  rescan " };
 	struct guest_rig *rig = *state;
 	struct child agent;
 
