@@ -35,7 +35,12 @@ install-guest: $(guest_program) $(replay_program) install-guest-man $(B)/packagi
 	install -Dm755 $(B)/packaging/guest/hostwatch-guest.initd "$(DESTDIR)$(sysconfdir)/init.d/hostwatch-guest"
 	install -Dm644 packaging/guest/guest.conf "$(DESTDIR)$(guest_docdir)/examples/guest.conf"
 
-.PHONY: install-guest
+#: make guest-static     build the agent as one file for any distribution, in build/static (ARCH="amd64 arm64")
+ARCH ?= $(shell dpkg --print-architecture)
+guest-static:
+	@mk/guest-static $(B) $(ARCH)
+
+.PHONY: install-guest guest-static
 
 # The comparison runs in the test itself.
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(call obj,guest/agent/known.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \

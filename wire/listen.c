@@ -6,11 +6,15 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PRIVATE_NAME_MAX 40
 #define PRIVATE_TRIES 16
 #define HELD "file" /* the name of a file in a private directory */
+#ifndef RENAME_NOREPLACE /* musl before 1.2.6 lacks it, and renameat2() */
+#define RENAME_NOREPLACE 1
+#endif
 
 static int refuse(int error, const char *why, const char **ret_why)
 {
@@ -58,7 +62,7 @@ static int make_private(int dir_fd, char name[PRIVATE_NAME_MAX])
 /* Moves a file without replacing another. Not every filesystem has RENAME_NOREPLACE. */
 static int move_back(int private_fd, int dir_fd, const char *name)
 {
-	if (renameat2(private_fd, HELD, dir_fd, name, RENAME_NOREPLACE) == 0)
+	if (syscall(SYS_renameat2, private_fd, HELD, dir_fd, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL || linkat(private_fd, HELD, dir_fd, name, 0) < 0)
 		return -errno;

@@ -3,12 +3,13 @@
 #ifndef HOSTWATCH_ADDRESS_H
 #define HOSTWATCH_ADDRESS_H
 
+#include <sys/socket.h> /* first: <linux/vm_sockets.h> of older kernels needs it */
+
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #ifdef __cplusplus
