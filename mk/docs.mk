@@ -16,7 +16,7 @@ $(B)/docs/options.tsv: $(B)/docs/options $(modules)
 	@mv $@.part $@
 $(B)/man/%.scd: docs/man/%.scd docs/expand.awk $(B)/docs/options.tsv
 	@mkdir -p $(@D)
-	awk -v version=$(VERSION) -f docs/expand.awk $(B)/docs/options.tsv $< > $@.part
+	awk -v version=$(VERSION) -v optional=nats -f docs/expand.awk $(B)/docs/options.tsv $< > $@.part
 	@mv $@.part $@
 $(B)/man/%: $(B)/man/%.scd
 	scdoc < $< > $@.part

@@ -88,6 +88,12 @@ test_without_scdoc_install_says_once_that_pages_are_missing() {
 	[ ! -e root/usr/share/man ]
 }
 
+test_pages_are_made_without_the_library_of_an_optional_sink() {
+	command -v scdoc >/dev/null || skip "scdoc is not installed"
+	build NATS_LIBS= man
+	contains "$(<build/man/hostwatch.conf.5)" 'This installation was built without the plugin nats.'
+}
+
 test_plugins_are_found_where_they_were_installed() {
 	build prefix="$PWD/here" install
 	mkdir tmp
