@@ -215,13 +215,17 @@ int nats_find_place(jsCtx *js, const char *stream, struct nats_place *place, cha
 bool nats_has_tree(jsCtx *js, const char *stream, const struct nats_place *place)
 {
 	char subject[NATS_SUBJECT_MAX + 8];
+	struct nats_head head;
 	natsMsg *msg = NULL;
 	natsStatus r;
+	bool has;
 
 	(void)snprintf(subject, sizeof(subject), "%s.rescan", place->subject);
 	r = js_GetLastMsg(&msg, js, stream, subject, NULL, NULL);
+	/* One that was published without publish_tree has none. */
+	has = r == NATS_OK ? nats_read_head(msg, &head) && head.tree : r != NATS_NOT_FOUND;
 	natsMsg_Destroy(msg);
-	return r != NATS_NOT_FOUND;
+	return has;
 }
 
 /* ---- the stream ---- */

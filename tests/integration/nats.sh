@@ -151,6 +151,26 @@ test_a_tree_that_the_stream_has_removed_is_published_again() {
 	equal "$(on_disk)" "$(replay)"
 	finish "$daemon"
 }
+test_a_tree_that_was_not_published_is_published_later() {
+	prepare_stream
+	sed -i "/^\[hostwatch\]/a state_dir = $PWD/state" conf
+	echo 'publish_tree = no' >>conf
+	mkdir a/1
+	begin_daemon
+	stored 1
+	mkdir a/2
+	stored 2
+	equal 2 "$(of_streams messages)"
+	finish "$daemon"
+	sed -i '/publish_tree/d' conf
+	begin_daemon
+	stored 4
+	mkdir a/end
+	begin_tail
+	read_last_tree end
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
 test_a_removed_tree_is_missed_after_a_connection() {
 	check_removed_tree 'check_tree = 24h'
 	end=$((SECONDS + DEADLINE))
