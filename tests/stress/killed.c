@@ -11,6 +11,7 @@
 #include "tests/common/scratch.h"
 #include "tests/common/scribble.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -345,6 +346,69 @@ static bool receive_one(struct receiver *to, int fd)
 	return true;
 }
 
+/* ---- copies of the log ---- */
+
+#define LOGS_MAX 8u
+struct logs {
+	char names[LOGS_MAX][64]; /* without the suffix */
+	off_t sizes[LOGS_MAX];
+	unsigned count;
+};
+
+static off_t size_of(const char *dir, const char *name, const char *suffix)
+{
+	char path[PATH_BYTES + 80];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.%s", dir, name, suffix);
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void note_logs(const struct scene *s, struct logs *logs)
+{
+	DIR *stream = opendir(s->log);
+	const struct dirent *entry;
+
+	logs->count = 0;
+	while (stream && (entry = readdir(stream)) && logs->count < LOGS_MAX) {
+		const char *dot = strrchr(entry->d_name, '.');
+
+		if (!dot || strcmp(dot, ".log") != 0)
+			continue;
+		(void)snprintf(logs->names[logs->count], 64, "%.*s", (int)(dot - entry->d_name),
+			       entry->d_name);
+		logs->sizes[logs->count] = size_of(s->log, logs->names[logs->count], "log");
+		logs->count++;
+	}
+	assert_non_null(stream);
+	(void)closedir(stream);
+}
+
+/* A log that is not there any more is not needed any more. */
+static bool are_copied(const struct scene *s, const struct logs *logs)
+{
+	for (unsigned i = 0; i < logs->count; i++)
+		if (size_of(s->log, logs->names[i], "log") >= 0 &&
+		    size_of(s->state, logs->names[i], "copy") < logs->sizes[i])
+			return false;
+	return true;
+}
+
+/* What the receiver has now will be left after a loss of power. */
+static void receive_until_copied(struct scene *s, struct receiver *to, struct process process)
+{
+	int64_t until = hw_clock_monotonic_ns() + DEADLINE_NS;
+	struct pollfd poll_fd = { .fd = process.fd, .events = POLLIN };
+	struct logs logs;
+
+	note_logs(s, &logs);
+	while (!are_copied(s, &logs)) {
+		assert_true(hw_clock_monotonic_ns() < until);
+		if (poll(&poll_fd, 1, 1) == 1 && !receive_one(to, process.fd))
+			return;
+	}
+}
+
 /* Receives for a random number of messages or a random time, kills the process, and receives what
  * it has sent. */
 static void receive_and_kill(struct scene *s, struct receiver *to, struct process process)
@@ -358,6 +422,8 @@ static void receive_and_kill(struct scene *s, struct receiver *to, struct proces
 	to->ready = false;
 	while (!to->ready && !early && receive_one(to, process.fd))
 		;
+	if (s->power && !early && hw_pick(&s->random, 3) == 0)
+		receive_until_copied(s, to, process);
 	while ((early || messages--) && hw_clock_monotonic_ns() < until)
 		if (poll(&poll_fd, 1, 1) == 1 && !receive_one(to, process.fd))
 			break;
