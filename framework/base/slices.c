@@ -29,6 +29,7 @@
 
 #ifdef WITH_ASAN
 #include <dlfcn.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef WITH_TSAN
@@ -194,6 +195,10 @@ void hw_slices_free(struct hw_slices *slices)
 		return;
 #ifdef WITH_TSAN
 	__tsan_destroy_fiber(stack->work.fiber);
+#endif
+#ifdef WITH_ASAN
+	/* The work has not returned. The next stack may be at another place in this memory. */
+	__asan_unpoison_memory_region(stack->memory, stack->memory_bytes);
 #endif
 	(void)munmap(stack->memory, stack->memory_bytes); /* cannot fail */
 	free(stack);
