@@ -171,6 +171,49 @@ static void check_mount(struct reader *reader, struct hw_mount *mount)
 	mistake(reader, line_of(reader->section, key), text);
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Returns the key of a setting that belongs to the channel and differs; NULL if there is none. */
+static const char *differing(const struct hw_mount *a, const struct hw_mount *b)
+{
+	if (!is_same_text(a->share, b->share))
+		return "share";
+	if (!is_same_text(a->secret_path, b->secret_path))
+		return "secret";
+	if (a->any_port != b->any_port)
+		return "any_port";
+	return a->notify_code != b->notify_code ? "notify_code" : NULL;
+}
+
+/* Mounts with the same channel share its connection. */
+static void join_channel(struct reader *reader, struct hw_mount *mount)
+{
+	struct hw_mount *first = reader->config->mounts;
+	const char *key;
+	char text[QUOTED_MAX];
+
+	while (first != mount && (first->follows || !first->channel_text ||
+				  strcmp(first->channel_text, mount->channel_text) != 0))
+		first++;
+	if (first == mount)
+		return;
+	key = differing(first, mount);
+	if (key) {
+		(void)snprintf(text, sizeof(text),
+			       "%s: must be as in [mount %s], which has the same channel", key,
+			       first->name);
+		mistake(reader, line_of(reader->section, key), text);
+		return;
+	}
+	while (first->next)
+		first = first->next;
+	first->next = mount;
+	mount->follows = true;
+}
+
 static void apply(struct reader *reader, const struct hw_option_table *table, void *self,
 		  char **ret_strings)
 {
@@ -224,6 +267,8 @@ static void read_mount(struct reader *reader)
 	apply(reader, &mount_table, mount, &config->strings[config->count]);
 	if (reader->error == 0)
 		check_mount(reader, mount);
+	if (reader->error == 0)
+		join_channel(reader, mount);
 	if (reader->error == 0)
 		reader->error = before;
 	config->count++;

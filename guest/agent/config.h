@@ -16,13 +16,20 @@ struct hw_errors;
 #define HW_GUEST_MOUNTS_MAX 64u
 #define HW_GUEST_COMPARE_MEMORY (UINT64_C(64) << 20) /* default of compare_memory */
 
-enum hw_inject_kind { HW_INJECT_MODULE, HW_INJECT_TOUCH, HW_INJECT_PRINT, HW_INJECT_REPLAY, HW_INJECT_AUTO };
+enum hw_inject_kind {
+	HW_INJECT_MODULE,
+	HW_INJECT_TOUCH,
+	HW_INJECT_PRINT,
+	HW_INJECT_REPLAY,
+	HW_INJECT_AUTO
+};
 
 /* Strings are owned by the configuration. */
 struct hw_mount {
 	const char *name; /* name of the section */
 	const char *path; /* mount point; NULL is valid only if events are printed */
-	const char *at; /* with HW_INJECT_REPLAY and HW_INJECT_AUTO: mount point of the passthrough */
+	const char
+		*at; /* with HW_INJECT_REPLAY and HW_INJECT_AUTO: mount point of the passthrough */
 	const char *share; /* the requested share; NULL: the one that the channel carries */
 	const char *channel_text;
 	const char *secret_path; /* NULL: the host needs no proof and gives none */
@@ -32,6 +39,8 @@ struct hw_mount {
 	uint64_t notify_code;
 	uint64_t compare_memory; /* bytes; 0: differences are not reported after a rescan */
 	struct channel channel;
+	struct hw_mount *next; /* borrowed: the next mount on the same channel; NULL: none */
+	bool follows; /* is such a next mount: an earlier one has the connection */
 };
 
 struct hw_guest_config {

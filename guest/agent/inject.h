@@ -76,4 +76,8 @@ static inline const struct hw_inject_ops *hw_inject_ops_of(enum hw_inject_kind k
 					  : &hw_inject_print;
 }
 
+/* Opens the injector of a mount, or one for all mounts of its channel; returns as open() above. */
+int hw_inject_open(const struct hw_mount *mount, struct hw_inject **ret,
+		   char why[HW_INJECT_WHY_MAX]);
+
 #endif

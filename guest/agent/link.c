@@ -447,7 +447,7 @@ int hw_link_start(struct hw_link *link, uint64_t now_ms)
 	int r = 0;
 
 	if (!link->inject)
-		r = hw_inject_ops_of(link->mount->inject)->open(link->mount, &link->inject, why);
+		r = hw_inject_open(link->mount, &link->inject, why);
 	if (r == -EAGAIN) {
 		drop(link, now_ms, HW_LOG_WARNING, "%s", why);
 		return 0;

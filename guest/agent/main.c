@@ -48,14 +48,16 @@ static uint64_t clock_ms(void)
 
 static void load_state(struct agent *agent)
 {
+	size_t count = 0;
 	char quoted[300];
 	int r;
 
 	for (size_t i = 0; i < agent->config.count; i++)
-		agent->positions[i].name = agent->config.mounts[i].name;
+		if (!agent->config.mounts[i].follows)
+			agent->positions[count++].name = agent->config.mounts[i].name;
 	if (!agent->state)
 		return;
-	r = hw_state_read(agent->state, agent->positions, agent->config.count);
+	r = hw_state_read(agent->state, agent->positions, count);
 	if (r < 0)
 		hw_warning("cannot read %s: %s",
 			   hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)),
@@ -184,7 +186,10 @@ static int start_links(struct agent *agent)
 	int r = 0;
 
 	for (size_t i = 0; i < agent->config.count && r == 0; i++) {
-		r = hw_link_init(&agent->links[i], &agent->config.mounts[i], &agent->positions[i]);
+		if (agent->config.mounts[i].follows)
+			continue;
+		r = hw_link_init(&agent->links[agent->count], &agent->config.mounts[i],
+				 &agent->positions[agent->count]);
 		if (r == 0)
 			agent->count++;
 	}

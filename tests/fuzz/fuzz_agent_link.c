@@ -90,6 +90,7 @@ const struct hw_inject_ops hw_inject_module = { .open = open_inject };
 const struct hw_inject_ops hw_inject_touch = { .open = open_inject };
 const struct hw_inject_ops hw_inject_print = { .open = open_inject };
 const struct hw_inject_ops hw_inject_replay = { .open = open_inject };
+const struct hw_inject_ops hw_inject_auto = { .open = open_inject };
 
 /* ---- the host's side ---- */
 

@@ -531,6 +531,62 @@ static void a_channel_that_is_not_there_is_waited_for(void **state)
 	}
 }
 
+/* ---- several mounts on one channel ---- */
+
+static void two_mounts_of_a_channel_have_one_connection(void **state)
+{
+	struct guest_rig *rig = *state;
+	struct child agent;
+	char text[1024], ch[256];
+	int fd;
+
+	(void)rig_path(rig, "%s/ch", ch);
+	(void)snprintf(text, sizeof(text),
+		       "[guest]\nstate =\n"
+		       "[mount a]\nchannel = unix:%s\ninject = print\n"
+		       "[mount b]\nchannel = unix:%s\ninject = print\n",
+		       ch, ch);
+	rig_write(rig, "%s/g.conf", text);
+	host_listen(rig);
+	AGENT(rig, &agent, "--config", "%s/g.conf");
+	fd = host_accept(rig, 0, 0);
+	host_hello(fd, EPOCH_A, 5);
+	host_event(fd, HW_CREATE, 6, "x");
+	child_expect(&agent, "6 create file \"x\"\n6 create file \"x\"\n");
+	(void)close(fd);
+	/* the next connection is that of the same link: it continues after what both have */
+	fd = host_accept(rig, EPOCH_A, 6);
+	(void)close(fd);
+	assert_int_equal(child_end(&agent, SIGTERM), 0);
+}
+
+static void mounts_of_a_channel_agree_on_what_belongs_to_it(void **state)
+{
+	static const char *const settings[][2] = {
+		{ "share", "s" },
+		{ "any_port", "yes" },
+		{ "notify_code", "100" },
+	};
+	struct guest_rig *rig = *state;
+	struct child agent;
+	char text[512], wanted[128];
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "[mount a]\npath = /a\nchannel = vsock-listen:1\n"
+			       "[mount b]\npath = /b\nchannel = vsock-listen:1\n%s = %s\n",
+			       settings[i][0], settings[i][1]);
+		rig_write(rig, "%s/g.conf", text);
+		AGENT(rig, &agent, "--check", "--config", "%s/g.conf");
+		assert_int_equal(child_status(&agent), 78);
+		(void)snprintf(wanted, sizeof(wanted),
+			       "g.conf:7: %s: must be as in [mount a], which has the same channel",
+			       settings[i][0]);
+		if (!strstr(agent.text, wanted))
+			fail_msg("no %s in:\n%s", wanted, agent.text);
+	}
+}
+
 /* ---- configuration and command line ---- */
 
 static void all_mistakes_are_told_with_their_lines(void **state)
@@ -711,6 +767,8 @@ int main(int argc, char **argv)
 		TEST(tcp_needs_a_secret_where_any_program_could_be_the_host),
 		TEST(agent_connects_over_tcp),
 		TEST(a_channel_that_is_not_there_is_waited_for),
+		TEST(two_mounts_of_a_channel_have_one_connection),
+		TEST(mounts_of_a_channel_agree_on_what_belongs_to_it),
 		TEST(all_mistakes_are_told_with_their_lines),
 		TEST(configurations_without_a_mount_and_without_a_file_are_refused),
 		TEST(sixty_four_mounts_are_the_limit),
