@@ -411,6 +411,48 @@ test_nothing_is_lost_or_doubled_when_either_side_is_killed() {
 	finish "$daemon"
 }
 
+# A receiver that ignores the numbers that it has seen gets each event once, whichever moment its tail was killed at.
+test_a_killed_tail_with_state_leaves_out_nothing() {
+	local writer i=0
+	begin_stream
+	touch busy
+	while [ -e busy ]; do work 20 "w$((i++))"; done &
+	writer=$!
+	started+=("$writer")
+	: >pieces
+	for i in 1 2 3 4 5 6; do
+		"$B/hostwatch" tail --json --all --retry --state position "nats://127.0.0.1:$port/hostwatch.a" >piece 2>>err &
+		pid=$!
+		started+=("$pid")
+		want=$((1 + RANDOM % 300))
+		end=$((SECONDS + DEADLINE))
+		until [ "$(wc -l <piece)" -ge $want ]; do
+			[ $SECONDS -lt $end ] || fail "nothing is read: $(cat err)"
+			[ $((i % 3)) != 0 ] || [ -e "killed-$i" ] || {
+				touch "killed-$i"
+				kill_server
+				restart_server
+			}
+		done
+		kill -KILL $pid
+		wait $pid || :
+		# The last line may lack its end.
+		head -n "$(wc -l <piece)" piece >>pieces
+	done
+	rm busy
+	wait $writer
+	mkdir a/end
+	begin_tail --state position
+	read_to end
+	finish "$pid"
+	cat lines >>pieces
+	awk -F '[:,]' '/^{"seq":[1-9]/ && !/"rescan"/ { if ($2 <= last) next; last = $2 } { print }' pieces >lines
+	jq 'select(.event and .event != "rescan" and .seq > 0) | .seq' lines >numbers
+	equal "$(seq "$(wc -l <numbers)")" "$(cat numbers)" numbers
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+
 # Reads in pieces: each piece continues after the last one, whichever moment it was killed at.
 test_tail_continues_with_state() {
 	begin_stream
