@@ -90,7 +90,7 @@ static void fill_plus(struct listing *listing, const struct dirent *dirent,
 		known = hw_view_find(&server->view, listing->dir, dirent->d_name);
 	if (listing->changes != server->view.changes || (known && known != node) ||
 	    hw_slot_find(server, listing->dir, dirent->d_name) ||
-	    hw_fill_entry(server, node, ret) < 0)
+	    hw_fill_entry(server, node, &st, ret) < 0)
 		ret->ino = 0;
 	else if (!known)
 		(void)hw_view_set(&server->view, listing->dir, dirent->d_name, node);

@@ -14,24 +14,34 @@
 /* The lower filesystem may have the name, or its absence, in a cache for a time of its own. A link
  * between mounts is refused, but only after the target was looked up, and this lookup never takes
  * an answer from the cache. */
-static void refresh_name(int dir, const char *name)
+static bool refresh_name(int dir, const char *name)
 {
-	(void)linkat(AT_FDCWD, "/proc", dir, name, 0);
+	return linkat(AT_FDCWD, "/proc", dir, name, 0) < 0 && errno == EEXIST;
+}
+
+/* A lookup of FUSE brings the attributes. */
+static int stat_found(struct hw_server *server, int fd, bool refreshed, struct stat *ret)
+{
+	if (refreshed && server->lower_is_fuse && fstat(fd, ret) == 0 &&
+	    ret->st_dev == server->view.root.key.dev)
+		return 0;
+	return hw_fresh_stat(fd, ret);
 }
 
 int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *name,
 		  struct hw_node **ret, struct stat *ret_stat)
 {
 	struct hw_node *node;
+	bool refreshed;
 	int fd, error;
 
 	if (parent->path_fd < 0)
 		return -ENOENT;
-	refresh_name(parent->path_fd, name);
+	refreshed = refresh_name(parent->path_fd, name);
 	fd = openat(parent->path_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	error = hw_fresh_stat(fd, ret_stat);
+	error = stat_found(server, fd, refreshed, ret_stat);
 	if (error < 0) {
 		(void)close(fd); /* O_PATH: nothing to lose */
 		return error;
@@ -45,14 +55,20 @@ int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *
 	return node ? 0 : -ENOMEM;
 }
 
-int hw_fill_entry(struct hw_server *server, struct hw_node *node, struct fuse_entry_param *ret)
+int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct stat *st,
+		  struct fuse_entry_param *ret)
 {
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = hw_node_stat(&server->view, node, &ret->attr);
-	if (r < 0)
-		return r;
+	if (st) {
+		ret->attr = *st;
+		hw_node_keep_link(node, &ret->attr);
+	} else {
+		r = hw_node_stat(&server->view, node, &ret->attr);
+		if (r < 0)
+			return r;
+	}
 	ret->ino = hw_id_of(server, node);
 	ret->attr_timeout = ret->entry_timeout = server->keep_s;
 	node->lookups++;
@@ -101,10 +117,10 @@ static void reply_with(fuse_req_t req, struct hw_node *node, struct fuse_entry_p
 		hw_node_forget(&server->view, node, 1); /* interrupted: nobody got it */
 }
 
-void hw_reply_node(fuse_req_t req, struct hw_node *node, double keep_s)
+void hw_reply_node(fuse_req_t req, struct hw_node *node, const struct stat *st, double keep_s)
 {
 	struct fuse_entry_param entry;
-	int r = hw_fill_entry(hw_server_of(req), node, &entry);
+	int r = hw_fill_entry(hw_server_of(req), node, st, &entry);
 
 	if (r < 0) {
 		(void)fuse_reply_err(req, -r);
@@ -133,7 +149,7 @@ static bool reply_after(fuse_req_t req, const struct hw_slot *slot)
 	struct hw_node *node = server->pending.after[slot - server->pending.slots].node;
 	struct fuse_entry_param entry;
 
-	if (!node || node->is_ghost || hw_fill_entry(server, node, &entry) < 0)
+	if (!node || node->is_ghost || hw_fill_entry(server, node, NULL, &entry) < 0)
 		return false;
 	entry.entry_timeout = entry.attr_timeout = 0;
 	reply_with(req, node, &entry);
@@ -155,7 +171,7 @@ static void reply_slot(fuse_req_t req, const struct hw_slot *slot)
 		(void)fuse_reply_err(req, ENOENT);
 		return;
 	}
-	r = hw_fill_entry(server, slot->node, &entry);
+	r = hw_fill_entry(server, slot->node, NULL, &entry);
 	if (r < 0) {
 		(void)fuse_reply_err(req, -r);
 		return;
@@ -207,7 +223,7 @@ static bool reply_known(fuse_req_t req, struct hw_node *parent, const char *name
 	if (!hw_is_replay(req) || !hw_view_has(&server->view, parent, name))
 		return false;
 	node = hw_view_find(&server->view, parent, name);
-	hw_reply_node(req, node, server->keep_s);
+	hw_reply_node(req, node, NULL, server->keep_s);
 	return true;
 }
 
@@ -257,7 +273,7 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 	} else {
 		if (!hw_view_has(&server->view, parent, name))
 			(void)hw_view_set(&server->view, parent, name, node);
-		hw_reply_node(req, node, server->keep_s);
+		hw_reply_node(req, node, &st, server->keep_s);
 		hw_node_put(&server->view, node);
 	}
 	hw_view_unlock(&server->view);
@@ -288,12 +304,19 @@ static void do_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 static void reply_attr(fuse_req_t req, struct hw_node *node)
 {
 	struct hw_server *server = hw_server_of(req);
+	int fd = hw_pin(server, node), r = 0;
 	struct stat st;
 	double keep_s;
-	int r;
 
+	if (fd >= 0) {
+		r = hw_fresh_stat(fd, &st); /* others go on meanwhile */
+		hw_unpin(server, node);
+	}
 	hw_view_lock(&server->view);
-	r = hw_node_stat(&server->view, node, &st);
+	if (fd < 0)
+		r = hw_node_stat(&server->view, node, &st);
+	else if (r == 0)
+		hw_node_keep_link(node, &st);
 	keep_s = server->keep_s;
 	hw_view_unlock(&server->view);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <hostwatch/frame.h>
 #include <hostwatch/replay.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -310,6 +312,14 @@ static int run(struct hw_server *server, int events)
 	return r;
 }
 
+/* virtiofs has the same number. */
+static bool is_fuse(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && st.f_type == FUSE_SUPER_MAGIC;
+}
+
 int main(int argc, char **argv)
 {
 	static struct hw_server server = { .keep_s = HW_KEEP_SHORT_S };
@@ -324,6 +334,7 @@ int main(int argc, char **argv)
 	server.lower = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (server.lower < 0)
 		return fail(argv[1], errno);
+	server.lower_is_fuse = is_fuse(server.lower);
 	init_lock(&server.changing);
 	r = hw_view_init(&server.view, server.lower, descriptors);
 	if (r == 0)

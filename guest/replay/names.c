@@ -103,7 +103,7 @@ static bool reply_replayed_node(fuse_req_t req)
 		struct hw_node *made = server->pending.made;
 
 		hw_pending_commit(server);
-		hw_reply_node(req, made, server->keep_s);
+		hw_reply_node(req, made, NULL, server->keep_s);
 	} else {
 		(void)fuse_reply_err(req, ENOENT);
 	}
@@ -141,7 +141,7 @@ static void reply_made(fuse_req_t req, struct hw_node *parent, const char *name,
 	hw_view_lock(&server->view);
 	note_made(server, parent, name, node);
 	hw_change_end(server);
-	hw_reply_node(req, node, server->keep_s);
+	hw_reply_node(req, node, NULL, server->keep_s);
 	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }
@@ -238,7 +238,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 	hw_view_lock(&server->view);
 	note_made(server, parent, name, node);
 	hw_change_end(server);
-	r = hw_fill_entry(server, node, &entry);
+	r = hw_fill_entry(server, node, NULL, &entry);
 	if (r < 0) {
 		(void)fuse_reply_err(req, -r);
 		(void)close(fd); /* as above */

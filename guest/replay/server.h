@@ -56,6 +56,7 @@ struct hw_server {
 	const char *at; /* where this is mounted */
 	int mount; /* O_PATH, its root; owned */
 	int lower; /* path_fd of the root; borrowed */
+	bool lower_is_fuse;
 	pid_t replayer; /* its process */
 	int commands; /* socket to the replayer; owned */
 	double keep_s; /* HW_KEEP_S while events come. Protected by the lock of the view */
@@ -100,10 +101,12 @@ static inline fuse_ino_t hw_id_of(const struct hw_server *server, const struct h
  * lock is not held. Returns 0 or -errno. */
 int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *name,
 		  struct hw_node **ret, struct stat *ret_stat);
-/* Fills the answer to a lookup; counts it. With the lock held. Returns 0 or -errno. */
-int hw_fill_entry(struct hw_server *server, struct hw_node *node, struct fuse_entry_param *ret);
+/* Fills the answer to a lookup; counts it. `st`: attributes that the caller has just taken, or
+ * NULL. With the lock held. Returns 0 or -errno. */
+int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct stat *st,
+		  struct fuse_entry_param *ret);
 /* Sends it; with the lock held. */
-void hw_reply_node(fuse_req_t req, struct hw_node *node, double keep_s);
+void hw_reply_node(fuse_req_t req, struct hw_node *node, const struct stat *st, double keep_s);
 /* Returns a descriptor of the file's data, which stays open until hw_node_data_done(); -errno.
  * Without the lock. */
 int hw_node_data(struct hw_server *server, struct hw_node *node, bool writes);

@@ -305,6 +305,12 @@ int hw_node_open(struct hw_view *view, struct hw_node *node)
 	return fd;
 }
 
+void hw_node_keep_link(const struct hw_node *node, struct stat *st)
+{
+	if (!st->st_nlink && !node->gone)
+		st->st_nlink = S_ISDIR(st->st_mode) ? 2 : 1;
+}
+
 int hw_node_stat(struct hw_view *view, struct hw_node *node, struct stat *ret)
 {
 	int fd, r;
@@ -319,8 +325,7 @@ int hw_node_stat(struct hw_view *view, struct hw_node *node, struct stat *ret)
 	r = hw_fresh_stat(fd, ret);
 	if (r < 0)
 		return r;
-	if (!ret->st_nlink && !node->gone)
-		ret->st_nlink = S_ISDIR(ret->st_mode) ? 2 : 1;
+	hw_node_keep_link(node, ret);
 	return 0;
 }
 

@@ -110,6 +110,8 @@ void hw_node_put(struct hw_view *view, struct hw_node *node);
 void hw_node_forget(struct hw_view *view, struct hw_node *node, uint64_t lookups);
 /* As fstat(), but asks the lower filesystem. Returns 0 or -errno. */
 int hw_fresh_stat(int path_fd, struct stat *ret);
+/* Gives a link to a node that has a name in the view: it may have none any more below. */
+void hw_node_keep_link(const struct hw_node *node, struct stat *st);
 /* Attributes as the kernel should see them: a node that has a name in the view has a link.
  * Returns 0 or -errno. */
 int hw_node_stat(struct hw_view *view, struct hw_node *node, struct stat *ret);
