@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json_text.h"
+#include "word.h"
 
 #include <errno.h>
 #include <hostwatch/wire.h>
@@ -13,14 +14,6 @@ static char *write_i64(char *out, int64_t value)
 		return hw_json_write_u64(out, (uint64_t)value);
 	*out = '-';
 	return hw_json_write_u64(out + 1, 0 - (uint64_t)value);
-}
-
-static char *write_string(char *out, const char *text)
-{
-	size_t len = strlen(text);
-
-	memcpy(out, text, len);
-	return out + len;
 }
 
 /* The compiler knows the length, so this is a few stores. */
@@ -38,7 +31,11 @@ static char *write_hex64(char *out, uint64_t value)
 
 /* ---- events ---- */
 
-/* Writes a path of an event under its key: "path", "from" or "to". */
+/* Paths have these keys, each with what precedes and what follows it. */
+static const struct hw_word path_key = HW_WORD(",\"path\":\"");
+static const struct hw_word from_key = HW_WORD(",\"from\":\"");
+static const struct hw_word to_key = HW_WORD(",\"to\":\"");
+
 #define PATH_OVERHEAD 40u /* ,"path":"","path_b64":"" */
 
 static size_t path_size(const struct hw_json_text *text)
@@ -46,18 +43,20 @@ static size_t path_size(const struct hw_json_text *text)
 	return PATH_OVERHEAD + text->written + (text->valid ? 0 : hw_json_base64_size(text->len));
 }
 
-static char *write_path(char *out, const char *key, const struct hw_json_text *text)
+static char *write_base64(char *out, const struct hw_word *key, const struct hw_json_text *text)
 {
-	out = WRITE(out, ",\"");
-	out = write_string(out, key);
-	out = WRITE(out, "\":\"");
+	out = WRITE(out, "\"");
+	out = hw_word_write(out, key) - 3; /* without its end */
+	out = WRITE(out, "_b64\":\"");
+	return hw_json_write_base64(out, text->bytes, text->len);
+}
+
+static char *write_path(char *out, const struct hw_word *key, const struct hw_json_text *text)
+{
+	out = hw_word_write(out, key);
 	out = hw_json_write_text(out, text);
-	if (!text->valid) {
-		out = WRITE(out, "\",\"");
-		out = write_string(out, key);
-		out = WRITE(out, "_b64\":\"");
-		out = hw_json_write_base64(out, text->bytes, text->len);
-	}
+	if (!text->valid)
+		out = write_base64(out, key, text);
 	*out = '"';
 	return out + 1;
 }
@@ -66,9 +65,9 @@ static char *write_move(char *out, const struct hw_event *event, const struct hw
 			const struct hw_json_text *to)
 {
 	if (event->from)
-		out = write_path(out, "from", from);
+		out = write_path(out, &from_key, from);
 	if (event->path)
-		out = write_path(out, "to", to);
+		out = write_path(out, &to_key, to);
 	if (event->flags & HW_FLAG_REPLACED)
 		out = WRITE(out, ",\"replaced\":true");
 	if (event->flags & HW_FLAG_EXCHANGE)
@@ -85,10 +84,10 @@ static char *write_head(char *out, const struct hw_json_text *share, const struc
 	out = WRITE(out, ",\"share\":\"");
 	out = hw_json_write_text(out, share);
 	out = WRITE(out, "\",\"event\":\"");
-	out = write_string(out, hw_kind_name(event->kind));
+	out = hw_word_write(out, &hw_kind_words[event->kind]);
 	if (event->type) {
 		out = WRITE(out, "\",\"type\":\"");
-		out = write_string(out, hw_type_name(event->type));
+		out = hw_word_write(out, &hw_type_words[event->type]);
 	}
 	*out = '"';
 	return out + 1;
@@ -96,22 +95,24 @@ static char *write_head(char *out, const struct hw_json_text *share, const struc
 
 static bool event_valid(const struct hw_event *event)
 {
-	return hw_kind_name(event->kind) && (!event->type || hw_type_name(event->type)) &&
+	return event->kind && event->kind < HW_KIND_END && event->type < HW_TYPE_END &&
 	       event->path_len <= HW_PATH_MAX && event->from_len <= HW_PATH_MAX &&
 	       (event->path || (event->kind == HW_MOVE && event->from));
 }
 
 int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_event *event)
 {
-	struct hw_json_text name = hw_json_measure(share, strlen(share)), path, from;
+	struct hw_json_text name, path, from;
 	char *out;
 	int r;
 
 	if (!event_valid(event))
 		return -EINVAL;
+	name = hw_json_measure(share, strlen(share));
 	path = hw_json_measure(event->path, event->path ? event->path_len : 0);
-	from = event->from ? hw_json_measure(event->from, event->from_len)
-			   : (struct hw_json_text){ .plain = true, .valid = true };
+	from = (struct hw_json_text){ .valid = true };
+	if (event->from)
+		from = hw_json_measure(event->from, event->from_len);
 	/* 192: keys, words and numbers of the longest line */
 	r = hw_buf_reserve(buf, 192 + name.written + path_size(&path) + path_size(&from));
 	if (r < 0)
@@ -120,7 +121,7 @@ int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_eve
 	if (event->kind == HW_MOVE)
 		out = write_move(out, event, &from, &path);
 	else
-		out = write_path(out, "path", &path);
+		out = write_path(out, &path_key, &path);
 	out = WRITE(out, "}\n");
 	buf->len = (size_t)(out - buf->data);
 	return 0;
@@ -254,7 +255,7 @@ int hw_json_put_place(struct hw_buf *buf, const char *share, const char *path, u
 		r = hw_buf_reserve(buf, path_size(&text) + 2);
 	if (r < 0)
 		return finish(buf, start, r);
-	buf->len = (size_t)(write_path(buf->data + buf->len, "path", &text) - buf->data);
+	buf->len = (size_t)(write_path(buf->data + buf->len, &path_key, &text) - buf->data);
 	return finish(buf, start, put(buf, "}\n"));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json_text.h"
 
+#include <endian.h>
 #include <hostwatch/wire.h>
 #include <string.h>
 
@@ -29,25 +30,40 @@ static bool word_needs_care(uint64_t w)
 	return hit & EACH(0x80);
 }
 
-static size_t skip_plain(const char *bytes, size_t len)
+static uint64_t load_word(const char *bytes)
 {
-	size_t i = 0;
 	uint64_t w;
 
-	for (; len - i >= sizeof(w); i += sizeof(w)) {
-		memcpy(&w, bytes + i, sizeof(w));
-		if (word_needs_care(w))
-			break;
+	memcpy(&w, bytes, sizeof(w));
+	return w;
+}
+
+/* Returns fewer than eight bytes as a word: some of them twice, none beyond them. */
+static uint64_t load_few(const char *bytes, size_t len)
+{
+	uint32_t first, last;
+
+	if (len < sizeof(first)) {
+		uint64_t w = EACH(' ');
+
+		memcpy(&w, bytes, len);
+		return w;
 	}
-	/* Checks the rest together with preceding bytes, which are known to be plain. */
-	if (i && i < len && len - i < sizeof(w)) {
-		memcpy(&w, bytes + len - sizeof(w), sizeof(w));
-		if (!word_needs_care(w))
-			return len;
-	}
-	while (i < len && (unsigned char)bytes[i] < 0x80 && !escapes[(unsigned char)bytes[i]])
-		i++;
-	return i;
+	memcpy(&first, bytes, sizeof(first));
+	memcpy(&last, bytes + len - sizeof(last), sizeof(last));
+	return (uint64_t)last << 32 | first;
+}
+
+bool hw_json_is_plain(const char *bytes, size_t len)
+{
+	const char *last = bytes + len - sizeof(uint64_t);
+
+	if (len < sizeof(uint64_t))
+		return !len || !word_needs_care(load_few(bytes, len));
+	for (; bytes < last; bytes += sizeof(uint64_t))
+		if (word_needs_care(load_word(bytes)))
+			return false;
+	return !word_needs_care(load_word(last));
 }
 
 /* C1 controls move a terminal's cursor, as C0 controls do. */
@@ -77,16 +93,11 @@ static size_t measure_char(const char *bytes, size_t len, size_t *i, bool *valid
 	return is_c1(bytes + *i - n, n) ? 6 : n;
 }
 
-struct hw_json_text hw_json_measure(const char *bytes, size_t len)
+struct hw_json_text hw_json_measure_chars(const char *bytes, size_t len)
 {
-	struct hw_json_text text = { .bytes = bytes, .len = len, .plain = true, .valid = true };
-	size_t i = skip_plain(bytes, len);
+	struct hw_json_text text = { .bytes = bytes, .len = len, .valid = true };
 
-	text.written = i;
-	if (i == len)
-		return text;
-	text.plain = false;
-	while (i < len)
+	for (size_t i = 0; i < len;)
 		text.written += measure_char(bytes, len, &i, &text.valid);
 	return text;
 }
@@ -165,43 +176,48 @@ char *hw_json_write_base64(char *out, const char *bytes, size_t len)
 	return out;
 }
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-			    "25262728293031323334353637383940414243444546474849"
-			    "50515253545556575859606162636465666768697071727374"
-			    "75767778798081828384858687888990919293949596979899";
-
-/* Writes the digits of a value backwards from `end`: two for each division, which is cheaper in 32
- * bits. Writes at least one digit. Returns the first. */
-static char *write_backwards(char *end, uint32_t value)
+/* Returns eight digits, the first one in the lowest byte. Divides all parts of the word at the same
+ * time: two of four digits, then four of two digits. The factors are exact for such parts. */
+static uint64_t eight_digits(uint32_t value)
 {
-	while (value >= 100) {
-		end -= 2;
-		memcpy(end, pairs + value % 100 * 2, 2);
-		value /= 100;
-	}
-	if (value < 10) {
-		*--end = (char)('0' + value);
-		return end;
-	}
-	memcpy(end - 2, pairs + value * 2, 2);
-	return end - 2;
+	uint64_t parts = value / 10000 | (uint64_t)(value % 10000) << 32;
+	uint64_t high = (parts * 10486) >> 20 & UINT64_C(0x0000007f0000007f);
+
+	parts = high | (parts - high * 100) << 16;
+	high = (parts * 103) >> 10 & UINT64_C(0x000f000f000f000f);
+	return high | (parts - high * 10) << 8;
 }
 
-#define BILLION UINT32_C(1000000000)
+/* Writes eight bytes: the digits without the first `skip`. Returns their end. */
+static char *write_digits(char *out, uint64_t digits, unsigned skip)
+{
+	uint64_t text = htole64((digits + EACH('0')) >> 8 * skip);
+
+	memcpy(out, &text, sizeof(text));
+	return out + sizeof(text) - skip;
+}
+
+/* Leaves out leading zeros, but not the last digit. */
+static char *write_first(char *out, uint32_t value)
+{
+	uint64_t digits = eight_digits(value);
+
+	return write_digits(out, digits, (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8);
+}
+
+#define EIGHT UINT32_C(100000000)
 
 char *hw_json_write_u64(char *out, uint64_t value)
 {
-	char digits[27], *end = digits + sizeof(digits), *at;
+	uint64_t high = value / EIGHT;
 
-	/* Writes nine digits at a time, with leading zeros except in the first group. */
-	for (at = end; value >= BILLION; value /= BILLION) {
-		char *nine = at - 9;
-
-		at = write_backwards(at, (uint32_t)(value % BILLION));
-		while (at > nine)
-			*--at = '0';
+	if (!high)
+		return write_first(out, (uint32_t)value);
+	if (high < EIGHT) {
+		out = write_first(out, (uint32_t)high);
+	} else {
+		out = write_first(out, (uint32_t)(high / EIGHT));
+		out = write_digits(out, eight_digits((uint32_t)(high % EIGHT)), 0);
 	}
-	at = write_backwards(at, (uint32_t)value);
-	memcpy(out, at, (size_t)(end - at));
-	return out + (end - at);
+	return write_digits(out, eight_digits((uint32_t)(value % EIGHT)), 0);
 }

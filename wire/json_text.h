@@ -16,13 +16,23 @@ struct hw_json_text {
 	bool valid; /* is valid UTF-8 */
 };
 
-struct hw_json_text hw_json_measure(const char *bytes, size_t len);
+bool hw_json_is_plain(const char *bytes, size_t len);
+struct hw_json_text hw_json_measure_chars(const char *bytes, size_t len); /* one by one */
+static inline struct hw_json_text hw_json_measure(const char *bytes, size_t len)
+{
+	if (!hw_json_is_plain(bytes, len))
+		return hw_json_measure_chars(bytes, len);
+	return (struct hw_json_text){
+		.bytes = bytes, .len = len, .written = len, .plain = true, .valid = true
+	};
+}
 
 /* Each function writes to memory that is large enough, and returns the end of the output. */
 char *hw_json_write_text(char *out, const struct hw_json_text *text); /* text->written bytes */
 char *hw_json_write_base64(char *out, const char *bytes,
 			   size_t len); /* hw_json_base64_size() bytes */
-char *hw_json_write_u64(char *out, uint64_t value); /* at most 20 bytes */
+/* Uses at most 20 bytes; some may follow the last digit. */
+char *hw_json_write_u64(char *out, uint64_t value);
 size_t hw_json_base64_size(size_t len);
 
 #endif

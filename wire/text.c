@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "word.h"
+
 #include <hostwatch/wire.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const kind_names[] = {
-	[HW_CREATE] = "create", [HW_DELETE] = "delete", [HW_MOVE] = "move",
-	[HW_MODIFY] = "modify", [HW_ATTRIB] = "attrib", [HW_CLOSE_WRITE] = "close_write",
-	[HW_RESCAN] = "rescan",
+const struct hw_word hw_kind_words[HW_KIND_END] = {
+	[HW_CREATE] = HW_WORD("create"), [HW_DELETE] = HW_WORD("delete"),
+	[HW_MOVE] = HW_WORD("move"),     [HW_MODIFY] = HW_WORD("modify"),
+	[HW_ATTRIB] = HW_WORD("attrib"), [HW_CLOSE_WRITE] = HW_WORD("close_write"),
+	[HW_RESCAN] = HW_WORD("rescan"),
 };
-static const char *const type_names[] = {
-	[HW_TYPE_FILE] = "file",
-	[HW_TYPE_DIR] = "dir",
-	[HW_TYPE_SYMLINK] = "symlink",
-	[HW_TYPE_OTHER] = "other",
+const struct hw_word hw_type_words[HW_TYPE_END] = {
+	[HW_TYPE_FILE] = HW_WORD("file"),
+	[HW_TYPE_DIR] = HW_WORD("dir"),
+	[HW_TYPE_SYMLINK] = HW_WORD("symlink"),
+	[HW_TYPE_OTHER] = HW_WORD("other"),
 };
 static const char *const state_names[] = {
 	[HW_SHARE_ARMING] = "arming",
 	[HW_SHARE_ONLINE] = "online",
 	[HW_SHARE_OFFLINE] = "offline",
 };
-_Static_assert(COUNT(kind_names) == HW_KIND_END, "every kind has a word");
-_Static_assert(COUNT(type_names) == HW_TYPE_END, "every type has a word");
 
+/* Word 0 is empty: it stands for no kind and no type. */
 const char *hw_kind_name(unsigned kind)
 {
-	return kind < COUNT(kind_names) ? kind_names[kind] : NULL;
+	return kind < HW_KIND_END && kind ? hw_kind_words[kind].text : NULL;
 }
 
 const char *hw_type_name(unsigned type)
 {
-	return type < COUNT(type_names) ? type_names[type] : NULL;
+	return type < HW_TYPE_END && type ? hw_type_words[type].text : NULL;
 }
 
 const char *hw_state_name(unsigned state)

@@ -3,9 +3,11 @@
  * exactly the format. */
 #include <errno.h>
 #include <hostwatch/wire.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +52,56 @@ static void keys_stand_in_the_documented_order(void **state)
 	event = make_event(HW_RESCAN, HW_TYPE_NONE, "");
 	assert_line(&event, "{\"seq\":7,\"time\":1795363200123456789,\"share\":\"projects\","
 			    "\"event\":\"rescan\",\"path\":\"\"}\n");
+}
+
+/* The encoder takes eight digits at a time: tests each length, and both sides of its limits. */
+static void numbers_have_all_their_digits(void **state)
+{
+	struct hw_event event = make_event(HW_RESCAN, HW_TYPE_NONE, "");
+	char line[200];
+
+	(void)state;
+	for (uint64_t power = 1, last = 0; power > last; last = power, power *= 10) {
+		for (uint64_t seq = power - 1; seq <= power + 1; seq++) {
+			event.seq = seq;
+			event.time_ns = seq > INT64_MAX ? INT64_MIN : -(int64_t)seq;
+			(void)snprintf(
+				line, sizeof(line),
+				"{\"seq\":%" PRIu64 ",\"time\":%" PRId64
+				",\"share\":\"projects\",\"event\":\"rescan\",\"path\":\"\"}\n",
+				event.seq, event.time_ns);
+			assert_line(&event, line);
+		}
+	}
+	event.seq = UINT64_MAX;
+	event.time_ns = INT64_MAX;
+	assert_line(&event, "{\"seq\":18446744073709551615,\"time\":9223372036854775807,"
+			    "\"share\":\"projects\",\"event\":\"rescan\",\"path\":\"\"}\n");
+}
+
+/* Text is examined eight bytes at a time. */
+static void each_byte_of_a_path_is_examined(void **state)
+{
+	struct hw_event event = make_event(HW_RESCAN, HW_TYPE_NONE, NULL);
+	char path[40], expected[64], line[200];
+
+	(void)state;
+	event.path = path;
+	for (size_t len = 1; len < sizeof(path); len++) {
+		for (size_t at = 0; at < len; at++) {
+			memset(path, 'x', len);
+			path[at] = '"';
+			event.path_len = (uint32_t)len;
+			memset(expected, 'x', len + 1);
+			memcpy(expected + at, "\\\"", 2);
+			(void)snprintf(line, sizeof(line),
+				       "{\"seq\":7,\"time\":1795363200123456789,"
+				       "\"share\":\"projects\",\"event\":\"rescan\","
+				       "\"path\":\"%.*s\"}\n",
+				       (int)len + 1, expected);
+			assert_line(&event, line);
+		}
+	}
 }
 
 static void a_move_tells_the_sides_it_has(void **state)
@@ -389,6 +441,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_stand_in_the_documented_order),
+		cmocka_unit_test(numbers_have_all_their_digits),
+		cmocka_unit_test(each_byte_of_a_path_is_examined),
 		cmocka_unit_test(a_move_tells_the_sides_it_has),
 		cmocka_unit_test(bytes_that_are_not_utf8_come_with_base64),
 		cmocka_unit_test(control_characters_never_reach_a_terminal),
