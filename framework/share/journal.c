@@ -154,15 +154,25 @@ static uint64_t *mark_of(const struct hw_journal *journal, uint64_t count)
 
 /* ---- the ring ---- */
 
+/* Returns the place of an offset that is at most one lap away from the head: without a division,
+ * which would take as long as the rest of an append. */
+static uint64_t place_of(const struct hw_journal *journal, uint64_t offset)
+{
+	if (offset < journal->lap)
+		return offset + journal->size - journal->lap;
+	offset -= journal->lap;
+	return offset < journal->size ? offset : offset - journal->size;
+}
+
 static struct record *record_at(const struct hw_journal *journal, uint64_t offset)
 {
 	/* Offsets are multiples of 8. */
-	return (struct record *)(void *)(journal->ring + offset % journal->size);
+	return (struct record *)(void *)(journal->ring + place_of(journal, offset));
 }
 
 static uint64_t to_end(const struct hw_journal *journal, uint64_t offset)
 {
-	return journal->size - offset % journal->size;
+	return journal->size - place_of(journal, offset);
 }
 
 /* Returns the offset of the record at or after this offset: skips padding at the end of the
@@ -247,15 +257,19 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	if (path_len)
 		memcpy(bytes + from_len, event->path, path_len);
 	journal->head = start + total;
-	if (next_count(journal) % HW_JOURNAL_STRIDE == 0)
-		*mark_of(journal, next_count(journal)) = start;
+	if (journal->head - journal->lap >= journal->size)
+		journal->lap += journal->size;
+	uint64_t count = next_count(journal);
+
+	if (count % HW_JOURNAL_STRIDE == 0)
+		*mark_of(journal, count) = start;
 	HW_PROBE3(journal, journal->next_seq, event->kind, total);
 	return journal->next_seq++;
 }
 
 void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq)
 {
-	journal->head = journal->tail = 0;
+	journal->head = journal->tail = journal->lap = 0;
 	journal->first_seq = journal->next_seq = next_seq;
 	journal->gap_count = 0;
 	journal->dropped_gaps = journal->dropped_end = 0;
@@ -326,36 +340,48 @@ int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_
 	return 0;
 }
 
-int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
-		    struct hw_event *ret)
+/* Returns 1 if an event follows `after`, 0 at the end, -ESTALE as hw_journal_next(). */
+static int has_next(const struct hw_journal *journal, uint64_t after)
 {
 	uint64_t count;
 
-	if (!count_after(journal, cursor->seq, &count))
+	if (!journal->gap_count)
+		return after >= journal->next_seq || after + 1 < journal->first_seq
+			       ? -ESTALE
+			       : after + 1 < journal->next_seq;
+	if (!count_after(journal, after, &count))
 		return -ESTALE;
-	if (count == next_count(journal))
-		return 0;
+	return count != next_count(journal);
+}
+
+int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
+		    struct hw_event *ret)
+{
+	int r = has_next(journal, cursor->seq);
+
+	if (r <= 0)
+		return r;
 	/* If the cursor was at the end, its offset may be before the tail now: the next record is
 	 * at the tail. */
 	uint64_t at = skip_filling(journal,
 				   cursor->offset < journal->tail ? journal->tail : cursor->offset);
-	const struct record *r = record_at(journal, at);
-	const char *bytes = (const char *)(r + 1);
-	uint32_t from_len = r->from_len == ABSENT ? 0 : r->from_len;
+	const struct record *record = record_at(journal, at);
+	const char *bytes = (const char *)(record + 1);
+	uint32_t from_len = record->from_len == ABSENT ? 0 : record->from_len;
 
 	*ret = (struct hw_event){
 		.struct_size = sizeof(*ret),
-		.kind = r->kind,
-		.type = r->type,
-		.flags = r->flags,
-		.seq = r->seq,
-		.time_ns = r->time_ns,
-		.from = r->from_len == ABSENT ? NULL : bytes,
-		.path = r->path_len == ABSENT ? NULL : bytes + from_len,
+		.kind = record->kind,
+		.type = record->type,
+		.flags = record->flags,
+		.seq = record->seq,
+		.time_ns = record->time_ns,
+		.from = record->from_len == ABSENT ? NULL : bytes,
+		.path = record->path_len == ABSENT ? NULL : bytes + from_len,
 		.from_len = from_len,
-		.path_len = r->path_len == ABSENT ? 0 : r->path_len,
+		.path_len = record->path_len == ABSENT ? 0 : record->path_len,
 	};
-	cursor->seq = r->seq;
-	cursor->offset = at + r->total;
+	cursor->seq = record->seq;
+	cursor->offset = at + record->total;
 	return 1;
 }

@@ -23,6 +23,7 @@ struct hw_journal {
 			    stride */
 	uint64_t size, mark_count;
 	uint64_t head, tail; /* total bytes written; total bytes dropped */
+	uint64_t lap; /* offset, at most the head, that is at the begin of the ring */
 	uint64_t first_seq, next_seq; /* first_seq == next_seq: empty */
 	struct hw_journal_gap gaps[HW_JOURNAL_GAPS]; /* in order */
 	uint32_t gap_count;
