@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hint_fault.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 255u
@@ -8,7 +9,7 @@
 	(HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MODIFIED | HW_HINT_ATTRIB |                   \
 	 HW_HINT_CLOSE_WRITE | HW_HINT_MOVED | HW_HINT_GONE | HW_HINT_LOOK | HW_HINT_BRIEF)
 
-bool hw_hint_name_is_valid(const char *name, uint32_t len)
+static bool is_name(const char *name, uint32_t len)
 {
 	return name && len && len <= NAME_MAX_BYTES && !memchr(name, '\0', len) &&
 	       !memchr(name, '/', len) && !(len == 2 && name[0] == '.' && name[1] == '.');
@@ -16,7 +17,7 @@ bool hw_hint_name_is_valid(const char *name, uint32_t len)
 
 const char *hw_hint_fault(const struct hw_hint *hint)
 {
-	bool moved = hint->what & HW_HINT_MOVED, gone = hint->what & HW_HINT_GONE;
+	bool moved = hint->what & HW_HINT_MOVED, gone = hint->what == HW_HINT_GONE;
 
 	if (!hint->what)
 		return "a hint without a bit; HW_HINT_LOOK requests an examination";
@@ -30,9 +31,9 @@ const char *hw_hint_fault(const struct hw_hint *hint)
 		return "a hint with an unknown type; HW_TYPE_FILE stands for all but directories";
 	if (!hint->dir && (!moved || !hint->to_dir))
 		return "a hint without a directory";
-	if (!gone && hint->dir && !hw_hint_name_is_valid(hint->name, hint->name_len))
+	if (!gone && hint->dir && !is_name(hint->name, hint->name_len))
 		return "a hint with an invalid name";
-	if (moved && hint->to_dir && !hw_hint_name_is_valid(hint->to_name, hint->to_name_len))
+	if (moved && hint->to_dir && !is_name(hint->to_name, hint->to_name_len))
 		return "a hint with an invalid new name";
 	return NULL;
 }

@@ -81,12 +81,13 @@ void hw_former_add_entry(struct hw_share *share, uint32_t id)
 static struct hw_former_inode *find(struct hw_share *share, const struct hw_fold_at *at,
 				    const struct hw_entry *entry)
 {
-	const struct hw_former_inode inode = inode_of(entry);
 	struct hw_former_inode *set;
 	uint64_t key;
 
 	if (!share->hints.former.slots || !entry->ino)
 		return NULL;
+	const struct hw_former_inode inode = inode_of(entry);
+
 	key = key_of(share, at);
 	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
@@ -117,12 +118,13 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 			const struct hw_entry *now, struct hw_former_inode ret[HW_FORMER_WAYS])
 {
 	const struct hw_former_inode *set;
-	struct hw_former_inode current = { 0 };
 	unsigned count = 0;
 	uint64_t key;
 
 	if (!share->hints.former.slots)
 		return 0;
+	struct hw_former_inode current = { 0 };
+
 	if (now)
 		current = inode_of(now);
 	key = key_of(share, at);

@@ -5,7 +5,6 @@
 #include "access.h"
 #include "arm.h"
 #include "fill.h"
-#include "hint_fault.h"
 #include "hint_private.h"
 #include "history.h"
 #include "lock.h"
@@ -130,8 +129,10 @@ static uint8_t type_after(struct hw_share *share, const struct hw_hint *move)
 
 void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
 {
+	if (!share->hints.held_name.dir)
+		return;
 	const struct hw_held_name held = share->hints.held_name;
-	uint32_t dir = held.dir ? hw_tree_by_token(&share->tree, held.dir) : 0, id;
+	uint32_t dir = hw_tree_by_token(&share->tree, held.dir), id;
 
 	share->hints.held_name.dir = 0;
 	if (!dir || hw_tree_find(&share->tree, dir, held.name, held.len))
@@ -333,21 +334,16 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,
 	uint32_t dir = at->dir;
 	const char *name = at->name;
 	size_t len = at->len;
-	struct hw_hint_at c = {
-		.share = share,
-		.hint = hint,
-		.ordered = watcher->plugin->flags & HW_PLUGIN_ORDERED,
-		.dir = dir,
-		.name = name,
-		.len = len,
-		.ino = ino,
-	};
 
 	if (hw_share_is_excluded(share, dir, name, len, hint->type == HW_TYPE_DIR))
 		return;
 	hw_scan_touched(share, dir);
 	hw_unverified_touch(share, hw_tree_token(&share->tree, dir), name, len, hint->what);
 	hw_retry_hinted(share, dir, name, len);
+	struct hw_hint_at c;
+
+	hw_hint_at_init(&c, watcher, hint, at);
+	c.ino = ino;
 	if (waits(share)) {
 		if (hint->type == HW_TYPE_DIR && hint->what & HW_HINT_CREATED)
 			hw_mark_noted(share);
@@ -403,7 +399,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	uint32_t dir = hw_tree_by_token(&share->tree, hint->dir);
 
 	if (hint->what & HW_HINT_LOOK) {
-		if (dir && hw_hint_name_is_valid(hint->name, hint->name_len))
+		if (dir)
 			hw_hint_revalidate(share, dir, hint->name, hint->name_len);
 		return;
 	}
@@ -413,14 +409,10 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		return;
 	}
 	if (hint->what & HW_HINT_MOVED) {
-		uint32_t to_dir = hw_tree_by_token(&share->tree, hint->to_dir);
-
-		if ((!dir || hw_hint_name_is_valid(hint->name, hint->name_len)) &&
-		    (!to_dir || hw_hint_name_is_valid(hint->to_name, hint->to_name_len)))
-			hw_hint_move(watcher, hint, dir, to_dir);
+		hw_hint_move(watcher, hint, dir, hw_tree_by_token(&share->tree, hint->to_dir));
 		return;
 	}
-	if (!dir || !hw_hint_name_is_valid(hint->name, hint->name_len))
+	if (!dir)
 		return;
 	uint32_t told = share->hints.attrib_dir;
 

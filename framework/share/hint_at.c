@@ -4,6 +4,20 @@
 
 #include "retry.h"
 
+void hw_hint_at_init(struct hw_hint_at *at, const struct hw_watcher *watcher,
+		     const struct hw_hint *hint, const struct hw_fold_at *place)
+{
+	at->share = watcher->share;
+	at->hint = hint;
+	at->ordered = watcher->plugin->flags & HW_PLUGIN_ORDERED;
+	at->dir = place->dir;
+	at->name = place->name;
+	at->len = place->len;
+	at->ino = 0;
+	at->id = 0;
+	at->present = at->refused = false;
+}
+
 void hw_hint_look(struct hw_hint_at *c)
 {
 	const struct hw_retry_name name = { .dir = c->dir, .name = c->name, .len = c->len };

@@ -320,10 +320,10 @@ static bool came_back(struct hw_share *share, const struct place *from, const st
 
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 {
-	struct hw_held held = share->hints.held_move;
-
-	if (!held.dir || must_wait(&held, next))
+	if (!share->hints.held_move.dir || must_wait(&share->hints.held_move, next))
 		return false;
+	const struct hw_held held = share->hints.held_move;
+
 	share->hints.held_move.dir = 0;
 	struct place from = place_of(share, held.dir, held.name, held.len);
 	struct place to = place_of(share, held.to_dir, held.to_name, held.to_len);

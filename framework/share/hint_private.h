@@ -20,6 +20,9 @@ struct hw_hint_at {
 	struct hw_stat stat; /* valid if present */
 };
 
+/* Sets everything but `stat`, which is large and not valid yet. The place is borrowed. */
+void hw_hint_at_init(struct hw_hint_at *at, const struct hw_watcher *watcher,
+		     const struct hw_hint *hint, const struct hw_fold_at *place);
 /* Examines the name. */
 void hw_hint_look(struct hw_hint_at *at);
 /* Returns whether the entry in the tree is the inode that was found on the disk. */

@@ -9,7 +9,8 @@
 struct hw_share;
 
 /* Services for watchers: host.c calls them for the functions of the same name in plugin.h. */
-void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
+void hw_watcher_hint(struct hw_watcher *watcher,
+		     const struct hw_hint *hint); /* hw_hint_fault() finds nothing */
 void hw_watcher_lost(struct hw_watcher *watcher, hw_token dir);
 int hw_watcher_scan(struct hw_watcher *watcher, hw_token dir);
 int hw_watcher_locate(struct hw_watcher *watcher, const char *path, size_t len,
