@@ -23,13 +23,11 @@ static bool is_same_name(const struct hw_record *a, const struct hw_record *b)
 	       memcmp(a->name, b->name, a->name_len) == 0;
 }
 
-/* Returns whether the record at `position` deletes the file created by `record`. */
-static bool is_deletion_of(const struct hw_queue *queue, uint64_t position,
-			   const struct hw_record *record, struct hw_record *ret)
+/* Returns whether `next` deletes the file created by `record`. */
+static bool is_deletion_of(const struct hw_record *record, const struct hw_record *next)
 {
-	return record->mask & IN_CREATE && hw_queue_get(queue, position, ret) > 0 &&
-	       ret->mask & IN_DELETE && (ret->mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
-	       is_same_name(record, ret);
+	return record->mask & IN_CREATE && next->mask & IN_DELETE &&
+	       (next->mask & IN_ISDIR) == (record->mask & IN_ISDIR) && is_same_name(record, next);
 }
 
 /* Records of several writers are interleaved. Returns whether the next record that replaces or
@@ -45,8 +43,7 @@ static bool is_deleted_later(const struct hw_queue *queue, const struct hw_recor
 			return false;
 		if (next.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) &&
 		    is_same_name(record, &next))
-			return next.mask & IN_DELETE &&
-			       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR);
+			return is_deletion_of(record, &next);
 	}
 	return false;
 }
@@ -56,10 +53,11 @@ uint32_t hw_merge_next(const struct hw_queue *queue, struct hw_record *record, b
 	unsigned place = place_in_hint(record->mask);
 	struct hw_record next;
 	uint32_t merged = 0;
+	bool more;
 
 	if (!record->name_len || !(record->mask & MERGED))
 		return 0;
-	while (hw_queue_get(queue, record->next, &next) > 0 && next.mask & MERGED &&
+	while ((more = hw_queue_get(queue, record->next, &next) > 0) && next.mask & MERGED &&
 	       (next.mask & IN_ISDIR) == (record->mask & IN_ISDIR) &&
 	       place_in_hint(next.mask) > place && is_same_name(record, &next)) {
 		place = place_in_hint(next.mask);
@@ -67,7 +65,7 @@ uint32_t hw_merge_next(const struct hw_queue *queue, struct hw_record *record, b
 		record->next = next.next;
 		merged++;
 	}
-	if (is_deletion_of(queue, record->next, record, &next)) {
+	if (more && is_deletion_of(record, &next)) {
 		record->mask |= IN_DELETE;
 		record->next = next.next;
 		merged++;
