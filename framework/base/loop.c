@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SERVED_MAX 4u /* iterations in a row in which other descriptors delay works that rest */
@@ -213,4 +214,13 @@ uint64_t hw_loop_now_ns(const struct hw_loop *loop)
 {
 	(void)loop;
 	return uv_hrtime();
+}
+
+uint64_t hw_loop_recent_ns(const struct hw_loop *loop)
+{
+	struct timespec now;
+
+	(void)loop;
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
 }

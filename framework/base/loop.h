@@ -31,6 +31,8 @@ bool hw_io_is_readable(const struct hw_io *io);
 
 /* CLOCK_MONOTONIC in ns at the time of the call. */
 uint64_t hw_loop_now_ns(const struct hw_loop *loop);
+/* The same clock up to 10 ms ago, in a fraction of the time. */
+uint64_t hw_loop_recent_ns(const struct hw_loop *loop);
 
 /* Descriptors and timers, as described in plugin.h. hw_io_add() returns -EEXIST if fd is already
  * watched, -EINVAL, or -ENOMEM. An fd that is closed and reopened during an iteration never reaches
@@ -41,8 +43,10 @@ int hw_io_add(struct hw_loop *loop, int fd, uint32_t events, hw_io_fn *fn, void 
 	      struct hw_io **ret);
 void hw_io_set(struct hw_io *io, uint32_t events);
 void hw_io_del(struct hw_io *io);
-/* Also delays the next call for a stream of small batches; a single record is still handled at
- * once. For kernel queues. */
+/* For kernel queues: their records are handled by works (slices.h), so that a call may be long, and
+ * gets a larger budget. Also delays the next call for a stream of small batches; a single record is
+ * still handled at once. */
+#define HW_IO_QUEUE_BUDGET 8192u
 void hw_io_set_patient(struct hw_io *io);
 int hw_timer_add(struct hw_loop *loop, hw_timer_fn *fn, void *arg, struct hw_timer **ret);
 void hw_timer_set(struct hw_timer *timer, uint64_t delay_ns);

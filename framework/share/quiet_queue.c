@@ -92,7 +92,7 @@ void hw_quiet_push(struct hw_share *share, uint32_t id, uint64_t due_ns)
 void hw_quiet_add(struct hw_share *share, uint32_t id)
 {
 	if (!(entry_of(share, id)->flags & HW_ENTRY_QUEUED))
-		hw_quiet_push(share, id, hw_loop_now_ns(share->loop) + share->interval_ns);
+		hw_quiet_push(share, id, hw_loop_recent_ns(share->loop) + share->interval_ns);
 }
 
 void hw_quiet_found(struct hw_share *share, uint32_t id)

@@ -248,7 +248,8 @@ uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_
 	set_stat(tree, e, stat);
 	e->name_ref = ref;
 	e->name_len = (uint8_t)len;
-	link_child(tree, id, dir);
+	link_sibling(tree, id, dir);
+	hw_index_add_hashed(&tree->by_name, &name_ops, tree, id, hash_name(tree, dir, name, len));
 	hw_index_add(&tree->by_ino, &ino_ops, tree, id);
 	tree->entries++;
 	tree->directories += e->type == HW_TYPE_DIR;
