@@ -104,13 +104,18 @@ static void pace(struct hw_io *io)
 	(void)update_poll(io);
 }
 
+static uint32_t budget_of(const struct hw_io *io)
+{
+	return io->patient ? HW_IO_QUEUE_BUDGET : HW_IO_BUDGET;
+}
+
 static bool is_flood(struct hw_io *io, uint32_t ready, int handled)
 {
 	uint64_t now_ms = uv_now(&io->loop->uv);
 	bool rested = io->rested;
 
 	io->rested = false;
-	if (handled >= (int)HW_IO_BUDGET)
+	if (handled >= (int)budget_of(io))
 		return true;
 	if (!io->patient || ready != HW_IO_READ || handled <= 0)
 		return false;
@@ -127,7 +132,7 @@ static void call_io(void *arg)
 	HW_STAGE(io->patient ? HW_STAGE_READ : HW_STAGE_OTHER);
 	HW_PROBE2(input_begin, io->fd, io->ready);
 	io->running = true;
-	handled = io->fn(io->arg, io, io->ready, HW_IO_BUDGET);
+	handled = io->fn(io->arg, io, io->ready, budget_of(io));
 	io->running = false;
 	HW_PROBE2(input_end, io->fd, handled);
 	if (!io->fn)

@@ -20,7 +20,7 @@
 
 #define BUFFER_BYTES HW_BRIEF_BYTES
 #define RECORD_MAX 2048u /* more than the largest record: two names and three handles */
-#define TIMER_BUDGET 1024u
+#define TIMER_BUDGET 8192u
 #define BACKLOG_DELAY_NS HW_MS
 /* Marked filesystems that are counted. More filesystems can be marked; they are not counted. */
 #define FILESYSTEMS_MAX 64u

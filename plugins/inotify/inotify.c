@@ -28,7 +28,7 @@
 	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_CREATE)
 
 /* Records handled per call where the host gives no budget. */
-#define TIMER_BUDGET 1024u
+#define TIMER_BUDGET 8192u
 #define BACKLOG_DELAY_NS HW_MS
 /* The wait for the second half of a rename if the source directory cannot be locked: it was moved,
  * it cannot be opened, or its filesystem is remote. */
