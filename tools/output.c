@@ -22,6 +22,7 @@ int hw_output_init(struct hw_output *output, struct hw_loop *loop, void (*draine
 	*output = (struct hw_output){
 		.buf = HW_BUF_GROWING(HW_OUTPUT_MAX + HW_JSON_EVENT_MAX),
 		.loop = loop,
+		.batch_end = HW_OUTPUT_BATCH,
 		.drained = drained,
 		.arg = arg,
 	};
@@ -116,9 +117,18 @@ static void await(struct hw_output *output, bool wanted)
 	}
 }
 
+void hw_output_may_flush(struct hw_output *output)
+{
+	if (output->buf.len < output->batch_end)
+		return;
+	write_out(output, 0);
+	output->batch_end = output->buf.len + HW_OUTPUT_BATCH;
+}
+
 void hw_output_flush(struct hw_output *output)
 {
 	write_out(output, 0);
+	output->batch_end = output->buf.len + HW_OUTPUT_BATCH;
 	await(output, output->buf.len && !output->error);
 }
 

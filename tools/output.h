@@ -11,6 +11,7 @@
 #include <hostwatch/wire.h>
 
 #define HW_OUTPUT_MAX (4u << 20) /* buffered bytes; beyond them, hw_output_is_full() is true */
+#define HW_OUTPUT_BATCH (64u << 10) /* written at a time, while they are in the CPU's cache */
 
 struct hw_output {
 	struct hw_buf buf; /* append lines here, then call hw_output_flush() */
@@ -18,6 +19,7 @@ struct hw_output {
 	struct hw_io *io; /* owned: while a pipe is full */
 	bool is_file; /* always ready */
 	bool nowait; /* a pipe that accepts RWF_NOWAIT, as far as known */
+	size_t batch_end; /* hw_output_may_flush() writes when the buffer has this length */
 	int error; /* -errno of the failure, -EPIPE if the reader left; 0 */
 	void (*drained)(void *arg); /* called when there is room again after it was full, or when
 				     * error is set */
@@ -31,5 +33,8 @@ void hw_output_free(
 	struct hw_output *output); /* writes the rest, waiting at most 2 s for the reader */
 bool hw_output_is_full(const struct hw_output *output);
 void hw_output_flush(struct hw_output *output);
+/* Writes if another HW_OUTPUT_BATCH bytes are there: for those who append much before they call
+ * hw_output_flush(). */
+void hw_output_may_flush(struct hw_output *output);
 
 #endif

@@ -170,7 +170,7 @@ static void read_journal(struct watch *w, struct watched *watched)
 	struct hw_event event;
 	int r = 1;
 
-	while (r > 0 && !is_done(w) && !hw_output_is_full(&w->output)) {
+	while (r > 0 && !is_done(w) && !hw_output_is_full(&w->output) && !w->output.error) {
 		struct hw_journal_cursor before = watched->cursor;
 
 		r = hw_share_cursor_next(watched->share, &watched->cursor, &event);
@@ -181,6 +181,7 @@ static void read_journal(struct watch *w, struct watched *watched)
 			watched->cursor = before;
 			break;
 		}
+		hw_output_may_flush(&w->output);
 	}
 }
 
