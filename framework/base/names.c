@@ -4,17 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BITS 20u
-#define CHUNK (1u << CHUNK_BITS)
-#define UNIT 4u
+#define CHUNK (1u << HW_NAMES_CHUNK_BITS)
+#define UNIT HW_NAMES_UNIT
 #define CHUNK_MAX ((UINT32_MAX / (CHUNK / UNIT)) - 1)
-
-static char *place(const struct hw_names *names, uint32_t ref)
-{
-	uint32_t per_chunk = CHUNK / UNIT;
-
-	return names->chunks[ref / per_chunk] + (size_t)(ref % per_chunk) * UNIT;
-}
 
 static int grow(struct hw_names *names)
 {
@@ -45,7 +37,7 @@ uint32_t hw_names_add(struct hw_names *names, const char *name, size_t len)
 	uint32_t ref = names->free[class];
 
 	if (ref) {
-		memcpy(&names->free[class], place(names, ref), sizeof(ref));
+		memcpy(&names->free[class], hw_names_get(names, ref), sizeof(ref));
 	} else {
 		if (!names->chunk_count || names->used + class * UNIT > CHUNK)
 			if (grow(names) < 0)
@@ -53,7 +45,7 @@ uint32_t hw_names_add(struct hw_names *names, const char *name, size_t len)
 		ref = (names->chunk_count - 1) * (CHUNK / UNIT) + names->used / UNIT;
 		names->used += class * UNIT;
 	}
-	memcpy(place(names, ref), name, len);
+	memcpy(hw_names_get(names, ref), name, len);
 	return ref;
 }
 
@@ -61,13 +53,8 @@ void hw_names_remove(struct hw_names *names, uint32_t ref, size_t len)
 {
 	uint32_t class = (uint32_t)(len + UNIT - 1) / UNIT;
 
-	memcpy(place(names, ref), &names->free[class], sizeof(ref));
+	memcpy(hw_names_get(names, ref), &names->free[class], sizeof(ref));
 	names->free[class] = ref;
-}
-
-const char *hw_names_get(const struct hw_names *names, uint32_t ref)
-{
-	return place(names, ref);
 }
 
 size_t hw_names_bytes(const struct hw_names *names)

@@ -6,12 +6,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HW_NAME_MAX 255u
+#define HW_NAMES_CHUNK_BITS 20u
+#define HW_NAMES_UNIT 4u
 #define HW_NAMES_CLASSES 65u /* 4-byte steps up to 256 bytes, 0 unused */
 
 struct hw_names {
-	char **chunks; /* owned, HW_NAMES_CHUNK bytes each */
+	char **chunks; /* owned, 1 << HW_NAMES_CHUNK_BITS bytes each */
 	uint32_t chunk_count, chunk_room;
 	uint32_t used; /* bytes of the last chunk */
 	uint32_t
@@ -25,7 +28,28 @@ void hw_names_reset(struct hw_names *names);
 uint32_t hw_names_add(struct hw_names *names, const char *name, size_t len);
 void hw_names_remove(struct hw_names *names, uint32_t ref, size_t len);
 /* Returns the bytes, not terminated, valid until the name is removed. */
-const char *hw_names_get(const struct hw_names *names, uint32_t ref);
+static inline char *hw_names_get(const struct hw_names *names, uint32_t ref)
+{
+	uint32_t per_chunk = (1u << HW_NAMES_CHUNK_BITS) / HW_NAMES_UNIT;
+
+	return names->chunks[ref / per_chunk] + (size_t)(ref % per_chunk) * HW_NAMES_UNIT;
+}
 size_t hw_names_bytes(const struct hw_names *names);
+
+/* As memcpy(), for a length that the compiler knows to be small: for that it uses `rep movs`, which
+ * takes longer to begin than to copy a name. */
+static inline void hw_name_copy(char *to, const char *from, size_t len)
+{
+	const size_t word = sizeof(uint64_t);
+
+	if (len < word) {
+		while (len--)
+			to[len] = from[len];
+		return;
+	}
+	for (size_t at = 0; at < len - word; at += word)
+		memcpy(to + at, from + at, word);
+	memcpy(to + len - word, from + len - word, word);
+}
 
 #endif

@@ -33,7 +33,7 @@ char *hw_tree_path(const struct hw_tree *tree, uint32_t id, char *buf, size_t si
 		if (p != buf + size)
 			*--p = '/';
 		p -= e->name_len;
-		memcpy(p, hw_names_get(&tree->names, e->name_ref), e->name_len);
+		hw_name_copy(p, hw_names_get(&tree->names, e->name_ref), e->name_len);
 	}
 	*ret_len = (size_t)(buf + size - p);
 	return p;
