@@ -68,9 +68,10 @@ void hw_json_text(struct hw_json_out *out, const char *key, const char *text)
 void hw_json_path(struct hw_json_out *out, const char *key, const char *path)
 {
 	size_t len = strlen(path);
-	struct hw_json_text measured = hw_json_measure(path, len);
+	struct hw_json_text measured;
 	char name[64], *coded = NULL;
 
+	hw_json_measure(&measured, path, len);
 	hw_json_text(out, key, path);
 	if (!measured.valid)
 		coded = malloc(hw_json_base64_size(len) + 1);

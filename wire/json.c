@@ -108,11 +108,9 @@ int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_eve
 
 	if (!event_valid(event))
 		return -EINVAL;
-	name = hw_json_measure(share, strlen(share));
-	path = hw_json_measure(event->path, event->path ? event->path_len : 0);
-	from = (struct hw_json_text){ .valid = true };
-	if (event->from)
-		from = hw_json_measure(event->from, event->from_len);
+	hw_json_measure(&name, share, strlen(share));
+	hw_json_measure(&path, event->path, event->path ? event->path_len : 0);
+	hw_json_measure(&from, event->from, event->from ? event->from_len : 0);
 	/* 192: keys, words and numbers of the longest line */
 	r = hw_buf_reserve(buf, 192 + name.written + path_size(&path) + path_size(&from));
 	if (r < 0)
@@ -136,9 +134,11 @@ static int put(struct hw_buf *buf, const char *text)
 
 static int put_text(struct hw_buf *buf, const char *bytes, size_t len)
 {
-	struct hw_json_text text = hw_json_measure(bytes, len);
-	int r = hw_buf_reserve(buf, text.written);
+	struct hw_json_text text;
+	int r;
 
+	hw_json_measure(&text, bytes, len);
+	r = hw_buf_reserve(buf, text.written);
 	if (r < 0)
 		return r;
 	buf->len = (size_t)(hw_json_write_text(buf->data + buf->len, &text) - buf->data);
@@ -247,10 +247,12 @@ int hw_json_put_synced(struct hw_buf *buf, const char *text, const struct hw_sha
 
 int hw_json_put_place(struct hw_buf *buf, const char *share, const char *path, uint32_t len)
 {
-	struct hw_json_text text = hw_json_measure(path, len);
+	struct hw_json_text text;
 	size_t start = buf->len;
-	int r = put_string(buf, "{\"share\":", share, strlen(share));
+	int r;
 
+	hw_json_measure(&text, path, len);
+	r = put_string(buf, "{\"share\":", share, strlen(share));
 	if (r >= 0)
 		r = hw_buf_reserve(buf, path_size(&text) + 2);
 	if (r < 0)
@@ -332,7 +334,10 @@ int hw_json_put_sync(struct hw_buf *buf, const char *text)
 
 int hw_json_put_where(struct hw_buf *buf, const char *path)
 {
-	return hw_json_measure(path, strlen(path)).valid ? put_pair(buf, "where", path) : -EINVAL;
+	struct hw_json_text text;
+
+	hw_json_measure(&text, path, strlen(path));
+	return text.valid ? put_pair(buf, "where", path) : -EINVAL;
 }
 
 int hw_json_put_subscribe(struct hw_buf *buf, const struct hw_subscribe *s)

@@ -56,10 +56,10 @@ static uint64_t load_few(const char *bytes, size_t len)
 
 bool hw_json_is_plain(const char *bytes, size_t len)
 {
-	const char *last = bytes + len - sizeof(uint64_t);
-
 	if (len < sizeof(uint64_t))
 		return !len || !word_needs_care(load_few(bytes, len));
+	const char *last = bytes + len - sizeof(uint64_t);
+
 	for (; bytes < last; bytes += sizeof(uint64_t))
 		if (word_needs_care(load_word(bytes)))
 			return false;
@@ -93,13 +93,13 @@ static size_t measure_char(const char *bytes, size_t len, size_t *i, bool *valid
 	return is_c1(bytes + *i - n, n) ? 6 : n;
 }
 
-struct hw_json_text hw_json_measure_chars(const char *bytes, size_t len)
+void hw_json_measure_chars(struct hw_json_text *text)
 {
-	struct hw_json_text text = { .bytes = bytes, .len = len, .valid = true };
-
-	for (size_t i = 0; i < len;)
-		text.written += measure_char(bytes, len, &i, &text.valid);
-	return text;
+	text->written = 0;
+	text->plain = false;
+	text->valid = true;
+	for (size_t i = 0; i < text->len;)
+		text->written += measure_char(text->bytes, text->len, &i, &text->valid);
 }
 
 static char *write_u(char *out, unsigned code)

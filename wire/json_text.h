@@ -17,14 +17,14 @@ struct hw_json_text {
 };
 
 bool hw_json_is_plain(const char *bytes, size_t len);
-struct hw_json_text hw_json_measure_chars(const char *bytes, size_t len); /* one by one */
-static inline struct hw_json_text hw_json_measure(const char *bytes, size_t len)
+void hw_json_measure_chars(struct hw_json_text *text); /* sets what follows `len` */
+static inline void hw_json_measure(struct hw_json_text *text, const char *bytes, size_t len)
 {
+	text->bytes = bytes;
+	text->len = text->written = len;
+	text->plain = text->valid = true;
 	if (!hw_json_is_plain(bytes, len))
-		return hw_json_measure_chars(bytes, len);
-	return (struct hw_json_text){
-		.bytes = bytes, .len = len, .written = len, .plain = true, .valid = true
-	};
+		hw_json_measure_chars(text);
 }
 
 /* Each function writes to memory that is large enough, and returns the end of the output. */
