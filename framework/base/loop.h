@@ -28,6 +28,9 @@ void hw_loop_turn(struct hw_loop *loop, unsigned timeout_ms);
 
 /* Returns whether data can be read now. */
 bool hw_io_is_readable(const struct hw_io *io);
+/* Returns whether the last call used its full budget, so that much may be left to read, and the
+ * next call has not been due yet. Makes no system call. */
+bool hw_io_is_behind(const struct hw_io *io);
 
 /* CLOCK_MONOTONIC in ns at the time of the call. */
 uint64_t hw_loop_now_ns(const struct hw_loop *loop);

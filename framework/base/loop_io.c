@@ -32,6 +32,7 @@ struct hw_io {
 	bool paced;
 	bool patient; /* hw_io_set_patient() */
 	bool rested; /* the last call followed a rest */
+	bool behind; /* the last call used its full budget, and it rests since then */
 	bool deleted; /* freed after libuv has closed the handle */
 	bool hangup_told;
 	bool running; /* fn() has not returned; free_io() leaves io to call_io() and clears fn */
@@ -83,6 +84,7 @@ static void on_pace(uv_timer_t *handle)
 		DL_DELETE(loop->paced, io);
 		io->paced = false;
 		io->rested = true;
+		io->behind = false;
 		(void)update_poll(io); /* cannot fail: the same handle was polled before */
 	}
 }
@@ -115,7 +117,8 @@ static bool is_flood(struct hw_io *io, uint32_t ready, int handled)
 	bool rested = io->rested;
 
 	io->rested = false;
-	if (handled >= (int)budget_of(io))
+	io->behind = handled >= (int)budget_of(io);
+	if (io->behind)
 		return true;
 	if (!io->patient || ready != HW_IO_READ || handled <= 0)
 		return false;
@@ -259,6 +262,11 @@ bool hw_io_is_readable(const struct hw_io *io)
 	struct pollfd ready = { .fd = io->fd, .events = POLLIN };
 
 	return poll(&ready, 1, 0) > 0;
+}
+
+bool hw_io_is_behind(const struct hw_io *io)
+{
+	return io->behind;
 }
 
 void hw_io_del(struct hw_io *io)

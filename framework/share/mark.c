@@ -120,6 +120,23 @@ static void expire_arming(struct hw_share *share)
 	}
 }
 
+/* A position costs a walk through the kernel's queue, under the lock that writers need. */
+static bool is_behind(const struct hw_watcher *watcher)
+{
+	for (unsigned i = 0; i < HW_INPUTS_MAX; i++)
+		if (watcher->instance->inputs[i] && hw_io_is_behind(watcher->instance->inputs[i]))
+			return true;
+	return false;
+}
+
+static bool any_is_behind(const struct hw_share *share)
+{
+	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++)
+		if (has_queue(&share->watchers.list[i]) && is_behind(&share->watchers.list[i]))
+			return true;
+	return false;
+}
+
 void hw_mark_roll(struct hw_share *share)
 {
 	struct hw_marks *marks = &share->marks;
@@ -130,6 +147,8 @@ void hw_mark_roll(struct hw_share *share)
 		note_arming(share);
 	marks->armed = false;
 	if (!marks->rolling_ns) {
+		if (any_is_behind(share))
+			return;
 		marks->rolling_ns = hw_now_coarse_ns();
 		marks->rolling_seq = share->journal.next_seq;
 		set(share, &marks->rolling, false);

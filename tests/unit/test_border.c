@@ -10,6 +10,7 @@
 #include "framework/share/share_private.h"
 #include "tests/common/needs.h"
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"
 
 #include <fcntl.h>
@@ -181,12 +182,78 @@ static void a_mount_hides_and_shows_a_directory(void **state)
 	}
 }
 
+/* inotify: two records of each, together as many as a watcher handles in one call. */
+#define FLOOD (HW_IO_QUEUE_BUDGET / 2)
+
+static void make_flood(const struct hw_scene *f)
+{
+	char name[20];
+
+	for (unsigned i = 0; i < FLOOD; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		int fd = openat(f->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+		assert_true(fd >= 0);
+		assert_int_equal(close(fd), 0);
+	}
+}
+
+/* Runs the loop as a daemon does, without a barrier, which would ask for more. */
+static void read_flood(const struct hw_scene *f)
+{
+	struct hw_event event;
+	unsigned closes = 0;
+
+	for (unsigned turns = 0; turns < 5000 && closes < FLOOD; turns++) {
+		hw_rig_turn(f->rig, 1);
+		while (hw_rig_next(f->rig, &event) == 1)
+			closes += event.kind == HW_CLOSE_WRITE;
+	}
+	assert_int_equal(closes, FLOOD);
+}
+
+static void await_marks(const struct hw_scene *f, int64_t until_ns)
+{
+	unsigned turns = 0;
+
+	while (turns++ < 5000 && hw_mark_known_ns(hw_rig_share(f->rig)) <= until_ns)
+		hw_rig_turn(f->rig, 1);
+	assert_true(hw_mark_known_ns(hw_rig_share(f->rig)) > until_ns);
+}
+
+/* While the watcher is behind, no mark is set: it has to be set afterwards, also if nothing more
+ * happens in the share. */
+static void what_arrives_after_a_flood_is_not_new(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		if (!strcmp(hw_rig_backends[i], "polling"))
+			continue;
+		hw_scene_prepare(&f);
+		if (hw_scene_start(&f, hw_rig_backends[i], 0)) {
+			make_flood(&f);
+			read_flood(&f);
+			hw_scene_write(f.top, "outside/late", "x");
+			hw_clock_tick();
+			await_marks(&f, hw_now_coarse_ns());
+			hw_scene_move(f.top, "outside/late", f.fd, "late");
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+			hw_scene_expect(&f, "move file -> late");
+			hw_scene_expect_no_more(&f);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_exchange_over_the_border_is_two_moves),
 		cmocka_unit_test(a_mount_hides_and_shows_a_directory),
 		cmocka_unit_test(a_number_that_was_used_before_is_not_one_that_is_gone),
+		cmocka_unit_test(what_arrives_after_a_flood_is_not_new),
 	};
 
 	if (argc > 1)

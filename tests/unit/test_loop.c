@@ -191,9 +191,13 @@ static void a_full_budget_waits_for_a_batch(void **state)
 	seen.handled = (int)HW_IO_BUDGET;
 	assert_int_equal(write(seen.fds[1], "x", 1), 1);
 	turn_until(loop, &seen.calls, 10);
+	assert_true(hw_io_is_behind(seen.io));
 	hw_io_set(seen.io, HW_IO_READ | HW_IO_WRITE); /* must not wake it early */
 	turn_until(loop, &seen.calls, 20);
 	assert_true(hw_loop_now_ns(loop) - start_ns >= 18 * HW_MS);
+	seen.handled = 1;
+	turn_until(loop, &seen.calls, 21);
+	assert_false(hw_io_is_behind(seen.io));
 	end(&seen);
 }
 
