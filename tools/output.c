@@ -9,10 +9,20 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define LAST_WAIT_MS 2000
+
+/* The descriptor is shared with other processes, which expect that it blocks. A description of its
+ * own does not, and a write needs no poll(2) before it. -1: without /proc, or another user's pipe.
+ */
+static int open_again(int fd)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* always fits */
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
 
 int hw_output_init(struct hw_output *output, struct hw_loop *loop, void (*drained)(void *arg),
 		   void *arg)
@@ -23,6 +33,7 @@ int hw_output_init(struct hw_output *output, struct hw_loop *loop, void (*draine
 		.buf = HW_BUF_GROWING(HW_OUTPUT_MAX + HW_JSON_EVENT_MAX),
 		.loop = loop,
 		.batch_end = HW_OUTPUT_BATCH,
+		.own = -1,
 		.drained = drained,
 		.arg = arg,
 	};
@@ -33,7 +44,8 @@ int hw_output_init(struct hw_output *output, struct hw_loop *loop, void (*draine
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF; /* it was closed */
 	output->is_file = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
-	output->nowait = S_ISFIFO(st.st_mode);
+	if (S_ISFIFO(st.st_mode))
+		output->own = open_again(STDOUT_FILENO);
 	return 0;
 }
 
@@ -42,8 +54,7 @@ bool hw_output_is_full(const struct hw_output *output)
 	return output->buf.len >= HW_OUTPUT_MAX;
 }
 
-/* The descriptor is shared with other processes, so it stays blocking. A write of this size does
- * not block if poll(2) reports the descriptor as ready. */
+/* A write of this size does not block if poll(2) reports the descriptor as ready. */
 static ssize_t write_if_ready(struct hw_output *output, int timeout_ms)
 {
 	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -59,19 +70,13 @@ static ssize_t write_if_ready(struct hw_output *output, int timeout_ms)
 	return n < 0 ? -errno : n;
 }
 
-/* Pipes accept RWF_NOWAIT since Linux 6.4 (fs/pipe.c sets FMODE_NOWAIT); terminals do not. */
 static ssize_t write_some(struct hw_output *output, int timeout_ms)
 {
-	const struct iovec all = { .iov_base = output->buf.data, .iov_len = output->buf.len };
+	if (output->own < 0 || timeout_ms)
+		return write_if_ready(output, timeout_ms);
+	ssize_t n = write(output->own, output->buf.data, output->buf.len);
 
-	if (output->nowait && !timeout_ms) {
-		ssize_t n = pwritev2(STDOUT_FILENO, &all, 1, -1, RWF_NOWAIT);
-
-		if (n >= 0 || errno == EAGAIN || errno == EINTR)
-			return n < 0 ? -errno : n;
-		output->nowait = false;
-	}
-	return write_if_ready(output, timeout_ms);
+	return n < 0 ? -errno : n;
 }
 
 static void write_out(struct hw_output *output, int timeout_ms)
@@ -136,5 +141,7 @@ void hw_output_free(struct hw_output *output)
 {
 	write_out(output, LAST_WAIT_MS);
 	await(output, false);
+	if (output->own >= 0)
+		(void)close(output->own); /* nothing is buffered there */
 	hw_buf_free(&output->buf);
 }

@@ -18,7 +18,7 @@ struct hw_output {
 	struct hw_loop *loop;
 	struct hw_io *io; /* owned: while a pipe is full */
 	bool is_file; /* always ready */
-	bool nowait; /* a pipe that accepts RWF_NOWAIT, as far as known */
+	int own; /* owned: a pipe, opened again without blocking; -1 */
 	size_t batch_end; /* hw_output_may_flush() writes when the buffer has this length */
 	int error; /* -errno of the failure, -EPIPE if the reader left; 0 */
 	void (*drained)(void *arg); /* called when there is room again after it was full, or when
