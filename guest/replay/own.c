@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #define STATES_MAX 16u
+#define STATES_AT_FIRST 2u
 #define KEY_MAX (sizeof(void *) + NAME_MAX + 1)
 
 struct state {
@@ -19,8 +20,8 @@ struct state {
 struct hw_ahead {
 	UT_hash_handle hh; /* by the parent's address and the name */
 	struct hw_node *parent; /* with a reference */
-	unsigned count;
-	struct state states[STATES_MAX]; /* the first is what the host has reported */
+	unsigned count, room;
+	struct state *states; /* owned; the first is what the host has reported */
 	unsigned char key[];
 };
 
@@ -70,6 +71,7 @@ static void drop(struct hw_view *view, struct hw_ahead *ahead)
 	HASH_DELETE(hh, view->ahead, ahead);
 	drop_states(view, ahead, ahead->count);
 	hw_node_put(view, ahead->parent);
+	free(ahead->states);
 	free(ahead);
 }
 
@@ -82,6 +84,12 @@ static struct hw_ahead *make(struct hw_view *view, struct hw_node *parent, const
 
 	if (!ahead)
 		return NULL;
+	ahead->room = STATES_AT_FIRST;
+	ahead->states = calloc(ahead->room, sizeof(*ahead->states));
+	if (!ahead->states) {
+		free(ahead);
+		return NULL;
+	}
 	memcpy(ahead->key, key, len);
 	ahead->parent = parent;
 	hw_node_hold(parent);
@@ -91,17 +99,44 @@ static struct hw_ahead *make(struct hw_view *view, struct hw_node *parent, const
 	return ahead;
 }
 
+/* Returns whether there is room for one more; the oldest state gives way in a long queue. */
+static bool make_room(struct hw_view *view, struct hw_ahead *ahead)
+{
+	struct state *more;
+
+	if (ahead->count == STATES_MAX)
+		drop_states(view, ahead, 1);
+	if (ahead->count < ahead->room)
+		return true;
+	more = realloc(ahead->states, 2 * ahead->room * sizeof(*more));
+	if (!more)
+		return false;
+	ahead->states = more;
+	ahead->room *= 2;
+	return true;
+}
+
+unsigned hw_own_count(const struct hw_view *view)
+{
+	return HASH_COUNT(view->ahead);
+}
+
 void hw_own_name(struct hw_view *view, struct hw_node *parent, const char *name,
 		 struct hw_node *before, struct hw_node *after)
 {
 	struct hw_ahead *ahead = find(view, parent, name);
 
+	/* the host does not report all: not names that the share excludes */
+	if (!ahead && HASH_COUNT(view->ahead) >= HW_OWN_NAMES_MAX)
+		drop(view, view->ahead); /* the oldest */
 	if (!ahead)
 		ahead = make(view, parent, name, before);
 	if (!ahead)
 		return;
-	if (ahead->count == STATES_MAX)
-		drop_states(view, ahead, 1);
+	if (!make_room(view, ahead)) {
+		drop(view, ahead);
+		return;
+	}
 	ahead->states[ahead->count++] = state_of(view, after);
 }
 

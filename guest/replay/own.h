@@ -17,6 +17,11 @@
 #include "view.h"
 #include <hostwatch/event.h>
 
+/* Names with a queue; the oldest gives way, and the host's events of it are then reported as well.
+ */
+#define HW_OWN_NAMES_MAX 65536u
+unsigned hw_own_count(const struct hw_view *view);
+
 /* A program has changed a name. NULL: there was, or is, nothing. Without memory the change is
  * forgotten: the host's event is then reported as well. */
 void hw_own_name(struct hw_view *view, struct hw_node *parent, const char *name,
