@@ -99,6 +99,46 @@ test_after_a_rescan_the_new_state_is_there_and_kept() {
 	echo newer >host/f
 	replay_until sees_newer
 }
+
+# A program that watched before: what it must read again, and then events as before, also of what it has not seen.
+test_watches_work_after_a_rescan() {
+	replay_start inotifywait
+	mkdir -p host/tree/d host/tree/gone plain/tree
+	echo old | tee host/tree/f host/tree/d/g host/tree/gone/h >/dev/null
+	replay_sync
+	(cd at/tree && exec inotifywait -m --format '%w %e %f %c' -e create,delete,move,attrib,move_self,delete_self . d f) >>in.at 2>in.at.err &
+	started+=($!)
+	replay_until grep -q '^Watches established' in.at.err
+	agent_forget
+	freeze "$agent"
+	end_daemon
+	mv host/tree/f host/tree/d/f
+	rm -r host/tree/gone
+	echo new >host/tree/new
+	thaw "$agent"
+	replay_until grep -q '\] disconnected' agent.log
+	begin_daemon
+	replay_until grep -q '^./ ATTRIB,ISDIR d' in.at
+	replay_until grep -q '^d/ ATTRIB,ISDIR' in.at
+	equal "$(cd host/tree && find . | sort)" "$(cd at/tree && find . | sort)"
+	: >in.at
+	replay_sync
+	mv host/tree/d/f host/tree/f2
+	replay_sync
+	mv host/tree/new host/tree/d/new
+	rm host/tree/f2
+	: >host/tree/last
+	replay_until grep -q ' CREATE last ' in.at
+	equal "d/ MOVED_FROM f 1
+./ MOVED_TO f2 1
+f MOVE_SELF
+./ MOVED_FROM new 2
+d/ MOVED_TO new 2
+f ATTRIB
+f DELETE_SELF
+./ DELETE f2
+./ CREATE last" "$(replay_lines in.at)"
+}
 sees_rescanned_state() {
 	[ "$(cat at/f)" = new ] && [ ! -e at/d/e ] && [ -e at/later ]
 }
