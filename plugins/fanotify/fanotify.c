@@ -178,6 +178,12 @@ static void handle_record(struct fanotify *self, const struct hw_record *record)
 	}
 }
 
+/* A read that leaves room for a record has reached the end of the queue. */
+static bool is_full(const struct fanotify *self)
+{
+	return self->tail + RECORD_MAX > BUFFER_BYTES;
+}
+
 /* Returns the number of bytes read; 0 if the kernel has no record; -errno. The buffer must be
  * empty. */
 static int fill(struct fanotify *self)
@@ -192,9 +198,8 @@ static int fill(struct fanotify *self)
 	HW_PROBE2(read, self->group, got);
 	self->head = 0;
 	self->tail = (uint32_t)got;
-	/* A read that leaves room for a record has reached the end of the queue. Marks of
-	 * directories do not report link counts. */
-	if (self->tail + RECORD_MAX <= BUFFER_BYTES && !self->dirs.flagged)
+	/* Marks of directories do not report link counts. */
+	if (!is_full(self) && !self->dirs.flagged)
 		hw_brief_begin(&self->brief, &self->seed, self->buffer, self->tail);
 	else
 		hw_brief_skip(&self->brief);
@@ -225,31 +230,41 @@ static uint32_t handle_buffer(struct fanotify *self, uint32_t budget)
 	return handled;
 }
 
-static uint32_t run(struct fanotify *self, uint32_t budget)
+/* The descriptor may not become readable again, so a timer handles the rest. */
+static void await_rest(struct fanotify *self)
 {
-	uint32_t handled = handle_buffer(self, budget);
-
-	/* The descriptor may not become readable again, so a timer handles the rest. */
 	if (self->head < self->tail)
 		self->host->timer_set(self->ctx, self->reading.backlog, BACKLOG_DELAY_NS);
-	return handled;
+}
+
+/* Returns whether the kernel has records that may be handled in this call. */
+static bool fill_again(struct fanotify *self)
+{
+	int rc = fill(self);
+
+	if (rc < 0)
+		hw_reading_pause(self->host, self->ctx, &self->reading, rc);
+	else
+		self->reading.broken = false;
+	return rc > 0;
 }
 
 static int on_readable(void *arg, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct fanotify *self = arg;
-	int rc;
+	uint32_t handled = 0;
+	bool more;
 
 	(void)io;
 	(void)events; /* a hangup shows as an error of read(2) */
-	if (self->head == self->tail) {
-		rc = fill(self);
-		if (rc < 0)
-			hw_reading_pause(self->host, self->ctx, &self->reading, rc);
-		else
-			self->reading.broken = false;
-	}
-	return (int)run(self, budget);
+	do {
+		bool full = self->head == self->tail && fill_again(self) && is_full(self);
+
+		handled += handle_buffer(self, budget - handled);
+		more = full && self->head == self->tail;
+	} while (more && handled < budget);
+	await_rest(self);
+	return (int)handled;
 }
 
 static void on_backlog(void *arg, struct hw_timer *timer)
@@ -258,7 +273,8 @@ static void on_backlog(void *arg, struct hw_timer *timer)
 
 	(void)timer;
 	hw_reading_resume(self->host, self->ctx, &self->reading);
-	(void)run(self, TIMER_BUDGET); /* the count is not needed */
+	(void)handle_buffer(self, TIMER_BUDGET); /* the count is not needed */
+	await_rest(self);
 }
 
 static int fanotify_flush(void *arg)
