@@ -38,6 +38,7 @@ struct hw_mount {
 	uint32_t any_port;
 	uint64_t notify_code;
 	uint64_t compare_memory; /* bytes; 0: differences are not reported after a rescan */
+	char *known_path; /* owned by the agent: known_file.h; NULL: nothing is kept */
 	struct channel channel;
 	struct hw_mount *next; /* borrowed: the next mount on the same channel; NULL: none */
 	bool follows; /* is such a next mount: an earlier one has the connection */

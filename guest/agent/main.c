@@ -269,6 +269,17 @@ static int read_config(const struct hw_arguments *args, struct hw_guest_config *
 	return r == 0 ? 0 : r == -ENOMEM ? HW_EXIT_FAILURE : HW_EXIT_CONFIG;
 }
 
+/* Without memory, nothing is kept. */
+static void name_known(struct agent *agent)
+{
+	for (size_t i = 0; agent->state && i < agent->config.count; i++) {
+		struct hw_mount *mount = &agent->config.mounts[i];
+
+		if (asprintf(&mount->known_path, "%s.%s", agent->state, mount->name) < 0)
+			mount->known_path = NULL;
+	}
+}
+
 static void choose_state(struct agent *agent, const struct hw_arguments *args)
 {
 	const char *state = args->state;
@@ -296,9 +307,12 @@ static int act(const struct hw_arguments *args)
 	if (status == 0 && !args->check) {
 		set_log_level(args->log_level, agent.config.log_level);
 		choose_state(&agent, args);
+		name_known(&agent);
 		hw_print_use_json(args->json);
 		status = run(&agent);
 	}
+	for (size_t i = 0; i < agent.config.count; i++)
+		free(agent.config.mounts[i].known_path);
 	hw_guest_config_free(&agent.config);
 	return status;
 }

@@ -2,6 +2,7 @@
 /* Keeps the state of watched objects, and reports differences after a rescan. */
 #include "module.h"
 
+#include "known_file.h"
 #include "log.h"
 
 #include <errno.h>
@@ -223,6 +224,46 @@ void hw_module_describe(const struct module *module, char *buf, size_t size)
 		       module->compare->known.bytes / 1024);
 }
 
+/* ---- between two agents ---- */
+
+static int init_compare(struct module *module)
+{
+	return hw_compare_init(module->compare, module->mount->compare_memory, &compare_ops,
+			       module);
+}
+
+static int remember(struct module *module)
+{
+	const char *path = module->mount->known_path;
+	int r = path ? hw_known_read(&module->compare->known, module->info.dev, path) : -ENOENT;
+
+	if (r == 0)
+		return 0;
+	if (r == -EBADMSG || r == -EIO)
+		hw_warning("[mount %s] %s cannot be used: %s; if events were missed, programs are "
+			   "notified of all watched objects",
+			   module->mount->name, path, strerror(-r));
+	hw_compare_free(module->compare);
+	return init_compare(module);
+}
+
+/* If a comparison was not finished, the next agent gets its rescan again. */
+static void keep(struct module *module)
+{
+	const struct hw_compare *compare = module->compare;
+	const char *path = module->mount->known_path;
+	int r;
+
+	if (!path || compare->active || hw_list_empty(&compare->known.watched) ||
+	    !hw_mountinfo_same(module->mount->path, &module->info))
+		return;
+	r = hw_known_write(&compare->known, module->info.dev, path);
+	if (r < 0 && r != -EBUSY)
+		hw_warning("[mount %s] cannot write %s: %s; if the host forgets its events before "
+			   "the next start, programs are notified of all watched objects",
+			   module->mount->name, path, strerror(-r));
+}
+
 void hw_module_begin(struct module *module)
 {
 	struct hw_guest_watched watched = { .size = 0 };
@@ -233,8 +274,7 @@ void hw_module_begin(struct module *module)
 	module->compare = malloc(sizeof(*module->compare));
 	if (!module->compare)
 		return;
-	if (hw_compare_init(module->compare, module->mount->compare_memory, &compare_ops, module) <
-	    0) {
+	if (init_compare(module) < 0 || remember(module) < 0) {
 		free(module->compare);
 		module->compare = NULL;
 	}
@@ -242,8 +282,10 @@ void hw_module_begin(struct module *module)
 
 void hw_module_end(struct module *module)
 {
-	if (module->compare)
+	if (module->compare) {
+		keep(module);
 		hw_compare_free(module->compare);
+	}
 	free(module->compare);
 	free(module->objects);
 }

@@ -129,13 +129,12 @@ test_port_goes_and_comes_back() {
 		lasting_reconnected && lasting_change_is_told && lasting_works
 }
 
-# Another run of the daemon knows nothing of the time before.
-test_daemon_is_killed_and_started_again() {
-	lasting_begin || return 1
-	guest_daemon_stop -KILL
-	vm_wait '^agent .*\] disconnected' || return 1
+lasting_away_changes() {
 	(cd "$dir" && echo new >a/new && echo more >>a/1 && rm a/3 && mv a/b c/b && mkdir c/made && : >c/b/later && echo four >a/.4 && mv a/.4 a/4)
-	guest_daemon_start && lasting_reconnected && lasting_difference_is_told \
+}
+
+lasting_away_is_told() {
+	lasting_difference_is_told \
 		"$name/a/ MOVED_FROM,ISDIR b 1" \
 		"$name/c/ MOVED_TO,ISDIR b 1" \
 		"$name/a/b/ MOVE_SELF" \
@@ -148,7 +147,22 @@ test_daemon_is_killed_and_started_again() {
 		"$name/a/ CLOSE_WRITE,CLOSE 1" \
 		"$name/c/ CREATE,ISDIR made" \
 		"$name/a/b/ CREATE later" \
-		"$name/a/b/ CLOSE_WRITE,CLOSE later" && lasting_works
+		"$name/a/b/ CLOSE_WRITE,CLOSE later"
+}
+
+# Another run of the daemon knows nothing of the time before.
+test_daemon_is_killed_and_started_again() {
+	lasting_begin || return 1
+	guest_daemon_stop -KILL
+	vm_wait '^agent .*\] disconnected' && lasting_away_changes && guest_daemon_start && lasting_reconnected && lasting_away_is_told && lasting_works
+}
+
+# Nor does another run of the agent, except what the one before has left.
+test_agent_and_daemon_are_both_started_again() {
+	lasting_begin && vm_run "killall -TERM hostwatch-guest; while pidof hostwatch-guest >/dev/null; do usleep 50000; done" || return 1
+	guest_daemon_stop -KILL
+	lasting_away_changes && guest_daemon_start && vm_run 'hostwatch-guest 2>&1 </dev/null | mark agent &' && lasting_reconnected &&
+		lasting_away_is_told && lasting_works
 }
 
 # Far behind, but the journal has it all.
