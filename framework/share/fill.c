@@ -314,6 +314,18 @@ static void log_pseudo(struct hw_share *share, uint32_t dir, const char *filesys
 	e->flags |= HW_ENTRY_LOOP;
 }
 
+/* A record about attributes names the directory itself, and its watcher discards it until the
+ * directory is armed: compares them after that. */
+static void look_at_armed(struct hw_share *share, uint32_t dir, int fd)
+{
+	struct hw_stat stat;
+	int r = share->silent ? -ENOENT : hw_disk_stat_fd(&share->disk, fd, &stat);
+
+	share->fill.born_ns = r < 0 ? 0 : stat.btime_ns;
+	if (dir != HW_ROOT && !share->silent && (r < 0 || stat.attr != entry_of(share, dir)->attr))
+		hw_unverified_entry(share, dir);
+}
+
 /* Errors were logged, unless the directory is gone. */
 int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 {
@@ -342,20 +354,9 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 
 	if (r < 0 && fd >= 0)
 		close(fd);
+	if (r >= 0)
+		look_at_armed(share, dir, path_fd);
 	return r < 0 ? r : fd;
-}
-
-static int64_t birth_of(int fd)
-{
-	struct statx stx;
-	int r;
-
-	hw_away_begin();
-	r = statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx);
-	hw_away_end();
-	if (r < 0 || !(stx.stx_mask & STATX_BTIME))
-		return 0;
-	return stx.stx_btime.tv_sec * INT64_C(1000000000) + stx.stx_btime.tv_nsec;
 }
 
 void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, int error)
@@ -397,7 +398,7 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 			hw_fill_failed(share, dir, how, fd);
 		return;
 	}
-	share->fill.since_ns = birth_of(fd);
+	share->fill.since_ns = share->fill.born_ns;
 	hw_share_list(share, fd, AT_ONCE, entry_of(share, dir)->fs, &listing);
 	hw_list_sort(&listing);
 	entry_of(share, dir)->flags |= HW_ENTRY_LISTED;

@@ -16,6 +16,7 @@ struct hw_share;
 struct hw_fill {
 	uint32_t budget; /* entries that may still be listed at once in this iteration */
 	uint32_t depth;
+	int64_t born_ns; /* birth time of the directory that was opened last */
 	int64_t since_ns; /* birth time of the directory that is being listed at once */
 	struct hw_ids modified; /* files that an observation found with content: modify is reported
 				   after the creates */

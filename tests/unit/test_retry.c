@@ -190,6 +190,13 @@ static void move_it(struct hw_scene *f)
 	hw_scene_write(f->fd, "moved/c", "text");
 }
 
+/* The record names the directory itself, which its watcher may not know yet. */
+static void change_it(struct hw_scene *f)
+{
+	hw_scene_replay(f); /* receivers have read the old mode */
+	assert_int_equal(fchmodat(f->fd, "new", 0700, 0), 0);
+}
+
 static void move_it_out(struct hw_scene *f)
 {
 	hw_scene_move(f->fd, "new", f->top, "outside/new");
@@ -324,7 +331,8 @@ static void play_long_failures(struct scenario s)
 
 static void a_call_may_fail_five_times(void **state)
 {
-	static hw_scene_fn *const meanwhile[] = { leave_alone, move_it, move_it_out, remove_it };
+	static hw_scene_fn *const meanwhile[] = { leave_alone, change_it, move_it, move_it_out,
+						  remove_it };
 
 	(void)state;
 	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++)
