@@ -265,7 +265,7 @@ static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint
 {
 	struct hw_fold *fold = &share->settle.fold;
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
-	bool home = inode && is_at_home(share, from, number);
+	bool home = inode && !inode->created && is_at_home(share, from, number);
 	struct hw_fold_slot *slot;
 
 	fold->renames++;

@@ -119,8 +119,15 @@ static bool is_contested(const struct hw_fold_inode *now, const struct hw_fold_i
 	return former->present || (!former->ino && !(now->what & HW_HINT_ATTRIB));
 }
 
-/* If only one of the inodes that a name had still exists, and it came in the window, so that no
- * earlier state shows whether it was changed, it is taken to be the one. */
+/* Returns whether no earlier state shows if the inode was changed: it came in the window, or its
+ * times may have been set back. */
+static bool may_hide_change(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	return !is_in_tree(share, inode) || inode->what & HW_HINT_ATTRIB;
+}
+
+/* If only one of the inodes that a name had still exists, and no earlier state shows whether it was
+ * changed, it is taken to be the one. */
 static void settle_names(struct hw_share *share, struct hw_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
@@ -135,7 +142,7 @@ static void settle_names(struct hw_share *share, struct hw_fold *fold)
 		struct hw_fold_inode *inode = &fold->inodes[i];
 
 		if (inode->ino && !inode->contester && !inode->contested &&
-		    !is_in_tree(share, inode))
+		    may_hide_change(share, inode))
 			inode->what |= inode->maybe;
 	}
 }

@@ -472,6 +472,16 @@ static const struct burst what_came_back_and_was_removed_cases[] = {
 		.events = "move symlink -> l (replaced)\n"
 			  "create symlink n\n",
 	},
+	/* the number of what left may be that of the inode that the share had */
+	{
+		.setup = "symlink t l\n",
+		.ops = "> symlink t1 m\n"
+		       "> rename m l\n"
+		       "> symlink t2 n\n"
+		       "> rename n l\n"
+		       "> moveout l x\n",
+		.events = "delete symlink l\n",
+	},
 	{
 		.setup = "write a \"1000\"\n"
 			 "write b \"1001\"\n",
@@ -632,6 +642,19 @@ static const struct burst which_inode_was_changed_cases[] = {
 			  "modify b\n"
 			  "close_write b\n",
 		.polling = "move file -> b (replaced)\n",
+	},
+	/* its times hide that it was written */
+	{
+		.setup = "write a \"1000\"\n"
+			 "write b \"1001\"\n"
+			 "touch b 1000000000\n",
+		.ops = "> rename b a\n"
+		       "> write a \"1008\"\n"
+		       "> touch a 1000000000\n",
+		.events = "move file b -> a (replaced)\n"
+			  "modify a\n"
+			  "close_write a\n",
+		.polling = "move file b -> a (replaced)\n",
 	},
 	{
 		.setup = "mkdir d\n"
