@@ -201,6 +201,15 @@ static void prefetch_inode(const struct hw_hint_at *c)
 			       ino ? ino : c->share->hints.last_ino + 1);
 }
 
+/* Returns whether the entry, which a listing found, is older than the file that was created here:
+ * it has replaced that file meanwhile. A file that has two names may have been linked here. */
+static bool is_older(const struct hw_hint_at *c)
+{
+	return c->ordered && c->stat.nlink == 1 &&
+	       hw_fill_arrival(c->share, &c->stat, c->share->marks.read_until_ns) ==
+		       HW_ARRIVED_MOVED_IN;
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
@@ -226,6 +235,8 @@ static void created(struct hw_hint_at *c)
 		doubt_dir(c); /* a listing found an older or newer entry: more hints follow */
 		if (c->ordered) /* or it was moved away, and this is another one */
 			hw_former_add_entry(c->share, c->id);
+	} else if (is_older(c)) {
+		hw_former_add_entry(c->share, c->id);
 	}
 }
 

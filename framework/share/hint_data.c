@@ -240,11 +240,11 @@ static bool is_recent(const struct hw_stat *stat)
 
 /* Returns whether the disk shows a change of the entry that was not reported, and that the hint may
  * be about. chmod(2), chown(2), link(2) and unlink(2) explain a new ctime, so with them it does not
- * prove a write. */
-static bool has_changed(const struct hw_hint_at *at)
+ * prove a write. `surely`: a rename, whose record may be unread, does not explain it either. */
+static bool has_changed(const struct hw_hint_at *at, bool surely)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
-	unsigned kind = hw_history_compare(e, &at->stat, false);
+	unsigned kind = hw_history_compare(e, &at->stat, surely);
 
 	if (kind == HW_ATTRIB && !(at->hint->what & HW_HINT_ATTRIB) && e->attr != at->stat.attr)
 		kind = 0;
@@ -280,11 +280,11 @@ static void may_be_closed(struct hw_hint_at *at)
 
 /* Reports the change if the state of this file differs from the tree. Returns *changed: whether the
  * change was reported for any file. */
-static bool offer(struct hw_hint_at *at, bool *changed)
+static bool offer(struct hw_hint_at *at, bool surely, bool *changed)
 {
 	bool data = at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
 
-	if (data && has_changed(at)) {
+	if (data && has_changed(at, surely)) {
 		report_change(at);
 		*changed = true;
 	}
@@ -294,15 +294,43 @@ static bool offer(struct hw_hint_at *at, bool *changed)
 }
 
 /* Does the same for the file that has the name now. */
-static void offer_present(struct hw_hint_at *at, bool changed)
+static void offer_present(struct hw_hint_at *at, bool surely, bool changed)
 {
 	hw_hint_look(at);
 	if (is_phantom(at) || !hw_hint_is_same(at)) {
 		about_entry(at); /* its own hints are still to come */
 		return;
 	}
-	if (!offer(at, &changed) && at->hint->what & HW_HINT_MODIFIED && is_recent(&at->stat))
+	if (!offer(at, surely, &changed) && at->hint->what & HW_HINT_MODIFIED &&
+	    is_recent(&at->stat))
 		hw_history_modify(at->share, at->id);
+}
+
+/* Finds a name of an inode that had the name of the hint before, like find_inode(). */
+static bool find_former(struct hw_hint_at *at, const struct hw_former_inode *former,
+			char name[HW_NAME_MAX])
+{
+	return find_inode(at, former->fs, former->ino, name) &&
+	       hw_tree_ident(entry_of(at->share, at->id)) == former->ident;
+}
+
+/* Returns whether one of these inodes, or the one that has the name now, has surely changed. */
+static bool any_has_changed(const struct hw_hint_at *at, const struct hw_former_inode *others,
+			    unsigned count)
+{
+	struct hw_hint_at now = *at;
+	char name[HW_NAME_MAX];
+
+	for (unsigned i = 0; i < count; i++) {
+		struct hw_hint_at other = *at;
+
+		if (find_former(&other, &others[i], name) && has_changed(&other, true))
+			return true;
+	}
+	if (!at->id || is_phantom(at))
+		return false;
+	hw_hint_look(&now);
+	return hw_hint_is_same(&now) && has_changed(&now, true);
 }
 
 /*
@@ -314,17 +342,16 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 			 unsigned count)
 {
 	char name[HW_NAME_MAX];
-	bool changed = false;
+	bool surely = count && any_has_changed(at, others, count), changed = false;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct hw_hint_at other = *at;
 
-		if (find_inode(&other, others[i].fs, others[i].ino, name) &&
-		    hw_tree_ident(entry_of(at->share, other.id)) == others[i].ident)
-			(void)offer(&other, &changed); /* all of them are tried */
+		if (find_former(&other, &others[i], name))
+			(void)offer(&other, surely, &changed); /* all of them are tried */
 	}
 	if (at->id)
-		offer_present(at, changed);
+		offer_present(at, surely, changed);
 }
 
 /* ---- hints ---- */

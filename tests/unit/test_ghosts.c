@@ -157,6 +157,25 @@ static void of_a_name_with_another_file_the_new_one_is_reported(void **state)
 	hw_scene_finish(&f);
 }
 
+/* A listing found the file that replaced the new one. */
+static void a_file_that_was_replaced_before_it_was_listed_is_not_reported(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.top, "outside/old", "text");
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_move(f.top, "outside/old", f.fd, "d/f");
+	hw_puppet_hint(&f, HW_HINT_CREATED, "", "d");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "move file -> d/f");
+	hw_puppet_hint(&f, HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "d", "f");
+	hw_scene_expect_no_more(&f);
+	hw_scene_finish(&f);
+}
+
 static void a_directory_of_unknown_type_is_a_directory(void **state)
 {
 	struct hw_scene f;
@@ -178,6 +197,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(of_a_name_that_is_gone_the_deletion_is_reported),
 		cmocka_unit_test(an_ordered_watcher_that_is_wrong_costs_nothing_later),
 		cmocka_unit_test(of_a_name_with_another_file_the_new_one_is_reported),
+		cmocka_unit_test(a_file_that_was_replaced_before_it_was_listed_is_not_reported),
 		cmocka_unit_test(a_directory_of_unknown_type_is_a_directory),
 	};
 

@@ -209,6 +209,33 @@ static void a_new_mode_is_not_a_write_under_the_former_name(void **state)
 	finish(&f);
 }
 
+/* The file that had the name is renamed before that record is read, which changes its ctime. */
+static void a_rename_is_not_a_write_under_the_former_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.top, "outside/a");
+	hw_scene_expect(&f, "move file a ->");
+	hw_scene_move(f.top, "outside/a", f.fd, "b");
+	hw_scene_expect(&f, "move file -> b");
+	int fd = open_at(&f, "a", O_CREAT | O_EXCL);
+
+	hw_scene_expect(&f, "create file a");
+	hw_clock_tick();
+	put(fd);
+	hw_scene_move(f.fd, "b", f.fd, "c");
+	hw_scene_move(f.fd, "c", f.fd, "b");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "move file b -> c");
+	hw_scene_expect(&f, "move file c -> b");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "close_write a");
+	finish(&f);
+}
+
 #define UNDER(test, mode)                                                                          \
 	{                                                                                          \
 #test " (" #mode ")", test, NULL, NULL, (void *)&mode                              \
@@ -226,6 +253,9 @@ int main(int argc, char **argv)
 		UNDER_ALL(a_file_is_not_closed_with_the_one_that_had_its_name),
 		UNDER_ALL(a_file_that_was_remade_is_closed_at_once),
 		UNDER_ALL(a_new_mode_is_not_a_write_under_the_former_name),
+		UNDER(a_rename_is_not_a_write_under_the_former_name, inotify_at_once),
+		UNDER(a_rename_is_not_a_write_under_the_former_name, fanotify_at_once),
+		UNDER(a_rename_is_not_a_write_under_the_former_name, marks_at_once),
 	};
 
 	if (argc > 1)
