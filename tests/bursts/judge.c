@@ -217,6 +217,26 @@ static bool is_hidden_by_new_dir(const struct hw_stream *stream,
 	       is_same_time(&before->st.stx_mtime, &after->st.stx_mtime);
 }
 
+/* The file came into the share, left, and came again. inotify does not know that it is one file;
+ * its last arrival is reported after all its changes. */
+static bool came_again(const struct hw_stream *stream, const struct hw_census_entry *after)
+{
+	const struct hw_census_entry *before = after ? origin(stream, after) : NULL;
+
+	for (size_t i = 0; before && before->is_outside && i < stream->leave_count; i++)
+		if (hw_census_is_same(&stream->leaves[i].st, &after->st))
+			return true;
+	return false;
+}
+
+static bool is_about_came_again(const struct hw_stream *stream, const struct hw_burst_event *event)
+{
+	return event->path &&
+	       (event->kind == HW_MODIFY || event->kind == HW_ATTRIB ||
+		event->kind == HW_CLOSE_WRITE) &&
+	       came_again(stream, hw_census_at(&stream->after, event->path));
+}
+
 /* ---- each stream by itself ---- */
 
 static bool announces(const struct hw_stream *stream, uint8_t kind, const char *path)
@@ -271,8 +291,9 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 
 	if (is_polling(stream) && is_hidden_from_polling(stream, &modify))
 		return;
-	if (!announced && (is_dated_after_arrival(stream, before, after) ||
-			   is_hidden_by_new_dir(stream, before, after)))
+	if (!announced &&
+	    (is_dated_after_arrival(stream, before, after) ||
+	     is_hidden_by_new_dir(stream, before, after) || came_again(stream, after)))
 		return;
 	if (changed && !announced && (before || !announces(stream, HW_CREATE, after->path)))
 		blame(v, SILENT, after->path);
@@ -346,8 +367,9 @@ static const char **comparable(const struct hw_stream *stream, bool polling, siz
 		abort();
 	*ret_count = 0;
 	for (size_t i = 0; i < stream->count; i++)
-		if (!polling || (!is_hidden_from_polling(stream, &stream->events[i]) &&
-				 !is_about_unproved(stream, &stream->events[i])))
+		if (!is_about_came_again(stream, &stream->events[i]) &&
+		    (!polling || (!is_hidden_from_polling(stream, &stream->events[i]) &&
+				  !is_about_unproved(stream, &stream->events[i]))))
 			texts[(*ret_count)++] = stream->events[i].text;
 	return texts;
 }
