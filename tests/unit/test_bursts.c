@@ -773,6 +773,48 @@ static const struct burst links_that_were_removed_cases[] = {
 	},
 };
 
+/* No order of renames leads there without another name: the outer directory is deleted, and with it
+ * the one that would move out of it. */
+static const struct burst directories_that_changed_places_with_their_parent_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "mkdir d/b\n"
+			 "write d/b/f \"1\"\n",
+		.ops = "> rename d/b t\n"
+		       "> rename d t/x\n"
+		       "> rename t d\n",
+		.events = "delete file d/b/f\n"
+			  "delete dir d/b\n"
+			  "delete dir d\n"
+			  "create dir d\n"
+			  "move file -> d/f\n"
+			  "move dir -> d/x\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "mkdir d/b\n"
+			 "write d/b/f \"1\"\n"
+			 "mkdir z\n",
+		.ops = "> rename d/b t\n"
+		       "> rename d t/x\n"
+		       "> rename z d\n"
+		       "> rename t z\n",
+		.events = "move dir d <-> z (exchange)\n"
+			  "delete file z/b/f\n"
+			  "delete dir z/b\n"
+			  "delete dir z\n"
+			  "create dir z\n"
+			  "move file -> z/f\n"
+			  "move dir -> z/x\n",
+	},
+};
+
+static void directories_that_changed_places_with_their_parent(void **state)
+{
+	(void)state;
+	RUN_ALL(directories_that_changed_places_with_their_parent_cases);
+}
+
 /* A new link remains, and the names by which the file was known leave the share. */
 static const struct burst links_whose_first_name_left_cases[] = {
 	{
@@ -869,6 +911,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(which_inode_was_changed),
 		cmocka_unit_test(closes_are_reported_in_the_order_of_paths),
 		cmocka_unit_test(links_that_were_removed),
+		cmocka_unit_test(directories_that_changed_places_with_their_parent),
 		cmocka_unit_test(links_whose_first_name_left),
 	};
 
