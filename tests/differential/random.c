@@ -106,6 +106,18 @@ static void replay(struct run *run)
 		fail_errno(run, "the journal", r);
 }
 
+static void fail_writer(struct run *run, int status)
+{
+	char how[40];
+
+	if (WIFSIGNALED(status))
+		(void)snprintf(how, sizeof(how), "killed by signal %d",
+			       WTERMSIG(status)); /* fits */
+	else
+		(void)snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status)); /* fits */
+	fail_run(run, "a writer", how);
+}
+
 static void reap(struct run *run)
 {
 	int status;
@@ -113,7 +125,7 @@ static void reap(struct run *run)
 	for (unsigned i = 0; i < WRITERS; i++)
 		if (run->writers[i] > 0 && waitpid(run->writers[i], &status, WNOHANG) > 0) {
 			if (!WIFEXITED(status) || WEXITSTATUS(status))
-				fail_run(run, "a writer", "failed");
+				fail_writer(run, status);
 			run->writers[i] = 0;
 			run->running--;
 		}
