@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 500
+#define LEFT_MAX 256u
 
 /* Those that this kernel provides alone. */
 static const char *const local[] = {
@@ -61,8 +63,9 @@ bool hw_remote_any(void)
 	return may;
 }
 
-static int check_dir(const char *path)
+static int check_dir(void *arg)
 {
+	const char *path = arg;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -91,13 +94,50 @@ static int await_child(pid_t pid)
 
 /* A process can be killed while it waits. A thread would stay, and a change of the user waits for
  * all threads. */
-int hw_remote_check_dir(const char *path)
+int hw_remote_call(int (*fn)(void *arg), void *arg)
 {
 	pid_t pid = hw_remote_any() ? fork() : -1;
 
 	if (pid < 0)
-		return check_dir(path);
+		return fn(arg);
 	if (pid == 0)
-		_exit(-check_dir(path));
+		_exit(-fn(arg));
 	return await_child(pid);
+}
+
+int hw_remote_check_dir(const char *path)
+{
+	return hw_remote_call(check_dir, (void *)(uintptr_t)path);
+}
+
+/* ---- at the end of the process ---- */
+
+static int left_open[LEFT_MAX];
+static unsigned left_count;
+
+/* If there are more, the end of the process waits for the filesystem. */
+void hw_remote_leave_open(int fd)
+{
+	if (left_count < LEFT_MAX)
+		left_open[left_count++] = fd;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void hw_remote_close_others(void)
+{
+	unsigned from = 0;
+
+	qsort(left_open, left_count, sizeof(left_open[0]), compare);
+	for (unsigned i = 0; i < left_count; i++) {
+		unsigned fd = (unsigned)left_open[i];
+
+		if (fd > from)
+			(void)close_range(from, fd - 1, 0);
+		from = fd + 1;
+	}
+	(void)close_range(from, ~0u, 0);
 }

@@ -287,10 +287,11 @@ static uint64_t waited_until_ns;
 /* Returns when the patience with this work ends. */
 static uint64_t end_of_patience(const struct hw_slices *slices)
 {
-	uint64_t now = now_ns(), end = now + PATIENCE_NS, since = hw_slices_away_since(slices);
+	uint64_t patience = slices->patience_ns ? slices->patience_ns : PATIENCE_NS;
+	uint64_t now = now_ns(), end = now + patience, since = hw_slices_away_since(slices);
 
-	if (since && since + PATIENCE_NS < end)
-		end = since + PATIENCE_NS;
+	if (since && since + patience < end)
+		end = since + patience;
 	if (waited_until_ns + PATIENCE_NS > now && now + PATIENCE_MIN_NS < end)
 		end = now + PATIENCE_MIN_NS;
 	return end;

@@ -33,6 +33,7 @@ struct hw_slices {
 	uint64_t steps; /* of this work */
 	uint64_t check_at; /* step at which it looks at the clock */
 	uint64_t until_ns; /* CLOCK_MONOTONIC: end of this slice */
+	uint64_t patience_ns; /* of hw_slices_finish() with a system call; 0: 300 ms */
 };
 
 /* A zeroed structure is ready for use. No work may be resting. */

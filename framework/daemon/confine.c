@@ -3,6 +3,7 @@
 #include "defaults.h"
 #include "instance.h"
 #include "log.h"
+#include "remote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,19 @@ static uint64_t denied_of(long abi)
 	return denied;
 }
 
+static int try_dir(void *arg)
+{
+	int fd = open(arg, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : close(fd);
+}
+
+/* The directory of a state whose filesystem does not answer stays forbidden. */
+static bool answers(const char *path)
+{
+	return hw_remote_call(try_dir, (void *)(uintptr_t)path) != -ETIMEDOUT;
+}
+
 static int permit(int ruleset, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = access };
@@ -76,8 +90,10 @@ static int restrict_self(int ruleset, uint64_t denied, const struct hw_confine_t
 	for (size_t i = 0; i < to->socket_count && r == 0; i++)
 		r = permit(ruleset, to->sockets[i], FOR_SOCKETS);
 	for (size_t i = 0; i < to->state_count && r == 0; i++)
-		r = permit(ruleset, to->states[i],
-			   (FOR_STATES | LANDLOCK_ACCESS_FS_TRUNCATE) & denied);
+		r = !answers(to->states[i])
+			    ? 0
+			    : permit(ruleset, to->states[i],
+				     (FOR_STATES | LANDLOCK_ACCESS_FS_TRUNCATE) & denied);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r;

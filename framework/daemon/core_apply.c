@@ -8,6 +8,7 @@
 #include "log.h"
 #include "notify.h"
 #include "pool.h"
+#include "remote.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -361,18 +362,20 @@ static int start_shares(struct hw_core *core, bool waiting, struct hw_errors *er
 }
 
 /* A share says later why its state is not kept. */
-static void make_state_dirs(const struct hw_config *config)
+static int make_state_dirs(void *arg)
 {
+	const struct hw_config *config = arg;
 	char dir[HW_DEFAULT_PATH_MAX], log_dir[HW_DEFAULT_PATH_MAX],
 		runtime_dir[HW_DEFAULT_PATH_MAX];
 
 	if (hw_default_state_dir(config->state_dir, dir) < 0 ||
 	    hw_default_log_dir(config->state_log_dir, dir, log_dir) < 0)
-		return;
+		return 0;
 	(void)hw_default_make_private_dir(dir);
 	if (!config->state_log_dir && hw_default_runtime_dir(runtime_dir) == 0)
 		(void)hw_default_make_runtime_dir(runtime_dir);
 	(void)hw_default_make_private_dir(log_dir);
+	return 0;
 }
 
 /* libuv aborts the process if it cannot make them later. */
@@ -415,7 +418,7 @@ static int drop_rights(struct hw_core *core, const struct hw_config *config,
 
 	if (core->dropped)
 		return 0;
-	make_state_dirs(config);
+	(void)hw_remote_call(make_state_dirs, (void *)(uintptr_t)config);
 	r = hw_rights_drop(config->user, hw_build_capabilities(config), errors);
 	core->dropped = r == 0;
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "core.h"
 #include "defaults.h"
 #include "log.h"
+#include "remote.h"
 #include "standard.h"
 
 #include <errno.h>
@@ -263,7 +264,7 @@ int main(int argc, char **argv)
 	/* A child waits for a filesystem, and shares the memory and the descriptors: thread.c. */
 	if (hw_loop_has_dropped(loop)) {
 		(void)!chdir("/"); /* for the child, too, like the following */
-		(void)close_range(STDIN_FILENO, ~0u, 0);
+		hw_remote_close_others();
 		_exit(status); /* nothing is buffered: the log is written at once */
 	}
 	hw_loop_destroy(loop);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "keep.h"
 
+#include "keep_calls.h"
 #include "share_private.h"
 
 #include <fcntl.h>
@@ -8,9 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@
 
 /* The logs end here, and no later one follows them: receivers that have newer events would get a
  * rescan after a crash, until the next snapshot. */
-static void give_up(struct hw_share *share, const char *reason)
+void hw_keep_give_up(struct hw_share *share, const char *reason)
 {
 	struct hw_keep *keep = &share->keep;
 
@@ -43,7 +44,7 @@ static void give_up(struct hw_share *share, const char *reason)
 		(void)close(keep->log);
 	keep->log = -1;
 	if (!hw_keep_remove_logs(share, keep->oldest, keep->generation + 1))
-		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		(void)hw_keep_remove_open(share); /* the next state replaces it */
 	keep->generation++;
 	hw_changed_clear(&keep->changed);
 	share->tree.changed = NULL;
@@ -186,18 +187,18 @@ void hw_keep_publish(struct hw_share *share)
 	struct hw_state_writer writer = { 0 };
 
 	if (keep->limit && last >= keep->limit && hw_loop_now_ns(share->loop) >= keep->retry_ns) {
-		give_up(share, "no snapshot could be written for too many events");
+		hw_keep_give_up(share, "no snapshot could be written for too many events");
 		hw_keep_forget(share);
 	}
 	if (!keep->on || keep->held || (!keep->changed.list.count && keep->seq == last))
 		return;
 	if (keep->changed.lost || !has_room(keep, &writer, 16)) {
-		give_up(share, "out of memory");
+		hw_keep_give_up(share, "out of memory");
 		return;
 	}
 	hw_state_put_known(&writer, known_ns(share));
 	if (!put_changes(share, &writer) || !put_events(share, &writer)) {
-		give_up(share, "more events at once than the journal or the memory holds");
+		hw_keep_give_up(share, "more events at once than the journal or the memory holds");
 		return;
 	}
 	hw_state_seal(keep->bytes, writer.used, keep->generation, ++keep->frames);
@@ -208,7 +209,7 @@ void hw_keep_publish(struct hw_share *share)
 
 		(void)snprintf(text, sizeof(text), "cannot write the log in %.80s: %s",
 			       keep->log_path, strerror(-r));
-		give_up(share, text);
+		hw_keep_give_up(share, text);
 		return;
 	}
 	keep->log_bytes += HW_STATE_FRAME + writer.used;
@@ -275,28 +276,27 @@ static void prepare(struct hw_share *share, const char *suffix, uint64_t generat
 }
 
 /* Async-signal-safe. */
-static int write_file(const struct hw_keep *keep, const struct snapshot *snapshot)
+static int write_file(const struct hw_keep *keep, const struct snapshot *snapshot,
+		      uint64_t *ret_size)
 {
-	int fd = openat(keep->dir, snapshot->new_name.text,
-			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	uint64_t size;
+	int fd = away_openat(keep->dir, snapshot->new_name.text,
+			     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = hw_state_write_snapshot(fd, &snapshot->what, &size);
-	if (r == 0 && fsync(fd) < 0)
+	r = hw_state_write_snapshot(fd, &snapshot->what, ret_size);
+	if (r == 0 && away_fsync(fd) < 0)
 		r = -errno;
-	(void)close(fd);
-	if (r == 0 &&
-	    renameat(keep->dir, snapshot->new_name.text, keep->dir, snapshot->name.text) < 0)
+	(void)away_close(fd);
+	if (r == 0 && away_renameat(keep->dir, snapshot->new_name.text, snapshot->name.text) < 0)
 		r = -errno;
 	if (r < 0)
-		(void)unlinkat(keep->dir, snapshot->new_name.text, 0);
-	else if (fsync(keep->dir) < 0)
+		(void)away_unlinkat(keep->dir, snapshot->new_name.text);
+	else if (away_fsync(keep->dir) < 0)
 		r = -errno;
 	if (r == 0) /* its limit is not smaller */
-		(void)unlinkat(keep->dir, snapshot->numbers.text, 0);
+		(void)away_unlinkat(keep->dir, snapshot->numbers.text);
 	return r;
 }
 
@@ -321,7 +321,7 @@ static pid_t write_in_child(const struct hw_keep *keep, const struct snapshot *s
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close_others(keep->dir);
-		_exit(-write_file(keep, snapshot) & 0xff);
+		_exit(-write_file(keep, snapshot, keep->size) & 0xff);
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return pid;
@@ -336,7 +336,7 @@ static void retry_later(struct hw_share *share, const char *reason)
 		       reason);
 	keep->retry_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
 	if (!keep->snapshot_bytes)
-		give_up(share, text);
+		hw_keep_give_up(share, text);
 	else if (!keep->warned)
 		hw_warning("share %s: %s; hostwatchd tries again every 10 s, and keeps a longer "
 			   "log in %s until that succeeds",
@@ -377,7 +377,6 @@ static void begin_snapshot(struct hw_share *share)
 static void reap(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
-	struct stat st;
 	int status = 0;
 	pid_t pid = keep->writer ? waitpid(keep->writer, &status, WNOHANG) : 0;
 
@@ -398,9 +397,7 @@ static void reap(struct hw_share *share)
 	keep->written_ns = hw_now_coarse_ns();
 	keep->why[0] = '\0';
 	keep->warned = false;
-	keep->snapshot_bytes = fstatat(keep->dir, hw_keep_name(share, "open").text, &st, 0) < 0
-				       ? 1
-				       : (uint64_t)st.st_size;
+	keep->snapshot_bytes = *keep->size;
 }
 
 static bool needs_snapshot(const struct hw_keep *keep, uint64_t bytes)
@@ -420,7 +417,8 @@ void hw_keep_turn(struct hw_share *share)
 	reap(share);
 	hw_keep_copy_turn(share);
 	if (keep->on && bytes > LOG_MAX && bytes > 2 * keep->snapshot_bytes)
-		give_up(share, "the log became too large while no snapshot could be written");
+		hw_keep_give_up(share,
+				"the log became too large while no snapshot could be written");
 	if (keep->writer || share->state != HW_SHARE_ONLINE ||
 	    hw_loop_now_ns(share->loop) < keep->retry_ns)
 		return;
@@ -440,12 +438,16 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 		return 0;
 	keep->dir_path = strdup(dir);
 	keep->log_path = strdup(log_dir);
-	return keep->dir_path && keep->log_path ? hw_keep_copy_init(share) : -ENOMEM;
+	keep->size = mmap(NULL, sizeof(*keep->size), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (keep->size == MAP_FAILED)
+		keep->size = NULL;
+	return keep->dir_path && keep->log_path && keep->size ? hw_keep_copy_init(share) : -ENOMEM;
 }
 
 /* The log is complete before the state stops being that of a clean stop: a crash in between leaves
  * one of the two. */
-static int continue_log(struct hw_share *share)
+int hw_keep_continue_log(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 	const char *how = hw_keep_ended(keep);
@@ -464,85 +466,21 @@ static int continue_log(struct hw_share *share)
 	hw_info("share %s: continues from the state in %s: %" PRIu32 " entries, %s", share->name,
 		keep->dir_path, share->tree.entries, how);
 	if (r < 0)
-		give_up(share, strerror(-r));
+		hw_keep_give_up(share, strerror(-r));
 	return 0;
-}
-
-static void begin_epoch(struct hw_share *share, uint64_t epoch)
-{
-	struct hw_keep *keep = &share->keep;
-
-	share->epoch = epoch;
-	keep->snapshot_bytes = keep->log_bytes = keep->old_log_bytes = 0;
-	keep->limit = keep->skip_to = keep->frames = 0;
-	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
-		keep->generation = epoch;
-	keep->oldest = keep->generation; /* it has no log yet */
-	hw_keep_copy_begin(share);
-}
-
-int hw_keep_begin(struct hw_share *share)
-{
-	struct hw_keep *keep = &share->keep;
-	uint64_t epoch = share->epoch;
-	int r;
-
-	if (!keep->dir_path || keep->usable)
-		return 0;
-	if (hw_keep_open(share) < 0) {
-		hw_warning("share %s: its state is not kept: %s", share->name, keep->why);
-		hw_keep_close(share);
-		return 0;
-	}
-	r = hw_keep_load(share);
-	if (r == 0) {
-		r = continue_log(share);
-		if (r < 0 && hw_keep_begin_anew(share) < 0)
-			r = -ENOMEM;
-	}
-	if (r == -ENOMEM) {
-		(void)snprintf(share->why, sizeof(share->why),
-			       "out of memory while its state was read");
-		hw_keep_close(share);
-	}
-	if (r == 0 || r == -ENOMEM)
-		return r;
-	if (r != -ENOENT)
-		hw_keep_set_aside(share, r);
-	begin_epoch(share, epoch);
-	return 0;
-}
-
-void hw_keep_check(struct hw_share *share)
-{
-	struct hw_keep *keep = &share->keep;
-
-	if (!hw_keep_is_inside(share))
-		return;
-	if (keep->on) {
-		give_up(share, "state_dir or state_log_dir is in the share itself");
-		hw_keep_forget(share);
-		keep->limit = 0; /* nothing can be written to the state from now on */
-	} else
-		hw_warning("share %s: its state is not kept: state_dir or state_log_dir is in the "
-			   "share itself",
-			   share->name);
-	(void)snprintf(keep->why, sizeof(keep->why),
-		       "state_dir or state_log_dir is in the share itself");
-	hw_keep_copy_stop(share);
-	hw_keep_close(share);
 }
 
 static void write_last(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 	struct snapshot snapshot;
+	uint64_t size;
 	int r;
 
 	prepare(share, "state", keep->generation + 1, &snapshot);
-	r = write_file(keep, &snapshot);
+	r = write_file(keep, &snapshot, &size);
 	if (r == 0) {
-		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		(void)away_unlinkat(keep->dir, hw_keep_name(share, "open").text);
 		(void)hw_keep_remove_logs(share, keep->oldest, keep->generation + 1);
 		hw_keep_copy_remove(share);
 		return;
@@ -567,6 +505,15 @@ static bool can_write_last(const struct hw_share *share)
 	       (keep->usable && share->state == HW_SHARE_ONLINE && !share->silent && !keep->held);
 }
 
+static void end_files(void *arg)
+{
+	struct hw_share *share = arg;
+
+	if (can_write_last(share))
+		write_last(share);
+	hw_keep_close(share);
+}
+
 void hw_keep_end(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
@@ -574,8 +521,15 @@ void hw_keep_end(struct hw_share *share)
 	keep->ending = true;
 	hw_keep_stop_writer(keep);
 	hw_keep_copy_end(share);
-	if (can_write_last(share))
-		write_last(share);
+	if (!hw_keep_worker_run(share, end_files, share)) {
+		if (keep->begun)
+			hw_warning("share %s: the filesystem of %s does not answer: its state is "
+				   "not written; the log of it is kept in %s until the system "
+				   "stops",
+				   share->name, keep->dir_path, keep->log_path);
+		hw_keep_worker_leave(share);
+	}
+	hw_keep_worker_end(share);
 	share->tree.changed = NULL;
 	keep->on = false;
 	hw_keep_close(share);
@@ -583,6 +537,9 @@ void hw_keep_end(struct hw_share *share)
 	free(keep->bytes);
 	free(keep->dir_path);
 	free(keep->log_path);
+	if (keep->size)
+		(void)munmap(keep->size, sizeof(*keep->size)); /* cannot fail */
+	keep->size = NULL;
 	keep->bytes = NULL;
 	keep->dir_path = keep->log_path = NULL;
 }

@@ -12,10 +12,12 @@
 
 #include "changed.h"
 #include "keep_copy.h"
+#include "keep_worker.h"
 #include "share.h"
 #include "state.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct hw_share;
@@ -23,6 +25,12 @@ struct hw_share;
 struct hw_keep {
 	char *dir_path, *log_path; /* owned; NULL: no state is kept */
 	int dir, log_dir, lock, log; /* owned; -1: closed */
+	struct hw_keep_worker *worker; /* owned: see there; NULL: the files are used directly */
+	bool may_hang; /* the filesystem of the state is that of a server */
+	bool asked, begun; /* the state is being read; it was read, or will not be */
+	int result; /* of the last work of the worker */
+	struct stat root; /* for such a work */
+	uint64_t new_epoch; /* if there is no state */
 	bool usable; /* the directories are open and locked */
 	bool on; /* changes are logged */
 	bool loaded; /* the tree is that of the last run, not compared with the disk yet */
@@ -42,6 +50,7 @@ struct hw_keep {
 	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
 	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: no snapshot is there */
 	struct hw_keep_copy copy;
+	uint64_t *size; /* owned, mapped: of the snapshot, from the child that wrote it */
 	pid_t writer; /* the child that writes a snapshot; 0: none */
 	uint64_t writing; /* its generation */
 	struct hw_journal_cursor cursor; /* of the snapshot that is being written */
@@ -57,7 +66,9 @@ struct hw_keep {
 
 int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir); /* 0 or -ENOMEM */
 /* Opens the directories and reads the state of the last run, if there is one. Returns 0; -ENOMEM:
- * the state is as it was, and the share cannot start (share->why). */
+ * the state is as it was, and the share cannot start (share->why); -EINPROGRESS: the filesystem
+ * does not answer at the moment: call it again in a later iteration, until it returns another
+ * result. After 10 seconds it begins a new epoch, without keeping the state. */
 int hw_keep_begin(struct hw_share *share);
 /* The root is open: keeps no state if the log would be in the share, where each record makes
  * another one necessary. */
@@ -102,6 +113,13 @@ void hw_keep_stop_writer(struct hw_keep *keep);
  * the state from the disk, for which it waits, and the limit. Until it succeeds, receivers get no
  * event above the limit. */
 void hw_keep_forget(struct hw_share *share);
+/* Removes the state of a run that has not ended; waits for the disk. 0, or -errno; -ETIMEDOUT: the
+ * filesystem does not answer. */
+int hw_keep_remove_open(struct hw_share *share);
+/* keep.c, for keep_begin.c: the log that follows the state that was read. 0 or -errno. */
+int hw_keep_continue_log(struct hw_share *share);
+/* No state is kept, until the next snapshot. */
+void hw_keep_give_up(struct hw_share *share, const char *reason);
 /* keep_files.c */
 struct hw_keep_name {
 	char text[128];
@@ -113,7 +131,7 @@ struct hw_keep_name hw_keep_copy_name(const struct hw_share *share, uint64_t gen
 int hw_keep_open(struct hw_share *share);
 void hw_keep_close(struct hw_share *share); /* the thread of keep_copy.h does not run */
 /* Returns whether a directory of the state is in the share. The root is open. */
-bool hw_keep_is_inside(const struct hw_share *share);
+bool hw_keep_is_inside(struct hw_share *share);
 /* Returns false if one of them is still there. */
 bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
 /* Renames a state that cannot be used because of this error, and says so. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "keep_copy.h"
 
+#include "keep_calls.h"
+
 #include "share_private.h"
 
 #include <dirent.h>
@@ -120,6 +122,13 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void run_away(void *arg)
+{
+	hw_away_begin();
+	(void)run(arg);
+	hw_away_end();
+}
+
 static int start_thread(struct hw_keep_copy *copy)
 {
 	pthread_attr_t attributes;
@@ -152,10 +161,17 @@ static void failed(struct hw_share *share, int error)
 	keep->copy.warned = true;
 }
 
-static void join(struct hw_keep_copy *copy)
+/* Returns false if the disk does not answer. */
+static bool join(struct hw_share *share)
 {
-	(void)pthread_join(copy->thread, NULL);
+	struct hw_keep_copy *copy = &share->keep.copy;
+
+	if (!share->keep.worker)
+		(void)pthread_join(copy->thread, NULL);
+	else if (!hw_keep_worker_finish(share))
+		return false;
 	copy->running = false;
+	return true;
 }
 
 static void end_copy(struct hw_share *share)
@@ -163,7 +179,8 @@ static void end_copy(struct hw_share *share)
 	struct hw_keep_copy *copy = &share->keep.copy;
 	uint64_t rest_ns;
 
-	join(copy);
+	if (!join(share))
+		return;
 	if (copy->error < 0) {
 		failed(share, copy->error);
 		return;
@@ -200,7 +217,11 @@ static void begin_copy(struct hw_share *share)
 	copy->to_bytes = keep->log_bytes;
 	copy->begun_ns = hw_loop_now_ns(share->loop);
 	atomic_store(&copy->ended, false);
-	r = start_thread(copy);
+	copy->running = true;
+	/* A process with a thread that waits for a server could not end. */
+	if (keep->worker)
+		(void)hw_keep_worker_run(share, run_away, copy);
+	r = keep->worker ? 0 : start_thread(copy);
 	copy->running = r == 0;
 	if (r < 0)
 		failed(share, r);
@@ -248,17 +269,17 @@ static bool is_copy(const struct hw_share *share, const char *name, uint64_t *re
 static void remove_others(struct hw_share *share, uint64_t from, uint64_t to)
 {
 	struct hw_keep *keep = &share->keep;
-	int fd = openat(keep->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = away_openat(keep->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	uint64_t generation;
 
 	if (!stream && fd >= 0)
 		(void)close(fd);
-	while (stream && (entry = readdir(stream)))
+	while (stream && (entry = away_readdir(stream)))
 		if (is_copy(share, entry->d_name, &generation) &&
 		    (generation < from || generation >= to))
-			(void)unlinkat(keep->dir, entry->d_name, 0);
+			(void)away_unlinkat(keep->dir, entry->d_name);
 	if (stream)
 		(void)closedir(stream);
 }
@@ -276,7 +297,7 @@ void hw_keep_copy_begin(struct hw_share *share)
 void hw_keep_copy_stop(struct hw_share *share)
 {
 	if (share->keep.copy.running)
-		join(&share->keep.copy);
+		(void)join(share);
 }
 
 void hw_keep_copy_remove(struct hw_share *share)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of a state: their names, directories and the lock. */
 #include "keep.h"
+#include "keep_calls.h"
+#include "mounts.h"
 #include "share_private.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,15 +67,15 @@ static int refuse(struct hw_keep *keep, const char *path, int error, const char 
 /* Returns whether a directory is at or below another one. If that is unknown, it is not. */
 static bool is_below(int dir, const struct stat *top)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), up;
+	int fd = away_openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), up;
 	struct stat st, last = { .st_ino = 0 };
 	bool below = false;
 
-	while (fd >= 0 && fstat(fd, &st) == 0 &&
+	while (fd >= 0 && away_fstat(fd, &st) == 0 &&
 	       (st.st_ino != last.st_ino || st.st_dev != last.st_dev)) {
 		below |= st.st_ino == top->st_ino && st.st_dev == top->st_dev;
 		last = st;
-		up = below ? -1 : openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		up = below ? -1 : away_openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		(void)close(fd);
 		fd = up;
 	}
@@ -81,21 +84,42 @@ static bool is_below(int dir, const struct stat *top)
 	return below;
 }
 
-bool hw_keep_is_inside(const struct hw_share *share)
+static void look_inside(void *arg)
 {
-	const struct hw_keep *keep = &share->keep;
-	struct stat root;
+	struct hw_share *share = arg;
+	struct hw_keep *keep = &share->keep;
 
-	return keep->usable && fstat(share->disk.root, &root) == 0 &&
-	       (is_below(keep->dir, &root) || is_below(keep->log_dir, &root));
+	keep->result = is_below(keep->dir, &keep->root) || is_below(keep->log_dir, &keep->root);
+}
+
+bool hw_keep_is_inside(struct hw_share *share)
+{
+	struct hw_keep *keep = &share->keep;
+
+	return keep->usable && away_fstat(share->disk.root, &keep->root) == 0 &&
+	       hw_keep_worker_run(share, look_inside, share) && keep->result;
+}
+
+/* Asks the kernel only. */
+static bool may_hang(int dir)
+{
+	char link[40], path[PATH_MAX];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len <= 0)
+		return true;
+	path[len] = '\0';
+	return hw_mounts_may_hang(path);
 }
 
 static int open_dir(struct hw_keep *keep, const char *path, int *ret)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = away_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0 || away_fstat(fd, &st) < 0) {
 		int error = -errno;
 
 		if (fd >= 0)
@@ -117,11 +141,13 @@ static int lock(struct hw_share *share)
 	struct hw_keep *keep = &share->keep;
 	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	keep->lock = openat(keep->dir, hw_keep_name(share, "lock").text,
-			    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (keep->lock < 0)
+	int fd = away_openat(keep->dir, hw_keep_name(share, "lock").text,
+			     O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
+
+	keep->lock = fd;
+	if (fd < 0)
 		return refuse(keep, keep->dir_path, -errno, NULL);
-	if (fcntl(keep->lock, F_SETLK, &all) == 0)
+	if (away_lock(fd, &all) == 0)
 		return 0;
 	return refuse(keep, keep->dir_path, -errno,
 		      errno == EAGAIN || errno == EACCES
@@ -156,7 +182,14 @@ int hw_keep_open(struct hw_share *share)
 	int r = open_dir(keep, keep->dir_path, &keep->dir);
 
 	if (r == 0)
+		keep->may_hang = keep->worker && may_hang(keep->dir);
+	if (r == 0)
 		r = open_dir(keep, keep->log_path, &keep->log_dir);
+	/* Events wait for the log. */
+	if (r == 0 && keep->worker && may_hang(keep->log_dir))
+		r = refuse(keep, keep->log_path, -EXDEV,
+			   "its filesystem is that of a server, which may stop answering; "
+			   "state_log_dir must be in memory");
 	if (r == 0)
 		r = lock(share);
 	if (r == 0)
@@ -169,9 +202,11 @@ int hw_keep_open(struct hw_share *share)
 
 static void close_one(int *fd)
 {
-	if (*fd >= 0)
-		(void)close(*fd);
+	int was = *fd;
+
 	*fd = -1;
+	if (was >= 0)
+		(void)away_close(was);
 }
 
 void hw_keep_close(struct hw_share *share)
@@ -211,12 +246,12 @@ void hw_keep_set_aside(struct hw_share *share, int error)
 			"as after a crash of the system, and no sequence numbers are reserved%s%s; "
 			"a new epoch begins",
 			share->name, keep->log_path, *keep->why ? ": " : "", keep->why);
-		(void)unlinkat(keep->dir, hw_keep_name(share, "open").text, 0);
+		(void)away_unlinkat(keep->dir, hw_keep_name(share, "open").text);
 		return;
 	}
 	hw_warning("share %s: the state in %s cannot be used: %s; it is kept as %s; a new epoch "
 		   "begins",
 		   share->name, keep->dir_path, reason_of(error), bad.text);
-	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir, bad.text) < 0)
-		(void)renameat(keep->dir, hw_keep_name(share, "open").text, keep->dir, bad.text);
+	if (away_renameat(keep->dir, hw_keep_name(share, "state").text, bad.text) < 0)
+		(void)away_renameat(keep->dir, hw_keep_name(share, "open").text, bad.text);
 }

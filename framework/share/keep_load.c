@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads the state of the last run. */
 #include "keep.h"
+#include "keep_calls.h"
 #include "quiet.h"
 #include "share_private.h"
 
@@ -38,14 +39,14 @@ static void restore_skip(void *arg, uint64_t from, uint64_t to)
 
 static int open_file(int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = away_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+	if (away_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
 		return fd;
-	(void)close(fd);
+	(void)away_close(fd);
 	return -EUCLEAN;
 }
 
@@ -57,7 +58,7 @@ static int load_log(struct hw_share *share, uint64_t generation, struct hw_state
 	if (fd < 0)
 		return fd;
 	r = hw_state_read_log(fd, generation, keep->boot, load);
-	(void)close(fd);
+	(void)away_close(fd);
 	return r;
 }
 
@@ -68,7 +69,7 @@ static int load_copy(struct hw_share *share, uint64_t generation, struct hw_stat
 	if (fd < 0)
 		return -ENOENT;
 	r = hw_state_read_log(fd, generation, NULL, load);
-	(void)close(fd);
+	(void)away_close(fd);
 	return r;
 }
 
@@ -140,7 +141,7 @@ static int load_files(struct hw_share *share, struct hw_state_load *load)
 	if (fd < 0)
 		return fd;
 	r = hw_state_read_snapshot(fd, keep->place, load);
-	(void)close(fd);
+	(void)away_close(fd);
 	if (r < 0)
 		return r;
 	keep->snapshot_bytes = load->size;
@@ -219,11 +220,11 @@ int hw_keep_mark_open(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 
-	if (renameat(keep->dir, hw_keep_name(share, "state").text, keep->dir,
-		     hw_keep_name(share, "open").text) < 0 &&
+	if (away_renameat(keep->dir, hw_keep_name(share, "state").text,
+			  hw_keep_name(share, "open").text) < 0 &&
 	    errno != ENOENT)
 		return -errno;
-	return fsync(keep->dir) < 0 ? -errno : 0;
+	return away_fsync(keep->dir) < 0 ? -errno : 0;
 }
 
 /* ---- filesystems ---- */

@@ -2,6 +2,7 @@
 /* Sequence numbers that are reserved on the disk, so that none is given twice after a loss of
  * power. */
 #include "keep.h"
+#include "keep_calls.h"
 #include "share_private.h"
 
 #include <fcntl.h>
@@ -17,26 +18,26 @@ uint64_t hw_keep_read_limit(struct hw_share *share, uint64_t epoch)
 {
 	struct hw_keep *keep = &share->keep;
 	struct hw_state_head head;
-	int fd = openat(keep->dir, hw_keep_name(share, "numbers").text,
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = away_openat(keep->dir, hw_keep_name(share, "numbers").text,
+			     O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : hw_state_read_head(fd, &head);
 
 	if (fd >= 0)
-		(void)close(fd);
+		(void)away_close(fd);
 	return r == 0 && head.epoch == epoch && head.place == keep->place ? head.limit : 0;
 }
 
 static int write_durably(const struct hw_keep *keep, const char *name, const void *bytes,
 			 size_t len)
 {
-	int fd = openat(keep->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-			0600);
-	int r = fd < 0 ? -errno : hw_state_write(fd, bytes, len);
+	int fd =
+		away_openat(keep->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : HW_KEEP_AWAY(int, hw_state_write(fd, bytes, len));
 
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && away_fsync(fd) < 0)
 		r = -errno;
 	if (fd >= 0)
-		(void)close(fd);
+		(void)away_close(fd);
 	return r;
 }
 
@@ -54,9 +55,9 @@ int hw_keep_write_limit(struct hw_share *share, uint64_t epoch, uint64_t limit)
 	unsigned char bytes[HW_STATE_HEAD_MAX];
 	int r = write_durably(keep, new_name.text, bytes, hw_state_put_head(bytes, &head));
 
-	if (r == 0 && renameat(keep->dir, new_name.text, keep->dir, name.text) < 0)
+	if (r == 0 && away_renameat(keep->dir, new_name.text, name.text) < 0)
 		r = -errno;
-	if (r == 0 && fsync(keep->dir) < 0)
+	if (r == 0 && away_fsync(keep->dir) < 0)
 		r = -errno;
 	if (r < 0)
 		(void)snprintf(keep->why, sizeof(keep->why), "cannot write %.80s/%.80s: %s",
@@ -83,27 +84,46 @@ int hw_keep_log_skip(struct hw_keep *keep)
 	return hw_state_write(keep->log, bytes, HW_STATE_FRAME + writer.used);
 }
 
+/* A writer that waits for a server may stay, and never continues. */
 void hw_keep_stop_writer(struct hw_keep *keep)
 {
 	if (!keep->writer)
 		return;
 	(void)kill(keep->writer, SIGKILL);
-	(void)waitpid(keep->writer, NULL, 0);
+	(void)waitpid(keep->writer, NULL, keep->worker ? WNOHANG : 0);
 	keep->writer = 0;
+}
+
+static void remove_open(void *arg)
+{
+	struct hw_share *share = arg;
+	struct hw_keep *keep = &share->keep;
+
+	keep->result = (away_unlinkat(keep->dir, hw_keep_name(share, "open").text) == 0 ||
+			errno == ENOENT) &&
+				       away_fsync(keep->dir) == 0
+			       ? 0
+			       : -errno;
+}
+
+int hw_keep_remove_open(struct hw_share *share)
+{
+	return hw_keep_worker_run(share, remove_open, share) ? share->keep.result : -ETIMEDOUT;
 }
 
 void hw_keep_forget(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
+	int r;
 
 	hw_keep_stop_writer(keep);
-	if ((unlinkat(keep->dir, hw_keep_name(share, "open").text, 0) == 0 || errno == ENOENT) &&
-	    fsync(keep->dir) == 0) {
+	r = hw_keep_remove_open(share);
+	if (r == 0) {
 		keep->limit = 0;
 		return;
 	}
 	hw_error("share %s: cannot remove its old state from %s: %s; receivers get no events until "
 		 "a state can be written or removed",
-		 share->name, keep->dir_path, strerror(errno));
+		 share->name, keep->dir_path, strerror(-r));
 	keep->retry_ns = hw_loop_now_ns(share->loop) + RETRY_NS;
 }

@@ -213,19 +213,40 @@ static void start(void *arg)
 	hw_share_set_state(share, HW_SHARE_OFFLINE);
 }
 
+static int start_late(struct hw_share *share)
+{
+	share->presence.late = true;
+	hw_timer_set(share->presence.timer, share->interval_ns);
+	return 0;
+}
+
 int hw_share_start(struct hw_share *share)
 {
 	int r = hw_keep_begin(share);
 
 	share->presence.start_error = r < 0 ? r : -EINPROGRESS;
+	share->presence.state_waits = r == -EINPROGRESS;
+	if (share->presence.state_waits)
+		return start_late(share);
 	if (r < 0)
 		return r;
 	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
-	if (hw_share_run(share, start))
-		return share->presence.start_error;
-	share->presence.late = true;
-	hw_timer_set(share->presence.timer, share->interval_ns);
-	return 0;
+	return hw_share_run(share, start) ? share->presence.start_error : start_late(share);
+}
+
+void hw_presence_await_state(struct hw_share *share)
+{
+	int r = share->presence.state_waits ? hw_keep_begin(share) : -EINPROGRESS;
+
+	if (r == -EINPROGRESS)
+		return;
+	if (r < 0) { /* read again at the next check */
+		hw_warning("share %s: %s", share->name, share->why);
+		return;
+	}
+	share->presence.state_waits = false;
+	share->mounts.may_hang = hw_remote_any(); /* until its mounts are known */
+	(void)hw_share_run(share, start); /* it says itself what fails */
 }
 
 /* ---- checks ---- */
@@ -233,6 +254,8 @@ int hw_share_start(struct hw_share *share)
 void hw_presence_check(struct hw_share *share)
 {
 	share->presence.check = false;
+	if (share->presence.state_waits)
+		return;
 	if (share->presence.start_error)
 		start(share);
 	else if (share->state == HW_SHARE_OFFLINE)

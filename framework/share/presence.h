@@ -14,6 +14,7 @@ struct hw_presence {
 	int error; /* why a root that reappeared cannot be opened, as it was logged */
 	int start_error; /* of the start; -EINPROGRESS: it has not ended */
 	bool late; /* hw_share_start() has returned: an error of the start is logged */
+	bool state_waits; /* the files of its state are being read: nothing else is done */
 	bool elsewhere; /* result of hw_share_is_elsewhere() */
 };
 
@@ -27,6 +28,8 @@ void hw_share_begin_history(struct hw_share *share);
 /* Checks whether the root is still at its path; if the share is offline or has not started, whether
  * it can continue. */
 void hw_presence_check(struct hw_share *share);
+/* Call it in each iteration while the files of the state are being read; then the share starts. */
+void hw_presence_await_state(struct hw_share *share);
 /* Of presence.timer; arg: the share. */
 void hw_presence_fired(void *arg, struct hw_timer *timer);
 

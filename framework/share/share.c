@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Creation and end of a share. */
 #include "presence.h"
+#include "remote.h"
 #include "share_private.h"
 #include "turn.h"
 
@@ -164,6 +165,8 @@ void hw_share_destroy(struct hw_share *share)
 	}
 	hw_warning("share %s: a filesystem does not answer; its watchers stop when it does",
 		   share->name);
+	if (share->keep.may_hang && share->keep.lock >= 0)
+		hw_remote_leave_open(share->keep.lock);
 	hw_turn_del(share->loop, hw_share_turn, share);
 	share->listeners.count = 0;
 	hw_switch_cancel(share);

@@ -178,6 +178,10 @@ void hw_share_turn(void *arg)
 {
 	struct hw_share *share = arg;
 
+	if (share->presence.state_waits) {
+		hw_presence_await_state(share);
+		return;
+	}
 	share->turn.state_changed |= hw_silence_check(share);
 	if (is_long(share) || hw_slices_is_resting(&share->work) || share->work.thread)
 		(void)hw_loop_call(share->loop, &share->work, take_turn, share);

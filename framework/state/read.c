@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +44,9 @@ static int read_all(struct in *in, void *to, size_t len)
 		return -EUCLEAN;
 	in->left -= len;
 	while (len) {
+		hw_away_begin();
 		ssize_t n = read(in->fd, p, len);
+		hw_away_end();
 
 		if (n == 0)
 			return -EUCLEAN;
@@ -137,10 +141,14 @@ static int read_head(struct in *in, struct hw_state_head *ret)
 static int open_file(struct in *in, int fd, struct hw_state_head *ret)
 {
 	struct stat st;
+	int r;
 
 	*in = (struct in){ .fd = fd };
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	hw_away_begin();
+	r = fstat(fd, &st) < 0 ? -errno : 0;
+	hw_away_end();
+	if (r < 0)
+		return r;
 	in->left = (uint64_t)st.st_size;
 	return read_head(in, ret);
 }

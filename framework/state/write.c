@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,7 +78,9 @@ static void flush(struct out *out)
 	if (!out->writer.used || out->error)
 		return;
 	hw_state_seal(out->frame, out->writer.used, out->generation, ++out->number);
+	hw_away_begin();
 	out->error = hw_state_write(out->fd, out->frame, HW_STATE_FRAME + out->writer.used);
+	hw_away_end();
 	out->size += HW_STATE_FRAME + out->writer.used;
 	out->writer.used = 0;
 	out->writer.last = (struct hw_state_last){ 0 };
@@ -135,7 +139,9 @@ int hw_state_write_snapshot(int fd, const struct hw_state_snapshot *snapshot, ui
 	uint64_t entries, events;
 
 	out.size = hw_state_put_head(head, snapshot->head);
+	hw_away_begin();
 	out.error = hw_state_write(fd, head, out.size);
+	hw_away_end();
 	entries = put_tree(&out, snapshot->tree);
 	events = put_events(&out, snapshot);
 	hw_state_put_end(&out.writer, entries, events);

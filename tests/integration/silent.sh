@@ -203,6 +203,110 @@ is_removed() {
 	ends
 }
 
+# ---- the state of shares on a filesystem that stops answering ----
+
+# A directory "state" that the server has a layer of: each name that is looked up for the first time is a request.
+state_on_a_layer() {
+	mkdir -p lower upper work state near log
+	chmod 700 state upper log
+	serve lower
+	mount -t overlay none -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" state
+}
+
+# Starts a daemon that keeps the state of two shares there. Does not wait until it is ready.
+keep() {
+	mkdir -p near other
+	cat >conf <<-EOT
+		[hostwatch]
+		control = $PWD/control
+		user = root
+		state_dir = $PWD/state
+		state_log_dir = $PWD/log
+		[share near]
+		path = $PWD/near
+		interval = 50ms
+		[share other]
+		path = $PWD/other
+		interval = 50ms
+	EOT
+	: >err
+	start "$B/hostwatchd" -c conf
+	daemon=$pid
+}
+epoch() { ask status --json | grep -o '"epoch":"[0-9a-f]*"' | head -n 1; }
+online() {
+	local end=$((SECONDS + DEADLINE))
+	until [ "$(ask status --json | grep -o '"state":"online"' | wc -l)" = 2 ]; do
+		[ $SECONDS -lt $end ] || fail "not online: $(ask status); $(cat err)"
+	done
+}
+kept() {
+	local end=$((SECONDS + DEADLINE))
+	until [ -e upper/near.open ] && [ -e upper/other.open ]; do
+		[ $SECONDS -lt $end ] || fail "no snapshot: $(ls upper); $(cat err)"
+	done
+}
+# Changes are reported.
+reports() {
+	local before
+	before=$(ask sync near)
+	mkdir "near/$1"
+	[ "$(ask sync near)" != "$before" ] || fail "the change was not reported"
+}
+
+state_at_the_end() {
+	local before
+	state_on_a_layer
+	keep
+	log "hostwatchd: ready: "
+	kept
+	before=$(epoch)
+	reports one
+	echo lookup >request
+	reports two
+	ends
+	contains "$(cat err)" "does not answer: its state is not written"
+	answer
+	# Nothing is lost: the log is in memory.
+	keep
+	log "hostwatchd: ready: "
+	equal "$before" "$(epoch)"
+	contains "$(cat err)" "after a run that did not stop cleanly"
+	ends
+	[ -e upper/near.state ] || fail "no state: $(ls upper)"
+}
+
+state_at_the_start() {
+	local before
+	state_on_a_layer
+	keep
+	log "hostwatchd: ready: "
+	kept
+	before=$(epoch)
+	ends
+	# Names that the kernel has looked up are no requests.
+	umount state
+	mount -t overlay none -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" state
+	echo lookup >request
+	keep
+	await "$lines" silent
+	contains "$(ask status)" near
+	if [ "$1" = answered ]; then
+		answer
+		online
+		equal "$before" "$(epoch)"
+		contains "$(cat err)" "continues from the state"
+		[[ $(cat err) != *"does not answer"* ]] || fail "$(cat err)"
+	elif [ "$1" = never ]; then
+		online
+		[ "$before" != "$(epoch)" ] || fail "it has a state"
+		contains "$(cat err)" "its state is not kept: the filesystem of state_dir, $PWD/state, does not answer; a new epoch begins"
+		contains "$(ask status)" "restart hostwatchd when it does"
+		reports one
+	fi
+	ends
+}
+
 in_mounts() {
 	local why
 	[ "$(id -u)" = 0 ] || skip "only root can mount without fusermount"
@@ -225,6 +329,10 @@ test_a_layer_of_an_overlay_that_stops_answering() { in_mounts has_a_layer readdi
 test_a_switch_that_waits() { in_mounts switches; }
 test_a_share_is_removed_while_it_waits() { in_mounts is_removed answered; }
 test_a_share_is_removed_and_never_answers() { in_mounts is_removed never; }
+test_a_state_that_is_silent_at_the_end() { in_mounts state_at_the_end; }
+test_a_state_that_is_silent_at_the_start_and_answers() { in_mounts state_at_the_start answered; }
+test_a_state_that_is_silent_at_the_start_and_never_answers() { in_mounts state_at_the_start never; }
+test_the_end_of_a_start_that_waits_for_the_state() { in_mounts state_at_the_start stopped; }
 
 if [ "${1-}" = --inside ]; then
 	cd "$2"
