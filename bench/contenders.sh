@@ -7,7 +7,8 @@ interval=100ms # of the polling watcher, except where a scenario sets its own
 hostwatch=${HOSTWATCH_BENCH_PROGRAM:-hostwatch}
 
 is_hostwatch() { [[ $1 = hostwatch-* ]]; }
-is_socket() { [[ $1 = hostwatch-*+socket ]]; }
+is_daemon() { [[ $1 = hostwatch-*+* ]]; } # with a sink
+is_virtiofs() { [[ $1 = hostwatch-*+virtiofs ]]; }
 # These find changes by comparison only, so they may miss names that are gone at once.
 is_poller() { [[ $1 = hostwatch-polling* || $1 = watchman || $1 = chokidar ]]; }
 prints() { [[ $1 != raw-* || $1 = *-print || $1 = *-stat ]]; }
@@ -15,7 +16,7 @@ prints() { [[ $1 != raw-* || $1 = *-print || $1 = *-stat ]]; }
 # The name of the watcher in a contender's name, or the path of its plugin.
 watcher_of() {
 	local name=${1#hostwatch-} plugin
-	name=${name%+socket}
+	name=${name%+*}
 	for plugin in "${plugins[@]}"; do
 		if [ "$(basename -- "$plugin" .so)" = "$name" ]; then
 			realpath -- "$plugin"
@@ -39,7 +40,7 @@ contender() {
 	raw-fanotify-print) command=("$bin/raw_fanotify" "${mark[@]}" -p "$2") ;;
 	raw-fanotify-stat) command=("$bin/raw_fanotify" "${mark[@]}" -s -p "$2") ;;
 	raw-fanotify-nap) command=("$bin/raw_fanotify" "${mark[@]}" -w 1000 "$2") ;;
-	hostwatch-*+socket)
+	hostwatch-*+*)
 		command=("$(daemon_program)" -c "$scratch/conf")
 		ready_in=out ready_text='{"hello"' format=json
 		;;
@@ -90,6 +91,10 @@ daemon_program() {
 
 write_conf() { # CONTENDER DIR
 	printf '[hostwatch]\ncontrol =\n[share bench]\npath = %s\nwatcher = %s\ninterval = %s\n' "$2" "$(watcher_of "$1")" "$interval"
+	if is_virtiofs "$1"; then
+		printf '[sink bench]\nplugin = virtiofs\nchannel = unix-listen:%s/events.sock\n' "$scratch"
+		return
+	fi
 	printf '[sink bench]\nplugin = socket\nlisten = unix:%s/events.sock\nmax_subscribers = 16384\n' "$scratch"
 }
 
@@ -132,6 +137,7 @@ find_contenders() {
 		for plugin in "${plugins[@]}"; do wanted+=("hostwatch-$(basename -- "$plugin" .so)${sink/print/}"); done
 	done
 	wanted=("${wanted[@]/%socket/+socket}")
+	wanted=("${wanted[@]/%virtiofs/+virtiofs}")
 	if [ "$peers" = auto ]; then
 		[ $quick = 1 ] || wanted+=(inotifywait fsnotifywait fswatch watchman chokidar parcel-watcher)
 	elif [ "$peers" != none ]; then
@@ -165,9 +171,11 @@ start_watchman_client() {
 }
 
 # Waits until the daemon has armed its share, then subscribes; a scenario may have another way.
-start_subscriber() {
+start_subscriber() { # CONTENDER OUTPUT
+	local command=("$bin/subscriber" "$scratch/events.sock")
 	[ "$("$bin/meter" text "$pid" "$scratch/err" 'ready: ' 300000)" ] || return
-	"$bin/subscriber" "$scratch/events.sock" >"$1" 2>"$scratch/err.subscriber" &
+	! is_virtiofs "$1" || command=("$hostwatch" guest-sim --json "unix:$scratch/events.sock")
+	"${command[@]}" >"$2" 2>"$scratch/err.subscriber" &
 	helper_pid=$!
 }
 
@@ -183,12 +191,12 @@ start_contender() {
 		"${command[@]}" >/dev/null 2>"$scratch/err" </dev/null &
 		pid=$!
 		start_watchman_client "$2" "$output"
-	elif is_socket "$1"; then
+	elif is_daemon "$1"; then
 		write_conf "$1" "$2" >"$scratch/conf"
 		rm -f "$scratch/events.sock"
 		"${command[@]}" >/dev/null 2>"$scratch/err" </dev/null &
 		pid=$!
-		[ "$output" = none ] || start_subscriber "$output"
+		[ "$output" = none ] || start_subscriber "$1" "$output"
 	else
 		"${command[@]}" >"$output" 2>"$scratch/err" </dev/null &
 		pid=$!

@@ -7,6 +7,7 @@
  * watcher saw the change.
  */
 #include "common.h"
+#include "frames.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 262144 /* longer lines are matched in parts */
+#define LINES_MAX_BYTES (64u << 20) /* of the frames in one read */
 
 struct seen {
 	uint64_t arrival_ns; /* CLOCK_MONOTONIC when the first line with the name could be read; 0:
@@ -30,6 +32,7 @@ struct matcher {
 	uint64_t count;
 	struct seen *seen; /* owned: count items */
 	uint64_t reported, lines, repeats;
+	bool frames; /* the input is the guest's end of a virtiofs channel */
 	FILE *copy; /* owned: gets all that was read; or NULL */
 };
 
@@ -91,6 +94,23 @@ static size_t take_lines(struct matcher *matcher, char *buffer, size_t len, uint
 	return len;
 }
 
+static void copy_bytes(const struct matcher *matcher, const char *bytes, size_t len)
+{
+	if (matcher->copy && len && fwrite(bytes, 1, len, matcher->copy) != len)
+		bench_die(errno, "copy");
+}
+
+/* The same for frames, which become lines. */
+static size_t take_frames(struct matcher *matcher, char *buffer, size_t len, uint64_t now)
+{
+	static struct hw_buf lines = HW_BUF_GROWING(LINES_MAX_BYTES);
+
+	len = frames_take((unsigned char *)buffer, len, &lines);
+	copy_bytes(matcher, lines.data, lines.len);
+	(void)take_lines(matcher, lines.data, lines.len, now); /* no part of a line is left */
+	return len;
+}
+
 static void read_all(struct matcher *matcher)
 {
 	static char buffer[LINE_MAX_BYTES + 1];
@@ -107,14 +127,16 @@ static void read_all(struct matcher *matcher)
 			break;
 		if (got < 0)
 			continue;
-		if (matcher->copy &&
-		    fwrite(buffer + len, 1, (size_t)got, matcher->copy) != (size_t)got)
-			bench_die(errno, "copy");
 		if (first) {
 			(void)printf("first_line_ns %llu\n", (unsigned long long)now);
 			(void)fflush(stdout);
 		}
 		first = false;
+		if (matcher->frames) {
+			len = take_frames(matcher, buffer, len + (size_t)got, now);
+			continue;
+		}
+		copy_bytes(matcher, buffer + len, (size_t)got);
 		len = take_lines(matcher, buffer, len + (size_t)got, now);
 		if (len == LINE_MAX_BYTES)
 			len = 0;
@@ -191,13 +213,18 @@ static void match_log(const struct matcher *matcher, const char *path)
 }
 
 /* Without a request, the server would wait for one before it sends events. */
-static void connect_to(const char *path)
+static int subscribe(const char *path)
 {
 	static const char request[] = "{\"subscribe\":{}}\n";
 	int fd = bench_connect(path);
 
 	if (write(fd, request, sizeof(request) - 1) != (ssize_t)sizeof(request) - 1)
 		bench_die(errno, "subscribe");
+	return fd;
+}
+
+static void read_from(int fd)
+{
 	if (dup2(fd, STDIN_FILENO) < 0)
 		bench_die(errno, "dup2");
 	(void)close(fd); /* standard input is a duplicate */
@@ -219,7 +246,7 @@ int main(int argc, char **argv)
 	const char *log = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:p:m:l:c:o:")) != -1) {
+	while ((option = getopt(argc, argv, "n:p:m:l:c:f:o:")) != -1) {
 		if (option == 'n')
 			matcher.count = bench_number("-n", optarg, BENCH_COUNT_MAX);
 		else if (option == 'p')
@@ -229,7 +256,9 @@ int main(int argc, char **argv)
 		else if (option == 'l')
 			log = optarg;
 		else if (option == 'c')
-			connect_to(optarg);
+			read_from(subscribe(optarg));
+		else if (option == 'f')
+			read_from(frames_connect(optarg)), matcher.frames = true;
 		else if (option == 'o')
 			matcher.copy = open_copy(optarg);
 		else
@@ -238,7 +267,7 @@ int main(int argc, char **argv)
 	if (optind != argc || !matcher.prefix)
 		bench_die(0,
 			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-l LOADLOG] [-o COPY] "
-			  "-c SOCKET | < LINES");
+			  "-c SOCKET | -f CHANNEL | < LINES");
 	matcher.seen = calloc(matcher.count + 1, sizeof(matcher.seen[0]));
 	if (!matcher.seen)
 		bench_die(ENOMEM, "matcher");

@@ -43,6 +43,8 @@ function columns(s) {
 	if (s == "overflow") return "recovery s|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;overflows|overflows||1|%d"
 	if (s == "idle") return "wake-ups|switches||1|%d;CPU us|cpu_ns||1000|%.0f;in ms|idle_ms||1|%d"
 	if (s == "arm") return "seconds|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;x walk|wall_ns|@walk|1|%.2f;RSS MB|rss_kb||1024|%.1f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel MB|kernel_kb||1024|%.1f"
+	if (s == "sizes") return "entries|entries||1|%d;ms|wall_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.2f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel B|kernel_kb|entries|0.0009765625|%.0f;us/change|event_cpu_ns|changes|1000|%.2f"
+	if (s == "depths") return "changes|changes||1|%d;us/file|cpu_ns|changes|1000|%.2f;wall ms|wall_ns||1e6|%.2f"
 	if (s == "poll") return "seconds|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;x walk|cpu_ns|@walk|1|%.2f"
 	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f"
 	if (s == "snapshot") return "seconds|wall_ns||1e9|%.3f;us/entry|cpu_ns|entries|1000|%.3f"

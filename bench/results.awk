@@ -48,6 +48,8 @@ function put_result(scenario, who, metric,    key, n, list, r, text) {
 		put++ ? ",\n" : "", scenario, who, metric, quantile(list, n, 0.5),
 		quantile(list, n, 0.75) - quantile(list, n, 0.25), list[n], text
 }
+# Contenders of fanout, sizes and depths are CONTENDER/NUMBER; only those of one number are compared.
+function size_of(who) { return index(who, "/") ? substr(who, index(who, "/")) : "" }
 function compare(scenario, metric, who, other,    r, a, b, d, n, list, spread, middle, p, verdict, bases, whos) {
 	for (r = 1; r <= rounds; r++) {
 		a = scenario SUBSEP who SUBSEP metric SUBSEP r
@@ -89,7 +91,7 @@ END {
 		for (m = 1; m in compared; m++)
 			for (w = 1; w <= whos; w++)
 				for (o = 1; o <= whos; o++)
-					if (who_of[w] ~ /^hostwatch/ && (who_of[o] !~ /^hostwatch/ || o > w))
+					if (who_of[w] ~ /^hostwatch/ && size_of(who_of[w]) == size_of(who_of[o]) && (who_of[o] !~ /^hostwatch/ || o > w))
 						compare(scenario_of[s], compared[m], who_of[w], who_of[o])
 	print "\n]"
 }

@@ -54,6 +54,49 @@ measure_arm() {
 	stop_contender
 }
 
+# ---- sizes: the same for trees of several sizes, and the cost of an event in each; labels are CONTENDER/ENTRIES ----
+before_sizes() {
+	local size
+	sizes=()
+	for size in $((files / 100)) $((files / 10)) "$files"; do
+		sizes+=("$size")
+		[ -d "$work/tree-$size" ] || "$bin/tree" -f "$size" -d $(((size + 9) / 10)) "$work/tree-$size" >/dev/null || exit 2
+	done
+	mkdir -p "$work/empty"
+	appended=$((changes / 4))
+}
+after_sizes() { :; }
+measure_sizes() {
+	local size empty
+	is_daemon "$1" && return
+	[[ $1 = hostwatch-* || $1 =~ ^(raw-(inotify|fanotify)|inotifywait)$ ]] || return
+	start_contender "$1" "$work/empty" || return
+	empty=$(value rss_kb "$("$bin/meter" memory "$pid")")
+	stop_contender
+	for size in "${sizes[@]}"; do measure_size "$1" "$size" "$empty"; done
+}
+measure_size() { # CONTENDER FILES RSS_OF_AN_EMPTY_DIRECTORY
+	local tree=$work/tree-$2 entries=$(($2 + ($2 + 9) / 10)) memory slab before label
+	label=$1/$entries
+	rm -rf -- "$tree/load"
+	mkdir "$tree/load"
+	"$bin/load" -p -s 16 -n $appended append "$tree/load" >/dev/null
+	slab=$(value slab_kb "$("$bin/meter" memory $$)")
+	start_contender "$1" "$tree" || return
+	memory=$("$bin/meter" memory "$pid")
+	record sizes "$label" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" entries $entries \
+		grown_kb $(($(value rss_kb "$memory") - $3)) kernel_kb $(($(value slab_kb "$memory") - slab))
+	if [[ $1 != *polling* ]]; then # its CPU time is that of its scans
+		settle "$1"
+		before=$(cpu_now)
+		"$bin/load" -s 16 -n $appended append "$tree/load" >/dev/null
+		await_rest "$1"
+		record sizes "$label" event_cpu_ns $(($(value cpu_ns "$rest") - before)) changes $appended
+	fi
+	stop_contender
+	rm -rf -- "$tree/load"
+}
+
 before_poll() {
 	build_tree
 	walk_tree
@@ -78,11 +121,11 @@ measure_poll() {
 
 # ---- with a daemon: fan-out to many subscribers, snapshots, resumes; once for each watcher ----
 start_daemon() { # CONTENDER DIR
-	start_contender "${1%+socket}+socket" "$2" none
+	start_contender "${1%+*}+socket" "$2" none
 }
 # Only the first contender of each watcher has these.
 is_served() {
-	is_hostwatch "$1" && ! is_socket "$1" && [[ $1 != *polling* ]]
+	is_hostwatch "$1" && ! is_daemon "$1" && [[ $1 != *polling* ]]
 }
 # subscribe STATUS [OPTION...]: starts subscribers and waits until they have asked.
 subscribe() {

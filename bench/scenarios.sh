@@ -59,7 +59,8 @@ before_drain() {
 	"$bin/load" -e -n "$drained" -s 16 create "$work/dir" >"$scratch/list"
 }
 after_drain() { fresh_dir; }
-measure_drain() {
+measure_drain() { drain_queue "$1" ''; }
+drain_queue() { # CONTENDER LABEL
 	local cpu began
 	fresh_dir
 	load -p -s 16 create "$work/dir"
@@ -71,11 +72,26 @@ measure_drain() {
 	began=$("$bin/meter" now)
 	kill -CONT "$pid"
 	await_rest "$1"
-	record drain "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$drained" \
+	record "$scenario" "$1$2" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes "$drained" \
 		wall_ns $(($(value active_until_ns "$rest") - began))
-	judge_output "$1"
+	[ -n "$2" ] || judge_output "$1"
 	stop_contender
-	record_raw "$1"
+	[ -n "$2" ] || record_raw "$1"
+}
+
+# ---- depths: the same for queues of several depths; labels are CONTENDER/CHANGES ----
+before_depths() { :; }
+after_depths() { fresh_dir; }
+measure_depths() {
+	local depth depths='10 100 1000' most=$drained
+	[[ $1 = *polling* ]] && return
+	[ "$drained" -le 1000 ] || depths="$depths $drained"
+	for depth in $depths; do
+		[ "$depth" -le "$most" ] || continue
+		drained=$depth
+		drain_queue "$1" "/$depth"
+	done
+	drained=$most
 }
 
 # full_speed CONTENDER MODE [-a]: changes at full speed, the CPU time of the contender, how often it slept, and the time of the writer.
@@ -253,7 +269,8 @@ before_timed() {
 start_reader() {
 	local source=()
 	: >"$scratch/latency"
-	! is_socket "$1" || source=(-c "$scratch/events.sock")
+	! is_daemon "$1" || source=(-c "$scratch/events.sock")
+	! is_virtiofs "$1" || source=(-f "$scratch/events.sock")
 	"$bin/latency" -n "$timed" -l "$scratch/log" -o "$scratch/copy" ${source[@]+"${source[@]}"} <"$2" >"$scratch/latency" &
 	helper_pid=$!
 }
@@ -266,7 +283,7 @@ time_changes() { # CONTENDER MODE
 	mkfifo "$scratch/pipe"
 	: >"$scratch/log"
 	load -n "$timed" -p "$2" "$work/dir"
-	if is_socket "$who"; then
+	if is_daemon "$who"; then
 		start_contender "$who" "$work/dir" none || return
 		start_reader "$who" /dev/null
 		"$bin/meter" text $helper_pid "$scratch/latency" first_line 60000 >/dev/null
@@ -284,7 +301,7 @@ time_changes() { # CONTENDER MODE
 	await_rest "$who"
 	[ "$who" != watchman ] || "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
 	reader=$helper_pid
-	if is_socket "$who" || [ "$who" = watchman ]; then stop_contender; else
+	if is_daemon "$who" || [ "$who" = watchman ]; then stop_contender; else
 		reader=$(jobs -p | head -n 1)
 		stop_contender
 		wait

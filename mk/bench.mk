@@ -10,8 +10,11 @@ bench_dir = $(DESTDIR)$(kitdir)/bench
 
 $(bench_programs): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/common.o
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^
+	$(CC) $(LDFLAGS) -o $@ $^ $(bench_libs)
 $(B)/bench/judge: $(call obj,bench/names.c bench/reports.c)
+$(B)/bench/latency: $(call obj,bench/frames.c) $(wire_lib)
+$(B)/bench/latency: bench_libs = $(WIRE_LIBS)
+$(B)/obj/bench/frames.o $(B)/obj/bench/latency.o: CPPFLAGS_bench += -Iwire/include
 $(bench_scripts:%=$(B)/bench/%): $(B)/bench/%: bench/%
 	@mkdir -p $(@D)
 	@install -m$(if $(filter $(bench_executables),$*),755,644) $< $@

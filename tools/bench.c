@@ -14,14 +14,14 @@
 #include <unistd.h>
 
 #define SCRIPT "bench/run"
-#define SINKS "print|socket"
+#define SINKS "print|socket|virtiofs"
 #define PERF "none|stat|record"
 #define WORDS_MAX 64u /* of the script's command line */
 #define COUNT_MAX 10000000u
 
 static const char *const scenarios[] = {
-	"drain", "storm", "fill",     "append", "rename", "race",   "replay",   "latency",
-	"leave", "idle",  "overflow", "arm",    "poll",   "fanout", "snapshot", "resume",
+	"drain", "storm",    "fill", "append", "rename", "race", "replay", "latency",  "leave",
+	"idle",  "overflow", "arm",  "sizes",  "depths", "poll", "fanout", "snapshot", "resume",
 };
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
 
@@ -43,7 +43,8 @@ static const struct hw_arg args[] = {
 	  .complete = HW_COMPLETE_FILE },
 	{ "sinks", 0, HW_ARG_SET, "LIST",
 	  "The way of the events: print (the default) is hostwatch watch --json; socket is "
-	  "hostwatchd with a subscriber on a unix socket.",
+	  "hostwatchd with a subscriber on a unix socket; virtiofs is hostwatchd with a reader of "
+	  "frames in the place of a guest.",
 	  AT(sinks), .choices = SINKS },
 	{ "peers", 'p', HW_ARG_TEXT, "LIST",
 	  "Other programs to measure: auto (the default) takes those that are installed, none "
@@ -85,7 +86,8 @@ const struct hw_command_line tool_bench_line = {
 		 "cost how many changes were not reported, and how many reports were wrong.\n\n"
 		 "The scenarios are drain, storm, fill, append, rename, race, replay, latency, "
 		 "leave, idle, "
-		 "overflow, arm, poll, fanout, snapshot and resume; the default is all of "
+		 "overflow, arm, sizes, depths, poll, fanout, snapshot and resume; the default is "
+		 "all of "
 		 "them.",
 	.footer = "The exit status is 1 if hostwatch lost a change. hostwatch-bench(1) describes "
 		  "the scenarios and the results.",
