@@ -3,6 +3,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 
 ready_ns=0
+shares=1 # of a daemon
+state='' # the directory where a daemon keeps its state
 interval=100ms # of the polling watcher, except where a scenario sets its own
 hostwatch=${HOSTWATCH_BENCH_PROGRAM:-hostwatch}
 
@@ -90,7 +92,13 @@ daemon_program() {
 }
 
 write_conf() { # CONTENDER DIR
-	printf '[hostwatch]\ncontrol =\n[share bench]\npath = %s\nwatcher = %s\ninterval = %s\n' "$2" "$(watcher_of "$1")" "$interval"
+	local share
+	printf '[hostwatch]\ncontrol =\n'
+	[ -z "$state" ] || printf 'state_dir = %s\nstate_log_dir = %s\n' "$state" "$state"
+	printf '[share bench]\npath = %s\nwatcher = %s\ninterval = %s\n' "$2" "$(watcher_of "$1")" "$interval"
+	for ((share = 2; share <= shares; share++)); do
+		printf '[share bench%d]\npath = %s/%d\nwatcher = %s\n' $share "$(dirname -- "$2")" $share "$(watcher_of "$1")"
+	done
 	if is_virtiofs "$1"; then
 		printf '[sink bench]\nplugin = virtiofs\nchannel = unix-listen:%s/events.sock\n' "$scratch"
 		return

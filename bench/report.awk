@@ -1,17 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The tables of `hostwatch bench`, from its JSON, which has one result on each line.
 
-function member(name,    at, text) {
-	at = index($0, "\"" name "\":")
-	if (!at) return ""
-	text = substr($0, at + length(name) + 3)
-	if (text ~ /^"/) {
-		text = substr(text, 2)
-		return substr(text, 1, index(text, "\"") - 1)
-	}
-	match(text, /^[-0-9.e+]+/)
-	return substr(text, 1, RLENGTH)
-}
 function has(who, metric) { return (scenario, who, metric) in median }
 function get(who, metric) { return has(who, metric) ? median[scenario, who, metric] : 0 }
 # The raw reader of the same kernel interface (kind: "", "-print", "-stat").
@@ -46,8 +35,10 @@ function columns(s) {
 	if (s == "sizes") return "entries|entries||1|%d;ms|wall_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.2f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel B|kernel_kb|entries|0.0009765625|%.0f;us/change|event_cpu_ns|changes|1000|%.2f"
 	if (s == "depths") return "changes|changes||1|%d;us/file|cpu_ns|changes|1000|%.2f;wall ms|wall_ns||1e6|%.2f"
 	if (s == "poll") return "seconds|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;x walk|cpu_ns|@walk|1|%.2f"
-	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f"
+	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f;RSS MB|rss_kb||1024|%.2f"
 	if (s == "snapshot") return "seconds|wall_ns||1e9|%.3f;us/entry|cpu_ns|entries|1000|%.3f"
+	if (s == "restart") return "ms|wall_ns||1e6|%.1f;from nothing|cold_ns||1e6|%.1f;CPU ms|cpu_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.3f"
+	if (s == "shares") return "ms|wall_ns||1e6|%.1f;CPU ms|cpu_ns||1e6|%.1f;RSS MB|rss_kb||1024|%.2f"
 	if (s == "resume") return "ms|wall_ns||1e6|%.2f;us/event|cpu_ns|events|1000|%.3f"
 	return "changes|changes||1|%d"
 }

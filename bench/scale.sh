@@ -6,7 +6,7 @@
 before_idle() {
 	fresh_dir
 	load -p -s 16 create "$work/dir"
-	idle_ms=$((quick ? 1000 : 10000))
+	idle_ms=$((idle_s ? idle_s * 1000 : quick ? 1000 : 10000))
 }
 after_idle() { :; }
 measure_idle() {
@@ -155,7 +155,7 @@ measure_fanout() {
 		await_rest "$who"
 		await_subscribers "$count"
 		events=$(grep -c '"event"' "$scratch/out")
-		record fanout "$who/$count" cpu_ns $(($(value cpu_ns "$rest") - before)) subscribers "$count" \
+		record fanout "$who/$count" rss_kb "$(value rss_kb "$("$bin/meter" memory "$pid")")" cpu_ns $(($(value cpu_ns "$rest") - before)) subscribers "$count" \
 			events "$events" deliveries $((events * count)) changes $fanned
 		scenario_of_output "$who" "$count"
 		stop_contender
@@ -224,4 +224,48 @@ measure_resume() {
 	format=json
 	judge_output "$1"
 	stop_contender
+}
+
+# ---- restart: from nothing, and from a state that the daemon kept before ----
+before_restart() { build_tree; }
+after_restart() { :; }
+measure_restart() {
+	local cold
+	is_served "$1" || return
+	state=$scratch/state
+	rm -rf -- "$state"
+	mkdir "$state"
+	if start_daemon "$1" "$work/tree"; then
+		cold=$ready_ns
+		await_rest "$1"
+		stop_contender
+		if start_daemon "$1" "$work/tree"; then
+			record restart "$1" wall_ns "$ready_ns" cold_ns "$cold" cpu_ns "$(cpu_now)" entries $((files + directories))
+			stop_contender
+		fi
+	fi
+	rm -rf -- "$state"
+	state=''
+}
+
+# ---- shares: a daemon with several shares of one directory with 16 files each; labels are CONTENDER/SHARES ----
+before_shares() {
+	local share
+	for share in $(seq 100); do
+		mkdir -p "$work/shares/$share"
+		touch "$work/shares/$share/file"{1..16}
+	done
+}
+after_shares() { :; }
+measure_shares() {
+	local count memory
+	is_served "$1" || return
+	for count in 1 10 100; do
+		shares=$count
+		start_daemon "$1" "$work/shares/1" || break
+		memory=$("$bin/meter" memory "$pid")
+		record shares "$1/$count" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" rss_kb "$(value rss_kb "$memory")" shares "$count"
+		stop_contender
+	done
+	shares=1
 }

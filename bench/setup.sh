@@ -123,6 +123,14 @@ describe_machine() {
 	echo "# $rounds rounds, median; compare only figures of this run"
 }
 
+limits() {
+	local file
+	for file in /proc/sys/fs/{inotify/max_user_{watches,instances},fanotify/max_user_{marks,groups},inotify/max_queued_events}; do
+		[ ! -r "$file" ] || echo "\"$(basename "$(dirname "$file")")_${file##*/max_}\":$(<"$file")"
+	done
+	echo "\"nofile\":$(ulimit -Hn | sed 's/unlimited/0/')"
+}
+
 # The JSON has one object on each line, so that awk can read it again.
 write_results() {
 	local name reason first=1
@@ -133,6 +141,7 @@ write_results() {
 		echo "\"kernel\":$(quoted "$(uname -sr)"),\"user\":$(id -u),"
 		echo "\"filesystem\":{\"type\":$(quoted "$fs_type"),\"dir\":$(quoted "${work%/*}")},"
 		echo "\"settings\":{\"rounds\":$rounds,\"files\":$files,\"changes\":$changes,\"drained\":$drained,\"timed\":$timed},"
+		echo "\"limits\":{$(limits | paste -sd ,)},"
 		echo '"contenders":['
 		for name in "${contenders[@]}"; do
 			[ $first = 1 ] || echo ','

@@ -20,8 +20,9 @@
 #define COUNT_MAX 10000000u
 
 static const char *const scenarios[] = {
-	"drain", "storm",    "fill", "append", "rename", "race", "replay", "latency",  "leave",
-	"idle",  "overflow", "arm",  "sizes",  "depths", "poll", "fanout", "snapshot", "resume",
+	"drain",   "storm",  "fill",     "append",   "rename",  "race",   "replay",
+	"latency", "leave",  "idle",     "overflow", "arm",     "sizes",  "depths",
+	"poll",    "fanout", "snapshot", "resume",   "restart", "shares",
 };
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
 
@@ -29,7 +30,7 @@ struct settings {
 	const char *watchers, *peers, *dir, *json, *plots;
 	struct hw_words plugins, workloads;
 	uint32_t sinks, perf;
-	uint64_t rounds, files, changes; /* 0: the default of the script */
+	uint64_t rounds, files, changes, idle; /* 0: the default of the script */
 	bool quick;
 };
 #define AT(field) .offset = offsetof(struct settings, field)
@@ -70,6 +71,7 @@ static const struct hw_arg args[] = {
 	  AT(files), 100, COUNT_MAX },
 	{ "changes", 0, HW_ARG_NUMBER, "N", "Changes of each scenario that makes many (20000).",
 	  AT(changes), 100, COUNT_MAX },
+	{ "idle", 0, HW_ARG_NUMBER, "SECONDS", "Time of scenario idle (10).", AT(idle), 1, 60 },
 	{ "quick", 'q', HW_ARG_FLAG, NULL,
 	  "One round with small numbers and without other programs, less than a minute.",
 	  AT(quick) },
@@ -86,7 +88,9 @@ const struct hw_command_line tool_bench_line = {
 		 "cost how many changes were not reported, and how many reports were wrong.\n\n"
 		 "The scenarios are drain, storm, fill, append, rename, race, replay, latency, "
 		 "leave, idle, "
-		 "overflow, arm, sizes, depths, poll, fanout, snapshot and resume; the default is "
+		 "overflow, arm, sizes, depths, poll, fanout, snapshot, resume, restart and "
+		 "shares; the "
+		 "default is "
 		 "all of "
 		 "them.",
 	.footer = "The exit status is 1 if hostwatch lost a change. hostwatch-bench(1) describes "
@@ -97,7 +101,7 @@ const struct hw_command_line tool_bench_line = {
 	.operands_max = UINT_MAX,
 	.choices = "drain|storm|fill|append|rename|race|replay|latency|leave|idle|overflow|arm|"
 		   "poll|fanout|"
-		   "snapshot|resume",
+		   "snapshot|resume|restart|shares",
 };
 
 struct words {
@@ -150,10 +154,9 @@ static int add_settings(struct words *words, const struct settings *settings)
 		const char *key;
 		uint64_t value;
 	} numbers[] = {
-		{ "rounds", settings->rounds },
-		{ "files", settings->files },
-		{ "changes", settings->changes },
-		{ "quick", settings->quick },
+		{ "rounds", settings->rounds },   { "files", settings->files },
+		{ "changes", settings->changes }, { "quick", settings->quick },
+		{ "idle", settings->idle },
 	};
 	int r = 0;
 

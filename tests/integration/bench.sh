@@ -106,6 +106,41 @@ test_progress_is_shown_on_a_terminal() {
 	contains "$(<text)" $'\r\e[Kround 1 of 1: fill: hostwatch-inotify'
 }
 
+# The time until a frame of the virtiofs sink can be read.
+test_frames_for_a_guest_are_timed() {
+	bench --watchers inotify --sinks virtiofs --json result.json latency storm >text 2>&1 || fail "$(<text)"
+	grep -q '"latency","contender":"hostwatch-inotify+virtiofs","metric":"line_p50_ns","median":[1-9]' result.json || fail "$(<text)"
+	for scenario in latency storm; do
+		grep -q "\"$scenario\",\"contender\":\"hostwatch-inotify+virtiofs\",\"metric\":\"lost\",\"median\":0," result.json || fail "$scenario: $(<text)"
+	done
+}
+
+# `make performance`: only the part between the marks is written, and the same results give the same page.
+test_a_page_is_made_from_results() {
+	mkdir results
+	bench --watchers inotify --json results/tmpfs.json drain fill sizes shares fanout restart depths >text 2>&1 || fail "$(<text)"
+	printf '%s\n' before '<!-- make performance: begin -->' old '<!-- make performance: end -->' after >page
+	"$tree/bench/performance" page results 2>err || fail "$(<err)"
+	equal '' "$(<err)"
+	equal "before after" "$(sed -n '1p;$p' page | paste -sd ' ')"
+	! grep -qx old page || fail "the old part is still there"
+	contains "$(<page)" "| start from a state, times a start from nothing | 1 |"
+	grep -qE '^\| tmpfs \| raw-inotify-print \| fill \| [0-9]+ \| [1-9]' page || fail "no losses: $(<page)"
+	grep -qE '^\| 10,000,000 files, 1 share \| inotify \| .* \| 1000000 \| [0-9.]+ s \| .*max_user_watches' page || fail "no scaling: $(<page)"
+	cp page once
+	"$tree/bench/performance" page results
+	equal "$(<once)" "$(<page)" "the second time"
+	if command -v gnuplot >/dev/null; then
+		"$tree/bench/plot.sh" results/tmpfs.json pictures svg || fail "no pictures"
+		"$tree/bench/scaling.sh" results/tmpfs.json pictures/scaling.svg || fail "no scaling"
+		for name in cost-drain sizes-time sizes-memory depths fanout scaling; do
+			grep -q '</svg>' pictures/$name.svg || fail "no picture $name"
+		done
+	fi
+	echo before >unmarked
+	! "$tree/bench/performance" unmarked results 2>/dev/null || fail "a page without marks is written"
+}
+
 test_names_are_checked() {
 	status=0
 	text=$("$B/hostwatch" bench strom 2>&1) || status=$?
