@@ -192,7 +192,7 @@ start_contender() {
 	local output=${3:-$scratch/out} began at
 	contender "$1" "$2"
 	: >"$scratch/err"
-	[ -p "$output" ] || : >"$output"
+	[ -p "$output" ] || [ "$output" = none ] || : >"$output"
 	began=$("$bin/meter" now)
 	if [ "$1" = watchman ]; then
 		rm -f "$scratch/watchman.sock"
