@@ -89,7 +89,7 @@ END {
 	printf "| time to start a share | %.2f ms | %.2f ms |\n", share_ms[name[1]], share_ms[name[2]]
 	printf "| memory of a receiver | %.2f kB | %.2f kB |\n", guest_kb[name[1]], guest_kb[name[2]]
 	printf "| CPU time of an event for each receiver | %.3f us | %.3f us |\n", delivery_us[name[1]], delivery_us[name[2]]
-	print "\nWhat that gives for a host, with a directory for ten files. CPU is for each event; the limits are those of this machine:\n"
+	print "\nCosts of a host with these coefficients, with a directory for ten files. CPU is for each event; the limits are those of this machine:\n"
 	print "| host | watcher | memory | watches or marks | start | CPU of an event | limit met first |"
 	print "|---|---|---|---|---|---|---|"
 	for (i = 1; i <= n; i++) row("10,000,000 files, 1 share", name[i], 1e7, 1, 1, 1)
