@@ -89,6 +89,8 @@ END {
 	printf "| time to start a share | %.2f ms | %.2f ms |\n", share_ms[name[1]], share_ms[name[2]]
 	printf "| memory of a receiver | %.2f kB | %.2f kB |\n", guest_kb[name[1]], guest_kb[name[2]]
 	printf "| CPU time of an event for each receiver | %.3f us | %.3f us |\n", delivery_us[name[1]], delivery_us[name[2]]
+	print "\nMemory of the kernel is the growth of Slab in /proc/meminfo, which other programs also change; times are those under the load of that run."
+	print "A receiver is a subscriber of a socket sink. Memory of a virtiofs sink was not measured."
 	print "\nCosts of a host with these coefficients, with a directory for ten files. CPU is for each event; the limits are those of this machine:\n"
 	print "| host | watcher | memory | watches or marks | start | CPU of an event | limit met first |"
 	print "|---|---|---|---|---|---|---|"
