@@ -49,7 +49,7 @@ programs_get_events() {
 test_programs_get_events() {
 	prepare
 	mkdir device
-	unshare --mount "$BASH" "$tree/tests/integration/container.sh" --inside || exit $?
+	unshare --mount --pid --fork --kill-child --mount-proc "$BASH" "$tree/tests/integration/container.sh" --inside || exit $?
 }
 
 test_a_command_line_without_a_command_is_refused() {

@@ -68,7 +68,7 @@ test_mounts_come_and_go() {
 	[ -c /dev/fuse ] || skip "no /dev/fuse"
 	command -v inotifywait >/dev/null || skip "inotify-tools is not installed"
 	[ -z "$(lacks_mounts)" ] || skip "$(lacks_mounts)"
-	unshare --mount "$BASH" "$tree/tests/integration/one_channel.sh" --inside || exit $?
+	unshare --mount --pid --fork --kill-child --mount-proc "$BASH" "$tree/tests/integration/one_channel.sh" --inside || exit $?
 }
 
 if [ "${1-}" = --inside ]; then
