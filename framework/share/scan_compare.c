@@ -14,6 +14,14 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
+static void compare_child(struct hw_share *share, const struct hw_job *above, uint32_t dir)
+{
+	struct hw_job *job = above->flat ? NULL : hw_job_compare(share, dir, above->watcher);
+
+	if (job)
+		job->anew = above->anew;
+}
+
 /* If the tree has this directory elsewhere, compares it here, so that changes in it are part of the
  * same observation. `parent`: descriptor of the directory that it is in. */
 static bool follow_moved(struct hw_share *share, int parent, const char *name,
@@ -34,26 +42,9 @@ static bool follow_moved(struct hw_share *share, int parent, const char *name,
 		close(fd);
 		return false;
 	}
-	struct hw_job *job = hw_job_enqueue(share, id, HW_JOB_COMPARE, fd);
-
-	if (job) {
-		job->moved = true;
+	if (hw_job_enqueue(share, id, HW_JOB_COMPARE, fd))
 		share->scan.opened++;
-	}
 	return true;
-}
-
-/* A directory below one that is compared where it is now is there, too. */
-static void compare_child(struct hw_share *share, const struct hw_job *above, const char *name,
-			  const struct hw_stat *stat, uint32_t dir)
-{
-	struct hw_job *job;
-
-	if (above->flat || (above->moved && follow_moved(share, above->fd, name, stat)))
-		return;
-	job = hw_job_compare(share, dir, above->watcher);
-	if (job)
-		job->anew = above->anew;
 }
 
 static bool follow_found(void *share, int parent, const char *name, const struct hw_stat *found)
@@ -154,7 +145,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	if (!same)
 		follow(share, dir, name, &stat);
 	else if (belongs(job, e))
-		compare_child(share, job, name, &stat, id);
+		compare_child(share, job, id);
 }
 
 static void end_compare(struct hw_share *share, const struct hw_job *job, uint32_t dir)

@@ -20,7 +20,6 @@ struct hw_job {
 	enum hw_arrival how;
 	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
 	bool touched;
-	bool moved; /* the tree has the directory elsewhere */
 	bool here; /* it is listed by the work of the share, not on the thread pool */
 	bool landed; /* its listing has ended, and is applied in the next turn */
 	bool retried;

@@ -147,21 +147,6 @@ test_sigkill_continues_the_epoch() {
 test_sigkill_continues_the_epoch_under_polling() {
 	watcher=polling try_stop KILL
 }
-# What moved within a directory that also moved was not outside of the share.
-test_moves_below_a_directory_that_moved_are_moves() {
-	mkdir -p share/d/deep/er
-	echo 1 >share/d/f
-	begin_daemon
-	snapshot
-	position
-	end_daemon KILL
-	mv share/d/f share/d/deep/er/g
-	mv share/d share/e
-	begin_daemon
-	equal '{"event":"move","type":"file","from":"d/f","to":"d/deep/er/g"}
-{"event":"move","type":"dir","from":"d","to":"e"}' "$(news)"
-	end_daemon
-}
 # No watcher saw the close.
 test_a_file_that_was_closed_meanwhile_is_complete() {
 	prepare
