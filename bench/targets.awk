@@ -46,13 +46,14 @@ function print_target(t,    f, w, shown, amount, all, met) {
 }
 
 BEGIN {
-	target("arm", "wall_ns", "@walk", 1, 2, "time until a tree is armed, times a walk with getdents and fstatat")
-	target("arm", "grown_kb", "entries", 1 / 1024, 128, "memory, bytes for each entry")
-	target("poll", "cpu_ns", "@walk", 1, 2, "CPU time of a scan, times a walk")
+	target("arm", "wall_ns", "@walk", 1, 1.2, "time until a tree is armed, times a walk with getdents and fstatat")
+	target("arm", "grown_kb", "entries", 1 / 1024, 80, "memory, bytes for each entry")
+	target("poll", "wall_ns", "@walk", 1, 0.8, "time of a scan, times a walk")
+	target("poll", "cpu_ns", "@walk", 1, 1.2, "CPU time of a scan, times a walk")
 	target("drain", "cpu_ns", "@raw-stat", 1, 1.5, "CPU time for a full queue, times raw-stat")
 	target("storm", "cpu_ns", "@raw-print", 1, 1, "CPU time for changes at full speed, times raw-print")
 	target("storm", "switches", "changes", 1, 0.1, "sleeps for each file")
-	target("storm", "writer_ns", "@raw", 1, 1.1, "time of the writer, times that with a raw reader")
+	target("storm", "writer_ns", "@raw", 1, 1, "time of the writer, times that with a raw reader")
 	target("latency", "line_p50_ns", "@raw-print", 1, 1.25, "latency p50, times raw-print")
 	target("latency", "line_p99_ns", "@raw-print", 1, 1.5, "latency p99, times raw-print")
 	target("leave", "line_p50_ns", "@raw-print", 1, 1.25, "latency p50 of moves out, times raw-print")
