@@ -91,7 +91,7 @@ test_without_scdoc_install_says_once_that_pages_are_missing() {
 test_pages_are_made_without_the_library_of_an_optional_sink() {
 	command -v scdoc >/dev/null || skip "scdoc is not installed"
 	build man
-	rm -r build/man
+	rm -r build/man build/docs/options.tsv
 	build NATS_LIBS= man
 	contains "$(<build/man/hostwatch.conf.5)" 'This installation was built without the plugin nats.'
 }
