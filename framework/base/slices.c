@@ -3,6 +3,7 @@
 #undef _FORTIFY_SOURCE
 #include "slices.h"
 
+#include "clock.h"
 #include "thread.h"
 
 #include <setjmp.h>
@@ -246,6 +247,47 @@ static void run_on_stack(struct hw_slices *slices)
 	switch_sides(&stack->owner, &stack->work);
 }
 
+/* A thread of its own is measured as a whole, a work on the stack only while it runs. */
+static uint64_t cpu_ns(const struct hw_slices *slices)
+{
+	return slices->thread ? hw_thread_cpu_ns(slices->thread) : (uint64_t)hw_now_cpu_ns();
+}
+
+static void add_cpu(struct hw_slices *slices)
+{
+	uint64_t now = cpu_ns(slices);
+
+	if (now > slices->cpu_from_ns) /* it was another thread before hw_slices_use_thread() */
+		slices->cpu_ns += now - slices->cpu_from_ns;
+	slices->cpu_from_ns = now;
+}
+
+void hw_slices_meter_begin(struct hw_slices *slices)
+{
+	slices->metered = true;
+	slices->cpu_ns = 0;
+	slices->cpu_from_ns = cpu_ns(slices);
+}
+
+uint64_t hw_slices_meter_end(struct hw_slices *slices)
+{
+	if (!slices->metered)
+		return 0;
+	if (slices->running || slices->thread)
+		add_cpu(slices);
+	slices->metered = false;
+	return slices->cpu_ns;
+}
+
+static void run_metered(struct hw_slices *slices)
+{
+	if (slices->metered)
+		slices->cpu_from_ns = cpu_ns(slices);
+	run_on_stack(slices);
+	if (slices->metered)
+		add_cpu(slices);
+}
+
 static void run_slice(struct hw_slices *slices)
 {
 	slices->until_ns = now_ns() + SLICE_NS;
@@ -253,7 +295,7 @@ static void run_slice(struct hw_slices *slices)
 	if (slices->thread)
 		run_in_thread(slices);
 	else
-		run_on_stack(slices);
+		run_metered(slices);
 	slices->running = false;
 	if (!slices->begun)
 		slices->hurry = false;

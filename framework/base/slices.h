@@ -34,6 +34,9 @@ struct hw_slices {
 	uint64_t check_at; /* step at which it looks at the clock */
 	uint64_t until_ns; /* CLOCK_MONOTONIC: end of this slice */
 	uint64_t patience_ns; /* of hw_slices_finish() with a system call; 0: 300 ms */
+	bool metered; /* between hw_slices_meter_begin() and hw_slices_meter_end() */
+	uint64_t cpu_ns; /* of the slices that have ended since then */
+	uint64_t cpu_from_ns; /* CPU time of the thread when this slice, or the meter, began */
 };
 
 /* A zeroed structure is ready for use. No work may be resting. */
@@ -52,6 +55,12 @@ static inline bool hw_slices_is_resting(const struct hw_slices *slices)
 {
 	return slices->begun && !slices->running;
 }
+
+/* Measures the CPU time of works, the running one included. Call both in a work, or while none
+ * runs. */
+void hw_slices_meter_begin(struct hw_slices *slices);
+/* Returns the CPU time since hw_slices_meter_begin(); 0 if that was not called. */
+uint64_t hw_slices_meter_end(struct hw_slices *slices);
 
 /*
  * Later works run on a thread of their own, in turn with their owner, which continues when a system

@@ -38,16 +38,22 @@ struct hw_thread {
 	void *wake_arg; /* borrowed */
 	uint64_t since_ns; /* for the owner: 0, or since when the work is away */
 	unsigned depth; /* for the thread: of hw_away_begin() */
+	clockid_t cpu; /* CPU time of the child */
 };
 
 static _Thread_local struct hw_thread *self; /* NULL: this thread is not one of these */
 
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(clock, &now); /* cannot fail for the clocks that are used here */
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
 static uint64_t now_ns(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- the thread ---- */
@@ -75,6 +81,7 @@ static int main_of_child(void *arg)
 	struct hw_thread *thread = arg;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail with a valid signal */
+	(void)clock_getcpuclockid(getpid(), &thread->cpu); /* cannot fail for this process */
 	uv_mutex_lock(&thread->mutex);
 	thread->started = 1;
 	uv_cond_signal(&thread->owner);
@@ -281,6 +288,11 @@ bool hw_thread_run(struct hw_thread *thread, hw_thread_fn *fn, void *arg)
 	ended = !thread->fn;
 	uv_mutex_unlock(&thread->mutex);
 	return ended;
+}
+
+uint64_t hw_thread_cpu_ns(const struct hw_thread *thread)
+{
+	return clock_ns(thread->cpu);
 }
 
 uint64_t hw_thread_away_since(struct hw_thread *thread)

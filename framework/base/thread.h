@@ -29,6 +29,9 @@ bool hw_thread_run(struct hw_thread *thread, hw_thread_fn *fn, void *arg);
 /* For the work: rests until the next hw_thread_run(). */
 void hw_thread_rest(struct hw_thread *thread);
 
+/* CPU time of the thread since its beginning. For the owner and the work. */
+uint64_t hw_thread_cpu_ns(const struct hw_thread *thread);
+
 /* For the owner: whether a call of the work has not returned yet, and since when
  * (CLOCK_MONOTONIC in ns; 0: none). */
 uint64_t hw_thread_away_since(struct hw_thread *thread);

@@ -2,6 +2,7 @@
 #include "scan.h"
 
 #include "arm.h"
+#include "clock.h"
 #include "scan_private.h"
 
 #include <errno.h>
@@ -115,10 +116,12 @@ void hw_scan_moved(struct hw_share *share, uint32_t id, uint32_t from)
 static void list_in_thread(uv_work_t *work)
 {
 	struct hw_job *job = (struct hw_job *)(void *)work;
+	int64_t begun = hw_now_cpu_ns();
 
 	hw_list_read(job->fd, HW_LIST_MAX, job->identify, &job->listing);
 	if (job->kind == HW_JOB_FILL)
 		hw_list_sort(&job->listing);
+	job->cpu_ns = (uint64_t)(hw_now_cpu_ns() - begun);
 }
 
 static void launch(struct hw_share *share, struct hw_job *job);
@@ -160,6 +163,8 @@ static void listed(uv_work_t *work, int status)
 static void land(struct hw_share *share, struct hw_job *job)
 {
 	unlink_flying(share, job);
+	if (!job->here)
+		share->scan.cpu_ns += job->cpu_ns; /* else it is of the work */
 	uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
 
 	if (dir)

@@ -26,6 +26,7 @@ struct hw_scan {
 	bool walking; /* directories are being listed */
 	bool lost_while_arming;
 	uint64_t entries; /* examined in this walk */
+	uint64_t cpu_ns; /* of all listings on the thread pool */
 	bool rearm; /* every listed directory is armed again, from the first candidate on */
 	bool identified; /* with rearm: the tree identifies inodes as they would be now */
 	int refused; /* why a directory could not be armed or listed where it is; 0 */

@@ -29,6 +29,7 @@ struct hw_job {
 	bool flat; /* compare this directory only */
 	uint64_t since; /* retry.count_refusals when it was opened */
 	struct hw_listing listing;
+	uint64_t cpu_ns; /* of the listing, on the thread pool */
 };
 
 /* Adds a job for this directory. fd: the directory, taken over; -1: it is not open yet. Returns

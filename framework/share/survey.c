@@ -125,6 +125,9 @@ static void update_costs(struct hw_surveying *s, struct hw_survey_filesystem *fs
 		if (fs->directories)
 			candidate->cost.scan_ns = (uint64_t)((double)fs->scan_ns * (double)part /
 							     (double)fs->directories);
+		if (fs->directories)
+			candidate->cost.cpu_ns = (uint64_t)((double)fs->cpu_ns * (double)part /
+							    (double)fs->directories);
 		watcher->plugin->cost(watcher->instance->self, visit.fd, &candidate->cost);
 	}
 	(void)close(visit.fd); /* O_PATH */

@@ -105,6 +105,8 @@ static void begin_scan(struct hw_watcher *watcher, hw_token token)
 	watcher->scan_start_coarse_ns = hw_now_coarse_ns();
 	watcher->scan_entries = share->scan.entries;
 	watcher->scan_seq = hw_journal_last_seq(&share->journal);
+	watcher->scan_cpu_ns = share->scan.cpu_ns;
+	hw_slices_meter_begin(&share->work);
 	/* Even if there is no directory to list, the end of this iteration ends the scan. */
 	share->scan.walking = true;
 	if (dir)
@@ -151,6 +153,8 @@ static void tell_scanned(struct hw_watcher *watcher)
 		.entries = share->scan.entries - watcher->scan_entries,
 		.changes = hw_journal_last_seq(&share->journal) - watcher->scan_seq,
 		.elapsed_ns = hw_loop_now_ns(share->loop) - watcher->scan_start_ns,
+		.cpu_ns = share->scan.cpu_ns - watcher->scan_cpu_ns +
+			  hw_slices_meter_end(&share->work),
 	};
 
 	watcher->scan_running = false;

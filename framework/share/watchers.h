@@ -31,7 +31,7 @@ struct hw_watcher {
 	bool scan_pending; /* it requested another scan, which begins when no directory is being
 			      listed */
 	hw_token scan_dir; /* directory of the pending scan; HW_NO_DIR: the whole share */
-	uint64_t scan_start_ns, scan_entries, scan_seq; /* when it began */
+	uint64_t scan_start_ns, scan_entries, scan_seq, scan_cpu_ns; /* when it began */
 	int64_t scan_start_coarse_ns;
 	struct hw_watcher_stats stats; /* of the last time that they were asked for */
 };

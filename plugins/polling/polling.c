@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SOONEST_NS HW_MS
+#define WAIT_PERCENT UINT64_C(50) /* of the time: scans that wait for a disk, a server or a CPU */
 
 struct polling {
 	uint64_t interval_ns;
@@ -19,6 +20,7 @@ struct polling {
 	void *ctx;
 	struct hw_timer *timer; /* owned: starts the next scan */
 	uint64_t pause_ns; /* from the start of one scan to the start of the next */
+	uint64_t elapsed_ns; /* of the last scan; 0: there was none */
 	uint64_t directories;
 	bool scanning; /* a requested scan has not ended */
 };
@@ -39,18 +41,34 @@ static void on_timer(void *arg, struct hw_timer *timer)
 		request_scan(self);
 }
 
-/* A scan uses about one CPU while it runs. It may use at most the configured share of the time
- * between two starts. */
-static uint64_t fair_period(const struct polling *self, uint64_t pause_ns, uint64_t scan_ns)
+static uint64_t greater(uint64_t a, uint64_t b)
 {
-	uint64_t fair = scan_ns / self->budget_percent * 100;
-
-	return pause_ns > fair ? pause_ns : fair;
+	return a > b ? a : b;
 }
 
-static uint64_t next_delay(const struct polling *self, uint64_t elapsed_ns)
+/* The CPU time of a scan may be at most the configured share of the time between two starts, and
+ * the time of a scan that waits at most WAIT_PERCENT of it. */
+static uint64_t fair_period(const struct polling *self, uint64_t pause_ns, uint64_t cpu_ns,
+			    uint64_t scan_ns)
 {
-	uint64_t period = fair_period(self, self->pause_ns, elapsed_ns);
+	uint64_t fair = cpu_ns / self->budget_percent * 100;
+	uint64_t waiting = scan_ns / greater(self->budget_percent, WAIT_PERCENT) * 100;
+
+	return greater(pause_ns, greater(fair, waiting));
+}
+
+/* The shorter of the last two scans counts: only one is as long as the time for which the program
+ * was stopped, or a server did not answer. */
+static uint64_t usual_ns(const struct polling *self, uint64_t elapsed_ns)
+{
+	return self->elapsed_ns && self->elapsed_ns < elapsed_ns ? self->elapsed_ns : elapsed_ns;
+}
+
+static uint64_t next_delay(const struct polling *self, const struct hw_scan_result *result)
+{
+	uint64_t elapsed_ns = result->elapsed_ns;
+	uint64_t cpu_ns = HW_HAS(result, cpu_ns) ? result->cpu_ns : usual_ns(self, elapsed_ns);
+	uint64_t period = fair_period(self, self->pause_ns, cpu_ns, usual_ns(self, elapsed_ns));
 
 	return period > elapsed_ns + SOONEST_NS ? period - elapsed_ns : SOONEST_NS;
 }
@@ -68,7 +86,8 @@ static void polling_scanned(void *arg, const struct hw_scan_result *result)
 		self->pause_ns *= 2;
 	else
 		self->pause_ns = self->idle_max_ns;
-	self->host->timer_set(self->ctx, self->timer, next_delay(self, result->elapsed_ns));
+	self->host->timer_set(self->ctx, self->timer, next_delay(self, result));
+	self->elapsed_ns = result->elapsed_ns;
 }
 
 static int polling_probe(void *arg, int dirfd)
@@ -130,9 +149,11 @@ static void polling_cost(void *arg, int dirfd, struct hw_watcher_cost *cost)
 	uint64_t idle =
 		self->idle_max_ns > self->interval_ns ? self->idle_max_ns : self->interval_ns;
 
+	uint64_t cpu_ns = HW_HAS(cost, cpu_ns) ? cost->cpu_ns : cost->scan_ns;
+
 	(void)dirfd;
-	cost->period_ns = fair_period(self, self->interval_ns, cost->scan_ns);
-	cost->idle_period_ns = fair_period(self, idle, cost->scan_ns);
+	cost->period_ns = fair_period(self, self->interval_ns, cpu_ns, cost->scan_ns);
+	cost->idle_period_ns = fair_period(self, idle, cpu_ns, cost->scan_ns);
 }
 
 static int polling_open(void *arg, const struct hw_host *host, void *ctx)

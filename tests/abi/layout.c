@@ -113,6 +113,7 @@ static void print_watcher_structs(void)
 	M(hw_scan_result, entries);
 	M(hw_scan_result, changes);
 	M(hw_scan_result, elapsed_ns);
+	M(hw_scan_result, cpu_ns);
 	END(hw_scan_result);
 	BEGIN(hw_found_share);
 	M(hw_found_share, struct_size);
@@ -138,6 +139,7 @@ static void print_watcher_structs(void)
 	M(hw_watcher_cost, fdinfo);
 	M(hw_watcher_cost, period_ns);
 	M(hw_watcher_cost, idle_period_ns);
+	M(hw_watcher_cost, cpu_ns);
 	END(hw_watcher_cost);
 }
 

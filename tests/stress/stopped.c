@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stops the program itself with a signal while 200,000 files are written, and continues it: its
- * JSON must replay to the state on disk. */
+ * JSON must replay to the state on disk. Also stops it in a scan, which must not delay the next
+ * one. */
 #include "tests/common/flood.h"
 #include "tests/common/model.h"
 #include "tests/common/scratch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +28,8 @@
 #define FILES 1000u
 #define LINE_DEADLINE_MS 60000
 #define QUIET_MS 100
+#define STOPPED_MS 3000
+#define SOON_MS (4 * STOPPED_MS)
 #define BUFFER_BYTES (1u << 18)
 #define PROGRAM HW_BUILD_DIR "/hostwatch"
 
@@ -82,8 +89,8 @@ static void start(struct watch *watch, const char *backend, const char *root)
 	if (!watch->pid) {
 		(void)dup2(fds[1], STDOUT_FILENO); /* if this fails, the parent reads an empty
 						    * output */
-		execl(PROGRAM, PROGRAM, "watch", "--json", "--watcher", backend, root,
-		      (char *)NULL);
+		execl(PROGRAM, PROGRAM, "watch", "--json", "--interval", "100ms", "--watcher",
+		      backend, root, (char *)NULL);
 		_exit(127);
 	}
 	(void)close(fds[1]); /* used by the child only */
@@ -173,28 +180,40 @@ static void replay(struct watch *watch, struct hw_model *told, const struct hw_m
 	assert_int_equal(hw_model_rescans(told), 0);
 }
 
+static void start_and_greet(struct watch *watch, const char *backend, const char *root)
+{
+	json_t *hello = NULL;
+
+	start(watch, backend, root);
+	if (read_line(watch, LINE_DEADLINE_MS, &hello) <= 0) {
+		print_message("%s cannot watch with %s here\n", PROGRAM, backend);
+		assert_int_not_equal(finish(watch), 0);
+		skip();
+	}
+	assert_non_null(json_object_get(hello, "hello"));
+	json_decref(hello);
+}
+
+static void stop(const struct watch *watch)
+{
+	int status;
+
+	assert_int_equal(kill(watch->pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(watch->pid, &status, WUNTRACED), watch->pid);
+	assert_true(WIFSTOPPED(status));
+}
+
 static void stop_and_flood(const char *backend, const char *root)
 {
 	static struct watch watch;
 	struct hw_model *told, *truth;
-	json_t *hello = NULL;
-	int status;
 
 	assert_int_equal(hw_flood_prepare(root, DIRS), 0);
 	assert_int_equal(hw_model_create(&told), 0);
 	assert_int_equal(hw_model_create(&truth), 0);
 	assert_int_equal(hw_model_load(told, root), 0);
-	start(&watch, backend, root);
-	if (read_line(&watch, LINE_DEADLINE_MS, &hello) <= 0) {
-		print_message("%s cannot watch with %s here\n", PROGRAM, backend);
-		assert_int_not_equal(finish(&watch), 0);
-		skip();
-	}
-	assert_non_null(json_object_get(hello, "hello"));
-	json_decref(hello);
-	assert_int_equal(kill(watch.pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(watch.pid, &status, WUNTRACED), watch.pid);
-	assert_true(WIFSTOPPED(status));
+	start_and_greet(&watch, backend, root);
+	stop(&watch);
 	assert_int_equal(hw_flood_wide(root, DIRS, FILES), 0);
 	assert_int_equal(kill(watch.pid, SIGCONT), 0);
 	assert_int_equal(hw_model_load(truth, root), 0);
@@ -204,7 +223,89 @@ static void stop_and_flood(const char *backend, const char *root)
 	hw_model_destroy(truth);
 }
 
-static void nothing_is_lost_while_stopped(void **state)
+/* Returns whether the descriptor is one that lists a directory below the root. */
+static bool lists(const struct watch *watch, const char *fd, const char *root)
+{
+	char path[300], target[PATH_MAX] = "", line[100];
+	size_t len = strlen(root);
+	bool path_only = true;
+	FILE *info;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)watch->pid, fd);
+	if (readlink(path, target, sizeof(target) - 1) < 0 || strncmp(target, root, len) != 0 ||
+	    target[len] != '/')
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", (int)watch->pid, fd);
+	info = fopen(path, "re");
+	assert_non_null(info);
+	while (fgets(line, sizeof(line), info))
+		if (!strncmp(line, "flags:", 6))
+			path_only = strtoul(line + 6, NULL, 8) & O_PATH;
+	(void)fclose(info); /* only read */
+	return !path_only;
+}
+
+static bool is_scanning(const struct watch *watch, const char *root)
+{
+	const struct dirent *entry;
+	bool found = false;
+	char path[64];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)watch->pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (!found && (entry = readdir(dir)))
+		found = lists(watch, entry->d_name, root);
+	(void)closedir(dir); /* only read */
+	return found;
+}
+
+static void stop_in_scan(const struct watch *watch, const char *root)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + LINE_DEADLINE_MS * INT64_C(1000000);
+
+	stop(watch);
+	while (!is_scanning(watch, root)) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		assert_int_equal(kill(watch->pid, SIGCONT), 0);
+		(void)poll(NULL, 0, 3); /* a scan begins every 100 ms */
+		stop(watch);
+	}
+}
+
+/* The scan takes STOPPED_MS longer because of the stop. Its successor has to begin soon. */
+static void stop_the_scan(const char *backend, const char *root)
+{
+	static struct watch watch;
+	int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int64_t deadline;
+	bool found = false;
+
+	assert_int_equal(hw_flood_prepare(root, DIRS), 0);
+	assert_int_equal(hw_flood_wide(root, DIRS, FILES / 20), 0);
+	start_and_greet(&watch, backend, root);
+	stop_in_scan(&watch, root);
+	(void)poll(NULL, 0, STOPPED_MS);
+	assert_int_equal(mkdirat(dir, "late", 0755), 0); /* the root was listed first */
+	assert_int_equal(kill(watch.pid, SIGCONT), 0);
+	deadline = hw_clock_monotonic_ns() + SOON_MS * INT64_C(1000000);
+	while (!found && hw_clock_monotonic_ns() < deadline) {
+		json_t *object = NULL;
+
+		if (read_line(&watch, QUIET_MS, &object) <= 0)
+			continue;
+		const char *path = json_string_value(json_object_get(object, "path"));
+
+		found = path && !strcmp(path, "late");
+		json_decref(object);
+	}
+	assert_int_equal(finish(&watch), 0);
+	assert_true(found);
+	(void)close(dir); /* O_PATH */
+}
+
+static void in_new_root(void (*test)(const char *backend, const char *root), const char *backend)
 {
 	unsigned places;
 	const struct hw_place *place = hw_scratch_places(&places);
@@ -216,18 +317,34 @@ static void nothing_is_lost_while_stopped(void **state)
 		hw_scratch_remove(root);
 		skip();
 	}
-	stop_and_flood(*state, root);
+	test(backend, root);
 	hw_scratch_remove(root);
 }
 
-int main(void)
+static void nothing_is_lost_while_stopped(void **state)
+{
+	in_new_root(stop_and_flood, *state);
+}
+
+static void a_stopped_scan_does_not_delay_the_next_one(void **state)
+{
+	in_new_root(stop_the_scan, *state);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		{ "stopped/inotify", nothing_is_lost_while_stopped, NULL, NULL,
 		  (void *)(uintptr_t) "inotify" },
 		{ "stopped/fanotify", nothing_is_lost_while_stopped, NULL, NULL,
 		  (void *)(uintptr_t) "fanotify" },
+		{ "stopped/polling", nothing_is_lost_while_stopped, NULL, NULL,
+		  (void *)(uintptr_t) "polling" },
+		{ "stopped/scan", a_stopped_scan_does_not_delay_the_next_one, NULL, NULL,
+		  (void *)(uintptr_t) "polling" },
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("stopped", tests, NULL, NULL);
 }

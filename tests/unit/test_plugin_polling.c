@@ -19,6 +19,20 @@ static void watch(struct rh *rh, hw_token token)
 	assert_int_equal(rh->plugin->watch_dir(rh->self, token, -1), 0);
 }
 
+/* A scan that took longer than its CPU time. */
+static void end_slow_scan(struct rh *rh, uint64_t elapsed_ns, uint64_t cpu_ns)
+{
+	struct hw_scan_result result = {
+		.struct_size = sizeof(result),
+		.entries = 10,
+		.changes = 1,
+		.elapsed_ns = elapsed_ns,
+		.cpu_ns = cpu_ns,
+	};
+
+	rh->plugin->scanned(rh->self, &result);
+}
+
 static void end_scan(struct rh *rh, uint64_t changes, uint64_t elapsed_ns)
 {
 	struct hw_scan_result result = {
@@ -26,6 +40,7 @@ static void end_scan(struct rh *rh, uint64_t changes, uint64_t elapsed_ns)
 		.entries = 10,
 		.changes = changes,
 		.elapsed_ns = elapsed_ns,
+		.cpu_ns = elapsed_ns,
 	};
 
 	rh->plugin->scanned(rh->self, &result);
@@ -124,17 +139,82 @@ static void a_long_scan_keeps_to_its_share_of_the_cpu(void **state)
 	rh_destroy(rh);
 }
 
+static void the_time_of_other_programs_is_not_part_of_the_budget(void **state)
+{
+	struct rh *rh = start("100ms", "0s", "10");
+
+	(void)state;
+	watch(rh, FIRST);
+	end_slow_scan(rh, 50 * HW_MS, 50 * HW_MS);
+	assert_int_equal(rh->last_delay_ns, 450 * HW_MS);
+	end_slow_scan(rh, 400 * HW_MS, 50 * HW_MS);
+	assert_int_equal(rh->last_delay_ns, 100 * HW_MS);
+	rh_destroy(rh);
+}
+
+static void a_scan_that_was_stopped_does_not_delay_the_next_one(void **state)
+{
+	struct rh *rh = start("100ms", "0s", "10");
+
+	(void)state;
+	watch(rh, FIRST);
+	end_slow_scan(rh, 50 * HW_MS, 50 * HW_MS);
+	end_slow_scan(rh, 30 * HW_SEC, 50 * HW_MS);
+	assert_int_equal(rh->last_delay_ns, HW_MS);
+	end_slow_scan(rh, 50 * HW_MS, 50 * HW_MS);
+	assert_int_equal(rh->last_delay_ns, 450 * HW_MS);
+	rh_destroy(rh);
+}
+
+static void scans_that_wait_take_half_of_the_time(void **state)
+{
+	struct rh *rh = start("100ms", "0s", "10");
+
+	(void)state;
+	watch(rh, FIRST);
+	for (unsigned i = 0; i < 3; i++) {
+		end_slow_scan(rh, 2 * HW_SEC, 10 * HW_MS);
+		assert_int_equal(rh->last_delay_ns, 2 * HW_SEC);
+	}
+	rh_destroy(rh);
+	rh = start("100ms", "0s", "80");
+	watch(rh, FIRST);
+	end_slow_scan(rh, 2 * HW_SEC, 10 * HW_MS);
+	assert_int_equal(rh->last_delay_ns, 500 * HW_MS);
+	rh_destroy(rh);
+}
+
+static void a_host_that_does_not_measure_cpu_time_gives_the_length(void **state)
+{
+	struct rh *rh = start("1s", "0s", "10");
+	struct hw_scan_result result = {
+		.struct_size = offsetof(struct hw_scan_result, cpu_ns),
+		.elapsed_ns = 2 * HW_SEC,
+	};
+
+	(void)state;
+	watch(rh, FIRST);
+	rh->plugin->scanned(rh->self, &result);
+	assert_int_equal(rh->last_delay_ns, 18 * HW_SEC);
+	rh_destroy(rh);
+}
+
 static void the_cost_is_the_period_that_a_scan_allows(void **state)
 {
 	struct rh *rh = start("1s", "8s", "10");
-	struct hw_watcher_cost cost = { .struct_size = sizeof(cost), .scan_ns = 50 * HW_MS };
+	struct hw_watcher_cost cost = {
+		.struct_size = sizeof(cost),
+		.scan_ns = 50 * HW_MS,
+		.cpu_ns = 50 * HW_MS,
+	};
 
 	(void)state;
 	rh->plugin->cost(rh->self, -1, &cost);
 	assert_int_equal(cost.period_ns, HW_SEC);
 	assert_int_equal(cost.idle_period_ns, 8 * HW_SEC);
 	assert_int_equal(cost.per_directory, 0);
-	cost.scan_ns = 200 * HW_MS;
+	cost.scan_ns = 300 * HW_MS;
+	cost.cpu_ns = 200 * HW_MS;
 	rh->plugin->cost(rh->self, -1, &cost);
 	assert_int_equal(cost.period_ns, 2 * HW_SEC);
 	assert_int_equal(cost.idle_period_ns, 8 * HW_SEC);
@@ -222,6 +302,10 @@ int main(void)
 		cmocka_unit_test(an_idle_tree_is_scanned_less_and_less_often),
 		cmocka_unit_test(without_idle_max_the_interval_stays),
 		cmocka_unit_test(a_long_scan_keeps_to_its_share_of_the_cpu),
+		cmocka_unit_test(the_time_of_other_programs_is_not_part_of_the_budget),
+		cmocka_unit_test(a_scan_that_was_stopped_does_not_delay_the_next_one),
+		cmocka_unit_test(scans_that_wait_take_half_of_the_time),
+		cmocka_unit_test(a_host_that_does_not_measure_cpu_time_gives_the_length),
 		cmocka_unit_test(the_cost_is_the_period_that_a_scan_allows),
 		cmocka_unit_test(a_barrier_scans_at_once),
 		cmocka_unit_test(a_barrier_during_a_scan_requests_another),

@@ -13,7 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEADLINE_NS (60 * INT64_C(1000000000))
@@ -117,6 +120,54 @@ static void a_scan_of_a_directory_that_left_ends_without_entries(void **state)
 	hw_scene_finish(&f);
 }
 
+static uint64_t cpu_of_process_ns(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Nothing else uses CPU time here: most of what the process uses is the scan's. */
+static void the_cpu_time_of_a_scan_is_that_of_all_threads(void **state)
+{
+	struct hw_scene f;
+	uint64_t begun, used;
+	char name[16];
+
+	(void)state;
+	prepare(&f);
+	for (unsigned i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "a/%u", i);
+		hw_scene_write(f.fd, name, "1");
+	}
+	hw_puppet_start(&f, 0, 0);
+	begun = cpu_of_process_ns();
+	assert_int_equal(hw_puppet_scan(HW_NO_DIR), 0);
+	turn_until_scans(&f, 1);
+	used = cpu_of_process_ns() - begun;
+	assert_int_equal(hw_puppet.entries, 5002);
+	assert_in_range(hw_puppet.cpu_ns, used / 2, used);
+	hw_scene_finish(&f);
+}
+
+/* As while a signal has stopped the program, or others use the CPU. */
+static void time_that_passes_is_not_cpu_time(void **state)
+{
+	const int pause_ms = 100;
+	struct hw_scene f;
+
+	(void)state;
+	prepare(&f);
+	hw_puppet_start(&f, 0, 0);
+	assert_int_equal(hw_puppet_scan(HW_NO_DIR), 0);
+	assert_int_equal(poll(NULL, 0, pause_ms), 0);
+	turn_until_scans(&f, 1);
+	assert_true(hw_puppet.elapsed_ns >= (uint64_t)pause_ms * HW_MS);
+	assert_in_range(hw_puppet.cpu_ns, 1, hw_puppet.elapsed_ns / 4);
+	hw_scene_finish(&f);
+}
+
 static void a_scan_requested_while_arming_runs_afterwards(void **state)
 {
 	struct hw_scene f;
@@ -173,6 +224,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_waiting_scan_sees_what_the_running_one_has_passed),
 		cmocka_unit_test(waiting_scans_of_two_directories_become_one_of_all),
 		cmocka_unit_test(a_scan_of_a_directory_that_left_ends_without_entries),
+		cmocka_unit_test(the_cpu_time_of_a_scan_is_that_of_all_threads),
+		cmocka_unit_test(time_that_passes_is_not_cpu_time),
 		cmocka_unit_test(a_scan_requested_while_arming_runs_afterwards),
 		cmocka_unit_test(a_scan_requested_while_offline_runs_when_the_root_is_back),
 		cmocka_unit_test(a_barrier_waits_for_the_scan_that_flush_requested),

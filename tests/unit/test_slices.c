@@ -126,6 +126,74 @@ static void a_work_finishes_another_one(void **state)
 	hw_slices_free(&outer.slices);
 }
 
+/* ---- CPU time ---- */
+
+static uint64_t cpu_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(clock, &now), 0);
+	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
+}
+
+struct metered {
+	struct work work;
+	uint64_t used_ns, meter_ns;
+};
+
+static void use_cpu(void *arg)
+{
+	struct metered *metered = arg;
+	uint64_t begun = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	hw_slices_meter_begin(&metered->work.slices);
+	while (metered->work.done < metered->work.steps) {
+		uint64_t end = cpu_ns(CLOCK_THREAD_CPUTIME_ID) + 10000;
+
+		while (cpu_ns(CLOCK_THREAD_CPUTIME_ID) < end)
+			metered->used_ns = end - begun;
+		metered->work.done++;
+		hw_slices_rest(&metered->work.slices);
+	}
+	metered->meter_ns = hw_slices_meter_end(&metered->work.slices);
+}
+
+/* What its owner does while it rests is not counted. */
+static void a_meter_counts_the_cpu_time_of_the_work(void **state)
+{
+	struct metered inner = { .work.steps = LONG }, outer = { .work.steps = LONG };
+
+	(void)state;
+	assert_int_equal(hw_slices_meter_end(&inner.work.slices), 0);
+	hw_slices_begin(&inner.work.slices, use_cpu, &inner);
+	while (hw_slices_is_resting(&inner.work.slices)) {
+		use_cpu(&outer);
+		outer.work.done = 0;
+		hw_slices_resume(&inner.work.slices);
+	}
+	assert_true(inner.meter_ns >= LONG * UINT64_C(10000));
+	assert_true(inner.meter_ns < inner.used_ns / 2);
+	hw_slices_free(&inner.work.slices);
+}
+
+static void wake_nobody(void *arg)
+{
+	(void)arg;
+}
+
+static void a_meter_counts_the_cpu_time_of_a_thread(void **state)
+{
+	struct metered metered = { .work.steps = LONG };
+
+	(void)state;
+	assert_int_equal(hw_slices_use_thread(&metered.work.slices, wake_nobody, NULL), 0);
+	hw_slices_begin(&metered.work.slices, use_cpu, &metered);
+	while (hw_slices_is_resting(&metered.work.slices))
+		hw_slices_resume(&metered.work.slices);
+	assert_in_range(metered.meter_ns, metered.used_ns / 2, 2 * metered.used_ns);
+	hw_slices_free(&metered.work.slices);
+}
+
 /* ---- sorting ---- */
 
 struct pair {
@@ -462,6 +530,8 @@ int main(void)
 		cmocka_unit_test(short_work_never_rests),
 		cmocka_unit_test(finish_runs_to_the_end),
 		cmocka_unit_test(a_work_finishes_another_one),
+		cmocka_unit_test(a_meter_counts_the_cpu_time_of_the_work),
+		cmocka_unit_test(a_meter_counts_the_cpu_time_of_a_thread),
 		cmocka_unit_test(sort_is_right_and_stable_for_every_length),
 		cmocka_unit_test(a_long_sort_rests),
 		cmocka_unit_test(callbacks_of_a_resting_work_wait),

@@ -211,6 +211,7 @@ struct hw_scan_result {
 	uint64_t entries; /* entries examined */
 	uint64_t changes; /* events reported */
 	uint64_t elapsed_ns; /* time from the call of scan() to the end of the scan */
+	uint64_t cpu_ns; /* CPU time of the scan, of all threads */
 };
 
 /* The cost of watching one filesystem of a share, for `hostwatch explain`. The host sets the fields
@@ -233,6 +234,7 @@ struct hw_watcher_cost {
 	/* From the start of one scan to the start of the next; 0: the watcher does not scan. */
 	uint64_t period_ns;
 	uint64_t idle_period_ns; /* after a long time without changes */
+	uint64_t cpu_ns; /* set by the host, like scan_ns: CPU time of such a scan */
 };
 
 /* ---- shares and receivers of a sink -------------------------------------------------------- */

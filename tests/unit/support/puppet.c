@@ -108,6 +108,8 @@ static void puppet_scanned(void *self, const struct hw_scan_result *result)
 	hw_puppet.scans++;
 	hw_puppet.scans_in_call += hw_puppet.scanning;
 	hw_puppet.entries = result->entries;
+	hw_puppet.elapsed_ns = result->elapsed_ns;
+	hw_puppet.cpu_ns = result->cpu_ns;
 }
 
 #define PUPPET(plugin_flags)                                                                       \

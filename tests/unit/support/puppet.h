@@ -18,7 +18,7 @@ struct hw_puppet {
 	unsigned dir_count;
 	unsigned scans; /* scans that ended */
 	unsigned scans_in_call; /* of those, the ones that ended before scan() returned */
-	uint64_t entries; /* of the last scan */
+	uint64_t entries, elapsed_ns, cpu_ns; /* of the last scan */
 	bool scanning; /* a call of scan() has not returned */
 	bool scan_early; /* set by a test: watch_dir() of the root calls scan() */
 	bool scan_in_flush; /* set by a test: flush() calls scan() */
