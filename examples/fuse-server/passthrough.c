@@ -296,6 +296,7 @@ static int serve(struct server *server, const char *at)
 	int r;
 
 	server->session = fuse_session_new(&args, &operations, sizeof(operations), server);
+	fuse_opt_free_args(&args);
 	if (!server->session || fuse_set_signal_handlers(server->session) < 0 ||
 	    fuse_session_mount(server->session, at) < 0)
 		return 1; /* libfuse has printed the reason */
