@@ -30,7 +30,7 @@ struct node {
 	LIST_HEAD(, name) children;
 };
 
-/* A name that the kernel was told, moved along by events. */
+/* A name that the kernel has in its cache; events move it. */
 struct name {
 	struct node *parent, *node; /* borrowed */
 	LIST_ENTRY(name) of_node, of_parent, of_server;

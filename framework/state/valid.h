@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a state may contain: whoever wrote it, receivers get events as hostwatch-events(7) defines
+/* What a state may contain: receivers get events, whoever wrote it, as hostwatch-events(7) defines
  * them. */
 #ifndef HW_STATE_VALID_H
 #define HW_STATE_VALID_H

@@ -176,7 +176,7 @@ static bool is_same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Returns the key of a setting that belongs to the channel and differs; NULL if there is none. */
+/* Returns the key of a setting that belongs to the channel and differs; NULL: none. */
 static const char *differing(const struct hw_mount *a, const struct hw_mount *b)
 {
 	if (!is_same_text(a->share, b->share))

@@ -46,7 +46,7 @@ struct link {
 };
 
 /* A connection to a channel that listens, until its peer has proved that it has the secret, or has
- * sent hello if there is none. Each has its own time. */
+ * sent hello where no secret is set. Each has its own time. */
 #define PEERS_MAX 8u
 struct peer {
 	struct virtiofs *sink; /* borrowed; NULL: this place is free */

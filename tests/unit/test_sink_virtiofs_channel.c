@@ -300,7 +300,7 @@ static void peers_that_say_nothing_do_not_yield_to_each_other(void **state)
 	guest_close(last);
 }
 
-/* Another user: connects as often as it is told, and ends when its input does. */
+/* Another user: makes a number of connections, and ends at the end of its input. */
 static pid_t neighbour(struct rig *rig, unsigned connections, int input)
 {
 	struct sockaddr_un address;
