@@ -65,7 +65,7 @@ static void drop_all(struct server *server)
 
 	pthread_mutex_lock(&server->lock);
 	server->events++;
-	server->doubt = false;
+	server->is_stale = false;
 	places = calloc(server->name_count + 1, sizeof(*places));
 	if (!places)
 		abort(); /* the kernel would show what is no longer there */
@@ -172,7 +172,7 @@ static void move_name(struct server *server, struct node *node, const struct pla
 {
 	if (!to->parent ||
 	    !name_set(server, node_of(server, to->parent), to->name, strlen(to->name), node))
-		server->doubt = true; /* it cannot be found by its path any more */
+		server->is_stale = true; /* it cannot be found by its path any more */
 }
 
 static void take_move(struct server *server, const struct hw_event *event)
@@ -253,14 +253,14 @@ static void set_live(struct server *server, bool live)
 	}
 }
 
-static bool is_in_doubt(struct server *server)
+static bool must_drop(struct server *server)
 {
-	bool doubt;
+	bool is_stale;
 
 	pthread_mutex_lock(&server->lock);
-	doubt = server->doubt;
+	is_stale = server->is_stale;
 	pthread_mutex_unlock(&server->lock);
-	return doubt;
+	return is_stale;
 }
 
 /* Returns the number of bytes that are used up; -EBADMSG. */
@@ -279,7 +279,7 @@ static int take_frames(struct server *server, const char *bytes, size_t len)
 		else
 			take_event(server, &frame.event);
 		at += (size_t)n;
-		if (is_in_doubt(server))
+		if (must_drop(server))
 			drop_all(server);
 	}
 }
@@ -298,7 +298,7 @@ static void receive(struct server *server, int fd)
 
 		(void)poll(fds, 2, -1); /* EINTR: nothing is ready */
 		(void)eventfd_read(server->wake, &count); /* EAGAIN: it was not written */
-		if (is_in_doubt(server))
+		if (must_drop(server))
 			drop_all(server);
 		n = recv(fd, bytes + len, sizeof(bytes) - len, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -120,7 +120,7 @@ bool name_set(struct server *server, struct node *parent, const char *text, size
 	if (name && name->node == node)
 		return true;
 	if (name) {
-		server->doubt = true;
+		server->is_stale = true;
 		(void)eventfd_write(server->wake, 1); /* fails if it was written very often */
 		name_remove(server, name);
 	}

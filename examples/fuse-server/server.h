@@ -49,8 +49,8 @@ struct server {
 	size_t name_count;
 	uint64_t events; /* number of events received: an answer that spans one is not kept */
 	bool live; /* events arrive, so answers may be kept */
-	bool doubt; /* a name moved before its event came: all caches must be dropped */
-	int wake; /* owned: eventfd, written when `doubt` is set */
+	bool is_stale; /* a name moved before its event came: all caches must be dropped */
+	int wake; /* owned: eventfd, written when `is_stale` is set */
 };
 
 static inline fuse_ino_t id_of(const struct server *server, const struct node *node)
@@ -74,7 +74,7 @@ void node_forget(struct server *server, struct node *node, uint64_t lookups);
 bool node_is_followed(const struct server *server, const struct node *node);
 
 struct name *name_find(struct server *server, struct node *parent, const char *text, size_t len);
-/* Gives the name to the node. If another node has it, sets `doubt`: that name moved on the disk,
+/* Gives the name to the node. If another node has it, sets `is_stale`: that name moved on the disk,
  * and the event is still on its way. Returns false without memory. */
 bool name_set(struct server *server, struct node *parent, const char *text, size_t len,
 	      struct node *node);

@@ -311,7 +311,7 @@ static void free_plugins(struct hw_config_plugin *plugins, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		free(plugins[i].settings);
 		free(plugins[i].lines);
-		free(plugins[i].doubts);
+		free(plugins[i].unknown);
 	}
 	free(plugins);
 }

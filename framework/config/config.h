@@ -23,9 +23,9 @@ struct hw_config_plugin {
 				      * the section has mistakes, only the valid ones */
 	unsigned *lines; /* owned: line of each setting */
 	size_t count;
-	const char **doubts; /* owned array of borrowed keys: their checks may depend on omitted
-			      * settings */
-	size_t doubt_count;
+	const char **unknown; /* owned array of borrowed keys: their checks may depend on omitted
+			       * settings */
+	size_t unknown_count;
 	const char *shares; /* of a sink: borrowed, NULL for all shares */
 	unsigned shares_line;
 };

@@ -38,8 +38,8 @@ unsigned hw_config_line_of(const struct hw_ini_section *section, const char *key
 int hw_config_leave_right_settings(struct hw_config_plugin *plugin);
 /* Messages of open() about this key (static, or borrowed as settings are) will be discarded.
  * Returns 0 or -ENOMEM. */
-int hw_config_doubt(struct hw_config_plugin *plugin, const char *key);
-bool hw_config_is_doubted(const struct hw_config_plugin *plugin, const char *key);
+int hw_config_unknown(struct hw_config_plugin *plugin, const char *key);
+bool hw_config_is_unknown(const struct hw_config_plugin *plugin, const char *key);
 
 /* Each function reads one section. Mistakes are reported; failures are stored in checker->error. */
 void hw_config_read_plugin(struct hw_config_checker *checker, const struct hw_ini_section *section,

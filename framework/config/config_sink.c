@@ -168,11 +168,11 @@ static int check_share_options(const struct sink_check *check)
 		size_t before = check->checker->errors->total;
 
 		if (!(option->flags & HW_OPTION_SHARE) ||
-		    hw_config_is_doubted(check->sink, option->key))
+		    hw_config_is_unknown(check->sink, option->key))
 			continue;
 		check_share_option(check, option->key);
 		if (check->checker->errors->total > before)
-			r = hw_config_doubt(check->sink, option->key);
+			r = hw_config_unknown(check->sink, option->key);
 	}
 	return r;
 }
@@ -190,8 +190,8 @@ static int check_sink(struct sink_check *check)
 		return r;
 	if (check->checker->errors->total == before)
 		return check->sink->module ? check_share_options(check) : 0;
-	r = hw_config_doubt(check->sink, "share");
-	return r < 0 ? r : hw_config_doubt(check->sink, "shares");
+	r = hw_config_unknown(check->sink, "share");
+	return r < 0 ? r : hw_config_unknown(check->sink, "shares");
 }
 
 void hw_config_check_sink(struct hw_config_checker *checker, struct hw_config_plugin *sink)

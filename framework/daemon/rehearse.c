@@ -37,7 +37,8 @@ static void take_reason(void *arg, const char *keys, const char *value, const ch
 	struct rehearsal *r = arg;
 
 	r->gave_reason = true;
-	if (keys ? hw_config_knows(r->plugin, r->share, keys, value) : r->plugin->doubt_count == 0)
+	if (keys ? hw_config_knows(r->plugin, r->share, keys, value)
+		 : r->plugin->unknown_count == 0)
 		add_mistake(r, keys ? hw_config_setting_line(r->plugin, keys, value) : 0, text);
 }
 
@@ -52,7 +53,7 @@ static int open_instance(struct hw_instance *instance, struct rehearsal *rehears
 	instance->reason_arg = rehearsal;
 	r = hw_instance_open(instance);
 	instance->on_reason = NULL;
-	if (r < 0 && !rehearsal->gave_reason && rehearsal->plugin->doubt_count == 0)
+	if (r < 0 && !rehearsal->gave_reason && rehearsal->plugin->unknown_count == 0)
 		add_mistake(rehearsal, 0, strerror(-r));
 	for (size_t i = 0; i < mistakes->count && r < 0; i++)
 		hw_errors_add(errors, "%s", mistakes->lines[i]);

@@ -69,7 +69,7 @@ static bool grow_slots(struct hw_fold *fold)
 {
 	struct hw_fold bigger = { .slot_room = fold->slot_room ? fold->slot_room * 2 : FIRST };
 
-	if (bigger.slot_room > HW_SUSPECTS_MAX)
+	if (bigger.slot_room > HW_NOTES_MAX)
 		return false;
 	bigger.slots = calloc(bigger.slot_room, sizeof(*bigger.slots));
 	if (!bigger.slots)
@@ -103,8 +103,7 @@ static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inod
 	if (fold->inode_count == fold->inode_room) {
 		uint32_t room = fold->inode_room ? fold->inode_room * 2 : FIRST;
 		struct hw_fold_inode *inodes =
-			room > HW_SUSPECTS_MAX ? NULL
-					       : realloc(fold->inodes, room * sizeof(*inodes));
+			room > HW_NOTES_MAX ? NULL : realloc(fold->inodes, room * sizeof(*inodes));
 
 		if (!inodes)
 			return 0;

@@ -23,14 +23,14 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void doubt(struct hw_hint_at *c)
+static void note_name(struct hw_hint_at *c)
 {
 	hw_unverified_name(c->share, c->dir, c->name, c->len);
 }
 
-static void doubt_dir(struct hw_hint_at *c)
+static void note_dir(struct hw_hint_at *c)
 {
-	doubt(c);
+	note_name(c);
 	if (c->hint->type == HW_TYPE_DIR || (c->present && c->stat.type == HW_TYPE_DIR) ||
 	    (c->id && entry_of(c->share, c->id)->type == HW_TYPE_DIR))
 		hw_unverified_below(c->share, c->dir);
@@ -39,7 +39,7 @@ static void doubt_dir(struct hw_hint_at *c)
 /* ---- create and delete ---- */
 
 /* The kernel reported the entry, but it is gone: the type is that of the hint. */
-static void phantom_stat(const struct hw_hint_at *c, struct hw_stat *ret)
+static void transient_stat(const struct hw_hint_at *c, struct hw_stat *ret)
 {
 	*ret = (struct hw_stat){
 		.type = c->hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
@@ -61,24 +61,24 @@ static bool is_brief(const struct hw_hint_at *c)
 	       !hw_tree_same_inode(&c->share->tree, entry_of(c->share, c->dir)->fs, ino, 0);
 }
 
-static void create_phantom(struct hw_hint_at *c)
+static void create_transient(struct hw_hint_at *c)
 {
 	bool brief = is_brief(c);
 	struct hw_stat stat;
 
-	phantom_stat(c, &stat);
+	transient_stat(c, &stat);
 	if (stat.type == HW_TYPE_DIR) /* it was never watched */
 		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
-		entry_of(c->share, c->id)->flags |= HW_ENTRY_PHANTOM;
+		entry_of(c->share, c->id)->flags |= HW_ENTRY_TRANSIENT;
 	if (!brief)
-		doubt(c);
+		note_name(c);
 }
 
 /* The record does not say whether the entry was a file, a symbolic link or a device. If a rename
  * follows at once, as when a symbolic link is replaced, the type is found at the new name. */
-static void hold_phantom(struct hw_hint_at *c)
+static void hold_transient(struct hw_hint_at *c)
 {
 	struct hw_held_name *held = &c->share->hints.held_name;
 
@@ -145,7 +145,7 @@ void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
 
 	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
 	if (id)
-		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
+		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
 	hw_unverified_name(share, dir, held.name, held.len);
 }
 
@@ -169,10 +169,10 @@ static void materialize(struct hw_hint_at *c)
 	struct hw_entry *e = entry_of(c->share, c->id);
 
 	if (e->type != c->stat.type) {
-		doubt_dir(c);
+		note_dir(c);
 		return;
 	}
-	e->flags &= (uint8_t)~HW_ENTRY_PHANTOM;
+	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
 	hw_tree_update(&c->share->tree, c->id, &c->stat);
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
@@ -213,7 +213,7 @@ static bool is_older(const struct hw_hint_at *c)
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
-		create_phantom(c);
+		create_transient(c);
 		return;
 	}
 	prefetch_inode(c);
@@ -224,15 +224,15 @@ static void created(struct hw_hint_at *c)
 		if (is_what_was_created(c))
 			create_present(c);
 		else if (hw_hint_is_vague(c))
-			doubt(c);
+			note_name(c);
 		else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)
-			hold_phantom(c);
+			hold_transient(c);
 		else
-			create_phantom(c);
-	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_PHANTOM) {
+			create_transient(c);
+	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_TRANSIENT) {
 		materialize(c);
 	} else if (!hw_hint_is_same(c)) {
-		doubt_dir(c); /* a listing found an older or newer entry: more hints follow */
+		note_dir(c); /* a listing found an older or newer entry: more hints follow */
 		if (c->ordered) /* or it was moved away, and this is another one */
 			hw_former_add_entry(c->share, c->id);
 	} else if (is_older(c)) {
@@ -255,11 +255,11 @@ static void deleted(struct hw_hint_at *c)
 	if (!c->ordered) {
 		hw_hint_look(c);
 		if (hw_hint_is_same(c)) {
-			doubt_dir(c);
+			note_dir(c);
 			return;
 		}
 		if (c->present)
-			doubt_dir(c);
+			note_dir(c);
 	}
 	delete_entry(c);
 }
@@ -278,7 +278,7 @@ static void created_and_deleted(struct hw_hint_at *c)
 			hw_history_delete(c->share, c->id);
 		create_present(c);
 	} else if (!c->id && !hw_hint_is_vague(c)) {
-		create_phantom(c);
+		create_transient(c);
 	}
 }
 

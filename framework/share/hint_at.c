@@ -43,7 +43,7 @@ uint64_t hw_hint_ino(const struct hw_hint *hint)
 
 bool hw_hint_is_lost(const struct hw_entry *e)
 {
-	return e->flags & HW_ENTRY_PHANTOM &&
+	return e->flags & HW_ENTRY_TRANSIENT &&
 	       (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE);
 }
 

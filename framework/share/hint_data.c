@@ -22,14 +22,14 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void doubt(struct hw_hint_at *at)
+static void note_name(struct hw_hint_at *at)
 {
 	hw_unverified_name(at->share, at->dir, at->name, at->len);
 }
 
-static bool is_phantom(const struct hw_hint_at *at)
+static bool is_transient(const struct hw_hint_at *at)
 {
-	return entry_of(at->share, at->id)->flags & HW_ENTRY_PHANTOM;
+	return entry_of(at->share, at->id)->flags & HW_ENTRY_TRANSIENT;
 }
 
 /* ---- an entry and its own change ---- */
@@ -37,7 +37,7 @@ static bool is_phantom(const struct hw_hint_at *at)
 static void modified(struct hw_hint_at *at)
 {
 	hw_history_modify(at->share, at->id);
-	if (!is_phantom(at))
+	if (!is_transient(at))
 		hw_history_stale(at->share, at->id);
 }
 
@@ -78,11 +78,11 @@ static void note_names(struct hw_share *share, uint16_t fs, uint64_t ino)
 
 /* The disk does not have the entry at this name: notes the name, the entry and its other links as
  * unverified. */
-static void note_unsure(struct hw_hint_at *at)
+static void note_unverified(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
-	doubt(at);
+	note_name(at);
 	hw_unverified_entry(at->share, at->id);
 	if (e->type != HW_TYPE_DIR && e->nlink > 1)
 		note_names(at->share, e->fs, e->ino);
@@ -111,14 +111,14 @@ static void attributes(struct hw_hint_at *at)
 {
 	struct hw_entry *e = entry_of(at->share, at->id);
 
-	if (is_phantom(at)) {
+	if (is_transient(at)) {
 		if (!at->hint->handle_len)
 			hw_unverified_lost(at->share, at->dir);
 		return;
 	}
 	hw_hint_look(at);
 	if (!hw_hint_is_same(at)) {
-		note_unsure(at);
+		note_unverified(at);
 		return;
 	}
 	if (e->type == HW_TYPE_DIR &&
@@ -162,7 +162,7 @@ static void about_entry(struct hw_hint_at *at)
 	uint32_t what = at->hint->what;
 
 	if (is_late(at)) {
-		note_unsure(at);
+		note_unverified(at);
 		return;
 	}
 	if (what & HW_HINT_MODIFIED)
@@ -297,7 +297,7 @@ static bool offer(struct hw_hint_at *at, bool surely, bool *changed)
 static void offer_present(struct hw_hint_at *at, bool surely, bool changed)
 {
 	hw_hint_look(at);
-	if (is_phantom(at) || !hw_hint_is_same(at)) {
+	if (is_transient(at) || !hw_hint_is_same(at)) {
 		about_entry(at); /* its own hints are still to come */
 		return;
 	}
@@ -327,7 +327,7 @@ static bool any_has_changed(const struct hw_hint_at *at, const struct hw_former_
 		if (find_former(&other, &others[i], name) && has_changed(&other, true))
 			return true;
 	}
-	if (!at->id || is_phantom(at))
+	if (!at->id || is_transient(at))
 		return false;
 	hw_hint_look(&now);
 	return hw_hint_is_same(&now) && has_changed(&now, true);
@@ -358,20 +358,20 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 
 static bool is_about_another(const struct hw_hint_at *at, uint64_t ino)
 {
-	return ino && ino != entry_of(at->share, at->id)->ino && !is_phantom(at);
+	return ino && ino != entry_of(at->share, at->id)->ino && !is_transient(at);
 }
 
 /* The hint identifies the inode. */
 static void about_handle(struct hw_hint_at *at, uint64_t ino)
 {
 	if (at->id && !is_about_another(at, ino)) {
-		bool phantom = is_phantom(at);
+		bool transient = is_transient(at);
 
 		about_entry(at);
-		if (phantom)
+		if (transient)
 			(void)about_inode(at, ino); /* its other names */
 	} else if (!about_inode(at, ino) && !at->id) {
-		doubt(at);
+		note_name(at);
 	}
 }
 
@@ -398,7 +398,7 @@ void hw_hint_data(struct hw_hint_at *at)
 	else if (at->id)
 		about_entry(at);
 	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
-		doubt(at);
+		note_name(at);
 }
 
 void hw_hint_data_of_gone(struct hw_hint_at *at)

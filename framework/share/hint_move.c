@@ -37,7 +37,7 @@ static void look(struct hw_share *share, struct place *p)
 	p->present = p->error == 0;
 }
 
-static void doubt(struct hw_share *share, const struct place *p)
+static void note_name(struct hw_share *share, const struct place *p)
 {
 	hw_unverified_name(share, p->dir, p->name, p->len);
 	if ((p->present && p->stat.type == HW_TYPE_DIR) ||
@@ -61,14 +61,14 @@ static void adopt(struct hw_share *share, uint32_t id, struct place *from, const
 
 	if (e->type != to->stat.type || has(share, to, id))
 		return;
-	if (!(e->flags & HW_ENTRY_PHANTOM)) {
+	if (!(e->flags & HW_ENTRY_TRANSIENT)) {
 		if (e->type == HW_TYPE_DIR)
 			return;
 		look(share, from);
 		if (!has(share, from, id))
 			return;
 	}
-	e->flags &= (uint8_t)~HW_ENTRY_PHANTOM;
+	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
 	hw_tree_update(&share->tree, id, &to->stat);
 }
 
@@ -80,7 +80,7 @@ static void away(struct hw_share *share, const struct place *from)
 {
 	const struct hw_entry *e = entry_of(share, from->id);
 
-	if (!(e->flags & HW_ENTRY_PHANTOM)) {
+	if (!(e->flags & HW_ENTRY_TRANSIENT)) {
 		hw_unverified_away(share, from->id);
 		/* The disk may show it at this name, since it has come back or comes only later:
 		 * records that follow may be about other files. */
@@ -104,7 +104,7 @@ static void moved_out(struct hw_share *share, struct place *from, bool excluded)
 	}
 	look(share, from);
 	if (from->present)
-		doubt(share, from);
+		note_name(share, from);
 	hw_history_leave(share, from->id);
 }
 
@@ -128,14 +128,14 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 	const struct hw_retry_name name = {
 		.dir = to->dir, .name = to->name, .len = to->len, .arrived = true
 	};
-	bool phantom = !to->present;
+	bool transient = !to->present;
 	uint32_t id;
 
 	if (hw_disk_is_refusal(to->error)) {
 		hw_retry_name(share, &name, to->error);
 		return;
 	}
-	if (phantom)
+	if (transient)
 		to->stat = (struct hw_stat){
 			.type = hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
 			.nlink = 1,
@@ -146,11 +146,11 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 	else
 		id = hw_history_create(share, to->dir, to->name, to->len, &to->stat,
 				       HW_ARRIVED_MOVED_IN);
-	if (phantom && id) {
-		entry_of(share, id)->flags |= HW_ENTRY_PHANTOM;
+	if (transient && id) {
+		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
 		if (to->stat.type == HW_TYPE_DIR)
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
-		doubt(share, to);
+		note_name(share, to);
 	} else {
 		hw_former_forget_entry(share, id);
 		fill_arrived(share, id, HW_ARRIVED_WITH_DIR);
@@ -162,7 +162,7 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 static void appeared(struct hw_share *share, struct place *to)
 {
 	if (!to->present || to->id) {
-		doubt(share, to);
+		note_name(share, to);
 		return;
 	}
 	uint32_t id =
@@ -187,16 +187,16 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 	look(share, from);
 	if (!from->id || !to->id || !is_possible(share, from, to) ||
 	    hw_tree_is_below(&share->tree, from->dir, to->id)) {
-		doubt(share, from);
-		doubt(share, to);
+		note_name(share, from);
+		note_name(share, to);
 		return;
 	}
 	hw_history_exchange(share, from->id, to->id);
 	hw_scan_moved(share, from->id, from->dir);
 	hw_scan_moved(share, to->id, to->dir);
 	if (!has(share, to, from->id) || !has(share, from, to->id)) {
-		doubt(share, from);
-		doubt(share, to);
+		note_name(share, from);
+		note_name(share, to);
 	}
 }
 
@@ -205,8 +205,8 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 	uint32_t id = from->id;
 
 	if (!is_possible(share, from, to)) { /* the tree is out of date */
-		doubt(share, from);
-		doubt(share, to);
+		note_name(share, from);
+		note_name(share, to);
 		return;
 	}
 	if (to->present)
@@ -215,7 +215,7 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 			has(share, to, id) ? &to->stat : NULL);
 	hw_scan_moved(share, id, from->dir);
 	if (!has(share, to, id))
-		doubt(share, to);
+		note_name(share, to);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR &&
 		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
 		hw_fill_dir(share, id, HW_ARRIVED_NEW);
@@ -231,7 +231,7 @@ static void check_source(struct hw_share *share, struct place *from)
 	look(share, from);
 	from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
 	if (from->present ? !from->id || !has(share, from, from->id) : from->id != 0)
-		doubt(share, from);
+		note_name(share, from);
 }
 
 /* ---- a move onto a taken name ---- */
@@ -346,8 +346,8 @@ bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 		renamed(share, &from, &to);
 		check_source(share, &from);
 	} else {
-		doubt(share, &from);
-		doubt(share, &to);
+		note_name(share, &from);
+		note_name(share, &to);
 	}
 	return false;
 }
@@ -458,7 +458,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	}
 	if (from.id && to.id && has(share, &to, to.id) &&
 	    !ordered) /* late hint: the tree already has the result */
-		doubt(share, &from);
+		note_name(share, &from);
 	if (from.id && to.id && from.id != to.id) {
 		hold(share, hint);
 		return;

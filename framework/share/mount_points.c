@@ -40,8 +40,8 @@ static void mount_changed(void *arg, const char *path)
 	if (!dir) /* excluded, or below another mount that changed */
 		return;
 	/* If out of memory: the age of the directory decides as elsewhere. */
-	(void)hw_suspects_add(&share->mount_names.changed, hw_tree_token(&share->tree, dir), path,
-			      strlen(path), HW_HINT_ARRIVED, 0);
+	(void)hw_notes_add(&share->mount_names.changed, hw_tree_token(&share->tree, dir), path,
+			   strlen(path), HW_HINT_ARRIVED, 0);
 	examine(share, dir, path);
 }
 
@@ -76,7 +76,7 @@ void hw_mount_points_check(struct hw_share *share)
 	if (!names->changed.count)
 		names->since_ns = names->checked_ns;
 	hw_mount_watch_check(&share->mounts, mount_changed, share);
-	hw_suspects_compact(&names->changed);
+	hw_notes_compact(&names->changed);
 	names->checked_ns = now;
 	if (share->state == HW_SHARE_ONLINE)
 		hw_mount_watch_each_file(&share->mounts, check_mounted_file, share);
@@ -85,9 +85,9 @@ void hw_mount_points_check(struct hw_share *share)
 int64_t hw_mount_points_since(const struct hw_share *share, hw_token dir, const char *name,
 			      size_t len)
 {
-	const struct hw_suspects *changed = &share->mount_names.changed;
+	const struct hw_notes *changed = &share->mount_names.changed;
 
-	return changed->count && hw_suspects_find(changed, dir, name, len)
+	return changed->count && hw_notes_find(changed, dir, name, len)
 		       ? share->mount_names.since_ns
 		       : 0;
 }

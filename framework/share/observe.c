@@ -276,8 +276,8 @@ static void fill_unlisted(struct hw_observation *o)
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item)
 {
 	hw_mark_noted_again(share);
-	int r = hw_suspects_add(&share->unverified.names, item->dir, item->name, item->len,
-				item->what, item->inode);
+	int r = hw_notes_add(&share->unverified.names, item->dir, item->name, item->len, item->what,
+			     item->inode);
 
 	if (r < 0)
 		hw_unverified_left_out(share, r);
@@ -285,7 +285,7 @@ void hw_observation_give_back(struct hw_share *share, const struct hw_item *item
 
 /* A name that could not be examined is in a directory that was moved. Notes the name and the
  * directories above it as unverified; at least the root can be examined. */
-static void doubt_again(struct hw_observation *o)
+static void note_again(struct hw_observation *o)
 {
 	struct hw_share *share = o->share;
 	hw_token last = HW_NO_DIR;
@@ -344,7 +344,7 @@ static void report(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->renamed.count; i++)
 		entry_of(o, o->renamed.ids[i])->renamed = 0;
 	hw_observation_tell_closes(o);
-	doubt_again(o);
+	note_again(o);
 }
 
 void hw_observation_report(struct hw_observation *o)
@@ -361,7 +361,7 @@ void hw_observation_report(struct hw_observation *o)
 /* The next round verifies the names that this one left unverified. If it reports nothing and leaves
  * names again, without a record in between, examining them once more would not help: the share is
  * scanned. */
-static void check_doubts(struct hw_share *share)
+static void check_unverified(struct hw_share *share)
 {
 	uint64_t seq = share->journal.next_seq;
 	bool stuck = share->verify.stuck_seq == seq;
@@ -378,7 +378,7 @@ static void check_doubts(struct hw_share *share)
 		share->verify.stuck_seq = seq;
 		return;
 	}
-	hw_suspects_clear(&share->unverified.names);
+	hw_notes_clear(&share->unverified.names);
 	share->unverified.entries.count = 0;
 	hw_debug("share %s: names cannot be verified where they are; scanning", share->name);
 	hw_scan_lost(share, HW_ROOT);
@@ -395,15 +395,15 @@ static void compare_left_out(struct hw_share *share)
 void hw_observe_finish(struct hw_share *share)
 {
 	hw_scan_retry(share);
-	check_doubts(share);
+	check_unverified(share);
 	compare_left_out(share);
 	if (!hw_unverified_any(&share->unverified))
-		hw_suspects_clear(&share->mount_names.changed);
+		hw_notes_clear(&share->mount_names.changed);
 }
 
 void hw_observe(struct hw_share *share, int64_t since_ns)
 {
-	struct hw_suspects names;
+	struct hw_notes names;
 	struct hw_observation *o;
 
 	hw_fold_expand(share);
@@ -411,7 +411,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 	share->unverified.entries.count = 0;
 	names = share->unverified.names;
 	share->unverified.names = share->unverified.spare;
-	share->unverified.spare = (struct hw_suspects){ .work = &share->work };
+	share->unverified.spare = (struct hw_notes){ .work = &share->work };
 	o = hw_observation_create(share, &names, since_ns);
 	if (o) {
 		hw_observation_examine(o);
@@ -420,7 +420,7 @@ void hw_observe(struct hw_share *share, int64_t since_ns)
 	} else if (names.count) {
 		hw_shortage_found(share);
 	}
-	hw_suspects_clear(&names);
+	hw_notes_clear(&names);
 	share->unverified.spare = names;
 	hw_observe_finish(share);
 }

@@ -26,13 +26,13 @@ struct hw_item;
 struct hw_observation;
 /* Creates an observation of these names, which it borrows. Returns NULL if there are none, or if
  * out of memory: then the names and the facts about them are as before. */
-struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
+struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_notes *names,
 					     int64_t since_ns);
 /* Examines each name and the old names of each inode that appeared, and notes which differ from the
  * tree. Does not change the tree. */
 void hw_observation_examine(struct hw_observation *o);
 /* Adds these names to the observation and resets all items: they must be examined again. */
-void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names);
+void hw_observation_extend(struct hw_observation *o, const struct hw_notes *names);
 /* Notes a name of the observation as unverified again, with the hints about it. */
 void hw_observation_give_back(struct hw_share *share, const struct hw_item *item);
 /* Reports the differences that were found, for names whose directory is still in the tree. */
@@ -88,7 +88,7 @@ struct hw_observation {
 	struct hw_fold fold; /* owned: the hints of the window */
 	uint32_t count, room;
 	int64_t since_ns;
-	struct hw_suspects *names; /* borrowed */
+	struct hw_notes *names; /* borrowed */
 	uint32_t moves; /* moves that have not been reported yet */
 	bool any_stays; /* an item has this flag */
 	struct hw_ids renamed; /* entries with a mark */

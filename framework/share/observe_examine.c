@@ -41,19 +41,19 @@ static int add_item(struct hw_observation *o, hw_token dir, const char *name, ui
 	return 0;
 }
 
-static int collect(struct hw_observation *o, struct hw_suspects *suspects)
+static int collect(struct hw_observation *o, struct hw_notes *notes)
 {
-	hw_suspects_compact(suspects);
+	hw_notes_compact(notes);
 	/* A copy of many items would be a long step without rest. */
-	if (suspects->count && make_room(o, suspects->count) < 0)
+	if (notes->count && make_room(o, notes->count) < 0)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < suspects->count; i++) {
-		const struct hw_suspect *s = &suspects->list[i];
+	for (uint32_t i = 0; i < notes->count; i++) {
+		const struct hw_note *s = &notes->list[i];
 
 		hw_share_rest(o->share);
 		if (!hw_tree_by_token(&o->share->tree, s->dir))
 			continue;
-		if (add_item(o, s->dir, hw_suspects_name(suspects, s), s->name_len, s->what) < 0)
+		if (add_item(o, s->dir, hw_notes_name(notes, s), s->name_len, s->what) < 0)
 			return -ENOMEM;
 		o->items[o->count - 1].inode = s->inode;
 	}
@@ -464,7 +464,7 @@ static void forget_looks(struct hw_observation *o)
 	o->renamed.count = 0;
 }
 
-struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_suspects *names,
+struct hw_observation *hw_observation_create(struct hw_share *share, struct hw_notes *names,
 					     int64_t since_ns)
 {
 	struct hw_observation *o = names->count ? calloc(1, sizeof(*o)) : NULL;
@@ -524,7 +524,7 @@ static void drop_duplicates(struct hw_observation *o)
 	o->count = kept;
 }
 
-void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *names)
+void hw_observation_extend(struct hw_observation *o, const struct hw_notes *names)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
 		const struct hw_item old = *hw_observation_item(o, i);
@@ -534,9 +534,8 @@ void hw_observation_extend(struct hw_observation *o, const struct hw_suspects *n
 		};
 	}
 	for (uint32_t i = 0; i < names->count; i++) {
-		const struct hw_suspect *s = &names->list[i];
-		uint32_t ref =
-			hw_names_add(&o->names->names, hw_suspects_name(names, s), s->name_len);
+		const struct hw_note *s = &names->list[i];
+		uint32_t ref = hw_names_add(&o->names->names, hw_notes_name(names, s), s->name_len);
 
 		/* If out of memory, the next window examines it alone. */
 		if (ref)

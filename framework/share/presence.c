@@ -62,7 +62,7 @@ static void go_offline(struct hw_share *share)
 	hw_history_rescan(share, HW_ROOT);
 	forget_all(share, HW_ROOT);
 	hw_disk_close_root(&share->disk);
-	hw_suspects_clear(&share->unverified.names);
+	hw_notes_clear(&share->unverified.names);
 	hw_fold_free(&share->settle.fold);
 	hw_retry_clear(share);
 	hw_share_set_state(share, HW_SHARE_OFFLINE);

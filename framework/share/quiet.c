@@ -200,7 +200,7 @@ static void report_silent_change(struct hw_share *share, uint32_t id, const stru
 
 	/* If the tree does not have the data of the file yet, modify was reported in this
 	 * iteration. */
-	if (e->flags & (HW_ENTRY_PHANTOM | HW_ENTRY_STALE))
+	if (e->flags & (HW_ENTRY_TRANSIENT | HW_ENTRY_STALE))
 		return;
 	if (seen)
 		stat = *seen;
@@ -220,7 +220,7 @@ static void report_silent_change(struct hw_share *share, uint32_t id, const stru
 /* Returns whether a new file that was closed without a modify may have content. */
 static bool needs_look(const struct hw_entry *e)
 {
-	return e->flags & HW_ENTRY_NEW && !(e->flags & (HW_ENTRY_MODIFIED | HW_ENTRY_PHANTOM)) &&
+	return e->flags & HW_ENTRY_NEW && !(e->flags & (HW_ENTRY_MODIFIED | HW_ENTRY_TRANSIENT)) &&
 	       !e->size;
 }
 

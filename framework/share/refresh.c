@@ -48,7 +48,7 @@ static enum outcome refresh_one(struct hw_share *share, uint32_t id, bool all_re
 }
 
 /* No hint explains why these are gone: they are examined like other unverified names. */
-static void doubt_stale(struct hw_share *share)
+static void note_stale(struct hw_share *share)
 {
 	for (uint32_t i = 0; i < share->refresh.stale.count; i++) {
 		uint32_t id = share->refresh.stale.ids[i];
@@ -147,7 +147,7 @@ void hw_refresh(struct hw_share *share)
 	refresh_all(share, ids, false);
 	refresh_touched(share);
 	if (ids->count && !hw_watchers_have_unread(share))
-		doubt_stale(share);
+		note_stale(share);
 	if (ids->room > 65536 && !ids->count)
 		hw_ids_free(ids);
 }

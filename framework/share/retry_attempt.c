@@ -60,7 +60,7 @@ static void try_dir(struct hw_share *share, uint32_t dir, struct hw_retry_item *
 }
 
 /* Notes it as unverified, like any other name. */
-static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
+static void note_name(struct hw_share *share, hw_token dir, const struct hw_retry_item *item)
 {
 	if (share->settle.window_ns && !share->silent) {
 		hw_settle_note_since(share);
@@ -68,8 +68,8 @@ static void doubt(struct hw_share *share, hw_token dir, const struct hw_retry_it
 	}
 	if (!item->arrived)
 		note_since(share, item->since_ns);
-	int r = hw_suspects_add(&share->unverified.names, dir, item->name, item->name_len,
-				item->arrived ? HW_HINT_ARRIVED : 0, 0);
+	int r = hw_notes_add(&share->unverified.names, dir, item->name, item->name_len,
+			     item->arrived ? HW_HINT_ARRIVED : 0, 0);
 
 	if (r < 0)
 		hw_unverified_left_out(share, r);
@@ -118,7 +118,7 @@ static void try_name(struct hw_share *share, uint32_t dir, uint32_t i)
 	if (r == 0 && item.found && !hw_tree_find(&share->tree, dir, item.name, item.name_len))
 		fill(share, dir, &item, &stat);
 	else
-		doubt(share, token, &item);
+		note_name(share, token, &item);
 	free(item.name);
 	retry->worked = true;
 }

@@ -128,7 +128,7 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 	}
 	struct hw_entry *e = entry_of(share, id);
 	bool same = e->ino == stat.ino && e->fs == stat.fs && e->type == stat.type &&
-		    !(e->flags & HW_ENTRY_PHANTOM);
+		    !(e->flags & HW_ENTRY_TRANSIENT);
 
 	e->flags |= HW_ENTRY_SEEN;
 	if (!same) {

@@ -132,9 +132,9 @@ static void destroy(void *arg)
 	hw_tree_free(&share->tree);
 	hw_filter_free(&share->filter);
 	hw_journal_free(&share->journal);
-	hw_suspects_free(&share->unverified.names);
-	hw_suspects_free(&share->unverified.spare);
-	hw_suspects_free(&share->mount_names.changed);
+	hw_notes_free(&share->unverified.names);
+	hw_notes_free(&share->unverified.spare);
+	hw_notes_free(&share->mount_names.changed);
 	hw_verify_free(share);
 	hw_ids_free(&share->unverified.entries);
 	hw_fold_free(&share->settle.fold);

@@ -25,7 +25,7 @@ void hw_unverified_add(struct hw_share *share, uint32_t dir, const char *name, s
 		       uint32_t what, uint64_t ino)
 {
 	hw_token token = hw_tree_token(&share->tree, dir);
-	int r = hw_suspects_add(&share->unverified.names, token, name, len, what, (uint32_t)ino);
+	int r = hw_notes_add(&share->unverified.names, token, name, len, what, (uint32_t)ino);
 
 	if (r < 0)
 		hw_unverified_left_out(share, r);
@@ -51,11 +51,12 @@ void hw_unverified_away(struct hw_share *share, uint32_t id)
 /* Stores the entry and not its name, which may change before the entry is examined. */
 void hw_unverified_entry(struct hw_share *share, uint32_t id)
 {
-	struct hw_ids *unsure = &share->unverified.entries;
+	struct hw_ids *unverified = &share->unverified.entries;
 
 	if (entry_of(share, id)->type == HW_TYPE_DIR)
 		hw_mark_noted(share);
-	if ((!unsure->count || unsure->ids[unsure->count - 1] != id) && hw_ids_add(unsure, id) < 0)
+	if ((!unverified->count || unverified->ids[unverified->count - 1] != id) &&
+	    hw_ids_add(unverified, id) < 0)
 		hw_shortage_found(share);
 }
 
@@ -86,7 +87,7 @@ uint32_t hw_unverified_take_dir(struct hw_share *share)
 static void note_file(struct hw_share *share, uint32_t id)
 {
 	if (entry_of(share, id)->type == HW_TYPE_FILE &&
-	    !(entry_of(share, id)->flags & HW_ENTRY_PHANTOM))
+	    !(entry_of(share, id)->flags & HW_ENTRY_TRANSIENT))
 		hw_unverified_entry(share, id);
 }
 
@@ -159,6 +160,6 @@ void hw_unverified_touch(struct hw_share *share, hw_token dir, const char *name,
 	struct hw_verify *verify = &share->verify;
 
 	if (hw_verify_is_active(share) &&
-	    hw_suspects_add(&verify->touched, dir, name, len, what, 0) < 0)
+	    hw_notes_add(&verify->touched, dir, name, len, what, 0) < 0)
 		verify->all_touched = true;
 }

@@ -5,15 +5,15 @@
 #define HW_UNVERIFIED_H
 
 #include "ids.h"
-#include "suspects.h"
+#include "notes.h"
 
 struct hw_share;
 
 struct hw_unverified {
-	struct hw_suspects names;
+	struct hw_notes names;
 	struct hw_ids entries; /* under whatever name they have when they are examined */
 	bool full; /* names were dropped: a scan of the share follows */
-	struct hw_suspects spare; /* spare memory: see hw_observe() */
+	struct hw_notes spare; /* spare memory: see hw_observe() */
 	int64_t since_ns; /* settle.since_ns when the first waiting name was noted; 0: none */
 	struct hw_ids lost; /* directories in which a written file was never examined */
 	uint64_t lost_ns; /* loop time when the first one was added */

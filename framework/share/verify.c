@@ -16,15 +16,15 @@
 static void take_names(struct hw_share *share)
 {
 	struct hw_verify *verify = &share->verify;
-	struct hw_suspects spare = verify->names;
+	struct hw_notes spare = verify->names;
 
 	hw_fold_expand(share);
 	hw_unverified_name_entries(share);
 	share->unverified.entries.count = 0;
 	verify->names = share->unverified.names;
 	share->unverified.names = spare;
-	hw_suspects_clear(&share->unverified.names);
-	hw_suspects_clear(&verify->touched);
+	hw_notes_clear(&share->unverified.names);
+	hw_notes_clear(&verify->touched);
 	verify->all_touched = false;
 	hw_mark_round_begins(share);
 }
@@ -35,7 +35,7 @@ static void release(struct hw_share *share)
 
 	hw_observation_free(verify->observation);
 	verify->observation = NULL;
-	hw_suspects_clear(&verify->names);
+	hw_notes_clear(&verify->names);
 	hw_mark_round_ends(share);
 }
 
@@ -109,7 +109,7 @@ static bool is_touched(const struct hw_verify *verify, const struct hw_item *ite
 	uint8_t explains = same ? UINT8_MAX : HINTS_OF_NAME;
 
 	return verify->all_touched ||
-	       hw_suspects_find(&verify->touched, item->dir, item->name, item->len) & explains;
+	       hw_notes_find(&verify->touched, item->dir, item->name, item->len) & explains;
 }
 
 static bool any_touched(const struct hw_observation *o, const struct hw_verify *verify)
@@ -199,7 +199,7 @@ static void examine_again(struct hw_share *share)
 	struct hw_verify *verify = &share->verify;
 
 	hw_observation_extend(verify->observation, &verify->touched);
-	hw_suspects_clear(&verify->touched);
+	hw_notes_clear(&verify->touched);
 	verify->all_touched = false;
 	examine(share);
 }
@@ -212,7 +212,7 @@ static void go_on(struct hw_share *share)
 	while (verify->observation) {
 		if (!hw_mark_is_reached(share, &verify->mark) || !verify->observation)
 			return; /* not yet, or records were lost meanwhile */
-		hw_suspects_compact(&verify->touched);
+		hw_notes_compact(&verify->touched);
 		if (!must_examine_again(share)) {
 			report(share);
 			finish(share);
@@ -234,7 +234,7 @@ void hw_verify_advance(struct hw_share *share)
 static void postpone(struct hw_share *share, int64_t since_ns)
 {
 	struct hw_verify *verify = &share->verify;
-	struct hw_suspects none = share->unverified.names;
+	struct hw_notes none = share->unverified.names;
 
 	share->unverified.names = verify->names;
 	verify->names = none;
@@ -280,6 +280,6 @@ void hw_verify_free(struct hw_share *share)
 {
 	if (hw_verify_is_active(share))
 		end(share);
-	hw_suspects_free(&share->verify.names);
-	hw_suspects_free(&share->verify.touched);
+	hw_notes_free(&share->verify.names);
+	hw_notes_free(&share->verify.touched);
 }

@@ -9,15 +9,15 @@
 #define HW_VERIFY_H
 
 #include "mark.h"
-#include "suspects.h"
+#include "notes.h"
 
 struct hw_share;
 
 struct hw_observation;
 struct hw_verify {
 	struct hw_observation *observation; /* owned; NULL: no round is active */
-	struct hw_suspects names; /* the names of the observation */
-	struct hw_suspects touched; /* names that records were about since they were examined */
+	struct hw_notes names; /* the names of the observation */
+	struct hw_notes touched; /* names that records were about since they were examined */
 	bool all_touched; /* touched is incomplete: treat all names as touched */
 	struct hw_mark mark;
 	bool reporting; /* the net effect of a round or a settle window is being reported */

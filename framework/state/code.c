@@ -16,7 +16,7 @@
 #define IDENT_IS_CTIME 0x40u
 
 /* Flags that mean the same after a restart; directories have none. */
-#define KEPT (HW_ENTRY_DIRTY | HW_ENTRY_NEW | HW_ENTRY_PHANTOM | HW_ENTRY_MODIFIED)
+#define KEPT (HW_ENTRY_DIRTY | HW_ENTRY_NEW | HW_ENTRY_TRANSIENT | HW_ENTRY_MODIFIED)
 
 #define ABSENT 0x01u /* of an event: it has no path */
 #define NO_FROM 0x02u
@@ -97,7 +97,7 @@ static void remember(struct hw_state_last *last, uint32_t id, const struct hw_en
 void hw_state_put_entry(struct hw_state_writer *w, uint32_t id, const struct hw_entry *e,
 			const char *name)
 {
-	uint8_t flags = e->type == HW_TYPE_DIR ? e->flags & HW_ENTRY_PHANTOM : e->flags & KEPT;
+	uint8_t flags = e->type == HW_TYPE_DIR ? e->flags & HW_ENTRY_TRANSIENT : e->flags & KEPT;
 	unsigned omitted = omit(&w->last, e, flags);
 
 	put_byte(w, HW_STATE_ENTRY);

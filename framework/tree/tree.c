@@ -372,7 +372,7 @@ static bool is_same_inode(const struct hw_entry *entry, const struct hw_stat *st
 bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat)
 {
 	return entry->fs == stat->fs && entry->type == stat->type && is_same_inode(entry, stat) &&
-	       !(entry->flags & HW_ENTRY_PHANTOM);
+	       !(entry->flags & HW_ENTRY_TRANSIENT);
 }
 
 bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b)

@@ -49,7 +49,7 @@ struct hw_stat {
 #define HW_ENTRY_QUEUED 0x04u /* in the queue of quiet.h */
 #define HW_ENTRY_LOCKED 0x04u /* of a directory, never queued: its listing failed, as reported */
 #define HW_ENTRY_STALE 0x08u /* changed since it was examined: in the refresh list */
-#define HW_ENTRY_PHANTOM 0x10u /* reported by the kernel, deleted before it was examined */
+#define HW_ENTRY_TRANSIENT 0x10u /* reported by the kernel, deleted before it was examined */
 #define HW_ENTRY_SEEN 0x20u /* mark of a listing in progress */
 #define HW_ENTRY_GONE 0x40u /* mark of an observation in progress */
 #define HW_ENTRY_LISTED 0x80u /* of a directory: its children are known */

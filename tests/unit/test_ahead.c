@@ -247,7 +247,7 @@ static void nothing_is_reported_of_a_difference_before_its_mark(void **state)
 
 /* ---- unverified entries that are renamed before they are examined ---- */
 
-typedef void hw_doubt_fn(struct hw_scene *f, struct hw_share *share);
+typedef void hw_scene_hint_fn(struct hw_scene *f, struct hw_share *share);
 
 /* From here on, the mode in the tree is wrong, and no record reports that. */
 static void make_wrong(struct hw_share *share)
@@ -270,7 +270,7 @@ static void check_told_of_new(struct hw_scene *f)
 }
 
 /* The record of the change has been read, that of the rename before it has not. */
-static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
+static void note_by_hint(struct hw_scene *f, struct hw_share *share)
 {
 	make_wrong(share);
 	hw_scene_move(f->fd, "old", f->fd, "new");
@@ -281,7 +281,7 @@ static void doubt_by_hint(struct hw_scene *f, struct hw_share *share)
 }
 
 /* The scan that finds the change continues. */
-static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
+static void note_by_scan(struct hw_scene *f, struct hw_share *share)
 {
 	char name[16];
 
@@ -301,7 +301,7 @@ static void doubt_by_scan(struct hw_scene *f, struct hw_share *share)
 }
 
 /* Plays a scene under each watcher that has records: polling has none. */
-static void play_with_records(hw_scene_fn *before, hw_doubt_fn *scene)
+static void play_with_records(hw_scene_fn *before, hw_scene_hint_fn *scene)
 {
 	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
 		struct hw_scene f;
@@ -324,13 +324,13 @@ static void make_old(struct hw_scene *f)
 static void a_change_is_told_that_was_heard_of_before_a_rename(void **state)
 {
 	(void)state;
-	play_with_records(make_old, doubt_by_hint);
+	play_with_records(make_old, note_by_hint);
 }
 
 static void a_change_is_told_that_a_scan_found_before_a_rename(void **state)
 {
 	(void)state;
-	play_with_records(make_old, doubt_by_scan);
+	play_with_records(make_old, note_by_scan);
 }
 
 /* ---- names in a directory that was gone when they were examined ---- */

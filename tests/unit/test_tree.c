@@ -228,7 +228,7 @@ static void an_inode_is_the_same_by_number_identity_and_type(void **state)
 	assert_false(hw_tree_is_same(&e, &stat));
 	stat.identity = HW_BY_GENERATION; /* identified by another method */
 	assert_true(hw_tree_is_same(&e, &stat));
-	e.flags = HW_ENTRY_PHANTOM;
+	e.flags = HW_ENTRY_TRANSIENT;
 	assert_false(hw_tree_is_same(&e, &stat));
 }
 

@@ -19,15 +19,15 @@ static bool is_text(const struct hw_option *option)
 	return option->type == HW_OPTION_STRING || option->type == HW_OPTION_LIST;
 }
 
-int hw_config_doubt(struct hw_config_plugin *plugin, const char *key)
+int hw_config_unknown(struct hw_config_plugin *plugin, const char *key)
 {
 	const char **keys =
-		reallocarray(plugin->doubts, plugin->doubt_count + 1, sizeof(*plugin->doubts));
+		reallocarray(plugin->unknown, plugin->unknown_count + 1, sizeof(*plugin->unknown));
 
 	if (!keys)
 		return -ENOMEM;
-	plugin->doubts = keys;
-	keys[plugin->doubt_count++] = key;
+	plugin->unknown = keys;
+	keys[plugin->unknown_count++] = key;
 	return 0;
 }
 
@@ -42,35 +42,35 @@ static bool has_setting(const struct hw_config_plugin *plugin, const char *key)
 	return false;
 }
 
-bool hw_config_is_doubted(const struct hw_config_plugin *plugin, const char *key)
+bool hw_config_is_unknown(const struct hw_config_plugin *plugin, const char *key)
 {
-	for (size_t i = 0; i < plugin->doubt_count; i++) {
-		if (strcmp(plugin->doubts[i], key) == 0)
+	for (size_t i = 0; i < plugin->unknown_count; i++) {
+		if (strcmp(plugin->unknown[i], key) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* Returns whether the setting is kept. *ret_doubt: the key whose value is unknown because of it, or
- * NULL. If a key is set twice, the first value counts. */
+/* Returns whether the setting is kept. *ret_unknown: the key whose value is unknown because of it,
+ * or NULL. If a key is set twice, the first value counts. */
 static bool is_right(const struct hw_option_table *table, const struct hw_config_plugin *kept,
-		     const struct hw_setting *setting, const char **ret_doubt)
+		     const struct hw_setting *setting, const char **ret_unknown)
 {
 	const struct hw_option *option = hw_option_find(table, setting->key);
 	char why[HW_OPTION_TEXT_MAX];
 	uint64_t ignored;
 
-	*ret_doubt = NULL;
+	*ret_unknown = NULL;
 	if (!option) {
-		*ret_doubt = hw_option_suggest(table, setting->key);
+		*ret_unknown = hw_option_suggest(table, setting->key);
 		return false;
 	}
 	if (option->type != HW_OPTION_LIST &&
-	    (has_setting(kept, option->key) || hw_config_is_doubted(kept, option->key)))
+	    (has_setting(kept, option->key) || hw_config_is_unknown(kept, option->key)))
 		return false;
 	if (((option->flags & HW_OPTION_REQUIRED) && !*setting->value) ||
 	    hw_option_parse(option, setting->value, &ignored, why) < 0) {
-		*ret_doubt = option->key;
+		*ret_unknown = option->key;
 		return false;
 	}
 	return true;
@@ -79,18 +79,18 @@ static bool is_right(const struct hw_option_table *table, const struct hw_config
 static int leave_right_ones(struct hw_config_plugin *plugin, const struct hw_option_table *table)
 {
 	size_t count = plugin->count;
-	const char *doubt;
+	const char *unknown;
 	int r = 0;
 
 	plugin->count = 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct hw_setting setting = plugin->settings[i];
 
-		if (is_right(table, plugin, &setting, &doubt)) {
+		if (is_right(table, plugin, &setting, &unknown)) {
 			plugin->settings[plugin->count] = setting;
 			plugin->lines[plugin->count++] = plugin->lines[i];
-		} else if (doubt) {
-			r = hw_config_doubt(plugin, doubt);
+		} else if (unknown) {
+			r = hw_config_unknown(plugin, unknown);
 		}
 	}
 	return r;
@@ -129,7 +129,7 @@ int hw_config_leave_right_settings(struct hw_config_plugin *plugin)
 			plugin->opens = false;
 			continue;
 		}
-		r = hw_config_doubt(plugin, option->key);
+		r = hw_config_unknown(plugin, option->key);
 		if (r == 0)
 			r = add_setting(plugin, option->key, stand_in);
 	}
@@ -167,7 +167,7 @@ bool hw_config_knows(const struct hw_config_plugin *plugin, const struct hw_conf
 		(void)snprintf(key, sizeof(key), "%.*s", (int)len, keys);
 		if (first && is_in_list(plugin, key, value))
 			continue;
-		if (hw_config_is_doubted(plugin, key) ||
+		if (hw_config_is_unknown(plugin, key) ||
 		    (share && !share->interval && strcmp(key, "interval") == 0))
 			return false;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Unverified names, which may differ between the tree and the disk: collected, then examined
- * together. Their number is limited by HW_SUSPECTS_MAX. */
-#ifndef HW_SUSPECTS_H
-#define HW_SUSPECTS_H
+ * together. Their number is limited by HW_NOTES_MAX. */
+#ifndef HW_NOTES_H
+#define HW_NOTES_H
 
 #include "names.h"
 #include "slices.h"
@@ -15,10 +15,11 @@
 /* In a share without a settle window: it was moved, and its new place is unknown. */
 #define HW_HINT_AWAY HW_HINT_DELETED
 
-#define HW_SUSPECTS_MAX                                                                            \
-	(4u << 20) /* maximum number of names; beyond it the whole share is scanned */
+#define HW_NOTES_MAX                                                                               \
+	(4u << 20) /* maximum number of names; beyond it the whole share is scanned                \
+		    */
 
-struct hw_suspect {
+struct hw_note {
 	hw_token dir;
 	uint32_t name_ref;
 	uint8_t name_len;
@@ -27,26 +28,25 @@ struct hw_suspect {
 	uint32_t order; /* order of arrival */
 };
 
-struct hw_suspects {
-	struct hw_suspect *list; /* owned */
+struct hw_notes {
+	struct hw_note *list; /* owned */
 	uint32_t count, room;
 	uint32_t arrivals;
-	uint32_t compacted; /* count after the last hw_suspects_compact() */
+	uint32_t compacted; /* count after the last hw_notes_compact() */
 	struct hw_names names;
 	struct hw_slices *work; /* borrowed: long work with the list may rest; NULL: it does not */
 };
 
 /* Returns 0; -ENOBUFS if there are too many; -ENOMEM. */
-int hw_suspects_add(struct hw_suspects *suspects, hw_token dir, const char *name, size_t len,
-		    uint32_t what, uint32_t inode);
+int hw_notes_add(struct hw_notes *notes, hw_token dir, const char *name, size_t len, uint32_t what,
+		 uint32_t inode);
 #define HW_HINTS_OF_DATA (HW_HINT_MODIFIED | HW_HINT_ATTRIB | HW_HINT_CLOSE_WRITE)
 /* Sorts by directory and name; merges duplicates with all their hints. */
-void hw_suspects_compact(struct hw_suspects *suspects);
+void hw_notes_compact(struct hw_notes *notes);
 /* Returns the HW_HINT_* of this name, 0 if it is not in the list, which must be compacted. */
-uint8_t hw_suspects_find(const struct hw_suspects *suspects, hw_token dir, const char *name,
-			 size_t len);
-const char *hw_suspects_name(const struct hw_suspects *suspects, const struct hw_suspect *suspect);
-void hw_suspects_clear(struct hw_suspects *suspects); /* keeps some memory */
-void hw_suspects_free(struct hw_suspects *suspects);
+uint8_t hw_notes_find(const struct hw_notes *notes, hw_token dir, const char *name, size_t len);
+const char *hw_notes_name(const struct hw_notes *notes, const struct hw_note *note);
+void hw_notes_clear(struct hw_notes *notes); /* keeps some memory */
+void hw_notes_free(struct hw_notes *notes);
 
 #endif
