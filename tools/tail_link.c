@@ -69,6 +69,14 @@ static const char *explain(const struct hw_address *address, int error)
 		return "joining a netlink group needs CAP_NET_ADMIN";
 	if (address->transport == HW_TRANSPORT_VSOCK && error == EAFNOSUPPORT)
 		return "this kernel does not support vsock";
+	if (error == ENOENT)
+		return "No such file or directory: is hostwatchd running, and has it a socket sink "
+		       "with "
+		       "this 'listen'?";
+	if (error == ECONNREFUSED)
+		return "Connection refused: is hostwatchd running, and has it a socket sink with "
+		       "this "
+		       "'listen'?";
 	return strerror(error);
 }
 
