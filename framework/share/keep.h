@@ -116,10 +116,26 @@ void hw_keep_forget(struct hw_share *share);
 /* Removes the state of a run that has not ended; waits for the disk. 0, or -errno; -ETIMEDOUT: the
  * filesystem does not answer. */
 int hw_keep_remove_open(struct hw_share *share);
-/* keep.c, for keep_begin.c: the log that follows the state that was read. 0 or -errno. */
+/* keep_log.c */
+/* The head of a file of this generation, as the share is now. */
+struct hw_state_head hw_keep_make_head(struct hw_share *share, uint64_t generation,
+				       uint64_t next_seq);
+/* From now on, this log is written. 0 or -errno. */
+int hw_keep_begin_log(struct hw_share *share, uint64_t generation, uint64_t next_seq);
+/* From now on, changes are logged. */
+void hw_keep_turn_on(struct hw_share *share);
+/* Begins the log that follows the state that was read. 0 or -errno. */
 int hw_keep_continue_log(struct hw_share *share);
 /* No state is kept, until the next snapshot. */
 void hw_keep_give_up(struct hw_share *share, const char *reason);
+/* keep_snapshot.c */
+/* bytes: of all logs. */
+bool hw_keep_needs_snapshot(const struct hw_keep *keep, uint64_t bytes);
+void hw_keep_begin_snapshot(struct hw_share *share);
+/* Looks whether the child has ended. */
+void hw_keep_reap(struct hw_share *share);
+/* Writes the snapshot of a clean stop; waits for the disk. */
+void hw_keep_write_last(struct hw_share *share);
 /* keep_files.c */
 struct hw_keep_name {
 	char text[128];
