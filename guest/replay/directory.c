@@ -94,6 +94,7 @@ static void fill_plus(struct listing *listing, const struct dirent *dirent,
 		ret->ino = 0;
 	else if (!known)
 		(void)hw_view_set(&server->view, listing->dir, dirent->d_name, node);
+	ret->entry_timeout = hw_keep_s(server, listing->dir, dirent->d_name);
 	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }

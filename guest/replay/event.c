@@ -154,14 +154,22 @@ static void fill_command_place(const struct replay *replay, struct hw_place *ret
 	memcpy(ret->name, place->name, sizeof(ret->name));
 }
 
+/* An ordinary user can make no device. */
+static bool can_make(const struct hw_server *server, mode_t mode)
+{
+	return !server->of_user || !(S_ISCHR(mode) || S_ISBLK(mode));
+}
+
 static int prepare_create(struct replay *replay, const struct hw_event *event)
 {
 	struct hw_server *server = replay->server;
-	const mode_t mode = mode_of(event->type);
+	mode_t mode = mode_of(event->type);
 	struct stat st;
 	int r = hw_lower_find(server, replay->from.dir, replay->from.name, &replay->node, &st);
 
-	if (r == 0 && (st.st_mode & S_IFMT) != (mode & S_IFMT)) {
+	if (r == 0 && hw_own_type(st.st_mode) == (mode & S_IFMT) && can_make(server, st.st_mode)) {
+		mode = (st.st_mode & S_IFMT) | (mode & ~(mode_t)S_IFMT);
+	} else if (r == 0) {
 		put_node(server, replay->node);
 		replay->node = NULL;
 	}
@@ -174,6 +182,7 @@ static int prepare_create(struct replay *replay, const struct hw_event *event)
 	}
 	hw_view_unlock(&server->view);
 	replay->command.call = HW_CALL_MAKE;
+	replay->command.mode = mode;
 	return r;
 }
 
@@ -289,35 +298,65 @@ static mode_t type_after(const struct hw_event *event)
 	return mode_of(event->type) & S_IFMT;
 }
 
+/* Returns whether the view agrees with the lower directory at the name. */
+static bool is_as_below(struct hw_server *server, const struct hw_own_change *change)
+{
+	struct hw_node *node = NULL;
+	struct stat st;
+	bool same;
+	int r;
+
+	if (!change->parent)
+		return true;
+	r = hw_lower_find(server, change->parent, change->name, &node, &st);
+	hw_view_lock(&server->view);
+	same = (r == 0 || r == -ENOENT) &&
+	       node == hw_view_find(&server->view, change->parent, change->name);
+	if (node)
+		hw_node_put(&server->view, node);
+	hw_view_unlock(&server->view);
+	return same;
+}
+
+static void fill_changes(const struct replay *replay, const struct hw_event *event,
+			 struct hw_own_change changes[2])
+{
+	struct hw_view *view = &replay->server->view;
+	const struct place *places[2] = { &replay->from, &replay->to };
+
+	for (unsigned i = 0; i < 2; i++) {
+		const bool outside = places[i]->dir == &view->hidden;
+
+		changes[i].parent = outside ? NULL : places[i]->dir;
+		changes[i].name = places[i]->name;
+	}
+	if (event->kind == HW_CREATE)
+		changes[0].type = type_after(event);
+	else if (event->flags & HW_FLAG_EXCHANGE)
+		changes[0].type = hw_own_reported_type(view, replay->to.dir, replay->to.name);
+	changes[1].type = type_after(event);
+}
+
 /* Returns whether the event reports a change of names that was made here. */
 static bool is_own_name(const struct replay *replay, const struct hw_event *event)
 {
 	struct hw_server *server = replay->server;
-	struct hw_own_change changes[2] = {
-		{ .parent = replay->from.dir, .name = replay->from.name },
-		{ .parent = replay->to.dir, .name = replay->to.name },
-	};
-	struct hw_node *there;
-	struct stat st;
-	bool taken;
+	struct hw_own_change changes[2] = { { 0 }, { 0 } };
+	enum hw_own_match match;
+	bool own;
 
-	if (event->kind == HW_CREATE)
-		changes[0].type = type_after(event);
-	changes[1].type = type_after(event);
 	(void)pthread_rwlock_wrlock(&server->changing);
 	hw_view_lock(&server->view);
-	if (event->flags & HW_FLAG_EXCHANGE) {
-		there = hw_view_find(&server->view, replay->from.dir, replay->from.name);
-		if (there && hw_node_stat(&server->view, there, &st) == 0)
-			changes[0].type = st.st_mode & S_IFMT;
-	}
-	for (unsigned i = 0; i < 2; i++)
-		if (changes[i].parent == &server->view.hidden)
-			changes[i].parent = NULL;
-	taken = hw_own_takes(&server->view, changes);
+	fill_changes(replay, event, changes);
+	match = hw_own_match(&server->view, changes);
+	hw_view_unlock(&server->view);
+	own = match == HW_OWN_YES || (match == HW_OWN_IF_SAME && is_as_below(server, &changes[0]) &&
+				      is_as_below(server, &changes[1]));
+	hw_view_lock(&server->view);
+	hw_own_pass(&server->view, changes, own);
 	hw_view_unlock(&server->view);
 	(void)pthread_rwlock_unlock(&server->changing);
-	return taken;
+	return own;
 }
 
 /* Finds the name that the node has in the view now: a program may have renamed it here. */
@@ -428,7 +467,8 @@ static int play(struct replay *replay, const struct hw_event *event)
 		event->kind == HW_CREATE || event->kind == HW_DELETE || event->kind == HW_MOVE;
 	int r;
 
-	replay->command.mode = mode_of(event->type);
+	if (event->kind != HW_CREATE)
+		replay->command.mode = mode_of(event->type);
 	fill_command_place(replay, &replay->command.from, &replay->from);
 	if (replay->to.dir)
 		fill_command_place(replay, &replay->command.to, &replay->to);

@@ -55,6 +55,11 @@ int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *
 	return node ? 0 : -ENOMEM;
 }
 
+double hw_keep_s(struct hw_server *server, const struct hw_node *parent, const char *name)
+{
+	return hw_own_is_ahead(&server->view, parent, name) ? HW_KEEP_SHORT_S : server->keep_s;
+}
+
 int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct stat *st,
 		  struct fuse_entry_param *ret)
 {
@@ -70,7 +75,7 @@ int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct s
 			return r;
 	}
 	ret->ino = hw_id_of(server, node);
-	ret->attr_timeout = ret->entry_timeout = server->keep_s;
+	ret->attr_timeout = ret->entry_timeout = node->is_ghost ? 0 : server->keep_s;
 	node->lookups++;
 	return 0;
 }
@@ -126,7 +131,8 @@ void hw_reply_node(fuse_req_t req, struct hw_node *node, const struct stat *st, 
 		(void)fuse_reply_err(req, -r);
 		return;
 	}
-	entry.entry_timeout = keep_s;
+	if (!node->is_ghost)
+		entry.entry_timeout = keep_s;
 	reply_with(req, node, &entry);
 }
 
@@ -207,6 +213,12 @@ static bool reply_hidden(fuse_req_t req, const struct hw_node *parent, const cha
 	return true;
 }
 
+/* The lower directory does not have a ghost, which only the replayer may see. With the lock. */
+static bool hides_slot(fuse_req_t req, const struct hw_slot *slot)
+{
+	return slot && !hw_is_replay(req) && slot->node && slot->node->is_ghost;
+}
+
 /* Answers from what is known; returns whether it could. With the lock held. */
 static bool reply_known(fuse_req_t req, struct hw_node *parent, const char *name)
 {
@@ -214,7 +226,7 @@ static bool reply_known(fuse_req_t req, struct hw_node *parent, const char *name
 	struct hw_slot *slot = hw_slot_find(server, parent, name);
 	struct hw_node *node;
 
-	if (slot) {
+	if (slot && !hides_slot(req, slot)) {
 		reply_slot(req, slot);
 		return true;
 	}
@@ -233,7 +245,7 @@ static void reply_absent(fuse_req_t req, struct hw_node *parent, const char *nam
 	struct hw_server *server = hw_server_of(req);
 	struct fuse_entry_param entry = { .entry_timeout = HW_KEEP_SHORT_S };
 
-	if (error != ENOENT) {
+	if (error != ENOENT || hw_slot_find(server, parent, name)) {
 		(void)fuse_reply_err(req, error);
 		return;
 	}
@@ -242,10 +254,27 @@ static void reply_absent(fuse_req_t req, struct hw_node *parent, const char *nam
 	(void)fuse_reply_entry(req, &entry); /* a negative entry */
 }
 
+/* What the lower directory has. The kernel does not keep it while an event of the name is replayed.
+ * With the lock held. */
+static void reply_found(fuse_req_t req, struct hw_node *parent, const char *name,
+			struct hw_node *node, const struct stat *st)
+{
+	struct hw_server *server = hw_server_of(req);
+
+	if (hw_slot_find(server, parent, name)) {
+		hw_reply_node(req, node, st, 0);
+		return;
+	}
+	if (!hw_view_has(&server->view, parent, name))
+		(void)hw_view_set(&server->view, parent, name, node);
+	hw_reply_node(req, node, st, hw_keep_s(server, parent, name));
+}
+
 static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *parent = hw_node_of(server, parent_id), *node;
+	const struct hw_slot *slot;
 	struct stat st;
 	uint64_t changes;
 	bool done;
@@ -261,8 +290,9 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 		node = NULL;
 		r = hw_lower_find(server, parent, name, &node, &st);
 		hw_view_lock(&server->view);
+		slot = hw_slot_find(server, parent, name);
 		/* the answer may be older than an event that was replayed meanwhile */
-		if (changes == server->view.changes && !hw_slot_find(server, parent, name))
+		if (changes == server->view.changes && (!slot || hides_slot(req, slot)))
 			break;
 		if (node)
 			hw_node_put(&server->view, node);
@@ -271,9 +301,7 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 	if (r < 0) {
 		reply_absent(req, parent, name, -r);
 	} else {
-		if (!hw_view_has(&server->view, parent, name))
-			(void)hw_view_set(&server->view, parent, name, node);
-		hw_reply_node(req, node, &st, server->keep_s);
+		reply_found(req, parent, name, node, &st);
 		hw_node_put(&server->view, node);
 	}
 	hw_view_unlock(&server->view);

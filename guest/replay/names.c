@@ -115,11 +115,15 @@ static void note_made(struct hw_server *server, struct hw_node *parent, const ch
 		      struct hw_node *node)
 {
 	struct hw_node *before = hw_view_find(&server->view, parent, name);
+	const bool is_new = !node->names;
 
 	if (before != node) /* open(2) without O_EXCL may find a file */
 		hw_own_name(&server->view, parent, name, before, node);
 	(void)hw_view_set(&server->view, parent, name, node);
-	hw_own_attributes(&server->view, node);
+	if (is_new)
+		hw_own_attributes(&server->view, node);
+	else
+		hw_own_names_changed(&server->view, node);
 	server->view.changes++;
 }
 
@@ -141,7 +145,7 @@ static void reply_made(fuse_req_t req, struct hw_node *parent, const char *name,
 	hw_view_lock(&server->view);
 	note_made(server, parent, name, node);
 	hw_change_end(server);
-	hw_reply_node(req, node, NULL, server->keep_s);
+	hw_reply_node(req, node, NULL, hw_keep_s(server, parent, name));
 	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }
@@ -239,6 +243,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 	note_made(server, parent, name, node);
 	hw_change_end(server);
 	r = hw_fill_entry(server, node, NULL, &entry);
+	entry.entry_timeout = hw_keep_s(server, parent, name);
 	if (r < 0) {
 		(void)fuse_reply_err(req, -r);
 		(void)close(fd); /* as above */
@@ -288,6 +293,8 @@ static void remove_entry(fuse_req_t req, fuse_ino_t parent_id, const char *name,
 		mark_gone(server, node);
 	if (node && flags & AT_REMOVEDIR)
 		node->gone = true;
+	if (node && !node->gone)
+		hw_own_names_changed(&server->view, node);
 	hw_view_remove(&server->view, parent, name);
 	server->view.changes++;
 	hw_view_unlock(&server->view);
@@ -328,9 +335,9 @@ static void rename_in_view(struct hw_server *server, const struct hw_slot *from,
 	if (!exchange && replaced && replaced != moved)
 		mark_gone(server, replaced);
 	if (moved)
-		hw_own_rename(view, moved);
+		hw_own_names_changed(view, moved);
 	if (replaced)
-		hw_own_attributes(view, replaced);
+		hw_own_names_changed(view, replaced);
 	view->changes++;
 }
 

@@ -10,10 +10,12 @@
 
 #define STATES_MAX 16u
 #define STATES_AT_FIRST 2u
+/* A change that is as old as this may have left a queue that the host never reported. */
+#define FRESH_MS 1000
 #define KEY_MAX (sizeof(void *) + NAME_MAX + 1)
 
 struct state {
-	mode_t type; /* S_IFMT; 0: no entry */
+	mode_t type; /* see hw_own_type(); 0: no entry */
 	struct hw_node *node; /* with a reference, or NULL */
 };
 
@@ -21,9 +23,26 @@ struct hw_ahead {
 	UT_hash_handle hh; /* by the parent's address and the name */
 	struct hw_node *parent; /* with a reference */
 	unsigned count, room;
+	unsigned left_out; /* changes after the first state for which there was no room */
+	int64_t changed_ms; /* of the monotonic clock: the last change */
 	struct state *states; /* owned; the first is what the host has reported */
 	unsigned char key[];
 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+mode_t hw_own_type(mode_t mode)
+{
+	const mode_t type = mode & S_IFMT;
+
+	return type == S_IFREG || type == S_IFDIR || type == S_IFLNK ? type : S_IFIFO;
+}
 
 static size_t make_key(unsigned char key[KEY_MAX], const struct hw_node *parent, const char *name)
 {
@@ -53,23 +72,26 @@ static struct state state_of(struct hw_view *view, struct hw_node *node)
 		return state;
 	hw_node_hold(node);
 	if (hw_node_stat(view, node, &st) == 0)
-		state.type = st.st_mode & S_IFMT;
+		state.type = hw_own_type(st.st_mode);
 	return state;
 }
 
-static void drop_states(struct hw_view *view, struct hw_ahead *ahead, unsigned count)
+static void drop_states(struct hw_view *view, struct hw_ahead *ahead, unsigned first,
+			unsigned count)
 {
+	struct state *states = &ahead->states[first];
+
 	for (unsigned i = 0; i < count; i++)
-		if (ahead->states[i].node)
-			hw_node_put(view, ahead->states[i].node);
+		if (states[i].node)
+			hw_node_put(view, states[i].node);
 	ahead->count -= count;
-	memmove(ahead->states, ahead->states + count, ahead->count * sizeof(ahead->states[0]));
+	memmove(states, states + count, (ahead->count - first) * sizeof(*states));
 }
 
 static void drop(struct hw_view *view, struct hw_ahead *ahead)
 {
 	HASH_DELETE(hh, view->ahead, ahead);
-	drop_states(view, ahead, ahead->count);
+	drop_states(view, ahead, 0, ahead->count);
 	hw_node_put(view, ahead->parent);
 	free(ahead->states);
 	free(ahead);
@@ -99,13 +121,16 @@ static struct hw_ahead *make(struct hw_view *view, struct hw_node *parent, const
 	return ahead;
 }
 
-/* Returns whether there is room for one more; the oldest state gives way in a long queue. */
+/* Returns whether there is room for one more; in a long queue, the oldest change is counted only.
+ */
 static bool make_room(struct hw_view *view, struct hw_ahead *ahead)
 {
 	struct state *more;
 
-	if (ahead->count == STATES_MAX)
-		drop_states(view, ahead, 1);
+	if (ahead->count == STATES_MAX) {
+		drop_states(view, ahead, 1, 1);
+		ahead->left_out++;
+	}
 	if (ahead->count < ahead->room)
 		return true;
 	more = realloc(ahead->states, 2 * ahead->room * sizeof(*more));
@@ -138,6 +163,24 @@ void hw_own_name(struct hw_view *view, struct hw_node *parent, const char *name,
 		return;
 	}
 	ahead->states[ahead->count++] = state_of(view, after);
+	ahead->changed_ms = now_ms();
+}
+
+bool hw_own_is_ahead(struct hw_view *view, const struct hw_node *parent, const char *name)
+{
+	return find(view, parent, name) != NULL;
+}
+
+mode_t hw_own_reported_type(struct hw_view *view, const struct hw_node *parent, const char *name)
+{
+	const struct hw_ahead *ahead = find(view, parent, name);
+	struct hw_node *node;
+	struct stat st;
+
+	if (ahead)
+		return ahead->states[0].type;
+	node = hw_view_find(view, parent, name);
+	return node && hw_node_stat(view, node, &st) == 0 ? hw_own_type(st.st_mode) : 0;
 }
 
 bool hw_own_reported(struct hw_view *view, const struct hw_node *parent, const char *name,
@@ -154,39 +197,64 @@ bool hw_own_reported(struct hw_view *view, const struct hw_node *parent, const c
 /* Returns the first state of the queue, behind its head, that an event leads to; 0: none. */
 static unsigned find_state(const struct hw_ahead *ahead, mode_t type)
 {
-	for (unsigned i = 1; ahead && i < ahead->count; i++)
+	for (unsigned i = 1; !ahead->left_out && i < ahead->count; i++)
 		if (ahead->states[i].type == type)
 			return i;
 	return 0;
 }
 
-static void advance(struct hw_view *view, struct hw_ahead *ahead, unsigned to)
+/* Returns whether the event leads to the last state, which was made a short time ago. */
+static bool is_certain(const struct hw_ahead *ahead, mode_t type)
 {
-	drop_states(view, ahead, to);
+	const unsigned to = find_state(ahead, type);
+
+	return to && to == ahead->count - 1 && now_ms() - ahead->changed_ms < FRESH_MS;
+}
+
+enum hw_own_match hw_own_match(struct hw_view *view, const struct hw_own_change changes[2])
+{
+	bool any = false, certain = true;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct hw_ahead *ahead;
+
+		if (!changes[i].parent)
+			continue;
+		ahead = find(view, changes[i].parent, changes[i].name);
+		any = any || ahead;
+		certain = certain && ahead && is_certain(ahead, changes[i].type);
+	}
+	if (!any)
+		return HW_OWN_NO;
+	return certain ? HW_OWN_YES : HW_OWN_IF_SAME;
+}
+
+static void advance(struct hw_view *view, struct hw_ahead *ahead, mode_t type)
+{
+	const unsigned to = find_state(ahead, type);
+
+	if (ahead->left_out) {
+		ahead->left_out--;
+		ahead->states[0].type = type;
+		return;
+	}
+	drop_states(view, ahead, 0, to); /* none, if several changes were reported as one */
 	if (ahead->count == 1)
 		drop(view, ahead);
 }
 
-bool hw_own_takes(struct hw_view *view, const struct hw_own_change changes[2])
+void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bool own)
 {
-	struct hw_ahead *ahead[2] = { NULL, NULL };
-	unsigned to[2] = { 0, 0 };
-	bool all = true;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_ahead *ahead = NULL;
 
-	for (unsigned i = 0; i < 2; i++) {
-		if (!changes[i].parent)
-			continue;
-		ahead[i] = find(view, changes[i].parent, changes[i].name);
-		to[i] = find_state(ahead[i], changes[i].type);
-		all = all && to[i];
+		if (changes[i].parent)
+			ahead = find(view, changes[i].parent, changes[i].name);
+		if (ahead && own)
+			advance(view, ahead, changes[i].type);
+		else if (ahead)
+			drop(view, ahead);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		if (ahead[i] && all)
-			advance(view, ahead[i], to[i]);
-		else if (ahead[i])
-			drop(view, ahead[i]);
-	}
-	return all;
 }
 
 /* ---- data and attributes ---- */
@@ -211,14 +279,6 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void hw_own_write(struct hw_view *view, struct hw_node *node)
 {
 	const bool listed = node->written_ms != 0;
@@ -238,7 +298,7 @@ void hw_own_attributes(struct hw_view *view, struct hw_node *node)
 		take_state(view, node);
 }
 
-void hw_own_rename(struct hw_view *view, struct hw_node *node)
+void hw_own_names_changed(struct hw_view *view, struct hw_node *node)
 {
 	const struct hw_own_state before = node->own;
 
@@ -252,6 +312,15 @@ void hw_own_rename(struct hw_view *view, struct hw_node *node)
 		node->own.known = false;
 }
 
+/* Changes of names in a directory set both times; they are no change of its attributes. */
+static bool same_change(const struct hw_own_state *own, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode) && same_time(&st->st_ctim, &st->st_mtim))
+		return true;
+	return own->size == st->st_size && same_time(&own->mtime, &st->st_mtim) &&
+	       same_time(&own->ctime, &st->st_ctim);
+}
+
 bool hw_own_state_is(struct hw_view *view, struct hw_node *node)
 {
 	const struct hw_own_state *own = &node->own;
@@ -259,8 +328,7 @@ bool hw_own_state_is(struct hw_view *view, struct hw_node *node)
 
 	if (own->writing)
 		return true;
-	return own->known && hw_node_stat(view, node, &st) == 0 && own->size == st.st_size &&
-	       same_time(&own->mtime, &st.st_mtim) && same_time(&own->ctime, &st.st_ctim) &&
+	return own->known && hw_node_stat(view, node, &st) == 0 && same_change(own, &st) &&
 	       own->mode == st.st_mode && own->uid == st.st_uid && own->gid == st.st_gid;
 }
 

@@ -4,7 +4,13 @@
  * more, later. Until then the view is ahead of the host's events at the names that were changed:
  * such a name has a queue, which begins with the state that the host has reported last and has the
  * state after each change that was made here. An event that brings all its names to a state in
- * their queues is the host's report of such a change. Any other event is a change by the host.
+ * their queues is the host's report of such a change.
+ *
+ * The host may report several changes as one, or none of changes that end where they began: a queue
+ * may then stay, or the event has no state in it. Therefore such an event is examined: it is a
+ * change of this guest if the view agrees with the lower directory at its names, since the view
+ * follows a change of the host only when its event is replayed. Any other event is a change by the
+ * host.
  *
  * Data and attributes: a file that has the state in which a change of this guest left it was not
  * changed by the host since.
@@ -32,6 +38,16 @@ void hw_own_name(struct hw_view *view, struct hw_node *parent, const char *name,
 bool hw_own_reported(struct hw_view *view, const struct hw_node *parent, const char *name,
 		     struct hw_node **ret);
 
+/* Returns whether the host has yet to report a change of the name that was made here. */
+bool hw_own_is_ahead(struct hw_view *view, const struct hw_node *parent, const char *name);
+
+/* The type, as hw_own_type() gives it, that the name has according to the host's events so far. */
+mode_t hw_own_reported_type(struct hw_view *view, const struct hw_node *parent, const char *name);
+
+/* The S_IFMT of a mode, as events tell types apart: S_IFIFO stands for anything but a file,
+ * directory or symlink. */
+mode_t hw_own_type(mode_t mode);
+
 /* A name of an event, with the type of what it has afterwards; 0: nothing. */
 struct hw_own_change {
 	struct hw_node *parent; /* NULL: no second name */
@@ -39,16 +55,25 @@ struct hw_own_change {
 	mode_t type;
 };
 
-/* Returns whether the event is the report of a change that was made here. The queues of its names
- * have advanced then. If not, the queues are gone: the host has changed these names. */
-bool hw_own_takes(struct hw_view *view, const struct hw_own_change changes[2]);
+enum hw_own_match {
+	HW_OWN_NO, /* the host made the change */
+	HW_OWN_YES, /* a program of this guest did */
+	HW_OWN_IF_SAME, /* this guest, if the view agrees with the lower directory at the names */
+};
+
+/* Returns whose change the event reports. The caller decides with hw_own_pass(). */
+enum hw_own_match hw_own_match(struct hw_view *view, const struct hw_own_change changes[2]);
+
+/* The event has been examined. `own`: the queues of its names advance. Otherwise they are dropped:
+ * the host has changed these names. */
+void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bool own);
 
 /* A program has written to the file. */
 void hw_own_write(struct hw_view *view, struct hw_node *node);
 /* A program has changed attributes, or links of the node; it has this state now. */
 void hw_own_attributes(struct hw_view *view, struct hw_node *node);
-/* A program has renamed the node, which changes its ctime. */
-void hw_own_rename(struct hw_view *view, struct hw_node *node);
+/* A program has renamed the node, or changed the number of its links, which changes its ctime. */
+void hw_own_names_changed(struct hw_view *view, struct hw_node *node);
 /* Returns whether the file has the state in which a program of this guest left it. */
 bool hw_own_state_is(struct hw_view *view, struct hw_node *node);
 /* For each file that was written since the last call: its state is the one that it has now. If that

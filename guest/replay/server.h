@@ -101,7 +101,11 @@ static inline fuse_ino_t hw_id_of(const struct hw_server *server, const struct h
  * lock is not held. Returns 0 or -errno. */
 int hw_lower_find(struct hw_server *server, struct hw_node *parent, const char *name,
 		  struct hw_node **ret, struct stat *ret_stat);
-/* Fills the answer to a lookup; counts it. `st`: attributes that the caller has just taken, or
+/* Seconds for which the kernel may keep the name. If the host has yet to report a change that was
+ * made here, it may have undone it, and then reports neither. With the lock. */
+double hw_keep_s(struct hw_server *server, const struct hw_node *parent, const char *name);
+/* Fills the answer to a lookup; counts it. The kernel does not keep a ghost: the next lookup of a
+ * program asks the lower directory. `st`: attributes that the caller has just taken, or
  * NULL. With the lock held. Returns 0 or -errno. */
 int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct stat *st,
 		  struct fuse_entry_param *ret);

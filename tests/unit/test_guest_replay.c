@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -84,12 +85,19 @@ static void outside_of(char ret[256], const char *base, const char *name)
 	(void)snprintf(ret, 256, "%s-outside-%s", base, slash ? slash + 1 : name);
 }
 
+/* Another entry whose name is "socket" is one. */
+static mode_t mode_for(const char *path, enum hw_type type)
+{
+	if (type != HW_TYPE_OTHER)
+		return S_IFREG | 0644;
+	return strcmp(strrchr(path, '/'), "/socket") == 0 ? S_IFSOCK | 0644 : S_IFIFO | 0644;
+}
+
 static void create(const char *path, enum hw_type type)
 {
 	int r = type == HW_TYPE_DIR       ? mkdir(path, 0755)
 		: type == HW_TYPE_SYMLINK ? symlink("x", path)
-		: type == HW_TYPE_OTHER   ? mkfifo(path, 0644)
-					  : mknod(path, S_IFREG | 0644, 0);
+					  : mknod(path, mode_for(path, type), 0);
 
 	assert_int_equal(r, 0);
 }
@@ -440,7 +448,8 @@ static const struct scenario scenarios[] = {
 	  { FILE_STEP(HW_CREATE, "new", NULL, 0),
 	    DIR_STEP(HW_CREATE, "newdir", NULL, 0),
 	    { HW_CREATE, HW_TYPE_SYMLINK, "link", NULL, 0 },
-	    { HW_CREATE, HW_TYPE_OTHER, "d/fifo", NULL, 0 } } },
+	    { HW_CREATE, HW_TYPE_OTHER, "d/fifo", NULL, 0 },
+	    { HW_CREATE, HW_TYPE_OTHER, "d/socket", NULL, 0 } } },
 	{ "delete", { FILE_STEP(HW_DELETE, "f", NULL, 0), FILE_STEP(HW_DELETE, "d/x", NULL, 0) } },
 	{ "rmdir",
 	  { FILE_STEP(HW_DELETE, "d/n/y", NULL, 0), DIR_STEP(HW_DELETE, "d/n", NULL, 0),
@@ -466,6 +475,13 @@ static const struct scenario scenarios[] = {
 	{ "modify, attrib",
 	  { FILE_STEP(HW_MODIFY, "f", NULL, 0), FILE_STEP(HW_ATTRIB, "d/x", NULL, 0),
 	    DIR_STEP(HW_ATTRIB, "d", NULL, 0) } },
+	{ "attrib of a directory that gets an entry",
+	  { DIR_STEP(HW_ATTRIB, "e", NULL, 0), FILE_STEP(HW_CREATE, "e/new", NULL, 0) } },
+	{ "rename after an exchange",
+	  { FILE_STEP(HW_MOVE, "g", "f", HW_FLAG_EXCHANGE), FILE_STEP(HW_MOVE, "h", "f", 0) } },
+	{ "exchange with a directory, and back",
+	  { FILE_STEP(HW_MOVE, "e", "f", HW_FLAG_EXCHANGE),
+	    DIR_STEP(HW_MOVE, "e", "f", HW_FLAG_EXCHANGE), FILE_STEP(HW_DELETE, "f", NULL, 0) } },
 	{ "close", { FILE_STEP(HW_CLOSE_WRITE, "g", NULL, 0) } },
 	{ "a file becomes a directory",
 	  { FILE_STEP(HW_DELETE, "f", NULL, 0), DIR_STEP(HW_CREATE, "f", NULL, 0),
@@ -522,6 +538,137 @@ static void changes_of_this_guest_are_not_reported_twice(void **state)
 {
 	(void)state;
 	play_all(OWN);
+}
+
+/* ---- changes of this guest and of the host ---- */
+
+/* The program is far ahead of the host. */
+static void a_name_that_a_program_uses_again_and_again_is_reported_once(void **state)
+{
+	const struct step steps[] = { FILE_STEP(HW_CREATE, "new", NULL, 0),
+				      FILE_STEP(HW_DELETE, "new", NULL, 0) };
+	struct rig rig;
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	for (unsigned i = 0; i < 100; i++) {
+		operate(rig.plain.base, &steps[i % 2]);
+		operate(rig.mount.base, &steps[i % 2]);
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		send_event(&rig, &steps[i % 2]);
+		look_at(rig.mount.base);
+	}
+	read_watches(&rig.plain);
+	read_watches(&rig.mount);
+	assert_string_equal(rig.plain.seen, rig.mount.seen);
+	end(&rig);
+}
+
+/* The unlink and the link change the ctime of a file that the host has yet to report. */
+static void links_of_a_written_file_are_no_change_of_it(void **state)
+{
+	const struct step late[] = { FILE_STEP(HW_ATTRIB, "f", NULL, 0),
+				     FILE_STEP(HW_CREATE, "link", NULL, 0),
+				     FILE_STEP(HW_DELETE, "f", NULL, 0) };
+	char path[256], other[256];
+	struct rig rig;
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	for (unsigned side = 0; side < 2; side++) {
+		const char *base = side ? rig.mount.base : rig.plain.base;
+
+		path_in(path, base, "f");
+		path_in(other, base, "link");
+		assert_int_equal(chmod(path, 0700), 0);
+		assert_int_equal(link(path, other), 0);
+		assert_int_equal(unlink(path), 0);
+	}
+	for (unsigned i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+		send_event(&rig, &late[i]);
+	read_watches(&rig.plain);
+	read_watches(&rig.mount);
+	assert_string_equal(rig.plain.seen, rig.mount.seen);
+	end(&rig);
+}
+
+/* The host reports nothing of an entry that came and went within one observation. */
+static void a_change_that_was_undone_hides_no_change_of_the_host(void **state)
+{
+	const struct step steps[] = { FILE_STEP(HW_CREATE, "new", NULL, 0),
+				      FILE_STEP(HW_DELETE, "new", NULL, 0) };
+	struct rig rig;
+	char path[256];
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	path_in(path, rig.mount.base, "new");
+	for (unsigned i = 0; i < 2; i++)
+		operate(rig.mount.base, &steps[i]);
+	assert_int_equal(access(path, F_OK), -1);
+	read_watches(&rig.mount);
+	rig.mount.seen[0] = '\0';
+	operate(rig.lower, &steps[0]);
+	send_event(&rig, &steps[0]);
+	assert_int_equal(access(path, F_OK), 0);
+	read_watches(&rig.mount);
+	assert_string_equal(rig.mount.seen, "1 CREATE new 0\n");
+	end(&rig);
+}
+
+/* The host has removed it within the observation of its creation, and reports nothing. */
+static void an_entry_that_was_removed_before_it_was_reported_goes(void **state)
+{
+	const struct step create_new = FILE_STEP(HW_CREATE, "new", NULL, 0);
+	struct timespec now, until;
+	struct rig rig;
+	char path[256];
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	operate(rig.mount.base, &create_new);
+	path_in(path, rig.lower, "new");
+	assert_int_equal(unlink(path), 0);
+	path_in(path, rig.mount.base, "new");
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += DEADLINE_MS / 1000;
+	do
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	while (access(path, F_OK) == 0 && now.tv_sec < until.tv_sec);
+	assert_int_equal(access(path, F_OK), -1);
+	end(&rig);
+}
+
+/* An entry that is gone when its create is reported: programs are told of it, but do not find it.
+ */
+static void an_entry_that_is_gone_is_not_there(void **state)
+{
+	static const enum hw_type types[] = { HW_TYPE_FILE, HW_TYPE_DIR };
+	struct rig rig;
+	char path[256];
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	for (unsigned i = 0; i < 2; i++) {
+		const struct step steps[] = { { HW_CREATE, types[i], "new", NULL, 0 },
+					      { HW_DELETE, types[i], "new", NULL, 0 } };
+
+		begin(&rig);
+		path_in(path, rig.mount.base, "new");
+		send_event(&rig, &steps[0]);
+		assert_int_equal(access(path, F_OK), -1);
+		send_event(&rig, &steps[1]);
+		read_watches(&rig.mount);
+		assert_string_equal(rig.mount.seen,
+				    i ? "1 CREATE ISDIR new 0\n1 DELETE ISDIR new 0\n"
+				      : "1 CREATE new 0\n1 DELETE new 0\n");
+		end(&rig);
+	}
 }
 
 /* ---- contents ---- */
@@ -672,6 +819,11 @@ int main(void)
 		cmocka_unit_test(late_events_are_reported_as_on_a_local_directory),
 		cmocka_unit_test(a_program_that_looks_first_receives_the_events),
 		cmocka_unit_test(changes_of_this_guest_are_not_reported_twice),
+		cmocka_unit_test(a_name_that_a_program_uses_again_and_again_is_reported_once),
+		cmocka_unit_test(links_of_a_written_file_are_no_change_of_it),
+		cmocka_unit_test(a_change_that_was_undone_hides_no_change_of_the_host),
+		cmocka_unit_test(an_entry_that_was_removed_before_it_was_reported_goes),
+		cmocka_unit_test(an_entry_that_is_gone_is_not_there),
 		cmocka_unit_test(after_an_event_the_new_contents_are_read),
 		cmocka_unit_test(a_rescan_shows_the_new_state),
 		cmocka_unit_test(a_killed_server_leaves_no_program_waiting),
