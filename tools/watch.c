@@ -213,6 +213,7 @@ void hw_watch_pull(struct watch *w)
 	while (again && !w->output.error) {
 		for (size_t i = 0; i < w->targets.count; i++)
 			read_journal(w, &w->shares[i]);
+		hw_watch_sync_answer(w);
 		again = hw_output_is_full(&w->output) && !is_done(w);
 		hw_output_flush(&w->output);
 		again = again && !hw_output_is_full(&w->output);
@@ -311,6 +312,8 @@ static int make_loop(struct watch *w)
 		r = hw_pool_start(hw_loop_uv(w->loop)); /* libuv aborts if it cannot do it later */
 	if (r == 0)
 		r = watch_signals(w);
+	if (r == 0)
+		r = hw_watch_sync_init(w);
 	if (r == 0)
 		r = hw_timer_add(w->loop, idle_fired, w, &w->idle);
 	if (r == 0)

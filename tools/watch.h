@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of `hostwatch watch`: command line and main program (watch.c), the shares
- * (watch_share.c), the output (watch_print.c), the command (watch_run.c). */
+ * (watch_share.c), the output (watch_print.c), the barrier of SIGUSR1 (watch_sync.c), the command
+ * (watch_run.c). */
 #ifndef HW_WATCH_H
 #define HW_WATCH_H
 
@@ -22,6 +23,9 @@ struct watched {
 	struct hw_share *share; /* owned */
 	struct hw_journal_cursor cursor;
 	char name[32]; /* of the share */
+	/* watch_sync.c */
+	uint64_t synced_seq; /* of the barrier that ended last */
+	unsigned syncs; /* barriers that have ended and were not answered */
 };
 
 struct watch_settings {
@@ -43,7 +47,7 @@ struct watch {
 	struct hw_loader *loader;
 	struct hw_output output;
 	struct hw_timer *idle, *progress; /* owned */
-	uv_signal_t signals[3];
+	uv_signal_t signals[3], sync;
 	char **operands; /* owned array; ends with NULL */
 	char **command; /* borrowed from argv; NULL: none */
 	struct runner *runner; /* owned; NULL: there is no command */
@@ -82,5 +86,10 @@ int hw_watch_print_event(struct watch *w, const struct watched *watched,
 /* Call this when all shares are online: prints information about them on stderr, and hello. */
 void hw_watch_print_hello(struct watch *w);
 void hw_watch_print_progress(struct watch *w);
+
+/* With --json, SIGUSR1 starts a barrier for each share. Returns 0 or -errno. */
+int hw_watch_sync_init(struct watch *w);
+/* Call this after events were printed: appends a line for each barrier whose events all were. */
+void hw_watch_sync_answer(struct watch *w);
 
 #endif

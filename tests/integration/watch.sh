@@ -74,6 +74,34 @@ test_what_follows_hello_is_seen() {
 	finish "$pid" INT
 }
 
+# Polling with an interval of an hour: only the barrier makes it scan.
+test_a_signal_is_a_barrier() {
+	mkdir one two
+	watch --json --watcher polling --interval 1h one two
+	next "$out"
+	for name in first second; do
+		mkdir one/$name two/$name
+		touch one/$name/file
+		kill -USR1 "$pid"
+		local seen='' synced=0
+		while [ $synced -lt 2 ]; do
+			next "$out"
+			case $(stripped <<<"$line") in
+			'{"synced":"SIGUSR1","share":"watch-1","epoch":"E","seq":'*)
+				contains "$seen" "\"path\":\"$name/file\""
+				synced=$((synced + 1))
+				;;
+			'{"synced":"SIGUSR1","share":"watch-2","epoch":"E","seq":'*)
+				contains "$seen" "\"share\":\"watch-2\",\"event\":\"create\",\"type\":\"dir\",\"path\":\"$name\""
+				synced=$((synced + 1))
+				;;
+			*) seen+=$line$'\n' ;;
+			esac
+		done
+	done
+	finish "$pid"
+}
+
 test_silence_ends_it_with_a_status_of_its_own() {
 	mkdir share
 	watch --json --exit-after-idle 100ms share
