@@ -3,6 +3,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 
 ready_ns=0
+watched='' # the directory of the contender that runs
 shares=1 # of a daemon
 state='' # the directory where a daemon keeps its state
 interval=100ms # of the polling watcher, except where a scenario sets its own
@@ -93,7 +94,7 @@ daemon_program() {
 
 write_conf() { # CONTENDER DIR
 	local share
-	printf '[hostwatch]\ncontrol =\n'
+	printf '[hostwatch]\ncontrol = %s/control\n' "$scratch"
 	[ -z "$state" ] || printf 'state_dir = %s\nstate_log_dir = %s\n' "$state" "$state"
 	printf '[share bench]\npath = %s\nwatcher = %s\ninterval = %s\n' "$2" "$(watcher_of "$1")" "$interval"
 	for ((share = 2; share <= shares; share++)); do
@@ -181,7 +182,7 @@ start_watchman_client() {
 # Waits until the daemon has armed its share, then subscribes; a scenario may have another way.
 start_subscriber() { # CONTENDER OUTPUT
 	local command=("$bin/subscriber" "$scratch/events.sock")
-	[ "$("$bin/meter" text "$pid" "$scratch/err" 'ready: ' 300000)" ] || return
+	[ "$("$bin/meter" text "$pid" "$scratch/err" 'ready: ' 0 300000)" ] || return
 	! is_virtiofs "$1" || command=("$hostwatch" guest-sim --json "unix:$scratch/events.sock")
 	"${command[@]}" >"$2" 2>"$scratch/err.subscriber" &
 	helper_pid=$!
@@ -191,7 +192,9 @@ start_subscriber() { # CONTENDER OUTPUT
 start_contender() {
 	local output=${3:-$scratch/out} began at
 	contender "$1" "$2"
+	watched=$2
 	: >"$scratch/err"
+	: >"$scratch/barriers"
 	[ -p "$output" ] || [ "$output" = none ] || : >"$output"
 	began=$("$bin/meter" now)
 	if [ "$1" = watchman ]; then
@@ -212,13 +215,13 @@ start_contender() {
 	if [ -z "$ready_text" ]; then
 		at=$(value active_until_ns "$("$bin/meter" rest $pid "$scratch/out" 500 60000)")
 	elif [ "$output" = none ]; then
-		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" 'ready: ' 300000)")
+		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" 'ready: ' 0 300000)")
 	elif [ "$ready_in" = out ] && [ -p "$output" ]; then # the reader of the pipe says when it came
-		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/latency" first_line 60000)")
+		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/latency" first_line 0 60000)")
 	elif [ "$ready_in" = out ]; then
-		at=$(value at_ns "$("$bin/meter" text $pid "$output" "$ready_text" 300000)")
+		at=$(value at_ns "$("$bin/meter" text $pid "$output" "$ready_text" 0 300000)")
 	else
-		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" "$ready_text" 300000)")
+		at=$(value at_ns "$("$bin/meter" text $pid "$scratch/err" "$ready_text" 0 300000)")
 	fi
 	if [ "$at" = 0 ]; then
 		# A peer that fails is not our failure.

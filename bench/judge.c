@@ -126,6 +126,9 @@ static void apply(struct judge *judge, char *line)
 		name->happened |= REPORT_CHANGED;
 	} else if (line[0] == '?') {
 		name->allowed |= REPORT_CHANGED;
+	} else if (line[0] == 'b') {
+		name->exists = true;
+		name->allowed |= REPORT_CREATED | REPORT_CHANGED;
 	} else {
 		bench_die(0, "unknown change '%c' in the list", line[0]);
 	}

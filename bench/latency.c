@@ -28,6 +28,7 @@ struct seen {
 
 struct matcher {
 	char prefix;
+	const char *barrier; /* borrowed: a word that begins so in a line is printed; NULL: none */
 	const char *must; /* borrowed: only lines that contain this text count; NULL: all lines */
 	uint64_t count;
 	struct seen *seen; /* owned: count items */
@@ -58,9 +59,19 @@ static uint64_t number_at(const struct matcher *matcher, const char *text)
 	return number < matcher->count ? number : UINT64_MAX;
 }
 
+static void print_barrier(const char *word)
+{
+	(void)printf("barrier %.*s\n", (int)strcspn(word, ". \"") + 1, word);
+	(void)fflush(stdout);
+}
+
 static void take_line(struct matcher *matcher, const char *line, uint64_t now)
 {
+	const char *barrier = matcher->barrier ? strstr(line, matcher->barrier) : NULL;
+
 	matcher->lines++;
+	if (barrier)
+		print_barrier(barrier);
 	if (matcher->must && !strstr(line, matcher->must))
 		return;
 	for (const char *at = strchr(line, matcher->prefix); at;
@@ -246,13 +257,15 @@ int main(int argc, char **argv)
 	const char *log = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:p:m:l:c:f:o:")) != -1) {
+	while ((option = getopt(argc, argv, "n:p:m:l:c:f:o:b:")) != -1) {
 		if (option == 'n')
 			matcher.count = bench_number("-n", optarg, BENCH_COUNT_MAX);
 		else if (option == 'p')
 			matcher.prefix = optarg[0];
 		else if (option == 'm')
 			matcher.must = optarg;
+		else if (option == 'b')
+			matcher.barrier = optarg;
 		else if (option == 'l')
 			log = optarg;
 		else if (option == 'c')
@@ -266,8 +279,8 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc || !matcher.prefix)
 		bench_die(0,
-			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-l LOADLOG] [-o COPY] "
-			  "-c SOCKET | -f CHANNEL | < LINES");
+			  "usage: latency [-n COUNT] [-p LETTER] [-m TEXT] [-b TEXT] [-l LOADLOG] "
+			  "[-o COPY] -c SOCKET | -f CHANNEL | < LINES");
 	matcher.seen = calloc(matcher.count + 1, sizeof(matcher.seen[0]));
 	if (!matcher.seen)
 		bench_die(ENOMEM, "matcher");

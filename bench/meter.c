@@ -3,6 +3,7 @@
 #include "common.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 /* A program that writes nothing for so many times the time of rest is at rest, although it uses CPU
  * time: a mark on a whole filesystem also reports changes that other programs make elsewhere. */
 #define BUSY_RESTS 8u
-#define TAIL_BYTES 65536
+#define BLOCK_BYTES 65536
 
 /* Returns the value of a field of a status file or of /proc/meminfo, in kB if it has a unit. */
 static unsigned long field_of(const char *path, const char *field)
@@ -186,28 +187,36 @@ static int measure_spell(const char *pid, uint64_t rest_ms, uint64_t least_ns, u
 	return 0;
 }
 
-static bool file_has(const char *file, const char *text)
+/* Returns whether the text is in the file after *at, which is moved to where the next search
+ * begins. */
+static bool file_has(const char *file, const char *text, off_t *at)
 {
-	static char data[TAIL_BYTES + 1];
-	FILE *stream = fopen(file, "re");
-	size_t len;
+	static char data[BLOCK_BYTES];
+	size_t text_len = strlen(text);
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	bool found = false;
+	ssize_t len;
 
-	if (!stream)
+	if (fd < 0)
 		return false;
-	len = fread(data, 1, TAIL_BYTES, stream);
-	data[len] = '\0';
-	(void)fclose(stream); /* only read from */
-	return strstr(data, text);
+	while (!found && (len = pread(fd, data, sizeof(data), *at)) >= (ssize_t)text_len) {
+		found = memmem(data, (size_t)len, text, text_len);
+		*at += len - (ssize_t)text_len + 1;
+	}
+	(void)close(fd); /* only read from */
+	return found;
 }
 
-/* Waits until the first 64 KiB of the file contain the text. Returns 1 if the process ends, or on
- * timeout. */
-static int wait_text(const char *pid, const char *file, const char *text, uint64_t timeout_ms)
+/* Waits until the file contains the text after its first `from` bytes. Returns 1 if the process
+ * ends, or on timeout. */
+static int wait_text(const char *pid, const char *file, const char *text, uint64_t from,
+		     uint64_t timeout_ms)
 {
 	uint64_t start = bench_monotonic_ns();
+	off_t at = (off_t)from;
 
 	while (bench_monotonic_ns() - start < timeout_ms * 1000000) {
-		if (file_has(file, text)) {
+		if (file_has(file, text, &at)) {
 			(void)printf("at_ns %llu\n", (unsigned long long)bench_monotonic_ns());
 			return 0;
 		}
@@ -223,7 +232,7 @@ static const char usage[] = "usage: meter now\n"
 			    "       meter cpu|memory PID\n"
 			    "       meter rest|quiet PID OUTPUT REST_MS TIMEOUT_MS\n"
 			    "       meter spell PID REST_MS LEAST_CPU_NS TIMEOUT_MS\n"
-			    "       meter text PID FILE TEXT TIMEOUT_MS\n";
+			    "       meter text PID FILE TEXT FROM TIMEOUT_MS\n";
 
 int main(int argc, char **argv)
 {
@@ -245,8 +254,9 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "spell") == 0 && argc == 6)
 		return measure_spell(argv[2], bench_number("rest", argv[3], 60000),
 				     bench_number("least", argv[4], UINT64_MAX), limit);
-	else if (strcmp(what, "text") == 0 && argc == 6)
-		return wait_text(argv[2], argv[3], argv[4], limit);
+	else if (strcmp(what, "text") == 0 && argc == 7)
+		return wait_text(argv[2], argv[3], argv[4],
+				 bench_number("from", argv[5], INT64_MAX), limit);
 	else
 		return (void)fputs(usage, stderr), 2;
 	return 0;

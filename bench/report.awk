@@ -42,20 +42,20 @@ function columns(s) {
 	if (s == "resume") return "ms|wall_ns||1e6|%.2f;us/event|cpu_ns|events|1000|%.3f"
 	return "changes|changes||1|%d"
 }
+function worst(s, who, metric) { return (s, who, metric) in most ? most[s, who, metric] : "-" }
 function print_table(s,    n, i, w, list, any, part) {
 	scenario = s
 	n = split(columns(s), list, ";")
 	printf "\n%-31s", s
 	for (i = 1; i <= n; i++) { split(list[i], part, "|"); printf " %11s", part[1] }
-	printf " %8s %8s\n", "lost", "wrong"
+	printf " %8s %8s %8s\n", "late", "lost", "wrong"
 	for (w = 1; w <= whos; w++) {
 		any = 0
 		for (i = 1; i <= n; i++) if (cell(who_of[w], list[i]) != "-") any = 1
 		if (!any) continue
 		printf "  %-29s", who_of[w]
 		for (i = 1; i <= n; i++) printf " %11s", cell(who_of[w], list[i])
-		printf " %8s %8s\n", (s, who_of[w], "lost") in most ? most[s, who_of[w], "lost"] : "-",
-			(s, who_of[w], "wrong") in most ? most[s, who_of[w], "wrong"] : "-"
+		printf " %8s %8s %8s\n", worst(s, who_of[w], "late"), worst(s, who_of[w], "lost"), worst(s, who_of[w], "wrong")
 	}
 	print_verdicts(s)
 	print_perf(s)

@@ -131,7 +131,7 @@ is_served() {
 subscribe() {
 	"$bin/subscriber" "${@:2}" "$scratch/events.sock" >"$scratch/out" 2>"$1" &
 	helper_pid=$!
-	[ "$(value at_ns "$("$bin/meter" text $helper_pid "$1" ready 60000)")" != 0 ]
+	[ "$(value at_ns "$("$bin/meter" text $helper_pid "$1" ready 0 60000)")" != 0 ]
 }
 
 before_fanout() {
@@ -165,9 +165,10 @@ measure_fanout() {
 await_subscribers() {
 	"$bin/meter" rest "$helper_pid" "$scratch/out" 100 60000 >/dev/null
 }
-# Judges the output of the first subscriber, and compares with it how much the others got.
+# Judges the output of the first subscriber, and compares with it how much the others got. They end when each has got as much.
 scenario_of_output() {
 	local got
+	await_barrier "${1%+*}+socket"
 	kill -TERM "$helper_pid"
 	wait "$helper_pid"
 	helper_pid=''
@@ -213,6 +214,7 @@ measure_resume() {
 	"$bin/subscriber" -w '"hello"' "$scratch/events.sock" >"$scratch/out" 2>"$scratch/err.subscriber"
 	epoch=$(grep -o '"epoch":"[0-9a-f]*"' "$scratch/out" | head -n 1)
 	load -n $resumed -s 16 create "$work/dir"
+	flush "${1%+*}+socket"
 	await_rest "$1"
 	before=$(cpu_now)
 	began=$("$bin/meter" now)

@@ -22,21 +22,22 @@ load() {
 judged() {
 	local raw=()
 	[[ $1 != raw-* ]] || raw=(-b)
-	"$bin/judge" "${@:2}" ${raw[@]+"${raw[@]}"} -r "$work/dir" -d "$scratch/details" "$format" "$scratch/list" <"$scratch/out"
+	"$bin/judge" "${@:2}" ${raw[@]+"${raw[@]}"} -r "$watched" -d "$scratch/details" "$format" "$scratch/list" "$scratch/barriers" <"$scratch/out"
 }
 
-# judge_output CONTENDER [-a]: records the result. hostwatch may lose nothing and report nothing wrong; the losses of others are shown.
+# judge_output CONTENDER [-a]: records the result. hostwatch may lose nothing and report nothing wrong; the losses of others are shown. A name
+# is late if it was reported before a barrier, although the contender seemed to be idle.
 judge_output() {
-	local result who=$1 end=$((SECONDS + (quick ? 20 : 60)))
+	local result missing who=$1
 	prints "$who" || return 0
 	is_poller "$who" && set -- "$who" # it cannot see names that existed only for a moment
 	result=$(judged "$@")
-	# On a busy machine a scan may take longer than the time without output that counts as idle.
-	while [[ $who = hostwatch-* && $SECONDS -lt $end && $(value lost "$result") -gt 0 && -n $pid ]]; do
-		await_rest "$who"
+	missing=$(value lost "$result")
+	if [ -n "$pid" ] && [ "$missing,$(value wrong "$result")" != 0,0 ]; then
+		await_barrier "$who"
 		result=$(judged "$@")
-	done
-	record "$scenario" "$who" names "$(value names "$result")" lost "$(value lost "$result")" \
+	fi
+	record "$scenario" "$who" names "$(value names "$result")" lost "$(value lost "$result")" late $((missing - $(value lost "$result"))) \
 		lost_created "$(value lost_created "$result")" lost_changed "$(value lost_changed "$result")" \
 		lost_deleted "$(value lost_deleted "$result")" lost_passing "$(value lost_passing "$result")" \
 		wrong "$(value wrong "$result")" reports "$(value reports "$result")"
@@ -244,6 +245,7 @@ measure_overflow() {
 	cpu=$(cpu_now)
 	began=$("$bin/meter" now)
 	kill -CONT "$pid"
+	! is_hostwatch "$1" || flush "$1"
 	await_rest "$1"
 	record overflow "$1" cpu_ns $(($(value cpu_ns "$rest") - cpu)) changes $((2 * overflowing)) \
 		wall_ns $(($(value active_until_ns "$rest") - began))
@@ -271,12 +273,12 @@ start_reader() {
 	: >"$scratch/latency"
 	! is_daemon "$1" || source=(-c "$scratch/events.sock")
 	! is_virtiofs "$1" || source=(-f "$scratch/events.sock")
-	"$bin/latency" -n "$timed" -l "$scratch/log" -o "$scratch/copy" ${source[@]+"${source[@]}"} <"$2" >"$scratch/latency" &
+	"$bin/latency" -n "$timed" -l "$scratch/log" -b barrier- -o "$scratch/copy" ${source[@]+"${source[@]}"} <"$2" >"$scratch/latency" &
 	helper_pid=$!
 }
 
 time_changes() { # CONTENDER MODE
-	local who=$1 key seen number
+	local who=$1 key seen number reader
 	prints "$who" || return
 	fresh_dir
 	rm -f "$scratch/pipe"
@@ -286,7 +288,8 @@ time_changes() { # CONTENDER MODE
 	if is_daemon "$who"; then
 		start_contender "$who" "$work/dir" none || return
 		start_reader "$who" /dev/null
-		"$bin/meter" text $helper_pid "$scratch/latency" first_line 60000 >/dev/null
+		reader=$helper_pid
+		"$bin/meter" text "$reader" "$scratch/latency" first_line 0 60000 >/dev/null
 	else
 		start_reader "$who" "$scratch/pipe"
 		reader=$helper_pid
@@ -299,10 +302,8 @@ time_changes() { # CONTENDER MODE
 	: >"$scratch/out"
 	load -n "$timed" -u "$((quick ? 1000 : 2000))" -l "$scratch/log" "$2" "$work/dir"
 	await_rest "$who"
-	[ "$who" != watchman ] || "$bin/meter" quiet "$pid" "$scratch/out" 2500 4000 >/dev/null
-	reader=$helper_pid
+	await_timed "$reader"
 	if is_daemon "$who" || [ "$who" = watchman ]; then stop_contender; else
-		reader=$(jobs -p | head -n 1)
 		stop_contender
 		wait
 	fi

@@ -77,11 +77,11 @@ setup_all() {
 	trap 'exit 143' TERM HUP
 	# Output should be in memory, and not on the filesystem that is watched, where it would also be seen by a mark on all of it.
 	[ ! -w /dev/shm ] || [ "$(stat -c %d /dev/shm)" = "$(stat -c %d -- "$dir")" ] || place=/dev/shm
-	scratch=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 1
+	scratch=$(mktemp -d "$place/hostwatch-bench.$$.XXXXXX") || exit 1
 	# A user who may create sockets elsewhere may have set a long TMPDIR.
 	[ ${#scratch} -le 90 ] || note "$scratch: the path is too long for a socket; set TMPDIR"
 	place=$(cd -- "$dir" && pwd -P) || exit 1
-	work=$(mktemp -d "$place/hostwatch-bench.XXXXXX") || exit 1
+	work=$(mktemp -d "$place/hostwatch-bench.$$.XXXXXX") || exit 1
 	mkdir "$work/outside"
 	: >"$scratch/results.tsv"
 	: >"$scratch/skipped.tsv"

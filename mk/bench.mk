@@ -2,7 +2,7 @@
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
 bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber replay
-bench_scripts := run setup.sh contenders.sh scenarios.sh scale.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk
+bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk
 bench_executables := run plot.sh record
 bench_workloads := $(wildcard bench/workloads/*.xz)
 bench_programs := $(bench_names:%=$(B)/bench/%)
