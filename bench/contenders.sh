@@ -132,19 +132,18 @@ why_not() {
 # Sets `contenders` to those that can take part, and reports the others with the reason. A peer that
 # `auto` does not find is worth a note; a watcher, or a peer that was asked for, also.
 find_contenders() {
-	local wanted=() one sink reason plugin
+	local wanted=() one kind sink reason plugin
 	for one in inotify fanotify; do
 		[[ ,$watchers, = *,$one,* ]] || continue
-		if [ $quick = 1 ]; then
-			wanted+=("raw-$one-print")
-		else
-			wanted+=("raw-$one" "raw-$one-print" "raw-$one-stat" "raw-$one-nap")
-		fi
+		for kind in count print stat nap; do
+			[[ ,$readers, != *,$kind,* ]] || wanted+=("raw-$one-$kind")
+		done
 	done
 	for sink in "${sinks[@]}"; do
 		for one in ${watchers//,/ }; do wanted+=("hostwatch-$one${sink/print/}"); done
 		for plugin in "${plugins[@]}"; do wanted+=("hostwatch-$(basename -- "$plugin" .so)${sink/print/}"); done
 	done
+	wanted=("${wanted[@]/%-count/}")
 	wanted=("${wanted[@]/%socket/+socket}")
 	wanted=("${wanted[@]/%virtiofs/+virtiofs}")
 	if [ "$peers" = auto ]; then

@@ -6,7 +6,7 @@ function get(who, metric) { return has(who, metric) ? median[scenario, who, metr
 # The raw reader of the same kernel interface (kind: "", "-print", "-stat").
 function raw(who, kind) { return (who ~ /fanotify/ ? "raw-fanotify" : "raw-inotify") kind }
 function base(who, against) {
-	if (against ~ /^(unwatched|walk)$/) return against
+	if (against ~ /^(unwatched|walk|poll)$/) return against (who ~ /\/cold$/ ? "/cold" : "")
 	return raw(who, against == "raw" ? "" : "-" against)
 }
 # Columns: title|metric|divisor metric, or @base for a ratio|scale|format
@@ -34,10 +34,11 @@ function columns(s) {
 	if (s == "arm") return "seconds|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;x walk|wall_ns|@walk|1|%.2f;RSS MB|rss_kb||1024|%.1f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel MB|kernel_kb||1024|%.1f"
 	if (s == "sizes") return "entries|entries||1|%d;ms|wall_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.2f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel B|kernel_kb|entries|0.0009765625|%.0f;us/change|event_cpu_ns|changes|1000|%.2f"
 	if (s == "depths") return "changes|changes||1|%d;us/file|cpu_ns|changes|1000|%.2f;wall ms|wall_ns||1e6|%.2f"
-	if (s == "poll") return "seconds|wall_ns||1e9|%.3f;CPU s|cpu_ns||1e9|%.3f;x walk|cpu_ns|@walk|1|%.2f"
+	if (s == "poll") return "seconds|wall_ns||1e9|%.3f;x walk|wall_ns|@walk|1|%.2f;CPU s|cpu_ns||1e9|%.3f;x walk|cpu_ns|@walk|1|%.2f"
 	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f;RSS MB|rss_kb||1024|%.2f"
 	if (s == "snapshot") return "seconds|wall_ns||1e9|%.3f;us/entry|cpu_ns|entries|1000|%.3f"
-	if (s == "restart") return "ms|wall_ns||1e6|%.1f;from nothing|cold_ns||1e6|%.1f;CPU ms|cpu_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.3f"
+	if (s == "restart") return "ms|wall_ns||1e6|%.1f;from nothing|cold_ns||1e6|%.1f;x poll|wall_ns|@poll|1|%.2f;CPU ms|cpu_ns||1e6|%.1f;x poll|cpu_ns|@poll|1|%.2f;us/entry|wall_ns|entries|1000|%.3f"
+	if (s == "recovery") return "seconds|wall_ns||1e9|%.3f;x poll|wall_ns|@poll|1|%.2f;CPU s|cpu_ns||1e9|%.3f;x poll|cpu_ns|@poll|1|%.2f;changes|changes||1|%d"
 	if (s == "shares") return "ms|wall_ns||1e6|%.1f;CPU ms|cpu_ns||1e6|%.1f;RSS MB|rss_kb||1024|%.2f"
 	if (s == "resume") return "ms|wall_ns||1e6|%.2f;us/event|cpu_ns|events|1000|%.3f"
 	return "changes|changes||1|%d"

@@ -4,15 +4,15 @@
 
 # ---- idle: wake-ups and CPU time while nothing changes ----
 before_idle() {
-	fresh_dir
-	load -p -s 16 create "$work/dir"
+	build_tree
 	idle_ms=$((idle_s ? idle_s * 1000 : quick ? 1000 : 10000))
 }
 after_idle() { :; }
 measure_idle() {
 	local before after
-	start_contender "$1" "$work/dir" || return
+	start_contender "$1" "$work/tree" || return
 	settle "$1"
+	! is_hostwatch "$1" || flush "$1"
 	before=$("$bin/meter" cpu "$pid")
 	"$bin/meter" nap $idle_ms
 	after=$("$bin/meter" cpu "$pid")
@@ -21,22 +21,23 @@ measure_idle() {
 	stop_contender
 }
 
-# ---- arm: time and memory until a large tree is watched; poll: one scan of it ----
+# ---- arm: time and memory until a large tree is watched ----
 build_tree() {
 	[ ! -d "$work/tree" ] || return
 	"$bin/tree" -f "$files" -d "$directories" "$work/tree" >/dev/null || exit 2
 	mkdir -p "$work/empty"
 	"$bin/tree" -W "$work/tree" >/dev/null # warm for every contender
 }
-walk_tree() {
+walk_tree() { # LABEL
 	local walked
 	walked=$("$bin/tree" -W "$work/tree")
-	record "$scenario" walk wall_ns "$(value ns "$walked")" cpu_ns "$(value cpu_ns "$walked")" \
+	record "$scenario" "$1" wall_ns "$(value ns "$walked")" cpu_ns "$(value cpu_ns "$walked")" \
 		entries "$(value entries "$walked")"
 }
 before_arm() {
 	build_tree
-	walk_tree
+	walk_tree walk
+	! chill || walk_tree walk/cold
 }
 after_arm() { :; }
 measure_arm() {
@@ -51,6 +52,10 @@ measure_arm() {
 	record arm "$1" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" rss_kb "$(value rss_kb "$memory")" \
 		peak_kb "$(value peak_kb "$memory")" grown_kb $(($(value rss_kb "$memory") - empty)) \
 		kernel_kb $(($(value slab_kb "$memory") - slab)) entries $((files + directories))
+	stop_contender
+	chill || return
+	start_contender "$1" "$work/tree" || return
+	record arm "$1/cold" wall_ns "$ready_ns" cpu_ns "$(cpu_now)" entries $((files + directories))
 	stop_contender
 }
 
@@ -95,28 +100,6 @@ measure_size() { # CONTENDER FILES RSS_OF_AN_EMPTY_DIRECTORY
 	fi
 	stop_contender
 	rm -rf -- "$tree/load"
-}
-
-before_poll() {
-	build_tree
-	walk_tree
-}
-after_poll() { :; }
-measure_poll() {
-	local spell
-	[ "$1" = hostwatch-polling ] || return
-	interval=2s
-	if start_contender "$1" "$work/tree"; then
-		"$bin/meter" rest "$pid" "$scratch/out" 300 60000 >/dev/null # a scan may be under way
-		if spell=$("$bin/meter" spell "$pid" 1500 $((100 * (files + directories))) 150000); then
-			record poll "$1" wall_ns "$(value spell_ns "$spell")" cpu_ns "$(value spell_cpu_ns "$spell")" \
-				entries $((files + directories))
-		else
-			note "poll: no scan seen in time"
-		fi
-		stop_contender
-	fi
-	interval=100ms
 }
 
 # ---- with a daemon: fan-out to many subscribers, snapshots, resumes; once for each watcher ----
@@ -226,28 +209,6 @@ measure_resume() {
 	format=json
 	judge_output "$1"
 	stop_contender
-}
-
-# ---- restart: from nothing, and from a state that the daemon kept before ----
-before_restart() { build_tree; }
-after_restart() { :; }
-measure_restart() {
-	local cold
-	is_served "$1" || return
-	state=$scratch/state
-	rm -rf -- "$state"
-	mkdir "$state"
-	if start_daemon "$1" "$work/tree"; then
-		cold=$ready_ns
-		await_rest "$1"
-		stop_contender
-		if start_daemon "$1" "$work/tree"; then
-			record restart "$1" wall_ns "$ready_ns" cold_ns "$cold" cpu_ns "$(cpu_now)" entries $((files + directories))
-			stop_contender
-		fi
-	fi
-	rm -rf -- "$state"
-	state=''
 }
 
 # ---- shares: a daemon with several shares of one directory with 16 files each; labels are CONTENDER/SHARES ----

@@ -2,7 +2,7 @@
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
 bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber replay
-bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk
+bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh polls.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk
 bench_executables := run plot.sh record
 bench_workloads := $(wildcard bench/workloads/*.xz)
 bench_programs := $(bench_names:%=$(B)/bench/%)
@@ -42,12 +42,13 @@ install: install-bench
 
 # docs/performance.md from the results that were kept, and these results from the machine.
 performance_dir := docs/performance
-#: make performance     write docs/performance.md and its pictures from docs/performance/*.json; performance-measure measures these
+#: make performance     write docs/performance.md and its pictures from docs/performance/*.json
 performance:
 	@for json in $(performance_dir)/*.json; do bench/plot.sh $$json $${json%.json} svg || exit 1; done
 	@bench/scaling.sh $(performance_dir)/*.json $(performance_dir)/scaling.svg
-	@bench/performance docs/performance.md $(performance_dir)
+	@bench/performance docs/performance.md bench/README $(performance_dir)
+#: make performance-measure   these results from the machine, as root; ROWS='arm poll' for some (bench/measure), SIZE=small for a try
 performance-measure: all
-	bench/measure $(B) $(performance_dir)
+	bench/measure $(if $(filter small,$(SIZE)),-s) $(if $(AGAIN),-f) $(B) $(if $(filter small,$(SIZE)),$(B)/performance-try,$(performance_dir)) $(ROWS)
 
 .PHONY: performance performance-measure

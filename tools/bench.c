@@ -20,14 +20,14 @@
 #define COUNT_MAX 10000000u
 
 static const char *const scenarios[] = {
-	"drain",   "storm",  "fill",     "append",   "rename",  "race",   "replay",
-	"latency", "leave",  "idle",     "overflow", "arm",     "sizes",  "depths",
-	"poll",    "fanout", "snapshot", "resume",   "restart", "shares",
+	"drain",   "storm",  "fill",     "append",   "rename",  "race",     "replay",
+	"latency", "leave",  "idle",     "overflow", "arm",     "sizes",    "depths",
+	"poll",    "fanout", "snapshot", "resume",   "restart", "recovery", "shares",
 };
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
 
 struct settings {
-	const char *watchers, *peers, *dir, *json, *plots;
+	const char *watchers, *readers, *peers, *dir, *json, *plots, *cold;
 	struct hw_words plugins, workloads;
 	uint32_t sinks, perf;
 	uint64_t rounds, files, changes, idle; /* 0: the default of the script */
@@ -51,6 +51,10 @@ static const struct hw_arg args[] = {
 	  "Other programs to measure: auto (the default) takes those that are installed, none "
 	  "takes none, or names of them separated by commas.",
 	  AT(peers) },
+	{ "readers", 0, HW_ARG_TEXT, "LIST",
+	  "Minimal readers of the kernel's interfaces to measure: count, print, stat, nap, or none "
+	  "(all of them; print with --quick).",
+	  AT(readers) },
 	{ "rounds", 'r', HW_ARG_NUMBER, "N", "Rounds (6); fewer than 6 give no verdict.",
 	  AT(rounds), 1, 1000 },
 	{ "dir", 'd', HW_ARG_TEXT, "DIR",
@@ -67,11 +71,15 @@ static const struct hw_arg args[] = {
 	{ "workload", 0, HW_ARG_TEXTS, "FILE",
 	  "Replay this recorded workload instead of those that are installed. May be repeated.",
 	  AT(workloads), .complete = HW_COMPLETE_FILE },
-	{ "files", 0, HW_ARG_NUMBER, "N", "Files of the tree of arm, poll and overflow (100000).",
-	  AT(files), 100, COUNT_MAX },
+	{ "files", 0, HW_ARG_NUMBER, "N",
+	  "Files of the large tree: arm, poll, idle, recovery and others (100000).", AT(files), 100,
+	  COUNT_MAX },
 	{ "changes", 0, HW_ARG_NUMBER, "N", "Changes of each scenario that makes many (20000).",
 	  AT(changes), 100, COUNT_MAX },
 	{ "idle", 0, HW_ARG_NUMBER, "SECONDS", "Time of scenario idle (10).", AT(idle), 1, 60 },
+	{ "cold", 0, HW_ARG_TEXT, "COMMAND",
+	  "A shell command that makes the caches cold: arm and poll are also measured after it.",
+	  AT(cold) },
 	{ "quick", 'q', HW_ARG_FLAG, NULL,
 	  "One round with small numbers and without other programs, less than a minute.",
 	  AT(quick) },
@@ -88,11 +96,8 @@ const struct hw_command_line tool_bench_line = {
 		 "cost how many changes were not reported, and how many reports were wrong.\n\n"
 		 "The scenarios are drain, storm, fill, append, rename, race, replay, latency, "
 		 "leave, idle, "
-		 "overflow, arm, sizes, depths, poll, fanout, snapshot, resume, restart and "
-		 "shares; the "
-		 "default is "
-		 "all of "
-		 "them.",
+		 "overflow, arm, sizes, depths, poll, fanout, snapshot, resume, restart, recovery "
+		 "and shares; the default is all of them.",
 	.footer = "The exit status is 1 if hostwatch lost a change. hostwatch-bench(1) describes "
 		  "the scenarios and the results.",
 	.args = args,
@@ -101,7 +106,7 @@ const struct hw_command_line tool_bench_line = {
 	.operands_max = UINT_MAX,
 	.choices = "drain|storm|fill|append|rename|race|replay|latency|leave|idle|overflow|arm|"
 		   "poll|fanout|"
-		   "snapshot|resume|restart|shares",
+		   "snapshot|resume|restart|recovery|sizes|depths|shares",
 };
 
 struct words {
@@ -148,7 +153,8 @@ static int add_settings(struct words *words, const struct settings *settings)
 	} texts[] = {
 		{ "watchers", settings->watchers }, { "peers", settings->peers },
 		{ "dir", settings->dir },           { "json", settings->json },
-		{ "plots", settings->plots },
+		{ "plots", settings->plots },       { "readers", settings->readers },
+		{ "cold", settings->cold },
 	};
 	const struct {
 		const char *key;

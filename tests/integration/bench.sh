@@ -138,15 +138,18 @@ test_a_page_is_made_from_results() {
 	mkdir results
 	bench --watchers inotify --json results/tmpfs.json drain fill sizes shares fanout restart depths >text 2>&1 || fail "$(<text)"
 	printf '%s\n' before '<!-- make performance: begin -->' old '<!-- make performance: end -->' after >page
-	"$tree/bench/performance" page results 2>err || fail "$(<err)"
+	cp page short
+	"$tree/bench/performance" page short results 2>err || fail "$(<err)"
 	equal '' "$(<err)"
+	equal "before after" "$(sed -n '1p;$p' short | paste -sd ' ')"
+	grep -qE '^    CPU time of a start from a state, times a poll +1.3 ' short || fail "$(<short)"
 	equal "before after" "$(sed -n '1p;$p' page | paste -sd ' ')"
 	! grep -qx old page || fail "the old part is still there"
-	contains "$(<page)" "| start from a state, times a start from nothing | 1 |"
+	contains "$(<page)" "| time of a start from a state, times a poll | 1.3 |"
 	grep -qE '^\| tmpfs \| raw-inotify-print \| fill \| [0-9]+ \| 0 \| [1-9]' page || fail "no losses: $(<page)"
 	grep -qE '^\| 10,000,000 files, 1 share \| inotify \| .* \| 1000000 \| [0-9.]+ s \| .*max_user_watches' page || fail "no scaling: $(<page)"
 	cp page once
-	"$tree/bench/performance" page results
+	"$tree/bench/performance" page short results
 	equal "$(<once)" "$(<page)" "the second time"
 	if command -v gnuplot >/dev/null; then
 		"$tree/bench/plot.sh" results/tmpfs.json pictures svg || fail "no pictures"
@@ -156,7 +159,12 @@ test_a_page_is_made_from_results() {
 		done
 	fi
 	echo before >unmarked
-	! "$tree/bench/performance" unmarked results 2>/dev/null || fail "a page without marks is written"
+	! "$tree/bench/performance" page unmarked results 2>/dev/null || fail "a page without marks is written"
+}
+
+test_claims_are_those_of_the_readme_and_have_tests() {
+	[ -e "$tree/README.md" ] || skip "no README.md"
+	"$tree/bench/performance" -c 2>err || fail "$(<err)"
 }
 
 test_names_are_checked() {
