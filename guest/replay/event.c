@@ -293,6 +293,12 @@ static int prepare_move(struct replay *replay, const struct hw_event *event)
 
 /* ---- changes of this guest ---- */
 
+/* Drops the attributes and, unless `offset` is negative, the pages. */
+static void drop_caches(struct hw_server *server, const struct hw_node *node, off_t offset)
+{
+	(void)fuse_lowlevel_notify_inval_inode(server->session, hw_id_of(server, node), offset, 0);
+}
+
 static mode_t type_after(const struct hw_event *event)
 {
 	return mode_of(event->type) & S_IFMT;
@@ -390,13 +396,17 @@ static bool find_name_now(struct replay *replay)
 static bool is_own_state(const struct replay *replay)
 {
 	struct hw_server *server = replay->server;
-	bool own;
+	bool own, writing;
 
 	(void)pthread_rwlock_wrlock(&server->changing);
 	hw_view_lock(&server->view);
+	writing = replay->node->own.writing;
 	own = hw_own_state_is(&server->view, replay->node);
 	hw_view_unlock(&server->view);
 	(void)pthread_rwlock_unlock(&server->changing);
+	/* the host may have written at the same time: the kernel compares, and drops old pages */
+	if (writing)
+		drop_caches(server, replay->node, -1);
 	return own;
 }
 
@@ -422,12 +432,6 @@ static void expire(struct hw_server *server, const struct place *place)
 	if (!place->dir || place->dir == &server->view.hidden)
 		return;
 	hw_expire(server, hw_id_of(server, place->dir), place->name);
-}
-
-/* Drops the attributes and, unless `offset` is negative, the pages. */
-static void drop_caches(struct hw_server *server, const struct hw_node *node, off_t offset)
-{
-	(void)fuse_lowlevel_notify_inval_inode(server->session, hw_id_of(server, node), offset, 0);
 }
 
 int hw_call(struct hw_server *server, const struct hw_command *command)

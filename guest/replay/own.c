@@ -259,19 +259,24 @@ void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bo
 
 /* ---- data and attributes ---- */
 
+static void set_state(struct hw_node *node, const struct stat *st)
+{
+	node->own.known = true;
+	node->own.size = st->st_size;
+	node->own.mtime = st->st_mtim;
+	node->own.ctime = st->st_ctim;
+	node->own.mode = st->st_mode;
+	node->own.uid = st->st_uid;
+	node->own.gid = st->st_gid;
+}
+
 static void take_state(struct hw_view *view, struct hw_node *node)
 {
 	struct stat st;
 
-	node->own.known = !node->is_ghost && hw_node_stat(view, node, &st) == 0;
-	if (!node->own.known)
-		return;
-	node->own.size = st.st_size;
-	node->own.mtime = st.st_mtim;
-	node->own.ctime = st.st_ctim;
-	node->own.mode = st.st_mode;
-	node->own.uid = st.st_uid;
-	node->own.gid = st.st_gid;
+	node->own.known = false;
+	if (!node->is_ghost && hw_node_stat(view, node, &st) == 0)
+		set_state(node, &st);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -285,11 +290,20 @@ void hw_own_write(struct hw_view *view, struct hw_node *node)
 
 	node->written_ms = now_ms();
 	node->own.writing = true;
+	node->own.writes++;
 	(void)pthread_cond_signal(&view->wrote);
 	if (listed)
 		return;
 	hw_node_hold(node);
 	DL_APPEND2(view->written, node, written_prev, written_next);
+}
+
+void hw_own_wrote(struct hw_node *node, const struct stat *st, uint32_t writes)
+{
+	if (node->own.writes != writes)
+		return;
+	set_state(node, st);
+	node->own.writing = false;
 }
 
 void hw_own_attributes(struct hw_view *view, struct hw_node *node)

@@ -68,8 +68,12 @@ enum hw_own_match hw_own_match(struct hw_view *view, const struct hw_own_change 
  * the host has changed these names. */
 void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bool own);
 
-/* A program has written to the file. */
+/* A program is about to write to the file. */
 void hw_own_write(struct hw_view *view, struct hw_node *node);
+/* It has written, and the file has these attributes since, if there was no other write: own.writes
+ * has the number that it had before they were taken, when the node had no other user of its data.
+ */
+void hw_own_wrote(struct hw_node *node, const struct stat *st, uint32_t writes);
 /* A program has changed attributes, or links of the node; it has this state now. */
 void hw_own_attributes(struct hw_view *view, struct hw_node *node);
 /* A program has renamed the node, or changed the number of its links, which changes its ctime. */

@@ -25,6 +25,7 @@ struct hw_negative;
 struct hw_own_state {
 	bool known;
 	bool writing; /* a program has written since the state was taken */
+	uint32_t writes; /* number of writes that have begun */
 	off_t size;
 	struct timespec mtime, ctime;
 	mode_t mode;

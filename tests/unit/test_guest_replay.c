@@ -733,6 +733,40 @@ static void after_an_event_the_new_contents_are_read(void **state)
 	end(&rig);
 }
 
+static void append(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(close(fd), 0);
+}
+
+/* The host appends as soon as the program has written, and reports both as one change. */
+static void a_write_of_the_host_after_one_of_this_guest_is_reported(void **state)
+{
+	const struct step modify = FILE_STEP(HW_MODIFY, "f", NULL, 0);
+	char above[256], below[256];
+	struct rig rig;
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	path_in(above, rig.mount.base, "f");
+	path_in(below, rig.lower, "f");
+	for (unsigned round = 0; round < 300; round++) {
+		write_text(above, "guest");
+		append(below, "host");
+		read_watches(&rig.mount);
+		rig.mount.seen[0] = '\0';
+		send_event(&rig, &modify);
+		expect_text(above, "guesthost");
+		read_watches(&rig.mount);
+		assert_string_equal(rig.mount.seen, "1 MODIFY f 0\n5 MODIFY - 0\n");
+	}
+	end(&rig);
+}
+
 /* ---- events that were missed ---- */
 
 static void a_rescan_shows_the_new_state(void **state)
@@ -825,6 +859,7 @@ int main(void)
 		cmocka_unit_test(an_entry_that_was_removed_before_it_was_reported_goes),
 		cmocka_unit_test(an_entry_that_is_gone_is_not_there),
 		cmocka_unit_test(after_an_event_the_new_contents_are_read),
+		cmocka_unit_test(a_write_of_the_host_after_one_of_this_guest_is_reported),
 		cmocka_unit_test(a_rescan_shows_the_new_state),
 		cmocka_unit_test(a_killed_server_leaves_no_program_waiting),
 	};
