@@ -348,11 +348,15 @@ static bool is_own_name(const struct replay *replay, const struct hw_event *even
 {
 	struct hw_server *server = replay->server;
 	struct hw_own_change changes[2] = { { 0 }, { 0 } };
+	const struct hw_changing names = {
+		.parents = { replay->from.dir, replay->to.dir },
+		.names = { replay->from.name, replay->to.name },
+	};
 	enum hw_own_match match;
 	bool own;
 
-	(void)pthread_rwlock_wrlock(&server->changing);
 	hw_view_lock(&server->view);
+	hw_examine_begin(&server->changes, &server->view, &names);
 	fill_changes(replay, event, changes);
 	match = hw_own_match(&server->view, changes);
 	hw_view_unlock(&server->view);
@@ -360,8 +364,8 @@ static bool is_own_name(const struct replay *replay, const struct hw_event *even
 				      is_as_below(server, &changes[1]));
 	hw_view_lock(&server->view);
 	hw_own_pass(&server->view, changes, own);
+	hw_examine_end(&server->changes);
 	hw_view_unlock(&server->view);
-	(void)pthread_rwlock_unlock(&server->changing);
 	return own;
 }
 
@@ -396,14 +400,15 @@ static bool find_name_now(struct replay *replay)
 static bool is_own_state(const struct replay *replay)
 {
 	struct hw_server *server = replay->server;
+	const struct hw_changing changing = { .nodes = { replay->node } };
 	bool own, writing;
 
-	(void)pthread_rwlock_wrlock(&server->changing);
 	hw_view_lock(&server->view);
+	hw_examine_begin(&server->changes, &server->view, &changing);
 	writing = replay->node->own.writing;
 	own = hw_own_state_is(&server->view, replay->node);
+	hw_examine_end(&server->changes);
 	hw_view_unlock(&server->view);
-	(void)pthread_rwlock_unlock(&server->changing);
 	/* the host may have written at the same time: the kernel compares, and drops old pages */
 	if (writing)
 		drop_caches(server, replay->node, -1);

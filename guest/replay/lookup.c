@@ -404,11 +404,12 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *node = hw_node_of(server, ino);
+	struct hw_changing change = { .nodes = { node } };
 	int r = 0;
 
 	(void)file;
 	if (!hw_is_replay(req)) {
-		hw_change_begin(server);
+		hw_change_begin(&server->changes, &server->view, &change);
 		r = hw_pin(server, node);
 		if (r >= 0) {
 			r = set_attributes(r, st, to_set);
@@ -416,8 +417,8 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 		}
 		hw_view_lock(&server->view);
 		hw_own_attributes(&server->view, node);
+		hw_change_end(&server->changes, &change);
 		hw_view_unlock(&server->view);
-		hw_change_end(server);
 	}
 	if (r < 0)
 		(void)fuse_reply_err(req, -r);

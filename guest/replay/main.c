@@ -251,18 +251,6 @@ static int replay_frames(struct hw_server *server, int events)
 	}
 }
 
-/* An event does not wait until no program changes anything. */
-static void init_lock(pthread_rwlock_t *lock)
-{
-	pthread_rwlockattr_t attributes;
-
-	(void)pthread_rwlockattr_init(&attributes);
-	(void)pthread_rwlockattr_setkind_np(&attributes,
-					    PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	(void)pthread_rwlock_init(lock, &attributes);
-	(void)pthread_rwlockattr_destroy(&attributes);
-}
-
 /* A directory or file that the kernel knows takes one descriptor; root may have as many as one
  * process can. Returns the limit. */
 static unsigned raise_limit(void)
@@ -335,7 +323,7 @@ int main(int argc, char **argv)
 	if (server.lower < 0)
 		return fail(argv[1], errno);
 	server.lower_is_fuse = is_fuse(server.lower);
-	init_lock(&server.changing);
+	hw_changes_init(&server.changes);
 	r = hw_view_init(&server.view, server.lower, descriptors);
 	if (r == 0)
 		r = make_session(&server);

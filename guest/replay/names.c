@@ -127,9 +127,11 @@ static void note_made(struct hw_server *server, struct hw_node *parent, const ch
 	server->view.changes++;
 }
 
-static void reply_made(fuse_req_t req, struct hw_node *parent, const char *name, int result)
+static void reply_made(fuse_req_t req, struct hw_node *parent, struct hw_changing *change,
+		       int result)
 {
 	struct hw_server *server = hw_server_of(req);
+	const char *name = change->names[0];
 	struct hw_node *node;
 	struct stat st;
 	int r = result < 0 ? -errno : 0;
@@ -138,59 +140,67 @@ static void reply_made(fuse_req_t req, struct hw_node *parent, const char *name,
 	if (r == 0)
 		r = hw_lower_find(server, parent, name, &node, &st);
 	if (r < 0) {
-		hw_change_end(server);
+		hw_change_refused(&server->changes, &server->view, change);
 		(void)fuse_reply_err(req, -r);
 		return;
 	}
 	hw_view_lock(&server->view);
 	note_made(server, parent, name, node);
-	hw_change_end(server);
+	hw_change_end(&server->changes, change);
 	hw_reply_node(req, node, NULL, hw_keep_s(server, parent, name));
 	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
 }
 
 /* The calls below are bracketed by begin_change() and reply_made(). */
-static void begin_change(fuse_req_t req)
+static void begin_change(fuse_req_t req, struct hw_changing *change)
 {
-	hw_change_begin(hw_server_of(req));
+	struct hw_server *server = hw_server_of(req);
+
+	hw_change_begin(&server->changes, &server->view, change);
 	become_caller(req);
 }
 
 static void do_mknod(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mode, dev_t dev)
 {
 	struct hw_node *parent = hw_node_of(hw_server_of(req), parent_id);
+	struct hw_changing change = { .parents = { parent }, .names = { name } };
 
 	if (reply_replayed_node(req))
 		return;
-	begin_change(req);
-	reply_made(req, parent, name, mknodat(parent->path_fd, name, mode, dev));
+	begin_change(req, &change);
+	reply_made(req, parent, &change, mknodat(parent->path_fd, name, mode, dev));
 }
 
 static void do_mkdir(fuse_req_t req, fuse_ino_t parent_id, const char *name, mode_t mode)
 {
 	struct hw_node *parent = hw_node_of(hw_server_of(req), parent_id);
+	struct hw_changing change = { .parents = { parent }, .names = { name } };
 
 	if (reply_replayed_node(req))
 		return;
-	begin_change(req);
-	reply_made(req, parent, name, mkdirat(parent->path_fd, name, mode));
+	begin_change(req, &change);
+	reply_made(req, parent, &change, mkdirat(parent->path_fd, name, mode));
 }
 
 static void do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent_id, const char *name)
 {
 	struct hw_node *parent = hw_node_of(hw_server_of(req), parent_id);
+	struct hw_changing change = { .parents = { parent }, .names = { name } };
 
 	if (reply_replayed_node(req))
 		return;
-	begin_change(req);
-	reply_made(req, parent, name, symlinkat(target, parent->path_fd, name));
+	begin_change(req, &change);
+	reply_made(req, parent, &change, symlinkat(target, parent->path_fd, name));
 }
 
 static void do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_id, const char *name)
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *parent = hw_node_of(server, parent_id), *node = hw_node_of(server, ino);
+	struct hw_changing change = { .parents = { parent },
+				      .names = { name },
+				      .nodes = { NULL, node } };
 	char link[40];
 	int fd;
 
@@ -202,8 +212,8 @@ static void do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent_id, const 
 		return;
 	}
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	hw_change_begin(server); /* the file has an owner */
-	reply_made(req, parent, name,
+	hw_change_begin(&server->changes, &server->view, &change); /* the file has an owner */
+	reply_made(req, parent, &change,
 		   linkat(AT_FDCWD, link, parent->path_fd, name, AT_SYMLINK_FOLLOW));
 	hw_unpin(server, node);
 }
@@ -214,6 +224,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *parent = hw_node_of(server, parent_id), *node;
+	struct hw_changing change = { .parents = { parent }, .names = { name } };
 	struct fuse_entry_param entry;
 	struct stat st;
 	int fd, r;
@@ -222,7 +233,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 		(void)fuse_reply_err(req, ENOSYS);
 		return;
 	}
-	begin_change(req);
+	begin_change(req, &change);
 	fd = openat(parent->path_fd, name,
 		    (file->flags & (O_EXCL | O_TRUNC)) | O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC,
 		    mode);
@@ -231,7 +242,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 	if (r == 0)
 		r = hw_lower_find(server, parent, name, &node, &st);
 	if (r < 0) {
-		hw_change_end(server);
+		hw_change_refused(&server->changes, &server->view, &change);
 		if (fd >= 0)
 			(void)close(fd); /* nothing was written */
 		(void)fuse_reply_err(req, -r);
@@ -241,7 +252,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent_id, const char *name, mo
 	file->keep_cache = 1;
 	hw_view_lock(&server->view);
 	note_made(server, parent, name, node);
-	hw_change_end(server);
+	hw_change_end(&server->changes, &change);
 	r = hw_fill_entry(server, node, NULL, &entry);
 	entry.entry_timeout = hw_keep_s(server, parent, name);
 	if (r < 0) {
@@ -274,14 +285,15 @@ static void remove_entry(fuse_req_t req, fuse_ino_t parent_id, const char *name,
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *parent = hw_node_of(server, parent_id), *node;
+	struct hw_changing change = { .parents = { parent }, .names = { name } };
 	int r;
 
 	if (reply_replayed(req))
 		return;
-	hw_change_begin(server);
+	hw_change_begin(&server->changes, &server->view, &change);
 	if (unlinkat(parent->path_fd, name, flags) < 0) {
 		r = errno;
-		hw_change_end(server);
+		hw_change_refused(&server->changes, &server->view, &change);
 		(void)fuse_reply_err(req, r);
 		return;
 	}
@@ -297,8 +309,8 @@ static void remove_entry(fuse_req_t req, fuse_ino_t parent_id, const char *name,
 		hw_own_names_changed(&server->view, node);
 	hw_view_remove(&server->view, parent, name);
 	server->view.changes++;
+	hw_change_end(&server->changes, &change);
 	hw_view_unlock(&server->view);
-	hw_change_end(server);
 	(void)fuse_reply_err(req, 0);
 }
 
@@ -347,14 +359,16 @@ static void do_rename(fuse_req_t req, fuse_ino_t old_id, const char *old_name, f
 	struct hw_server *server = hw_server_of(req);
 	struct hw_slot from = { .parent = hw_node_of(server, old_id) };
 	struct hw_slot to = { .parent = hw_node_of(server, new_id) };
+	struct hw_changing change = { .parents = { from.parent, to.parent },
+				      .names = { old_name, new_name } };
 	int r;
 
 	if (reply_replayed(req))
 		return;
-	hw_change_begin(server);
+	hw_change_begin(&server->changes, &server->view, &change);
 	if (renameat2(from.parent->path_fd, old_name, to.parent->path_fd, new_name, flags) < 0) {
 		r = errno;
-		hw_change_end(server);
+		hw_change_refused(&server->changes, &server->view, &change);
 		(void)fuse_reply_err(req, r);
 		return;
 	}
@@ -362,8 +376,8 @@ static void do_rename(fuse_req_t req, fuse_ino_t old_id, const char *old_name, f
 	(void)snprintf(to.name, sizeof(to.name), "%s", new_name);
 	hw_view_lock(&server->view);
 	rename_in_view(server, &from, &to, flags & RENAME_EXCHANGE);
+	hw_change_end(&server->changes, &change);
 	hw_view_unlock(&server->view);
-	hw_change_end(server);
 	(void)fuse_reply_err(req, 0);
 }
 

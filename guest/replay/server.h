@@ -14,6 +14,7 @@
 #ifndef REPLAY_SERVER_H
 #define REPLAY_SERVER_H
 
+#include "changing.h"
 #include "own.h"
 #include "view.h"
 
@@ -50,9 +51,7 @@ struct hw_server {
 	struct fuse_session *session;
 	struct hw_view view;
 	struct hw_pending pending;
-	/* Held for reading from before a program's change in the lower directory until it is noted:
-	 * the host's event may be faster. Held for writing to find out whose change an event is. */
-	pthread_rwlock_t changing;
+	struct hw_changes changes; /* protected by the lock of the view */
 	const char *at; /* where this is mounted */
 	int mount; /* O_PATH, its root; owned */
 	int lower; /* path_fd of the root; borrowed */
@@ -66,16 +65,6 @@ struct hw_server {
 };
 
 /* ---- for the operations ---- */
-
-static inline void hw_change_begin(struct hw_server *server)
-{
-	(void)pthread_rwlock_rdlock(&server->changing);
-}
-
-static inline void hw_change_end(struct hw_server *server)
-{
-	(void)pthread_rwlock_unlock(&server->changing);
-}
 
 static inline struct hw_server *hw_server_of(fuse_req_t req)
 {

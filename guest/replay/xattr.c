@@ -73,6 +73,7 @@ static void change_and_note(fuse_req_t req, fuse_ino_t ino, const char *name, co
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *node = hw_node_of(server, ino);
+	struct hw_changing changing = { .nodes = { node } };
 	char link[40];
 	int r = pin_link(server, node, link);
 
@@ -80,13 +81,13 @@ static void change_and_note(fuse_req_t req, fuse_ino_t ino, const char *name, co
 		(void)fuse_reply_err(req, -r);
 		return;
 	}
-	hw_change_begin(server);
+	hw_change_begin(&server->changes, &server->view, &changing);
 	r = change(link, name, value, size, flags);
 	hw_unpin(server, node);
 	hw_view_lock(&server->view);
 	hw_own_attributes(&server->view, node);
+	hw_change_end(&server->changes, &changing);
 	hw_view_unlock(&server->view);
-	hw_change_end(server);
 	(void)fuse_reply_err(req, r);
 }
 

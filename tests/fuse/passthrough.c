@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuse-passthrough DIR AT: mounts DIR at AT, as a host shares a directory with a guest: the kernel
- * may keep names and attributes for a second, and learns of nothing that happens in DIR meanwhile.
- * Prints "mounted" and ends when it is unmounted.
+ * fuse-passthrough DIR AT [FIFO]: mounts DIR at AT, as a host shares a directory with a guest: the
+ * kernel may keep names and attributes for a second, and learns of nothing that happens in DIR
+ * meanwhile. Prints "mounted" and ends when it is unmounted. With FIFO, a directory whose name is
+ * "held" is made when somebody opens that for writing; before, it prints "waits".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +42,7 @@ struct node {
 	uint64_t lookups;
 };
 
+static const char *hold; /* FIFO */
 static struct node root = { .fd = -1, .lookups = 1 };
 static struct node *nodes;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -261,8 +263,22 @@ static void do_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	reply_made(req, parent, name, mknodat(fd_of(parent), name, mode, dev));
 }
 
+static void wait_if_held(const char *name)
+{
+	int fd;
+
+	if (!hold || strcmp(name, "held") != 0)
+		return;
+	(void)puts("waits");
+	(void)fflush(stdout);
+	fd = open(hold, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)close(fd); /* nothing is read */
+}
+
 static void do_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+	wait_if_held(name);
 	become_caller(req);
 	reply_made(req, parent, name, mkdirat(fd_of(parent), name, mode));
 }
@@ -564,8 +580,9 @@ int main(int argc, char **argv)
 	struct rlimit limit;
 	int r;
 
-	if (argc != 3 || !session || !config)
+	if (argc < 3 || argc > 4 || !session || !config)
 		return 2;
+	hold = argv[3];
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit); /* most trees need no more than it has */

@@ -31,12 +31,12 @@ replay_end() {
 	for p in "${started[@]}"; do kill -KILL "$p" 2>/dev/null || :; done
 }
 
-# Mounts ./host at ./lower.
+# Mounts ./host at ./lower. With $hold, a FIFO, it makes a directory "held" when somebody opens that for writing.
 lower_start() {
 	mkdir -p host/.barrier lower at plain/.barrier
 	[ "${work-}" ] || trap replay_end EXIT
-	start "$B/tests/fuse-passthrough" "$PWD/host" "$PWD/lower"
-	lower=$pid
+	start "$B/tests/fuse-passthrough" "$PWD/host" "$PWD/lower" ${hold:+"$hold"}
+	lower=$pid lower_out=$out
 	await "$out" '^mounted$'
 	replay_until mountpoint -q lower
 }

@@ -163,4 +163,39 @@ test_changes_of_the_guest_are_reported_once() {
 	END
 }
 
+# The lower directory takes its time for the change of one program. Others change what they want, and receive the host's events.
+test_a_request_that_waits_delays_nothing_else() {
+	mkfifo hold
+	hold=$PWD/hold
+	mkdir -p host/tree/slow host/tree/d plain/tree/d plain/tree/slow
+	touch host/tree/d/f plain/tree/d/f
+	replay_start inotifywait
+	for base in plain at; do
+		(cd $base/tree && exec inotifywait -m --format '%w %e %f %c' -e create,delete,move,attrib,close_write d slow) \
+			>"in.$base" 2>"in.$base.err" &
+		started+=($!)
+		replay_until grep -q '^Watches established' "in.$base.err"
+	done
+	mkdir at/tree/slow/held &
+	waits=$!
+	await "$lower_out" '^waits$'
+	for base in plain host; do
+		chmod 600 $base/tree/d/f
+		: >$base/tree/d/new
+	done
+	mv plain/tree/d/f plain/tree/d/moved
+	replay_until grep -q 'CLOSE_WRITE.* new' in.at
+	timeout -s KILL $DEADLINE mv at/tree/d/f at/tree/d/moved || fail "a change of another program waits"
+	kill -0 $waits || fail "the change does not wait"
+	: >hold
+	wait $waits
+	mkdir plain/tree/slow/held
+	for base in plain host; do
+		mkdir $base/tree/slow/last
+	done
+	replay_until grep -q 'ISDIR last' in.plain
+	replay_until grep -q 'ISDIR last' in.at
+	equal "$(replay_lines in.plain)" "$(replay_lines in.at)"
+}
+
 run_tests
