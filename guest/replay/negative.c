@@ -15,12 +15,9 @@ static void drop(struct hw_view *view, struct hw_negative *negative)
 static struct hw_negative *find(struct hw_view *view, const struct hw_node *parent,
 				const char *name)
 {
-	unsigned char key[HW_NAME_KEY_MAX];
-	size_t len = hw_name_key(key, parent, name);
-	struct hw_negative *found = NULL;
+	struct hw_negative *found;
 
-	if (len)
-		HASH_FIND(hh, view->negatives, key, len, found);
+	HW_NAME_FIND(view->negatives, parent, name, found);
 	return found;
 }
 

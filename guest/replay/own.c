@@ -12,7 +12,6 @@
 #define STATES_AT_FIRST 2u
 /* A change that is as old as this may have left a queue that the host never reported. */
 #define FRESH_MS 1000
-#define KEY_MAX (sizeof(void *) + NAME_MAX + 1)
 
 struct state {
 	mode_t type; /* see hw_own_type(); 0: no entry */
@@ -44,22 +43,11 @@ mode_t hw_own_type(mode_t mode)
 	return type == S_IFREG || type == S_IFDIR || type == S_IFLNK ? type : S_IFIFO;
 }
 
-static size_t make_key(unsigned char key[KEY_MAX], const struct hw_node *parent, const char *name)
-{
-	size_t len = strnlen(name, NAME_MAX);
-
-	memcpy(key, &parent, sizeof(parent));
-	memcpy(key + sizeof(parent), name, len);
-	return sizeof(parent) + len;
-}
-
 static struct hw_ahead *find(struct hw_view *view, const struct hw_node *parent, const char *name)
 {
-	unsigned char key[KEY_MAX];
-	size_t len = make_key(key, parent, name);
 	struct hw_ahead *found;
 
-	HASH_FIND(hh, view->ahead, key, len, found);
+	HW_NAME_FIND(view->ahead, parent, name, found);
 	return found;
 }
 
@@ -100,9 +88,9 @@ static void drop(struct hw_view *view, struct hw_ahead *ahead)
 static struct hw_ahead *make(struct hw_view *view, struct hw_node *parent, const char *name,
 			     struct hw_node *before)
 {
-	unsigned char key[KEY_MAX];
-	size_t len = make_key(key, parent, name);
-	struct hw_ahead *ahead = calloc(1, sizeof(*ahead) + len);
+	unsigned char key[HW_NAME_KEY_MAX];
+	size_t len = hw_name_key(key, parent, name);
+	struct hw_ahead *ahead = len ? calloc(1, sizeof(*ahead) + len) : NULL;
 
 	if (!ahead)
 		return NULL;

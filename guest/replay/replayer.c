@@ -64,19 +64,6 @@ static int make(int dir, const struct hw_command *command)
 	return mknodat(dir, name, command->mode, 0);
 }
 
-static int make_link(const struct replayer *replayer, int dir, const struct hw_command *command)
-{
-	char link[40];
-	int fd = open_by_id(replayer, command->node), r;
-
-	if (fd < 0)
-		return make(dir, command);
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	r = linkat(AT_FDCWD, link, dir, command->from.name, AT_SYMLINK_FOLLOW);
-	(void)close(fd); /* O_PATH: nothing to lose */
-	return r;
-}
-
 static int set_times(int dir, const char *name, bool both)
 {
 	const struct timespec times[2] = {
@@ -94,16 +81,13 @@ static int open_and_close(int dir, const char *name)
 	return fd < 0 ? -1 : close(fd);
 }
 
-static int call_with_one_name(const struct replayer *replayer, int dir,
-			      const struct hw_command *command)
+static int call_with_one_name(int dir, const struct hw_command *command)
 {
 	const char *name = command->from.name;
 
 	switch (command->call) {
 	case HW_CALL_MAKE:
 		return make(dir, command);
-	case HW_CALL_LINK:
-		return make_link(replayer, dir, command);
 	case HW_CALL_REMOVE:
 		return unlinkat(dir, name, S_ISDIR(command->mode) ? AT_REMOVEDIR : 0);
 	case HW_CALL_MODIFY:
@@ -160,7 +144,7 @@ static int run(const struct replayer *replayer, const struct hw_command *command
 	dir = open_place(replayer, &command->from);
 	if (dir < 0)
 		return 0; /* nobody watches */
-	r = call_with_one_name(replayer, dir, command) < 0 ? errno : 0;
+	r = call_with_one_name(dir, command) < 0 ? errno : 0;
 	(void)close(dir); /* as above */
 	return r;
 }

@@ -11,7 +11,6 @@
 
 enum hw_call {
 	HW_CALL_MAKE, /* mknod, mkdir or symlink, by `mode` */
-	HW_CALL_LINK, /* a name for `node` */
 	HW_CALL_REMOVE, /* unlink or rmdir, by `mode` */
 	HW_CALL_RENAME,
 	HW_CALL_EXCHANGE,
@@ -31,7 +30,6 @@ struct hw_place {
 struct hw_command {
 	uint32_t call; /* enum hw_call */
 	uint32_t mode; /* type of the object */
-	uint64_t node; /* the object's ID, for HW_CALL_LINK */
 	struct hw_place from; /* the only one of a call with one name */
 	struct hw_place to;
 };

@@ -346,12 +346,9 @@ size_t hw_name_key(unsigned char key[HW_NAME_KEY_MAX], const struct hw_node *par
 static struct hw_name *find_name(struct hw_view *view, const struct hw_node *parent,
 				 const char *name)
 {
-	unsigned char key[HW_NAME_KEY_MAX];
-	size_t len = hw_name_key(key, parent, name);
-	struct hw_name *found = NULL;
+	struct hw_name *found;
 
-	if (len)
-		HASH_FIND(hh, view->names, key, len, found);
+	HW_NAME_FIND(view->names, parent, name, found);
 	return found;
 }
 

@@ -132,6 +132,17 @@ bool hw_node_close_data(struct hw_view *view, struct hw_node *node);
 size_t hw_name_key(unsigned char key[HW_NAME_KEY_MAX], const struct hw_node *parent,
 		   const char *name);
 
+/* Sets `found` to what the hash `head` has at this key, or to NULL. */
+#define HW_NAME_FIND(head, parent, name, found)                                                    \
+	do {                                                                                       \
+		unsigned char name_key[HW_NAME_KEY_MAX];                                           \
+		const size_t name_key_len = hw_name_key(name_key, parent, name);                   \
+                                                                                                   \
+		(found) = NULL;                                                                    \
+		if (name_key_len)                                                                  \
+			HASH_FIND(hh, head, name_key, name_key_len, found);                        \
+	} while (0)
+
 /* The node that has this name in the view, or NULL. */
 struct hw_node *hw_view_find(struct hw_view *view, const struct hw_node *parent, const char *name);
 /* Returns whether it has the name, and not from before events were missed. */
