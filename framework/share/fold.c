@@ -30,9 +30,17 @@ static uint64_t key_of_name(struct hw_share *share, const struct hw_fold_at *at)
 				     share->tree.seed ^ hw_tree_token(&share->tree, at->dir)));
 }
 
-static uint64_t key_of_inode(struct hw_share *share, uint16_t fs, uint64_t ino)
+static uint64_t key_of_inode(struct hw_share *share, uint16_t fs,
+			     const struct hw_fold_number *number)
 {
-	uint64_t words[2] = { fs, ino };
+	uint64_t words[2] = { (uint64_t)number->generation << 32 | fs, number->ino };
+
+	return not_zero(XXH3_64bits_withSeed(words, sizeof(words), ~share->tree.seed));
+}
+
+static uint64_t key_of_number(struct hw_share *share, uint16_t fs, uint64_t ino)
+{
+	uint64_t words[3] = { fs, ino, 0 };
 
 	return not_zero(XXH3_64bits_withSeed(words, sizeof(words), ~share->tree.seed));
 }
@@ -60,9 +68,15 @@ struct hw_fold_slot *hw_fold_slot_of_name(struct hw_share *share, const struct h
 }
 
 struct hw_fold_slot *hw_fold_slot_of_inode(struct hw_share *share, const struct hw_fold *fold,
-					   uint16_t fs, uint64_t ino)
+					   uint16_t fs, const struct hw_fold_number *number)
 {
-	return find_slot(fold, key_of_inode(share, fs, ino));
+	return find_slot(fold, key_of_inode(share, fs, number));
+}
+
+struct hw_fold_slot *hw_fold_slot_of_number(struct hw_share *share, const struct hw_fold *fold,
+					    uint16_t fs, uint64_t ino)
+{
+	return find_slot(fold, key_of_number(share, fs, ino));
 }
 
 static bool grow_slots(struct hw_fold *fold)
@@ -114,17 +128,38 @@ static uint32_t add_inode(struct hw_fold *fold, const struct hw_fold_inode *inod
 	return fold->inode_count;
 }
 
-/* Returns the inode with this inode number, which is added if necessary. */
+/* A number may be used again within the window. */
+static void note_use(struct hw_share *share, uint32_t index)
+{
+	struct hw_fold *fold = &share->settle.fold;
+	const struct hw_fold_inode *inode = &fold->inodes[index - 1];
+	struct hw_fold_slot *slot = make_slot(fold, key_of_number(share, inode->fs, inode->ino));
+
+	if (!slot)
+		return;
+	slot->uses++;
+	if (!slot->inode)
+		slot->inode = index;
+}
+
+/* Returns the inode with this inode number and ident or generation, which is added if
+ * necessary. */
 static uint32_t known_inode(struct hw_share *share, const struct hw_fold_inode *inode)
 {
+	const struct hw_fold_number number = { inode->ino, inode->has_ident ? inode->ident
+									    : inode->generation };
 	struct hw_fold_slot *slot =
-		make_slot(&share->settle.fold, key_of_inode(share, inode->fs, inode->ino));
+		make_slot(&share->settle.fold, key_of_inode(share, inode->fs, &number));
+	uint32_t index;
 
 	if (!slot)
 		return 0;
-	if (!slot->inode)
-		slot->inode = add_inode(&share->settle.fold, inode);
-	return slot->inode;
+	if (slot->inode)
+		return slot->inode;
+	index = slot->inode = add_inode(&share->settle.fold, inode);
+	if (index)
+		note_use(share, index);
+	return index;
 }
 
 static uint32_t new_inode(struct hw_share *share, const struct hw_fold_at *at)
@@ -247,14 +282,25 @@ static bool is_in_tree(struct hw_share *share, const struct hw_fold_inode *inode
 	return inode->ino && hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0);
 }
 
+static bool has_number(const struct hw_entry *e, const struct hw_fold_inode *inode)
+{
+	return e->ino == inode->ino && e->fs == inode->fs;
+}
+
 /* Returns whether the tree has the inode at this name: then the hint about the name suffices to
  * show which of its names it lost. */
-static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at, uint32_t number)
+static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at,
+		       const struct hw_fold_inode *inode)
 {
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 
-	return id && entry_of(share, id)->ino == inode_by(share, number)->ino &&
-	       entry_of(share, id)->fs == inode_by(share, number)->fs;
+	return id && has_number(entry_of(share, id), inode) &&
+	       !hw_fold_is_number_used_again(inode, entry_of(share, id));
+}
+
+bool hw_fold_is_number_used_again(const struct hw_fold_inode *inode, const struct hw_entry *entry)
+{
+	return inode->created || (inode->stranger && entry->nlink < 2);
 }
 
 /* Notes that the inode, whose number may be unknown, was moved out of the share. Returns whether
@@ -264,7 +310,7 @@ static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint
 {
 	struct hw_fold *fold = &share->settle.fold;
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
-	bool home = inode && !inode->created && is_at_home(share, from, number);
+	bool home = inode && is_at_home(share, from, inode);
 	struct hw_fold_slot *slot;
 
 	fold->renames++;
@@ -289,6 +335,7 @@ static void move_in(struct hw_share *share, uint32_t number)
 
 	share->settle.fold.renames++;
 	if (inode) {
+		inode->stranger |= !inode->came && !inode->out;
 		inode->left = 0;
 		inode->came = share->settle.fold.renames;
 	}
@@ -329,34 +376,39 @@ static void add_what(uint8_t *what, uint32_t more)
 	*what |= (uint8_t)(more & HW_HINTS_OF_DATA);
 }
 
-static uint32_t numbered_inode(struct hw_share *share, uint32_t dir, uint64_t ino)
+static uint32_t numbered_inode(struct hw_share *share, uint32_t dir,
+			       const struct hw_fold_number *number)
 {
-	struct hw_fold_inode inode = { .ino = ino, .fs = entry_of(share, dir)->fs, .named = true };
+	struct hw_fold_inode inode = { .ino = number->ino,
+				       .generation = number->generation,
+				       .fs = entry_of(share, dir)->fs,
+				       .named = true };
 
 	return known_inode(share, &inode);
 }
 
 bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
-			const struct hw_fold_at *to, uint64_t ino, bool left)
+			const struct hw_fold_at *to, const struct hw_fold_number *number, bool left)
 {
-	uint32_t number;
+	uint32_t index;
 
 	if (from->dir && to->dir)
 		return false;
-	number = ino ? numbered_inode(share, from->dir ? from->dir : to->dir, ino) : 0;
+	index = number->ino ? numbered_inode(share, from->dir ? from->dir : to->dir, number) : 0;
 	if (from->dir)
-		return move_out(share, from, number, left);
-	move_in(share, number);
+		return move_out(share, from, index, left);
+	move_in(share, index);
 	return false;
 }
 
-static bool add_known(struct hw_share *share, uint32_t dir, uint64_t ino, uint32_t what)
+static bool add_known(struct hw_share *share, uint32_t dir, const struct hw_fold_number *number,
+		      uint32_t what)
 {
-	uint32_t number = numbered_inode(share, dir, ino);
+	uint32_t index = numbered_inode(share, dir, number);
 
-	if (number)
-		add_what(&inode_by(share, number)->what, what);
-	return number;
+	if (index)
+		add_what(&inode_by(share, index)->what, what);
+	return index;
 }
 
 static void add_maybe(struct hw_share *share, uint32_t number, uint32_t now, uint32_t what)
@@ -430,12 +482,12 @@ static void fold_name(struct hw_share *share, const struct hw_fold_at *at, uint3
 		set_name(share, at, new_inode(share, at), true);
 }
 
-static void note_created(struct hw_share *share, uint32_t dir, uint64_t ino)
+static void note_created(struct hw_share *share, uint32_t dir, const struct hw_fold_number *number)
 {
-	uint32_t number = numbered_inode(share, dir, ino);
+	uint32_t index = numbered_inode(share, dir, number);
 
-	if (number)
-		inode_by(share, number)->created = true;
+	if (index)
+		inode_by(share, index)->created = true;
 }
 
 /* Returns whether the change may have given this name its own inode, with the handle of the other
@@ -447,29 +499,30 @@ static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
 	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 
-	if (slot && (!slot->inode || !is_at_home(share, at, slot->inode)))
+	if (slot &&
+	    (!slot->inode || !id || !has_number(entry_of(share, id), inode_by(share, slot->inode))))
 		return false;
 	return id && entry_of(share, id)->identity == HW_BY_HANDLE &&
 	       entry_of(share, id)->nlink > 1 && entry_of(share, id)->type != HW_TYPE_DIR;
 }
 
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
-		      uint64_t ino, bool ordered)
+		      const struct hw_fold_number *number, bool ordered)
 {
 	uint32_t data = may_separate(share, at) ? 0 : what & HW_HINTS_OF_DATA;
 	bool filed = !(what & HW_HINTS_OF_DATA);
 
 	if (ordered && what & HW_HINT_CREATED)
 		fold_name(share, at, HW_HINT_CREATED);
-	if (!ordered && ino && what & HW_HINT_CREATED)
-		note_created(share, at->dir, ino);
-	if (data && ino)
-		filed = add_known(share, at->dir, ino, data);
+	if (!ordered && number->ino && what & HW_HINT_CREATED)
+		note_created(share, at->dir, number);
+	if (data && number->ino)
+		filed = add_known(share, at->dir, number, data);
 	else if (data && ordered)
 		filed = add_named(share, at, data);
 	if (ordered && what & HW_HINT_DELETED)
 		fold_name(share, at, HW_HINT_DELETED);
-	HW_PROBE3(fold, what, ino, filed);
+	HW_PROBE3(fold, what, number->ino, filed);
 	return filed ? what & ~HW_HINTS_OF_DATA : what;
 }
 

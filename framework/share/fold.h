@@ -14,8 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct hw_entry;
 struct hw_share;
 struct hw_stat;
+
+/* What a record says about which inode was changed. Numbers are used again, so a second fact is
+ * needed: the generation from its file handle, or what the tree has as ident. */
+struct hw_fold_number {
+	uint64_t ino; /* 0: unknown */
+	uint32_t generation; /* 0: unknown */
+};
 
 /* An inode. It is in the tree, or a file handle identified it, or it was created in the window and
  * is known only by its name until an observation finds it. */
@@ -23,6 +31,7 @@ struct hw_fold_inode {
 	uint64_t ino; /* 0: unknown */
 	uint64_t dir; /* token of the directory in which it was last seen */
 	uint32_t ident; /* as in struct hw_entry */
+	uint32_t generation; /* from its file handle; 0: unknown */
 	uint16_t fs;
 	uint8_t what; /* HW_HINTS_OF_DATA that were reported for it */
 	uint8_t maybe; /* the same, for it or for another inode */
@@ -32,6 +41,7 @@ struct hw_fold_inode {
 	bool arrived; /* the same, and it may be what came into the share */
 	bool created; /* a record says that it, or a link to it, was created: it may not be the
 		       * inode of the tree with this number */
+	bool stranger; /* it came into the share before any record said that it had been there */
 	bool contested; /* another inode that is present may have been changed in its place */
 	uint32_t contester; /* index plus 1 of the inode that took its name; 0: none */
 	uint32_t left; /* it was moved out of the share by this rename; 0: no */
@@ -43,10 +53,11 @@ struct hw_fold_inode {
 		rival; /* index plus 1 of the inode that it may have been exchanged with; 0: none */
 };
 
-/* A name, by its hash, or an inode number. */
+/* A name, by its hash; an inode number with its second fact; or an inode number alone. */
 struct hw_fold_slot {
 	uint64_t key; /* 0: free */
-	uint32_t inode; /* index plus 1; 0: the name is gone */
+	uint32_t inode; /* index plus 1; 0: the name is gone. Of a number alone: the first inode */
+	uint32_t uses; /* of a number alone: how many inodes had it */
 	uint32_t former; /* index plus 1 of the last inode that was created in the window and lost
 			    this name; 0: none */
 	uint32_t left; /* the entry of the tree left the share by this rename; 0: no */
@@ -74,15 +85,16 @@ struct hw_fold_at {
 	size_t len;
 };
 
-/* Adds a hint about one name. ino: from its file handle, or 0. `ordered`: hints are in the order of
+/* Adds a hint about one name. `ordered`: hints are in the order of
  * the changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
-		      uint64_t ino, bool ordered);
+		      const struct hw_fold_number *number, bool ordered);
 /* Adds a rename of an inode that its record identifies. `left`: it is proved that `to` is outside
  * the share. Returns whether that was filed by inode: false if the tree has this inode at that
  * name. */
 bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
-			const struct hw_fold_at *to, uint64_t ino, bool left);
+			const struct hw_fold_at *to, const struct hw_fold_number *number,
+			bool left);
 /* Adds a rename, in the order of changes, like hw_fold_move_inode(). */
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		  const struct hw_fold_at *to, bool left);
@@ -108,6 +120,13 @@ void hw_fold_free(struct hw_fold *fold); /* also resets it */
 struct hw_fold_slot *hw_fold_slot_of_name(struct hw_share *share, const struct hw_fold *fold,
 					  const struct hw_fold_at *at);
 struct hw_fold_slot *hw_fold_slot_of_inode(struct hw_share *share, const struct hw_fold *fold,
-					   uint16_t fs, uint64_t ino);
+					   uint16_t fs, const struct hw_fold_number *number);
+/* Returns whether the inode has the number of this entry of the tree and is another one: that one
+ * was removed before. A file that came into the share may be a link to the entry if that one had
+ * several. */
+bool hw_fold_is_number_used_again(const struct hw_fold_inode *inode, const struct hw_entry *entry);
+/* Returns the slot of an inode number alone. */
+struct hw_fold_slot *hw_fold_slot_of_number(struct hw_share *share, const struct hw_fold *fold,
+					    uint16_t fs, uint64_t ino);
 
 #endif

@@ -21,11 +21,11 @@ static bool has_left_slot(struct hw_share *share, const struct hw_fold *fold,
 	return slot && slot->left;
 }
 
-/* Returns whether the number of the inode was used again after the inode came into the share: the
- * tree has another one with this number, which left the share and may be the one that came. If that
- * one never left, it was removed, and its number was used again before that. */
-static bool is_used_again(struct hw_share *share, const struct hw_fold_inode *inode,
-			  const struct hw_stat *stat)
+/* Returns whether the number of the inode may have been used again after the inode came into the
+ * share: the tree has another one with this number, which left the share and may be the one that
+ * came. If that one never left, it was removed, and its number was used again before that. */
+static bool may_be_used_again(struct hw_share *share, const struct hw_fold_inode *inode,
+			      const struct hw_stat *stat)
 {
 	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
@@ -50,7 +50,7 @@ static bool may_have_come(struct hw_share *share, const struct hw_fold *fold,
 	       has_left_slot(share, fold, at);
 }
 
-/* A file handle identified it by its number, which another inode may have had before. */
+/* The inode was found on the disk. */
 static void identify(struct hw_fold_inode *inode, const struct hw_stat *stat)
 {
 	if (inode->has_ident)
@@ -59,19 +59,70 @@ static void identify(struct hw_fold_inode *inode, const struct hw_stat *stat)
 	inode->has_ident = true;
 }
 
+static void found(struct hw_fold_inode *inode, const struct hw_stat *stat, bool arrived)
+{
+	inode->present = true;
+	inode->arrived |= arrived;
+	identify(inode, stat);
+}
+
+/* Returns whether a record was about the inode with this number. */
+static bool find_exactly(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+			 const struct hw_stat *stat, uint32_t generation)
+{
+	const struct hw_fold_number number = { stat->ino, generation };
+	const struct hw_fold_slot *slot = hw_fold_slot_of_inode(share, fold, stat->fs, &number);
+
+	if (!slot || !slot->inode)
+		return false;
+	found(&fold->inodes[slot->inode - 1], stat, may_have_come(share, fold, at, stat));
+	return true;
+}
+
+/* Several inodes had the number. Returns false if it is unknown which of them was found. Only here,
+ * the file handle of a name is read. */
+static bool find_one_of_several(struct hw_share *share, struct hw_fold *fold,
+				const struct hw_fold_at *at, const struct hw_stat *stat)
+{
+	bool known =
+		find_exactly(share, fold, at, stat, hw_lasting_ident(stat->identity, stat->ident));
+	uint32_t generation;
+
+	if (!known && hw_disk_generation(&share->disk, at->dir, at->name, at->len, stat->ino,
+					 &generation) == 0) {
+		known = true;
+		(void)find_exactly(share, fold, at, stat, generation); /* no record was about it */
+	}
+	if (known)
+		(void)find_exactly(share, fold, at, stat, 0); /* few records have no handle */
+	return known;
+}
+
+static void find_number(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+			const struct hw_stat *stat)
+{
+	const struct hw_fold_slot *slot = hw_fold_slot_of_number(share, fold, stat->fs, stat->ino);
+	struct hw_fold_inode *first = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
+
+	if (!first)
+		return;
+	if (slot->uses == 1 && first->has_ident &&
+	    first->ident != hw_lasting_ident(stat->identity, stat->ident))
+		return;
+	bool again = may_be_used_again(share, first, stat);
+
+	if ((slot->uses == 1 && !(again && first->generation)) ||
+	    !find_one_of_several(share, fold, at, stat))
+		found(first, stat, !again && may_have_come(share, fold, at, stat));
+}
+
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat)
 {
-	const struct hw_fold_slot *slot = hw_fold_slot_of_inode(share, fold, stat->fs, stat->ino);
+	const struct hw_fold_slot *slot;
 	struct hw_fold_inode *inode;
 
-	if (slot && slot->inode) {
-		inode = &fold->inodes[slot->inode - 1];
-		inode->present = true;
-		inode->arrived |=
-			!is_used_again(share, inode, stat) && may_have_come(share, fold, at, stat);
-		identify(inode, stat);
-	}
+	find_number(share, fold, at, stat);
 	slot = hw_fold_slot_of_name(share, fold, at);
 	inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
 	if (!inode)
@@ -97,18 +148,28 @@ static int compare_inodes(const struct hw_fold_inode *x, const struct hw_fold_in
 
 static int compare(const void *a, const void *b, void *arg)
 {
+	const struct hw_fold_inode *x = a, *y = b;
+	int order = compare_inodes(x, y);
+
 	(void)arg;
-	return compare_inodes(a, b);
+	return order ? order : (x->generation > y->generation) - (x->generation < y->generation);
 }
 
 static bool is_one(const struct hw_fold_inode *a, const struct hw_fold_inode *b)
 {
-	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident);
+	return !compare_inodes(a, b) && (!a->has_ident || !b->has_ident || a->ident == b->ident) &&
+	       (!a->generation || !b->generation || a->generation == b->generation);
 }
 
 static bool is_in_tree(struct hw_share *share, const struct hw_fold_inode *inode)
 {
-	return hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0);
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, inode->fs, inode->ino, id)))
+		if (!inode->has_ident ||
+		    hw_tree_ident(hw_tree_entry(&share->tree, id)) == inode->ident)
+			return true;
+	return false;
 }
 
 /* Returns whether `former`, which lost its name to `now`, may have been changed in its place. If
@@ -179,6 +240,21 @@ static bool has_facts(const struct hw_fold_inode *inode)
 	return inode->ino && (inode->what | inode->maybe || inode->left);
 }
 
+static void join(struct hw_fold_inode *inode, const struct hw_fold_inode *same)
+{
+	inode->what |= same->what;
+	inode->maybe |= same->maybe;
+	inode->created |= same->created;
+	inode->stranger |= same->stranger;
+	if (inode->left < same->left)
+		inode->left = same->left;
+	if (!inode->generation)
+		inode->generation = same->generation;
+	if (!inode->has_ident)
+		inode->ident = same->ident;
+	inode->has_ident |= same->has_ident;
+}
+
 /* Keeps one item for each inode, and only those with facts. */
 static void sort(struct hw_fold *fold, struct hw_slices *work)
 {
@@ -199,11 +275,7 @@ static void sort(struct hw_fold *fold, struct hw_slices *work)
 			fold->inodes[kept++] = fold->inodes[i];
 			continue;
 		}
-		last->what |= fold->inodes[i].what;
-		last->maybe |= fold->inodes[i].maybe;
-		last->created |= fold->inodes[i].created;
-		if (last->left < fold->inodes[i].left)
-			last->left = fold->inodes[i].left;
+		join(last, &fold->inodes[i]);
 	}
 	fold->inode_count = kept;
 }
@@ -230,6 +302,7 @@ const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const stru
 						      hw_lasting_ident(stat->identity, stat->ident),
 					      .fs = stat->fs,
 					      .has_ident = true };
+	const struct hw_fold_inode *likely = NULL;
 	uint32_t low = 0, high;
 
 	high = fold->inode_count;
@@ -241,8 +314,13 @@ const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const stru
 		else
 			high = middle;
 	}
-	for (; low < fold->inode_count && !compare_inodes(&fold->inodes[low], &wanted); low++)
-		if (is_one(&fold->inodes[low], &wanted))
+	for (; low < fold->inode_count && !compare_inodes(&fold->inodes[low], &wanted); low++) {
+		if (!is_one(&fold->inodes[low], &wanted))
+			continue;
+		if (fold->inodes[low].has_ident)
 			return &fold->inodes[low];
-	return NULL;
+		if (!likely || likely->created)
+			likely = &fold->inodes[low];
+	}
+	return likely;
 }

@@ -329,13 +329,14 @@ static bool waits(const struct hw_share *share)
 static void about_later(const struct hw_hint_at *at)
 {
 	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
-	uint64_t ino = at->ino;
+	struct hw_fold_number number = hw_hint_number(at->hint);
 	uint32_t what = at->hint->what & ~HW_HINT_ARRIVED;
 
-	if (!ino && !hw_tree_find(&at->share->tree, at->dir, at->name, at->len))
-		ino = hw_hint_numbered_inode(at->name, at->len);
-	what = hw_fold_hint(at->share, &place, what, ino, at->ordered);
-	hw_settle_name(at->share, at->dir, at->name, at->len, what, ino);
+	number.ino = at->ino;
+	if (!number.ino && !hw_tree_find(&at->share->tree, at->dir, at->name, at->len))
+		number.ino = hw_hint_numbered_inode(at->name, at->len);
+	what = hw_fold_hint(at->share, &place, what, &number, at->ordered);
+	hw_settle_name(at->share, at->dir, at->name, at->len, what, number.ino);
 }
 
 static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,

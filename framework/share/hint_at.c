@@ -41,6 +41,16 @@ uint64_t hw_hint_ino(const struct hw_hint *hint)
 				: 0;
 }
 
+struct hw_fold_number hw_hint_number(const struct hw_hint *hint)
+{
+	struct hw_fold_number number = { .ino = hw_hint_ino(hint) };
+
+	if (number.ino)
+		number.generation =
+			hw_handle_generation(hint->handle_type, hint->handle, hint->handle_len);
+	return number;
+}
+
 bool hw_hint_is_lost(const struct hw_entry *e)
 {
 	return e->flags & HW_ENTRY_TRANSIENT &&

@@ -417,11 +417,11 @@ static bool fold(struct hw_share *share, const struct place *from, const struct 
 	const struct hw_fold_at source = { .dir = from->dir, .name = from->name, .len = from->len };
 	const struct hw_fold_at target = { .dir = to->dir, .name = to->name, .len = to->len };
 	bool left = from->dir && !to->dir && proves_outside(share, from, to);
-	uint64_t ino = hw_hint_ino(hint);
+	struct hw_fold_number number = hw_hint_number(hint);
 
 	if (ordered)
 		return hw_fold_move(share, &source, &target, left);
-	return hw_fold_move_inode(share, &source, &target, ino, left);
+	return hw_fold_move_inode(share, &source, &target, &number, left);
 }
 
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,

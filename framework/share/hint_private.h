@@ -4,6 +4,7 @@
 #ifndef HW_HINT_PRIVATE_H
 #define HW_HINT_PRIVATE_H
 
+#include "fold.h"
 #include "share_private.h"
 
 struct hw_hint_at {
@@ -34,6 +35,7 @@ bool hw_hint_is_vague(const struct hw_hint_at *at);
 bool hw_hint_is_lost(const struct hw_entry *e);
 /* Returns the inode that the hint is about, from its file handle; 0: unknown. */
 uint64_t hw_hint_ino(const struct hw_hint *hint);
+struct hw_fold_number hw_hint_number(const struct hw_hint *hint); /* the same for fold.h */
 /* Returns the inode number N of a name "#N", by which inotify(7) reports a file that was opened
  * with O_TMPFILE. 0: the name has another form. */
 uint64_t hw_hint_numbered_inode(const char *name, size_t len);

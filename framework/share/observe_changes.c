@@ -95,7 +95,8 @@ static void take_leave(struct hw_observation *o, struct hw_item *item)
 
 	if (item->what & HW_HINT_GONE && !hw_fold_has_left(o->share, &o->fold, &at))
 		item->what &= (uint8_t)~HW_HINT_GONE;
-	if (facts && facts->left > o->fold.lost && !facts->created)
+	if (facts && facts->left > o->fold.lost &&
+	    !hw_fold_is_number_used_again(facts, entry_of(o, item->entry)))
 		item->what |= HW_HINT_GONE;
 }
 

@@ -300,6 +300,20 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 	return fd < 0 ? fd : hw_disk_stat_at(disk, &at, ret);
 }
 
+int hw_disk_generation(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
+		       uint64_t ino, uint32_t *ret)
+{
+	char terminated[HW_NAME_MAX + 1];
+	int fd = hw_disk_dir_and_name(disk, dir, name, len, terminated), r;
+
+	if (fd < 0)
+		return fd;
+	hw_away_begin();
+	r = hw_stat_generation(fd, terminated, ino, ret);
+	hw_away_end();
+	return r;
+}
+
 bool hw_disk_has(struct hw_disk *disk, uint32_t id)
 {
 	const struct hw_entry *e = hw_tree_entry(disk->tree, id);

@@ -94,6 +94,10 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 		 struct hw_stat *ret);
 /* Returns whether the name of the entry still refers to its inode. */
 bool hw_disk_has(struct hw_disk *disk, uint32_t id);
+/* Reads the generation of the inode that has this name, from its file handle. -ENOENT: the name
+ * does not exist; -EOPNOTSUPP: it has another inode number, or such handles are not supported. */
+int hw_disk_generation(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
+		       uint64_t ino, uint32_t *ret);
 /* Stats an open descriptor. */
 int hw_disk_stat_fd(struct hw_disk *disk, int fd, struct hw_stat *ret);
 /* Returns how hw_list_read() identifies the entries of a directory on this filesystem. `cheaply`:

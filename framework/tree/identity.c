@@ -92,6 +92,17 @@ uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
 	return ino;
 }
 
+uint32_t hw_handle_generation(int type, const void *handle, uint32_t len)
+{
+	uint32_t generation = 0;
+
+	for (size_t i = 0; i < LAYOUTS; i++)
+		if (layouts[i].type == type && layouts[i].bytes == len)
+			memcpy(&generation, (const char *)handle + layouts[i].generation,
+			       sizeof(generation));
+	return generation;
+}
+
 /* ---- what holds on a filesystem ---- */
 
 static bool is_overlay(int dirfd, const char *name)

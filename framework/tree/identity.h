@@ -31,6 +31,9 @@ int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret)
 /* Returns the ino that struct hw_stat has for the inode of a file handle; 0 if it cannot be
  * derived. */
 uint64_t hw_handle_ino(int type, const void *handle, uint32_t len);
+/* Returns the generation in a file handle, which hw_stat_generation() also reads; 0 if it has
+ * none. */
+uint32_t hw_handle_generation(int type, const void *handle, uint32_t len);
 /* Returns 1 if the inode of an entry with HW_BY_GENERATION exists, with at least this many links if
  * it is not a directory; 0: it does not, or this is unknown. `on`: a descriptor of its filesystem,
  * not O_PATH. */
