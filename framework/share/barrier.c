@@ -61,7 +61,8 @@ static bool is_scanned(const struct hw_share *share, const struct hw_barrier *ba
 /* Does not wait longer for entries that keep failing. */
 static bool is_retrying(struct hw_share *share)
 {
-	if (!hw_retry_is_pending(share) || share->barriers->retries == RETRIES_MAX)
+	if (share->barriers->retries == RETRIES_MAX ||
+	    (!hw_unarmed_walk(share) && !hw_retry_is_pending(share)))
 		return false;
 	share->barriers->retries++;
 	share->barriers->counted = false; /* entries that can be examined again are also verified */

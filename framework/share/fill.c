@@ -354,8 +354,10 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 
 	if (r < 0 && fd >= 0)
 		close(fd);
-	if (r >= 0)
+	if (r >= 0) {
+		entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LOOP;
 		look_at_armed(share, dir, path_fd);
+	}
 	return r < 0 ? r : fd;
 }
 
@@ -368,6 +370,7 @@ void hw_fill_failed(struct hw_share *share, uint32_t dir, enum hw_arrival how, i
 		hw_retry_dir(share, dir, HW_RETRY_FILL, how, error);
 		return;
 	}
+	hw_unarmed_add(share, dir);
 	if (dir == HW_ROOT || (error != -ENOENT && error != -ENOTDIR && error != -ESTALE))
 		return;
 	hw_unverified_name(share, e->parent, hw_tree_name(&share->tree, dir), e->name_len);
@@ -420,6 +423,16 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 		hw_fill_listed(share, dir, how, listing.error, since);
 	hw_list_free(&listing);
 	share->fill.since_ns = outer;
+}
+
+void hw_fill_moved(struct hw_share *share, uint32_t dir)
+{
+	const struct hw_entry *e = entry_of(share, dir);
+
+	if (e->flags & HW_ENTRY_LISTED && e->dir.first_child)
+		hw_scan_below(share, dir);
+	else
+		hw_fill_dir(share, dir, HW_ARRIVED_NEW);
 }
 
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)

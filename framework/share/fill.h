@@ -28,6 +28,9 @@ struct hw_fill {
 /* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR.
  * For files with content, modify is reported after all creates. */
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how);
+/* Arms a directory that has no watcher, or was not listed, at its new place: fills it, or compares
+ * it with everything below it if its entries are known. */
+void hw_fill_moved(struct hw_share *share, uint32_t dir);
 /* Applies a listing of such a directory. `touched`: hints about the directory arrived meanwhile, so
  * the listing may be out of date. */
 void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing *listing,

@@ -218,7 +218,7 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		note_name(share, to);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR &&
 		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
-		hw_fill_dir(share, id, HW_ARRIVED_NEW);
+		hw_fill_moved(share, id);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
 		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
 }

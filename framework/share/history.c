@@ -36,6 +36,8 @@ uint32_t hw_history_create(struct hw_share *share, uint32_t dir, const char *nam
 		hw_shortage_found(share);
 		return 0;
 	}
+	if (stat->type == HW_TYPE_DIR)
+		hw_unarmed_add(share, id);
 	hw_history_siblings(share, id, stat, false);
 	if (share->silent)
 		return id;
@@ -228,6 +230,8 @@ uint32_t hw_history_replace(struct hw_share *share, uint32_t old, const struct h
 	clear_target(share, old);
 	uint32_t id = hw_tree_add(&share->tree, dir, name, len, stat);
 
+	if (stat->type == HW_TYPE_DIR)
+		hw_unarmed_add(share, id);
 	hw_history_siblings(share, id, stat, false);
 	if (share->silent)
 		return id;

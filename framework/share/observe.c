@@ -269,7 +269,7 @@ static void fill_unlisted(struct hw_observation *o)
 
 		if (id != HW_ROOT && !e->active &&
 		    (e->watcher == HW_WATCHER_NONE || !(e->flags & HW_ENTRY_LISTED)))
-			hw_fill_dir(o->share, id, HW_ARRIVED_NEW);
+			hw_fill_moved(o->share, id);
 	}
 }
 

@@ -198,6 +198,7 @@ void hw_retry_dir(struct hw_share *share, uint32_t dir, enum hw_retry_kind kind,
 	}
 	if (!item)
 		return;
+	item->refused |= error != 0;
 	item->refused_at = ++retry->count_refusals;
 	if (kind > item->kind)
 		item->kind = (uint8_t)kind;
@@ -278,9 +279,10 @@ void hw_retry_worked(struct hw_share *share, uint32_t dir, uint64_t since)
 	hw_access_gained(share, dir);
 	if (i == retry->count)
 		return;
-	hw_log_limited(&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_INFO,
-		       "share %s: directory %s can be read again", share->name,
-		       hw_access_path(share, dir, quoted, sizeof(quoted)));
+	if (retry->items[i].refused)
+		hw_log_limited(&share->history.limit, hw_loop_now_ns(share->loop), HW_LOG_INFO,
+			       "share %s: directory %s can be read again", share->name,
+			       hw_access_path(share, dir, quoted, sizeof(quoted)));
 	hw_retry_remove(retry, i);
 	hw_access_forget_refusals(share);
 	retry->worked = true;

@@ -17,6 +17,7 @@ struct hw_retry_item {
 	bool fresh; /* added since the last iteration */
 	bool flying; /* an attempt has begun and not ended */
 	bool logged, reported;
+	bool refused; /* not only found without a watcher */
 	uint64_t refused_at; /* retry.count_refusals after its last refusal */
 };
 

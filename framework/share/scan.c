@@ -74,8 +74,9 @@ void hw_scan_watcher(struct hw_share *share, uint8_t index)
 
 void hw_scan_rearm(struct hw_share *share)
 {
-	share->scan.rearm = true;
+	share->scan.rearm = share->unarmed.all = true;
 	share->scan.rearmed = 0;
+	share->unarmed.least = 0;
 	hw_scan_below(share, HW_ROOT);
 }
 
@@ -234,10 +235,22 @@ static int open_known(struct hw_share *share, uint32_t dir)
 	return hw_disk_openat(&share->disk, path_fd, ".", O_RDONLY | O_DIRECTORY);
 }
 
+/* Arms a directory that was found elsewhere, through its descriptor. */
+static int arm_found(struct hw_share *share, const struct hw_job *job, uint32_t dir, bool anew)
+{
+	int r = entry_of(share, dir)->flags & HW_ENTRY_LOOP ? -ELOOP
+							    : hw_arm_dir(share, dir, job->fd, anew);
+
+	if (r < 0)
+		return r;
+	hw_unverified_entry(share, dir); /* records about its attributes were discarded before */
+	return job->fd;
+}
+
 /* Returns the descriptor to list, or -errno. */
 static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
-	bool locked;
+	bool anew;
 
 	if (job->fd >= 0 && job->kind == HW_JOB_COMPARE)
 		share->scan.opened--;
@@ -245,20 +258,22 @@ static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		return -ECANCELED;
 	if (job->kind == HW_JOB_FILL)
 		entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
-	if (job->fd >= 0)
+	if (job->fd >= 0 && job->kind == HW_JOB_FILL)
 		return job->fd;
 	/* The first candidate may work now for a directory that could not be read. */
-	locked = entry_of(share, dir)->flags & HW_ENTRY_LOCKED;
-	if (job->kind == HW_JOB_FILL || share->scan.rearm || locked || job->anew ||
-	    entry_of(share, dir)->watcher == HW_WATCHER_NONE)
-		return hw_fill_open(share, dir, share->scan.rearm || locked || job->anew);
-	return open_known(share, dir);
+	anew = share->scan.rearm || job->anew || entry_of(share, dir)->flags & HW_ENTRY_LOCKED;
+	if (job->kind == HW_JOB_COMPARE && !anew &&
+	    entry_of(share, dir)->watcher != HW_WATCHER_NONE)
+		return job->fd >= 0 ? job->fd : open_known(share, dir);
+	return job->fd >= 0 ? arm_found(share, job, dir, anew) : hw_fill_open(share, dir, anew);
 }
 
 static void failed(struct hw_share *share, const struct hw_job *job, uint32_t dir, int error)
 {
 	if (!dir)
 		return;
+	if (!hw_disk_is_refusal(error))
+		hw_unarmed_add(share, dir);
 	if (error != -ENODEV) /* then hw_arm_dir() has reported why */
 		hw_share_refused(share, error);
 	if (job->kind == HW_JOB_FILL)

@@ -123,6 +123,7 @@ static void destroy(void *arg)
 	hw_silence_end(share);
 	hw_quiet_free(share);
 	hw_retry_free(share);
+	hw_unarmed_free(share);
 	hw_timer_del(share->settle.timer);
 	hw_timer_del(share->presence.timer);
 	hw_timer_del(share->turn.kick);

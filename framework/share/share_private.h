@@ -32,6 +32,7 @@
 #include "switch.h"
 #include "tree.h"
 #include "turn.h"
+#include "unarmed.h"
 #include "unverified.h"
 #include "verify.h"
 #include "watchers.h"
@@ -96,6 +97,7 @@ struct hw_share {
 	struct hw_fill fill;
 	struct hw_scan scan;
 	struct hw_retry retry;
+	struct hw_unarmed unarmed;
 	struct hw_shortage shortage;
 	struct hw_quiet quiet;
 	struct hw_keep keep;

@@ -287,6 +287,7 @@ static void arm_again(struct hw_share *share, uint32_t dir)
 static void forget_it(struct hw_share *share, uint32_t dir)
 {
 	hw_arm_forget(share, dir);
+	hw_unarmed_add(share, dir);
 	hw_history_rescan(share, dir);
 }
 

@@ -19,6 +19,8 @@ static void verified(struct hw_share *share)
 {
 	if (!hw_scan_is_idle(share))
 		return; /* the observation requires more listings */
+	if (hw_unarmed_walk(share))
+		return;
 	hw_watchers_walked(share);
 	share->scan.identified = false;
 	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
@@ -117,8 +119,10 @@ static void compare_below(struct hw_share *share)
 		return;
 	}
 	dir = hw_unverified_take_dir(share);
-	if (dir)
-		hw_scan_below(share, dir);
+	if (!dir)
+		return;
+	hw_scan_below(share, dir);
+	hw_share_kick(share); /* it may have ended already: the directory is not there */
 }
 
 /* Handles a batch of hints, listings or timers. */
@@ -149,6 +153,7 @@ static void take_turn(void *arg)
 	    !hw_verify_is_active(share) && !share->shortage.waiting)
 		hw_verify_begin(share, 0, false);
 	compare_below(share);
+	hw_unarmed_turn(share);
 	hw_quiet_try_found(share);
 	if (hw_barrier_begins(share))
 		hw_presence_check(share);

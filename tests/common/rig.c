@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rig.h"
 
+#include "framework/share/retry_private.h"
 #include "framework/share/share_private.h"
 #include "log.h"
 #include "scratch.h"
@@ -204,6 +205,34 @@ struct hw_share *hw_rig_share(struct hw_rig *rig)
 {
 	(void)hw_share_finish_work(rig->share); /* no filesystem hangs here */
 	return rig->share;
+}
+
+static bool is_unwatched(const struct hw_share *share, uint32_t dir)
+{
+	const struct hw_tree *tree = &share->tree;
+	const struct hw_entry *e = hw_tree_entry(tree, dir);
+	const struct hw_retry *retry = &share->retry;
+
+	if (e->type != HW_TYPE_DIR || e->watcher != HW_WATCHER_NONE ||
+	    e->flags & (HW_ENTRY_LOOP | HW_ENTRY_TRANSIENT) || retry->left_out ||
+	    hw_retry_find(retry, hw_tree_token(tree, dir), NULL, 0) < retry->count)
+		return false;
+	for (uint32_t id = dir; id; id = hw_tree_entry(tree, id)->parent)
+		if (hw_tree_entry(tree, id)->flags & HW_ENTRY_LOCKED)
+			return false;
+	return true;
+}
+
+unsigned hw_rig_unwatched(struct hw_rig *rig)
+{
+	const struct hw_share *share = hw_rig_share(rig);
+	unsigned count = 0;
+
+	if (share->state != HW_SHARE_ONLINE)
+		return 0;
+	for (uint32_t id = HW_ROOT; id < share->tree.used; id++)
+		count += is_unwatched(share, id);
+	return count;
 }
 
 static int add_entry(void *arg, const struct hw_event *event)

@@ -53,6 +53,9 @@ int hw_rig_next(struct hw_rig *rig, struct hw_event *ret);
 /* Returns the share. A work that rests is finished first, so that a test may call functions of the
  * share until the loop runs again. */
 struct hw_share *hw_rig_share(struct hw_rig *rig);
+/* Returns how many directories of the tree have no watcher although nothing says that they are
+ * tried again, or must not be entered. */
+unsigned hw_rig_unwatched(struct hw_rig *rig);
 /* Fills a model with the entries of the share's tree. */
 int hw_rig_snapshot(struct hw_rig *rig, struct hw_model *model);
 

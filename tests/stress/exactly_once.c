@@ -283,6 +283,7 @@ static void follow(struct check *c, const pid_t *writers)
 	}
 	wait_for_closes(c);
 	assert_int_equal(hw_rig_flush(c->rig), 0);
+	assert_int_equal(hw_rig_unwatched(c->rig), 0);
 	drain(c);
 }
 

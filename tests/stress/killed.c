@@ -215,6 +215,8 @@ static void run_share(const struct scene *s, int fd, uint64_t after, bool last)
 	}
 	if (last && hw_rig_flush(rig) < 0)
 		_exit(7);
+	if (last && hw_rig_unwatched(rig))
+		_exit(8);
 	send_all(fd, share, &cursor);
 	note.kind = DONE;
 	if (last)

@@ -189,6 +189,7 @@ static int cost(const struct workload *workload, struct hw_rig_config config, un
 	uint64_t begun = processor_ns();
 
 	assert_int_equal(hw_rig_flush(rig), 0);
+	assert_int_equal(hw_rig_unwatched(rig), 0);
 	*ret_ns = processor_ns() - begun;
 	hw_stream_check(rig, model, root);
 	hw_rig_stop(rig);

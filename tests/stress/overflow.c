@@ -107,6 +107,7 @@ static void flood(struct hw_rig *rig, const char *root)
 	assert_int_equal(hw_flood_deep(root, 1), 0);
 	hw_clock_tick();
 	assert_int_equal(hw_rig_flush(rig), 0);
+	assert_int_equal(hw_rig_unwatched(rig), 0);
 	replay(rig, model);
 	compare(model, root);
 	hw_model_destroy(model);

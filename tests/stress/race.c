@@ -50,6 +50,7 @@ static void follow(struct hw_rig *rig, pid_t writer, struct count *count)
 	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
 	hw_clock_tick();
 	assert_int_equal(hw_rig_flush(rig), 0);
+	assert_int_equal(hw_rig_unwatched(rig), 0);
 	replay(rig, count);
 }
 

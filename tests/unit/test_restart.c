@@ -13,13 +13,105 @@
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- a directory that moves whenever it is about to be opened ---- */
+
+static struct {
+	int root; /* of the scene */
+	unsigned left; /* moves */
+	bool away; /* it is b/m, not a/m */
+} mover;
+
+/* Returns the function that ours replaces. */
+static void *next_of(const char *name)
+{
+	void *symbol = dlsym(RTLD_NEXT, name);
+
+	if (!symbol)
+		abort();
+	return symbol;
+}
+
+#define NEXT(function, ...)                                                                        \
+	({                                                                                         \
+		__typeof__(&(function)) next_;                                                     \
+		void *symbol_ = next_of(#function);                                                \
+		memcpy(&next_, &symbol_, sizeof(next_));                                           \
+		next_(__VA_ARGS__);                                                                \
+	})
+
+static bool leads_to_it(const char *path)
+{
+	for (; *path; path += strcspn(path, "/"), path += *path == '/')
+		if (strcspn(path, "/") == 1 && *path == 'm')
+			return true;
+	return false;
+}
+
+static void before_open(const char *path)
+{
+	if (!mover.left || !leads_to_it(path))
+		return;
+	mover.left--;
+	if (renameat(mover.root, mover.away ? "b/m" : "a/m", mover.root,
+		     mover.away ? "a/m" : "b/m") < 0)
+		abort();
+	mover.away = !mover.away;
+}
+
+#pragma GCC visibility push(default)
+int openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t mode = 0;
+
+	va_start(args, flags);
+	if (flags & (O_CREAT | O_TMPFILE))
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	before_open(path);
+	return NEXT(openat, dir, path, flags, mode);
+}
+
+long syscall(long number, ...)
+{
+	long a[6];
+	va_list args;
+
+	va_start(args, number);
+	for (unsigned i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_openat2) {
+		const char *path;
+
+		memcpy(&path, &a[1], sizeof(path));
+		before_open(path);
+	}
+	return NEXT(syscall, number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+#pragma GCC visibility pop
+
+/* ---- the share ---- */
+
+static uint64_t settle_ns;
 
 static bool start(struct hw_scene *f, const char *backend)
 {
 	char state[PATH_MAX + 8];
-	const struct hw_rig_config config = { .backend = backend, .state_dir = state };
+	const struct hw_rig_config config = {
+		.backend = backend,
+		.state_dir = state,
+		.settle_ns = settle_ns,
+	};
 
 	(void)snprintf(state, sizeof(state), "%s/state", f->path);
 	return hw_scene_start_with(f, &config);
@@ -76,10 +168,69 @@ static void no_event_is_merged_with_one_of_the_last_run(void **state)
 	}
 }
 
+/* ---- every directory has a watcher ---- */
+
+#define MOVES_MAX 24u
+#define SETTLE_NS (1000 * UINT64_C(1000))
+
+static void expect_all_watched(struct hw_scene *f)
+{
+	const struct hw_share *share = hw_rig_share(f->rig);
+	uint64_t watched = 0;
+
+	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++)
+		watched += share->watchers.list[i].directories;
+	assert_int_equal(watched, share->tree.directories);
+}
+
+static void move_while_started(struct hw_scene *f, const char *backend, unsigned moves)
+{
+	mover.root = f->fd;
+	mover.left = moves;
+	restart(f, backend);
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	mover.left = 0;
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	expect_all_watched(f);
+	hw_scene_write(f->fd, mover.away ? "b/m/k/l/f" : "a/m/k/l/f", "x");
+	hw_scene_check(f);
+}
+
+static void move_under_each_watcher(void)
+{
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		mover.away = false;
+		hw_scene_prepare(&f);
+		hw_scene_make_dir(f.top, "state");
+		hw_scene_make_dir(f.fd, "a");
+		hw_scene_make_dir(f.fd, "b");
+		hw_scene_make_dir(f.fd, "a/m");
+		hw_scene_make_dir(f.fd, "a/m/k");
+		hw_scene_make_dir(f.fd, "a/m/k/l");
+		if (start(&f, hw_rig_backends[i]))
+			for (unsigned moves = 1; moves <= MOVES_MAX; moves++)
+				move_while_started(&f, hw_rig_backends[i], moves);
+		hw_scene_finish(&f);
+	}
+}
+
+/* Whatever it does while the tree is compared with the disk. */
+static void a_directory_that_moves_during_the_start_is_watched(void **state)
+{
+	(void)state;
+	move_under_each_watcher();
+	settle_ns = SETTLE_NS;
+	move_under_each_watcher();
+	settle_ns = 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_event_is_merged_with_one_of_the_last_run),
+		cmocka_unit_test(a_directory_that_moves_during_the_start_is_watched),
 	};
 
 	if (argc > 1)

@@ -140,6 +140,7 @@ void hw_scene_check(struct hw_scene *f)
 	struct hw_model *truth;
 
 	assert_int_equal(hw_rig_flush(f->rig), 0);
+	assert_int_equal(hw_rig_unwatched(f->rig), 0);
 	hw_scene_replay(f);
 	assert_int_equal(hw_model_create(&truth), 0);
 	assert_int_equal(hw_model_load(truth, f->root), 0);
