@@ -7,6 +7,9 @@
 #include <strings.h>
 #include <sys/fanotify.h>
 
+/* fsnotifywait reads the names of files from /proc/self/fd, where the kernel appends this. */
+#define GONE " (deleted)"
+#define GONE_LEN (sizeof(GONE) - 1)
 #define ALL (REPORT_CREATED | REPORT_CHANGED | REPORT_DELETED)
 
 struct sink {
@@ -77,6 +80,8 @@ static void read_words(const struct sink *sink, char *line)
 		line[begin - 1] = '\0';
 		len = begin - 1;
 	}
+	if (len > GONE_LEN && strcmp(line + len - GONE_LEN, GONE) == 0)
+		line[len - GONE_LEN] = '\0';
 	sink->report(sink->arg, line, kinds);
 }
 

@@ -2,8 +2,8 @@
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
 bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber replay
-bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh polls.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk
-bench_executables := run plot.sh record
+bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh polls.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk where flame flame.awk fold.awk
+bench_executables := run plot.sh record where flame
 bench_workloads := $(wildcard bench/workloads/*.xz)
 bench_programs := $(bench_names:%=$(B)/bench/%)
 bench_dir = $(DESTDIR)$(kitdir)/bench

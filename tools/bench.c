@@ -31,7 +31,7 @@ struct settings {
 	struct hw_words plugins, workloads;
 	uint32_t sinks, perf;
 	uint64_t rounds, files, changes, idle; /* 0: the default of the script */
-	bool quick;
+	bool quick, where;
 };
 #define AT(field) .offset = offsetof(struct settings, field)
 
@@ -83,6 +83,10 @@ static const struct hw_arg args[] = {
 	{ "quick", 'q', HW_ARG_FLAG, NULL,
 	  "One round with small numbers and without other programs, less than a minute.",
 	  AT(quick) },
+	{ "where", 0, HW_ARG_FLAG, NULL,
+	  "Instead of scenarios: where the time from the kernel's queue to the output goes, and "
+	  "the system calls for each event.",
+	  AT(where) },
 };
 
 const struct hw_command_line tool_bench_line = {
@@ -162,7 +166,7 @@ static int add_settings(struct words *words, const struct settings *settings)
 	} numbers[] = {
 		{ "rounds", settings->rounds },   { "files", settings->files },
 		{ "changes", settings->changes }, { "quick", settings->quick },
-		{ "idle", settings->idle },
+		{ "where", settings->where },     { "idle", settings->idle },
 	};
 	int r = 0;
 

@@ -162,6 +162,27 @@ test_a_page_is_made_from_results() {
 	! "$tree/bench/performance" page unmarked results 2>/dev/null || fail "a page without marks is written"
 }
 
+test_stages_and_system_calls_are_shown() {
+	bench --where --watchers inotify,polling --dir . >text 2>err || fail "$(cat text err)"
+	equal '' "$(<err)"
+	[[ $(<text) =~ ==\ inotify.*encode\ +600\  ]] || fail "200 files have 600 events: $(<text)"
+	! grep -q '== polling' text || fail "polling is shown"
+	! strace -f -qq -o /dev/null true 2>/dev/null || grep -qE '^statx +[0-9]+' text || fail "no system calls: $(<text)"
+	equal '' "$(find . -name 'hostwatch-where.*')" "directories are left"
+}
+
+# perf stat and perf record, in the scenarios at full speed.
+test_perf_counts_and_draws() {
+	perf record -q -o probe true >/dev/null 2>&1 || skip "perf cannot record here"
+	bench --watchers inotify --changes 2000 --perf stat storm >text 2>&1 || fail "$(<text)"
+	grep -qE '^ +per change, hostwatch-inotify: .* task-clock [0-9.]+' text || fail "$(<text)"
+	bench --watchers inotify --changes 5000 --readers none --perf record storm >text 2>&1 || fail "$(<text)"
+	contains "$(<text)" 'drew perf-storm-hostwatch-inotify.svg'
+	grep -q '</svg>' perf-storm-hostwatch-inotify.svg || fail "no picture"
+	"$B/bench/flame" -d perf-storm-hostwatch-inotify.folded perf-storm-hostwatch-inotify.folded difference.svg || fail "no difference"
+	grep -q 'rgb(255,255,255)' difference.svg || fail "no box"
+}
+
 test_claims_are_those_of_the_readme_and_have_tests() {
 	[ -e "$tree/README.md" ] || skip "no README.md"
 	"$tree/bench/performance" -c 2>err || fail "$(<err)"
