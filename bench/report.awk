@@ -7,6 +7,7 @@ function get(who, metric) { return has(who, metric) ? median[scenario, who, metr
 function raw(who, kind) { return (who ~ /fanotify/ ? "raw-fanotify" : "raw-inotify") kind }
 function base(who, against) {
 	if (against ~ /^(unwatched|walk|poll)$/) return against (who ~ /\/cold$/ ? "/cold" : "")
+	if (against == "send") { sub(/^hostwatch-/, "send-", who); return who }
 	return raw(who, against == "raw" ? "" : "-" against)
 }
 # Columns: title|metric|divisor metric, or @base for a ratio|scale|format
@@ -35,7 +36,7 @@ function columns(s) {
 	if (s == "sizes") return "entries|entries||1|%d;ms|wall_ns||1e6|%.1f;us/entry|wall_ns|entries|1000|%.2f;B/entry|grown_kb|entries|0.0009765625|%.0f;kernel B|kernel_kb|entries|0.0009765625|%.0f;us/change|event_cpu_ns|changes|1000|%.2f"
 	if (s == "depths") return "changes|changes||1|%d;us/file|cpu_ns|changes|1000|%.2f;wall ms|wall_ns||1e6|%.2f"
 	if (s == "poll") return "seconds|wall_ns||1e9|%.3f;x walk|wall_ns|@walk|1|%.2f;CPU s|cpu_ns||1e9|%.3f;x walk|cpu_ns|@walk|1|%.2f"
-	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f;RSS MB|rss_kb||1024|%.2f"
+	if (s == "fanout") return "us/event|cpu_ns|events|1000|%.2f;us/delivery|cpu_ns|deliveries|1000|%.3f;x send|cpu_ns|@send|1|%.2f;RSS MB|rss_kb||1024|%.2f"
 	if (s == "snapshot") return "seconds|wall_ns||1e9|%.3f;us/entry|cpu_ns|entries|1000|%.3f"
 	if (s == "restart") return "ms|wall_ns||1e6|%.1f;from nothing|cold_ns||1e6|%.1f;x poll|wall_ns|@poll|1|%.2f;CPU ms|cpu_ns||1e6|%.1f;x poll|cpu_ns|@poll|1|%.2f;us/entry|wall_ns|entries|1000|%.3f"
 	if (s == "recovery") return "seconds|wall_ns||1e9|%.3f;x poll|wall_ns|@poll|1|%.2f;CPU s|cpu_ns||1e9|%.3f;x poll|cpu_ns|@poll|1|%.2f;changes|changes||1|%d"

@@ -142,6 +142,7 @@ measure_fanout() {
 			events "$events" deliveries $((events * count)) changes $fanned
 		scenario_of_output "$who" "$count"
 		stop_contender
+		send_output "$who" "$count" $((events * count))
 	done
 }
 # The daemon is idle, and so must be the subscribers before they are counted.
@@ -160,6 +161,26 @@ scenario_of_output() {
 	judge_output "$1/$2"
 	[ "$(value least "$got")" = "$(value most "$got")" ] ||
 		fail "fanout $1: of $2 subscribers one received $(value least "$got") lines and another $(value most "$got")"
+}
+
+# The limit: one send(2) to each subscriber of the same bytes, in as many pieces as the first subscriber got.
+send_output() { # CONTENDER COUNT DELIVERIES
+	local pieces bytes
+	pieces=$(value reads "$(<"$scratch/err.subscriber")")
+	bytes=$(stat -c %s "$scratch/out")
+	[ "$pieces" -gt 0 ] && [ "$bytes" -gt 0 ] || return
+	cp "$scratch/out" "$scratch/sent"
+	rm -f "$scratch/events.sock"
+	"$bin/raw_send" "$scratch/events.sock" "$2" "$scratch/sent" $((bytes / pieces + 1)) >"$scratch/made" 2>"$scratch/err" &
+	pid=$!
+	"$bin/meter" text $pid "$scratch/err" ready 0 60000 >/dev/null
+	"$bin/subscriber" -n "$2" "$scratch/events.sock" >/dev/null 2>&1 &
+	helper_pid=$!
+	wait $pid
+	record fanout "send-${1#hostwatch-}/$2" cpu_ns "$(value cpu_ns "$(<"$scratch/made")")" deliveries "$3" subscribers "$2"
+	pid=''
+	wait $helper_pid # the server has closed its connections
+	helper_pid=''
 }
 
 before_snapshot() { build_tree; }

@@ -18,7 +18,7 @@
 #define CATCH_UP_NS 20000000000u
 
 struct subscriber {
-	uint64_t events;
+	uint64_t events, reads;
 };
 
 static char buffer[65536 + 1];
@@ -62,6 +62,7 @@ static bool take(int fd, struct subscriber *subscriber, bool copy, size_t *ret_l
 	if (len == 0)
 		return false;
 	*ret_len = len > 0 ? (size_t)len : 0;
+	subscriber->reads += *ret_len > 0;
 	subscriber->events += count_lines(buffer, *ret_len);
 	if (copy && *ret_len && fwrite(buffer, 1, *ret_len, stdout) != *ret_len)
 		bench_die(errno, "write");
@@ -125,8 +126,9 @@ static void print_counts(const struct subscriber *all, size_t count)
 		least = all[i].events < least ? all[i].events : least;
 		most = all[i].events > most ? all[i].events : most;
 	}
-	(void)fprintf(stderr, "subscribers %zu least %llu most %llu\n", count,
-		      (unsigned long long)least, (unsigned long long)most);
+	(void)fprintf(stderr, "subscribers %zu least %llu most %llu reads %llu\n", count,
+		      (unsigned long long)least, (unsigned long long)most,
+		      (unsigned long long)all[0].reads);
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@ function has(who, metric) { return (file, scenario, who, metric) in median }
 function get(who, metric) { return median[file, scenario, who, metric] }
 # The contender with which a cost is compared: the raw reader of the same kernel interface, unless it is a name by itself.
 function base(who, against) {
+	if (against == "send") { sub(/^hostwatch-/, "send-", who); return who }
 	if (against !~ /^raw/) return against
 	return (who ~ /fanotify/ ? "raw-fanotify" : "raw-inotify") substr(against, 4)
 }
@@ -59,6 +60,7 @@ BEGIN {
 	target("latency", "line_p99_ns", "@raw-print", 1, 1.5, "latency p99, times raw-print")
 	target("leave", "line_p50_ns", "@raw-print", 1, 1.25, "latency p50 of moves out, times raw-print")
 	target("idle", "switches", 1, 1, 0, "wake-ups in 60 s without a change")
+	target("fanout", "cpu_ns", "@send", 1, 1.5, "CPU time for each delivery to 1,000 subscribers, times one send of the bytes")
 	target("fanout", "cpu_ns", "deliveries", 1000, 0.2, "us CPU for each delivery to 1,000 subscribers")
 	target("recovery", "wall_ns", "@poll", 1, 1.3, "time to recover from an overflow, times a poll")
 	target("recovery", "cpu_ns", "@poll", 1, 1.3, "CPU time to recover from an overflow, times a poll")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `hostwatch bench`: programs and scripts in $(B)/bench, as they are installed. `make bench` measures with them.
 
-bench_names := load tree raw_inotify raw_fanotify latency meter judge subscriber replay
+bench_names := load tree raw_inotify raw_fanotify raw_send latency meter judge subscriber replay
 bench_scripts := run setup.sh contenders.sh barrier.sh scenarios.sh scale.sh polls.sh perf.sh report.awk results.awk workload.awk plot.sh peer.js record record.awk json.awk where flame flame.awk fold.awk
 bench_executables := run plot.sh record where flame
 bench_workloads := $(wildcard bench/workloads/*.xz)
