@@ -182,7 +182,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 /* Ends a change of the file: its state is known before the program goes on, so that a change by the
  * host after that is another state. */
-static void done_changing(fuse_req_t req, fuse_ino_t ino, int fd)
+static void done_changing(fuse_req_t req, fuse_ino_t ino, int fd, off_t end)
 {
 	struct hw_server *server = hw_server_of(req);
 	struct hw_node *node = hw_node_of(server, ino);
@@ -198,7 +198,7 @@ static void done_changing(fuse_req_t req, fuse_ino_t ino, int fd)
 	hw_view_unlock(&server->view);
 	if (alone && hw_fresh_stat(fd, &st) == 0) {
 		hw_view_lock(&server->view);
-		hw_own_wrote(node, &st, writes);
+		hw_own_wrote(node, &st, end, writes);
 		hw_view_unlock(&server->view);
 	}
 	hw_node_data_done(server, node);
@@ -219,7 +219,7 @@ static void do_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 	out.buf[0].fd = fd;
 	out.buf[0].pos = offset;
 	n = fuse_buf_copy(&out, in, 0);
-	done_changing(req, ino, fd);
+	done_changing(req, ino, fd, offset + (n > 0 ? n : 0));
 	if (n < 0)
 		(void)fuse_reply_err(req, (int)-n);
 	else
@@ -241,7 +241,7 @@ static void do_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		return;
 	}
 	r = fallocate(fd, mode, offset, length) < 0 ? errno : 0;
-	done_changing(req, ino, fd);
+	done_changing(req, ino, fd, mode & FALLOC_FL_KEEP_SIZE ? 0 : offset + length);
 	(void)fuse_reply_err(req, r);
 }
 

@@ -417,6 +417,8 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 		}
 		hw_view_lock(&server->view);
 		hw_own_attributes(&server->view, node);
+		if (to_set & FUSE_SET_ATTR_SIZE && r >= 0)
+			hw_own_truncated(node, st->st_size);
 		hw_change_end(&server->changes, &change);
 		hw_view_unlock(&server->view);
 	}

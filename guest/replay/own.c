@@ -277,6 +277,8 @@ void hw_own_write(struct hw_view *view, struct hw_node *node)
 	const bool listed = node->written_ms != 0;
 
 	node->written_ms = now_ms();
+	if (node->own.writing)
+		node->own.known = false; /* of writes that overlap, the size does not tell */
 	node->own.writing = true;
 	node->own.writes++;
 	(void)pthread_cond_signal(&view->wrote);
@@ -286,12 +288,22 @@ void hw_own_write(struct hw_view *view, struct hw_node *node)
 	DL_APPEND2(view->written, node, written_prev, written_next);
 }
 
-void hw_own_wrote(struct hw_node *node, const struct stat *st, uint32_t writes)
+void hw_own_wrote(struct hw_node *node, const struct stat *st, off_t end, uint32_t writes)
 {
-	if (node->own.writes != writes)
+	const struct hw_own_state before = node->own;
+
+	if (before.writes != writes)
 		return;
 	set_state(node, st);
 	node->own.writing = false;
+	if (before.known && st->st_size != (end > before.size ? end : before.size))
+		node->own.known = false;
+}
+
+void hw_own_truncated(struct hw_node *node, off_t size)
+{
+	if (node->own.size != size)
+		node->own.known = false;
 }
 
 void hw_own_attributes(struct hw_view *view, struct hw_node *node)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -82,12 +83,50 @@ static void a_name_that_appears_is_not_absent(void **state)
 	hw_view_free(&view);
 }
 
+/* The host has appended before the state after the write was taken. */
+static void a_size_that_no_write_left_is_of_the_host(void **state)
+{
+	static const char text[] = "a\nhost\n";
+	FILE *file = tmpfile();
+	struct hw_view view;
+	struct hw_node *node;
+	struct stat st;
+	char link[32];
+	int fd;
+
+	(void)state;
+	begin(&view);
+	assert_non_null(file);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fileno(file));
+	fd = open(link, O_PATH | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	node = hw_node_get(&view, fd, &st);
+	assert_non_null(node);
+	hw_node_hold(node);
+	hw_own_attributes(&view, node);
+	assert_true(hw_own_state_is(&view, node));
+
+	hw_own_write(&view, node);
+	assert_int_equal(write(fileno(file), text, strlen(text)), strlen(text));
+	assert_int_equal(fstat(fileno(file), &st), 0);
+	hw_own_wrote(node, &st, 2, node->own.writes);
+	assert_false(hw_own_state_is(&view, node));
+
+	hw_own_write(&view, node);
+	hw_own_wrote(node, &st, 2, node->own.writes);
+	assert_true(hw_own_state_is(&view, node));
+	(void)fclose(file); /* of the test */
+	hw_view_free(&view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_that_are_never_reported_are_limited),
 		cmocka_unit_test(absent_names_are_limited),
 		cmocka_unit_test(a_name_that_appears_is_not_absent),
+		cmocka_unit_test(a_size_that_no_write_left_is_of_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
