@@ -32,9 +32,9 @@ werror: werror-gcc werror-clang
 werror-%:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-$* CC=$* WERROR=-Werror tests-built bench-programs
 
-# Suites about packages and documents, long ones that run the programs of others again, and one in which fanwatch hangs.
+# Suites about packages and documents, and long ones that run the programs of others again.
 not_sanitized := -x docs -x integration/bench -x integration/abi -x integration/deps -x integration/docs_commands -x integration/explain \
-	-x integration/install -x integration/new_plugin -x integration/plugin_check -x integration/replay -x integration/unprivileged
+	-x integration/install -x integration/new_plugin -x integration/plugin_check -x integration/unprivileged
 
 #: make asan            run most tests under AddressSanitizer and UBSan; TEST_ARGS='*': all, 'unit/*': these
 asan: export SANITIZE := $(SANITIZE_ALL)

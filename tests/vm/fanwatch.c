@@ -146,11 +146,12 @@ static void print_side(const struct side *side)
 }
 
 /* Records may come in any order: the type of a record decides. */
-static void read_records(const struct fanotify_event_metadata *event, struct side *from,
-			 struct side *to)
+static void read_records(const struct fanotify_event_metadata *event, const char *at,
+			 struct side *from, struct side *to)
 {
-	const char *at = (const char *)event + event->metadata_len;
-	const char *end = (const char *)event + event->event_len;
+	const char *end = at + event->event_len;
+
+	at += event->metadata_len;
 
 	while (at < end) {
 		const struct fanotify_event_info_fid *info =
@@ -169,11 +170,11 @@ static void read_records(const struct fanotify_event_metadata *event, struct sid
 	}
 }
 
-static void print_event(const struct fanotify_event_metadata *event)
+static void print_event(const struct fanotify_event_metadata *event, const char *at)
 {
 	struct side from = { 0 }, to = { 0 };
 
-	read_records(event, &from, &to);
+	read_records(event, at, &from, &to);
 	for (size_t i = 0; i < BITS; i++) {
 		if (!(event->mask & bits[i].mask))
 			continue;
@@ -205,12 +206,15 @@ int main(int argc, char **argv)
 		learn_handle(i);
 	fd = watch(each);
 	for (;;) {
-		const struct fanotify_event_metadata *event = (const void *)buf;
+		struct fanotify_event_metadata event;
 		ssize_t len = read(fd, buf, sizeof(buf));
 
 		if (len < 0 && errno != EINTR)
 			return die("read");
-		for (; len > 0 && FAN_EVENT_OK(event, len); event = FAN_EVENT_NEXT(event, len))
-			print_event(event);
+		/* records have multiples of four bytes */
+		for (ssize_t at = 0; at < len; at += event.event_len) {
+			memcpy(&event, buf + at, sizeof(event));
+			print_event(&event, buf + at);
+		}
 	}
 }
