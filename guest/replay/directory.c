@@ -63,6 +63,7 @@ struct listing {
 	struct hw_node *dir;
 	uint64_t changes; /* of the view, before the directory was read */
 	bool plus;
+	bool gaps; /* the view does not have all entries that were read */
 	char *buf;
 	size_t used, size;
 };
@@ -81,8 +82,10 @@ static void fill_plus(struct listing *listing, const struct dirent *dirent,
 	struct hw_node *node = NULL, *known;
 	struct stat st;
 
-	if (is_dot(dirent->d_name) ||
-	    hw_lower_find(server, listing->dir, dirent->d_name, &node, &st) < 0)
+	if (is_dot(dirent->d_name))
+		return;
+	listing->gaps = true;
+	if (hw_lower_find(server, listing->dir, dirent->d_name, &node, &st) < 0)
 		return;
 	hw_view_lock(&server->view);
 	known = NULL;
@@ -94,6 +97,7 @@ static void fill_plus(struct listing *listing, const struct dirent *dirent,
 		ret->ino = 0;
 	else if (!known)
 		(void)hw_view_set(&server->view, listing->dir, dirent->d_name, node);
+	listing->gaps = !ret->ino;
 	ret->entry_timeout = hw_keep_s(server, listing->dir, dirent->d_name);
 	hw_node_put(&server->view, node);
 	hw_view_unlock(&server->view);
@@ -127,9 +131,26 @@ static void reply_listing(fuse_req_t req, struct listing *listing)
 	free(listing->buf);
 }
 
+/* A listing has several requests, each with a part of the entries. */
+static void note_listing(struct listing *listing, off_t offset, bool gaps, bool end)
+{
+	struct hw_server *server = listing->server;
+	struct hw_node *dir = listing->dir;
+
+	hw_view_lock(&server->view);
+	if (offset == 0)
+		dir->listing = true;
+	if (gaps || (!listing->plus && listing->used))
+		dir->listing = dir->listed = false;
+	if (end && dir->listing)
+		dir->listed = true;
+	hw_view_unlock(&server->view);
+}
+
 static void list(fuse_req_t req, struct listing *listing, off_t offset, DIR *dir)
 {
 	const struct dirent *dirent;
+	bool gaps = false;
 
 	seekdir(dir, (long)offset);
 	if (offset == 0)
@@ -137,7 +158,9 @@ static void list(fuse_req_t req, struct listing *listing, off_t offset, DIR *dir
 	do {
 		errno = 0;
 		dirent = readdir(dir);
+		gaps = gaps || listing->gaps;
 	} while (dirent && add_entry(listing, dirent, telldir(dir)));
+	note_listing(listing, offset, gaps, !dirent && !errno);
 	if (!dirent && errno && !listing->used) {
 		(void)fuse_reply_err(req, errno);
 		free(listing->buf);

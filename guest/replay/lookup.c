@@ -74,6 +74,8 @@ int hw_fill_entry(struct hw_server *server, struct hw_node *node, const struct s
 		if (r < 0)
 			return r;
 	}
+	if (!node->is_ghost)
+		hw_own_seen(node, &ret->attr);
 	ret->ino = hw_id_of(server, node);
 	ret->attr_timeout = ret->entry_timeout = node->is_ghost ? 0 : server->keep_s;
 	node->lookups++;
@@ -345,6 +347,8 @@ static void reply_attr(fuse_req_t req, struct hw_node *node)
 		r = hw_node_stat(&server->view, node, &st);
 	else if (r == 0)
 		hw_node_keep_link(node, &st);
+	if (r == 0)
+		hw_own_seen(node, &st);
 	keep_s = server->keep_s;
 	hw_view_unlock(&server->view);
 	if (r < 0)

@@ -247,15 +247,20 @@ void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bo
 
 /* ---- data and attributes ---- */
 
-static void set_state(struct hw_node *node, const struct stat *st)
+static void set_state(struct hw_own_state *state, const struct stat *st)
 {
-	node->own.known = true;
-	node->own.size = st->st_size;
-	node->own.mtime = st->st_mtim;
-	node->own.ctime = st->st_ctim;
-	node->own.mode = st->st_mode;
-	node->own.uid = st->st_uid;
-	node->own.gid = st->st_gid;
+	state->known = true;
+	state->size = st->st_size;
+	state->mtime = st->st_mtim;
+	state->ctime = st->st_ctim;
+	state->mode = st->st_mode;
+	state->uid = st->st_uid;
+	state->gid = st->st_gid;
+}
+
+void hw_own_seen(struct hw_node *node, const struct stat *st)
+{
+	set_state(&node->seen, st);
 }
 
 static void take_state(struct hw_view *view, struct hw_node *node)
@@ -264,12 +269,17 @@ static void take_state(struct hw_view *view, struct hw_node *node)
 
 	node->own.known = false;
 	if (!node->is_ghost && hw_node_stat(view, node, &st) == 0)
-		set_state(node, &st);
+		set_state(&node->own, &st);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool hw_own_data_differs(const struct hw_own_state *seen, const struct stat *st)
+{
+	return seen->size != st->st_size || !same_time(&seen->mtime, &st->st_mtim);
 }
 
 void hw_own_write(struct hw_view *view, struct hw_node *node)
@@ -294,7 +304,8 @@ void hw_own_wrote(struct hw_node *node, const struct stat *st, off_t end, uint32
 
 	if (before.writes != writes)
 		return;
-	set_state(node, st);
+	set_state(&node->own, st);
+	hw_own_seen(node, st);
 	node->own.writing = false;
 	if (before.known && st->st_size != (end > before.size ? end : before.size))
 		node->own.known = false;

@@ -81,6 +81,10 @@ void hw_own_attributes(struct hw_view *view, struct hw_node *node);
 void hw_own_truncated(struct hw_node *node, off_t size);
 /* A program has renamed the node, or changed the number of its links, which changes its ctime. */
 void hw_own_names_changed(struct hw_view *view, struct hw_node *node);
+/* The kernel has these attributes now. */
+void hw_own_seen(struct hw_node *node, const struct stat *st);
+/* Returns whether the data of a file was changed since. */
+bool hw_own_data_differs(const struct hw_own_state *seen, const struct stat *st);
 /* Returns whether the file has the state in which a program of this guest left it. */
 bool hw_own_state_is(struct hw_view *view, struct hw_node *node);
 /* For each file that was written since the last call: its state is the one that it has now. If that

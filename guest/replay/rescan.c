@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rescan.h"
+#include "difference.h"
 #include "event.h"
 #include "negative.h"
 #include "replayer.h"
@@ -14,11 +15,13 @@
 struct known {
 	fuse_ino_t parent, node;
 	bool is_directory;
+	bool is_listed; /* the view has all its entries */
 	char name[NAME_MAX + 1];
 };
 
 static void copy_name(struct known *ret, const struct hw_server *server, const struct hw_name *name)
 {
+	ret->is_listed = name->node->listed;
 	ret->parent = hw_id_of(server, name->parent);
 	ret->node = hw_id_of(server, name->node);
 	ret->is_directory = !name->node->is_ghost && !name->node->is_file;
@@ -49,11 +52,18 @@ static size_t copy_names(struct hw_server *server, struct known **ret)
 	return count;
 }
 
+static void forget_changes(struct hw_server *server)
+{
+	hw_view_lock(&server->view);
+	hw_own_free(&server->view);
+	server->view.changes++;
+	hw_view_unlock(&server->view);
+}
+
 /* The view follows the lower directory from now on. */
 static void begin_again(struct hw_server *server)
 {
 	hw_view_lock(&server->view);
-	hw_own_free(&server->view);
 	hw_view_make_old(&server->view);
 	server->view.changes++;
 	hw_view_unlock(&server->view);
@@ -103,25 +113,40 @@ static int report_directory(struct hw_server *server, fuse_ino_t parent, const c
 	return r == -EPIPE ? r : 0; /* it may be gone */
 }
 
+/* Directories of which a program has seen all entries need no report, unless `all`. */
+static int report_directories(struct hw_server *server, const struct known *names, size_t count,
+			      bool all)
+{
+	int r = 0;
+
+	if (all || !server->view.root.listed)
+		r = report_directory(server, FUSE_ROOT_ID, ".");
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (names[i].is_directory && (all || !names[i].is_listed))
+			r = report_directory(server, names[i].parent, names[i].name);
+	return r;
+}
+
 int hw_rescan(struct hw_server *server)
 {
 	struct known *names;
 	size_t count;
-	int r = 0;
+	int r;
 
 	hw_view_lock(&server->view);
 	count = copy_names(server, &names);
 	hw_view_unlock(&server->view);
 	if (!names)
 		return -ENOMEM;
-	begin_again(server);
+	forget_changes(server);
 	(void)fuse_lowlevel_notify_inval_inode(server->session, FUSE_ROOT_ID, 0, 0);
 	for (size_t i = 0; i < count; i++)
 		drop_caches(server, &names[i], 0);
-	r = report_directory(server, FUSE_ROOT_ID, ".");
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (names[i].is_directory)
-			r = report_directory(server, names[i].parent, names[i].name);
+	r = hw_difference_replay(server);
+	if (r == -E2BIG || r == -ENOMEM)
+		begin_again(server);
+	if (r != -EPIPE)
+		r = report_directories(server, names, count, r < 0);
 	free(names);
 	return r;
 }

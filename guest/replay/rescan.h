@@ -5,8 +5,9 @@
 
 #include "server.h"
 
-/* Makes the kernel ask again for everything, and reports an attrib of each directory that it knows,
- * so that programs read it again. Returns 0; -EPIPE: the replayer is gone; -ENOMEM. */
+/* Makes the kernel ask again for everything, and replays what differs from what it knew. Entries
+ * that appeared in a directory which no program has listed are not known to be new: an attrib of it
+ * is reported, so that programs read it again. Returns 0; -EPIPE: the replayer is gone; -ENOMEM. */
 int hw_rescan(struct hw_server *server);
 
 /* Events come from now on and the kernel may keep what it asks for; or none come, and it has to ask

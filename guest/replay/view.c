@@ -168,8 +168,10 @@ static void reap(struct hw_view *view, struct hw_node *node)
 	if (node->lookups || node->refs || is_permanent(view, node))
 		return;
 	node->refs = FOR_EVER; /* not a second time */
-	while (node->names)
+	while (node->names) {
+		node->names->parent->listed = false; /* one of its names is forgotten */
 		remove_name(view, node->names);
+	}
 	hw_negative_forget(view, node);
 	(void)hw_node_close_data(view, node); /* no request has a reference */
 	if (!node->is_ghost)
@@ -267,6 +269,35 @@ static const char *path_of(const struct hw_view *view, const struct hw_name *nam
 			return at;
 	}
 	return NULL;
+}
+
+size_t hw_view_path(const struct hw_view *view, const struct hw_node *parent, const char *name,
+		    char buf[HW_VIEW_PATH_MAX])
+{
+	const size_t name_len = strlen(name);
+	char dir[PATH_MAX];
+	const char *path = parent == &view->root ? "" : path_of(view, parent->names, dir);
+	size_t len;
+
+	if (!path || (parent != &view->root && !*path))
+		return 0;
+	len = strlen(path);
+	if (len + 1 + name_len >= HW_VIEW_PATH_MAX)
+		return 0;
+	memcpy(buf, path, len);
+	if (len)
+		buf[len++] = '/';
+	memcpy(buf + len, name, name_len);
+	return len + name_len;
+}
+
+size_t hw_view_depth(const struct hw_view *view, const struct hw_node *parent)
+{
+	size_t depth = 0;
+
+	for (; parent != &view->root && parent->names && depth < PATH_MAX; depth++)
+		parent = parent->names->parent;
+	return depth;
 }
 
 static int open_again(struct hw_view *view, const struct hw_node *node, const struct hw_name *name)

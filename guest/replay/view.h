@@ -54,6 +54,9 @@ struct hw_node {
 	uint64_t lookups; /* references that the kernel has */
 	uint32_t refs; /* of names below it and of operations */
 	struct hw_own_state own;
+	struct hw_own_state seen; /* attributes as the kernel got them last */
+	bool listing; /* the view has all entries that the kernel has read since it began to list */
+	bool listed; /* the kernel has read all its entries, and the view has all of them */
 	struct hw_node *written_prev, *written_next; /* files open for writing */
 	int64_t written_ms; /* of the monotonic clock: the last write */
 	struct hw_node *open_prev, *open_next; /* nodes with data_fd */
@@ -142,6 +145,14 @@ size_t hw_name_key(unsigned char key[HW_NAME_KEY_MAX], const struct hw_node *par
 		if (name_key_len)                                                                  \
 			HASH_FIND(hh, head, name_key, name_key_len, found);                        \
 	} while (0)
+
+#define HW_VIEW_PATH_MAX PATH_MAX
+/* Writes the path of a name in the directory, from the root, without a NUL. Returns its length; 0:
+ * no name leads to the directory, or the path is too long. */
+size_t hw_view_path(const struct hw_view *view, const struct hw_node *parent, const char *name,
+		    char buf[HW_VIEW_PATH_MAX]);
+/* Returns the number of names on the way from the root to the directory. */
+size_t hw_view_depth(const struct hw_view *view, const struct hw_node *parent);
 
 /* The node that has this name in the view, or NULL. */
 struct hw_node *hw_view_find(struct hw_view *view, const struct hw_node *parent, const char *name);

@@ -769,28 +769,69 @@ static void a_write_of_the_host_after_one_of_this_guest_is_reported(void **state
 
 /* ---- events that were missed ---- */
 
-static void a_rescan_shows_the_new_state(void **state)
+static void change_while_nobody_reports(const struct rig *rig)
+{
+	char path[256], other[256];
+
+	path_in(path, rig->lower, "d");
+	path_in(other, rig->lower, "moved");
+	assert_int_equal(rename(path, other), 0);
+	path_in(path, rig->lower, "f");
+	write_text(path, "new");
+	path_in(path, rig->lower, "e/z");
+	assert_int_equal(unlink(path), 0);
+	path_in(path, rig->lower, "e/new");
+	create(path, HW_TYPE_DIR);
+	path_in(path, rig->lower, "g");
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
+/* Programs that have listed the directories receive what differs. */
+static void a_rescan_reports_the_difference(void **state)
 {
 	const struct step rescan = { HW_RESCAN, HW_TYPE_NONE, "", NULL, 0 };
 	struct rig rig;
-	char path[256], other[256];
+	char path[256];
 
 	(void)state;
 	HW_NEED(hw_lacks_fuse());
 	begin(&rig);
 	look_at(rig.mount.base);
-	path_in(path, rig.lower, "d");
-	path_in(other, rig.lower, "moved");
-	assert_int_equal(rename(path, other), 0);
-	path_in(path, rig.lower, "f");
-	write_text(path, "new");
+	change_while_nobody_reports(&rig);
 	send_event(&rig, &rescan);
+	read_watches(&rig.mount);
+	assert_string_equal(rig.mount.seen, "1 MOVED_FROM ISDIR d 1\n1 MOVED_TO ISDIR moved 1\n"
+					    "2 MOVE_SELF - 0\n9 ATTRIB - 0\n9 DELETE_SELF - 0\n"
+					    "9 IGNORED - 0\n4 DELETE z 0\n4 CREATE ISDIR new 0\n"
+					    "1 MODIFY f 0\n5 MODIFY - 0\n1 CLOSE_WRITE f 0\n"
+					    "5 CLOSE_WRITE - 0\n1 ATTRIB g 0\n6 ATTRIB - 0\n");
 	expect_same_tree(rig.lower, rig.mount.base);
 	path_in(path, rig.mount.base, "f");
 	expect_text(path, "new");
+	rig.mount.seen[0] = '\0';
+	send_event(&rig, &rescan);
+	read_watches(&rig.mount);
+	assert_string_equal(rig.mount.seen, "");
+	end(&rig);
+}
+
+/* Nobody has listed them: what is new is not known. */
+static void a_rescan_reports_an_attrib_of_other_directories(void **state)
+{
+	const struct step rescan = { HW_RESCAN, HW_TYPE_NONE, "", NULL, 0 };
+	struct rig rig;
+	char path[256];
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	begin(&rig);
+	path_in(path, rig.lower, "e/new");
+	create(path, HW_TYPE_FILE);
+	send_event(&rig, &rescan);
 	read_watches(&rig.mount);
 	assert_non_null(strstr(rig.mount.seen, "1 ATTRIB ISDIR -"));
 	assert_non_null(strstr(rig.mount.seen, "1 ATTRIB ISDIR e "));
+	expect_same_tree(rig.lower, rig.mount.base);
 	end(&rig);
 }
 
@@ -860,7 +901,8 @@ int main(void)
 		cmocka_unit_test(an_entry_that_is_gone_is_not_there),
 		cmocka_unit_test(after_an_event_the_new_contents_are_read),
 		cmocka_unit_test(a_write_of_the_host_after_one_of_this_guest_is_reported),
-		cmocka_unit_test(a_rescan_shows_the_new_state),
+		cmocka_unit_test(a_rescan_reports_the_difference),
+		cmocka_unit_test(a_rescan_reports_an_attrib_of_other_directories),
 		cmocka_unit_test(a_killed_server_leaves_no_program_waiting),
 	};
 
