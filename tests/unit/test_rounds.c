@@ -11,6 +11,7 @@
 #include "framework/share/share_private.h"
 #include "framework/share/verify.h"
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 #include "tests/unit/support/puppet.h"
 
 #include <string.h>
@@ -60,6 +61,27 @@ static unsigned count(struct hw_scene *f, unsigned kind)
 	while (hw_rig_next(f->rig, &event) == 1)
 		n += event.kind == kind;
 	return n;
+}
+
+/* While records are never read to their end, it is still known until when all have been read. */
+static void a_file_is_known_to_be_old_while_the_watcher_is_behind(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare_on_disk(&f);
+	hw_puppet.greedy = true;
+	start(&f);
+	hw_scene_write(f.top, "outside/f", "x");
+	hw_clock_tick();
+	int64_t now = hw_now_coarse_ns();
+	for (unsigned i = 0; i < TURNS_MAX && hw_mark_known_ns(hw_rig_share(f.rig)) < now; i++)
+		hw_rig_turn(f.rig, 10);
+	assert_true(hw_mark_known_ns(hw_rig_share(f.rig)) >= now);
+	hw_scene_move(f.top, "outside/f", f.fd, "f");
+	hw_puppet_move(&f, NULL, "f", "", "f");
+	hw_scene_expect(&f, "move file -> f");
+	hw_scene_finish(&f);
 }
 
 /* The record of a write does not say that the name is new. Otherwise a file that is written to all
@@ -124,6 +146,7 @@ static void a_change_whose_record_is_read_is_reported_once(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_is_known_to_be_old_while_the_watcher_is_behind),
 		cmocka_unit_test(a_name_is_new_although_a_write_to_it_is_read),
 		cmocka_unit_test(a_name_is_gone_although_a_write_to_it_is_read),
 		cmocka_unit_test(a_change_whose_record_is_read_is_reported_once),

@@ -33,9 +33,10 @@ static int read_record(void *self, struct hw_io *io, uint32_t events, uint32_t b
 	(void)self;
 	(void)io;
 	(void)events;
-	(void)budget;
-	hw_puppet.handed++;
-	return 1;
+	int count = hw_puppet.greedy ? (int)budget : 1;
+
+	hw_puppet.handed += (uint64_t)count;
+	return count;
 }
 
 static int puppet_open(void *self, const struct hw_host *host, void *ctx)

@@ -25,6 +25,7 @@ struct hw_puppet {
 	int early; /* result of the early scan() */
 	bool endless; /* set by a test: its queue is never empty, and the quiet interval is an
 		       * hour */
+	bool greedy; /* set by a test: each read of that queue uses its full budget */
 	uint64_t backlog; /* set by a test: so many records more are in the endless queue */
 	int input; /* owned: always readable if endless */
 	struct hw_io *io; /* owned: watches input */
