@@ -5,9 +5,7 @@
  * been reported after its last change. Changes of data must have been reported by modify or
  * close_write, and these must not be reported for files whose data did not change. A file that was
  * moved but is reported as new is reported with its data, as if it were new: this is a failure only
- * with --strict. LIMITS of hostwatch-events(7) names such renames. With --again RUNS, a seed that
- * fails is run again, and counts only if it fails once more: `make test` uses this, a manual search
- * does not.
+ * with --strict. LIMITS of hostwatch-events(7) names such renames.
  */
 #include "model_test.h"
 #include "tree_check.h"
@@ -43,7 +41,6 @@ struct settings {
 	unsigned operations;
 	uint64_t settle_ns;
 	unsigned lag_ms;
-	unsigned again;
 	bool strict;
 };
 
@@ -398,21 +395,6 @@ static int run_seed(const char *backend, uint64_t seed, const char *parent)
 	return failed ? -1 : unable;
 }
 
-/* Returns -1 if the seed fails once more. The kernel schedules the two writers and the reader, so
- * two runs of a seed differ: a defect that few runs show is visible in its lines of the log. */
-static int run_again(const char *backend, uint64_t seed, const char *parent)
-{
-	for (unsigned i = 0; i < settings.again; i++) {
-		int r = run_seed(backend, seed, parent);
-
-		if (r)
-			return r;
-	}
-	print_message("seed %llu, %s: failed once, and not in %u more runs\n",
-		      (unsigned long long)seed, backend, settings.again);
-	return 0;
-}
-
 /* The seeds alternate between the filesystems. */
 static void stream_replays_to_the_disk(void **state)
 {
@@ -424,8 +406,6 @@ static void stream_replays_to_the_disk(void **state)
 		uint64_t seed = settings.first + i;
 		int r = run_seed(backend, seed, place[i % places].path);
 
-		if (r < 0 && settings.again)
-			r = run_again(backend, seed, place[i % places].path);
 		if (r > 0) {
 			print_message("%s: cannot work here\n", backend);
 			skip();
@@ -441,7 +421,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--first SEED] [--seeds COUNT] [--operations COUNT] [--settle MS] "
-		"[--lag MS] [--again RUNS] [--strict] [--filter GLOB]\n",
+		"[--lag MS] [--strict] [--filter GLOB]\n",
 		program);
 	return 2;
 }
@@ -454,7 +434,6 @@ int main(int argc, char **argv)
 		{ "operations", required_argument, NULL, 'o' },
 		{ "settle", required_argument, NULL, 'S' },
 		{ "lag", required_argument, NULL, 'l' },
-		{ "again", required_argument, NULL, 'a' },
 		{ "strict", no_argument, NULL, 'x' },
 		{ "filter", required_argument, NULL, 'F' },
 		{ 0 },
@@ -477,7 +456,7 @@ int main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "f:s:o:S:l:a:xF:", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "f:s:o:S:l:xF:", options, NULL)) >= 0) {
 		if (option == 'f')
 			settings.first = strtoull(optarg, NULL, 10);
 		else if (option == 's')
@@ -488,8 +467,6 @@ int main(int argc, char **argv)
 			settings.settle_ns = strtoull(optarg, NULL, 10) * HW_MS;
 		else if (option == 'l')
 			settings.lag_ms = (unsigned)strtoul(optarg, NULL, 10);
-		else if (option == 'a')
-			settings.again = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'x')
 			settings.strict = true;
 		else if (option == 'F')
