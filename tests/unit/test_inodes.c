@@ -236,6 +236,25 @@ static void a_rename_is_not_a_write_under_the_former_name(void **state)
 	finish(&f);
 }
 
+/* The names look as after an exchange, but the second file got the first name by another record. */
+static void a_link_to_a_replaced_file_is_not_an_exchange(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "1");
+	hw_scene_write(f.fd, "b", "2");
+	assert_int_equal(linkat(f.fd, "b", f.fd, "c", 0), 0);
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	assert_int_equal(linkat(f.fd, "c", f.fd, "a", 0), 0);
+	hw_scene_expect(&f, "move file a -> b (replaced)");
+	hw_scene_expect(&f, "create file a");
+	hw_scene_expect_no_more(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
 #define UNDER(test, mode)                                                                          \
 	{                                                                                          \
 #test " (" #mode ")", test, NULL, NULL, (void *)&mode                              \
@@ -256,6 +275,9 @@ int main(int argc, char **argv)
 		UNDER(a_rename_is_not_a_write_under_the_former_name, inotify_at_once),
 		UNDER(a_rename_is_not_a_write_under_the_former_name, fanotify_at_once),
 		UNDER(a_rename_is_not_a_write_under_the_former_name, marks_at_once),
+		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, inotify_at_once),
+		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, fanotify_at_once),
+		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, marks_at_once),
 	};
 
 	if (argc > 1)
