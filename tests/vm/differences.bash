@@ -7,7 +7,7 @@
 
 # Prints the reasons of the expected difference on the first line, then the lines of the transcript that differ.
 traces_expected() { # TRACE WATCHER PROGRAM
-	awk -v trace="$1" -v watcher="$2" -v program="$3" -v cache="cache=$guest_cache" '
+	awk -v trace="$1" -v watcher="$2" -v program="$3" -v cache="cache=$guest_cache" -v inject="$guest_inject" '
 		/^#/ || /^$/ { next }
 		/^\[/ {
 			words = split(substr($0, 2, index($0, "]") - 2), word, " ")
@@ -17,8 +17,15 @@ traces_expected() { # TRACE WATCHER PROGRAM
 			if (mine) reasons = reasons " " substr($0, index($0, "]") + 2)
 			next
 		}
+		# The system calls of inject = replay have both sides.
+		mine && inject == "replay" && one_sided() { next }
 		mine { lines = lines $0 "\n" }
-		END { print substr(reasons, 2); printf "%s", lines }' tests/vm/differences
+		function one_sided() { return /^-RENAME/ && ($2 == "-" || $4 == "?" || $2 == $4) }
+		END {
+			if (inject == "replay") gsub(/ one-sided/, "", reasons)
+			print substr(reasons, 2)
+			printf "%s", lines
+		}' tests/vm/differences
 }
 
 traces_difference() { # LOCAL TOLD
