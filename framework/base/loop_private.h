@@ -21,6 +21,7 @@ struct hw_loop {
 	struct hw_io **by_fd; /* owned array of borrowed pointers: the hw_io of each fd */
 	size_t by_fd_len;
 	struct hw_turns turns;
+	struct hw_places *places; /* owned: places.c; NULL: none */
 	unsigned io_count, timer_count;
 	bool served; /* a descriptor without slices was handled in this iteration */
 	unsigned served_count; /* number of such iterations since the last slice */

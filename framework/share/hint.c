@@ -382,6 +382,7 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 	if (!attrib.what || dir == told_to_parent)
 		return;
 	if (dir == HW_ROOT) {
+		share->presence.changed = true;
 		if (waits(share))
 			hw_settle_name(share, dir, ".", 1, 0, 0);
 		else

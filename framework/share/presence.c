@@ -5,6 +5,8 @@
 #include "access.h"
 #include "arm.h"
 #include "observe.h"
+#include "places.h"
+#include "pseudo.h"
 #include "remote.h"
 #include "share_private.h"
 
@@ -20,6 +22,99 @@ void hw_share_set_state(struct hw_share *share, enum hw_share_state state)
 	share->turn.state_changed = true;
 	hw_share_kick(share);
 }
+
+/* ---- the next check ---- */
+
+static void make_due(struct hw_share *share)
+{
+	if (share->presence.due)
+		return;
+	share->presence.due = true;
+	hw_timer_set(share->presence.timer, share->interval_ns);
+}
+
+static void path_changed(void *arg)
+{
+	struct hw_share *share = arg;
+
+	share->presence.changed = true;
+	hw_share_kick(share);
+}
+
+static int watch_step(void *arg, int fd, size_t below)
+{
+	struct hw_share *share = arg;
+	/* Its own attributes are reported by its watcher, those in it are not needed. */
+	unsigned flags = below ? HW_PLACES_ATTRIB : 0;
+
+	if (hw_pseudo_name(fd))
+		return -EOPNOTSUPP; /* such directories vanish without a record */
+	if (below == 1)
+		flags |= HW_PLACES_NAMES;
+	return hw_places_add(share->loop, fd, flags, path_changed, share);
+}
+
+static void unwatch_path(struct hw_share *share)
+{
+	if (share->presence.watched)
+		hw_places_del(share->loop, share);
+	share->presence.watched = false;
+}
+
+/* Returns whether the path can be watched: not through a link of procfs, whose target may change,
+ * nor on a filesystem that changes elsewhere. */
+static bool can_watch(const struct hw_share *share)
+{
+	for (size_t i = 0; i < share->root.count; i++)
+		if (share->root.steps[i].magic)
+			return false;
+	return !share->mounts.may_hang && !share->presence.unwatchable;
+}
+
+/* Another directory may have taken the place of one of them, so they are all watched anew. A check
+ * must follow: it finds what happened meanwhile. */
+static void watch_path(struct hw_share *share)
+{
+	unwatch_path(share);
+	if (!can_watch(share))
+		return;
+	share->presence.watched = true;
+	if (hw_root_visit(&share->root, watch_step, share) == 0)
+		return;
+	unwatch_path(share);
+	share->presence.unwatchable = true;
+}
+
+static bool is_scanned(const struct hw_share *share)
+{
+	uint8_t watcher = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
+
+	return watcher == HW_WATCHER_NONE ||
+	       share->watchers.list[watcher].plugin->flags & HW_PLUGIN_SCANS;
+}
+
+/* Returns whether the kernel reports whatever a check could find. */
+static bool is_reported(const struct hw_share *share)
+{
+	return share->presence.watched && share->silence.mounts && !share->mounts.may_hang &&
+	       !hw_mount_watch_has_file(&share->mounts) && !is_scanned(share);
+}
+
+void hw_presence_turn(struct hw_share *share)
+{
+	if (!share->presence.changed)
+		return;
+	share->presence.changed = false;
+	make_due(share);
+}
+
+void hw_presence_end(struct hw_share *share)
+{
+	unwatch_path(share);
+	hw_timer_del(share->presence.timer);
+}
+
+/* ---- a root that disappears ---- */
 
 static void forget_all(struct hw_share *share, uint32_t dir)
 {
@@ -65,6 +160,8 @@ static void go_offline(struct hw_share *share)
 	hw_notes_clear(&share->unverified.names);
 	hw_fold_free(&share->settle.fold);
 	hw_retry_clear(share);
+	unwatch_path(share);
+	make_due(share);
 	hw_share_set_state(share, HW_SHARE_OFFLINE);
 }
 
@@ -115,6 +212,7 @@ static void come_back(struct hw_share *share)
 		return;
 	}
 	share->presence.error = 0;
+	share->presence.unwatchable = false;
 	hw_mark_flush(share); /* while records are ignored: the directory is about to be listed */
 	hw_info("share %s: %s has reappeared; scanning it", share->name,
 		hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path)));
@@ -177,7 +275,7 @@ static int begin(struct hw_share *share)
 	if (r < 0)
 		return r;
 	hw_keep_check(share);
-	hw_timer_set(share->presence.timer, share->interval_ns);
+	make_due(share);
 	if (share->keep.loaded)
 		resume(share, &stat);
 	else
@@ -216,7 +314,7 @@ static void start(void *arg)
 static int start_late(struct hw_share *share)
 {
 	share->presence.late = true;
-	hw_timer_set(share->presence.timer, share->interval_ns);
+	make_due(share);
 	return 0;
 }
 
@@ -270,6 +368,11 @@ void hw_presence_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;
 
+	(void)timer;
+	share->presence.due = false;
+	if (share->state == HW_SHARE_ONLINE)
+		watch_path(share);
 	hw_presence_check(share);
-	hw_timer_set(timer, share->interval_ns);
+	if (share->state != HW_SHARE_ONLINE || !is_reported(share))
+		make_due(share);
 }

@@ -9,7 +9,11 @@ struct hw_timer;
 
 /* The root directory, which may disappear and reappear. */
 struct hw_presence {
-	struct hw_timer *timer; /* owned */
+	struct hw_timer *timer; /* owned: of the next check, if one is due */
+	bool due;
+	bool changed; /* something may have happened to the path or a mount: a check is due within
+		       * the interval */
+	bool watched, unwatchable; /* the path; whether this failed */
 	bool check; /* a hint says that it is gone: checked in the next iteration */
 	int error; /* why a root that reappeared cannot be opened, as it was logged */
 	int start_error; /* of the start; -EINPROGRESS: it has not ended */
@@ -30,6 +34,9 @@ void hw_share_begin_history(struct hw_share *share);
 void hw_presence_check(struct hw_share *share);
 /* Call it in each iteration while the files of the state are being read; then the share starts. */
 void hw_presence_await_state(struct hw_share *share);
+/* Call it in each iteration: makes a check due if presence.changed is set. */
+void hw_presence_turn(struct hw_share *share);
+void hw_presence_end(struct hw_share *share);
 /* Of presence.timer; arg: the share. */
 void hw_presence_fired(void *arg, struct hw_timer *timer);
 

@@ -49,6 +49,7 @@ void hw_scan_again(struct hw_share *share, uint32_t dir, bool below)
 void hw_scan_lost(struct hw_share *share, uint32_t dir)
 {
 	share->history.rescans++;
+	share->presence.changed = true; /* a record of the root itself may be lost */
 	hw_scan_below(share, dir);
 }
 

@@ -125,7 +125,7 @@ static void destroy(void *arg)
 	hw_retry_free(share);
 	hw_unarmed_free(share);
 	hw_timer_del(share->settle.timer);
-	hw_timer_del(share->presence.timer);
+	hw_presence_end(share);
 	hw_timer_del(share->turn.kick);
 	hw_mount_watch_end(&share->mounts);
 	hw_disk_free(&share->disk);

@@ -59,7 +59,8 @@ struct hw_silence {
 /* Names at which a filesystem was mounted or unmounted, until they have been verified. */
 struct hw_mount_names {
 	struct hw_notes changed;
-	int64_t checked_ns; /* CLOCK_REALTIME_COARSE at the last check */
+	int64_t checked_ns; /* CLOCK_REALTIME_COARSE at the last check, or later if nothing was
+			     * mounted since */
 	int64_t since_ns; /* the same, when the first of these names was not there yet */
 };
 

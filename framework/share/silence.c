@@ -11,6 +11,17 @@
 
 /* ---- which shares need a thread ---- */
 
+/* The next check will find what has changed. */
+static void note_mounts(struct hw_share *share)
+{
+	int64_t since = hw_now_coarse_ns() - (int64_t)share->interval_ns;
+
+	/* Nothing was mounted before: the kernel would have reported it. */
+	if (!share->mounts.changed && since > share->mount_names.checked_ns)
+		share->mount_names.checked_ns = since;
+	share->mounts.changed = true;
+}
+
 static void on_mounts(uv_poll_t *handle, int status, int events)
 {
 	struct hw_share *share = handle->data;
@@ -18,11 +29,11 @@ static void on_mounts(uv_poll_t *handle, int status, int events)
 	(void)events;
 	if (status < 0)
 		return;
-	share->mounts.changed = true;
-	if (share->disk.way.path) { /* this may be the end of its mount */
+	note_mounts(share);
+	if (share->disk.way.path) /* this may be the end of its mount */
 		share->presence.check = true;
-		hw_share_kick(share);
-	}
+	share->presence.changed = true;
+	hw_share_kick(share);
 	if (share->mounts.dir)
 		share->mounts.may_hang = hw_mounts_may_hang(share->mounts.dir);
 }

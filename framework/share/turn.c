@@ -133,6 +133,7 @@ static void take_turn(void *arg)
 	HW_STAGE(HW_STAGE_TURN);
 	HW_PROBE1(turn_begin, share->name);
 	hw_scan_land(share);
+	hw_presence_turn(share);
 	if (share->presence.check || share->disk.left)
 		hw_presence_check(share);
 	hw_hint_expire_name(share);

@@ -418,6 +418,14 @@ void hw_mount_watch_each_file(const struct hw_mount_watch *watch, hw_mount_chang
 			fn(arg, watch->points[i].path);
 }
 
+bool hw_mount_watch_has_file(const struct hw_mount_watch *watch)
+{
+	for (size_t i = 0; i < watch->count; i++)
+		if (watch->points[i].is_file)
+			return true;
+	return false;
+}
+
 void hw_mount_watch_end(struct hw_mount_watch *watch)
 {
 	free_points(watch->points, watch->count);

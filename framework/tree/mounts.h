@@ -44,6 +44,7 @@ void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 /* Calls fn with the path of each mount point that, as of the last check, is not a directory. */
 void hw_mount_watch_each_file(const struct hw_mount_watch *watch, hw_mount_changed_fn *fn,
 			      void *arg);
+bool hw_mount_watch_has_file(const struct hw_mount_watch *watch);
 void hw_mount_watch_end(struct hw_mount_watch *watch);
 
 #endif

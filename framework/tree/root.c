@@ -431,8 +431,16 @@ static int check_steps(struct hw_root_path *root, int fd)
 
 /* ---- at the resolved path ---- */
 
-/* Fills root->now. Returns a descriptor or -errno. */
-static int walk(struct hw_root_path *root)
+static int visit_nothing(void *arg, int fd, size_t below)
+{
+	(void)arg;
+	(void)fd;
+	(void)below;
+	return 0;
+}
+
+/* Fills root->now. Returns a descriptor, -errno, or the result of fn. */
+static int walk(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg)
 {
 	char name[NAME_MAX + 1], quoted[QUOTED_MAX];
 	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), r;
@@ -442,6 +450,8 @@ static int walk(struct hw_root_path *root)
 	if (fd < 0)
 		return -errno;
 	r = describe(fd, &root->now[0]);
+	if (r == 0)
+		r = fn(arg, fd, root->count - 1);
 	for (size_t i = 1; r == 0 && i < root->count; i++) {
 		bool magic = root->steps[i].magic;
 		int next = open_dir(fd, name_of(root, i, name), magic);
@@ -450,6 +460,8 @@ static int walk(struct hw_root_path *root)
 			next = refuse(root, "%s is now a symbolic link, made by uid %u",
 				      path_of(root, i, quoted), (unsigned)owner);
 		r = next < 0 ? next : describe(next, &root->now[i]);
+		if (r == 0)
+			r = fn(arg, next, root->count - 1 - i);
 		close(fd);
 		fd = next;
 	}
@@ -467,11 +479,21 @@ static void keep_now(struct hw_root_path *root)
 		root->steps[i].dir = root->now[i];
 }
 
+int hw_root_visit(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg)
+{
+	int fd = walk(root, fn, arg);
+
+	if (fd < 0)
+		return fd;
+	(void)close(fd); /* O_PATH */
+	return 0;
+}
+
 int hw_root_is_at(struct hw_root_path *root, int held)
 {
 	const struct hw_root_dir *there = &root->now[root->count - 1];
 	struct hw_root_dir ours;
-	int r, fd = walk(root);
+	int r, fd = walk(root, visit_nothing, NULL);
 
 	if (fd < 0)
 		return *root->refusal ? 0 : fd;
@@ -487,7 +509,7 @@ int hw_root_is_at(struct hw_root_path *root, int held)
 
 int hw_root_return(struct hw_root_path *root)
 {
-	int fd = walk(root), r;
+	int fd = walk(root, visit_nothing, NULL), r;
 
 	if (fd < 0)
 		return fd;

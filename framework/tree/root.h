@@ -54,6 +54,12 @@ struct hw_root_path {
 int hw_root_resolve(struct hw_root_path *root, const char *path);
 void hw_root_free(struct hw_root_path *root);
 
+/* Called with each directory of the path, "/" first, and the number of those that follow. fd:
+ * O_PATH, borrowed. A negative result ends the walk. */
+typedef int hw_root_visit_fn(void *arg, int fd, size_t below);
+/* Walks the resolved path. Returns 0, -errno, or the result of fn. */
+int hw_root_visit(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg);
+
 /* Returns 1 if the directory of this descriptor is still at the resolved path; 0 if it is not, with
  * a refusal if a symbolic link is there; -errno if that is unknown. */
 int hw_root_is_at(struct hw_root_path *root, int held);

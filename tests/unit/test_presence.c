@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A share that is idle has no timer, and its root is missed nevertheless. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "share_private.h"
+#include "tests/common/rig.h"
+#include "tests/unit/support/scene.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define DEADLINE_NS (60 * HW_SEC)
+#define TURN_MS 50u
+
+static const char *const kernel[] = { "inotify", "fanotify" };
+
+/* Returns whether the loop waits for descriptors alone, without a timeout. */
+static bool has_no_timer(const struct hw_share *share)
+{
+	return uv_backend_timeout(hw_loop_uv(share->loop)) < 0;
+}
+
+static bool is_offline(const struct hw_share *share)
+{
+	return share->state == HW_SHARE_OFFLINE;
+}
+
+/* It may have come back already. */
+static bool was_offline(const struct hw_share *share)
+{
+	return is_offline(share) || share->history.rescans;
+}
+
+/* The directory above the root is as the share knows it, with this mode. */
+static bool knows_mode(const struct hw_share *share)
+{
+	return (share->root.steps[share->root.count - 2].dir.mode & 0777) == 0711;
+}
+
+static void await(struct hw_scene *f, bool (*condition)(const struct hw_share *share))
+{
+	struct hw_share *share = hw_rig_share(f->rig);
+	uint64_t begun = hw_loop_now_ns(share->loop);
+
+	while (!condition(share)) {
+		hw_rig_turn(f->rig, TURN_MS);
+		if (hw_loop_now_ns(share->loop) - begun > DEADLINE_NS)
+			fail_msg("nothing happened before the deadline");
+	}
+}
+
+static bool start(struct hw_scene *f, const char *backend)
+{
+	const struct hw_rig_config config = { .backend = backend, .interval_ns = 10 * HW_MS };
+
+	hw_scene_prepare(f);
+	return hw_scene_start_with(f, &config);
+}
+
+static void rename_root(struct hw_scene *f)
+{
+	hw_scene_move(f->top, "root", f->top, "other");
+}
+
+/* The share has it open, so it does not report its own deletion. */
+static void delete_root(struct hw_scene *f)
+{
+	assert_int_equal(unlinkat(f->top, "root", AT_REMOVEDIR), 0);
+}
+
+static void exchange_root(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->top, "other");
+	assert_int_equal(renameat2(f->top, "root", f->top, "other", RENAME_EXCHANGE), 0);
+}
+
+static void rename_above(struct hw_scene *f)
+{
+	char other[PATH_MAX];
+
+	(void)snprintf(other, sizeof(other), "%s.other", f->path);
+	assert_int_equal(rename(f->path, other), 0);
+}
+
+static void restore_above(struct hw_scene *f)
+{
+	char other[PATH_MAX];
+
+	(void)snprintf(other, sizeof(other), "%s.other", f->path);
+	assert_int_equal(rename(other, f->path), 0);
+}
+
+static void lose_root(void (*lose)(struct hw_scene *f), void (*restore)(struct hw_scene *f))
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_scene f;
+
+		if (start(&f, kernel[i])) {
+			await(&f, has_no_timer);
+			lose(&f);
+			await(&f, was_offline);
+			if (restore)
+				restore(&f);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+static void a_root_that_is_renamed_is_missed_without_a_timer(void **state)
+{
+	(void)state;
+	lose_root(rename_root, NULL);
+}
+
+static void a_root_that_is_deleted_is_missed_without_a_timer(void **state)
+{
+	(void)state;
+	lose_root(delete_root, NULL);
+}
+
+static void a_root_that_is_exchanged_is_missed_without_a_timer(void **state)
+{
+	(void)state;
+	lose_root(exchange_root, NULL);
+}
+
+static void a_directory_above_that_is_renamed_is_missed_without_a_timer(void **state)
+{
+	(void)state;
+	lose_root(rename_above, restore_above);
+}
+
+/* The rules about a root that comes back compare with the last owners and modes. */
+static void a_mode_above_the_root_is_read_without_a_timer(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_scene f;
+
+		if (start(&f, kernel[i])) {
+			await(&f, has_no_timer);
+			assert_int_equal(fchmod(f.top, 0711), 0);
+			await(&f, knows_mode);
+			await(&f, has_no_timer);
+			assert_int_equal(fchmod(f.top, 0700), 0);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+static void a_share_is_idle_again_after_its_root_came_back(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_scene f;
+
+		if (start(&f, kernel[i])) {
+			for (unsigned round = 0; round < 3; round++) {
+				await(&f, has_no_timer);
+				hw_scene_move(f.top, "root", f.top, "other");
+				await(&f, is_offline);
+				hw_scene_move(f.top, "other", f.top, "root");
+			}
+			await(&f, has_no_timer);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_root_that_is_renamed_is_missed_without_a_timer),
+		cmocka_unit_test(a_root_that_is_deleted_is_missed_without_a_timer),
+		cmocka_unit_test(a_root_that_is_exchanged_is_missed_without_a_timer),
+		cmocka_unit_test(a_directory_above_that_is_renamed_is_missed_without_a_timer),
+		cmocka_unit_test(a_mode_above_the_root_is_read_without_a_timer),
+		cmocka_unit_test(a_share_is_idle_again_after_its_root_came_back),
+	};
+
+	return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
+}
