@@ -115,18 +115,38 @@ void hw_scan_moved(struct hw_share *share, uint32_t id, uint32_t from)
 
 /* ---- listing ---- */
 
-static void list_in_thread(uv_work_t *work)
+static void list(struct hw_job *job)
 {
-	struct hw_job *job = (struct hw_job *)(void *)work;
-	int64_t begun = hw_now_cpu_ns();
-
 	hw_list_read(job->fd, HW_LIST_MAX, job->identify, &job->listing);
 	if (job->kind == HW_JOB_FILL)
 		hw_list_sort(&job->listing);
-	job->cpu_ns = (uint64_t)(hw_now_cpu_ns() - begun);
 }
 
-static void launch(struct hw_share *share, struct hw_job *job);
+static void leave_for_later(struct hw_job *job)
+{
+	hw_list_reset(&job->listing);
+	job->listing.more = true;
+}
+
+static void list_in_thread(uv_work_t *work)
+{
+	struct hw_job *first = (struct hw_job *)(void *)work;
+	int64_t begun = hw_now_cpu_ns();
+	uint32_t count = 0;
+
+	for (struct hw_job *job = first; job; job = job->with) {
+		if (count < HW_LIST_MAX)
+			list(job);
+		else
+			leave_for_later(job);
+		job->cpu_ns = 0;
+		count += job->listing.count;
+	}
+	first->cpu_ns = (uint64_t)(hw_now_cpu_ns() - begun);
+}
+
+static void prepare(struct hw_share *share, struct hw_job *job);
+static void launch(struct hw_share *share, struct hw_job *batch);
 
 static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
@@ -149,17 +169,26 @@ static void unlink_flying(struct hw_share *share, struct hw_job *job)
 	while (*link != job)
 		link = &(*link)->next;
 	*link = job->next;
+	if (!*link)
+		share->scan.flying_end = link;
 	share->scan.in_flight--;
 }
 
+/* All jobs of a batch belong to one share. */
 static void listed(uv_work_t *work, int status)
 {
-	struct hw_job *job = (struct hw_job *)(void *)work;
+	struct hw_job *job = (struct hw_job *)(void *)work, *with;
 
-	if (!job->share || status)
-		hw_job_give(NULL, job);
-	else
-		job->landed = true;
+	if (job->share && !status)
+		job->share->scan.batches--;
+	for (; job; job = with) {
+		with = job->with;
+		job->with = NULL;
+		if (!job->share || status)
+			hw_job_give(NULL, job);
+		else
+			job->landed = true;
+	}
 }
 
 static void land(struct hw_share *share, struct hw_job *job)
@@ -174,6 +203,7 @@ static void land(struct hw_share *share, struct hw_job *job)
 	if (dir && share->state != HW_SHARE_OFFLINE) {
 		apply(share, job, dir);
 		if (job->listing.more && hw_tree_by_token(&share->tree, job->dir)) {
+			prepare(share, job);
 			launch(share, job);
 			pump(share);
 			return;
@@ -204,7 +234,8 @@ void hw_scan_land(struct hw_share *share)
 		land(share, job);
 }
 
-static void launch(struct hw_share *share, struct hw_job *job)
+/* Adds the job to those that are in flight. */
+static void prepare(struct hw_share *share, struct hw_job *job)
 {
 	job->touched = job->landed = false;
 	struct hw_entry *dir = entry_of(share, (uint32_t)job->dir);
@@ -212,18 +243,28 @@ static void launch(struct hw_share *share, struct hw_job *job)
 	job->cheap = job->kind == HW_JOB_COMPARE && (!share->scan.rearm || share->scan.identified);
 	job->identify = hw_disk_identify(&share->disk, dir->fs, job->cheap);
 	dir->active++;
-	job->next = share->scan.flying;
-	share->scan.flying = job;
+	job->next = NULL;
+	if (share->scan.flying)
+		*share->scan.flying_end = job;
+	else
+		share->scan.flying = job;
+	share->scan.flying_end = &job->next;
 	share->scan.in_flight++;
 	job->here = share->work.thread;
-	if (!job->here) {
-		(void)uv_queue_work(hw_loop_uv(share->loop), &job->work, list_in_thread,
+}
+
+/* Lists the jobs of a batch, which are linked by `with`. */
+static void launch(struct hw_share *share, struct hw_job *batch)
+{
+	if (!batch->here) {
+		share->scan.batches++;
+		(void)uv_queue_work(hw_loop_uv(share->loop), &batch->work, list_in_thread,
 				    listed); /* fails only without a callback */
 		return;
 	}
 	/* A filesystem that does not answer would keep a thread of the pool. */
-	list_in_thread(&job->work);
-	job->landed = true;
+	list_in_thread(&batch->work);
+	batch->landed = true;
 	hw_loop_wake(share->loop);
 }
 
@@ -307,31 +348,75 @@ void hw_scan_retry(struct hw_share *share)
 	pump(share);
 }
 
+/* Opens the next directory. Returns NULL if it could not be opened, and sets *ret_wait if another
+ * one has to be closed before. */
+static struct hw_job *take_next(struct hw_share *share, bool *ret_wait)
+{
+	struct hw_job *job = share->scan.queue;
+	uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
+
+	share->scan.queue = job->next;
+	share->scan.queued--;
+	job->since = share->retry.count_refusals;
+	int fd = open_job(share, job, dir);
+
+	if (hw_disk_is_short(fd) && (share->scan.in_flight || share->scan.opened)) {
+		hw_job_put_back(share, job);
+		*ret_wait = share->scan.in_flight;
+		return NULL;
+	}
+	if (fd < 0) {
+		failed(share, job, dir, fd);
+		hw_job_give(share, job);
+		return NULL;
+	}
+	job->fd = fd;
+	return job;
+}
+
+/* A short queue is spread over the threads. */
+static uint32_t batch_size(const struct hw_share *share)
+{
+	uint32_t size = share->scan.queued / HW_BATCHES_IN_FLIGHT;
+
+	if (share->work.thread || size == 0)
+		return 1;
+	return size < HW_BATCH_MAX ? size : HW_BATCH_MAX;
+}
+
+/* Returns false if the rest of the queue has to wait. */
+static bool launch_batch(struct hw_share *share)
+{
+	uint32_t left = batch_size(share);
+	struct hw_job *batch = NULL, **end = &batch;
+	bool wait = false;
+
+	while (left && !wait && share->scan.queue) {
+		struct hw_job *job = take_next(share, &wait);
+
+		if (!job)
+			continue;
+		prepare(share, job);
+		*end = job;
+		end = &job->with;
+		left--;
+	}
+	*end = NULL;
+	if (batch)
+		launch(share, batch);
+	return !wait;
+}
+
+static bool may_launch(const struct hw_share *share)
+{
+	return share->work.thread ? share->scan.in_flight < HW_BATCHES_IN_FLIGHT
+				  : share->scan.batches < HW_BATCHES_IN_FLIGHT;
+}
+
 static void pump(struct hw_share *share)
 {
-	while (share->scan.queue && share->scan.in_flight < HW_JOBS_IN_FLIGHT) {
-		struct hw_job *job = share->scan.queue;
-		uint32_t dir = hw_tree_by_token(&share->tree, job->dir);
-
-		share->scan.queue = job->next;
-		share->scan.queued--;
-		job->since = share->retry.count_refusals;
-		int fd = open_job(share, job, dir);
-
-		if (hw_disk_is_short(fd) && (share->scan.in_flight || share->scan.opened)) {
-			hw_job_put_back(share, job);
-			if (share->scan.in_flight)
-				return;
-			continue;
-		}
-		if (fd < 0) {
-			failed(share, job, dir, fd);
-			hw_job_give(share, job);
-			continue;
-		}
-		job->fd = fd;
-		launch(share, job);
-	}
+	while (share->scan.queue && may_launch(share) && launch_batch(share))
+		;
 }
 
 void hw_scan_cancel(struct hw_share *share)
@@ -343,7 +428,7 @@ void hw_scan_cancel(struct hw_share *share)
 			hw_job_give(NULL, job);
 	}
 	share->scan.flying = NULL;
-	share->scan.in_flight = 0;
+	share->scan.in_flight = share->scan.batches = 0;
 	while (share->scan.queue || share->scan.spare) {
 		struct hw_job **list = share->scan.queue ? &share->scan.queue : &share->scan.spare;
 		struct hw_job *job = *list;

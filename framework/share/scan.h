@@ -17,7 +17,7 @@ struct hw_job;
 
 struct hw_scan {
 	struct hw_job *queue; /* owned list, last in first out */
-	uint32_t queued, in_flight;
+	uint32_t queued, in_flight; /* in_flight: number of jobs in `flying` */
 	struct hw_job *spare; /* owned list: jobs to use again */
 	uint32_t spares;
 	uint32_t opened; /* queued jobs that hold their directory open */
@@ -32,7 +32,9 @@ struct hw_scan {
 	int refused; /* why a directory could not be armed or listed where it is; 0 */
 	bool fell_back; /* that has happened: a watcher that is not the first one may have it */
 	uint64_t rearmed; /* entries examined for rearm, without those of concurrent scans */
-	struct hw_job *flying; /* owned list: jobs in the thread pool */
+	struct hw_job *flying, **flying_end; /* owned list: jobs in the thread pool, and those that
+					      * came back; first in first out */
+	uint32_t batches; /* in the thread pool */
 	int64_t since_ns; /* entries born before it were not created in the share: see observe.h */
 };
 

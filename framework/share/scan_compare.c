@@ -105,26 +105,27 @@ static void refused(struct hw_share *share, uint32_t dir, const char *name, size
 		      error);
 }
 
-static void compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
-			const struct hw_found *found)
+/* near: the entry that was compared before, or 0. Returns the entry of this name, or 0. */
+static uint32_t compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
+			    const struct hw_found *found, uint32_t near)
 {
 	const char *name = job->listing.names + found->name;
 	struct hw_stat stat = found->stat;
 	int r = stat_of(share, dir, name, found, &stat);
 
 	if (hw_share_is_excluded(share, dir, name, found->name_len, stat.type == HW_TYPE_DIR))
-		return;
+		return near;
 	if (r < 0) {
 		refused(share, dir, name, found->name_len, r);
-		return;
+		return near;
 	}
-	uint32_t id = hw_tree_find(&share->tree, dir, name, found->name_len);
+	uint32_t id = hw_tree_find_near(&share->tree, near, dir, name, found->name_len);
 
 	if (!id) {
 		hw_unverified_name(share, dir, name, found->name_len);
 		if (stat.type == HW_TYPE_DIR)
 			follow(share, dir, name, &stat);
-		return;
+		return 0;
 	}
 	struct hw_entry *e = entry_of(share, id);
 	bool same = e->ino == stat.ino && e->fs == stat.fs && e->type == stat.type &&
@@ -140,12 +141,11 @@ static void compare_one(struct hw_share *share, const struct hw_job *job, uint32
 		e->ident = stat.ident;
 		e->identity = stat.identity;
 	}
-	if (stat.type != HW_TYPE_DIR)
-		return;
-	if (!same)
+	if (stat.type == HW_TYPE_DIR && !same)
 		follow(share, dir, name, &stat);
-	else if (belongs(job, e))
+	else if (stat.type == HW_TYPE_DIR && belongs(job, e))
 		compare_child(share, job, id);
+	return id;
 }
 
 static void end_compare(struct hw_share *share, const struct hw_job *job, uint32_t dir)
@@ -182,9 +182,11 @@ void hw_scan_apply_compare(struct hw_share *share, struct hw_job *job, uint32_t 
 {
 	/* Backwards, since the queue is last in, first out: directories are then walked in the
 	 * order read. */
+	uint32_t near = 0;
+
 	for (uint32_t i = job->listing.count; i--;) {
 		hw_share_rest(share);
-		compare_one(share, job, dir, &job->listing.found[i]);
+		near = compare_one(share, job, dir, &job->listing.found[i], near);
 	}
 	if (!job->listing.more) {
 		end_compare(share, job, dir);

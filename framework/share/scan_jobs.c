@@ -24,7 +24,7 @@ void hw_job_give(struct hw_share *share, struct hw_job *job)
 {
 	if (job->fd >= 0)
 		close(job->fd);
-	if (share && share->scan.spares < HW_JOBS_IN_FLIGHT && job->listing.room < 4096) {
+	if (share && share->scan.spares < HW_JOBS_SPARE && job->listing.room < 4096) {
 		job->next = share->scan.spare;
 		share->scan.spare = job;
 		share->scan.spares++;

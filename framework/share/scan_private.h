@@ -6,13 +6,20 @@
 #include "list.h"
 #include "share_private.h"
 
-#define HW_JOBS_IN_FLIGHT 4u /* listings on the thread pool at once */
+/*
+ * Small directories are listed in batches: to hand one to a thread and back costs as much as to
+ * list it. A batch that has read HW_LIST_MAX entries leaves its other directories for later.
+ */
+#define HW_BATCHES_IN_FLIGHT 4u /* on the thread pool at once */
+#define HW_BATCH_MAX 16u /* directories */
+#define HW_JOBS_SPARE HW_BATCH_MAX
 
 enum hw_job_kind { HW_JOB_FILL, HW_JOB_COMPARE };
 
 struct hw_job {
-	uv_work_t work; /* first member: libuv passes it back */
+	uv_work_t work; /* of the first job of a batch; first member: libuv passes it back */
 	struct hw_job *next;
+	struct hw_job *with; /* borrowed: the next job of the batch, while it is listed */
 	struct hw_share *share; /* NULL: cancelled */
 	hw_token dir;
 	int fd; /* owned; -1 until it is open */
@@ -29,7 +36,7 @@ struct hw_job {
 	bool flat; /* compare this directory only */
 	uint64_t since; /* retry.count_refusals when it was opened */
 	struct hw_listing listing;
-	uint64_t cpu_ns; /* of the listing, on the thread pool */
+	uint64_t cpu_ns; /* of the batch, on the thread pool; 0 in its other jobs */
 };
 
 /* Adds a job for this directory. fd: the directory, taken over; -1: it is not open yet. Returns

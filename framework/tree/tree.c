@@ -217,6 +217,27 @@ uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name
 	return find(tree, hash_name(tree, dir, name, len), dir, name, len);
 }
 
+static bool is_named(const struct hw_tree *tree, uint32_t id, uint32_t dir, const char *name,
+		     size_t len)
+{
+	const struct hw_entry *e = hw_tree_entry(tree, id);
+
+	return e->parent == dir && e->name_len == len &&
+	       memcmp(hw_names_get(&tree->names, e->name_ref), name, len) == 0;
+}
+
+uint32_t hw_tree_find_near(const struct hw_tree *tree, uint32_t near, uint32_t dir,
+			   const char *name, size_t len)
+{
+	const struct hw_entry *e = near ? hw_tree_entry(tree, near) : NULL;
+
+	if (e && e->next_sibling && is_named(tree, e->next_sibling, dir, name, len))
+		return e->next_sibling;
+	if (e && e->prev_sibling && is_named(tree, e->prev_sibling, dir, name, len))
+		return e->prev_sibling;
+	return hw_tree_find(tree, dir, name, len);
+}
+
 int hw_tree_reserve(struct hw_tree *tree, const char *name, size_t len)
 {
 	uint32_t ref = hw_names_add(&tree->names, name, len);

@@ -146,6 +146,9 @@ static inline void hw_tree_note(const struct hw_tree *tree, uint32_t id)
 
 /* Returns 0 if there is no such child. */
 uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len);
+/* The same, faster if it is before or after `near` in its directory: another entry of it; or 0. */
+uint32_t hw_tree_find_near(const struct hw_tree *tree, uint32_t near, uint32_t dir,
+			   const char *name, size_t len);
 /* Makes sure that the next hw_tree_add() or hw_tree_move() to a name of this length does not fail.
  * -ENOMEM. */
 int hw_tree_reserve(struct hw_tree *tree, const char *name, size_t len);
