@@ -70,6 +70,8 @@ struct arriving {
 	enum hw_arrival how;
 	int64_t since_ns;
 	bool touched; /* hints arrived during the listing */
+	bool first; /* the tree has no name in it but those of the listing, which is sorted */
+	const struct hw_found *before; /* the name before this one; NULL: none */
 };
 
 /* Returns whether entries that listings find are reported with the observation of a settle
@@ -201,6 +203,19 @@ static void add_one(struct hw_share *share, const struct arriving *a, const char
 		arrived(share, id, how);
 }
 
+/* Returns whether the tree has this name. */
+static bool is_known(const struct hw_share *share, const struct arriving *a,
+		     const struct hw_listing *listing, const struct hw_found *found)
+{
+	const char *name = listing->names + found->name;
+
+	if (!a->first)
+		return hw_tree_find(&share->tree, a->dir, name, found->name_len);
+	/* A filesystem may list a name twice. */
+	return a->before && a->before->name_len == found->name_len &&
+	       memcmp(listing->names + a->before->name, name, found->name_len) == 0;
+}
+
 static void apply_one(struct hw_share *share, const struct arriving *a,
 		      const struct hw_listing *listing, const struct hw_found *found)
 {
@@ -211,7 +226,7 @@ static void apply_one(struct hw_share *share, const struct arriving *a,
 	if (hw_share_is_excluded(share, a->dir, name, found->name_len,
 				 found->stat.type == HW_TYPE_DIR))
 		return;
-	if (hw_tree_find(&share->tree, a->dir, name, found->name_len))
+	if (is_known(share, a, listing, found))
 		return; /* a hint has already added it */
 	r = examine(share, a, name, found, &stat);
 	if (r == 0)
@@ -244,6 +259,8 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	};
 	hw_token token = hw_tree_token(&share->tree, dir);
 
+	/* A silent share moves nothing into the directory meanwhile. */
+	a.first = share->silent && !entry_of(share, dir)->dir.first_child;
 	/* Outside of an observation: an entry that is older than its new directory was not created
 	 * in it. */
 	if (!a.since_ns)
@@ -260,6 +277,7 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 			return; /* reporting an entry removed the directory from the tree */
 		hw_share_rest(share);
 		apply_one(share, &a, listing, &listing->found[i]);
+		a.before = &listing->found[i];
 	}
 }
 
