@@ -36,7 +36,11 @@ make_barrier() {
 # await_reported CONTENDER: returns 1 if the file is not reported in time.
 await_reported() {
 	"$bin/meter" text "$pid" "$scratch/out" "$barrier" 0 $(($(patience_s) * 1000)) >/dev/null && return
-	note "$scenario $1: does not report a file that was made after the changes, in $(patience_s) s"
+	if [[ $(sed -n 's/^State:.//p' "/proc/$pid/status" 2>/dev/null) = [!ZX]* ]]; then
+		note "$scenario $1: does not report a file that was made after the changes, in $(patience_s) s"
+	else
+		note "$scenario $1: has ended: $(tail -n 1 "$scratch/err" | tr -cd '[:print:]')"
+	fi
 	return 1
 }
 

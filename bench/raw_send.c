@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define RECEIVERS_MAX 16384u
+#define DEADLINE_S 120
 
 struct text {
 	const char *bytes; /* a mapping that is never removed */
@@ -89,6 +90,8 @@ int main(int argc, char **argv)
 	fds = calloc(count + 1, sizeof(fds[0]));
 	if (!fds || !piece)
 		bench_die(fds ? 0 : ENOMEM, "no pieces");
+	(void)alarm(
+		DEADLINE_S); /* ends the program if a receiver does not come, or does not read */
 	server = listen_at(argv[1]);
 	(void)fprintf(stderr, "ready\n");
 	for (size_t i = 0; i < count; i++) {

@@ -112,6 +112,7 @@ is_served() {
 }
 # subscribe STATUS [OPTION...]: starts subscribers and waits until they have asked.
 subscribe() {
+	: >"$1" # before the program does it, which may be late
 	"$bin/subscriber" "${@:2}" "$scratch/events.sock" >"$scratch/out" 2>"$1" &
 	helper_pid=$!
 	[ "$(value at_ns "$("$bin/meter" text $helper_pid "$1" ready 0 60000)")" != 0 ]
@@ -137,6 +138,11 @@ measure_fanout() {
 		load -n $fanned -s 16 create "$work/dir"
 		await_rest "$who"
 		await_subscribers "$count"
+		if ! kill -0 "$helper_pid" 2>/dev/null; then
+			note "fanout $who/$count: not measured: $(tail -n 1 "$scratch/err.subscriber"); $(grep -m 1 refused "$scratch/err")"
+			stop_contender
+			continue
+		fi
 		events=$(grep -c '"event"' "$scratch/out")
 		record fanout "$who/$count" rss_kb "$(value rss_kb "$("$bin/meter" memory "$pid")")" cpu_ns $(($(value cpu_ns "$rest") - before)) subscribers "$count" \
 			events "$events" deliveries $((events * count)) changes $fanned
@@ -171,13 +177,13 @@ send_output() { # CONTENDER COUNT DELIVERIES
 	[ "$pieces" -gt 0 ] && [ "$bytes" -gt 0 ] || return
 	cp "$scratch/out" "$scratch/sent"
 	rm -f "$scratch/events.sock"
+	: >"$scratch/err"
 	"$bin/raw_send" "$scratch/events.sock" "$2" "$scratch/sent" $((bytes / pieces + 1)) >"$scratch/made" 2>"$scratch/err" &
 	pid=$!
 	"$bin/meter" text $pid "$scratch/err" ready 0 60000 >/dev/null
 	"$bin/subscriber" -n "$2" "$scratch/events.sock" >/dev/null 2>&1 &
 	helper_pid=$!
-	wait $pid
-	record fanout "send-${1#hostwatch-}/$2" cpu_ns "$(value cpu_ns "$(<"$scratch/made")")" deliveries "$3" subscribers "$2"
+	wait $pid && record fanout "send-${1#hostwatch-}/$2" cpu_ns "$(value cpu_ns "$(<"$scratch/made")")" deliveries "$3" subscribers "$2"
 	pid=''
 	wait $helper_pid # the server has closed its connections
 	helper_pid=''

@@ -28,6 +28,7 @@ function print_target(t,    f, w, shown, amount, all, met) {
 	met = 1
 	for (f = 1; f <= files; f++) {
 		file = file_of[f]
+		if (file == "losses" && t_metric[t] != "lost") continue # one round
 		for (w = 1; w <= whos; w++) {
 			scenario = t_scenario[t]
 			if (who_of[w] !~ /^hostwatch-(inotify|fanotify|polling)(\/1000)?$/ || !has(who_of[w], t_metric[t])) continue

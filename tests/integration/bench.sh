@@ -162,6 +162,28 @@ test_a_page_is_made_from_results() {
 	! "$tree/bench/performance" page unmarked results 2>/dev/null || fail "a page without marks is written"
 }
 
+# has SCENARIO CONTENDER METRIC REGEX: the median in result.json.
+has() {
+	grep -qE "\"$1\",\"contender\":\"$2\",\"metric\":\"$3\",\"median\":$4," result.json || fail "$1 $2 $3: $(<text)"
+}
+test_scenarios_of_the_large_tree_are_compared_with_a_poll() {
+	bench --readers none --cold true --json result.json arm poll restart recovery idle >text 2>&1 || fail "$(<text)"
+	for contender in walk walk/cold hostwatch-polling hostwatch-polling/cold; do has poll "$contender" wall_ns '[1-9][0-9]*'; done
+	has arm hostwatch-inotify/cold wall_ns '[1-9][0-9]*'
+	for scenario in restart recovery; do has $scenario poll cpu_ns '[1-9][0-9]*'; done
+	has restart hostwatch-inotify wall_ns '[1-9][0-9]*'
+	has recovery hostwatch-inotify lost 0
+	has recovery hostwatch-inotify names '[1-9][0-9]*'
+	bench --watchers inotify --readers none --cold 'echo no caches; false' arm >text 2>&1 || fail "$(<text)"
+	contains "$(<text)" 'note  arm: --cold: no caches'
+}
+
+test_a_fan_out_is_compared_with_one_send() {
+	bench --watchers inotify --json result.json fanout >text 2>&1 || fail "$(<text)"
+	has fanout send-inotify/20 cpu_ns '[1-9][0-9]*'
+	has fanout hostwatch-inotify/20 lost 0
+}
+
 test_stages_and_system_calls_are_shown() {
 	bench --where --watchers inotify,polling --dir . >text 2>err || fail "$(cat text err)"
 	equal '' "$(<err)"
