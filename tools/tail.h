@@ -138,6 +138,8 @@ int hw_tail_load_state(struct tail *tail);
 int hw_tail_check_state(struct tail *tail, const struct hw_share_info *shares, size_t count);
 /* Prints a line if this event replaces those that follow the state. */
 void hw_tail_check_rescan(struct tail *tail, const struct hw_event *event);
+/* Whether a state would be that of an incomplete snapshot. */
+bool hw_tail_needs_snapshot(const struct tail *tail);
 /* Call this after the output was flushed. Returns -errno after a line on stderr. */
 int hw_tail_save_state(struct tail *tail);
 /* The same under steady load; flushes the output. Returns also -EPIPE. */

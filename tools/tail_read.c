@@ -39,7 +39,7 @@ int hw_tail_check_output(void)
 
 bool hw_tail_is_done(const struct tail *t)
 {
-	return t->select.count && t->shown >= t->select.count;
+	return t->select.count && t->shown >= t->select.count && !hw_tail_needs_snapshot(t);
 }
 
 static int write_line(struct tail *t, int r)

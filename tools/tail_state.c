@@ -127,6 +127,11 @@ void hw_tail_check_rescan(struct tail *t, const struct hw_event *event)
 			      t->state.share, t->state.seq);
 }
 
+bool hw_tail_needs_snapshot(const struct tail *t)
+{
+	return t->state_path && t->share_count == 1 && t->shares->in_snapshot;
+}
+
 /* ---- writing ---- */
 
 /* Writes the line to a new file, which then replaces the old one. */

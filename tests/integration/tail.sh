@@ -364,6 +364,23 @@ test_state_does_not_pass_what_count_left_out() {
 	done
 }
 
+# What COUNT leaves out of a snapshot would come again each time.
+test_state_has_a_whole_snapshot() {
+	configure 0600 a
+	mkdir a/{1,2,3}
+	begin_daemon
+	runs=0
+	begin_kept --snapshot -n 2
+	wait "$pid"
+	equal 3 "$(grep -c '"event":"create"' out.1)"
+	contains "$(cat state)" " 0"
+	mkdir a/4
+	begin_kept --snapshot -n 1
+	wait "$pid"
+	contains "$(cat out.2)" '"path":"4"'
+	equal 1 "$(grep -c '"event":"create"' out.2)"
+}
+
 test_other_files_are_no_state() {
 	local text status
 	configure 0600 a b
