@@ -197,14 +197,20 @@ static void clear_target(struct hw_share *share, uint32_t old)
 	drop_entry(share, old);
 }
 
+/* was: its directory before. A path that does not fit is replaced by a rescan. */
 static void report_move(struct hw_share *share, uint32_t id, const struct hw_history_path *from,
-			uint16_t flags)
+			uint32_t was, uint16_t flags)
 {
 	struct hw_history_path path;
 
 	if (share->silent)
 		return;
 	if (!from->bytes || !hw_history_path(share, id, &path)) {
+		if (from->bytes)
+			(void)hw_history_report(share, HW_MOVE, entry_of(share, id)->type, 0, from,
+						NULL);
+		else
+			hw_history_rescan(share, was);
 		hw_history_rescan(share, entry_of(share, id)->parent);
 		return;
 	}
@@ -265,7 +271,7 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 	if (old)
 		clear_target(share, old);
 	(void)hw_tree_move(&share->tree, id, dir, name, len); /* there is room */
-	report_move(share, id, &from, flags);
+	report_move(share, id, &from, was, flags);
 	if (stat) {
 		hw_history_siblings(share, id, stat, false);
 		struct hw_entry *e = entry_of(share, id);

@@ -432,6 +432,60 @@ static void paths_beyond_what_an_event_carries_are_told_as_a_rescan(void **state
 	assert_int_equal(fixture_end(f), 0);
 }
 
+struct move_out {
+	bool gone; /* a move of `from` to no path, or a rescan of the root */
+	const char *from;
+	unsigned rescans;
+};
+
+static void note_move_out(void *arg, const struct hw_event *event)
+{
+	struct move_out *out = arg;
+
+	out->gone |= event->kind == HW_MOVE && event->from && !event->path &&
+		     event->from_len == strlen(out->from) &&
+		     memcmp(event->from, out->from, event->from_len) == 0;
+	out->rescans += event->kind == HW_RESCAN;
+}
+
+/* Receivers know the old name, and no event can name the new one. */
+static void a_move_beyond_what_an_event_carries_leaves_no_old_name(void **state)
+{
+	struct fixture *f = *state;
+	struct move_out out = { .from = "leaves" };
+	char *line = NULL;
+	int deep;
+
+	world_mkdir(world_path(f->root, "old"));
+	deep = make_deep(open(world_path(f->root, "old"), O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+			 BEYOND_EVENTS);
+	world_mkdir(world_path(f->root, "leaves"));
+	assert_int_equal(hw_model_create(&f->replay.told), 0);
+	f->replay.root = f->root;
+	const struct hw_event known[] = {
+		{ .kind = HW_CREATE, .type = HW_TYPE_DIR, .path = "old", .path_len = 3 },
+		{ .kind = HW_CREATE, .type = HW_TYPE_DIR, .path = "leaves", .path_len = 6 },
+	};
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(hw_model_apply(f->replay.told, &known[i], NULL, 0), 0);
+	fixture_watch(f, NULL, NULL);
+	int root = open_root(f);
+
+	f->replay.seen = note_move_out;
+	f->replay.arg = &out;
+	assert_int_equal(renameat(root, "leaves", deep, "arrived"), 0);
+	while ((!out.gone || !out.rescans) &&
+	       (line = program_line(&f->program, PROGRAM_DEADLINE_MS)))
+		replay_line(&f->replay, line);
+	if (!out.gone || !out.rescans)
+		fail_msg("gone %d, rescans %u: %s", out.gone, out.rescans, f->program.err.bytes);
+	f->replay.seen = NULL;
+	(void)close(root);
+	(void)close(deep);
+	assert_int_equal(fixture_end(f), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +497,7 @@ int main(int argc, char **argv)
 		HOSTILE_TEST_EACH(names_of_255_bytes_are_told),
 		HOSTILE_TEST_EACH(paths_beyond_4096_bytes_are_told),
 		HOSTILE_TEST_EACH(paths_beyond_what_an_event_carries_are_told_as_a_rescan),
+		HOSTILE_TEST_EACH(a_move_beyond_what_an_event_carries_leaves_no_old_name),
 	};
 
 	if (argc > 1)
