@@ -169,6 +169,9 @@ void hw_barrier_advance(struct hw_share *share)
 			return;
 		if (share->state == HW_SHARE_ONLINE && hw_shortage_is_open(&share->shortage))
 			return;
+		hw_keep_publish(share);
+		if (hw_keep_waits(&share->keep))
+			return;
 		finish(share, 0);
 	}
 }

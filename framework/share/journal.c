@@ -46,8 +46,15 @@ int hw_journal_init(struct hw_journal *journal, uint64_t size)
 	return 0;
 }
 
+static void free_gaps(struct hw_journal *journal)
+{
+	while (journal->gap_count)
+		hw_journal_free_gap(&journal->gaps[--journal->gap_count]);
+}
+
 void hw_journal_free(struct hw_journal *journal)
 {
+	free_gaps(journal);
 	if (journal->ring)
 		(void)munmap(journal->ring, journal->size);
 	if (journal->marks)
@@ -109,6 +116,7 @@ static void drop_gap(struct hw_journal *journal)
 {
 	journal->dropped_gaps += journal->gaps[0].end - journal->gaps[0].last;
 	journal->dropped_end = journal->gaps[0].end;
+	hw_journal_free_gap(&journal->gaps[0]);
 	journal->gap_count--;
 	memmove(journal->gaps, journal->gaps + 1, journal->gap_count * sizeof(*journal->gaps));
 }
@@ -259,6 +267,8 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	journal->head = start + total;
 	if (journal->head - journal->lap >= journal->size)
 		journal->lap += journal->size;
+	if (journal->gap_count)
+		hw_journal_follow_scopes(journal, event);
 	uint64_t count = next_count(journal);
 
 	if (count % HW_JOURNAL_STRIDE == 0)
@@ -271,8 +281,19 @@ void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq)
 {
 	journal->head = journal->tail = journal->lap = 0;
 	journal->first_seq = journal->next_seq = next_seq;
-	journal->gap_count = 0;
+	free_gaps(journal);
 	journal->dropped_gaps = journal->dropped_end = 0;
+}
+
+static void add_gap(struct hw_journal *journal, uint64_t last, uint64_t end)
+{
+	if (journal->gap_count == HW_JOURNAL_GAPS) {
+		while (journal->first_seq != journal->next_seq &&
+		       journal->first_seq <= journal->gaps[0].last)
+			drop_oldest(journal);
+		drop_gap(journal);
+	}
+	journal->gaps[journal->gap_count++] = (struct hw_journal_gap){ .last = last, .end = end };
 }
 
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq)
@@ -281,19 +302,34 @@ void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq)
 
 	if (next_seq <= journal->next_seq)
 		return;
-	if (journal->gap_count == HW_JOURNAL_GAPS) {
-		while (!empty && journal->first_seq <= journal->gaps[0].last)
-			drop_oldest(journal);
-		if (journal->gap_count == HW_JOURNAL_GAPS)
-			drop_gap(journal);
-	}
-	journal->gaps[journal->gap_count++] = (struct hw_journal_gap){
-		.last = journal->next_seq - 1,
-		.end = next_seq - 1,
-	};
+	add_gap(journal, journal->next_seq - 1, next_seq - 1);
 	journal->next_seq = next_seq;
 	if (empty)
 		journal->first_seq = next_seq;
+}
+
+void hw_journal_shift(struct hw_journal *journal, uint64_t after, uint64_t next_seq)
+{
+	struct hw_journal_cursor at = { .offset = journal->tail };
+	uint64_t more = next_seq - (after + 1), left, first = 0;
+
+	if (after + 1 >= journal->next_seq) {
+		hw_journal_skip(journal, next_seq);
+		return;
+	}
+	if (hw_journal_seek(journal, after, &at) == 0)
+		(void)count_of(journal, after, &first);
+	else
+		first = first_count(journal) - 1; /* the first of them were dropped */
+	for (left = next_count(journal) - 1 - first; left; left--) {
+		at.offset = skip_filling(journal, at.offset);
+		record_at(journal, at.offset)->seq += more;
+		at.offset += record_at(journal, at.offset)->total;
+	}
+	add_gap(journal, after, next_seq - 1);
+	journal->next_seq += more;
+	if (journal->first_seq > after)
+		journal->first_seq += more;
 }
 
 void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event)
@@ -322,8 +358,9 @@ uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes)
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_journal_cursor *ret)
 {
 	uint64_t first = first_count(journal), count = first, at = journal->tail, wanted;
+	const struct hw_journal_gap *gap = hw_journal_scoped_gap(journal, after);
 
-	if (!count_after(journal, after, &wanted))
+	if (!count_after(journal, gap ? gap->end : after, &wanted))
 		return -ESTALE;
 	if (wanted == next_count(journal)) {
 		at = journal->head;
@@ -357,8 +394,15 @@ static int has_next(const struct hw_journal *journal, uint64_t after)
 int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *cursor,
 		    struct hw_event *ret)
 {
-	int r = has_next(journal, cursor->seq);
+	const struct hw_journal_gap *gap =
+		journal->gap_count ? hw_journal_scoped_gap(journal, cursor->seq) : NULL;
+	int r = has_next(journal, gap ? gap->end : cursor->seq);
 
+	if (gap && r >= 0) {
+		hw_journal_make_rescan(gap, ret);
+		cursor->seq = gap->end;
+		return 1;
+	}
 	if (r <= 0)
 		return r;
 	/* If the cursor was at the end, its offset may be before the tail now: the next record is

@@ -15,6 +15,11 @@
 struct hw_journal_gap {
 	uint64_t last; /* the last event before the gap */
 	uint64_t end; /* the next event has the number end + 1 */
+	/* Events that had the numbers up to this one changed only what is below this directory,
+	 * which has not moved since. */
+	uint64_t scope_end;
+	char *scope; /* owned; NULL: unknown, or the root */
+	uint32_t scope_len;
 };
 
 struct hw_journal {
@@ -65,6 +70,15 @@ void hw_journal_reset(struct hw_journal *journal, uint64_t next_seq);
  * event before the gap can be placed, and continues after the gap.
  */
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq);
+/* The same for the events after event `after`, which keep their order: no cursor is after it. */
+void hw_journal_shift(struct hw_journal *journal, uint64_t after, uint64_t next_seq);
+/*
+ * Events that had the numbers of the newest gap up to `end` were below this directory (copied; not
+ * the root). A cursor at one of these numbers can be placed: its next event is a rescan of the
+ * directory, which has the last number of the gap. Until an event moves or deletes the directory,
+ * or one above it: then the rescan is of a directory above.
+ */
+void hw_journal_set_scope(struct hw_journal *journal, const char *dir, uint32_t len, uint64_t end);
 /* The oldest event after which a cursor can be placed. */
 uint64_t hw_journal_oldest(const struct hw_journal *journal);
 /* Returns how many events follow event `after`, whether they were dropped or not. Numbers in a gap
@@ -75,6 +89,13 @@ void hw_journal_restore(struct hw_journal *journal, const struct hw_event *event
 /* Returns the number of an event after which a cursor can be placed: those that follow use at most
  * this many bytes. */
 uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes);
+/* journal_scope.c */
+/* Returns the gap in which this number is, if its directory is known; NULL otherwise. */
+const struct hw_journal_gap *hw_journal_scoped_gap(const struct hw_journal *journal, uint64_t seq);
+/* An event is appended. */
+void hw_journal_follow_scopes(struct hw_journal *journal, const struct hw_event *event);
+void hw_journal_free_gap(struct hw_journal_gap *gap);
+void hw_journal_make_rescan(const struct hw_journal_gap *gap, struct hw_event *ret);
 /* Places the cursor after event `after`. Returns -ESTALE if the journal does not hold the events
  * that follow, or `after` was not appended yet. */
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after,

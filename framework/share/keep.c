@@ -11,7 +11,18 @@
  * enough for millions of losses of power. */
 #define BLOCK ((uint64_t)1 << 32)
 
+#define NARROW_NS (10 * HW_SEC)
+#define PATIENCE_NS (HW_SEC / 4)
+
 #define LOG_MAX ((uint64_t)256 << 20) /* of memory, if no snapshot can be written */
+
+void hw_keep_turn_at_rest(struct hw_share *share)
+{
+	if (!hw_keep_waits(&share->keep))
+		return;
+	hw_keep_copy_turn(share);
+	hw_keep_wait_check(share);
+}
 
 void hw_keep_turn(struct hw_share *share)
 {
@@ -22,6 +33,7 @@ void hw_keep_turn(struct hw_share *share)
 		return;
 	hw_keep_reap(share);
 	hw_keep_copy_turn(share);
+	hw_keep_wait_turn(share);
 	if (keep->on && bytes > LOG_MAX && bytes > 2 * keep->snapshot_bytes)
 		hw_keep_give_up(share,
 				"the log became too large while no snapshot could be written");
@@ -38,6 +50,8 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 
 	keep->dir = keep->log_dir = keep->lock = keep->log = -1;
 	keep->block = BLOCK;
+	keep->scope.every_ns = NARROW_NS;
+	keep->scope.patience_ns = PATIENCE_NS;
 	if (!dir || !*dir || !log_dir)
 		return 0;
 	keep->dir_path = strdup(dir);

@@ -12,6 +12,7 @@
 
 #include "changed.h"
 #include "keep_copy.h"
+#include "keep_scope.h"
 #include "keep_worker.h"
 #include "share.h"
 #include "state.h"
@@ -50,6 +51,7 @@ struct hw_keep {
 	uint64_t log_bytes, old_log_bytes; /* of this log; of the older ones that are needed */
 	uint64_t snapshot_bytes; /* of the snapshot on the disk; 0: no snapshot is there */
 	struct hw_keep_copy copy;
+	struct hw_keep_scope scope;
 	uint64_t *size; /* owned, mapped: of the snapshot, from the child that wrote it */
 	pid_t writer; /* the child that writes a snapshot; 0: none */
 	uint64_t writing; /* its generation */
@@ -77,13 +79,20 @@ void hw_keep_check(struct hw_share *share);
 void hw_keep_publish(struct hw_share *share);
 /* Call it at the end of each iteration in which no work rests: begins and ends snapshots. */
 void hw_keep_turn(struct hw_share *share);
+/* Call it at the end of an iteration in which a work rests. */
+void hw_keep_turn_at_rest(struct hw_share *share);
+/* Returns whether events wait for the disk: receivers cannot have the tree as it is. */
+static inline bool hw_keep_waits(const struct hw_keep *keep)
+{
+	return keep->on && keep->scope.waits_from;
+}
 /* Writes a snapshot, and ends. */
 void hw_keep_end(struct hw_share *share);
 
 /* Returns the size of the files; 0 if no state is kept. */
 uint64_t hw_keep_bytes(const struct hw_share *share);
-/* Returns the newest event that receivers may read: it is in the log, and its number is reserved.
- */
+/* Returns the newest event that receivers may read: it is in the log, its number is reserved, and
+ * the disk says where it is (keep_scope.h). */
 uint64_t hw_keep_last_seq(const struct hw_share *share);
 
 /* keep_load.c */
@@ -126,6 +135,8 @@ int hw_keep_begin_log(struct hw_share *share, uint64_t generation, uint64_t next
 void hw_keep_turn_on(struct hw_share *share);
 /* Begins the log that follows the state that was read. 0 or -errno. */
 int hw_keep_continue_log(struct hw_share *share);
+/* Logs that the events after this one get other numbers. 0, or -errno: the log has ended. */
+int hw_keep_log_shift(struct hw_share *share, uint64_t after, uint64_t next_seq);
 /* No state is kept, until the next snapshot. */
 void hw_keep_give_up(struct hw_share *share, const char *reason);
 /* keep_snapshot.c */

@@ -16,6 +16,7 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 	share->epoch = epoch;
 	keep->snapshot_bytes = keep->log_bytes = keep->old_log_bytes = 0;
 	keep->limit = keep->skip_to = keep->frames = 0;
+	keep->scope.end = 0;
 	if (getrandom(&keep->generation, sizeof(keep->generation), 0) != sizeof(keep->generation))
 		keep->generation = epoch;
 	keep->oldest = keep->generation; /* it has no log yet */
@@ -77,6 +78,7 @@ static int give_up_files(struct hw_share *share)
 		return -ENOMEM;
 	share->epoch = keep->new_epoch;
 	keep->limit = keep->skip_to = 0;
+	keep->scope.end = 0;
 	return 0;
 }
 

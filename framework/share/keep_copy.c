@@ -18,6 +18,7 @@
 #define REST 20u /* times what the disk took */
 #define REST_MAX_NS (10 * HW_SEC)
 #define RETRY_NS (10 * HW_SEC)
+#define WAIT_NS (HW_SEC / 1000) /* between two looks whether events need not wait any more */
 #define STACK_BYTES ((size_t)256 << 10)
 
 /* ---- the thread ---- */
@@ -230,16 +231,22 @@ static void begin_copy(struct hw_share *share)
 void hw_keep_copy_turn(struct hw_share *share)
 {
 	struct hw_keep_copy *copy = &share->keep.copy;
-	uint64_t now_ns;
+	uint64_t now_ns, wait_ns = EVERY_NS;
+	bool urgent;
 
 	if (copy->running && atomic_load(&copy->ended))
 		end_copy(share);
 	if (!copy->running && !is_due(&share->keep))
 		return;
 	now_ns = hw_loop_now_ns(share->loop);
-	if (!copy->running && now_ns >= copy->next_ns)
+	urgent = hw_keep_waits(&share->keep) && !copy->warned;
+	if (!copy->running && (now_ns >= copy->next_ns || urgent))
 		begin_copy(share);
-	hw_timer_set(copy->timer, copy->next_ns > now_ns ? copy->next_ns - now_ns : EVERY_NS);
+	if (urgent)
+		wait_ns = WAIT_NS;
+	else if (copy->next_ns > now_ns)
+		wait_ns = copy->next_ns - now_ns;
+	hw_timer_set(copy->timer, wait_ns);
 }
 
 /* ---- begin and end ---- */

@@ -43,6 +43,15 @@ int hw_keep_copy_init(struct hw_share *share);
 void hw_keep_copy_begin(struct hw_share *share);
 /* Call it at the end of each iteration: begins and ends copies. */
 void hw_keep_copy_turn(struct hw_share *share);
+/* Returns whether the disk has the log of this generation up to this byte, or a snapshot instead.
+ */
+static inline bool hw_keep_copy_has(const struct hw_keep_copy *copy, uint64_t generation,
+				    uint64_t bytes)
+{
+	return !copy->running && (copy->generation > generation ||
+				  (copy->generation == generation && copy->bytes >= bytes));
+}
+
 /* Waits for the thread. */
 void hw_keep_copy_stop(struct hw_share *share);
 /* Removes all copies; waits for the disk. The thread does not run. */

@@ -27,7 +27,7 @@ static void restore_event(void *arg, const struct hw_event *event)
 	hw_journal_restore(journal, event);
 }
 
-static void restore_skip(void *arg, uint64_t from, uint64_t to)
+static void restore_skip(void *arg, uint64_t from, uint64_t to, const struct hw_state_scope *scope)
 {
 	struct load *load = arg;
 
@@ -35,6 +35,18 @@ static void restore_skip(void *arg, uint64_t from, uint64_t to)
 		hw_journal_reset(&load->share->journal, from);
 	load->any = true;
 	hw_journal_skip(&load->share->journal, to);
+	if (scope->len)
+		hw_journal_set_scope(&load->share->journal, scope->path, scope->len, scope->end);
+}
+
+static void restore_shift(void *arg, uint64_t after, uint64_t next_seq)
+{
+	struct load *load = arg;
+
+	if (!load->any)
+		hw_journal_reset(&load->share->journal, after + 1);
+	load->any = true;
+	hw_journal_shift(&load->share->journal, after, next_seq);
 }
 
 static int open_file(int dir, const char *name)
@@ -89,6 +101,8 @@ static int load_logs(struct hw_share *share, struct hw_state_load *load, bool *l
 		r = load_log(share, next, load);
 		if (r == 0) {
 			*lost = load->damaged;
+			if (load->damaged)
+				load->scope.len = 0; /* that of the frames behind is unknown */
 			continue;
 		}
 		if (is_absent(r))
@@ -116,7 +130,9 @@ static int skip_lost(struct hw_share *share, struct hw_state_load *load)
 	keep->limit = keep->skip_to + keep->block;
 	if (hw_keep_write_limit(share, load->head.epoch, keep->limit) < 0)
 		return -ENODATA;
-	load->skip(load->arg, load->head.next_seq, keep->skip_to);
+	if (load->scope.end >= load->head.next_seq)
+		keep->scope.lost = load->scope;
+	load->skip(load->arg, load->head.next_seq, keep->skip_to, &keep->scope.lost);
 	load->head.next_seq = keep->skip_to;
 	return 0;
 }
@@ -187,6 +203,7 @@ static int adopt(struct hw_share *share, const struct hw_state_load *load)
 	}
 	share->epoch = load->head.epoch;
 	share->keep.known_ns = load->head.known_ns;
+	share->keep.scope.end = load->scope_end;
 	return hw_disk_expect(&share->disk, filesystems);
 }
 
@@ -197,6 +214,7 @@ int hw_keep_load(struct hw_share *share)
 		.tree = &share->tree,
 		.event = restore_event,
 		.skip = restore_skip,
+		.shift = restore_shift,
 		.arg = &events,
 	};
 	int r = load_files(share, &load);

@@ -24,6 +24,7 @@ void hw_keep_give_up(struct hw_share *share, const char *reason)
 			   "newer events read everything again",
 			   share->name, reason);
 	(void)snprintf(keep->why, sizeof(keep->why), "%s", reason);
+	hw_keep_scope_abandon(share, hw_keep_last_seq(share));
 	if (keep->log >= 0)
 		(void)close(keep->log);
 	keep->log = -1;
@@ -93,6 +94,7 @@ int hw_keep_begin_log(struct hw_share *share, uint64_t generation, uint64_t next
 	keep->frames = 0;
 	keep->old_log_bytes += keep->log_bytes;
 	keep->log_bytes = len;
+	hw_keep_scope_begin_log(share);
 	return 0;
 }
 
@@ -103,6 +105,7 @@ void hw_keep_turn_on(struct hw_share *share)
 	hw_changed_clear(&keep->changed);
 	share->tree.changed = &keep->changed;
 	keep->seq = hw_journal_last_seq(&share->journal);
+	keep->scope.since_ns = hw_loop_now_ns(share->loop);
 	keep->on = true;
 }
 
@@ -160,8 +163,51 @@ static bool put_events(struct hw_share *share, struct hw_state_writer *writer)
 		if (!has_room(keep, writer, (size_t)event.path_len + event.from_len + 64))
 			return false;
 		hw_state_put_event(writer, &event);
+		hw_keep_scope_note(share, &event);
 	}
 	return r == 0;
+}
+
+static bool put_scope(struct hw_share *share, struct hw_state_writer *writer)
+{
+	struct hw_keep *keep = &share->keep;
+
+	hw_keep_scope_reserve(share);
+	if (!keep->scope.changed)
+		return true;
+	if (!has_room(keep, writer, HW_STATE_GAP_MAX))
+		return false;
+	hw_state_put_scope(writer, &keep->scope.now);
+	return true;
+}
+
+/* 0, or -errno: the log has ended. */
+static int write_frame(struct hw_share *share, unsigned char *frame, size_t len)
+{
+	struct hw_keep *keep = &share->keep;
+	int r;
+
+	hw_state_seal(frame, len, keep->generation, ++keep->frames);
+	r = hw_state_write(keep->log, frame, HW_STATE_FRAME + len);
+	if (r < 0) {
+		char text[160];
+
+		(void)snprintf(text, sizeof(text), "cannot write the log in %.80s: %s",
+			       keep->log_path, strerror(-r));
+		hw_keep_give_up(share, text);
+		return r;
+	}
+	keep->log_bytes += HW_STATE_FRAME + len;
+	return 0;
+}
+
+int hw_keep_log_shift(struct hw_share *share, uint64_t after, uint64_t next_seq)
+{
+	unsigned char frame[HW_STATE_FRAME + 32];
+	struct hw_state_writer writer = { .bytes = frame + HW_STATE_FRAME };
+
+	hw_state_put_shift(&writer, after, next_seq);
+	return write_frame(share, frame, writer.used);
 }
 
 void hw_keep_publish(struct hw_share *share)
@@ -174,29 +220,23 @@ void hw_keep_publish(struct hw_share *share)
 		hw_keep_give_up(share, "no snapshot could be written for too many events");
 		hw_keep_forget(share);
 	}
-	if (!keep->on || keep->held || (!keep->changed.list.count && keep->seq == last))
+	if (!keep->on || keep->held ||
+	    (!keep->changed.list.count && keep->seq == last && !keep->scope.changed))
 		return;
 	if (keep->changed.lost || !has_room(keep, &writer, 16)) {
 		hw_keep_give_up(share, "out of memory");
 		return;
 	}
 	hw_state_put_known(&writer, known_ns(share));
-	if (!put_changes(share, &writer) || !put_events(share, &writer)) {
+	if (!put_changes(share, &writer) || !put_events(share, &writer) ||
+	    !put_scope(share, &writer)) {
 		hw_keep_give_up(share, "more events at once than the journal or the memory holds");
 		return;
 	}
-	hw_state_seal(keep->bytes, writer.used, keep->generation, ++keep->frames);
-	int r = hw_state_write(keep->log, keep->bytes, HW_STATE_FRAME + writer.used);
-
-	if (r < 0) {
-		char text[160];
-
-		(void)snprintf(text, sizeof(text), "cannot write the log in %.80s: %s",
-			       keep->log_path, strerror(-r));
-		hw_keep_give_up(share, text);
+	if (write_frame(share, keep->bytes, writer.used) < 0)
 		return;
-	}
-	keep->log_bytes += HW_STATE_FRAME + writer.used;
+	if (keep->scope.changed)
+		hw_keep_scope_logged(share);
 	if (keep->room > FRAME_KEPT) {
 		free(keep->bytes);
 		keep->bytes = NULL;
@@ -211,6 +251,8 @@ uint64_t hw_keep_last_seq(const struct hw_share *share)
 	const struct hw_keep *keep = &share->keep;
 	uint64_t last = keep->on ? keep->seq : hw_journal_last_seq(&share->journal);
 
+	if (keep->on && keep->scope.waits_from && last >= keep->scope.waits_from)
+		last = keep->scope.waits_from - 1;
 	return keep->limit && last >= keep->limit ? keep->limit - 1 : last;
 }
 
@@ -233,6 +275,7 @@ int hw_keep_continue_log(struct hw_share *share)
 
 	if (r == 0 && keep->skip_to)
 		r = hw_keep_log_skip(keep);
+	hw_keep_scope_continue(share);
 	if (marked < 0)
 		return marked;
 	share->turn.announced_seq = hw_journal_last_seq(&share->journal);

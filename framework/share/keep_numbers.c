@@ -75,10 +75,10 @@ const char *hw_keep_ended(const struct hw_keep *keep)
 
 int hw_keep_log_skip(struct hw_keep *keep)
 {
-	unsigned char bytes[HW_STATE_FRAME + 16];
+	unsigned char bytes[HW_STATE_FRAME + HW_STATE_GAP_MAX];
 	struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
 
-	hw_state_put_skip(&writer, keep->skip_to);
+	hw_state_put_gap(&writer, keep->skip_to, &keep->scope.lost);
 	hw_state_seal(bytes, writer.used, keep->generation, ++keep->frames);
 	keep->log_bytes += HW_STATE_FRAME + writer.used;
 	return hw_state_write(keep->log, bytes, HW_STATE_FRAME + writer.used);

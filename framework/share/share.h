@@ -174,8 +174,9 @@ int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
 int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor *cursor,
 			 struct hw_event *ret);
 
-/* Makes the newest event readable: hw_share_seq() then agrees with the tree. */
-void hw_share_publish(struct hw_share *share);
+/* Makes the newest event readable: hw_share_seq() then agrees with the tree. 0; -EAGAIN: it waits
+ * for the disk, and listeners are notified when it is readable. */
+int hw_share_publish(struct hw_share *share);
 /* Passes every entry of the tree except the root to fn, as a create event with seq 0: parents
  * first, siblings in byte order. An error of fn ends the walk and is returned. */
 typedef int hw_share_entry_fn(void *arg, const struct hw_event *event);

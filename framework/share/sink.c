@@ -363,15 +363,18 @@ static struct image *living_image(struct hw_sink *sink, struct hw_share *share)
 
 static int take_image(struct hw_share *share, struct image **ret)
 {
-	struct image *image = calloc(1, sizeof(*image));
+	struct image *image;
+	int r = hw_share_publish(share);
 
+	if (r < 0)
+		return r;
+	image = calloc(1, sizeof(*image));
 	if (!image)
 		return -ENOMEM;
-	hw_share_publish(share);
 	image->share = share;
 	image->epoch = hw_share_epoch(share);
 	image->seq = hw_share_seq(share);
-	int r = hw_share_entries(share, write_entry, image);
+	r = hw_share_entries(share, write_entry, image);
 
 	if (r < 0) {
 		free(image->bytes);

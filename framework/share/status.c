@@ -62,10 +62,13 @@ int hw_share_cursor_init(const struct hw_share *share, uint64_t after,
 int hw_share_cursor_next(const struct hw_share *share, struct hw_journal_cursor *cursor,
 			 struct hw_event *ret)
 {
-	/* An event is not lost with the daemon before a receiver has it. */
-	return cursor->seq == hw_keep_last_seq(share)
-		       ? 0
-		       : hw_journal_next(&share->journal, cursor, ret);
+	/* An event is not lost with the daemon before a receiver has it. Whether a directory is
+	 * where it was is known when it has been compared with the disk. */
+	if (cursor->seq == hw_keep_last_seq(share) ||
+	    (share->state == HW_SHARE_ARMING && share->journal.gap_count &&
+	     hw_journal_scoped_gap(&share->journal, cursor->seq)))
+		return 0;
+	return hw_journal_next(&share->journal, cursor, ret);
 }
 
 static void add_watcher(struct hw_watcher *watcher, struct hw_share_status *ret)
@@ -254,9 +257,10 @@ static bool describe(struct hw_share *share, uint32_t id, struct hw_event *ret)
 	return true;
 }
 
-void hw_share_publish(struct hw_share *share)
+int hw_share_publish(struct hw_share *share)
 {
 	hw_keep_publish(share);
+	return hw_keep_waits(&share->keep) ? -EAGAIN : 0;
 }
 
 int hw_share_entries(struct hw_share *share, hw_share_entry_fn *fn, void *arg)

@@ -196,6 +196,8 @@ void hw_share_turn(void *arg)
 	if (hw_slices_is_resting(&share->work))
 		hw_share_begin_turn(share);
 	tell_listeners(share);
-	if (!hw_slices_is_resting(&share->work))
+	if (hw_slices_is_resting(&share->work))
+		hw_keep_turn_at_rest(share);
+	else
 		hw_keep_turn(share);
 }

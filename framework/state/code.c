@@ -2,6 +2,7 @@
 #include "code.h"
 
 #include "disk.h"
+#include "state.h"
 #include "valid.h"
 
 #include <string.h>
@@ -161,9 +162,32 @@ void hw_state_put_known(struct hw_state_writer *w, int64_t ns)
 	put_number(w, (uint64_t)ns);
 }
 
-void hw_state_put_skip(struct hw_state_writer *w, uint64_t next_seq)
+static void put_directory(struct hw_state_writer *w, const struct hw_state_scope *scope)
 {
-	put_byte(w, HW_STATE_SKIP);
+	put_number(w, scope->end);
+	put_number(w, scope->len);
+	put_bytes(w, scope->path, scope->len);
+}
+
+void hw_state_put_scope(struct hw_state_writer *w, const struct hw_state_scope *scope)
+{
+	put_byte(w, HW_STATE_SCOPE);
+	put_directory(w, scope);
+}
+
+void hw_state_put_gap(struct hw_state_writer *w, uint64_t next_seq,
+		      const struct hw_state_scope *scope)
+{
+	put_byte(w, scope->len ? HW_STATE_GAP : HW_STATE_SKIP);
+	put_number(w, next_seq);
+	if (scope->len)
+		put_directory(w, scope);
+}
+
+void hw_state_put_shift(struct hw_state_writer *w, uint64_t after, uint64_t next_seq)
+{
+	put_byte(w, HW_STATE_SHIFT);
+	put_number(w, after);
 	put_number(w, next_seq);
 }
 
@@ -311,6 +335,15 @@ static void get_event(struct hw_state_reader *r, struct hw_event *event)
 	r->bad = r->bad || !hw_state_is_event(event);
 }
 
+static void get_directory(struct hw_state_reader *r, struct hw_state_record *ret)
+{
+	ret->scope_end = get_number(r);
+	ret->scope_len = get_small(r, get_number(r), HW_STATE_SCOPE_MAX);
+	ret->scope = get_bytes(r, ret->scope_len);
+	r->bad = r->bad || ret->scope_end > HW_STATE_SEQ_MAX ||
+		 (ret->scope_len && !hw_state_is_path(ret->scope, ret->scope_len));
+}
+
 bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
 {
 	if (r->bad || r->at == r->end)
@@ -331,7 +364,18 @@ bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
 	case HW_STATE_KNOWN:
 		ret->known_ns = (int64_t)get_number(r);
 		break;
+	case HW_STATE_SCOPE:
+		get_directory(r, ret);
+		break;
 	case HW_STATE_SKIP:
+	case HW_STATE_GAP:
+		ret->next_seq = get_number(r);
+		ret->scope_len = 0;
+		if (ret->tag == HW_STATE_GAP)
+			get_directory(r, ret);
+		break;
+	case HW_STATE_SHIFT:
+		ret->after = get_number(r);
 		ret->next_seq = get_number(r);
 		break;
 	case HW_STATE_END:

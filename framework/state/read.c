@@ -169,6 +169,40 @@ struct counts {
 	bool ended;
 };
 
+static struct hw_state_scope scope_of(const struct hw_state_record *record)
+{
+	struct hw_state_scope scope = { .len = record->scope_len };
+
+	if (scope.len) {
+		scope.end = record->scope_end;
+		memcpy(scope.path, record->scope, scope.len);
+	}
+	return scope;
+}
+
+static int apply_skip(struct hw_state_load *load, const struct hw_state_record *record)
+{
+	const struct hw_state_scope scope = scope_of(record);
+
+	if (record->next_seq <= load->head.next_seq || record->next_seq > HW_STATE_SEQ_MAX)
+		return -EUCLEAN;
+	load->skip(load->arg, load->head.next_seq, record->next_seq, &scope);
+	load->head.next_seq = record->next_seq;
+	return 0;
+}
+
+static int apply_shift(struct hw_state_load *load, const struct hw_state_record *record)
+{
+	uint64_t more = record->next_seq - record->after - 1;
+
+	if (record->after >= load->head.next_seq || record->next_seq <= record->after + 1 ||
+	    record->next_seq > HW_STATE_SEQ_MAX || load->head.next_seq + more > HW_STATE_SEQ_MAX)
+		return -EUCLEAN;
+	load->shift(load->arg, record->after, record->next_seq);
+	load->head.next_seq += more;
+	return 0;
+}
+
 static int apply(struct hw_state_load *load, struct hw_state_record *record, struct counts *counts)
 {
 	switch (record->tag) {
@@ -189,12 +223,16 @@ static int apply(struct hw_state_load *load, struct hw_state_record *record, str
 	case HW_STATE_KNOWN:
 		load->head.known_ns = record->known_ns;
 		return 0;
-	case HW_STATE_SKIP:
-		if (record->next_seq <= load->head.next_seq || record->next_seq > HW_STATE_SEQ_MAX)
-			return -EUCLEAN;
-		load->skip(load->arg, load->head.next_seq, record->next_seq);
-		load->head.next_seq = record->next_seq;
+	case HW_STATE_SCOPE:
+		load->scope = scope_of(record);
+		if (load->scope.end > load->scope_end)
+			load->scope_end = load->scope.end;
 		return 0;
+	case HW_STATE_SKIP:
+	case HW_STATE_GAP:
+		return apply_skip(load, record);
+	case HW_STATE_SHIFT:
+		return apply_shift(load, record);
 	case HW_STATE_END:
 		counts->ended = true;
 		return counts->entries == record->entries && counts->events == record->events
@@ -255,6 +293,7 @@ static int read_frames(struct in *in, struct hw_state_load *load)
 
 	load->frames = 0;
 	load->damaged = false;
+	load->scope = (struct hw_state_scope){ 0 };
 	while (r == 0 && in->left) {
 		r = read_frame(in);
 		if (r == -EUCLEAN && in->bad) {

@@ -33,6 +33,8 @@ struct hw_state_snapshot {
 	const struct hw_tree *tree;
 	/* Returns 1 and the next event, or 0. Async-signal-safe. */
 	int (*next_event)(void *arg, struct hw_event *ret);
+	/* Returns the directory of the numbers before this one, which are skipped. Likewise. */
+	void (*scope_of)(void *arg, uint64_t next_seq, struct hw_state_scope *ret);
 	void *arg;
 	uint64_t next_seq; /* of the event that follows the last one */
 };
@@ -56,13 +58,18 @@ struct hw_state_load {
 	struct hw_tree *tree; /* borrowed: new, filled with hw_tree_put() */
 	void (*event)(void *arg,
 		      const struct hw_event *event); /* called for each event, in order */
-	/* The event before has a number below `from`, the next one has `to`. */
-	void (*skip)(void *arg, uint64_t from, uint64_t to);
+	/* The event before has a number below `from`, the next one has `to`. scope: as far as it is
+	 * known where the events were that had these numbers. */
+	void (*skip)(void *arg, uint64_t from, uint64_t to, const struct hw_state_scope *scope);
+	/* The events after this one have larger numbers, from this one on. */
+	void (*shift)(void *arg, uint64_t after, uint64_t next_seq);
 	void *arg;
 	struct hw_state_head head; /* of the snapshot; next_seq and known_ns as of the last frame */
 	uint64_t size; /* bytes read */
 	uint64_t frames; /* of the log that was read last */
 	bool damaged; /* the log that was read last ends before a damaged frame */
+	struct hw_state_scope scope; /* of the events that follow that log */
+	uint64_t scope_end; /* the largest number for which a directory was logged */
 };
 /* Memory is bounded by the size of the files: an id is smaller than their number of bytes.
  * -EUCLEAN: damaged; -EPROTONOSUPPORT: written by a later version; -EMEDIUMTYPE: of another share

@@ -11,7 +11,7 @@ bool hw_state_is_name(const char *name, size_t len)
 	       !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
 }
 
-static bool is_path(const char *path, uint32_t len)
+bool hw_state_is_path(const char *path, uint32_t len)
 {
 	const char *end = path + len, *slash;
 
@@ -29,8 +29,8 @@ static bool is_move(const struct hw_event *e)
 	if ((!e->path && !e->from) || (e->flags & HW_FLAG_REPLACED && !e->path) ||
 	    (e->flags & HW_FLAG_EXCHANGE && !(e->path && e->from)))
 		return false;
-	return (!e->path || is_path(e->path, e->path_len)) &&
-	       (!e->from || is_path(e->from, e->from_len));
+	return (!e->path || hw_state_is_path(e->path, e->path_len)) &&
+	       (!e->from || hw_state_is_path(e->from, e->from_len));
 }
 
 static bool is_change(const struct hw_event *e)
@@ -39,7 +39,7 @@ static bool is_change(const struct hw_event *e)
 
 	if (!e->path || e->from || e->flags)
 		return false;
-	return e->path_len ? is_path(e->path, e->path_len) : root;
+	return e->path_len ? hw_state_is_path(e->path, e->path_len) : root;
 }
 
 bool hw_state_is_event(const struct hw_event *event)

@@ -10,6 +10,8 @@
 
 bool hw_state_is_name(const char *name, size_t len);
 /* Its sequence number is not examined. */
+/* Not of the root. */
+bool hw_state_is_path(const char *path, uint32_t len);
 bool hw_state_is_event(const struct hw_event *event);
 
 #endif

@@ -106,6 +106,15 @@ static uint64_t put_tree(struct out *out, const struct hw_tree *tree)
 	return count;
 }
 
+static void put_gap(struct out *out, const struct hw_state_snapshot *snapshot, uint64_t next_seq)
+{
+	struct hw_state_scope scope = { 0 };
+
+	if (snapshot->scope_of)
+		snapshot->scope_of(snapshot->arg, next_seq, &scope);
+	hw_state_put_gap(&out->writer, next_seq, &scope);
+}
+
 static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snapshot)
 {
 	struct hw_event event;
@@ -113,7 +122,7 @@ static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snap
 
 	while (!out->error && snapshot->next_event(snapshot->arg, &event) == 1) {
 		if (event.seq != next)
-			hw_state_put_skip(&out->writer, event.seq);
+			put_gap(out, snapshot, event.seq);
 		next = event.seq + 1;
 		hw_state_put_event(&out->writer, &event);
 		count++;
@@ -121,14 +130,15 @@ static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snap
 			flush(out);
 	}
 	if (next != snapshot->next_seq)
-		hw_state_put_skip(&out->writer, snapshot->next_seq);
+		put_gap(out, snapshot, snapshot->next_seq);
 	flush(out);
 	return count;
 }
 
 int hw_state_write_snapshot(int fd, const struct hw_state_snapshot *snapshot, uint64_t *ret_size)
 {
-	static unsigned char buffer[HW_STATE_FRAME + FRAME_MAX + HW_STATE_EVENT_MAX];
+	static unsigned char
+		buffer[HW_STATE_FRAME + FRAME_MAX + HW_STATE_EVENT_MAX + HW_STATE_GAP_MAX];
 	unsigned char head[HW_STATE_HEAD_MAX];
 	struct out out = {
 		.writer = { .bytes = buffer + HW_STATE_FRAME },

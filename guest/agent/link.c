@@ -198,13 +198,14 @@ static int take_event(struct hw_link *link, const void *bytes, size_t len,
 	struct hw_position *seen = link->seen;
 	int r = 0;
 
-	/* a rescan of the root sets the position, whatever preceded it */
+	/* A rescan of the root sets the position, whatever preceded it. One of a directory replaces
+	 * the events of this epoch that are missing before it. */
 	if (event->kind != HW_RESCAN || event->path_len != 0) {
 		bool same = seen->epoch == link->told_epoch;
 
 		if (same && event->seq <= seen->seq)
 			return 0; /* sent before the hello */
-		if (!same || event->seq != seen->seq + 1)
+		if (!same || (event->kind != HW_RESCAN && event->seq != seen->seq + 1))
 			r = take_gap(link, event, now_ms);
 	}
 	if (r == 0)

@@ -279,10 +279,24 @@ static void leave(const struct file *file, const struct list *now, const char *t
 	copy(from, to, part, pick(random, 2) ? size - part : 0);
 }
 
+/* Decides for each name whether it is as it is now, or as it was durable. Both names of a rename
+ * are alike: rename(2) is atomic. */
+static void choose(const struct list *all, const struct list *now, uint64_t *random,
+		   bool newer[FILES])
+{
+	for (unsigned i = 0; i < all->count; i++)
+		newer[i] = pick(random, 2);
+	for (unsigned i = 0; i < all->count; i++)
+		for (unsigned j = 0; j < all->count && !find(now, all->files[i].name); j++)
+			if (all->files[j].ino == all->files[i].ino && find(now, all->files[j].name))
+				newer[i] = newer[j];
+}
+
 void hw_cut_apply(uint64_t random)
 {
 	struct list now, kept, all;
 	char from[PATH], to[PATH];
+	bool newer[FILES];
 
 	list_dir(&now);
 	read_names(&kept);
@@ -292,8 +306,9 @@ void hw_cut_apply(uint64_t random)
 			check(all.count < FILES, "files");
 			all.files[all.count++] = kept.files[i];
 		}
+	choose(&all, &now, &random, newer);
 	for (unsigned i = 0; i < all.count; i++) {
-		const struct file *file = find(pick(&random, 2) ? &now : &kept, all.files[i].name);
+		const struct file *file = find(newer[i] ? &now : &kept, all.files[i].name);
 
 		(void)snprintf(from, sizeof(from), "%.500s/new.%.159s", aside, all.files[i].name);
 		if (file)

@@ -209,11 +209,16 @@ static void ignore_event(void *arg, const struct hw_event *event)
 	(void)event;
 }
 
-static void ignore_skip(void *arg, uint64_t from, uint64_t to)
+static void ignore_skip(void *arg, uint64_t from, uint64_t to, const struct hw_state_scope *scope)
 {
 	(void)arg;
-	(void)from;
-	(void)to;
+	assert(from < to && scope->len <= HW_STATE_SCOPE_MAX);
+}
+
+static void ignore_shift(void *arg, uint64_t after, uint64_t next_seq)
+{
+	(void)arg;
+	assert(after + 1 < next_seq);
 }
 
 static void write_again(const struct hw_share *share)
@@ -223,7 +228,9 @@ static void write_again(const struct hw_share *share)
 		.head = &head, .tree = &share->tree, .next_event = no_event, .next_seq = 1
 	};
 	struct hw_tree again;
-	struct hw_state_load load = { .tree = &again, .event = ignore_event, .skip = ignore_skip };
+	struct hw_state_load load = {
+		.tree = &again, .event = ignore_event, .skip = ignore_skip, .shift = ignore_shift
+	};
 	int fd = memfd_create("again", MFD_CLOEXEC);
 	uint64_t bytes;
 

@@ -4,14 +4,17 @@
  * receiver that resumes gets each event once, in one consistent history, which ends with the tree
  * on the disk, and each change is announced after it was made: the size and times of each file, and
  * its data, are those at its last event. After a loss of power, the receiver may have to read the
- * tree again, but no number comes twice.
+ * tree again, but no number comes twice. If the state names a directory, it is one that all events
+ * which the receiver has, and the state has not, were below.
  */
+#include "share_private.h"
 #include "tests/common/cut.h"
+#include "tests/common/logs.h"
+#include "tests/common/recent.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/common/scribble.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -36,6 +39,7 @@
 #define CANNOT 77 /* exit status: the watcher does not work here */
 #define ABSENT UINT32_MAX
 #define READY 0u /* kinds of messages besides those of events */
+#define SCOPE 253u /* lost events, after `seq`, were below this directory */
 #define FRESH 254u /* the tree follows, with numbers 0 */
 #define DONE 255u
 
@@ -73,9 +77,11 @@ static void start_writer(struct scene *s)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	const struct timespec pace = { .tv_nsec = 100000 };
 	int base = open(s->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int below = openat(base, "share/below", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	while (base >= 0 && !atomic_load(s->stop)) {
-		hw_scribble(base, flags, &random);
+	for (unsigned i = 0; base >= 0 && !atomic_load(s->stop); i++) {
+		/* Most of the time everything happens below one directory. */
+		hw_scribble(below >= 0 && i % 256 ? below : base, flags, &random);
 		(void)nanosleep(&pace, NULL); /* so that renames have something to rename */
 	}
 	_exit(base < 0);
@@ -160,14 +166,31 @@ static int send_entry(void *arg, const struct hw_event *event)
 	return 0;
 }
 
+/* Returns whether the next event is a rescan of a directory, which the receiver gets as SCOPE. */
+static bool has_scope(struct hw_share *share, int fd, uint64_t after)
+{
+	const struct hw_journal_gap *gap = hw_journal_scoped_gap(&share->journal, after);
+	struct hw_event note = { .kind = SCOPE };
+
+	if (!gap)
+		return false;
+	note.seq = gap->last;
+	note.path = gap->scope;
+	note.path_len = gap->scope_len;
+	send_event(fd, &note, hw_share_epoch(share));
+	return true;
+}
+
 /* Returns whether a cursor is placed: after that event, or at the end, after the tree was sent. */
-static bool place(struct hw_share *share, int fd, uint64_t after, struct hw_journal_cursor *cursor)
+static bool place(struct hw_rig *rig, int fd, uint64_t after, struct hw_journal_cursor *cursor)
 {
 	struct hw_event note = { .kind = FRESH };
+	struct hw_share *share = hw_rig_share(rig);
 
-	if (hw_share_cursor_init(share, after, cursor) == 0)
+	if (!has_scope(share, fd, after) && hw_share_cursor_init(share, after, cursor) == 0)
 		return true;
-	hw_share_publish(share);
+	while (hw_share_publish(share) < 0)
+		hw_rig_turn(rig, 1);
 	note.seq = hw_share_seq(share);
 	running = share;
 	send_event(fd, &note, hw_share_epoch(share));
@@ -204,9 +227,10 @@ static void run_share(const struct scene *s, int fd, uint64_t after, bool last)
 		_exit(5);
 	struct hw_share *share = hw_rig_share(rig);
 
+	share->keep.scope.every_ns = 0;
 	while (!has_snapshot(s) && !terminated)
 		hw_rig_turn(rig, 10);
-	if (!place(share, fd, after, &cursor))
+	if (!place(rig, fd, after, &cursor))
 		_exit(6);
 	send_event(fd, &note, hw_share_epoch(share));
 	while (!terminated && !last) {
@@ -253,6 +277,8 @@ static struct process start_share(const struct scene *s, uint64_t after, bool la
 /* ---- the receiver ---- */
 
 struct receiver {
+	struct hw_recent recent;
+	unsigned scopes;
 	struct hw_model *told;
 	const char *share;
 	uint64_t seq, epoch, events;
@@ -307,13 +333,26 @@ static void apply(struct receiver *to, const struct message *m, const char *from
 	if (!m->seq)
 		return;
 	to->seq = m->seq;
+	hw_recent_add(&to->recent, &event);
 	to->events++;
+}
+
+static void check_scope(struct receiver *to, uint64_t kept, const char *dir, uint32_t len)
+{
+	const char *elsewhere = hw_recent_elsewhere(&to->recent, kept, dir, len);
+
+	assert_true(kept < to->seq && len);
+	if (elsewhere)
+		fail_msg("%s is not below %.*s", elsewhere, (int)len, dir);
+	to->scopes++;
 }
 
 static void begin_anew(struct receiver *to, uint64_t seq)
 {
 	assert_true(to->gaps);
-	assert_true(seq >= to->seq);
+	if (seq < to->seq)
+		fail_msg("the share is at %llu, the receiver at %llu", (unsigned long long)seq,
+			 (unsigned long long)to->seq);
 	hw_model_destroy(to->told);
 	assert_int_equal(hw_model_create(&to->told), 0);
 	hw_model_look(to->told, to->share);
@@ -341,6 +380,8 @@ static bool receive_one(struct receiver *to, int fd)
 		to->ready = true;
 	else if (m.kind == DONE)
 		to->done = true;
+	else if (m.kind == SCOPE)
+		check_scope(to, m.seq, path, m.path_len);
 	else if (m.kind == FRESH)
 		begin_anew(to, m.seq);
 	else
@@ -348,63 +389,17 @@ static bool receive_one(struct receiver *to, int fd)
 	return true;
 }
 
-/* ---- copies of the log ---- */
-
-#define LOGS_MAX 8u
-struct logs {
-	char names[LOGS_MAX][64]; /* without the suffix */
-	off_t sizes[LOGS_MAX];
-	unsigned count;
-};
-
-static off_t size_of(const char *dir, const char *name, const char *suffix)
-{
-	char path[PATH_BYTES + 80];
-	struct stat st;
-
-	(void)snprintf(path, sizeof(path), "%s/%s.%s", dir, name, suffix);
-	return stat(path, &st) == 0 ? st.st_size : -1;
-}
-
-static void note_logs(const struct scene *s, struct logs *logs)
-{
-	DIR *stream = opendir(s->log);
-	const struct dirent *entry;
-
-	logs->count = 0;
-	while (stream && (entry = readdir(stream)) && logs->count < LOGS_MAX) {
-		const char *dot = strrchr(entry->d_name, '.');
-
-		if (!dot || strcmp(dot, ".log") != 0)
-			continue;
-		(void)snprintf(logs->names[logs->count], 64, "%.*s", (int)(dot - entry->d_name),
-			       entry->d_name);
-		logs->sizes[logs->count] = size_of(s->log, logs->names[logs->count], "log");
-		logs->count++;
-	}
-	assert_non_null(stream);
-	(void)closedir(stream);
-}
-
-/* A log that is not there any more is not needed any more. */
-static bool are_copied(const struct scene *s, const struct logs *logs)
-{
-	for (unsigned i = 0; i < logs->count; i++)
-		if (size_of(s->log, logs->names[i], "log") >= 0 &&
-		    size_of(s->state, logs->names[i], "copy") < logs->sizes[i])
-			return false;
-	return true;
-}
+/* ---- losses and the end ---- */
 
 /* What the receiver has now will be left after a loss of power. */
 static void receive_until_copied(struct scene *s, struct receiver *to, struct process process)
 {
 	int64_t until = hw_clock_monotonic_ns() + DEADLINE_NS;
 	struct pollfd poll_fd = { .fd = process.fd, .events = POLLIN };
-	struct logs logs;
+	struct hw_logs logs;
 
-	note_logs(s, &logs);
-	while (!are_copied(s, &logs)) {
+	assert_int_equal(hw_logs_note(&logs, s->log), 0);
+	while (!hw_logs_are_copied(&logs, s->log, s->state)) {
 		assert_true(hw_clock_monotonic_ns() < until);
 		if (poll(&poll_fd, 1, 1) == 1 && !receive_one(to, process.fd))
 			return;
@@ -487,9 +482,11 @@ static void lose_power(struct scene *s, struct receiver *to)
 
 static void kill_and_resume(struct scene *s)
 {
-	struct receiver to = { .share = s->share };
+	static struct receiver to;
 
+	to = (struct receiver){ .share = s->share };
 	assert_int_equal(hw_model_create(&to.told), 0);
+	assert_int_equal(hw_model_load(to.told, s->share), 0);
 	hw_model_look(to.told, s->share);
 	hw_model_read_always(to.told);
 	start_writer(s);
@@ -502,9 +499,21 @@ static void kill_and_resume(struct scene *s)
 	}
 	stop_writer(s);
 	finish(s, &to);
-	print_message("%u times killed, %llu events, tree read again %u times\n", rounds,
-		      (unsigned long long)to.events, to.fresh);
+	print_message("%u times killed, %llu events, tree read again %u times, %u of them below a "
+		      "directory\n",
+		      rounds, (unsigned long long)to.events, to.fresh, to.scopes);
 	hw_model_destroy(to.told);
+}
+
+static void make_below(const struct scene *s)
+{
+	static const char *const names[] = { "below", "below/share", "below/outside" };
+	int share = open(s->share, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(share >= 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(mkdirat(share, names[i], 0755), 0);
+	(void)close(share);
 }
 
 static void nothing_is_lost(const char *backend, const char *place, bool power)
@@ -520,6 +529,8 @@ static void nothing_is_lost(const char *backend, const char *place, bool power)
 	(void)snprintf(s.aside, sizeof(s.aside), "%s/aside", s.base);
 	(void)snprintf(outside, sizeof(outside), "%s/outside", s.base);
 	assert_int_equal(mkdir(s.share, 0755), 0);
+	if (power)
+		make_below(&s);
 	assert_int_equal(mkdir(s.state, 0700), 0);
 	assert_int_equal(mkdir(s.log, 0700), 0);
 	assert_int_equal(mkdir(s.aside, 0700), 0);
