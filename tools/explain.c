@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,7 +85,7 @@ const struct hw_command_line tool_explain_line = {
 
 /* ---- signals ---- */
 
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted; /* any thread may get the signal */
 
 static void on_signal(int number)
 {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ int hw_standard_end(int status)
 
 /* ---- signals that end the program ---- */
 
-static volatile sig_atomic_t caught;
+static atomic_int caught; /* any thread may get the signal */
 static int caught_fd = -1; /* an eventfd */
 static int null_fd = -1;
 

@@ -138,7 +138,7 @@ static void send_event(int fd, const struct hw_event *event, uint64_t epoch)
 		send_bytes(fd, event->path, event->path_len);
 }
 
-static volatile sig_atomic_t terminated;
+static atomic_int terminated; /* any thread may get the signal */
 static struct hw_share *running;
 
 static void on_term(int number)
