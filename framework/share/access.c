@@ -86,6 +86,14 @@ uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error)
 	return dir;
 }
 
+bool hw_access_is_locked(const struct hw_share *share, uint32_t dir)
+{
+	for (; dir; dir = hw_tree_entry(&share->tree, dir)->parent)
+		if (hw_tree_entry(&share->tree, dir)->flags & HW_ENTRY_LOCKED)
+			return true;
+	return false;
+}
+
 void hw_access_gained(struct hw_share *share, uint32_t dir)
 {
 	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_LOCKED;

@@ -16,6 +16,8 @@ const char *hw_access_path(struct hw_share *share, uint32_t dir, char *buf, size
  * error unless it was logged before, and returns it. Errors that mean "moved or deleted" are not
  * logged. */
 uint32_t hw_access_failed(struct hw_share *share, uint32_t dir, int error);
+/* Returns whether the directory, or one above it, cannot be read: that one is tried again. */
+bool hw_access_is_locked(const struct hw_share *share, uint32_t dir);
 /* The whole directory was read: the next failure is logged again. */
 void hw_access_gained(struct hw_share *share, uint32_t dir);
 

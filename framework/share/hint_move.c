@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Renames that watchers report: within, into and out of the share, over another entry,
  * exchanges. */
+#include "access.h"
 #include "arm.h"
 #include "fill.h"
 #include "former.h"
@@ -182,6 +183,14 @@ static bool is_possible(struct hw_share *share, const struct place *from, const 
 	       !(to->id && hw_tree_is_below(&share->tree, from->id, to->id));
 }
 
+/* What a directory that cannot be read holds was to be examined when it can be; this one has left
+ * it. */
+static void compare_if_left(struct hw_share *share, uint32_t id, uint32_t from)
+{
+	if (entry_of(share, id)->type == HW_TYPE_DIR && hw_access_is_locked(share, from))
+		hw_scan_below(share, id);
+}
+
 static void exchanged(struct hw_share *share, struct place *from, struct place *to)
 {
 	look(share, from);
@@ -194,6 +203,8 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 	hw_history_exchange(share, from->id, to->id);
 	hw_scan_moved(share, from->id, from->dir);
 	hw_scan_moved(share, to->id, to->dir);
+	compare_if_left(share, from->id, from->dir);
+	compare_if_left(share, to->id, to->dir);
 	if (!has(share, to, from->id) || !has(share, from, to->id)) {
 		note_name(share, from);
 		note_name(share, to);
@@ -221,6 +232,8 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		hw_fill_moved(share, id);
 	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
 		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
+	else
+		compare_if_left(share, id, from->dir);
 }
 
 /* After an exchange the old name has an entry; after a rename it is free. */

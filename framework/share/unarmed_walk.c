@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Walks for directories that no watcher has. */
+#include "access.h"
 #include "retry_private.h"
 #include "scan.h"
 #include "sort.h"
@@ -10,15 +11,6 @@ static struct hw_entry *entry_of(const struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-/* Returns whether the directory, or one above it, cannot be read: that one is tried again. */
-static bool is_locked(const struct hw_share *share, uint32_t dir)
-{
-	for (; dir; dir = entry_of(share, dir)->parent)
-		if (entry_of(share, dir)->flags & HW_ENTRY_LOCKED)
-			return true;
-	return false;
-}
-
 /* Returns whether no watcher has the directory, and nothing leads to another attempt. */
 static bool is_left(const struct hw_share *share, uint32_t dir)
 {
@@ -26,7 +18,7 @@ static bool is_left(const struct hw_share *share, uint32_t dir)
 	const struct hw_retry *retry = &share->retry;
 
 	if (e->type != HW_TYPE_DIR || e->watcher != HW_WATCHER_NONE ||
-	    e->flags & (HW_ENTRY_TRANSIENT | HW_ENTRY_LOOP) || is_locked(share, dir))
+	    e->flags & (HW_ENTRY_TRANSIENT | HW_ENTRY_LOOP) || hw_access_is_locked(share, dir))
 		return false;
 	uint32_t i = hw_retry_find(retry, hw_tree_token(&share->tree, dir), NULL, 0);
 
