@@ -81,11 +81,11 @@ static size_t collect(const struct hw_rig_plugin *chosen, const char *interval,
 	return count;
 }
 
-static int add_watcher(struct hw_rig *rig, const struct hw_rig_config *config)
+static int create_instance(struct hw_rig *rig, const struct hw_rig_config *config,
+			   struct hw_instance **ret)
 {
 	const struct hw_rig_plugin chosen = choose(config);
 	struct hw_setting settings[HW_RIG_SETTINGS_MAX + 1];
-	struct hw_instance *instance;
 	char interval[32] = NEVER_TEXT;
 
 	if (!chosen.plugin)
@@ -93,8 +93,15 @@ static int add_watcher(struct hw_rig *rig, const struct hw_rig_config *config)
 	if (config->interval_ns)
 		(void)snprintf(interval, sizeof(interval), "%lluus",
 			       (unsigned long long)config->interval_ns / 1000);
-	int r = hw_instance_create(rig->loop, chosen.plugin, config->backend, settings,
-				   collect(&chosen, interval, settings), NULL, &instance);
+	return hw_instance_create(rig->loop, chosen.plugin, config->backend, settings,
+				  collect(&chosen, interval, settings), NULL, ret);
+}
+
+static int add_watcher(struct hw_rig *rig, const struct hw_rig_config *config)
+{
+	struct hw_instance *instance;
+	int r = create_instance(rig, config, &instance);
+
 	return r ? r : hw_share_add_watcher(rig->share, instance);
 }
 
@@ -205,6 +212,42 @@ struct hw_share *hw_rig_share(struct hw_rig *rig)
 {
 	(void)hw_share_finish_work(rig->share); /* no filesystem hangs here */
 	return rig->share;
+}
+
+static void note_switched(void *arg, struct hw_share *share, const struct hw_switch_result *result)
+{
+	int *outcome = arg;
+
+	(void)share;
+	*outcome = result->error;
+}
+
+int hw_rig_switch(struct hw_rig *rig, const char *backend)
+{
+	const struct hw_rig_config config = { .backend = backend };
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	struct hw_instance *instance;
+	int outcome = 1;
+	int r = create_instance(rig, &config, &instance);
+
+	if (r)
+		return r;
+	r = hw_share_switch(hw_rig_share(rig), &(struct hw_switch){
+						       .instances = &instance,
+						       .count = 1,
+						       .done = note_switched,
+						       .arg = &outcome,
+					       });
+	if (r < 0) {
+		hw_instance_destroy(instance);
+		return r;
+	}
+	while (outcome > 0) {
+		if (hw_clock_monotonic_ns() > deadline)
+			return -ETIMEDOUT;
+		hw_loop_turn(rig->loop, 100);
+	}
+	return outcome;
 }
 
 static bool is_unwatched(const struct hw_share *share, uint32_t dir)

@@ -53,6 +53,9 @@ int hw_rig_next(struct hw_rig *rig, struct hw_event *ret);
 /* Returns the share. A work that rests is finished first, so that a test may call functions of the
  * share until the loop runs again. */
 struct hw_share *hw_rig_share(struct hw_rig *rig);
+/* Switches the share to another built-in watcher, and runs the loop until the switch has ended.
+ * Returns as struct hw_switch_result, or -errno of hw_share_switch(). */
+int hw_rig_switch(struct hw_rig *rig, const char *backend);
 /* Returns how many directories of the tree have no watcher although nothing says that they are
  * tried again, or must not be entered. */
 unsigned hw_rig_unwatched(struct hw_rig *rig);

@@ -11,15 +11,14 @@
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/opening.h"
 #include "tests/unit/support/scene.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- a directory that moves whenever it is about to be opened ---- */
@@ -29,24 +28,6 @@ static struct {
 	unsigned left; /* moves */
 	bool away; /* it is b/m, not a/m */
 } mover;
-
-/* Returns the function that ours replaces. */
-static void *next_of(const char *name)
-{
-	void *symbol = dlsym(RTLD_NEXT, name);
-
-	if (!symbol)
-		abort();
-	return symbol;
-}
-
-#define NEXT(function, ...)                                                                        \
-	({                                                                                         \
-		__typeof__(&(function)) next_;                                                     \
-		void *symbol_ = next_of(#function);                                                \
-		memcpy(&next_, &symbol_, sizeof(next_));                                           \
-		next_(__VA_ARGS__);                                                                \
-	})
 
 static bool leads_to_it(const char *path)
 {
@@ -66,39 +47,6 @@ static void before_open(const char *path)
 		abort();
 	mover.away = !mover.away;
 }
-
-#pragma GCC visibility push(default)
-int openat(int dir, const char *path, int flags, ...)
-{
-	va_list args;
-	mode_t mode = 0;
-
-	va_start(args, flags);
-	if (flags & (O_CREAT | O_TMPFILE))
-		mode = va_arg(args, mode_t);
-	va_end(args);
-	before_open(path);
-	return NEXT(openat, dir, path, flags, mode);
-}
-
-long syscall(long number, ...)
-{
-	long a[6];
-	va_list args;
-
-	va_start(args, number);
-	for (unsigned i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (number == SYS_openat2) {
-		const char *path;
-
-		memcpy(&path, &a[1], sizeof(path));
-		before_open(path);
-	}
-	return NEXT(syscall, number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-#pragma GCC visibility pop
 
 /* ---- the share ---- */
 
@@ -187,9 +135,10 @@ static void move_while_started(struct hw_scene *f, const char *backend, unsigned
 {
 	mover.root = f->fd;
 	mover.left = moves;
+	hw_opening_call(before_open);
 	restart(f, backend);
 	assert_int_equal(hw_rig_flush(f->rig), 0);
-	mover.left = 0;
+	hw_opening_call(NULL);
 	assert_int_equal(hw_rig_flush(f->rig), 0);
 	expect_all_watched(f);
 	hw_scene_write(f->fd, mover.away ? "b/m/k/l/f" : "a/m/k/l/f", "x");
