@@ -415,6 +415,22 @@ static bool is_own_state(const struct replay *replay)
 	return own;
 }
 
+/* The host has renamed or deleted the entry since, before the kernel asked for it. The event of
+ * that is yet to come and ends the ghost. A name that a program has changed here is left alone. */
+static int find_gone(struct replay *replay, mode_t mode)
+{
+	struct hw_server *server = replay->server;
+	int r = -ENOENT;
+
+	hw_view_lock(&server->view);
+	if (!hw_own_is_ahead(&server->view, replay->from.dir, replay->from.name))
+		r = need_node(server, &replay->node, mode);
+	if (r == 0)
+		r = hw_view_set(&server->view, replay->from.dir, replay->from.name, replay->node);
+	hw_view_unlock(&server->view);
+	return r;
+}
+
 static int prepare_change(struct replay *replay, const struct hw_event *event)
 {
 	int r;
@@ -423,6 +439,8 @@ static int prepare_change(struct replay *replay, const struct hw_event *event)
 			       : event->kind == HW_ATTRIB ? HW_CALL_ATTRIB
 							  : HW_CALL_CLOSE;
 	r = find_node(replay->server, replay->from.dir, replay->from.name, &replay->node);
+	if (r == -ENOENT)
+		return find_gone(replay, mode_of(event->type));
 	if (r < 0)
 		return r;
 	if (is_own_state(replay))

@@ -540,6 +540,42 @@ static void changes_of_this_guest_are_not_reported_twice(void **state)
 	play_all(OWN);
 }
 
+/* A file that no program has looked at: only the watch of its directory is told. */
+static void changes_of_a_file_that_was_renamed_since_are_reported(void **state)
+{
+	const struct step steps[] = {
+		FILE_STEP(HW_MODIFY, "u", NULL, 0), FILE_STEP(HW_CLOSE_WRITE, "u", NULL, 0),
+		FILE_STEP(HW_ATTRIB, "u", NULL, 0), FILE_STEP(HW_MOVE, "v", "u", 0),
+		FILE_STEP(HW_MODIFY, "v", NULL, 0), FILE_STEP(HW_DELETE, "v", NULL, 0)
+	};
+	struct rig rig;
+
+	(void)state;
+	HW_NEED(hw_lacks_fuse());
+	for (unsigned count = 4; count <= 6; count += 2) {
+		const struct step new_file = FILE_STEP(HW_CREATE, "u", NULL, 0);
+
+		begin(&rig);
+		operate(rig.plain.base, &new_file);
+		operate(rig.lower, &new_file);
+		read_watches(&rig.plain);
+		rig.plain.seen[0] = '\0';
+		for (unsigned i = 0; i < count; i++) {
+			operate(rig.plain.base, &steps[i]);
+			operate(rig.lower, &steps[i]);
+		}
+		for (unsigned i = 0; i < count; i++) {
+			send_event(&rig, &steps[i]);
+			look_at(rig.mount.base);
+		}
+		read_watches(&rig.plain);
+		read_watches(&rig.mount);
+		assert_string_equal(rig.plain.seen, rig.mount.seen);
+		expect_same_tree(rig.plain.base, rig.mount.base);
+		end(&rig);
+	}
+}
+
 /* ---- changes of this guest and of the host ---- */
 
 /* The program is far ahead of the host. */
@@ -894,6 +930,7 @@ int main(void)
 		cmocka_unit_test(late_events_are_reported_as_on_a_local_directory),
 		cmocka_unit_test(a_program_that_looks_first_receives_the_events),
 		cmocka_unit_test(changes_of_this_guest_are_not_reported_twice),
+		cmocka_unit_test(changes_of_a_file_that_was_renamed_since_are_reported),
 		cmocka_unit_test(a_name_that_a_program_uses_again_and_again_is_reported_once),
 		cmocka_unit_test(links_of_a_written_file_are_no_change_of_it),
 		cmocka_unit_test(a_change_that_was_undone_hides_no_change_of_the_host),
