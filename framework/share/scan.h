@@ -63,6 +63,8 @@ void hw_scan_retry(struct hw_share *share);
 
 /* Applies the listings that have ended. Called at the beginning of a turn. */
 void hw_scan_land(struct hw_share *share);
+/* Releases memory that the next listings would use again. Called when the walk has ended. */
+void hw_scan_trim(struct hw_share *share);
 /* Drops waiting directories; running listings free themselves when they end. Called when the share
  * is destroyed. */
 void hw_scan_cancel(struct hw_share *share);

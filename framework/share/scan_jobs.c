@@ -34,6 +34,19 @@ void hw_job_give(struct hw_share *share, struct hw_job *job)
 	free(job);
 }
 
+void hw_scan_trim(struct hw_share *share)
+{
+	struct hw_job *job = share->scan.spare, *next;
+
+	for (; job; job = next) {
+		next = job->next;
+		job->fd = -1; /* closed when it became a spare one */
+		hw_job_give(NULL, job);
+	}
+	share->scan.spare = NULL;
+	share->scan.spares = 0;
+}
+
 struct hw_job *hw_job_enqueue(struct hw_share *share, uint32_t dir, enum hw_job_kind kind, int fd)
 {
 	struct hw_job *job = take_job(share);

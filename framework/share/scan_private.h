@@ -12,7 +12,7 @@
  */
 #define HW_BATCHES_IN_FLIGHT 4u /* on the thread pool at once */
 #define HW_BATCH_MAX 16u /* directories */
-#define HW_JOBS_SPARE HW_BATCH_MAX
+#define HW_JOBS_SPARE (HW_BATCHES_IN_FLIGHT * HW_BATCH_MAX)
 
 enum hw_job_kind { HW_JOB_FILL, HW_JOB_COMPARE };
 

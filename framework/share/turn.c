@@ -99,6 +99,7 @@ static void end_walk(struct hw_share *share)
 	if (share->scan.walking && hw_scan_is_idle(share) && !hw_verify_is_active(share) &&
 	    !share->shortage.waiting) {
 		share->scan.walking = false;
+		hw_scan_trim(share);
 		walked(share);
 	}
 }
