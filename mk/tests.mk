@@ -10,7 +10,7 @@ $(B)/tests/demo/%.so: $(B)/obj/tests/demo/%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -shared -o $@ $^
 
-$(B)/tests/fuse-endless: $(B)/obj/tests/fuse/endless.o
+$(B)/tests/fuse-endless: $(B)/obj/tests/fuse/endless.o $(B)/obj/tests/fuse/silent.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 
@@ -39,8 +39,8 @@ $(B)/tests/test_retry: private LDFLAGS += -rdynamic
 ifneq ($(FUSE_LIBS),)
 replay_tests := $(B)/tests/fuse-passthrough $(B)/tests/fanwatch $(B)/tests/exchange $(B)/tests/fuse-posix $(B)/tests/fuse-random-io
 tests-built: $(replay_tests)
-$(B)/obj/tests/fuse/passthrough.o: CPPFLAGS_tests += $(FUSE_CFLAGS)
-$(B)/tests/fuse-passthrough: $(B)/obj/tests/fuse/passthrough.o
+$(patsubst %,$(B)/obj/tests/fuse/%.o,passthrough caller silent_session): CPPFLAGS_tests += $(FUSE_CFLAGS)
+$(B)/tests/fuse-passthrough: $(patsubst %,$(B)/obj/tests/fuse/%.o,passthrough caller silent_session silent)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lpthread
 $(B)/tests/fuse-posix: $(patsubst tests/fuse/%.c,$(B)/obj/tests/fuse/%.o,$(wildcard tests/fuse/posix*.c))

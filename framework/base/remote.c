@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -127,6 +128,20 @@ static int compare(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* The end of the last process that has the descriptors closes them, and waits. Children that wait
+ * for the filesystem also have them, but may be killed before this process has ended. */
+static void hold_left(void)
+{
+	struct pollfd ended = { .events = POLLIN };
+
+	ended.fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (ended.fd < 0 || syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, 0L) != 0)
+		return;
+	while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+		;
+	_exit(EXIT_SUCCESS);
+}
+
 void hw_remote_close_others(void)
 {
 	unsigned from = 0;
@@ -140,4 +155,6 @@ void hw_remote_close_others(void)
 		from = fd + 1;
 	}
 	(void)close_range(from, ~0u, 0);
+	if (left_count)
+		hold_left();
 }

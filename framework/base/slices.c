@@ -346,6 +346,8 @@ bool hw_slices_finish(struct hw_slices *slices)
 	slices->hurry = true;
 	for (uint64_t end = end_of_patience(slices), now; slices->begun; run_slice(slices)) {
 		now = now_ns();
+		if (slices->patience_ns)
+			end = end_of_patience(slices);
 		if (slices->thread && !hw_thread_await(slices->thread, now < end ? end - now : 0)) {
 			slices->hurry = false;
 			waited_until_ns = now_ns();

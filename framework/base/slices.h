@@ -33,7 +33,8 @@ struct hw_slices {
 	uint64_t steps; /* of this work */
 	uint64_t check_at; /* step at which it looks at the clock */
 	uint64_t until_ns; /* CLOCK_MONOTONIC: end of this slice */
-	uint64_t patience_ns; /* of hw_slices_finish() with a system call; 0: 300 ms */
+	uint64_t patience_ns; /* of hw_slices_finish() with each system call; 0: with all of them
+				 together 300 ms */
 	bool metered; /* between hw_slices_meter_begin() and hw_slices_meter_end() */
 	uint64_t cpu_ns; /* of the slices that have ended since then */
 	uint64_t cpu_from_ns; /* CPU time of the thread when this slice, or the meter, began */

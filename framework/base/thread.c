@@ -78,8 +78,8 @@ static pid_t make_child(int (*fn)(void *arg), void *stack, int flags, void *arg)
 {
 	int (*real)(int (*)(void *), void *, int, void *, ...);
 
-	real = (int (*)(int (*)(void *), void *, int, void *, ...))(uintptr_t)dlsym(
-		dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "clone");
+	real = (int (*)(int (*)(void *), void *, int, void *, ...))(
+		uintptr_t)dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "clone");
 	return real(fn, stack, flags, arg);
 }
 
@@ -145,7 +145,8 @@ static void main_of_thread(void *arg)
 	pid_t pid;
 
 	self = thread;
-	pid = make_child(main_of_child, thread->stack + STACK_BYTES, flags, thread); /* until it ends */
+	pid = make_child(main_of_child, thread->stack + STACK_BYTES, flags,
+			 thread); /* until it ends */
 	if (pid < 0) {
 		uv_mutex_lock(&thread->mutex);
 		thread->started = -errno;
@@ -177,6 +178,27 @@ void hw_away_begin(void)
 	thread->away = true;
 	uv_mutex_unlock(&thread->mutex);
 	errno = error;
+}
+
+bool hw_away_is_possible(void)
+{
+	return self;
+}
+
+void hw_away_begin_long(void)
+{
+	struct hw_thread *thread = self;
+
+	hw_away_begin();
+	if (!thread || thread->depth > 1)
+		return;
+	uv_mutex_lock(&thread->mutex);
+	if (thread->turn) {
+		thread->turn = false;
+		thread->since_ns = now_ns();
+		uv_cond_signal(&thread->owner);
+	}
+	uv_mutex_unlock(&thread->mutex);
 }
 
 void hw_away_end(void)

@@ -44,6 +44,10 @@ bool hw_thread_await(struct hw_thread *thread, uint64_t timeout_ns);
  * keep errno. The code between them may not use data of others, nor the loop, nor the log. */
 void hw_away_begin(void);
 void hw_away_end(void);
+/* Returns whether this is a thread that was made by hw_thread_create(). It cannot make another. */
+bool hw_away_is_possible(void);
+/* The same as hw_away_begin() for calls that take long: the owner does not wait for them at all. */
+void hw_away_begin_long(void);
 /* Interrupts such a section, for a callback that uses shared data. Returns what hw_away_leave()
  * has to be given. */
 unsigned hw_away_enter(void);

@@ -46,6 +46,8 @@ static void rests(struct hw_works *works, struct hw_slices *slices)
 
 static void ended(struct hw_works *works, struct hw_slices *slices)
 {
+	if (works->next == slices)
+		works->next = slices->next;
 	DL_DELETE(works->resting, slices);
 	update_idle(works);
 }
@@ -75,8 +77,9 @@ bool hw_works_resume(struct hw_works *works)
 {
 	bool any = false;
 
-	for (struct hw_slices *slices = works->resting, *next; slices; slices = next) {
-		next = slices->next;
+	/* A work may end others, and free them. */
+	for (struct hw_slices *slices = works->resting; slices; slices = works->next) {
+		works->next = slices->next;
 		if (hw_slices_away_since(slices))
 			continue;
 		any = true;

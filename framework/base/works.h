@@ -12,6 +12,7 @@ struct hw_works {
 	uv_idle_t idle; /* runs while works rest, except for those that are away */
 	uv_async_t wake; /* one of these can continue */
 	struct hw_slices *resting; /* borrowed list */
+	struct hw_slices *next; /* the one after that which hw_works_resume() resumes */
 };
 
 int hw_works_init(struct hw_works *works, uv_loop_t *uv);

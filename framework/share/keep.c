@@ -49,6 +49,7 @@ int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir)
 	struct hw_keep *keep = &share->keep;
 
 	keep->dir = keep->log_dir = keep->lock = keep->log = -1;
+	atomic_store(&keep->file, -1);
 	keep->block = BLOCK;
 	keep->scope.every_ns = NARROW_NS;
 	keep->scope.patience_ns = PATIENCE_NS;
@@ -96,7 +97,6 @@ void hw_keep_end(struct hw_share *share)
 				   share->name, keep->dir_path, keep->log_path);
 		hw_keep_worker_leave(share);
 	}
-	hw_keep_worker_end(share);
 	share->tree.changed = NULL;
 	keep->on = false;
 	hw_keep_close(share);

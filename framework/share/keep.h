@@ -17,6 +17,7 @@
 #include "share.h"
 #include "state.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -26,8 +27,8 @@ struct hw_share;
 struct hw_keep {
 	char *dir_path, *log_path; /* owned; NULL: no state is kept */
 	int dir, log_dir, lock, log; /* owned; -1: closed */
-	struct hw_keep_worker *worker; /* owned: see there; NULL: the files are used directly */
-	bool may_hang; /* the filesystem of the state is that of a server */
+	atomic_int file; /* one that a work uses; -1: none */
+	struct hw_keep_worker *worker; /* owned: see there; NULL: no work */
 	bool asked, begun; /* the state is being read; it was read, or will not be */
 	int result; /* of the last work of the worker */
 	struct stat root; /* for such a work */
@@ -156,7 +157,7 @@ struct hw_keep_name hw_keep_log_name(const struct hw_share *share, uint64_t gene
 struct hw_keep_name hw_keep_copy_name(const struct hw_share *share, uint64_t generation);
 /* Opens both directories, and locks the state. Returns 0, or -errno and a text in `why`. */
 int hw_keep_open(struct hw_share *share);
-void hw_keep_close(struct hw_share *share); /* the thread of keep_copy.h does not run */
+void hw_keep_close(struct hw_share *share); /* no work runs */
 /* Returns whether a directory of the state is in the share. The root is open. */
 bool hw_keep_is_inside(struct hw_share *share);
 /* Returns false if one of them is still there. */

@@ -103,7 +103,6 @@ int hw_keep_begin(struct hw_share *share)
 	if (!keep->asked) {
 		keep->asked = true;
 		keep->new_epoch = share->epoch;
-		hw_keep_worker_begin(share);
 		if (!hw_keep_worker_run(share, begin_files, share))
 			return -EINPROGRESS;
 	} else {
@@ -111,8 +110,6 @@ int hw_keep_begin(struct hw_share *share)
 		if (r < 0 || keep->begun)
 			return r;
 	}
-	if (!keep->usable || !keep->may_hang)
-		hw_keep_worker_end(share);
 	keep->begun = keep->result == 0;
 	keep->asked = keep->begun;
 	return keep->result;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* System calls about the files of a state, which may wait for ever if their filesystem is that of a
- * server: thread.h. They set errno as usual. */
+/* System calls about the files of a state, which may wait for ever: thread.h. They set errno as
+ * usual. */
 #ifndef HW_KEEP_CALLS_H
 #define HW_KEEP_CALLS_H
 
+#include "keep.h"
 #include "thread.h"
 
 #include <dirent.h>
@@ -48,6 +49,22 @@ static inline int away_fsync(int fd)
 static inline int away_close(int fd)
 {
 	return HW_KEEP_AWAY(int, close(fd));
+}
+
+/* A file that is open while a call does not return must stay open: keep_worker.h. */
+static inline int away_open_file(struct hw_keep *keep, int dir, const char *name, int flags)
+{
+	int fd = away_openat(dir, name, flags);
+
+	atomic_store(&keep->file, fd);
+	return fd;
+}
+
+static inline void away_close_file(struct hw_keep *keep, int fd)
+{
+	if (fd >= 0)
+		(void)away_close(fd);
+	atomic_store(&keep->file, -1);
 }
 
 static inline int away_renameat(int dir, const char *from, const char *to)

@@ -8,56 +8,75 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
 
 #define EVERY_NS HW_SEC /* between two beginnings */
+#define CALL_BYTES ((size_t)4 << 20) /* for one system call */
 #define REST 20u /* times what the disk took */
 #define REST_MAX_NS (10 * HW_SEC)
 #define RETRY_NS (10 * HW_SEC)
 #define WAIT_NS (HW_SEC / 1000) /* between two looks whether events need not wait any more */
-#define STACK_BYTES ((size_t)256 << 10)
 
-/* ---- the thread ---- */
+/* ---- the work ---- */
+
+static ssize_t copy_some(int from, int to, uint64_t at, uint64_t end)
+{
+	off_t offset = (off_t)at;
+	size_t most = end - at < CALL_BYTES ? (size_t)(end - at) : CALL_BYTES;
+	ssize_t n;
+
+	hw_away_begin_long();
+	do
+		n = sendfile(to, from, &offset, most);
+	while (n < 0 && errno == EINTR);
+	hw_away_end();
+	return n < 0 ? -errno : n;
+}
 
 static int copy_bytes(int from, int to, uint64_t *at, uint64_t end)
 {
-	unsigned char bytes[16384];
-	int r = 0;
+	ssize_t n = 1;
 
-	while (r == 0 && *at < end) {
-		size_t want = end - *at < sizeof(bytes) ? (size_t)(end - *at) : sizeof(bytes);
-		ssize_t n = pread(from, bytes, want, (off_t)*at);
-
-		if (n == 0)
-			return 0;
-		r = n < 0 ? -errno : hw_state_write(to, bytes, (size_t)n);
-		if (r == 0)
+	while (n > 0 && *at < end) {
+		n = copy_some(from, to, *at, end);
+		if (n > 0)
 			*at += (uint64_t)n;
 	}
-	return r;
+	return n < 0 ? (int)n : 0;
+}
+
+static int sync_long(int fd)
+{
+	int r;
+
+	hw_away_begin_long();
+	r = fsync(fd);
+	hw_away_end();
+	return r < 0 ? -errno : 0;
 }
 
 /* The last run may have begun the copy. */
 static int append(struct hw_keep_copy *copy, int from, uint64_t end)
 {
-	int to = openat(copy->dir, hw_keep_copy_name(copy->share, copy->generation).text,
-			O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct hw_keep *keep = &copy->share->keep;
+	int to = away_open_file(keep, copy->dir,
+				hw_keep_copy_name(copy->share, copy->generation).text,
+				O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
 	off_t size = to < 0 ? -1
-			    : lseek(to, copy->bytes ? (off_t)copy->bytes : 0,
-				    copy->bytes ? SEEK_SET : SEEK_END);
+			    : HW_KEEP_AWAY(off_t, lseek(to, copy->bytes ? (off_t)copy->bytes : 0,
+							copy->bytes ? SEEK_SET : SEEK_END));
 	uint64_t at = size < 0 ? 0 : (uint64_t)size;
 	int r = size < 0 ? -errno : copy_bytes(from, to, &at, end);
 
-	if (r == 0 && at != copy->bytes && fsync(to) < 0)
-		r = -errno;
-	if (r == 0 && !copy->bytes && fsync(copy->dir) < 0)
-		r = -errno;
-	if (to >= 0)
-		(void)close(to);
+	if (r == 0 && at != copy->bytes)
+		r = sync_long(to);
+	if (r == 0 && !copy->bytes)
+		r = sync_long(copy->dir);
+	away_close_file(keep, to);
 	if (r == 0)
 		copy->bytes = at;
 	return r;
@@ -79,7 +98,7 @@ static int copy_log(struct hw_keep_copy *copy, uint64_t end)
 static int remove_old(struct hw_keep_copy *copy)
 {
 	for (; copy->removed < copy->needed; copy->removed++)
-		if (unlinkat(copy->dir, hw_keep_copy_name(copy->share, copy->removed).text, 0) <
+		if (away_unlinkat(copy->dir, hw_keep_copy_name(copy->share, copy->removed).text) <
 			    0 &&
 		    errno != ENOENT)
 			return -errno;
@@ -112,39 +131,14 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
 	struct hw_keep_copy *copy = arg;
 	uint64_t begun_ns = monotonic_ns();
 
 	copy->error = copy_logs(copy);
 	copy->took_ns = monotonic_ns() - begun_ns;
-	atomic_store(&copy->ended, true);
-	return NULL;
-}
-
-static void run_away(void *arg)
-{
-	hw_away_begin();
-	(void)run(arg);
-	hw_away_end();
-}
-
-static int start_thread(struct hw_keep_copy *copy)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r = pthread_attr_init(&attributes);
-
-	if (r)
-		return -r;
-	(void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&copy->thread, &attributes, run, copy);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attributes);
-	return -r;
+	copy->ended = true;
 }
 
 /* ---- the loop ---- */
@@ -165,13 +159,9 @@ static void failed(struct hw_share *share, int error)
 /* Returns false if the disk does not answer. */
 static bool join(struct hw_share *share)
 {
-	struct hw_keep_copy *copy = &share->keep.copy;
-
-	if (!share->keep.worker)
-		(void)pthread_join(copy->thread, NULL);
-	else if (!hw_keep_worker_finish(share))
+	if (!hw_keep_worker_finish(share))
 		return false;
-	copy->running = false;
+	share->keep.copy.running = false;
 	return true;
 }
 
@@ -217,12 +207,8 @@ static void begin_copy(struct hw_share *share)
 	copy->to = keep->generation;
 	copy->to_bytes = keep->log_bytes;
 	copy->begun_ns = hw_loop_now_ns(share->loop);
-	atomic_store(&copy->ended, false);
-	copy->running = true;
-	/* A process with a thread that waits for a server could not end. */
-	if (keep->worker)
-		(void)hw_keep_worker_run(share, run_away, copy);
-	r = keep->worker ? 0 : start_thread(copy);
+	copy->ended = false;
+	r = hw_keep_worker_start(share, run, copy);
 	copy->running = r == 0;
 	if (r < 0)
 		failed(share, r);
@@ -234,7 +220,7 @@ void hw_keep_copy_turn(struct hw_share *share)
 	uint64_t now_ns, wait_ns = EVERY_NS;
 	bool urgent;
 
-	if (copy->running && atomic_load(&copy->ended))
+	if (copy->running && copy->ended)
 		end_copy(share);
 	if (!copy->running && !is_due(&share->keep))
 		return;

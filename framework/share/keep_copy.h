@@ -1,34 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Copies of the logs on the disk of the snapshots, for the next run after a loss of power. A thread
- * appends to them what is new in the logs and waits for the disk; neither the loop nor an event
- * waits for it. It begins at once after a pause, otherwise a second after it has begun last, and
- * rests for 20 times as long as the disk took (at most 10 s). The other functions are called on the
- * loop.
+ * Copies of the logs on the disk of the snapshots, for the next run after a loss of power. A work
+ * (keep_worker.h) appends to them what is new in the logs and waits for the disk; neither the loop
+ * nor an event waits for it. It begins at once after a pause, otherwise a second after it has begun
+ * last, and rests for 20 times as long as the disk took (at most 10 s). The other functions are
+ * called on the loop.
  */
 #ifndef HW_KEEP_COPY_H
 #define HW_KEEP_COPY_H
 
 #include "loop.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct hw_share;
 
 struct hw_keep_copy {
-	pthread_t thread;
-	bool running; /* the thread exists. Until it has ended, the members that follow are its */
-	atomic_bool ended;
-	const struct hw_share *share; /* borrowed: for its name, which does not change */
+	bool running; /* Until it has ended, the members that follow are those of the work */
+	bool ended;
+	struct hw_share *share; /* borrowed: for its name, which does not change, and keep.file */
 	int dir, log_dir; /* borrowed from struct hw_keep */
 	uint64_t needed; /* copies of logs before this generation are removed */
 	uint64_t removed; /* those before this generation were */
 	uint64_t to, to_bytes; /* the newest log, and how much of it is copied */
 	uint64_t generation, bytes; /* so much of this log, and all logs before it, are copied */
-	int error; /* why the thread ended early */
+	int error; /* why the work ended early */
 	uint64_t took_ns; /* how long the disk took */
 	/* Of the loop. */
 	struct hw_timer *timer; /* owned: runs an iteration in which the next copy can begin */
@@ -52,9 +49,9 @@ static inline bool hw_keep_copy_has(const struct hw_keep_copy *copy, uint64_t ge
 				  (copy->generation == generation && copy->bytes >= bytes));
 }
 
-/* Waits for the thread. */
+/* Waits for the work. */
 void hw_keep_copy_stop(struct hw_share *share);
-/* Removes all copies; waits for the disk. The thread does not run. */
+/* Removes all copies; waits for the disk. The work does not run. */
 void hw_keep_copy_remove(struct hw_share *share);
 void hw_keep_copy_end(struct hw_share *share);
 

@@ -3,6 +3,7 @@
 #include "keep.h"
 #include "keep_calls.h"
 #include "mounts.h"
+#include "remote.h"
 #include "share_private.h"
 
 #include <fcntl.h>
@@ -182,11 +183,9 @@ int hw_keep_open(struct hw_share *share)
 	int r = open_dir(keep, keep->dir_path, &keep->dir);
 
 	if (r == 0)
-		keep->may_hang = keep->worker && may_hang(keep->dir);
-	if (r == 0)
 		r = open_dir(keep, keep->log_path, &keep->log_dir);
 	/* Events wait for the log. */
-	if (r == 0 && keep->worker && may_hang(keep->log_dir))
+	if (r == 0 && hw_remote_any() && may_hang(keep->log_dir))
 		r = refuse(keep, keep->log_path, -EXDEV,
 			   "its filesystem is that of a server, which may stop answering; "
 			   "state_log_dir must be in memory");

@@ -49,39 +49,40 @@ static void restore_shift(void *arg, uint64_t after, uint64_t next_seq)
 	hw_journal_shift(&load->share->journal, after, next_seq);
 }
 
-static int open_file(int dir, const char *name)
+static int open_file(struct hw_keep *keep, int dir, const char *name)
 {
-	int fd = away_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = away_open_file(keep, dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0)
 		return -errno;
 	if (away_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
 		return fd;
-	(void)away_close(fd);
+	away_close_file(keep, fd);
 	return -EUCLEAN;
 }
 
 static int load_log(struct hw_share *share, uint64_t generation, struct hw_state_load *load)
 {
 	struct hw_keep *keep = &share->keep;
-	int fd = open_file(keep->log_dir, hw_keep_log_name(share, generation).text), r;
+	int fd = open_file(keep, keep->log_dir, hw_keep_log_name(share, generation).text), r;
 
 	if (fd < 0)
 		return fd;
 	r = hw_state_read_log(fd, generation, keep->boot, load);
-	(void)away_close(fd);
+	away_close_file(keep, fd);
 	return r;
 }
 
 static int load_copy(struct hw_share *share, uint64_t generation, struct hw_state_load *load)
 {
-	int fd = open_file(share->keep.dir, hw_keep_copy_name(share, generation).text), r;
+	struct hw_keep *keep = &share->keep;
+	int fd = open_file(keep, keep->dir, hw_keep_copy_name(share, generation).text), r;
 
 	if (fd < 0)
 		return -ENOENT;
 	r = hw_state_read_log(fd, generation, NULL, load);
-	(void)away_close(fd);
+	away_close_file(keep, fd);
 	return r;
 }
 
@@ -149,15 +150,15 @@ static void take_limit(struct hw_share *share, const struct hw_state_load *load)
 static int load_files(struct hw_share *share, struct hw_state_load *load)
 {
 	struct hw_keep *keep = &share->keep;
-	int fd = open_file(keep->dir, hw_keep_name(share, "state").text), r;
+	int fd = open_file(keep, keep->dir, hw_keep_name(share, "state").text), r;
 	bool clean = fd != -ENOENT, lost;
 
 	if (!clean)
-		fd = open_file(keep->dir, hw_keep_name(share, "open").text);
+		fd = open_file(keep, keep->dir, hw_keep_name(share, "open").text);
 	if (fd < 0)
 		return fd;
 	r = hw_state_read_snapshot(fd, keep->place, load);
-	(void)away_close(fd);
+	away_close_file(keep, fd);
 	if (r < 0)
 		return r;
 	keep->snapshot_bytes = load->size;

@@ -7,37 +7,37 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define RETRY_NS (10 * HW_SEC)
+#define STOP_MS 100 /* a process that was killed ends at once, unless it waits for a disk */
 
 uint64_t hw_keep_read_limit(struct hw_share *share, uint64_t epoch)
 {
 	struct hw_keep *keep = &share->keep;
 	struct hw_state_head head;
-	int fd = away_openat(keep->dir, hw_keep_name(share, "numbers").text,
-			     O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = away_open_file(keep, keep->dir, hw_keep_name(share, "numbers").text,
+				O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : hw_state_read_head(fd, &head);
 
-	if (fd >= 0)
-		(void)away_close(fd);
+	away_close_file(keep, fd);
 	return r == 0 && head.epoch == epoch && head.place == keep->place ? head.limit : 0;
 }
 
-static int write_durably(const struct hw_keep *keep, const char *name, const void *bytes,
-			 size_t len)
+static int write_durably(struct hw_keep *keep, const char *name, const void *bytes, size_t len)
 {
-	int fd =
-		away_openat(keep->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	int fd = away_open_file(keep, keep->dir, name,
+				O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? -errno : HW_KEEP_AWAY(int, hw_state_write(fd, bytes, len));
 
 	if (r == 0 && away_fsync(fd) < 0)
 		r = -errno;
-	if (fd >= 0)
-		(void)away_close(fd);
+	away_close_file(keep, fd);
 	return r;
 }
 
@@ -84,13 +84,20 @@ int hw_keep_log_skip(struct hw_keep *keep)
 	return hw_state_write(keep->log, bytes, HW_STATE_FRAME + writer.used);
 }
 
-/* A writer that waits for a server may stay, and never continues. */
+/* A writer whose disk does not answer may stay, and never continues. */
 void hw_keep_stop_writer(struct hw_keep *keep)
 {
+	struct pollfd ended = { .events = POLLIN };
+
 	if (!keep->writer)
 		return;
 	(void)kill(keep->writer, SIGKILL);
-	(void)waitpid(keep->writer, NULL, keep->worker ? WNOHANG : 0);
+	ended.fd = (int)syscall(SYS_pidfd_open, keep->writer, 0);
+	if (ended.fd >= 0) {
+		(void)poll(&ended, 1, STOP_MS); /* if a signal interrupts it: as after this time */
+		(void)close(ended.fd);
+	}
+	(void)waitpid(keep->writer, NULL, WNOHANG);
 	keep->writer = 0;
 }
 

@@ -70,11 +70,10 @@ static void prepare(struct hw_share *share, const char *suffix, uint64_t generat
 }
 
 /* Async-signal-safe. */
-static int write_file(const struct hw_keep *keep, const struct snapshot *snapshot,
-		      uint64_t *ret_size)
+static int write_file(struct hw_keep *keep, const struct snapshot *snapshot, uint64_t *ret_size)
 {
-	int fd = away_openat(keep->dir, snapshot->new_name.text,
-			     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	int fd = away_open_file(keep, keep->dir, snapshot->new_name.text,
+				O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
@@ -82,7 +81,7 @@ static int write_file(const struct hw_keep *keep, const struct snapshot *snapsho
 	r = hw_state_write_snapshot(fd, &snapshot->what, ret_size);
 	if (r == 0 && away_fsync(fd) < 0)
 		r = -errno;
-	(void)away_close(fd);
+	away_close_file(keep, fd);
 	if (r == 0 && away_renameat(keep->dir, snapshot->new_name.text, snapshot->name.text) < 0)
 		r = -errno;
 	if (r < 0)
@@ -104,7 +103,7 @@ static void close_others(int fd)
 }
 
 /* The child sees the tree and the journal as they are now. */
-static pid_t write_in_child(const struct hw_keep *keep, const struct snapshot *snapshot)
+static pid_t write_in_child(struct hw_keep *keep, const struct snapshot *snapshot)
 {
 	sigset_t all, before;
 	pid_t pid;

@@ -166,8 +166,7 @@ void hw_share_destroy(struct hw_share *share)
 	}
 	hw_warning("share %s: a filesystem does not answer; its watchers stop when it does",
 		   share->name);
-	if (share->keep.may_hang && share->keep.lock >= 0)
-		hw_remote_leave_open(share->keep.lock);
+	hw_keep_worker_leave_open(share);
 	hw_turn_del(share->loop, hw_share_turn, share);
 	share->listeners.count = 0;
 	hw_switch_cancel(share);

@@ -4,11 +4,13 @@
 #include "thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #define FRAME_MAX ((size_t)256 << 10) /* a frame of a snapshot is written when it is larger */
+#define SYNC_BYTES ((uint64_t)8 << 20) /* of a snapshot that the disk may still have to write */
 
 static const char magic[8] = { 'h', 'o', 's', 't', 'w', 's', 't', '\n' };
 
@@ -70,8 +72,20 @@ struct out {
 	struct hw_state_writer writer; /* behind the header of the frame */
 	unsigned char *frame;
 	uint64_t generation, number, size;
+	uint64_t synced; /* of `size`: what the disk has */
 	int fd, error;
 };
+
+/* Otherwise fsync(2) would take as long for a large state as on a disk that does not answer. */
+static void sync_some(struct out *out)
+{
+	hw_away_begin();
+	(void)sync_file_range(out->fd, (off_t)out->synced, 0,
+			      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				      SYNC_FILE_RANGE_WAIT_AFTER); /* fsync(2) reports errors */
+	hw_away_end();
+	out->synced = out->size;
+}
 
 static void flush(struct out *out)
 {
@@ -82,6 +96,8 @@ static void flush(struct out *out)
 	out->error = hw_state_write(out->fd, out->frame, HW_STATE_FRAME + out->writer.used);
 	hw_away_end();
 	out->size += HW_STATE_FRAME + out->writer.used;
+	if (out->size - out->synced > SYNC_BYTES)
+		sync_some(out);
 	out->writer.used = 0;
 	out->writer.last = (struct hw_state_last){ 0 };
 }

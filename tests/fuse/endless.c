@@ -7,6 +7,8 @@
  * and continues when it can read a byte. Implements the protocol of linux/fuse.h itself, so that
  * tests need no library.
  */
+#include "silent.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -25,15 +27,6 @@
 #define FILE_BIT                                                                                   \
 	(UINT64_C(1) << 40) /* a node number is the level of a directory, plus this bit for        \
 			     * the file in it */
-
-static const struct {
-	uint32_t opcode;
-	const char *name;
-} requests[] = {
-	{ FUSE_INIT, "init" },       { FUSE_LOOKUP, "lookup" },     { FUSE_GETATTR, "getattr" },
-	{ FUSE_OPENDIR, "opendir" }, { FUSE_READDIR, "readdir" },   { FUSE_STATFS, "statfs" },
-	{ FUSE_OPEN, "open" },       { FUSE_GETXATTR, "getxattr" }, { FUSE_FLUSH, "flush" },
-};
 
 static uint64_t depth; /* level of the deepest directory; the root has level 1 */
 static uint64_t valid_s = 3600; /* how long the kernel may cache entries and attributes */
@@ -162,32 +155,6 @@ static void answer(int fd, const struct fuse_in_header *in)
 	}
 }
 
-/* Returns whether the file names this request. */
-static bool must_stop(uint32_t opcode)
-{
-	char name[32] = "";
-	int fd = stop ? open(stop, O_RDONLY | O_CLOEXEC) : -1;
-	ssize_t len = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
-
-	if (fd >= 0)
-		(void)close(fd); /* read only */
-	name[len > 0 ? strcspn(name, "\n") : 0] = '\0';
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
-		if (requests[i].opcode == opcode)
-			return strcmp(requests[i].name, name) == 0;
-	return false;
-}
-
-static void be_silent(void)
-{
-	char byte;
-
-	puts("silent");
-	(void)fflush(stdout); /* if this fails, the reader of the line notices */
-	while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
-		;
-}
-
 static int mount_it(const char *dir)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -220,8 +187,7 @@ int main(int argc, char **argv)
 		if (got > 0) {
 			const struct fuse_in_header *in = (const void *)buffer;
 
-			if (must_stop(in->opcode))
-				be_silent();
+			silent_at(stop, in->opcode);
 			answer(fd, in);
 		}
 	return EXIT_SUCCESS;

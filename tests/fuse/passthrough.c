@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuse-passthrough DIR AT [FIFO]: mounts DIR at AT, as a host shares a directory with a guest: the
- * kernel may keep names and attributes for a second, and learns of nothing that happens in DIR
- * meanwhile. Prints "mounted" and ends when it is unmounted. With FIFO, a directory whose name is
- * "held" is made when somebody opens that for writing; before, it prints "waits".
+ * fuse-passthrough DIR AT [FIFO | silent FILE]: mounts DIR at AT, as a host shares a directory with
+ * a guest: the kernel may keep names and attributes for a second, and learns of nothing that
+ * happens in DIR meanwhile. Prints "mounted" and ends when it is unmounted. With FIFO, a directory
+ * whose name is "held" is made when somebody opens that for writing; before, it prints "waits".
+ * With FILE, the kernel asks again for everything, and the server stops answering at the request
+ * that FILE names: silent.h.
  */
+#include "caller.h"
+#include "silent_session.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -23,12 +27,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <uthash.h>
-
-#define FUSE_USE_VERSION 312
-#include <fuse_lowlevel.h>
-
-#define KEEP_S 1.0
-#define GROUPS_MAX 64
 
 struct key {
 	dev_t dev;
@@ -45,6 +43,7 @@ struct node {
 static const char *hold; /* FIFO */
 static struct node root = { .fd = -1, .lookups = 1 };
 static struct node *nodes;
+static double keep_s = 1.0;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct node *node_of(fuse_ino_t ino)
@@ -66,28 +65,6 @@ static const char *link_of(fuse_ino_t ino, char buf[40])
 static void reply(fuse_req_t req, int result)
 {
 	(void)fuse_reply_err(req, result < 0 ? errno : 0);
-}
-
-/* ---- the identity of the caller ---- */
-
-static void become_caller(fuse_req_t req)
-{
-	gid_t groups[GROUPS_MAX];
-	int count = fuse_req_getgroups(req, GROUPS_MAX, groups);
-
-	if (count >= 0 && count <= GROUPS_MAX)
-		(void)syscall(SYS_setgroups, (size_t)count, groups); /* of this thread */
-	(void)unshare(CLONE_FS); /* so that the umask is also of this thread */
-	(void)umask(fuse_req_ctx(req)->umask);
-	(void)setfsgid(fuse_req_ctx(req)->gid);
-	(void)setfsuid(fuse_req_ctx(req)->uid);
-}
-
-static void become_server(void)
-{
-	(void)setfsuid(geteuid());
-	(void)setfsgid(getegid());
-	(void)syscall(SYS_setgroups, (size_t)0, NULL); /* as above */
 }
 
 /* ---- nodes ---- */
@@ -141,7 +118,7 @@ static int find(fuse_ino_t parent, const char *name, struct fuse_entry_param *re
 
 	if (fd < 0)
 		return errno;
-	*ret = (struct fuse_entry_param){ .attr_timeout = KEEP_S, .entry_timeout = KEEP_S };
+	*ret = (struct fuse_entry_param){ .attr_timeout = keep_s, .entry_timeout = keep_s };
 	(void)fstat(fd, &ret->attr); /* of an open descriptor */
 	ret->ino = (uintptr_t)get_node(fd, &ret->attr);
 	return 0;
@@ -179,7 +156,7 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (fstatat(fd_of(ino), "", &st, AT_EMPTY_PATH) < 0)
 		(void)fuse_reply_err(req, errno);
 	else
-		(void)fuse_reply_attr(req, &st, KEEP_S);
+		(void)fuse_reply_attr(req, &st, keep_s);
 }
 
 static struct timespec time_of(int set, int flag, int now, struct timespec time)
@@ -359,6 +336,11 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	(void)fuse_reply_create(req, &entry, file);
 }
 
+static void do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+	(void)ino, (void)file, (void)fuse_reply_err(req, 0); /* as do_release() */
+}
+
 static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
 	(void)ino;
@@ -399,6 +381,12 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_
 {
 	(void)ino;
 	reply(req, data_only ? fdatasync((int)file->fh) : fsync((int)file->fh));
+}
+
+static void do_fsync_dir(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *file)
+{
+	(void)ino, (void)data_only, (void)file;
+	(void)fuse_reply_err(req, 0); /* no test loses the power of the server */
 }
 
 static void do_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -527,12 +515,15 @@ static void do_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 /* ---- the program ---- */
 
-static void do_init(void *user, struct fuse_conn_info *conn)
+/* A file: requests are read, and may not be in a pipe. */
+static void do_init(void *file, struct fuse_conn_info *conn)
 {
-	(void)user;
-	conn->want |=
-		conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_EXPORT_SUPPORT |
-				 FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
+	unsigned splice = file ? 0 : FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
+
+	keep_s = file ? 0 : keep_s;
+	conn->want &= ~(unsigned)FUSE_CAP_SPLICE_READ;
+	conn->want |= conn->capable &
+		      (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_EXPORT_SUPPORT | splice);
 	conn->time_gran = 1;
 	(void)puts("mounted");
 	(void)fflush(stdout);
@@ -555,6 +546,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.rename = do_rename,
 	.open = do_open,
 	.create = do_create,
+	.flush = do_flush,
 	.release = do_release,
 	.read = do_read,
 	.write_buf = do_write_buf,
@@ -562,6 +554,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.fallocate = do_fallocate,
 	.lseek = do_lseek,
 	.opendir = do_opendir,
+	.fsyncdir = do_fsync_dir,
 	.releasedir = do_releasedir,
 	.readdirplus = do_readdirplus,
 	.getxattr = do_getxattr,
@@ -575,14 +568,15 @@ int main(int argc, char **argv)
 	char *options[] = { "fuse-passthrough", "-o",
 			    "allow_other,default_permissions,fsname=lower", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, options);
-	struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	struct fuse_session *session =
+		fuse_session_new(&args, &ops, sizeof(ops), argc > 4 ? argv[4] : NULL);
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	struct rlimit limit;
 	int r;
 
-	if (argc < 3 || argc > 4 || !session || !config)
+	if (argc < 3 || argc > 5 || !session || !config)
 		return 2;
-	hold = argv[3];
+	hold = argc == 4 ? argv[3] : NULL;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit); /* most trees need no more than it has */
@@ -591,7 +585,7 @@ int main(int argc, char **argv)
 	root.fd = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root.fd < 0 || fuse_session_mount(session, argv[2]) < 0)
 		return 1;
-	r = fuse_session_loop_mt(session, config);
+	r = argc > 4 ? serve_until_silent(session, argv[4]) : fuse_session_loop_mt(session, config);
 	fuse_session_unmount(session);
 	return r < 0;
 }
