@@ -178,16 +178,25 @@ static void materialize(struct hw_hint_at *c)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }
 
+/* Returns whether a later rename moved the entry here. If it has another name, it may as well have
+ * been linked here, and its first name renamed or removed later: the records that follow say so. */
+static bool is_from_another_name(const struct hw_hint_at *c)
+{
+	bool linked = c->stat.nlink > 1 && c->stat.type != HW_TYPE_DIR;
+
+	return !linked && hw_fill_renamed_from(c->share, &c->stat);
+}
+
 /* Returns false if the name now belongs to something else: another inode, an entry of another type,
  * or one that a later rename moved there. */
 static bool is_what_was_created(const struct hw_hint_at *c)
 {
 	uint64_t ino = hw_hint_ino(c->hint);
 
-	return c->present && (!ino || (uint32_t)ino == (uint32_t)c->stat.ino) &&
-	       (c->hint->type == HW_TYPE_NONE ||
-		(c->stat.type == HW_TYPE_DIR) == (c->hint->type == HW_TYPE_DIR)) &&
-	       !hw_fill_renamed_from(c->share, &c->stat);
+	if (!c->present || (c->hint->type != HW_TYPE_NONE &&
+			    (c->stat.type == HW_TYPE_DIR) != (c->hint->type == HW_TYPE_DIR)))
+		return false;
+	return ino ? (uint32_t)ino == (uint32_t)c->stat.ino : !is_from_another_name(c);
 }
 
 /* Loads the entry of the inode into the CPU cache while the disk is read. Without a handle, guesses

@@ -200,6 +200,10 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 		note_name(share, to);
 		return;
 	}
+	if (to->present && !has(share, to, to->id))
+		adopt(share, from->id, from, to);
+	if (from->present && !has(share, from, from->id))
+		adopt(share, to->id, to, from);
 	hw_history_exchange(share, from->id, to->id);
 	hw_scan_moved(share, from->id, from->dir);
 	hw_scan_moved(share, to->id, to->dir);

@@ -326,6 +326,36 @@ static void compare_with_tree(struct hw_observation *o)
 	}
 }
 
+/* Returns whether the disk has a transient entry after all. Every record about its name has been
+ * read, and none says that another entry took it; after a walk, records may be missing. */
+static bool is_there_after_all(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = entry_of(o, item->entry);
+
+	return item->finding == HW_FOUND_REPLACED && !item->source && !o->share->verify.walk &&
+	       e->flags & HW_ENTRY_TRANSIENT && e->type == item->stat.type &&
+	       e->type != HW_TYPE_DIR;
+}
+
+static void materialize(struct hw_observation *o, struct hw_item *item)
+{
+	entry_of(o, item->entry)->flags &= (uint8_t) ~(HW_ENTRY_TRANSIENT | HW_ENTRY_GONE);
+	hw_tree_update(&o->share->tree, item->entry, &item->stat);
+	item->finding = HW_FOUND_CHANGED;
+}
+
+static void find_sources(struct hw_observation *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = hw_observation_item(o, i);
+
+		if (has_appeared(item))
+			find_source(o, item);
+		if (is_there_after_all(o, item))
+			materialize(o, item);
+	}
+}
+
 static void report(struct hw_observation *o)
 {
 	hw_observation_sort(o);
@@ -333,9 +363,7 @@ static void report(struct hw_observation *o)
 	hw_observation_take_facts(o);
 	classify(o);
 	collect_gone(o);
-	for (uint32_t i = 0; i < o->count; i++)
-		if (has_appeared(hw_observation_item(o, i)))
-			find_source(o, &o->items[i]);
+	find_sources(o);
 	look_into_new_dirs(o);
 	hw_plan_names(o);
 	fill_unlisted(o);
