@@ -6,7 +6,7 @@ drain_program := $(B)/bench/bin/drain
 $(B)/obj/bench/drain.o: CPPFLAGS_bench += $(CPPFLAGS_framework) -Iwire/include
 $(drain_program): $(call obj,bench/drain.c bench/common.c) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -Wl,--wrap=hw_remote_any -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
+	$(CC) $(LDFLAGS) -Wl,--wrap=hw_remote_any,--wrap=hw_away_is_possible -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
 bench-drain: $(drain_program)
 
 #: make bench-compare BASE=REVISION   instructions for each event by function, in REVISION and here (valgrind)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +23,6 @@
 #endif
 #ifdef WITH_TSAN
 #include <dlfcn.h>
-#include <sys/syscall.h>
 #endif
 
 #define STACK_BYTES ((size_t)1 << 20)
@@ -73,7 +73,7 @@ static uint64_t now_ns(void)
 
 #ifdef WITH_TSAN
 /* The clone() of ThreadSanitizer takes the child for that of fork(2): it would no longer see that
- * this thread synchronises with others, and refuse to start threads. Its _exit() ends the run. */
+ * this thread synchronises with others, and refuse to start threads. */
 static pid_t make_child(int (*fn)(void *arg), void *stack, int flags, void *arg)
 {
 	int (*real)(int (*)(void *), void *, int, void *, ...);
@@ -83,22 +83,20 @@ static pid_t make_child(int (*fn)(void *arg), void *stack, int flags, void *arg)
 	return real(fn, stack, flags, arg);
 }
 
-static _Noreturn void end_child(void)
-{
-	for (;;)
-		(void)syscall(SYS_exit_group, EXIT_SUCCESS); /* does not return */
-}
 #else
 static pid_t make_child(int (*fn)(void *arg), void *stack, int flags, void *arg)
 {
 	return clone(fn, stack, flags, arg);
 }
 
-static _Noreturn void end_child(void)
-{
-	_exit(EXIT_SUCCESS);
-}
 #endif
+
+/* Not by _exit(): sanitizers would examine the stack before it, which is not that of a thread, or
+ * end the run. */
+static void end_child(void)
+{
+	(void)syscall(SYS_exit_group, EXIT_SUCCESS); /* does not return */
+}
 
 /* Called with the mutex. */
 static void wait_for_turn(struct hw_thread *thread)
