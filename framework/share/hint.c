@@ -306,11 +306,13 @@ static void one_name(struct hw_hint_at *c)
 		created(c);
 	if (c->refused)
 		return;
+	bool gone = both && !c->present; /* another entry may have the name when data is examined */
+
 	if (what & HW_HINT_DELETED && !c->id)
 		hw_hint_data_of_gone(c);
 	else
 		hw_hint_data(c);
-	if (both && c->id && !c->present)
+	if (gone && c->id)
 		delete_entry(c);
 }
 

@@ -191,6 +191,16 @@ static void compare_if_left(struct hw_share *share, uint32_t id, uint32_t from)
 		hw_scan_below(share, id);
 }
 
+/* Returns whether both entries were examined after the exchange, which sets their ctime: each one
+ * has the inode that the other one had before. */
+static bool are_examined_late(struct hw_share *share, const struct place *from,
+			      const struct place *to)
+{
+	return has(share, from, from->id) && has(share, to, to->id) &&
+	       entry_of(share, from->id)->ctime_ns == from->stat.ctime_ns &&
+	       entry_of(share, to->id)->ctime_ns == to->stat.ctime_ns;
+}
+
 static void exchanged(struct hw_share *share, struct place *from, struct place *to)
 {
 	look(share, from);
@@ -200,9 +210,11 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 		note_name(share, to);
 		return;
 	}
-	if (to->present && !has(share, to, to->id))
+	bool late = are_examined_late(share, from, to);
+
+	if (late || (to->present && !has(share, to, to->id)))
 		adopt(share, from->id, from, to);
-	if (from->present && !has(share, from, from->id))
+	if (late || (from->present && !has(share, from, from->id)))
 		adopt(share, to->id, to, from);
 	hw_history_exchange(share, from->id, to->id);
 	hw_scan_moved(share, from->id, from->dir);
@@ -329,10 +341,15 @@ static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 }
 
 /* Returns whether an entry replaced another and was renamed back: its two moves are those of an
- * exchange, but the replaced entry no longer exists. */
-static bool came_back(struct hw_share *share, const struct place *from, const struct place *to)
+ * exchange, but the replaced entry no longer exists. The same is found after an exchange if one of
+ * the entries replaced the other later: then the second record, `next`, is about the other. */
+static bool came_back(struct hw_share *share, const struct hw_hint *next, const struct place *from,
+		      const struct place *to)
 {
-	return from->id && has(share, from, from->id) && to->error == -ENOENT;
+	uint64_t ino = hw_hint_ino(next);
+
+	return from->id && has(share, from, from->id) && to->error == -ENOENT &&
+	       (!ino || (uint32_t)ino == (uint32_t)from->stat.ino);
 }
 
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
@@ -347,7 +364,7 @@ bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 
 	if (!from.dir || !to.dir)
 		return false;
-	if (next && is_inverse(&held, next) && !came_back(share, &from, &to)) {
+	if (next && is_inverse(&held, next) && !came_back(share, next, &from, &to)) {
 		exchanged(share, &from, &to);
 		return true;
 	}

@@ -255,6 +255,47 @@ static void a_link_to_a_replaced_file_is_not_an_exchange(void **state)
 	hw_scene_finish(&f);
 }
 
+static void make_file(struct hw_scene *f, const char *name)
+{
+	assert_int_equal(close(open_at(f, name, O_CREAT | O_EXCL)), 0);
+}
+
+static void exchange(struct hw_scene *f, const char *a, const char *b)
+{
+	assert_int_equal(renameat2(f->fd, a, f->fd, b, RENAME_EXCHANGE), 0);
+}
+
+/* The records look like those of a file that replaced another and was renamed back; only the file
+ * handle of the second one tells the difference. */
+static void an_exchange_before_a_rename_is_an_exchange(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	start(&f, *state);
+	exchange(&f, "a", "b");
+	hw_scene_move(f.fd, "b", f.fd, "a");
+	hw_scene_expect(&f, "move file a <-> b (exchange)");
+	hw_scene_expect(&f, "move file b -> a (replaced)");
+	finish(&f);
+}
+
+/* Each file is examined under the name of the other one. */
+static void an_exchange_of_new_files_is_reported_once(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	start(&f, *state);
+	make_file(&f, "a");
+	make_file(&f, "b");
+	exchange(&f, "a", "b");
+	follow_to(&f, "move file a <-> b (exchange)");
+	finish(&f);
+}
+
 #define UNDER(test, mode)                                                                          \
 	{                                                                                          \
 #test " (" #mode ")", test, NULL, NULL, (void *)&mode                              \
@@ -278,6 +319,11 @@ int main(int argc, char **argv)
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, inotify_at_once),
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, fanotify_at_once),
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, marks_at_once),
+		UNDER(an_exchange_before_a_rename_is_an_exchange, fanotify_at_once),
+		UNDER(an_exchange_before_a_rename_is_an_exchange, marks_at_once),
+		UNDER(an_exchange_of_new_files_is_reported_once, inotify_at_once),
+		UNDER(an_exchange_of_new_files_is_reported_once, fanotify_at_once),
+		UNDER(an_exchange_of_new_files_is_reported_once, marks_at_once),
 	};
 
 	if (argc > 1)
