@@ -40,10 +40,10 @@ void hw_settle_advance(struct hw_share *share)
 	    hw_verify_is_active(share))
 		return;
 	share->settle.drained_ns = share->settle.ending_ns;
-	if (share->state == HW_SHARE_ONLINE && hw_scan_is_idle(share)) {
+	if (share->state != HW_SHARE_ONLINE) {
+		share->settle.ending = false;
+		hw_timer_set(share->settle.timer, share->settle.window_ns);
+	} else if (hw_scan_is_idle(share)) {
 		hw_settle_now(share);
-		return;
-	}
-	share->settle.ending = false;
-	hw_timer_set(share->settle.timer, share->settle.window_ns);
+	} /* else at the end of the scan */
 }

@@ -52,7 +52,11 @@ static void walked(struct hw_share *share)
 			if (!share->unverified.since_ns)
 				share->unverified.since_ns = since;
 			share->verify.walk_waits = true;
-			hw_settle_begin(share);
+			/* A scan finds the names of the one before again: they do not prolong it.
+			 */
+			if (!share->settle.first_ns)
+				hw_settle_begin(share);
+			hw_settle_advance(share);
 		}
 	} else {
 		if (share->unverified.since_ns && share->unverified.since_ns < since)
