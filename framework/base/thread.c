@@ -52,6 +52,7 @@ struct hw_thread {
 	uint64_t since_ns; /* for the owner: 0, or since when the work is away */
 	unsigned depth; /* for the thread: of hw_away_begin() */
 	clockid_t cpu; /* CPU time of the child */
+	pid_t process; /* the one that the thread belongs to */
 };
 
 static _Thread_local struct hw_thread *self; /* NULL: this thread is not one of these */
@@ -121,6 +122,8 @@ static int main_of_child(void *arg)
 	struct hw_thread *thread = arg;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail with a valid signal */
+	if (getppid() != thread->process) /* it was killed before that */
+		end_child();
 	(void)clock_getcpuclockid(getpid(), &thread->cpu); /* cannot fail for this process */
 	uv_mutex_lock(&thread->mutex);
 	thread->started = 1;
@@ -143,6 +146,7 @@ static void main_of_thread(void *arg)
 	pid_t pid;
 
 	self = thread;
+	thread->process = getpid();
 	pid = make_child(main_of_child, thread->stack + STACK_BYTES, flags,
 			 thread); /* until it ends */
 	if (pid < 0) {
