@@ -285,12 +285,20 @@ static bool is_unread(const struct subscriber *s)
 	return s->out.len || (ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0);
 }
 
+/* Returns whether a request has arrived that this iteration has not read yet. */
+static bool has_request(const struct subscriber *s)
+{
+	int bytes = 0;
+
+	return ioctl(s->fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 /* A peer that was stopped, or got no CPU time, may still send a request. */
 static void end_hello_wait(struct subscriber *s)
 {
 	struct socket_sink *sink = s->sink;
 
-	if (!is_unread(s)) {
+	if (!is_unread(s) && !has_request(s)) {
 		hw_subscriber_go_live(s);
 		return;
 	}
