@@ -443,7 +443,7 @@ static void the_loop_runs_while_a_call_does_not_return(void **state)
 		hw_loop_turn(call.loop, 100);
 	assert_int_equal(call.ended, 1);
 	assert_int_equal(call.error, EDOM);
-	assert_int_equal(call.ticks, 20);
+	assert_true(call.ticks >= 20); /* more of them until the loop sees that it has returned */
 	assert_false(hw_slices_is_resting(&call.slices));
 	assert_true(hw_loop_finish(call.loop, &call.slices));
 	hw_timer_del(timer);
