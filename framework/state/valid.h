@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a state may contain: receivers get events, whoever wrote it, as hostwatch-events(7) defines
- * them. */
+/* What a state may contain. A forged state must not lead to events that hostwatch-events(7)
+ * does not define. */
 #ifndef HW_STATE_VALID_H
 #define HW_STATE_VALID_H
 

@@ -540,7 +540,7 @@ static void changes_of_this_guest_are_not_reported_twice(void **state)
 	play_all(OWN);
 }
 
-/* A file that no program has looked at: only the watch of its directory is told. */
+/* A file that no program has looked up: only the watch of its directory gets the events. */
 static void changes_of_a_file_that_was_renamed_since_are_reported(void **state)
 {
 	const struct step steps[] = {
@@ -680,7 +680,7 @@ static void an_entry_that_was_removed_before_it_was_reported_goes(void **state)
 	end(&rig);
 }
 
-/* An entry that is gone when its create is reported: programs are told of it, but do not find it.
+/* An entry that is gone when its create is reported: programs get the event, but do not find it.
  */
 static void an_entry_that_is_gone_is_not_there(void **state)
 {

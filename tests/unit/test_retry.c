@@ -11,6 +11,7 @@
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/next.h"
 #include "tests/unit/support/scene.h"
 
 #include "log.h"
@@ -61,24 +62,6 @@ static bool must_fail(enum call call)
 	errno = fault.error;
 	return true;
 }
-
-/* Returns the function that ours replaces. */
-static void *next_of(const char *name)
-{
-	void *symbol = dlsym(RTLD_NEXT, name);
-
-	if (!symbol)
-		abort();
-	return symbol;
-}
-
-#define NEXT(function, ...)                                                                        \
-	({                                                                                         \
-		__typeof__(&(function)) next_;                                                     \
-		void *symbol_ = next_of(#function);                                                \
-		memcpy(&next_, &symbol_, sizeof(next_));                                           \
-		next_(__VA_ARGS__);                                                                \
-	})
 
 /* The walk to the root is not about the scene. How often it is made depends on the machine. */
 static bool is_above_scene(const char *name, int flags)

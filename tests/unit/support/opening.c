@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "opening.h"
+#include "next.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -15,24 +16,6 @@ void hw_opening_call(hw_opening_fn *fn)
 {
 	before = fn;
 }
-
-/* Returns the function that ours replaces. */
-static void *next_of(const char *name)
-{
-	void *symbol = dlsym(RTLD_NEXT, name);
-
-	if (!symbol)
-		abort();
-	return symbol;
-}
-
-#define NEXT(function, ...)                                                                        \
-	({                                                                                         \
-		__typeof__(&(function)) next_;                                                     \
-		void *symbol_ = next_of(#function);                                                \
-		memcpy(&next_, &symbol_, sizeof(next_));                                           \
-		next_(__VA_ARGS__);                                                                \
-	})
 
 static void call(const char *path)
 {
