@@ -457,6 +457,8 @@ void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how)
 {
 	struct hw_entry *e = entry_of(share, dir);
 
+	if (how == HW_ARRIVED_WITH_DIR && !share->silent)
+		e->flags |= HW_ENTRY_CAME; /* also if it has another name when it can be opened */
 	if (e->flags & HW_ENTRY_CAME)
 		how = HW_ARRIVED_WITH_DIR;
 	if (share->fill.depth >= DEPTH_MAX || !share->fill.budget || share->silent) {

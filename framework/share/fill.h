@@ -25,8 +25,9 @@ struct hw_fill {
 	struct hw_ids moved, files;
 };
 
-/* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR.
- * For files with content, modify is reported after all creates. */
+/* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR;
+ * if they came with the directory, they did so until it is listed, under whichever name. For files
+ * with content, modify is reported after all creates. */
 void hw_fill_dir(struct hw_share *share, uint32_t dir, enum hw_arrival how);
 /* Arms a directory that has no watcher, or was not listed, at its new place: fills it, or compares
  * it with everything below it if its entries are known. */

@@ -157,6 +157,7 @@ static void apply(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		hw_scan_apply_compare(share, job, dir);
 		return;
 	}
+	entry_of(share, dir)->flags &= (uint8_t)~HW_ENTRY_CAME;
 	hw_fill_apply(share, dir, &job->listing, job->how, job->touched);
 	if (!job->listing.more && hw_tree_by_token(&share->tree, job->dir) == dir)
 		hw_fill_listed(share, dir, job->how, job->listing.error, job->since);

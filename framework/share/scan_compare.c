@@ -162,6 +162,7 @@ static void end_compare(struct hw_share *share, const struct hw_job *job, uint32
 	struct hw_entry *self = entry_of(share, dir);
 
 	self->flags |= HW_ENTRY_LISTED;
+	self->flags &= (uint8_t)~HW_ENTRY_CAME;
 	/* The root has no parent, and another watcher of the parent may not report a change of
 	 * mode. */
 	if (dir == HW_ROOT || entry_of(share, self->parent)->watcher != self->watcher)
