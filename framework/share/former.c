@@ -99,16 +99,41 @@ static struct hw_former_inode *find(struct hw_share *share, const struct hw_fold
 bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
 			const struct hw_entry *entry)
 {
-	return find(share, at, entry);
+	const struct hw_former_inode *slot = find(share, at, entry);
+
+	return slot && !slot->placed_seq;
 }
 
-void hw_former_forget_entry(struct hw_share *share, uint32_t id)
+static struct hw_former_inode *find_entry(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
 	const struct hw_fold_at at = { .dir = e->parent,
 				       .name = hw_tree_name(&share->tree, id),
 				       .len = e->name_len };
-	struct hw_former_inode *lost = id ? find(share, &at, e) : NULL;
+
+	return find(share, &at, e);
+}
+
+void hw_former_note_placed(struct hw_share *share, uint32_t id)
+{
+	struct hw_former_inode *slot;
+
+	hw_former_add_entry(share, id);
+	slot = find_entry(share, id);
+	if (slot)
+		slot->placed_seq = hw_journal_last_seq(&share->journal);
+}
+
+bool hw_former_is_placed(struct hw_share *share, uint32_t id)
+{
+	const struct hw_former_inode *slot = find_entry(share, id);
+
+	return slot && slot->placed_seq && slot->placed_seq >= share->marks.read_until_seq;
+}
+
+void hw_former_forget_entry(struct hw_share *share, uint32_t id)
+{
+	struct hw_former_inode *lost = id ? find_entry(share, id) : NULL;
 
 	if (lost)
 		*lost = (struct hw_former_inode){ 0 };
@@ -130,7 +155,8 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 	key = key_of(share, at);
 	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
-		if (set[i].ino && set[i].key == key && !is_one(&set[i], &current))
+		if (set[i].ino && set[i].key == key && !set[i].placed_seq &&
+		    !is_one(&set[i], &current))
 			ret[count++] = set[i];
 	return count;
 }

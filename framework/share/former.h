@@ -25,6 +25,8 @@ struct hw_former_inode {
 	uint32_t ident; /* as in struct hw_entry */
 	uint32_t order; /* order of arrival */
 	uint16_t fs;
+	uint64_t placed_seq; /* it has the name, as hw_former_note_placed() says: number of the last
+				event then; 0: it has lost the name */
 };
 
 struct hw_former {
@@ -37,6 +39,13 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
 /* Adds the inode of an entry that is about to lose its name. */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
+/* Notes that a record placed a file at this name, and that the file was found there afterwards. It
+ * may be one that came later. */
+void hw_former_note_placed(struct hw_share *share, uint32_t id);
+/* Returns whether a record placed a file at the name of this entry, and records may be unread that
+ * were queued before the entry was examined. If another record places a file there, the first one
+ * was about another file. */
+bool hw_former_is_placed(struct hw_share *share, uint32_t id);
 /* A record says that this entry has its name, which it may have lost before. id: 0 is allowed. */
 void hw_former_forget_entry(struct hw_share *share, uint32_t id);
 /* Finds the inodes that lost this name, except the inode of `now`, which may be NULL. Returns their

@@ -219,6 +219,15 @@ static bool is_older(const struct hw_hint_at *c)
 		       HW_ARRIVED_MOVED_IN;
 }
 
+/* Returns whether a record said that this entry had left its name: it was examined too late, and is
+ * what was created now. */
+static bool is_next_one(const struct hw_hint_at *c)
+{
+	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
+
+	return c->ordered && hw_former_has_lost(c->share, &place, entry_of(c->share, c->id));
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
@@ -244,6 +253,9 @@ static void created(struct hw_hint_at *c)
 		note_dir(c); /* a listing found an older or newer entry: more hints follow */
 		if (c->ordered) /* or it was moved away, and this is another one */
 			hw_former_add_entry(c->share, c->id);
+	} else if (is_next_one(c)) {
+		hw_history_delete(c->share, c->id);
+		create_present(c);
 	} else if (is_older(c)) {
 		hw_former_add_entry(c->share, c->id);
 	}

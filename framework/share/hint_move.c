@@ -54,23 +54,24 @@ static bool has(struct hw_share *share, const struct place *p, uint32_t id)
 /*
  * A transient entry has no inode to compare: it is taken to be the entry found at its new name. The
  * same applies to a file whose inode is still at the old name: it was examined too late, when the
- * file had been renamed and another one had its name.
+ * file had been renamed and another one had its name. Returns whether the entry has this inode now.
  */
-static void adopt(struct hw_share *share, uint32_t id, struct place *from, const struct place *to)
+static bool adopt(struct hw_share *share, uint32_t id, struct place *from, const struct place *to)
 {
 	struct hw_entry *e = entry_of(share, id);
 
 	if (e->type != to->stat.type || has(share, to, id))
-		return;
+		return false;
 	if (!(e->flags & HW_ENTRY_TRANSIENT)) {
 		if (e->type == HW_TYPE_DIR)
-			return;
+			return false;
 		look(share, from);
 		if (!has(share, from, id))
-			return;
+			return false;
 	}
 	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
 	hw_tree_update(&share->tree, id, &to->stat);
+	return true;
 }
 
 /* ---- moves out of and into the share ---- */
@@ -153,7 +154,8 @@ static void moved_in(struct hw_share *share, struct place *to, const struct hw_h
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
 		note_name(share, to);
 	} else {
-		hw_former_forget_entry(share, id);
+		if (id)
+			hw_former_note_placed(share, id);
 		fill_arrived(share, id, HW_ARRIVED_WITH_DIR);
 	}
 }
@@ -173,6 +175,22 @@ static void appeared(struct hw_share *share, struct place *to)
 	/* It was created in a directory that was not watched yet: its close may not be reported. */
 	if (id && to->stat.type == HW_TYPE_FILE)
 		hw_quiet_found(share, id);
+}
+
+/* The tree already has the entry. If an earlier record placed a file here, that one was examined
+ * too late, and this record is about what was found. */
+static void found(struct hw_share *share, const struct place *from, const struct place *to,
+		  bool ordered)
+{
+	enum hw_arrival how = is_young(share, from, to) ? HW_ARRIVED_NEW : HW_ARRIVED_MOVED_IN;
+	uint32_t id = 0;
+
+	if (ordered && !from->dir && hw_former_is_placed(share, to->id))
+		id = hw_history_replace(share, to->id, &to->stat, how);
+	else
+		hw_former_forget_entry(share, to->id);
+	if (id)
+		hw_former_note_placed(share, id);
 }
 
 /* ---- within the share ---- */
@@ -212,11 +230,16 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 	}
 	bool late = are_examined_late(share, from, to);
 
-	if (late || (to->present && !has(share, to, to->id)))
-		adopt(share, from->id, from, to);
-	if (late || (from->present && !has(share, from, from->id)))
-		adopt(share, to->id, to, from);
+	bool from_adopted = (late || (to->present && !has(share, to, to->id))) &&
+			    adopt(share, from->id, from, to);
+	bool to_adopted = (late || (from->present && !has(share, from, from->id))) &&
+			  adopt(share, to->id, to, from);
+
 	hw_history_exchange(share, from->id, to->id);
+	if (from_adopted)
+		hw_former_note_placed(share, from->id);
+	if (to_adopted)
+		hw_former_note_placed(share, to->id);
 	hw_scan_moved(share, from->id, from->dir);
 	hw_scan_moved(share, to->id, to->dir);
 	compare_if_left(share, from->id, from->dir);
@@ -236,10 +259,12 @@ static void renamed(struct hw_share *share, struct place *from, struct place *to
 		note_name(share, to);
 		return;
 	}
-	if (to->present)
-		adopt(share, id, from, to);
+	bool adopted = to->present && adopt(share, id, from, to);
+
 	hw_history_move(share, id, to->dir, to->name, to->len,
 			has(share, to, id) ? &to->stat : NULL);
+	if (adopted)
+		hw_former_note_placed(share, id);
 	hw_scan_moved(share, id, from->dir);
 	if (!has(share, to, id))
 		note_name(share, to);
@@ -486,7 +511,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (swallow(share, from.id, to.id) && from.id && to.id)
 		return;
 	if (to.id && has(share, &to, to.id) && !from.id) {
-		hw_former_forget_entry(share, to.id);
+		found(share, &from, &to, ordered);
 		check_source(share, &from);
 		return;
 	}

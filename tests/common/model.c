@@ -226,10 +226,12 @@ static int apply_change(struct hw_model *model, const struct hw_event *event,
 	if (r)
 		return r;
 	hw_model_observe(model, at.node);
-	if (event->kind == HW_MODIFY || (event->kind == HW_CLOSE_WRITE && !at.node->created))
-		at.node->modified = true;
 	if (event->kind != HW_ATTRIB || model->read_always)
 		hw_model_read(model, at.node);
+	if (event->kind == HW_MODIFY || (event->kind == HW_CLOSE_WRITE && !at.node->created)) {
+		at.node->modified = true;
+		at.node->modified_ino = at.node->data.known ? at.node->data.ino : 0;
+	}
 	return 0;
 }
 

@@ -91,6 +91,17 @@ static bool is_among(const ino_t *inodes, size_t count, ino_t ino)
 	return false;
 }
 
+/* Returns whether a change was reported that nothing made. The disk is ahead of the events: the
+ * change may be that of a file which had the name only then. */
+static bool is_invented(const struct node *node, const struct data *now,
+			const struct hw_model_written *written)
+{
+	ino_t ino = node->modified_ino ? node->modified_ino : now->ino;
+
+	return node->modified && (written->strict || !node->created) &&
+	       !is_among(written->inodes, written->count, ino);
+}
+
 static const char *judge(const struct node *node, const struct data *now,
 			 const struct hw_model_written *written,
 			 const struct hw_model_excuse *excuse)
@@ -99,8 +110,7 @@ static const char *judge(const struct node *node, const struct data *now,
 
 	if (!now->known || is_among(excuse->inodes, excuse->inode_count, now->ino))
 		return NULL;
-	if (node->modified && (written->strict || !node->created) &&
-	    !is_among(written->inodes, written->count, now->ino))
+	if (is_invented(node, now, written))
 		return "was reported as changed, and nothing wrote to it";
 	if (!then->known || then->ino != now->ino || then->hash == now->hash)
 		return NULL;

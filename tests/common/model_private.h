@@ -26,6 +26,7 @@ struct node {
 	bool created; /* it was created or replaced its name; a later close_write does not mean that
 		       * its data changed */
 	bool modified; /* a change of its data was reported */
+	ino_t modified_ino; /* of the file that a receiver found then; 0: none */
 	uint8_t type;
 	uint32_t name_len;
 	char *name; /* owned, NUL-terminated */

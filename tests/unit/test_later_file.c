@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Several files have one name, one after the other, before the records of any of them are read.
+ * Each record is about the file that had the name then, although only the last one is found. The
+ * watcher is inotify(7), whose records do not identify the file.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/unit/support/scene.h"
+
+static void start(struct hw_scene *f)
+{
+	const struct hw_rig_config config = {
+		.backend = "inotify",
+		.interval_ns = 3600 * HW_SEC,
+	};
+
+	assert_true(hw_scene_start_with(f, &config));
+}
+
+static void finish(struct hw_scene *f)
+{
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+	hw_scene_finish(f);
+}
+
+/* Makes a file in the directory `outside` which is older than the share. */
+static void make_outside(struct hw_scene *f, const char *name)
+{
+	hw_scene_write(f->top, name, "old");
+	hw_clock_tick();
+}
+
+static void what_was_written_to_the_first_is_not_a_change_of_the_second(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	make_outside(&f, "outside/b");
+	start(&f);
+	hw_scene_move(f.top, "outside/a", f.fd, "l");
+	hw_scene_write(f.fd, "l", "more");
+	hw_scene_move(f.top, "outside/b", f.fd, "l");
+	hw_scene_expect(&f, "move file -> l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_expect(&f, "move file -> l (replaced)");
+	finish(&f);
+}
+
+static void a_third_one_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	make_outside(&f, "outside/b");
+	make_outside(&f, "outside/c");
+	start(&f);
+	hw_scene_move(f.top, "outside/a", f.fd, "l");
+	hw_scene_write(f.fd, "l", "more");
+	hw_scene_move(f.top, "outside/b", f.fd, "l");
+	hw_scene_write(f.fd, "l", "more");
+	hw_scene_move(f.top, "outside/c", f.fd, "l");
+	hw_scene_write(f.fd, "l", "more");
+	hw_scene_expect(&f, "move file -> l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_expect(&f, "move file -> l (replaced)");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_expect(&f, "move file -> l (replaced)");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	finish(&f);
+}
+
+static void one_that_was_renamed_is_not_the_one_that_came_later(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	make_outside(&f, "outside/b");
+	start(&f);
+	hw_scene_move(f.top, "outside/a", f.fd, "k");
+	hw_scene_write(f.fd, "k", "more");
+	hw_scene_move(f.fd, "k", f.fd, "l");
+	hw_scene_write(f.fd, "l", "more");
+	hw_scene_move(f.top, "outside/b", f.fd, "l");
+	hw_scene_expect(&f, "move file -> k");
+	hw_scene_expect(&f, "modify k");
+	hw_scene_expect(&f, "close_write k");
+	hw_scene_expect(&f, "move file k -> l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_expect(&f, "move file -> l (replaced)");
+	finish(&f);
+}
+
+static void one_that_left_for_a_new_directory_is_not_the_one_created_later(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	start(&f);
+	hw_scene_write(f.fd, "k", "some");
+	hw_scene_move(f.fd, "k", f.fd, "l");
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_move(f.fd, "l", f.fd, "d/l");
+	hw_scene_write(f.fd, "l", "other");
+	hw_scene_expect(&f, "create file k");
+	hw_scene_expect(&f, "modify k");
+	hw_scene_expect(&f, "close_write k");
+	hw_scene_expect(&f, "move file k -> l");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/l");
+	hw_scene_expect(&f, "delete file l");
+	hw_scene_expect(&f, "create file l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_replay(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_written_to_the_first_is_not_a_change_of_the_second),
+		cmocka_unit_test(a_third_one_is_reported),
+		cmocka_unit_test(one_that_was_renamed_is_not_the_one_that_came_later),
+		cmocka_unit_test(one_that_left_for_a_new_directory_is_not_the_one_created_later),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
