@@ -31,13 +31,16 @@ static uint16_t links_if_left(struct hw_observation *o, const struct hw_entry *e
 	return names > e->nlink ? (uint16_t)names : e->nlink;
 }
 
-/* Returns the number of links of the inode, which has another name in the share; 0: unknown. */
+/* Returns the number of links of the inode, which has another name in the share; 0: unknown.
+ * Removing a name of a file in a lower layer of an overlayfs leaves the number as it is. */
 static uint32_t links_of(const struct hw_observation *o, const struct hw_entry *e)
 {
 	struct hw_share *share = o->share;
 	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 	struct hw_stat stat;
 
+	if (e->identity == HW_BY_HANDLE)
+		return 0;
 	while (left-- && (id = hw_tree_same_inode(&share->tree, e->fs, e->ino, id))) {
 		const struct hw_entry *other = entry_of(o, id);
 
