@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 #define QUEUE_SEARCHED 1024u /* in a longer queue, every directory counts as one that is in it */
 
@@ -290,6 +292,26 @@ static int arm_found(struct hw_share *share, const struct hw_job *job, uint32_t 
 	return job->fd;
 }
 
+/* Opens a directory in one that the tree has elsewhere. If it is not there, it is opened as usual.
+ */
+static void open_below(struct hw_share *share, struct hw_job *job, uint32_t dir)
+{
+	const struct hw_entry *e = entry_of(share, dir);
+	char name[HW_NAME_MAX + 1];
+	struct hw_stat stat;
+
+	memcpy(name, hw_tree_name(&share->tree, dir), e->name_len);
+	name[e->name_len] = '\0';
+	int fd = hw_disk_openat(&share->disk, job->above->fd, name,
+				O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd >= 0 && hw_disk_stat_fd(&share->disk, fd, &stat) == 0 && hw_tree_is_same(e, &stat))
+		job->fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	hw_job_leave(share, job);
+}
+
 /* Returns the descriptor to list, or -errno. */
 static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 {
@@ -299,6 +321,8 @@ static int open_job(struct hw_share *share, struct hw_job *job, uint32_t dir)
 		share->scan.opened--;
 	if (!dir)
 		return -ECANCELED;
+	if (job->above)
+		open_below(share, job, dir);
 	if (job->kind == HW_JOB_FILL)
 		entry_of(share, dir)->flags |= HW_ENTRY_LISTED;
 	if (job->fd >= 0 && job->kind == HW_JOB_FILL)

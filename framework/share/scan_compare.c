@@ -7,17 +7,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPENED_MAX 64u /* directories held open because they are not where the tree has them */
+/* Directories held open because they are not where the tree has them, and levels below each. */
+#define OPENED_MAX 64u
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void compare_child(struct hw_share *share, const struct hw_job *above, uint32_t dir)
+/* A directory below one that is compared where it is now is there, too. */
+static void compare_child(struct hw_share *share, struct hw_job *above, uint32_t dir)
 {
-	struct hw_job *job = above->flat ? NULL : hw_job_compare(share, dir, above->watcher);
+	struct hw_job *job;
 
+	if (above->flat)
+		return;
+	job = above->moved && above->moved < OPENED_MAX
+		      ? hw_job_below(share, above, dir)
+		      : hw_job_compare(share, dir, above->watcher);
 	if (job)
 		job->anew = above->anew;
 }
@@ -42,8 +49,12 @@ static bool follow_moved(struct hw_share *share, int parent, const char *name,
 		close(fd);
 		return false;
 	}
-	if (hw_job_enqueue(share, id, HW_JOB_COMPARE, fd))
+	struct hw_job *job = hw_job_enqueue(share, id, HW_JOB_COMPARE, fd);
+
+	if (job) {
+		job->moved = 1;
 		share->scan.opened++;
+	}
 	return true;
 }
 
@@ -55,13 +66,13 @@ static bool follow_found(void *share, int parent, const char *name, const struct
 }
 
 /* Does the same for directories in this one if it is new. */
-static void follow(struct hw_share *share, uint32_t dir, const char *name,
+static void follow(struct hw_share *share, const struct hw_job *job, uint32_t dir, const char *name,
 		   const struct hw_stat *found)
 {
 	const struct hw_ahead_place place = { dir, name, (uint8_t)strlen(name) };
 	const struct hw_ahead how = { .visit = follow_found, .arg = share };
 
-	if (!follow_moved(share, hw_disk_dir(&share->disk, dir), name, found))
+	if (!follow_moved(share, job->fd, name, found))
 		hw_ahead_walk(share, &place, &how, &share->scan.ahead);
 }
 
@@ -106,7 +117,7 @@ static void refused(struct hw_share *share, uint32_t dir, const char *name, size
 }
 
 /* near: the entry that was compared before, or 0. Returns the entry of this name, or 0. */
-static uint32_t compare_one(struct hw_share *share, const struct hw_job *job, uint32_t dir,
+static uint32_t compare_one(struct hw_share *share, struct hw_job *job, uint32_t dir,
 			    const struct hw_found *found, uint32_t near)
 {
 	const char *name = job->listing.names + found->name;
@@ -124,7 +135,7 @@ static uint32_t compare_one(struct hw_share *share, const struct hw_job *job, ui
 	if (!id) {
 		hw_unverified_name(share, dir, name, found->name_len);
 		if (stat.type == HW_TYPE_DIR)
-			follow(share, dir, name, &stat);
+			follow(share, job, dir, name, &stat);
 		return 0;
 	}
 	struct hw_entry *e = entry_of(share, id);
@@ -142,7 +153,7 @@ static uint32_t compare_one(struct hw_share *share, const struct hw_job *job, ui
 		e->identity = stat.identity;
 	}
 	if (stat.type == HW_TYPE_DIR && !same)
-		follow(share, dir, name, &stat);
+		follow(share, job, dir, name, &stat);
 	else if (stat.type == HW_TYPE_DIR && belongs(job, e))
 		compare_child(share, job, id);
 	return id;

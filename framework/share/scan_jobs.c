@@ -20,7 +20,7 @@ static struct hw_job *take_job(struct hw_share *share)
 	return job;
 }
 
-void hw_job_give(struct hw_share *share, struct hw_job *job)
+static void give_one(struct hw_share *share, struct hw_job *job)
 {
 	if (job->fd >= 0)
 		close(job->fd);
@@ -32,6 +32,23 @@ void hw_job_give(struct hw_share *share, struct hw_job *job)
 	}
 	hw_list_free(&job->listing);
 	free(job);
+}
+
+void hw_job_leave(struct hw_share *share, struct hw_job *job)
+{
+	struct hw_job *above = job->above;
+
+	job->above = NULL;
+	if (above && !--above->below && above->given)
+		give_one(share, above);
+}
+
+void hw_job_give(struct hw_share *share, struct hw_job *job)
+{
+	hw_job_leave(share, job);
+	job->given = true;
+	if (!job->below)
+		give_one(share, job);
 }
 
 void hw_scan_trim(struct hw_share *share)
@@ -82,12 +99,27 @@ struct hw_job *hw_job_compare(struct hw_share *share, uint32_t dir, uint8_t watc
 	return job;
 }
 
+struct hw_job *hw_job_below(struct hw_share *share, struct hw_job *above, uint32_t dir)
+{
+	struct hw_job *job = hw_job_compare(share, dir, above->watcher);
+
+	if (!job)
+		return NULL;
+	job->above = above;
+	job->moved = (uint8_t)(above->moved + 1);
+	above->below++;
+	return job;
+}
+
 void hw_job_put_back(struct hw_share *share, struct hw_job *job)
 {
 	struct hw_job **end = &share->scan.queue;
 
 	while (*end)
 		end = &(*end)->next;
+	if (job->fd >= 0)
+		close(job->fd);
+	job->fd = -1;
 	job->next = NULL;
 	*end = job;
 	share->scan.queued++;

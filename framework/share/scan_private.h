@@ -23,6 +23,12 @@ struct hw_job {
 	struct hw_share *share; /* NULL: cancelled */
 	hw_token dir;
 	int fd; /* owned; -1 until it is open */
+	/* Borrowed until hw_job_leave(): this one is opened from it. NULL: from the root. */
+	struct hw_job *above;
+	uint32_t below; /* jobs whose `above` is this one */
+	bool given; /* it has ended, and is kept for those below it */
+	uint8_t moved; /* the tree has the directory elsewhere: depth below the one that moved, from
+			* 1; 0: it has not */
 	enum hw_job_kind kind;
 	enum hw_arrival how;
 	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
@@ -44,9 +50,15 @@ struct hw_job {
 struct hw_job *hw_job_enqueue(struct hw_share *share, uint32_t dir, enum hw_job_kind kind, int fd);
 /* The same for a comparison. watcher: see struct hw_job. */
 struct hw_job *hw_job_compare(struct hw_share *share, uint32_t dir, uint8_t watcher);
-/* Puts the job at the end of the queue: other jobs will close the descriptors that they hold. */
+/* The same for a directory in that of `above`, which the tree has elsewhere. */
+struct hw_job *hw_job_below(struct hw_share *share, struct hw_job *above, uint32_t dir);
+/* The job does not need the directory above it any more. share: see hw_job_give(). */
+void hw_job_leave(struct hw_share *share, struct hw_job *job);
+/* Closes the directory of the job, and puts it at the end of the queue: other jobs will close the
+ * descriptors that they hold. */
 void hw_job_put_back(struct hw_share *share, struct hw_job *job);
-/* Closes the directory of a job and frees it. share: keeps some jobs to use again; may be NULL. */
+/* Closes the directory of a job and frees it, when no job is to be opened from it. share: keeps
+ * some jobs to use again; may be NULL. */
 void hw_job_give(struct hw_share *share, struct hw_job *job);
 
 /* Compares a listing of a known directory with the tree: names that differ become unverified. */

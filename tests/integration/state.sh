@@ -147,6 +147,41 @@ test_sigkill_continues_the_epoch() {
 test_sigkill_continues_the_epoch_under_polling() {
 	watcher=polling try_stop KILL
 }
+# What moved within a directory that also moved was not outside of the share.
+test_moves_below_a_directory_that_moved_are_moves() {
+	mkdir -p share/d/deep/er
+	echo 1 >share/d/f
+	begin_daemon
+	snapshot
+	position
+	end_daemon KILL
+	mv share/d/f share/d/deep/er/g
+	mv share/d share/e
+	begin_daemon
+	equal '{"event":"move","type":"file","from":"d/f","to":"d/deep/er/g"}
+{"event":"move","type":"dir","from":"d","to":"e"}' "$(news)"
+	end_daemon
+}
+# More of them than are held open, and deeper ones.
+test_moves_below_many_directories_of_one_that_moved_are_moves() {
+	local deep dirs
+	deep=$(printf 'n/%.0s' {1..80})
+	dirs=$(printf 'share/d/%s ' {1..100})
+	# shellcheck disable=SC2086
+	mkdir -p $dirs "share/d/$deep"
+	touch share/d/f{1..100} "share/d/${deep}f"
+	begin_daemon
+	snapshot
+	position
+	end_daemon KILL
+	for i in {1..100}; do mv "share/d/f$i" "share/d/$i/g"; done
+	mv "share/d/${deep}f" share/d/g
+	mv share/d share/e
+	begin_daemon
+	equal 102 "$(news | grep -c '"event":"move".*"from"')"
+	position
+	end_daemon
+}
 # No watcher saw the close.
 test_a_file_that_was_closed_meanwhile_is_complete() {
 	prepare
