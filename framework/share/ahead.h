@@ -21,8 +21,8 @@ struct hw_ahead {
 	void *arg;
 };
 
-/* Visits the entries below the directory at `place`; the entries of a directory come before those
- * below them. *budget: number of entries that may be examined. */
+/* Visits the entries below the directory at `place` that are not excluded; the entries of a
+ * directory come before those below them. *budget: number of entries that may be examined. */
 void hw_ahead_walk(struct hw_share *share, const struct hw_ahead_place *place,
 		   const struct hw_ahead *how, uint32_t *budget);
 

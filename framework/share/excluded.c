@@ -13,8 +13,8 @@ bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name
 		return false;
 	if (!share->filter.anchored)
 		return hw_filter_matches(&share->filter, name, len, is_dir);
-	path = hw_tree_path(&share->tree, dir, share->scratch,
-			    sizeof(share->scratch) - HW_NAME_MAX - 1, &dir_len);
+	path = hw_tree_path(&share->tree, dir, share->scratch, sizeof(share->scratch) - len - 1,
+			    &dir_len);
 	if (!path)
 		return hw_filter_matches(&share->filter, name, len, is_dir);
 	/* The directory's path ends where the room for a slash and the name begins. */

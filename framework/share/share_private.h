@@ -176,7 +176,7 @@ void hw_silence_end(struct hw_share *share);
  * when one does not answer. Returns true if that has changed. */
 bool hw_silence_check(struct hw_share *share);
 
-/* excluded.c */
+/* excluded.c. name: may be a path below dir, if nothing that it leads through is excluded. */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir);
 

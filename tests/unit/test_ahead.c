@@ -741,6 +741,59 @@ static void a_name_of_several_that_is_gone_has_not_left_the_share(void **state)
 	hw_scene_finish(&f);
 }
 
+/* ---- excluded names ---- */
+
+static void expect_nothing_hidden(struct hw_scene *f)
+{
+	struct hw_event event;
+	unsigned left = 0;
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	while (hw_rig_next(f->rig, &event) == 1) {
+		bool hidden = event.path && memmem(event.path, event.path_len, "hidden", 6);
+
+		assert_false(hidden);
+		left += event.from && event.from_len == 4 && !event.path;
+		left += event.kind == HW_DELETE && event.path_len == 4;
+	}
+	assert_int_equal(left, 1);
+}
+
+static void hide(const char *pattern, bool in_dir, uint64_t settle_ns)
+{
+	const struct hw_rig_config config = {
+		.backend = "polling",
+		.settle_ns = settle_ns,
+		.excludes = &pattern,
+		.exclude_count = 1,
+	};
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.fd, "known");
+	hw_scene_write(f.fd, "file", "x");
+	if (hw_scene_start_with(&f, &config)) {
+		hw_scene_make_dir(f.fd, "new");
+		hw_scene_make_dir(f.fd, "new/dir");
+		hw_scene_move(f.fd, "known", f.fd, in_dir ? "new/dir/known" : "new/known");
+		hw_scene_move(f.fd, "file", f.fd,
+			      in_dir ? "new/dir/known/hidden" : "new/known/hidden");
+		expect_nothing_hidden(&f);
+	}
+	hw_scene_finish(&f);
+}
+
+/* Its directory has moved into a new one, which is searched before it is reported. */
+static void a_file_that_moved_to_an_excluded_name_has_left(void **state)
+{
+	(void)state;
+	hide("hidden", false, 0);
+	hide("hidden", false, 1000 * HW_SEC);
+	hide("dir/", true, 0);
+	hide("/new/dir", true, 0);
+	hide("/new/dir", true, 1000 * HW_SEC);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -763,6 +816,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
+		cmocka_unit_test(a_file_that_moved_to_an_excluded_name_has_left),
 	};
 
 	if (argc > 1)
