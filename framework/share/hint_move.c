@@ -209,14 +209,24 @@ static void compare_if_left(struct hw_share *share, uint32_t id, uint32_t from)
 		hw_scan_below(share, id);
 }
 
-/* Returns whether both entries were examined after the exchange, which sets their ctime: each one
- * has the inode that the other one had before. */
-static bool are_examined_late(struct hw_share *share, const struct place *from,
-			      const struct place *to)
+/* Returns whether this entry of an exchange was examined after the exchange, which sets its ctime:
+ * it has the inode of the other one. */
+static bool is_examined_late(struct hw_share *share, const struct place *p)
 {
-	return has(share, from, from->id) && has(share, to, to->id) &&
-	       entry_of(share, from->id)->ctime_ns == from->stat.ctime_ns &&
-	       entry_of(share, to->id)->ctime_ns == to->stat.ctime_ns;
+	return has(share, p, p->id) && entry_of(share, p->id)->ctime_ns == p->stat.ctime_ns;
+}
+
+/* The entry at `p`, which moves to `other`, was examined late. Nothing is known of it if the disk
+ * does not have it there either. */
+static void forget_late(struct hw_share *share, const struct place *p, const struct place *other)
+{
+	struct hw_entry *e = entry_of(share, p->id);
+	struct hw_stat stat = { .type = e->type, .nlink = 1, .fs = e->fs };
+
+	if (e->type == HW_TYPE_DIR || (other->present && other->stat.type == e->type))
+		return;
+	e->flags |= HW_ENTRY_TRANSIENT;
+	hw_tree_update(&share->tree, p->id, &stat);
 }
 
 static void exchanged(struct hw_share *share, struct place *from, struct place *to)
@@ -228,12 +238,16 @@ static void exchanged(struct hw_share *share, struct place *from, struct place *
 		note_name(share, to);
 		return;
 	}
-	bool late = are_examined_late(share, from, to);
-
-	bool from_adopted = (late || (to->present && !has(share, to, to->id))) &&
+	bool from_late = is_examined_late(share, from), to_late = is_examined_late(share, to);
+	bool from_adopted = (to_late || (to->present && !has(share, to, to->id))) &&
 			    adopt(share, from->id, from, to);
-	bool to_adopted = (late || (from->present && !has(share, from, from->id))) &&
+	bool to_adopted = (from_late || (from->present && !has(share, from, from->id))) &&
 			  adopt(share, to->id, to, from);
+
+	if (from_late && !from_adopted)
+		forget_late(share, from, to);
+	if (to_late && !to_adopted)
+		forget_late(share, to, from);
 
 	hw_history_exchange(share, from->id, to->id);
 	if (from_adopted)

@@ -92,14 +92,13 @@ static bool is_among(const ino_t *inodes, size_t count, ino_t ino)
 }
 
 /* Returns whether a change was reported that nothing made. The disk is ahead of the events: the
- * change may be that of a file which had the name only then. */
+ * change may be that of the file that had the name then, or of the one that it was reported for. */
 static bool is_invented(const struct node *node, const struct data *now,
 			const struct hw_model_written *written)
 {
-	ino_t ino = node->modified_ino ? node->modified_ino : now->ino;
-
 	return node->modified && (written->strict || !node->created) &&
-	       !is_among(written->inodes, written->count, ino);
+	       !is_among(written->inodes, written->count, now->ino) &&
+	       !is_among(written->inodes, written->count, node->modified_ino);
 }
 
 static const char *judge(const struct node *node, const struct data *now,
