@@ -377,10 +377,26 @@ static bool is_about_another(const struct hw_hint_at *at, uint64_t ino)
 	return ino && ino != entry_of(at->share, at->id)->ino && !is_transient(at);
 }
 
+/* Returns whether this inode had the name before: a transient entry, whose inode is unknown, is
+ * another one. */
+static bool is_former(const struct hw_hint_at *at, uint64_t ino)
+{
+	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
+	struct hw_former_inode others[HW_FORMER_WAYS];
+	unsigned count = hw_former_find(at->share, &place, NULL, others);
+
+	while (count)
+		if (others[--count].ino == ino)
+			return true;
+	return false;
+}
+
 /* The hint identifies the inode. */
 static void about_handle(struct hw_hint_at *at, uint64_t ino)
 {
-	if (at->id && !is_about_another(at, ino)) {
+	bool known = at->id && !is_about_another(at, ino);
+
+	if (known && !(is_transient(at) && is_former(at, ino))) {
 		bool transient = is_transient(at);
 
 		about_entry(at);

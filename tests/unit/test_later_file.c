@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Several files have one name, one after the other, before the records of any of them are read.
- * Each record is about the file that had the name then, although only the last one is found. The
- * watcher is inotify(7), whose records do not identify the file.
+ * Each record is about the file that had the name then, although only the last one is found. Most
+ * tests use inotify(7), whose records do not identify the file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,14 +15,26 @@
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"
 
-static void start(struct hw_scene *f)
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void start_under(struct hw_scene *f, const char *backend)
 {
 	const struct hw_rig_config config = {
-		.backend = "inotify",
+		.backend = backend,
 		.interval_ns = 3600 * HW_SEC,
 	};
 
-	assert_true(hw_scene_start_with(f, &config));
+	if (!hw_scene_start_with(f, &config)) {
+		hw_scene_finish(f);
+		skip();
+	}
+}
+
+static void start(struct hw_scene *f)
+{
+	start_under(f, "inotify");
 }
 
 static void finish(struct hw_scene *f)
@@ -137,6 +149,55 @@ static void one_that_left_for_a_new_directory_is_not_the_one_created_later(void 
 	hw_scene_finish(&f);
 }
 
+static void an_exchanged_one_that_was_found_late_is_not_the_other(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	start(&f);
+	hw_scene_move(f.top, "outside/a", f.fd, "k");
+	hw_scene_write(f.fd, "l", "some");
+	assert_int_equal(renameat2(f.fd, "l", f.fd, "k", RENAME_EXCHANGE), 0);
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_move(f.fd, "l", f.fd, "d/l");
+	hw_scene_expect(&f, "move file -> k");
+	hw_scene_expect(&f, "create file l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	hw_scene_expect(&f, "move file k <-> l (exchange)");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "move file -> d/l");
+	hw_scene_expect(&f, "delete file l");
+	hw_scene_write(f.fd, "k", "more");
+	hw_scene_expect(&f, "modify k");
+	hw_scene_expect(&f, "close_write k");
+	finish(&f);
+}
+
+static void one_that_is_still_open_is_not_the_one_that_replaced_it(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	make_outside(&f, "outside/a");
+	hw_scene_write(f.fd, "l", "some");
+	start_under(&f, *state);
+	int fd = openat(f.fd, "l", O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	hw_scene_move(f.top, "outside/a", f.fd, "k");
+	hw_scene_move(f.fd, "k", f.fd, "l");
+	assert_int_equal(write(fd, "more", 4), 4);
+	hw_scene_move(f.fd, "l", f.fd, "m");
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "move file -> k");
+	hw_scene_expect(&f, "move file k -> l (replaced)");
+	hw_scene_expect(&f, "move file l -> m");
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +205,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_third_one_is_reported),
 		cmocka_unit_test(one_that_was_renamed_is_not_the_one_that_came_later),
 		cmocka_unit_test(one_that_left_for_a_new_directory_is_not_the_one_created_later),
+		cmocka_unit_test(an_exchanged_one_that_was_found_late_is_not_the_other),
+		{ "one_that_is_still_open_is_not_the_one_that_replaced_it (fanotify)",
+		  one_that_is_still_open_is_not_the_one_that_replaced_it, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify" },
+		{ "one_that_is_still_open_is_not_the_one_that_replaced_it (fanotify-inode)",
+		  one_that_is_still_open_is_not_the_one_that_replaced_it, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify-inode" },
 	};
 
 	if (argc > 1)
