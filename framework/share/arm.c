@@ -145,9 +145,7 @@ static uint64_t mount_of(struct hw_share *share, uint32_t dir)
 	return stx.stx_mnt_id;
 }
 
-/* A directory has one place in a mount: if both of its entries seemed to exist, it was moved
- * between the two examinations. */
-static bool are_in_one_mount(struct hw_share *share, uint32_t a, uint32_t b)
+bool hw_arm_is_one_place(struct hw_share *share, uint32_t a, uint32_t b)
 {
 	uint64_t mount = mount_of(share, a);
 
@@ -163,7 +161,7 @@ static uint32_t find_left_over(struct hw_share *share, uint32_t a, uint32_t b)
 			return a;
 		if (!hw_disk_has(&share->disk, b))
 			return b;
-		if (are_in_one_mount(share, a, b))
+		if (hw_arm_is_one_place(share, a, b))
 			return a;
 		a = hw_tree_entry(&share->tree, a)->parent;
 		b = hw_tree_entry(&share->tree, b)->parent;

@@ -10,6 +10,9 @@
  * no longer exists; -ENODEV if no watcher takes it (logged). `anew`: tries all candidates, else
  * those from the watcher of its parent on. */
 int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew);
+/* Two entries of one directory inode both seemed to exist. Returns whether they are in one mount,
+ * where a directory has one place: then it was moved between the two examinations. */
+bool hw_arm_is_one_place(struct hw_share *share, uint32_t a, uint32_t b);
 /* The directory leaves the tree, or the root is gone: unregisters it from its watcher and closes
  * its descriptors. */
 void hw_arm_forget(struct hw_share *share, uint32_t dir);

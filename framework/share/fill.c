@@ -283,20 +283,23 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 
 /* ---- a directory ---- */
 
-/* Returns whether the directory is a bind mount of a directory above it: the walk would never end.
- * An ancestor that is no longer at its place does not count. */
-static bool is_loop(struct hw_share *share, uint32_t dir)
+/* Returns -ELOOP if the directory is a bind mount of a directory above it: the walk would never
+ * end. An ancestor that is no longer at its place does not count. -ESTALE: it has moved to the
+ * place of the other one. Otherwise its descriptor, which was path_fd. */
+static int check_above(struct hw_share *share, uint32_t dir, int path_fd)
 {
 	const struct hw_entry *e = entry_of(share, dir);
 
 	for (uint32_t id = e->parent; id; id = entry_of(share, id)->parent) {
 		const struct hw_entry *above = entry_of(share, id);
 
-		if (above->ino == e->ino && above->fs == e->fs && above->ident == e->ident &&
-		    hw_disk_has(&share->disk, id))
-			return true;
+		if (above->ino != e->ino || above->fs != e->fs || above->ident != e->ident)
+			continue;
+		if (hw_disk_has(&share->disk, id))
+			return hw_arm_is_one_place(share, id, dir) ? -ESTALE : -ELOOP;
+		path_fd = hw_disk_dir(&share->disk, dir); /* it may have been closed */
 	}
-	return false;
+	return path_fd;
 }
 
 static void log_loop(struct hw_share *share, uint32_t dir)
@@ -353,10 +356,11 @@ int hw_fill_open(struct hw_share *share, uint32_t dir, bool anew)
 		(void)hw_access_failed(share, dir, path_fd);
 		return path_fd == -ESTALE ? -ENOENT : path_fd;
 	}
-	if (dir != HW_ROOT && is_loop(share, dir)) {
+	path_fd = check_above(share, dir, path_fd);
+	if (path_fd == -ELOOP)
 		log_loop(share, dir);
-		return -ELOOP;
-	}
+	if (path_fd < 0)
+		return path_fd;
 	const char *pseudo = pseudo_of(share, dir, path_fd);
 
 	if (pseudo) {

@@ -16,6 +16,7 @@
 #include "tests/common/scratch.h"
 #include "tests/unit/support/scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -741,6 +742,42 @@ static void a_name_of_several_that_is_gone_has_not_left_the_share(void **state)
 	hw_scene_finish(&f);
 }
 
+/* ---- a directory that takes the place of the one above it ---- */
+
+/* The share has `d/e` open, and has examined `d` again. */
+static void replace_parent(struct hw_scene *f)
+{
+	struct hw_share *share = hw_rig_share(f->rig);
+	uint32_t above = hw_tree_find(&share->tree, HW_ROOT, "d", 1);
+	uint32_t dir = hw_tree_find(&share->tree, above, "e", 1);
+	struct hw_stat stat;
+
+	assert_true(hw_disk_dir(&share->disk, dir) >= 0);
+	hw_scene_move(f->fd, "d/e", f->fd, "t");
+	assert_int_equal(unlinkat(f->fd, "d", AT_REMOVEDIR), 0);
+	hw_scene_move(f->fd, "t", f->fd, "d");
+	assert_int_equal(hw_disk_stat(&share->disk, HW_ROOT, "d", 1, &stat), 0);
+	hw_tree_update(&share->tree, above, &stat);
+	assert_int_equal(hw_fill_open(share, dir, false), -ESTALE);
+	assert_false(hw_tree_entry(&share->tree, dir)->flags & HW_ENTRY_LOOP);
+	hw_scene_check(f);
+}
+
+static void a_directory_that_replaces_the_one_above_it_is_not_a_loop(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		hw_scene_prepare(&f);
+		hw_scene_make_dir(f.fd, "d");
+		hw_scene_make_dir(f.fd, "d/e");
+		if (hw_scene_start(&f, hw_rig_backends[i], 0))
+			replace_parent(&f);
+		hw_scene_finish(&f);
+	}
+}
+
 /* ---- excluded names ---- */
 
 static void expect_nothing_hidden(struct hw_scene *f)
@@ -816,6 +853,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(saves_that_are_read_at_once_are_told_one_by_one),
 		cmocka_unit_test(a_link_that_is_removed_and_made_again_is_told_twice),
 		cmocka_unit_test(a_directory_is_exchanged_while_its_parent_is_listed),
+		cmocka_unit_test(a_directory_that_replaces_the_one_above_it_is_not_a_loop),
 		cmocka_unit_test(a_file_that_moved_to_an_excluded_name_has_left),
 	};
 
