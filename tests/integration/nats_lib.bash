@@ -101,13 +101,16 @@ count_messages() {
 # Continues until the stream has no more: a close_write may follow when a file has been idle. The other lines are those that
 # were read before.
 read_all() { # PATH [FILE]...
-	local end=$((SECONDS + DEADLINE))
+	local end
 	read_to "$1"
 	shift
+	end=$((SECONDS + DEADLINE))
 	until [ "$(count_messages lines "$@")" -ge "$(of_streams messages)" ]; do
 		[ $SECONDS -lt $end ] || fail "the stream has $(of_streams messages) messages: $(tail -n 3 lines)"
-		IFS= read -r -t 1 -u "$out" line || continue
-		printf '%s\n' "$line" >>lines
+		while IFS= read -r -t 1 -u "$out" line; do
+			printf '%s\n' "$line" >>lines
+			end=$((SECONDS + DEADLINE))
+		done
 	done
 	finish "$pid"
 }
