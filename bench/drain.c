@@ -170,11 +170,12 @@ static void make_changes(unsigned round, unsigned files)
 static void encode(struct hw_journal_cursor *cursor, int output)
 {
 	struct hw_buf buf = HW_BUF_GROWING(BUFFER_BYTES + HW_JSON_EVENT_MAX);
+	struct hw_json_head head = { .len = 0 };
 	struct hw_event event;
 	int r;
 
 	while ((r = hw_share_cursor_next(share, cursor, &event)) > 0) {
-		if (hw_json_put_event(&buf, "drain", &event) < 0)
+		if (hw_json_put_next_event(&head, &buf, "drain", &event) < 0)
 			bench_die(ENOMEM, "encode");
 		events++;
 		if (buf.len >= BUFFER_BYTES) {

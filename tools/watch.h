@@ -60,6 +60,7 @@ struct watch {
 	char *text_bytes; /* owned: memory of text */
 	size_t text_size;
 	struct hw_buf path, from; /* scratch: paths as displayed */
+	struct hw_json_head head; /* of the last line */
 	bool colour, progress_shown;
 };
 

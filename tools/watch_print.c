@@ -61,8 +61,9 @@ static int print_line(struct watch *w, const struct watched *watched, const stru
 int hw_watch_print_event(struct watch *w, const struct watched *watched,
 			 const struct hw_event *event)
 {
-	int r = w->settings.json ? hw_json_put_event(&w->output.buf, watched->name, event)
-				 : print_line(w, watched, event);
+	int r = w->settings.json
+			? hw_json_put_next_event(&w->head, &w->output.buf, watched->name, event)
+			: print_line(w, watched, event);
 
 	HW_PROBE2(encode, event->seq, w->output.buf.len);
 	return r;

@@ -75,15 +75,34 @@ static char *write_move(char *out, const struct hw_event *event, const struct hw
 	return out;
 }
 
-static char *write_head(char *out, const struct hw_json_text *share, const struct hw_event *event)
+static bool is_head_of(const struct hw_json_head *head, const char *share, int64_t time_ns)
 {
-	out = WRITE(out, "{\"seq\":");
-	out = hw_json_write_u64(out, event->seq);
+	return head && head->len && head->time_ns == time_ns && strcmp(head->share, share) == 0;
+}
+
+static void keep_head(struct hw_json_head *head, const struct hw_json_text *share, int64_t time_ns,
+		      const char *text, size_t len)
+{
+	head->len = 0;
+	if (share->len >= sizeof(head->share) || len > sizeof(head->text))
+		return;
+	head->len = (uint32_t)len;
+	head->time_ns = time_ns;
+	memcpy(head->share, share->bytes, share->len + 1);
+	memcpy(head->text, text, len);
+}
+
+static char *write_head(char *out, const struct hw_json_text *share, int64_t time_ns)
+{
 	out = WRITE(out, ",\"time\":");
-	out = write_i64(out, event->time_ns);
+	out = write_i64(out, time_ns);
 	out = WRITE(out, ",\"share\":\"");
 	out = hw_json_write_text(out, share);
-	out = WRITE(out, "\",\"event\":\"");
+	return WRITE(out, "\",\"event\":\"");
+}
+
+static char *write_kind(char *out, const struct hw_event *event)
+{
 	out = hw_word_write(out, &hw_kind_words[event->kind]);
 	if (event->type) {
 		out = WRITE(out, "\",\"type\":\"");
@@ -100,22 +119,36 @@ static bool event_valid(const struct hw_event *event)
 	       (event->path || (event->kind == HW_MOVE && event->from));
 }
 
-int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_event *event)
+/* head: NULL if none is kept. */
+static int put_event(struct hw_json_head *head, struct hw_buf *buf, const char *share,
+		     const struct hw_event *event)
 {
-	struct hw_json_text name, path, from;
-	char *out;
+	bool kept = is_head_of(head, share, event->time_ns);
+	struct hw_json_text name = { .bytes = share }, path, from;
+	char *out, *begin;
 	int r;
 
 	if (!event_valid(event))
 		return -EINVAL;
-	hw_json_measure(&name, share, strlen(share));
+	if (!kept)
+		hw_json_measure(&name, share, strlen(share));
 	hw_json_measure(&path, event->path, event->path ? event->path_len : 0);
 	hw_json_measure(&from, event->from, event->from ? event->from_len : 0);
-	/* 192: keys, words and numbers of the longest line */
-	r = hw_buf_reserve(buf, 192 + name.written + path_size(&path) + path_size(&from));
+	/* 224: keys, words and numbers of the longest line, and the head that is kept */
+	r = hw_buf_reserve(buf, 224 + name.written + path_size(&path) + path_size(&from));
 	if (r < 0)
 		return r;
-	out = write_head(buf->data + buf->len, &name, event);
+	out = WRITE(buf->data + buf->len, "{\"seq\":");
+	begin = hw_json_write_u64(out, event->seq);
+	if (kept) {
+		memcpy(begin, head->text, sizeof(head->text)); /* more than it has, but no call */
+		out = begin + head->len;
+	} else {
+		out = write_head(begin, &name, event->time_ns);
+		if (head)
+			keep_head(head, &name, event->time_ns, begin, (size_t)(out - begin));
+	}
+	out = write_kind(out, event);
 	if (event->kind == HW_MOVE)
 		out = write_move(out, event, &from, &path);
 	else
@@ -123,6 +156,17 @@ int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_eve
 	out = WRITE(out, "}\n");
 	buf->len = (size_t)(out - buf->data);
 	return 0;
+}
+
+int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_event *event)
+{
+	return put_event(NULL, buf, share, event);
+}
+
+int hw_json_put_next_event(struct hw_json_head *head, struct hw_buf *buf, const char *share,
+			   const struct hw_event *event)
+{
+	return put_event(head, buf, share, event);
 }
 
 /* ---- other lines ---- */

@@ -123,8 +123,11 @@ static char *write_ascii(char *out, unsigned char c)
 	return out + 2;
 }
 
-static char *write_escaped(char *out, const char *bytes, size_t len)
+char *hw_json_write_escaped(char *out, const struct hw_json_text *text)
 {
+	const char *bytes = text->bytes;
+	size_t len = text->len;
+
 	for (size_t i = 0; i < len;) {
 		unsigned n = hw_utf8_char(bytes + i, len - i);
 
@@ -139,15 +142,6 @@ static char *write_escaped(char *out, const char *bytes, size_t len)
 		i += n ? n : 1;
 	}
 	return out;
-}
-
-char *hw_json_write_text(char *out, const struct hw_json_text *text)
-{
-	if (!text->plain)
-		return write_escaped(out, text->bytes, text->len);
-	if (text->len)
-		memcpy(out, text->bytes, text->len);
-	return out + text->len;
 }
 
 size_t hw_json_base64_size(size_t len)

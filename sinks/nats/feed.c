@@ -60,7 +60,7 @@ static int encode(struct nats_sink *sink, uint32_t index, const struct hw_event 
 	int r;
 
 	sink->buf.len = 0;
-	r = hw_json_put_event(&sink->buf, sink->feeds[index].share.name, event);
+	r = hw_json_put_next_event(&sink->head, &sink->buf, sink->feeds[index].share.name, event);
 	if (r == 0)
 		HW_PROBE2(encode, event->seq, sink->buf.len);
 	return r;

@@ -60,6 +60,7 @@ struct nats_sink {
 	pthread_t thread;
 	bool running; /* the thread was started */
 	struct hw_buf buf; /* scratch */
+	struct hw_json_head head; /* of the last line that was encoded */
 	uint64_t rescan_ids; /* makes the ids of rescans different */
 	char told[NATS_WHY_MAX]; /* the failure that was logged; "": none */
 };

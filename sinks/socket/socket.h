@@ -82,6 +82,7 @@ struct socket_sink {
 	const struct stream *stream; /* static */
 	struct hw_nl_writer *writer; /* owned */
 	struct hw_buf scratch; /* a batch, between encoding and sending */
+	struct hw_json_head head; /* of the last line that was encoded */
 	struct hw_share_info *shares; /* owned: as last refreshed */
 	uint32_t share_count;
 	struct barriers *barriers; /* owned: one for each share */

@@ -15,7 +15,7 @@ static int json_put_hello(struct socket_sink *sink, struct hw_buf *buf)
 static int json_put_event(struct socket_sink *sink, struct hw_buf *buf, uint32_t share,
 			  const struct hw_event *event)
 {
-	int r = hw_json_put_event(buf, sink->shares[share].name, event);
+	int r = hw_json_put_next_event(&sink->head, buf, sink->shares[share].name, event);
 
 	HW_PROBE2(encode, event->seq, buf->len);
 	return r;

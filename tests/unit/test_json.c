@@ -216,6 +216,47 @@ static void random_bytes_parse_elsewhere_and_come_back_exactly(void **state)
 	hw_buf_free(&buf);
 }
 
+/* Whatever the event before was, the line is that of the event. */
+static void the_line_of_an_event_does_not_depend_on_the_one_before(void **state)
+{
+	static const char *const shares[] = {
+		"",
+		"s",
+		"t",
+		"projects",
+		"a\nb\"c",
+		"35 bytes, which is as long as it be",
+		"36 bytes, which is longer than kept.",
+		"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\n",
+		"a name of a share that is longer than any that a configuration may have, or a "
+		"head",
+	};
+	static const int64_t times[] = { 0, 7, 1795363200123456789, INT64_MAX, INT64_MIN };
+	struct hw_buf one = HW_BUF_GROWING(4096), next = HW_BUF_GROWING(4096);
+	struct hw_json_head head = { .len = 0 };
+	uint64_t random = 1;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		struct hw_event event = make_event(HW_CREATE, HW_TYPE_FILE, "a");
+		const char *share;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		share = shares[(random >> 33) % (sizeof(shares) / sizeof(shares[0]))];
+		event.time_ns = times[(random >> 45) % 5];
+		event.seq = random >> (random >> 58);
+		one.len = next.len = 0;
+		for (int twice = 0; twice < 2; twice++) {
+			assert_int_equal(hw_json_put_event(&one, share, &event), 0);
+			assert_int_equal(hw_json_put_next_event(&head, &next, share, &event), 0);
+		}
+		assert_int_equal(one.len, next.len);
+		assert_memory_equal(one.data, next.data, one.len);
+	}
+	hw_buf_free(&one);
+	hw_buf_free(&next);
+}
+
 static void the_longest_paths_fit_the_stated_size(void **state)
 {
 	struct hw_buf buf = HW_BUF_GROWING(HW_JSON_EVENT_MAX);
@@ -239,6 +280,7 @@ static void a_full_buffer_keeps_what_it_had(void **state)
 	char memory[256];
 	struct hw_event event = make_event(HW_CREATE, HW_TYPE_FILE, "0123456789012345678901234567");
 	struct hw_share_info info = { .name = "s", .epoch = 1, .state = HW_SHARE_ONLINE };
+	struct hw_json_head head = { .len = 0 };
 
 	(void)state;
 	for (size_t size = 0; size < sizeof(memory); size++) {
@@ -250,6 +292,11 @@ static void a_full_buffer_keeps_what_it_had(void **state)
 		r = hw_json_put_event(&buf, "s", &event);
 		assert_true(r == 0 || (r == -ENOBUFS && buf.len == before));
 		buf.len = before;
+		for (int twice = 0; twice < 2; twice++) {
+			r = hw_json_put_next_event(&head, &buf, "s", &event);
+			assert_true(r == 0 || (r == -ENOBUFS && buf.len == before));
+			buf.len = before;
+		}
 		r = hw_json_put_hello(&buf, "1", &info, 1);
 		assert_true(r == 0 || (r == -ENOBUFS && buf.len == before));
 		assert_ptr_equal(buf.data, memory);
@@ -450,6 +497,7 @@ int main(void)
 		cmocka_unit_test(the_longest_paths_fit_the_stated_size),
 		cmocka_unit_test(a_full_buffer_keeps_what_it_had),
 		cmocka_unit_test(hello_snapshot_end_and_error_have_their_form),
+		cmocka_unit_test(the_line_of_an_event_does_not_depend_on_the_one_before),
 		cmocka_unit_test(a_request_is_read_in_any_key_order),
 		cmocka_unit_test(what_is_not_exactly_a_request_is_refused),
 		cmocka_unit_test(a_request_at_the_limit_is_read_and_one_past_it_refused),
