@@ -36,8 +36,8 @@ static inline char *hw_names_get(const struct hw_names *names, uint32_t ref)
 }
 size_t hw_names_bytes(const struct hw_names *names);
 
-/* As memcpy(), for a length that the compiler knows to be small: for that it uses `rep movs`, which
- * takes longer to begin than to copy a name. */
+/* As memcpy(), for names and most paths: without a call, and without the `rep movs` that a compiler
+ * uses for lengths that it knows to be small, which takes longer to begin than to copy a name. */
 static inline void hw_name_copy(char *to, const char *from, size_t len)
 {
 	const size_t word = sizeof(uint64_t);

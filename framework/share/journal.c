@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal.h"
 
+#include "names.h"
 #include "stage.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-/* Followed by from, then path, then padding to 8 bytes. A record never wraps: total 0 fills the end
- * of the ring. */
+/* Padded to 8 bytes. A record never wraps: total 0 fills the end of the ring. */
 struct record {
 	uint32_t total;
 	uint8_t kind, type;
 	uint16_t flags;
 	uint64_t seq;
 	int64_t time_ns;
-	uint32_t from_len, path_len; /* ABSENT: there is none */
+	uint16_t from_len, path_len; /* ABSENT: there is none */
+	char bytes[]; /* from, then path */
 };
-#define ABSENT UINT32_MAX
+#define HEAD_BYTES offsetof(struct record, bytes)
+#define ABSENT UINT16_MAX
+_Static_assert(HW_PATH_MAX < ABSENT, "a length fits");
 
 static void *map(uint64_t size)
 {
@@ -108,6 +112,8 @@ static uint64_t next_count(const struct hw_journal *journal)
 {
 	uint64_t count = 0;
 
+	if (!journal->gap_count)
+		return journal->next_seq - journal->dropped_gaps;
 	(void)count_of(journal, journal->next_seq, &count); /* it is in no gap */
 	return count;
 }
@@ -237,33 +243,32 @@ uint64_t hw_journal_append(struct hw_journal *journal, const struct hw_event *ev
 	HW_STAGE(HW_STAGE_JOURNAL);
 	size_t from_len = length(event->from, event->from_len),
 	       path_len = length(event->path, event->path_len);
-	uint64_t total = (sizeof(struct record) + from_len + path_len + 7) & ~UINT64_C(7);
-	uint64_t left = to_end(journal, journal->head), start = journal->head;
+	uint64_t total = (HEAD_BYTES + from_len + path_len + 7) & ~UINT64_C(7);
+	uint64_t start = journal->head, at = start - journal->lap; /* its place */
+	uint64_t left = journal->size - at;
 
 	if (left < total)
 		start += left;
 	make_room(journal, start + total);
-	if (start != journal->head && left >= sizeof(struct record))
-		record_at(journal, journal->head)->total = 0;
+	if (left < total) {
+		if (left >= sizeof(struct record))
+			record_at(journal, journal->head)->total = 0;
+		at = 0;
+	}
 	if (journal->first_seq == journal->next_seq)
 		journal->tail = start;
-	struct record *r = record_at(journal, start);
-	char *bytes = (char *)(r + 1);
+	struct record *r = (struct record *)(void *)(journal->ring + at);
 
-	*r = (struct record){
-		.total = (uint32_t)total,
-		.kind = event->kind,
-		.type = event->type,
-		.flags = event->flags,
-		.seq = journal->next_seq,
-		.time_ns = time_of_event(journal),
-		.from_len = event->from ? event->from_len : ABSENT,
-		.path_len = event->path ? event->path_len : ABSENT,
-	};
-	if (from_len)
-		memcpy(bytes, event->from, from_len);
-	if (path_len)
-		memcpy(bytes + from_len, event->path, path_len);
+	r->total = (uint32_t)total;
+	r->kind = event->kind;
+	r->type = event->type;
+	r->flags = event->flags;
+	r->seq = journal->next_seq;
+	r->time_ns = time_of_event(journal);
+	r->from_len = event->from ? (uint16_t)event->from_len : ABSENT;
+	r->path_len = event->path ? (uint16_t)event->path_len : ABSENT;
+	hw_name_copy(r->bytes, event->from, from_len);
+	hw_name_copy(r->bytes + from_len, event->path, path_len);
 	journal->head = start + total;
 	if (journal->head - journal->lap >= journal->size)
 		journal->lap += journal->size;
@@ -410,7 +415,7 @@ int hw_journal_next(const struct hw_journal *journal, struct hw_journal_cursor *
 	uint64_t at = skip_filling(journal,
 				   cursor->offset < journal->tail ? journal->tail : cursor->offset);
 	const struct record *record = record_at(journal, at);
-	const char *bytes = (const char *)(record + 1);
+	const char *bytes = record->bytes;
 	uint32_t from_len = record->from_len == ABSENT ? 0 : record->from_len;
 
 	*ret = (struct hw_event){

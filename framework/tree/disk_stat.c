@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
+#define XXH_INLINE_ALL /* a call would take as long as this hash of 16 bytes */
 #include <xxhash.h>
 
 static const uint8_t type_of[16] = {

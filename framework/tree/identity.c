@@ -80,26 +80,39 @@ int hw_stat_generation(int dirfd, const char *name, uint64_t ino, uint32_t *ret)
 	return -EOPNOTSUPP;
 }
 
-uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
+static const struct handle_layout *layout_of(int type, uint32_t len)
 {
-	uint64_t ino = 0;
-
-	if (type == OVERLAY_HANDLE)
-		return XXH3_64bits(handle, len);
 	for (size_t i = 0; i < LAYOUTS; i++)
 		if (layouts[i].type == type && layouts[i].bytes == len)
-			memcpy(&ino, (const char *)handle + layouts[i].ino, layouts[i].ino_size);
+			return &layouts[i];
+	return NULL;
+}
+
+uint64_t hw_handle_ino(int type, const void *handle, uint32_t len)
+{
+	const struct handle_layout *layout = layout_of(type, len);
+	const char *at = handle;
+	uint64_t ino;
+	uint32_t small;
+
+	if (!layout)
+		return type == OVERLAY_HANDLE ? XXH3_64bits(handle, len) : 0;
+	at += layout->ino;
+	if (layout->ino_size == sizeof(small)) {
+		memcpy(&small, at, sizeof(small));
+		return small;
+	}
+	memcpy(&ino, at, sizeof(ino));
 	return ino;
 }
 
 uint32_t hw_handle_generation(int type, const void *handle, uint32_t len)
 {
+	const struct handle_layout *layout = layout_of(type, len);
 	uint32_t generation = 0;
 
-	for (size_t i = 0; i < LAYOUTS; i++)
-		if (layouts[i].type == type && layouts[i].bytes == len)
-			memcpy(&generation, (const char *)handle + layouts[i].generation,
-			       sizeof(generation));
+	if (layout)
+		memcpy(&generation, (const char *)handle + layout->generation, sizeof(generation));
 	return generation;
 }
 

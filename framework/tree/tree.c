@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#define XXH_INLINE_ALL /* names are short: a call would take as long as the hash */
 #include <xxhash.h>
 
 /* ---- the two indexes ---- */

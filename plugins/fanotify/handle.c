@@ -56,22 +56,41 @@ struct hw_handle_seed hw_handle_new_seed(void)
 	return seed;
 }
 
+/* Returns 1 to 8 bytes as a word, from 4 on without a loop or a call: some of them are there twice.
+ * Different bytes of the same length give different words. */
+static uint64_t load(const char *bytes, uint32_t len)
+{
+	uint64_t word = 0;
+	uint32_t first, last;
+
+	if (len == sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+	} else if (len >= sizeof(first)) {
+		memcpy(&first, bytes, sizeof(first));
+		memcpy(&last, bytes + len - sizeof(last), sizeof(last));
+		word = (uint64_t)last << 32 | first;
+	} else {
+		while (len--)
+			word = word << 8 | (unsigned char)bytes[len];
+	}
+	return word;
+}
+
 struct hw_handle_key hw_handle_key(const struct hw_handle_seed *seed,
 				   const struct hw_handle *handle)
 {
 	const char *bytes = handle->bytes;
 	uint64_t word = (uint64_t)handle->len << 32 | (uint32_t)handle->type;
 	uint64_t a = mix(seed->a ^ handle->fsid), b = mix(seed->b + handle->fsid);
-	uint32_t done, part;
+	uint32_t left = handle->len, part;
 
-	for (done = 0;; done += part) {
+	for (;; left -= part, bytes += part) {
 		a = mix(a ^ word);
 		b = mix(b + word);
-		part = handle->len - done < sizeof(word) ? handle->len - done : sizeof(word);
-		if (!part)
+		if (!left)
 			break;
-		word = 0;
-		memcpy(&word, bytes + done, part);
+		part = left < sizeof(word) ? left : (uint32_t)sizeof(word);
+		word = load(bytes, part);
 	}
 	return (struct hw_handle_key){ {
 		(uint32_t)a,

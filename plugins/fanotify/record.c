@@ -72,6 +72,25 @@ static int parse_info(const char *bytes, size_t len, uint8_t type, struct hw_rec
 	}
 }
 
+static void clear_place(struct hw_place *place)
+{
+	place->dir.bytes = NULL;
+	place->name = NULL;
+	place->name_len = 0;
+}
+
+/* An initializer would also clear what is only read if `bytes` is not NULL. */
+static void begin_record(struct hw_record *record, const struct fanotify_event_metadata *event)
+{
+	record->mask = event->mask;
+	record->pid = event->pid;
+	record->len = event->event_len;
+	clear_place(&record->at);
+	clear_place(&record->from);
+	clear_place(&record->to);
+	record->object.bytes = NULL;
+}
+
 int hw_record_parse(const char *bytes, size_t len, struct hw_record *ret)
 {
 	struct fanotify_event_metadata event;
@@ -85,7 +104,7 @@ int hw_record_parse(const char *bytes, size_t len, struct hw_record *ret)
 	if (event.vers != FANOTIFY_METADATA_VERSION || event.metadata_len < sizeof(event) ||
 	    event.event_len < event.metadata_len || event.event_len > len)
 		return -EBADMSG;
-	*ret = (struct hw_record){ .mask = event.mask, .pid = event.pid, .len = event.event_len };
+	begin_record(ret, &event);
 	for (done = event.metadata_len; done < event.event_len; done += info.len) {
 		if (event.event_len - done < sizeof(info))
 			return -EBADMSG;
