@@ -6,12 +6,27 @@
 #include "share_private.h"
 #include "stage.h"
 
+#include <malloc.h>
+
+#define LARGE_TREE 100000u /* entries */
+
 /* ---- a walk has ended ---- */
 
 static bool must_settle_first(const struct hw_share *share)
 {
 	return share->settle.window_ns && !share->barriers && share->state == HW_SHARE_ONLINE &&
 	       !share->scan.rearm;
+}
+
+/* Listings of a large tree leave free memory in many places, which the allocator would keep. */
+static void return_memory(const struct hw_share *share)
+{
+#ifdef __GLIBC__
+	if (share->tree.entries >= LARGE_TREE)
+		(void)malloc_trim(0); /* whether anything was returned does not matter */
+#else
+	(void)share;
+#endif
 }
 
 /* Called when the names that the walk found have been verified. */
@@ -23,8 +38,10 @@ static void verified(struct hw_share *share)
 		return;
 	hw_watchers_walked(share);
 	share->scan.identified = false;
-	if (share->state == HW_SHARE_ARMING && hw_scan_is_idle(share))
-		hw_share_set_state(share, HW_SHARE_ONLINE);
+	if (share->state != HW_SHARE_ARMING || !hw_scan_is_idle(share))
+		return;
+	return_memory(share);
+	hw_share_set_state(share, HW_SHARE_ONLINE);
 }
 
 static void end_walk_round(struct hw_share *share)

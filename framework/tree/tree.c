@@ -584,7 +584,7 @@ uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token)
 
 size_t hw_tree_bytes(const struct hw_tree *tree)
 {
-	return (size_t)tree->chunk_count * HW_TREE_CHUNK * sizeof(struct hw_entry) +
-	       tree->chunk_room * sizeof(void *) + hw_names_bytes(&tree->names) +
+	return (size_t)tree->used * sizeof(struct hw_entry) + tree->chunk_room * sizeof(void *) +
+	       hw_names_bytes(&tree->names) +
 	       ((size_t)tree->by_name.room + tree->by_ino.room) * sizeof(uint32_t);
 }

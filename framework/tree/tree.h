@@ -108,7 +108,9 @@ struct hw_entry {
 };
 _Static_assert(sizeof(struct hw_entry) == 80, "five times 16 bytes: no group spans two lines");
 
-#define HW_TREE_CHUNK_BITS 12u
+/* The allocator adds 16 bytes to a chunk, which cost a page: few chunks, whose pages are used one
+ * by one. */
+#define HW_TREE_CHUNK_BITS 14u
 #define HW_TREE_CHUNK (1u << HW_TREE_CHUNK_BITS)
 
 struct hw_tree {
@@ -196,7 +198,7 @@ int hw_tree_children(const struct hw_tree *tree, uint32_t dir, uint32_t **ret_id
 
 hw_token hw_tree_token(const struct hw_tree *tree, uint32_t dir);
 uint32_t hw_tree_by_token(const struct hw_tree *tree, hw_token token); /* 0: it no longer exists */
-size_t hw_tree_bytes(const struct hw_tree *tree);
+size_t hw_tree_bytes(const struct hw_tree *tree); /* that are or were used */
 
 /* The part of ident that an inode keeps: on overlayfs, copy-up changes the lower half. */
 static inline uint32_t hw_lasting_ident(uint8_t identity, uint32_t ident)
