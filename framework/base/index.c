@@ -106,14 +106,40 @@ static int split_one(struct hw_index *index, const struct hw_index_ops *ops, voi
 	return 0;
 }
 
+/* Walks these chains side by side, so that the accesses to memory of all of them overlap.
+ * Afterwards their items are in the cache of the CPU. */
+static void load_chains(const struct hw_index *index, const struct hw_index_ops *ops, void *owner,
+			uint32_t count)
+{
+	uint32_t at[SPLITS], left = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		at[left] = index->buckets[index->split + i];
+		if (at[left])
+			__builtin_prefetch(ops->next(owner, at[left++]), 1);
+	}
+	while (left) {
+		uint32_t walked = left;
+
+		left = 0;
+		for (uint32_t i = 0; i < walked; i++) {
+			uint32_t next = *ops->next(owner, at[i]);
+
+			if (ops->prefetch)
+				ops->prefetch(owner, at[i]);
+			if (next)
+				__builtin_prefetch(ops->next(owner, next), 1);
+			at[left] = next;
+			left += next != 0;
+		}
+	}
+}
+
 static void split_some(struct hw_index *index, const struct hw_index_ops *ops, void *owner)
 {
 	uint32_t left = index->low - index->split, count = left < SPLITS ? left : SPLITS;
-	const uint32_t *heads = index->buckets + index->split;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (heads[i])
-			__builtin_prefetch(ops->next(owner, heads[i]), 1);
+	load_chains(index, ops, owner, count);
 	while (count-- && split_one(index, ops, owner) == 0)
 		;
 }

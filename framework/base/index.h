@@ -10,6 +10,8 @@
 struct hw_index_ops {
 	uint32_t (*hash)(const void *owner, uint32_t id);
 	uint32_t *(*next)(void *owner, uint32_t id); /* returns the chain link of an item */
+	/* Prefetches what hash() reads and is not beside the chain link. NULL: nothing. */
+	void (*prefetch)(const void *owner, uint32_t id);
 };
 
 struct hw_index {

@@ -51,7 +51,18 @@ static uint32_t *ino_next(void *owner, uint32_t id)
 	return &hw_tree_entry(owner, id)->ino_link;
 }
 
-static const struct hw_index_ops name_ops = { .hash = name_hash, .next = name_next };
+static void name_prefetch(const void *owner, uint32_t id)
+{
+	const struct hw_tree *tree = owner;
+
+	__builtin_prefetch(hw_names_get(&tree->names, hw_tree_entry(tree, id)->name_ref));
+}
+
+static const struct hw_index_ops name_ops = {
+	.hash = name_hash,
+	.next = name_next,
+	.prefetch = name_prefetch,
+};
 static const struct hw_index_ops ino_ops = { .hash = ino_hash, .next = ino_next };
 
 /* ---- entries ---- */
@@ -197,27 +208,6 @@ static void unlink_child(struct hw_tree *tree, uint32_t id)
 		hw_tree_entry(tree, e->next_sibling)->prev_sibling = e->prev_sibling;
 }
 
-static uint32_t find(const struct hw_tree *tree, uint32_t hash, uint32_t dir, const char *name,
-		     size_t len)
-{
-	uint32_t id = hw_index_head(&tree->by_name, hash);
-
-	while (id) {
-		const struct hw_entry *e = hw_tree_entry(tree, id);
-
-		if (e->parent == dir && e->name_len == len &&
-		    memcmp(hw_names_get(&tree->names, e->name_ref), name, len) == 0)
-			return id;
-		id = e->name_link;
-	}
-	return 0;
-}
-
-uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
-{
-	return find(tree, hash_name(tree, dir, name, len), dir, name, len);
-}
-
 static bool is_named(const struct hw_tree *tree, uint32_t id, uint32_t dir, const char *name,
 		     size_t len)
 {
@@ -225,6 +215,21 @@ static bool is_named(const struct hw_tree *tree, uint32_t id, uint32_t dir, cons
 
 	return e->parent == dir && e->name_len == len &&
 	       memcmp(hw_names_get(&tree->names, e->name_ref), name, len) == 0;
+}
+
+static uint32_t find(const struct hw_tree *tree, uint32_t hash, uint32_t dir, const char *name,
+		     size_t len)
+{
+	uint32_t id = hw_index_head(&tree->by_name, hash);
+
+	while (id && !is_named(tree, id, dir, name, len))
+		id = hw_tree_entry(tree, id)->name_link;
+	return id;
+}
+
+uint32_t hw_tree_find(const struct hw_tree *tree, uint32_t dir, const char *name, size_t len)
+{
+	return find(tree, hash_name(tree, dir, name, len), dir, name, len);
 }
 
 uint32_t hw_tree_find_near(const struct hw_tree *tree, uint32_t near, uint32_t dir,
@@ -255,6 +260,11 @@ int hw_tree_reserve(struct hw_tree *tree, const char *name, size_t len)
 uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_t len,
 		     const struct hw_stat *stat)
 {
+	uint32_t by_name = hash_name(tree, dir, name, len);
+	uint32_t by_ino = hash_ino(tree, stat->fs, stat->ino);
+
+	hw_index_prefetch(&tree->by_name, by_name);
+	hw_index_prefetch(&tree->by_ino, by_ino);
 	uint32_t ref = hw_names_add(&tree->names, name, len);
 
 	if (!ref)
@@ -271,8 +281,8 @@ uint32_t hw_tree_add(struct hw_tree *tree, uint32_t dir, const char *name, size_
 	e->name_ref = ref;
 	e->name_len = (uint8_t)len;
 	link_sibling(tree, id, dir);
-	hw_index_add_hashed(&tree->by_name, &name_ops, tree, id, hash_name(tree, dir, name, len));
-	hw_index_add(&tree->by_ino, &ino_ops, tree, id);
+	hw_index_add_hashed(&tree->by_name, &name_ops, tree, id, by_name);
+	hw_index_add_hashed(&tree->by_ino, &ino_ops, tree, id, by_ino);
 	tree->entries++;
 	tree->directories += e->type == HW_TYPE_DIR;
 	hw_tree_note(tree, id);
