@@ -266,15 +266,34 @@ static void adopt(struct hw_share *share, uint32_t id, const struct hw_stat *see
 	hw_tree_update(&share->tree, id, &now);
 }
 
+/* Stats a file whose modify was reported in an earlier iteration: it may have been written through
+ * a mapping since. Returns NULL if the tree has its state, or takes it over later. */
+static const struct hw_stat *look_again(struct hw_share *share, uint32_t id, struct hw_stat *ret)
+{
+	const struct hw_entry *e = entry_of(share, id);
+
+	if (!(e->flags & HW_ENTRY_DIRTY) || e->flags & (HW_ENTRY_STALE | HW_ENTRY_TRANSIENT) ||
+	    needs_look(e) || e->nlink > 1)
+		return NULL;
+	if (hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			 ret) < 0 ||
+	    hw_history_is_touched(share, e, ret))
+		return NULL;
+	return ret;
+}
+
 /* A reported close is believed without a lease: the kernel queues the record before it releases the
  * file, so a lease may still be refused. */
 void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen)
 {
+	struct hw_stat stat;
 	uint32_t *ids;
 	int count;
 
 	if (share->silent || entry_of(share, id)->type != HW_TYPE_FILE)
 		return;
+	if (!seen)
+		seen = look_again(share, id, &stat);
 	if (entry_of(share, id)->nlink < 2) {
 		announce(share, id, seen);
 		adopt(share, id, seen);
