@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Renames and exchanges within the share. */
+#include "access.h"
+#include "fill.h"
+#include "former.h"
+#include "hint_places.h"
+#include "history.h"
+#include "scan.h"
+
+static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
+{
+	return hw_tree_entry(&share->tree, id);
+}
+
+void hw_place_look(struct hw_share *share, struct hw_place *p)
+{
+	p->error = hw_disk_stat(&share->disk, p->dir, p->name, p->len, &p->stat);
+	p->present = p->error == 0;
+}
+
+void hw_place_note(struct hw_share *share, const struct hw_place *p)
+{
+	hw_unverified_name(share, p->dir, p->name, p->len);
+	if ((p->present && p->stat.type == HW_TYPE_DIR) ||
+	    (p->id && entry_of(share, p->id)->type == HW_TYPE_DIR))
+		hw_unverified_below(share, p->dir);
+}
+
+bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id)
+{
+	return p->present && hw_tree_is_same(entry_of(share, id), &p->stat);
+}
+
+/*
+ * A transient entry has no inode to compare: it is taken to be the entry found at its new name. The
+ * same applies to a file whose inode is still at the old name: it was examined too late, when the
+ * file had been renamed and another one had its name. Returns whether the entry has this inode now.
+ */
+static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
+		  const struct hw_place *to)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (e->type != to->stat.type || hw_place_has(share, to, id))
+		return false;
+	if (!(e->flags & HW_ENTRY_TRANSIENT)) {
+		if (e->type == HW_TYPE_DIR)
+			return false;
+		hw_place_look(share, from);
+		if (!hw_place_has(share, from, id))
+			return false;
+	}
+	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
+	hw_tree_update(&share->tree, id, &to->stat);
+	return true;
+}
+
+static bool is_possible(struct hw_share *share, const struct hw_place *from,
+			const struct hw_place *to)
+{
+	return !hw_tree_is_below(&share->tree, to->dir, from->id) &&
+	       !(to->id && hw_tree_is_below(&share->tree, from->id, to->id));
+}
+
+/* What a directory that cannot be read holds was to be examined when it can be; this one has left
+ * it. */
+static void compare_if_left(struct hw_share *share, uint32_t id, uint32_t from)
+{
+	if (entry_of(share, id)->type == HW_TYPE_DIR && hw_access_is_locked(share, from))
+		hw_scan_below(share, id);
+}
+
+/* Returns whether this entry of an exchange was examined after the exchange, which sets its ctime:
+ * it has the inode of the other one. */
+static bool is_examined_late(struct hw_share *share, const struct hw_place *p)
+{
+	return hw_place_has(share, p, p->id) &&
+	       entry_of(share, p->id)->ctime_ns == p->stat.ctime_ns;
+}
+
+/* The entry at `p`, which moves to `other`, was examined late. Nothing is known of it if the disk
+ * does not have it there either. */
+static void forget_late(struct hw_share *share, const struct hw_place *p,
+			const struct hw_place *other)
+{
+	struct hw_entry *e = entry_of(share, p->id);
+	struct hw_stat stat = { .type = e->type, .nlink = 1, .fs = e->fs };
+
+	if (e->type == HW_TYPE_DIR || (other->present && other->stat.type == e->type))
+		return;
+	e->flags |= HW_ENTRY_TRANSIENT;
+	hw_tree_update(&share->tree, p->id, &stat);
+}
+
+void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
+{
+	hw_place_look(share, from);
+	if (!from->id || !to->id || !is_possible(share, from, to) ||
+	    hw_tree_is_below(&share->tree, from->dir, to->id)) {
+		hw_place_note(share, from);
+		hw_place_note(share, to);
+		return;
+	}
+	bool from_late = is_examined_late(share, from), to_late = is_examined_late(share, to);
+	bool from_adopted = (to_late || (to->present && !hw_place_has(share, to, to->id))) &&
+			    adopt(share, from->id, from, to);
+	bool to_adopted = (from_late || (from->present && !hw_place_has(share, from, from->id))) &&
+			  adopt(share, to->id, to, from);
+
+	if (from_late && !from_adopted)
+		forget_late(share, from, to);
+	if (to_late && !to_adopted)
+		forget_late(share, to, from);
+
+	hw_history_exchange(share, from->id, to->id);
+	if (from_adopted)
+		hw_former_note_placed(share, from->id);
+	if (to_adopted)
+		hw_former_note_placed(share, to->id);
+	hw_scan_moved(share, from->id, from->dir);
+	hw_scan_moved(share, to->id, to->dir);
+	compare_if_left(share, from->id, from->dir);
+	compare_if_left(share, to->id, to->dir);
+	if (!hw_place_has(share, to, from->id) || !hw_place_has(share, from, to->id)) {
+		hw_place_note(share, from);
+		hw_place_note(share, to);
+	}
+}
+
+void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_place *to)
+{
+	uint32_t id = from->id;
+
+	if (!is_possible(share, from, to)) { /* the tree is out of date */
+		hw_place_note(share, from);
+		hw_place_note(share, to);
+		return;
+	}
+	bool adopted = to->present && adopt(share, id, from, to);
+
+	hw_history_move(share, id, to->dir, to->name, to->len,
+			hw_place_has(share, to, id) ? &to->stat : NULL);
+	if (adopted)
+		hw_former_note_placed(share, id);
+	hw_scan_moved(share, id, from->dir);
+	if (!hw_place_has(share, to, id))
+		hw_place_note(share, to);
+	else if (entry_of(share, id)->type == HW_TYPE_DIR &&
+		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
+		hw_fill_moved(share, id);
+	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
+		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
+	else
+		compare_if_left(share, id, from->dir);
+}
+
+void hw_hint_check_source(struct hw_share *share, struct hw_place *from)
+{
+	if (!from->dir || !hw_tree_by_token(&share->tree, from->token))
+		return;
+	hw_place_look(share, from);
+	from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
+	if (from->present ? !from->id || !hw_place_has(share, from, from->id) : from->id != 0)
+		hw_place_note(share, from);
+}
