@@ -12,6 +12,8 @@ struct hw_share;
 /* A move onto a taken name, held until it is known whether it is half of an exchange. */
 struct hw_held {
 	hw_token dir, to_dir; /* dir 0: none is held */
+	struct hw_mark mark; /* valid if marked */
+	bool back, marked; /* back: the inverse move has been read, too */
 	uint8_t len, to_len;
 	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
 };
@@ -41,6 +43,8 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 /* Decides a move that is held: with the next hint, or without it (NULL). Returns true if that hint
  * was part of the move. */
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next);
+/* Decides it at the end of an iteration of the loop, unless a record that decides may be unread. */
+void hw_hint_expire_move(struct hw_share *share);
 /* Decides a created name that is held because its entry was not found: with the next hint, or
  * without it (NULL). */
 void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next);

@@ -3,6 +3,7 @@
 #include "hint.h"
 #include "hint_places.h"
 #include "hint_private.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -83,11 +84,15 @@ static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 	       (!(next->what & ENTRY_EVENTS) && !is_held_name(held, next));
 }
 
-/* Returns whether an entry replaced another and was renamed back: its two moves are those of an
- * exchange, but the replaced entry no longer exists. The same is found after an exchange if one of
- * the entries replaced the other later: then the second record, `next`, is about the other. */
-static bool came_back(struct hw_share *share, const struct hw_hint *next,
-		      const struct hw_place *from, const struct hw_place *to)
+/* ---- an entry that is back at its name ---- */
+
+/*
+ * An entry has its old name, and the other name is free. Either it replaced the other entry and was
+ * renamed back, or both were exchanged, and the other name was renamed or removed after that. Both
+ * begin with the same two records, so the next record about the other name decides.
+ */
+static bool is_back(struct hw_share *share, const struct hw_hint *next, const struct hw_place *from,
+		    const struct hw_place *to)
 {
 	uint64_t ino = hw_hint_ino(next);
 
@@ -95,22 +100,123 @@ static bool came_back(struct hw_share *share, const struct hw_hint *next,
 	       (!ino || (uint32_t)ino == (uint32_t)from->stat.ino);
 }
 
+static void hold_back(struct hw_share *share, const struct hw_held *held)
+{
+	share->hints.held_move = *held;
+	share->hints.held_move.back = true;
+	share->hints.held_move.marked = false;
+}
+
+static bool is_other_name(const struct hw_held *held, const struct hw_hint *next)
+{
+	return next->dir == held->to_dir && next->name_len == held->to_len &&
+	       memcmp(next->name, held->to_name, held->to_len) == 0;
+}
+
+/* Returns whether the record says that the other name has an entry. */
+static bool says_exchange(const struct hw_held *held, const struct hw_hint *next)
+{
+	return is_other_name(held, next) && !(next->what & HW_HINT_CREATED);
+}
+
+/* Records about files under other names may arrive before the one that decides. */
+static bool may_pass(const struct hw_held *held, const struct hw_hint *next)
+{
+	if (must_wait(held, next))
+		return true;
+	return !(next->what & (HW_HINT_MOVED | HW_HINT_LOOK)) && next->type != HW_TYPE_DIR &&
+	       !is_held_name(held, next);
+}
+
+/* Returns whether a record about the other name may be unread. */
+static bool may_follow(struct hw_share *share, struct hw_held *held)
+{
+	uint32_t dir = hw_tree_by_token(&share->tree, held->to_dir);
+
+	if (!held->marked) {
+		if (dir) /* if this fails, the mark has to suffice */
+			(void)hw_disk_lock(&share->disk, dir);
+		hw_mark_set(share, &held->mark);
+	}
+	held->marked = true;
+	return !hw_mark_is_reached(share, &held->mark);
+}
+
+static void replaced_and_back(struct hw_share *share, const struct hw_held *held)
+{
+	struct hw_place from = place_of(share, held->dir, held->name, held->len);
+	struct hw_place to = place_of(share, held->to_dir, held->to_name, held->to_len);
+
+	if (from.id && from.id != to.id)
+		hw_hint_renamed(share, &from, &to);
+	to = place_of(share, held->to_dir, held->to_name, held->to_len);
+	from = place_of(share, held->dir, held->name, held->len);
+	if (to.id && from.dir && to.id != from.id)
+		hw_hint_renamed(share, &to, &from);
+	hw_hint_check_source(share, &to);
+}
+
+static void release_back(struct hw_share *share, const struct hw_hint *next)
+{
+	const struct hw_held held = share->hints.held_move;
+	struct hw_place from = place_of(share, held.dir, held.name, held.len);
+	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
+
+	share->hints.held_move.dir = 0;
+	share->hints.held_move.back = false;
+	if (!from.dir || !to.dir)
+		return;
+	if (next && says_exchange(&held, next))
+		hw_hint_exchanged(share, &from, &to);
+	else
+		replaced_and_back(share, &held);
+}
+
+void hw_hint_expire_move(struct hw_share *share)
+{
+	struct hw_held *held = &share->hints.held_move;
+
+	if (held->dir && !(held->back && may_follow(share, held)))
+		(void)hw_hint_release_move(share, NULL);
+}
+
+/* ---- a hint, or the end of the iteration ---- */
+
+/* Returns whether the held move was the first one of an exchange, and this hint is the second. */
+static bool is_second(struct hw_share *share, const struct hw_held *held,
+		      const struct hw_hint *next)
+{
+	struct hw_place from = place_of(share, held->dir, held->name, held->len);
+	struct hw_place to = place_of(share, held->to_dir, held->to_name, held->to_len);
+
+	if (!next || !is_inverse(held, next))
+		return false;
+	if (is_back(share, next, &from, &to))
+		hold_back(share, held);
+	else
+		hw_hint_exchanged(share, &from, &to);
+	return true;
+}
+
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 {
-	if (!share->hints.held_move.dir || must_wait(&share->hints.held_move, next))
-		return false;
 	const struct hw_held held = share->hints.held_move;
 
+	if (!held.dir || must_wait(&held, next))
+		return false;
+	if (held.back) {
+		if (!next || !may_pass(&held, next))
+			release_back(share, next);
+		return false;
+	}
 	share->hints.held_move.dir = 0;
 	struct hw_place from = place_of(share, held.dir, held.name, held.len);
 	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
 
 	if (!from.dir || !to.dir)
 		return false;
-	if (next && is_inverse(&held, next) && !came_back(share, next, &from, &to)) {
-		hw_hint_exchanged(share, &from, &to);
+	if (is_second(share, &held, next))
 		return true;
-	}
 	/* The kernel queues both moves while the directories are locked: a hint about another name
 	 * in them proves that there is no second move. */
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);

@@ -159,7 +159,7 @@ static void take_turn(void *arg)
 	if (share->presence.check || share->disk.left)
 		hw_presence_check(share);
 	hw_hint_expire_name(share);
-	(void)hw_hint_release_move(share, NULL);
+	hw_hint_expire_move(share);
 	tell_early(share);
 	hw_refresh(share); /* brings entries that were reported in this iteration up to date */
 	hw_mark_roll(share);

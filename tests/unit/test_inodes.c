@@ -282,6 +282,44 @@ static void an_exchange_before_a_rename_is_an_exchange(void **state)
 	finish(&f);
 }
 
+/* Records about other files may come between. */
+static void an_exchange_before_a_removal_is_an_exchange(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	hw_scene_write(f.fd, "c", "third");
+	start(&f, *state);
+	exchange(&f, "a", "b");
+	assert_int_equal(unlinkat(f.fd, "c", 0), 0);
+	hw_scene_move(f.fd, "b", f.fd, "a");
+	follow_to(&f, "move file a <-> b (exchange)");
+	follow_to(&f, "move file b -> a (replaced)");
+	finish(&f);
+}
+
+/* Its first two records are those of an exchange. */
+static void a_file_that_replaced_another_is_back(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_move(f.fd, "b", f.fd, "a");
+	hw_scene_expect(&f, "move file a -> b (replaced)");
+	hw_scene_expect(&f, "move file b -> a");
+	hw_scene_write(f.fd, "b", "new");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "modify b");
+	hw_scene_expect(&f, "close_write b");
+	finish(&f);
+}
+
 /* Each file is examined under the name of the other one. */
 static void an_exchange_of_new_files_is_reported_once(void **state)
 {
@@ -319,6 +357,13 @@ int main(int argc, char **argv)
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, inotify_at_once),
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, fanotify_at_once),
 		UNDER(a_link_to_a_replaced_file_is_not_an_exchange, marks_at_once),
+		UNDER(an_exchange_before_a_rename_is_an_exchange, inotify_at_once),
+		UNDER(an_exchange_before_a_removal_is_an_exchange, inotify_at_once),
+		UNDER(an_exchange_before_a_removal_is_an_exchange, fanotify_at_once),
+		UNDER(an_exchange_before_a_removal_is_an_exchange, marks_at_once),
+		UNDER(a_file_that_replaced_another_is_back, inotify_at_once),
+		UNDER(a_file_that_replaced_another_is_back, fanotify_at_once),
+		UNDER(a_file_that_replaced_another_is_back, marks_at_once),
 		UNDER(an_exchange_before_a_rename_is_an_exchange, fanotify_at_once),
 		UNDER(an_exchange_before_a_rename_is_an_exchange, marks_at_once),
 		UNDER(an_exchange_of_new_files_is_reported_once, inotify_at_once),
