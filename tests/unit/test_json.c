@@ -228,8 +228,7 @@ static void the_line_of_an_event_does_not_depend_on_the_one_before(void **state)
 		"35 bytes, which is as long as it be",
 		"36 bytes, which is longer than kept.",
 		"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\n",
-		"a name of a share that is longer than any that a configuration may have, or a "
-		"head",
+		"a share name longer than any that a configuration may have, or a head",
 	};
 	static const int64_t times[] = { 0, 7, 1795363200123456789, INT64_MAX, INT64_MIN };
 	struct hw_buf one = HW_BUF_GROWING(4096), next = HW_BUF_GROWING(4096);
