@@ -116,7 +116,7 @@ int hw_ask_check(const struct hw_ask *ask, const char **ret_error);
  * HW_PATH_MAX.
  */
 int hw_json_put_event(struct hw_buf *buf, const char *share, const struct hw_event *event);
-/* What the last line had between seq and event. Must be zero before the first event. */
+/* The text of the last line between seq and event. Must be zero before the first event. */
 struct hw_json_head {
 	int64_t time_ns;
 	uint32_t len; /* of text; 0: nothing is kept */
