@@ -32,7 +32,7 @@ MAPFLAGS = '-ffile-prefix-map=$(CURDIR)=.'
 
 # What pkg-config says is kept; goals that begin with installing packages ask for it in a make of their own.
 PKGS := libuv inih libnl-3.0 libsodium libcap-ng libxxhash
-self_reliant := run test deps% deb rpm guest-static kmod dkms% clean help
+self_reliant := run test deps% deb rpm guest-static kmod% dkms% clean help
 ifneq ($(filter-out $(self_reliant),$(or $(MAKECMDGOALS),all)),)
 include $(B)/pkg.mk
 endif

@@ -13,4 +13,8 @@ dkms:
 dkms-remove:
 	@mk/dkms remove '$(KERNEL)' '$(DESTDIR)'
 
-.PHONY: kmod dkms dkms-remove
+#: make kmod-check      check the module with W=1, sparse and checkpatch (VM_KERNELS="6.1 6.12")
+kmod-check:
+	@for kernel in $(VM_KERNELS); do mk/kmod-check $(B) "$$kernel" || exit 1; done
+
+.PHONY: kmod kmod-check dkms dkms-remove

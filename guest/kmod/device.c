@@ -73,7 +73,8 @@ static bool is_gone(const struct super_block *sb)
 	if (atomic_read(&sb->s_active) > READ_ONCE(bound_count))
 		return false;
 	spin_lock(&bound_lock);
-	list_for_each_entry(f, &bound, bound) ours += f->mnt->mnt_sb == sb;
+	list_for_each_entry(f, &bound, bound)
+		ours += f->mnt->mnt_sb == sb;
 	spin_unlock(&bound_lock);
 	return atomic_read(&sb->s_active) <= ours;
 }

@@ -36,7 +36,7 @@ struct hw_own_name {
 };
 
 struct hw_names {
-	spinlock_t lock;
+	spinlock_t lock; /* protects all members */
 	u64 serial; /* serial of the next record */
 	u64 telling; /* value of serial when the current host event arrived */
 	struct hlist_head buckets[1 << HW_NAME_BITS];
@@ -62,7 +62,7 @@ struct hw_state {
 };
 
 struct hw_states {
-	spinlock_t lock;
+	spinlock_t lock; /* protects all members */
 	wait_queue_head_t answered;
 	u64 serial; /* serial of the next state, starting at 1 */
 	unsigned int next; /* index in states of the next one to use */

@@ -47,8 +47,7 @@ static struct hw_own_name *find_changed(struct hw_names *names, u64 dir, u32 nam
 {
 	struct hw_own_name *n;
 
-	hlist_for_each_entry(n, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(names, dir, name), node) {
 		if (is_about(n, dir, name) && !n->mask)
 			return n;
 	}
@@ -60,8 +59,7 @@ static struct hw_own_name *find_newest(struct hw_names *names, u64 dir, u32 name
 {
 	struct hw_own_name *n;
 
-	hlist_for_each_entry(n, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(names, dir, name), node) {
 		if (is_about(n, dir, name) && n->mask && n->serial < serial)
 			return n;
 	}
@@ -152,8 +150,7 @@ static bool has_put(struct hw_names *names, u64 dir, u32 name, u64 inode)
 
 	if (!inode)
 		return true;
-	hlist_for_each_entry(n, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(names, dir, name), node) {
 		if (!is_about(n, dir, name) || !n->mask || (n->inode && n->inode != inode))
 			continue;
 		if (is_appearance(n->mask))
@@ -193,8 +190,7 @@ static struct answer find_answers(struct hw_names *names, const struct hw_word *
 	struct answer ret = {};
 	struct hw_own_name *n;
 
-	hlist_for_each_entry(n, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(names, dir, name), node) {
 		bool is_like = is_appearance(n->mask) == is_appearance(w->mask);
 
 		if (!is_about(n, dir, name) || !n->mask)
@@ -253,8 +249,7 @@ static void set_answered(struct hw_names *names, u64 dir, u32 name, u64 until)
 {
 	struct hw_own_name *n;
 
-	hlist_for_each_entry(n, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(names, dir, name), node) {
 		if (n->dir != dir || n->name != name || n->serial >= until || n->answered)
 			continue;
 		if (n->mask) {
@@ -275,8 +270,7 @@ static void take_over(struct hw_names *names, const struct hw_word *w, u64 dir, 
 	if (behind && (is_appearance(behind->mask) == is_appearance(w->mask) ||
 		       (is_appearance(behind->mask) ? behind->inode != w->inode : w->inode)))
 		behind = NULL;
-	hlist_for_each_entry_safe(n, next, bucket_of(names, dir, name), node)
-	{
+	hlist_for_each_entry_safe(n, next, bucket_of(names, dir, name), node) {
 		if (n->mask && n->dir == dir && n->name == name && n->serial < names->telling &&
 		    n != behind)
 			hlist_del_init(&n->node);
@@ -337,8 +331,7 @@ static bool was_changed(struct hw_echo *e, u64 dir, u32 name)
 
 	if (find_changed(&e->names, dir, name))
 		return true;
-	hlist_for_each_entry(n, bucket_of(&e->names, dir, name), node)
-	{
+	hlist_for_each_entry(n, bucket_of(&e->names, dir, name), node) {
 		if (is_about(n, dir, name) && (n->mask & REMOVED) && n->inode)
 			return hw_is_known(&e->states, n->inode);
 	}

@@ -32,8 +32,7 @@ static struct hw_state *find_state(struct hw_states *states, u64 inode)
 {
 	struct hw_state *s;
 
-	hlist_for_each_entry(s, bucket_of(states, inode), node)
-	{
+	hlist_for_each_entry(s, bucket_of(states, inode), node) {
 		if (s->inode == inode)
 			return s;
 	}

@@ -33,8 +33,7 @@ struct inode *hw_next_inode(struct super_block *sb, struct inode *last, bool wat
 	spin_lock(&sb->s_inode_list_lock);
 	if (!inode)
 		inode = list_entry(&sb->s_inodes, struct inode, i_sb_list);
-	list_for_each_entry_continue(inode, &sb->s_inodes, i_sb_list)
-	{
+	list_for_each_entry_continue(inode, &sb->s_inodes, i_sb_list) {
 		if (watched && !READ_ONCE(inode->i_fsnotify_mask))
 			continue;
 		ret = igrab(inode);
