@@ -449,9 +449,8 @@ static void fill_in_place(struct hw_share *share, uint32_t dir, enum hw_arrival 
 
 void hw_fill_moved(struct hw_share *share, uint32_t dir)
 {
-	const struct hw_entry *e = entry_of(share, dir);
-
-	if (e->flags & HW_ENTRY_LISTED && e->dir.first_child)
+	/* It may have entries from a state, and not be listed yet. */
+	if (entry_of(share, dir)->dir.first_child)
 		hw_scan_below(share, dir);
 	else
 		hw_fill_dir(share, dir, HW_ARRIVED_NEW);

@@ -73,9 +73,10 @@ static void walk_one(struct hw_share *share, uint32_t dir)
 
 static void retry_one(struct hw_share *share, uint32_t dir)
 {
-	bool listed = entry_of(share, dir)->flags & HW_ENTRY_LISTED;
+	const struct hw_entry *e = entry_of(share, dir);
+	bool known = e->flags & HW_ENTRY_LISTED || e->dir.first_child;
 
-	hw_retry_dir(share, dir, listed ? HW_RETRY_BELOW : HW_RETRY_FILL, HW_ARRIVED_NEW, 0);
+	hw_retry_dir(share, dir, known ? HW_RETRY_BELOW : HW_RETRY_FILL, HW_ARRIVED_NEW, 0);
 }
 
 /* Takes the list, since a walk may add to it. */

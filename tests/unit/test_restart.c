@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "framework/share/arm.h"
+#include "framework/share/fill.h"
 #include "framework/share/share_private.h"
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
@@ -175,11 +177,43 @@ static void a_directory_that_moves_during_the_start_is_watched(void **state)
 	settle_ns = 0;
 }
 
+/* ---- the entries of a directory that was not listed yet ---- */
+
+/* As if `d`, which a state has with its entries, was found only now: it had moved. */
+static void find_late(struct hw_scene *f)
+{
+	struct hw_share *share = hw_rig_share(f->rig);
+	uint32_t dir = hw_tree_find(&share->tree, HW_ROOT, "d", 1);
+
+	hw_arm_leave_watcher(share, dir);
+	hw_tree_entry(&share->tree, dir)->flags &= (uint8_t)~HW_ENTRY_LISTED;
+	assert_int_equal(unlinkat(f->fd, "d/gone", 0), 0);
+	hw_fill_moved(share, dir);
+	hw_scene_check(f);
+	expect_all_watched(f);
+}
+
+static void a_directory_that_is_found_late_is_compared(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct hw_scene f;
+
+		hw_scene_prepare(&f);
+		hw_scene_make_dir(f.fd, "d");
+		hw_scene_write(f.fd, "d/gone", "x");
+		if (hw_scene_start(&f, hw_rig_backends[i], 0))
+			find_late(&f);
+		hw_scene_finish(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_event_is_merged_with_one_of_the_last_run),
 		cmocka_unit_test(a_directory_that_moves_during_the_start_is_watched),
+		cmocka_unit_test(a_directory_that_is_found_late_is_compared),
 	};
 
 	if (argc > 1)
