@@ -287,15 +287,14 @@ static bool has_number(const struct hw_entry *e, const struct hw_fold_inode *ino
 	return e->ino == inode->ino && e->fs == inode->fs;
 }
 
-/* Returns whether the tree has the inode at this name: then the hint about the name suffices to
- * show which of its names it lost. */
-static bool is_at_home(struct hw_share *share, const struct hw_fold_at *at,
-		       const struct hw_fold_inode *inode)
+/* Returns the entry of the tree at this name if it has the number of the inode: then the hint about
+ * the name suffices to show which of its names it lost. */
+static const struct hw_entry *home_of(struct hw_share *share, const struct hw_fold_at *at,
+				      const struct hw_fold_inode *inode)
 {
 	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 
-	return id && has_number(entry_of(share, id), inode) &&
-	       !hw_fold_is_number_used_again(inode, entry_of(share, id));
+	return id && has_number(entry_of(share, id), inode) ? entry_of(share, id) : NULL;
 }
 
 bool hw_fold_is_number_used_again(const struct hw_fold_inode *inode, const struct hw_entry *entry)
@@ -310,39 +309,48 @@ static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint
 {
 	struct hw_fold *fold = &share->settle.fold;
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
-	bool home = inode && is_at_home(share, from, inode);
+	const struct hw_entry *home = inode ? home_of(share, from, inode) : NULL;
+	bool doubtful = home && hw_fold_is_number_used_again(inode, home);
 	struct hw_fold_slot *slot;
 
 	fold->renames++;
 	if (inode)
 		inode->out = fold->renames;
+	if (inode && left)
+		inode->proved = fold->renames;
 	fold->new_left |= !inode || (!inode->came && !is_in_tree(share, inode));
 	if (!left)
 		return false;
-	if (inode && !home) {
+	if (inode && (!home || doubtful))
 		inode->left = fold->renames;
+	if (inode && !home)
 		return true;
-	}
 	slot = make_slot(fold, key_of_name(share, from));
-	if (slot)
-		slot->left = fold->renames;
+	if (!slot)
+		return false;
+	slot->left = fold->renames;
+	slot->leaver = number;
+	slot->doubtful |= doubtful;
 	return false;
 }
 
-static void move_in(struct hw_share *share, uint32_t number)
+static void move_in(struct hw_share *share, const struct hw_fold_at *to, uint32_t number,
+		    bool outside)
 {
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
 
 	share->settle.fold.renames++;
 	if (inode) {
 		inode->stranger |= !inode->came && !inode->out;
+		inode->strayed |= !home_of(share, to, inode);
 		inode->left = 0;
 		inode->came = share->settle.fold.renames;
+		inode->from_outside = outside;
 	}
 }
 
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to, bool left)
+		  const struct hw_fold_at *to, bool outside)
 {
 	struct hw_fold *fold = &share->settle.fold;
 	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
@@ -358,11 +366,11 @@ bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 	fold->displaced = to->dir ? inode_at(share, to) : 0;
 	if (number)
 		inode_by(share, number)->left = 0;
-	bool filed = !to->dir && move_out(share, from, number, left);
+	bool filed = !to->dir && move_out(share, from, number, outside);
 
 	move_name(share, from, to, number);
 	if (!from->dir)
-		move_in(share, inode_at(share, to));
+		move_in(share, to, inode_at(share, to), outside);
 	return filed;
 }
 
@@ -388,17 +396,19 @@ static uint32_t numbered_inode(struct hw_share *share, uint32_t dir,
 }
 
 bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
-			const struct hw_fold_at *to, const struct hw_fold_number *number, bool left)
+			const struct hw_fold_at *to, const struct hw_fold_number *number,
+			bool outside)
 {
 	uint32_t index;
 
 	if (from->dir && to->dir)
 		return false;
 	index = number->ino ? numbered_inode(share, from->dir ? from->dir : to->dir, number) : 0;
-	if (from->dir)
-		return move_out(share, from, index, left);
-	move_in(share, index);
-	return false;
+	if (!from->dir) {
+		move_in(share, to, index, outside);
+		return false;
+	}
+	return move_out(share, from, index, outside);
 }
 
 static bool add_known(struct hw_share *share, uint32_t dir, const struct hw_fold_number *number,

@@ -41,11 +41,14 @@ struct hw_fold_inode {
 	bool arrived; /* the same, and it may be what came into the share */
 	bool created; /* a record says that it, or a link to it, was created: it may not be the
 		       * inode of the tree with this number */
+	bool from_outside; /* the rename `came` is certainly from outside the share */
+	bool strayed; /* it came to a name that the tree does not have it at */
 	bool stranger; /* it came into the share before any record said that it had been there */
 	bool contested; /* another inode that is present may have been changed in its place */
 	uint32_t contester; /* index plus 1 of the inode that took its name; 0: none */
 	uint32_t left; /* it was moved out of the share by this rename; 0: no */
 	uint32_t out; /* the last rename that moved it, or one of its names, out; 0: none */
+	uint32_t proved; /* the last of these that certainly moved it out of the share; 0: none */
 	uint32_t came; /* the last rename that moved it into the share; 0: none */
 	bool confirmed; /* it was found at its name after the exchange with its rival */
 	uint8_t exchanged; /* HW_HINTS_OF_DATA that belong to it if this was an exchange */
@@ -61,6 +64,8 @@ struct hw_fold_slot {
 	uint32_t former; /* index plus 1 of the last inode that was created in the window and lost
 			    this name; 0: none */
 	uint32_t left; /* the entry of the tree left the share by this rename; 0: no */
+	uint32_t leaver; /* index plus 1 of the inode that did so; 0: unknown */
+	bool doubtful; /* that inode may be another one with the number of the entry */
 };
 
 struct hw_fold {
@@ -75,7 +80,9 @@ struct hw_fold {
 	uint32_t lost; /* the last rename that moved an inode into the share which was removed
 			  there; 0: none */
 	bool new_left; /* an inode that is not in the tree was moved out of the share */
+	bool new_dir; /* a directory was created, or came into the share */
 	bool all_examined; /* files without hints are examined as well */
+	int64_t since_ns; /* during an observation: as in struct hw_observation */
 };
 
 /* A place in the share. */
@@ -89,28 +96,33 @@ struct hw_fold_at {
  * the changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      const struct hw_fold_number *number, bool ordered);
-/* Adds a rename of an inode that its record identifies. `left`: it is proved that `to` is outside
- * the share. Returns whether that was filed by inode: false if the tree has this inode at that
- * name. */
+/* Adds a rename of an inode that its record identifies. `outside`: it is proved that one place is
+ * outside the share. Returns whether a move out was filed by inode: false if the tree has this
+ * inode at that name. */
 bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
 			const struct hw_fold_at *to, const struct hw_fold_number *number,
-			bool left);
+			bool outside);
 /* Adds a rename, in the order of changes, like hw_fold_move_inode(). */
 bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to, bool left);
+		  const struct hw_fold_at *to, bool outside);
 
 /* Call it before an observation: notes as unverified the names of all inodes that were changed
  * according to the hints. */
 void hw_fold_expand(struct hw_share *share);
-/* During an observation: the inode at this name. */
+/* During an observation: nothing is at this name. `what`: the HW_HINT_* of records about it. */
+void hw_fold_absent(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+		    uint32_t what);
+/* The same: the inode at this name. */
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat);
-/* Call it after the last hw_fold_found(). May rest. */
+/* Call it after the last hw_fold_found() and hw_fold_absent(). May rest. */
 void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold);
 /* After hw_fold_all_found(): returns false if the record that the entry of this name left the share
- * proves nothing: another inode came later and was removed, which may have been that entry. */
+ * proves nothing: another inode came later and may have been removed, which may have been that
+ * entry; or another inode may have had the number and the name of the entry. `what`: as for
+ * hw_fold_absent(). */
 bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,
-		      const struct hw_fold_at *at);
+		      const struct hw_fold_at *at, uint32_t what);
 /* After hw_fold_all_found(): returns the facts about an inode. */
 const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const struct hw_stat *stat);
 void hw_fold_free(struct hw_fold *fold); /* also resets it */

@@ -116,6 +116,18 @@ static void find_number(struct hw_share *share, struct hw_fold *fold, const stru
 		found(first, stat, !again && may_have_come(share, fold, at, stat));
 }
 
+/* Returns whether another inode has the name of a new one, which was written to: inotify merges the
+ * records of two files that got the name, if the second one came from outside. Then the mtime is
+ * older than the records, unless it may have been set. */
+static bool is_older(const struct hw_fold *fold, const struct hw_fold_inode *inode,
+		     const struct hw_stat *stat)
+{
+	uint8_t what = inode->what | inode->maybe | inode->exchanged;
+
+	return !inode->ino && what & HW_HINT_MODIFIED && !(what & HW_HINT_ATTRIB) &&
+	       fold->since_ns && stat->mtime_ns < fold->since_ns;
+}
+
 void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
 		   const struct hw_stat *stat)
 {
@@ -125,7 +137,7 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 	find_number(share, fold, at, stat);
 	slot = hw_fold_slot_of_name(share, fold, at);
 	inode = slot && slot->inode ? &fold->inodes[slot->inode - 1] : NULL;
-	if (!inode)
+	if (!inode || is_older(fold, inode, stat))
 		return;
 	inode->present = inode->arrived = true;
 	if (inode->rival)
@@ -137,6 +149,21 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 	inode->ident = hw_lasting_ident(stat->identity, stat->ident);
 	inode->fs = stat->fs;
 	inode->has_ident = true;
+}
+
+#define OTHER_CHANGES (HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MOVED)
+
+/* fanotify merges equal records: an inode that left, came back to its name, and is not there has
+ * left again, unless a record says that the name was removed, or that something else got it. */
+void hw_fold_absent(struct hw_share *share, struct hw_fold *fold, const struct hw_fold_at *at,
+		    uint32_t what)
+{
+	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
+	struct hw_fold_inode *inode = slot && slot->leaver ? &fold->inodes[slot->leaver - 1] : NULL;
+
+	if (inode && inode->came > inode->out && !inode->strayed && !fold->new_dir &&
+	    !(what & OTHER_CHANGES))
+		inode->proved = inode->came;
 }
 
 static int compare_inodes(const struct hw_fold_inode *x, const struct hw_fold_inode *y)
@@ -224,13 +251,19 @@ static void settle_exchanges(struct hw_fold *fold)
 	}
 }
 
-/* An inode that came into the share, is not there and was not moved out again was removed. */
+/* Returns whether an inode that came into the share, and is not there, may have been removed:
+ * either it was not moved out again, or it may have been moved into a new directory. */
+static bool may_be_removed(const struct hw_fold_inode *inode)
+{
+	return inode->came > (inode->from_outside ? inode->proved : inode->out);
+}
+
 static void find_lost(struct hw_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
 		const struct hw_fold_inode *inode = &fold->inodes[i];
 
-		if (!inode->arrived && inode->came > inode->out && inode->came > fold->lost)
+		if (!inode->arrived && may_be_removed(inode) && inode->came > fold->lost)
 			fold->lost = inode->came;
 	}
 }
@@ -288,11 +321,15 @@ void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold)
 }
 
 bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,
-		      const struct hw_fold_at *at)
+		      const struct hw_fold_at *at, uint32_t what)
 {
 	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
 
-	return !slot || !slot->left || slot->left > fold->lost;
+	if (!slot || !slot->left)
+		return true;
+	/* If the name was not given to anything else, it had the entry until that left. */
+	return slot->left > fold->lost &&
+	       !(slot->doubtful && what & (OTHER_CHANGES | HW_HINT_ARRIVED));
 }
 
 const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const struct hw_stat *stat)

@@ -380,8 +380,10 @@ static void about_name(struct hw_watcher *watcher, const struct hw_hint *hint,
 	hw_hint_at_init(&c, watcher, hint, at);
 	c.ino = ino;
 	if (waits(share)) {
-		if (hint->type == HW_TYPE_DIR && hint->what & HW_HINT_CREATED)
+		if (hint->type == HW_TYPE_DIR && hint->what & HW_HINT_CREATED) {
+			share->settle.fold.new_dir = true;
 			hw_mark_noted(share);
+		}
 		about_later(&c);
 		return;
 	}

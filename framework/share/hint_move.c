@@ -204,12 +204,12 @@ static bool fold(struct hw_share *share, const struct hw_place *from, const stru
 {
 	const struct hw_fold_at source = { .dir = from->dir, .name = from->name, .len = from->len };
 	const struct hw_fold_at target = { .dir = to->dir, .name = to->name, .len = to->len };
-	bool left = from->dir && !to->dir && proves_outside(share, from, to);
+	bool outside = proves_outside(share, from, to);
 	struct hw_fold_number number = hw_hint_number(hint);
 
 	if (ordered)
-		return hw_fold_move(share, &source, &target, left);
-	return hw_fold_move_inode(share, &source, &target, &number, left);
+		return hw_fold_move(share, &source, &target, outside);
+	return hw_fold_move_inode(share, &source, &target, &number, outside);
 }
 
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
@@ -229,8 +229,10 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	note_places(share, &from, &to);
 	if (share->settle.window_ns && !share->silent) {
 		later(share, &from, &to, fold(share, &from, &to, hint, ordered));
-		if (hint->type == HW_TYPE_DIR && !from.dir)
+		if (hint->type == HW_TYPE_DIR && !from.dir) {
+			share->settle.fold.new_dir = true;
 			hw_mark_noted(share);
+		}
 		return;
 	}
 	if (!to.dir) {

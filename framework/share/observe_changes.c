@@ -93,7 +93,7 @@ static void take_leave(struct hw_observation *o, struct hw_item *item)
 	const struct hw_fold_inode *facts = item->entry ? facts_of(o, item->entry) : NULL;
 	const struct hw_fold_at at = place_of(item);
 
-	if (item->what & HW_HINT_GONE && !hw_fold_has_left(o->share, &o->fold, &at))
+	if (item->what & HW_HINT_GONE && !hw_fold_has_left(o->share, &o->fold, &at, item->what))
 		item->what &= (uint8_t)~HW_HINT_GONE;
 	if (facts && facts->left > o->fold.lost &&
 	    !hw_fold_is_number_used_again(facts, entry_of(o, item->entry)))
@@ -104,11 +104,15 @@ void hw_observation_take_facts(struct hw_observation *o)
 {
 	if (!o->fold.inode_count)
 		return;
+	o->fold.since_ns = o->since_ns;
 	for (uint32_t i = 0; i < o->count; i++) {
-		const struct hw_fold_at at = place_of(hw_observation_item(o, i));
+		const struct hw_item *item = hw_observation_item(o, i);
+		const struct hw_fold_at at = place_of(item);
 
-		if (o->items[i].present)
-			hw_fold_found(o->share, &o->fold, &at, &o->items[i].stat);
+		if (item->present)
+			hw_fold_found(o->share, &o->fold, &at, &item->stat);
+		else if (item->resolved)
+			hw_fold_absent(o->share, &o->fold, &at, item->what);
 	}
 	hw_fold_all_found(o->share, &o->fold);
 	for (uint32_t i = 0; i < o->count; i++) {

@@ -26,6 +26,8 @@ struct run {
 	struct arrival {
 		struct statx st;
 		size_t leaves_before; /* number of moves out before it */
+		bool proved; /* the records prove that it is from outside */
+		bool strayed; /* no record proves where it was moved */
 	} * arrivals; /* owned */
 	size_t arrival_count;
 };
@@ -129,6 +131,14 @@ static int start(struct run *run, const struct hw_trace *trace,
 
 /* ---- moves out of the share, and whether records prove them ---- */
 
+static bool is_in(const struct hw_census *census, const struct statx *st)
+{
+	for (size_t i = 0; i < census->count; i++)
+		if (hw_census_is_same(&census->entries[i].st, st))
+			return true;
+	return false;
+}
+
 static bool is_op(const struct hw_op *op, const char *name)
 {
 	size_t len = strlen(name);
@@ -167,15 +177,54 @@ static void note_arrival(struct run *run, const struct statx *st)
 	if (!arrivals)
 		abort();
 	run->arrivals = arrivals;
-	arrivals[run->arrival_count++] = (struct arrival){ *st, run->stream->leave_count };
+	arrivals[run->arrival_count++] = (struct arrival){
+		.st = *st,
+		.leaves_before = run->stream->leave_count,
+		.proved = !run->has_new_dir,
+	};
+}
+
+/* Returns whether this is in a directory that was not in the share before: no watcher may know it
+ * yet. */
+static bool is_in_new_dir(const struct run *run, const struct hw_bytes *path)
+{
+	struct hw_bytes dir = *path;
+	struct statx st;
+
+	while (dir.len && dir.data[dir.len - 1] != '/')
+		dir.len--;
+	return stat_arg(run, &dir, &st) && !is_in(&run->stream->before, &st);
+}
+
+static void note_strayed(struct run *run, const struct statx *st)
+{
+	for (size_t i = 0; i < run->arrival_count; i++)
+		run->arrivals[i].strayed |=
+			run->arrivals[i].proved && hw_census_is_same(&run->arrivals[i].st, st);
+}
+
+/* An entry that was moved out of such a directory is like one that came from outside. */
+static void note_rename(struct run *run, const struct hw_bytes *from, const struct hw_bytes *to)
+{
+	struct statx st;
+
+	if (!stat_arg(run, to, &st))
+		return;
+	if (is_in_new_dir(run, to))
+		note_strayed(run, &st);
+	else if (is_in_new_dir(run, from))
+		note_arrival(run, &st);
 }
 
 static void note_before(struct run *run, const struct hw_op *op)
 {
 	struct statx st;
 
-	if (is_op(op, "moveout") && stat_arg(run, &op->args[0], &st))
-		note_leave(run, &st);
+	if (!is_op(op, "moveout") || !stat_arg(run, &op->args[0], &st))
+		return;
+	if (run->has_new_dir)
+		note_strayed(run, &st);
+	note_leave(run, &st);
 }
 
 static void note_after(struct run *run, const struct hw_op *op)
@@ -183,26 +232,24 @@ static void note_after(struct run *run, const struct hw_op *op)
 	struct statx st;
 
 	run->has_new_dir |= is_op(op, "mkdir");
+	if (is_op(op, "rename") || is_op(op, "exchange"))
+		note_rename(run, &op->args[0], &op->args[1]);
+	if (is_op(op, "exchange"))
+		note_rename(run, &op->args[1], &op->args[0]);
 	if (!is_op(op, "movein") || !stat_arg(run, &op->args[1], &st))
 		return;
-	run->has_new_dir |= S_ISDIR(st.stx_mode);
 	note_arrival(run, &st);
+	run->has_new_dir |= S_ISDIR(st.stx_mode);
 }
 
-static bool is_in(const struct hw_census *census, const struct statx *st)
-{
-	for (size_t i = 0; i < census->count; i++)
-		if (hw_census_is_same(&census->entries[i].st, st))
-			return true;
-	return false;
-}
-
-/* An entry that arrived and was removed may be one that left before. */
+/* An entry that arrived and was removed may be one that left before. So may one that was moved
+ * away while a directory was not watched. */
 static void judge_leaves(struct run *run)
 {
 	for (size_t i = 0; i < run->arrival_count; i++)
 		for (size_t k = 0; k < run->arrivals[i].leaves_before; k++)
-			if (!is_in(&run->stream->after, &run->arrivals[i].st))
+			if (run->arrivals[i].strayed ||
+			    !is_in(&run->stream->after, &run->arrivals[i].st))
 				run->stream->leaves[k].proved = false;
 }
 

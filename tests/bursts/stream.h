@@ -24,7 +24,8 @@ struct hw_burst_event {
 struct hw_burst_leave {
 	struct statx st; /* before it */
 	bool proved; /* no directory came into the share before it, and nothing that came after it
-		      * was removed: the kernel's records prove it */
+		      * was removed, or moved while there was such a directory: the kernel's
+		      * records prove it */
 };
 
 struct hw_stream {

@@ -899,6 +899,179 @@ static void closes_are_reported_in_the_order_of_paths(void **state)
 	RUN_ALL(closes_are_reported_in_the_order_of_paths_cases);
 }
 
+/* The kernel merges equal records, and those of one name. */
+static const struct burst records_that_the_kernel_merges_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "write d/a \"1\"\n",
+		.ops = "> moveout d/a x\n"
+		       "> movein x d/a\n"
+		       "> moveout d/a y\n",
+		.events = "move file d/a ->\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> moveout a x\n"
+		       "> movein x a\n"
+		       "> rename b a\n"
+		       "> moveout a y\n",
+		.events = "move file b ->\n"
+			  "delete file a\n",
+		.kernel_only = true,
+	},
+	/* the name got another file before the kernel merged the records */
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> moveout a x\n"
+		       "> rename b a\n"
+		       "> rename a b\n"
+		       "> movein x a\n"
+		       "> rename b a\n"
+		       "> unlink a\n",
+		.events = "delete file a\n"
+			  "delete file b\n",
+		.kernel_only = true,
+	},
+	/* a new file gets the name, and one from outside replaces it */
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> write t \"2\"\n"
+		       "> rename t a\n"
+		       "> movein o a\n",
+		.events = "move file -> a\n",
+	},
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> write t \"2\"\n"
+		       "> rename t a\n"
+		       "> movein o a\n"
+		       "> append a \"3\"\n",
+		.events = "move file -> a\n"
+			  "modify a\n"
+			  "close_write a\n",
+	},
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> write t \"2\"\n"
+		       "> rename t a\n"
+		       "> movein o a\n"
+		       "> append a \"3\"\n"
+		       "> touch a 1000000000\n",
+		.events = "move file -> a\n"
+			  "modify a\n"
+			  "close_write a\n",
+		.kernel_only = true,
+	},
+};
+
+static void records_that_the_kernel_merges(void **state)
+{
+	(void)state;
+	RUN_ALL(records_that_the_kernel_merges_cases);
+}
+
+/* While a directory is not watched, it is unknown where an entry was moved. */
+static const struct burst moves_to_an_unknown_place_cases[] = {
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> moveout a x\n"
+		       "> movein x a\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n"
+		       "> unlink n/m\n",
+		.events = "delete file a\n"
+			  "create dir n\n",
+	},
+	{
+		.setup = "mkdir d\n",
+		.ops = "> create d/a\n"
+		       "> rename d m\n"
+		       "> moveout m x\n"
+		       "> movein x m\n"
+		       "> moveout m y\n",
+		.events = "delete dir d\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> moveout b x\n"
+		       "> moveout a y\n"
+		       "> movein y a\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n",
+		.events = "create dir n\n"
+			  "move file a -> n/m\n"
+			  "delete file b\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write b \"1\"\n"
+			 "mkdir d\n"
+			 "symlink t l\n",
+		.ops = "> moveout l x\n"
+		       "> write f \"2\"\n"
+		       "> mkdir d/a\n"
+		       "> rename f d/a/m\n"
+		       "> exchange d/a/m b\n",
+		.events = "create dir d/a\n"
+			  "move file b -> d/a/m\n"
+			  "move symlink l ->\n"
+			  "create file b\n"
+			  "modify b\n"
+			  "close_write b\n",
+		.kernel_only = true,
+	},
+};
+
+static void moves_to_an_unknown_place(void **state)
+{
+	(void)state;
+	RUN_ALL(moves_to_an_unknown_place_cases);
+}
+
+/* A file that gets another name, and loses it. */
+static const struct burst files_that_left_after_a_link_was_removed_cases[] = {
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> link a m\n"
+		       "> moveout a x\n"
+		       "> unlink m\n",
+		.events = "move file a ->\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> link a m\n"
+		       "> unlink a\n"
+		       "> rename m a\n"
+		       "> moveout a x\n",
+		.events = "delete file a\n",
+		.kernel_only = true,
+	},
+	/* the number of the new file may be that of the one that it replaces */
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n",
+		.ops = "> rename b a\n"
+		       "> write m \"3\"\n"
+		       "> rename m a\n"
+		       "> moveout a x\n",
+		.events = "delete file a\n"
+			  "delete file b\n",
+		.kernel_only = true,
+	},
+};
+
+static void files_that_left_after_a_link_was_removed(void **state)
+{
+	(void)state;
+	RUN_ALL(files_that_left_after_a_link_was_removed_cases);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -913,6 +1086,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(links_that_were_removed),
 		cmocka_unit_test(directories_that_changed_places_with_their_parent),
 		cmocka_unit_test(links_whose_first_name_left),
+		cmocka_unit_test(records_that_the_kernel_merges),
+		cmocka_unit_test(moves_to_an_unknown_place),
+		cmocka_unit_test(files_that_left_after_a_link_was_removed),
 	};
 
 	if (argc > 1)
