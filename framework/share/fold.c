@@ -302,6 +302,26 @@ bool hw_fold_is_number_used_again(const struct hw_fold_inode *inode, const struc
 	return inode->created || (inode->stranger && entry->nlink < 2);
 }
 
+static bool has_several_names(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	uint32_t id = inode->ino ? hw_tree_same_inode(&share->tree, inode->fs, inode->ino, 0) : 0;
+
+	return id && entry_of(share, id)->type != HW_TYPE_DIR && entry_of(share, id)->nlink > 1;
+}
+
+/* The inode, or one of its names, was moved out: not the name by which it had come, if it has
+ * others. */
+static void note_out(struct hw_share *share, const struct hw_fold_at *from,
+		     struct hw_fold_inode *inode, bool left)
+{
+	if (inode->came && inode->came_to != key_of_name(share, from) &&
+	    has_several_names(share, inode))
+		return;
+	inode->out = share->settle.fold.renames;
+	if (left)
+		inode->proved = inode->out;
+}
+
 /* Notes that the inode, whose number may be unknown, was moved out of the share. Returns whether
  * that was filed by inode. */
 static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint32_t number,
@@ -315,10 +335,8 @@ static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint
 
 	fold->renames++;
 	if (inode)
-		inode->out = fold->renames;
-	if (inode && left)
-		inode->proved = fold->renames;
-	fold->new_left |= !inode || (!inode->came && !is_in_tree(share, inode));
+		note_out(share, from, inode, left);
+	fold->new_left |= !inode || inode->created || (!inode->came && !is_in_tree(share, inode));
 	if (!left)
 		return false;
 	if (inode && (!home || doubtful))
@@ -334,15 +352,28 @@ static bool move_out(struct hw_share *share, const struct hw_fold_at *from, uint
 	return false;
 }
 
+/* What was moved out may be a link to a file of the share, which was changed through it. */
+static void lose_link(struct hw_share *share, const struct hw_fold_at *from, uint32_t number)
+{
+	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
+
+	if (!inode || inode->ino)
+		return;
+	inode->named = false;
+	inode->dir = hw_tree_token(&share->tree, from->dir);
+}
+
 static void move_in(struct hw_share *share, const struct hw_fold_at *to, uint32_t number,
 		    bool outside)
 {
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
+	uint64_t key = key_of_name(share, to);
 
 	share->settle.fold.renames++;
 	if (inode) {
 		inode->stranger |= !inode->came && !inode->out;
-		inode->strayed |= !home_of(share, to, inode);
+		inode->strayed |= inode->came && inode->came_to != key;
+		inode->came_to = key;
 		inode->left = 0;
 		inode->came = share->settle.fold.renames;
 		inode->from_outside = outside;
@@ -368,6 +399,8 @@ bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 		inode_by(share, number)->left = 0;
 	bool filed = !to->dir && move_out(share, from, number, outside);
 
+	if (!to->dir)
+		lose_link(share, from, number);
 	move_name(share, from, to, number);
 	if (!from->dir)
 		move_in(share, to, inode_at(share, to), outside);

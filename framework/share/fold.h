@@ -30,6 +30,7 @@ struct hw_fold_number {
 struct hw_fold_inode {
 	uint64_t ino; /* 0: unknown */
 	uint64_t dir; /* token of the directory in which it was last seen */
+	uint64_t came_to; /* key of the name that it came to; 0: none */
 	uint32_t ident; /* as in struct hw_entry */
 	uint32_t generation; /* from its file handle; 0: unknown */
 	uint16_t fs;
@@ -42,7 +43,7 @@ struct hw_fold_inode {
 	bool created; /* a record says that it, or a link to it, was created: it may not be the
 		       * inode of the tree with this number */
 	bool from_outside; /* the rename `came` is certainly from outside the share */
-	bool strayed; /* it came to a name that the tree does not have it at */
+	bool strayed; /* it came to different names */
 	bool stranger; /* it came into the share before any record said that it had been there */
 	bool contested; /* another inode that is present may have been changed in its place */
 	uint32_t contester; /* index plus 1 of the inode that took its name; 0: none */

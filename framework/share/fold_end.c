@@ -46,8 +46,8 @@ static bool may_have_come(struct hw_share *share, const struct hw_fold *fold,
 
 	id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 	e = hw_tree_entry(&share->tree, id);
-	return !id || e->ino != stat->ino || e->fs != stat->fs || e->nlink < 2 ||
-	       has_left_slot(share, fold, at);
+	return !id || e->ino != stat->ino || e->fs != stat->fs || e->type == HW_TYPE_DIR ||
+	       e->nlink < 2 || has_left_slot(share, fold, at);
 }
 
 /* The inode was found on the disk. */
@@ -161,8 +161,8 @@ void hw_fold_absent(struct hw_share *share, struct hw_fold *fold, const struct h
 	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
 	struct hw_fold_inode *inode = slot && slot->leaver ? &fold->inodes[slot->leaver - 1] : NULL;
 
-	if (inode && inode->came > inode->out && !inode->strayed && !fold->new_dir &&
-	    !(what & OTHER_CHANGES))
+	if (inode && inode->came > inode->out && inode->came_to == slot->key && !inode->strayed &&
+	    !fold->new_dir && !(what & OTHER_CHANGES))
 		inode->proved = inode->came;
 }
 
