@@ -144,22 +144,41 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 	return hw_history_create(share, a->dir, name, len, stat, *ret_how);
 }
 
-static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how)
+/* Returns whether a file came from outside, by itself, and was written since. */
+static bool is_written(const struct hw_entry *e, enum hw_arrival how, int64_t since_ns)
 {
-	struct hw_entry *e = entry_of(share, id);
+	return how == HW_ARRIVED_MOVED_IN && since_ns && e->mtime_ns >= since_ns;
+}
 
-	if (e->type == HW_TYPE_DIR) {
+/* If out of memory, its close is reported when it is idle, or its data with its next change. */
+static void join_file(struct hw_share *share, uint32_t id, bool written)
+{
+	(void)hw_ids_add(&share->fill.files, id);
+	if (written)
+		(void)hw_ids_add(&share->fill.written, id);
+}
+
+static void file_arrived(struct hw_share *share, uint32_t id, enum hw_arrival how, int64_t since_ns)
+{
+	const struct hw_entry *e = entry_of(share, id);
+
+	if (how == HW_ARRIVED_NEW && share->verify.reporting && e->size)
+		(void)hw_ids_add(&share->fill.modified, id); /* reported with the observation */
+	if (is_joined(share))
+		join_file(share, id, is_written(e, how, since_ns));
+	else if (how == HW_ARRIVED_NEW)
+		hw_quiet_found(share, id);
+}
+
+static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how, int64_t since_ns)
+{
+	uint8_t type = entry_of(share, id)->type;
+
+	if (type == HW_TYPE_DIR)
 		hw_fill_dir(share, id,
 			    how == HW_ARRIVED_NEW ? HW_ARRIVED_NEW : HW_ARRIVED_WITH_DIR);
-	} else if (e->type == HW_TYPE_FILE && !share->silent) {
-		if (how == HW_ARRIVED_NEW && share->verify.reporting && e->size)
-			(void)hw_ids_add(&share->fill.modified,
-					 id); /* reported with the observation */
-		if (is_joined(share))
-			(void)hw_ids_add(&share->fill.files, id); /* if out of memory: when idle */
-		else if (how == HW_ARRIVED_NEW)
-			hw_quiet_found(share, id);
-	}
+	else if (type == HW_TYPE_FILE && !share->silent)
+		file_arrived(share, id, how, since_ns);
 }
 
 static void refused(struct hw_share *share, const struct arriving *a, const char *name, size_t len,
@@ -200,7 +219,7 @@ static void add_one(struct hw_share *share, const struct arriving *a, const char
 	uint32_t id = arrive(share, a, name, len, stat, &how);
 
 	if (id)
-		arrived(share, id, how);
+		arrived(share, id, how, a->since_ns);
 }
 
 /* Returns whether the tree has this name. */

@@ -23,6 +23,7 @@ struct hw_fill {
 	/* Entries found by listings during an observation of a settle window, which reports their
 	 * changes. */
 	struct hw_ids moved, files;
+	struct hw_ids written; /* those of `files` that came from outside, and were written since */
 };
 
 /* Arms and lists a directory of the tree for the first time. how: of its entries, NEW or WITH_DIR;

@@ -127,17 +127,28 @@ static enum hw_arrival arrival_of(const struct hw_observation *o, const struct h
 	return hw_fill_arrival(o->share, &item->stat, since);
 }
 
+static bool is_linked(const struct hw_stat *stat)
+{
+	return stat->type == HW_TYPE_FILE && stat->nlink > 1;
+}
+
+/* Returns an entry of this inode; 0: none. */
+static uint32_t known_link(const struct hw_observation *o, const struct hw_stat *stat)
+{
+	const struct hw_tree *tree = &o->share->tree;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(tree, stat->fs, stat->ino, id)))
+		if (hw_tree_is_same(hw_tree_entry(tree, id), stat))
+			return id;
+	return 0;
+}
+
 /* Call it before any name leaves the tree. */
 static void note_altered(struct hw_observation *o, const struct hw_stat *stat)
 {
 	struct hw_tree *tree = &o->share->tree;
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
-
-	if (stat->type != HW_TYPE_FILE || stat->nlink < 2)
-		return;
-	while (left-- && (id = hw_tree_same_inode(tree, stat->fs, stat->ino, id)))
-		if (hw_tree_is_same(hw_tree_entry(tree, id), stat))
-			break;
+	uint32_t id = is_linked(stat) ? known_link(o, stat) : 0;
 	unsigned kind = id ? hw_history_compare(hw_tree_entry(tree, id), stat, true) : 0;
 
 	if (!kind)
@@ -172,6 +183,7 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 		item->arrival = (uint8_t)arrival_of(o, item);
 	if (!id)
 		note_altered(o, &item->stat);
+	item->unknown = !id && is_linked(&item->stat) && !known_link(o, &item->stat);
 }
 
 static bool is_any_gone(const struct hw_observation *o)

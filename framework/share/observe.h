@@ -63,6 +63,7 @@ struct hw_item {
 	bool told; /* its change was reported for all names of the inode */
 	bool try_close; /* its close may not be reported by any hint */
 	bool linked; /* its inode got another name */
+	bool unknown; /* it appeared, and the tree had no name of its inode, which has several */
 	bool holds; /* a new directory that an entry of the tree was moved into */
 	bool stays; /* it left the share, which cannot be reported before moves out of it */
 	uint8_t finding; /* enum hw_finding */

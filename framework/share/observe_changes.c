@@ -132,7 +132,7 @@ void hw_observation_take_facts(struct hw_observation *o)
 /* ---- what the listings of new directories found ---- */
 
 /* Makes an item of an entry that came with its directory or was moved there. */
-static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_inode *facts)
+static void join(struct hw_observation *o, uint32_t id, uint8_t what)
 {
 	struct hw_share *share = o->share;
 	const struct hw_entry *e = entry_of(o, id);
@@ -146,29 +146,49 @@ static void join(struct hw_observation *o, uint32_t id, const struct hw_fold_ino
 		hw_unverified_entry(share, id);
 		return;
 	}
-	o->items[o->count - 1].what = facts ? facts->what : 0;
+	o->items[o->count - 1].what = what;
 	hw_observation_renamed(o, id);
+}
+
+static uint8_t known_changes(struct hw_observation *o, uint32_t id)
+{
+	const struct hw_fold_inode *facts = facts_of(o, id);
+
+	return facts ? facts->what : 0;
+}
+
+/* `written` has some of the files, in the same order. */
+static void join_files(struct hw_observation *o, const struct hw_ids *files,
+		       const struct hw_ids *written)
+{
+	for (uint32_t i = 0, k = 0; i < files->count; i++) {
+		uint32_t id = files->ids[i];
+		bool is_written = k < written->count && written->ids[k] == id;
+		bool is_new = entry_of(o, id)->flags & HW_ENTRY_NEW;
+		uint8_t what = is_new ? 0 : known_changes(o, id);
+
+		hw_share_rest(o->share);
+		k += is_written;
+		if (is_written)
+			what |= HW_HINT_MODIFIED;
+		if (what)
+			join(o, id, what);
+	}
 }
 
 void hw_observation_join_found(struct hw_observation *o)
 {
-	struct hw_ids moved = o->share->fill.moved, files = o->share->fill.files;
+	struct hw_fill *fill = &o->share->fill;
+	struct hw_ids moved = fill->moved, files = fill->files, written = fill->written;
 
-	o->share->fill.moved = o->share->fill.files = (struct hw_ids){ 0 };
+	fill->moved = fill->files = fill->written = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < moved.count; i++) {
 		hw_share_rest(o->share);
-		join(o, moved.ids[i], facts_of(o, moved.ids[i]));
+		join(o, moved.ids[i], known_changes(o, moved.ids[i]));
 	}
-	for (uint32_t i = 0; i < files.count; i++) {
-		const struct hw_fold_inode *facts = entry_of(o, files.ids[i])->flags & HW_ENTRY_NEW
-							    ? NULL
-							    : facts_of(o, files.ids[i]);
-
-		hw_share_rest(o->share);
-		if (facts)
-			join(o, files.ids[i], facts);
-	}
+	join_files(o, &files, &written);
 	hw_ids_free(&moved);
+	hw_ids_free(&written);
 	o->found = files;
 }
 
@@ -190,7 +210,8 @@ static bool has_arrived(const struct hw_item *item)
 /* Its earlier data is unknown, but mtime shows when it was written. */
 static bool is_written_since(const struct hw_observation *o, const struct hw_item *item)
 {
-	return has_arrived(item) && o->since_ns && item->stat.mtime_ns >= o->since_ns;
+	return (has_arrived(item) || item->unknown) && o->since_ns &&
+	       item->stat.mtime_ns >= o->since_ns;
 }
 
 /* Returns whether the file was examined only because one of all files had another name for a while,
@@ -277,6 +298,9 @@ static void add_change(struct hw_observation *o, struct hw_ids *modified, struct
 	if (!id)
 		return;
 	item->told = kind != 0;
+	/* A name that it got in this observation is also one of its names. */
+	if (kind && item->stat.nlink > entry_of(o, id)->nlink)
+		entry_of(o, id)->nlink = (uint16_t)item->stat.nlink;
 	item->try_close |= kind == HW_MODIFY && !(item->what & HW_HINT_MODIFIED);
 	if (kind == HW_MODIFY)
 		add_names(o, modified, id, HW_MARK_MODIFY);

@@ -148,6 +148,7 @@ static void destroy(void *arg)
 	hw_ids_free(&share->fill.modified);
 	hw_ids_free(&share->fill.moved);
 	hw_ids_free(&share->fill.files);
+	hw_ids_free(&share->fill.written);
 	hw_slices_free(&share->work);
 	free(share->listeners.list);
 	free(share->name);
