@@ -65,6 +65,7 @@ struct hw_item {
 	bool linked; /* its inode got another name */
 	bool unknown; /* it appeared, and the tree had no name of its inode, which has several */
 	bool holds; /* a new directory that an entry of the tree was moved into */
+	bool inside; /* it was moved to a place below its old name */
 	bool stays; /* it left the share, which cannot be reported before moves out of it */
 	uint8_t finding; /* enum hw_finding */
 	uint32_t entry; /* its entry in the tree before the observation; 0: none */

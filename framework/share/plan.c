@@ -52,7 +52,7 @@ static bool holds_a_source(const struct hw_observation *o, uint32_t id)
 static bool try_leave(struct hw_observation *o, struct hw_item *item)
 {
 	item->stays = false;
-	if (!(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
+	if (item->inside || !(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
 		return false;
 	if (holds_a_source(o, item->entry)) {
 		item->stays = o->any_stays = true;
@@ -267,14 +267,18 @@ static bool make_way(struct hw_plan *plan)
 }
 
 /* An awaited entry that no listing found is in a directory that was moved into a new one. It is
- * noted as unverified, so that the next round finds it there. */
+ * noted as unverified, so that the next round finds it there. If something else has its name, it
+ * may be below that, where no move leads. */
 static void end_waiting(struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->count && o->awaited.count && !o->share->verify.stuck_seq; i++) {
-		const struct hw_item *item = hw_observation_item(o, i);
+		struct hw_item *item = hw_observation_item(o, i);
 
-		if (item->finding != HW_FOUND_GONE || !hw_plan_is_awaited(o, item->entry) ||
+		if (!item->entry || !hw_plan_is_awaited(o, item->entry) ||
 		    !(entry_of(o, item->entry)->flags & HW_ENTRY_GONE))
+			continue;
+		item->inside = true;
+		if (item->finding != HW_FOUND_GONE)
 			continue;
 		entry_of(o, item->entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
 		hw_unverified_entry(o->share, item->entry);

@@ -80,6 +80,11 @@ static bool is_polling(const struct hw_stream *stream)
 	return !strcmp(stream->backend, "polling");
 }
 
+static bool is_inotify(const struct hw_stream *stream)
+{
+	return !strcmp(stream->backend, "inotify");
+}
+
 static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
@@ -171,33 +176,35 @@ static bool left_with_dir(const struct hw_stream *stream, const struct hw_census
 	return after && after->is_outside && strchr(after->path, '/');
 }
 
-/* Returns whether the entry left the share and no record proves that. The path of an event may
- * contain directories that were renamed. */
-static bool is_unproved(const struct hw_stream *stream, const char *path)
+/* Returns whether the entry left the share, which is in doubt. The path of an event may contain
+ * directories that were renamed. */
+static bool is_doubted(const struct hw_stream *stream, const char *path, unsigned doubt)
 {
 	const struct hw_census_entry *before = path ? hw_census_at(&stream->before, path) : NULL;
+	const struct hw_passages *all = &stream->passages;
 
-	for (size_t i = 0; path && i < stream->leave_count; i++)
-		if (!stream->leaves[i].proved &&
-		    (!before || hw_census_is_same(&before->st, &stream->leaves[i].st) ||
+	for (size_t i = 0; path && i < all->leave_count; i++)
+		if (all->leaves[i].doubts & doubt &&
+		    (!before || hw_census_is_same(&before->st, &all->leaves[i].st) ||
 		     left_with_dir(stream, before)))
 			return true;
 	return false;
 }
 
 /* Returns whether this event reports that such an entry left, or what has its name now. */
-static bool is_about_unproved(const struct hw_stream *stream, const struct hw_burst_event *event)
+static bool is_about_doubted(const struct hw_stream *stream, const struct hw_burst_event *event,
+			     unsigned doubt)
 {
 	const struct hw_census_entry *before;
 
 	if (event->kind == HW_DELETE)
-		return is_unproved(stream, event->path);
+		return is_doubted(stream, event->path, doubt);
 	if (event->kind == HW_MOVE && !event->path)
-		return is_unproved(stream, event->from);
+		return is_doubted(stream, event->from, doubt);
 	if (event->kind != HW_CREATE && (event->kind != HW_MOVE || event->from))
 		return false;
 	before = hw_census_at(&stream->before, event->path);
-	return before && is_unproved(stream, event->path);
+	return before && is_doubted(stream, event->path, doubt);
 }
 
 /* The file was moved into a directory that was not there before the burst. The kernel reports no
@@ -223,18 +230,84 @@ static bool came_again(const struct hw_stream *stream, const struct hw_census_en
 {
 	const struct hw_census_entry *before = after ? origin(stream, after) : NULL;
 
-	for (size_t i = 0; before && before->is_outside && i < stream->leave_count; i++)
-		if (hw_census_is_same(&stream->leaves[i].st, &after->st))
+	for (size_t i = 0; before && before->is_outside && i < stream->passages.leave_count; i++)
+		if (hw_census_is_same(&stream->passages.leaves[i].st, &after->st))
 			return true;
 	return false;
 }
 
-static bool is_about_came_again(const struct hw_stream *stream, const struct hw_burst_event *event)
+/* A file came from outside onto a name that another one had just got. inotify merges the records of
+ * both, and the mtime proves nothing if it may have been set. */
+static bool came_with_another(const struct hw_stream *stream, const struct hw_census_entry *after)
 {
-	return event->path &&
-	       (event->kind == HW_MODIFY || event->kind == HW_ATTRIB ||
-		event->kind == HW_CLOSE_WRITE) &&
-	       came_again(stream, hw_census_at(&stream->after, event->path));
+	const struct hw_passages *all = &stream->passages;
+
+	for (size_t i = 0; after && i < all->arrival_count; i++)
+		if (all->arrivals[i].merged && all->arrivals[i].dated &&
+		    hw_census_is_same(&all->arrivals[i].st, &after->st))
+			return true;
+	return false;
+}
+
+static bool has_lost(const struct hw_stream *stream, const char *path, const struct statx *st)
+{
+	const struct hw_census_entry *after = hw_census_at(&stream->after, path);
+
+	return !after || !hw_census_is_same(&after->st, st);
+}
+
+/* The file got another name and lost the one by which its attributes were set. That one was made in
+ * the burst, so inotify does not know that it was a name of this file. */
+static bool is_attrib_of_linked(const struct hw_stream *stream, const struct hw_burst_event *event)
+{
+	const struct hw_passages *all = &stream->passages;
+	const struct hw_census_entry *e;
+
+	if (event->kind != HW_ATTRIB || !(e = hw_census_at(&stream->after, event->path)))
+		return false;
+	for (size_t i = 0; i < all->linked_count; i++) {
+		const struct hw_linked *linked = &all->linked[i];
+
+		if (!hw_census_is_same(&linked->st, &e->st))
+			continue;
+		if (linked->dated && has_lost(stream, linked->path, &e->st))
+			return true;
+		for (size_t k = 0; k < all->arrival_count; k++)
+			if (hw_census_is_same(&all->arrivals[k].st, &e->st) &&
+			    all->arrivals[k].dated &&
+			    has_lost(stream, all->arrivals[k].path, &e->st))
+				return true;
+	}
+	return false;
+}
+
+/* Returns whether inotify may report this event, or none, by the limits above. */
+static bool is_hidden_from_inotify(const struct hw_stream *stream,
+				   const struct hw_burst_event *event)
+{
+	const struct hw_census_entry *after =
+		event->path ? hw_census_at(&stream->after, event->path) : NULL;
+
+	if (event->kind != HW_MODIFY && event->kind != HW_ATTRIB && event->kind != HW_CLOSE_WRITE)
+		return false;
+	return came_again(stream, after) || came_with_another(stream, after) ||
+	       is_attrib_of_linked(stream, event);
+}
+
+/* An entry that was moved to a place below its own name: no move leads there. */
+static bool is_below_own_name(const struct hw_stream *stream, const char *path)
+{
+	const struct hw_census_entry *after = hw_census_at(&stream->after, path);
+
+	for (size_t i = 0; after && i < stream->before.count; i++) {
+		const struct hw_census_entry *e = &stream->before.entries[i];
+		size_t len = strlen(e->path);
+
+		if (!e->is_outside && len && hw_census_is_same(&e->st, &after->st) &&
+		    !strncmp(path, e->path, len) && path[len] == '/')
+			return true;
+	}
+	return false;
 }
 
 /* ---- each stream by itself ---- */
@@ -295,6 +368,8 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 	    (is_dated_after_arrival(stream, before, after) ||
 	     is_hidden_by_new_dir(stream, before, after) || came_again(stream, after)))
 		return;
+	if (is_inotify(stream) && came_with_another(stream, after))
+		return;
 	if (changed && !announced && (before || !announces(stream, HW_CREATE, after->path)))
 		blame(v, SILENT, after->path);
 	if (changed && !closed)
@@ -320,13 +395,14 @@ static void check_event(struct verdict *v, const struct hw_burst_event *event)
 	}
 	if (event->kind == HW_CREATE && after && after->st.stx_nlink == 1) {
 		before = origin(stream, after);
-		if (before && !before->is_outside && before->st.stx_nlink == 1)
+		if (before && !before->is_outside && before->st.stx_nlink == 1 &&
+		    !is_below_own_name(stream, event->path))
 			blame(v, NEW, event->path);
 	}
 	if (event->kind == HW_MOVE && event->path && !event->from && after &&
 	    event->flags != HW_FLAG_REPLACED) {
 		before = origin(stream, after);
-		if (!before || !before->is_outside)
+		if ((!before || !before->is_outside) && !is_below_own_name(stream, event->path))
 			blame(v, CAME, event->path);
 	}
 	if (event->kind == HW_MOVE && event->from && !event->path) {
@@ -357,20 +433,32 @@ static void check_stream(struct verdict *v)
 
 /* ---- comparison of two streams ---- */
 
-/* Returns the texts of the events that both streams must have. The caller owns the array, the
- * stream owns the texts. */
-static const char **comparable(const struct hw_stream *stream, bool polling, size_t *ret_count)
+/* Returns why a move out that inotify reports may be missing in this stream, as HW_DOUBT_*. */
+static unsigned doubts_of(const struct hw_stream *stream)
+{
+	if (is_polling(stream))
+		return HW_DOUBT_RECORDS;
+	return HW_DOUBT_NUMBER | (strcmp(stream->backend, "fanotify") ? HW_DOUBT_MERGED : 0);
+}
+
+/* Returns the texts of the events that inotify and the other watcher must both report. The caller
+ * owns the array, the stream owns the texts. */
+static const char **comparable(const struct hw_stream *stream, const struct hw_stream *other,
+			       size_t *ret_count)
 {
 	const char **texts = calloc(stream->count + 1, sizeof(*texts));
 
 	if (!texts)
 		abort();
 	*ret_count = 0;
-	for (size_t i = 0; i < stream->count; i++)
-		if (!is_about_came_again(stream, &stream->events[i]) &&
-		    (!polling || (!is_hidden_from_polling(stream, &stream->events[i]) &&
-				  !is_about_unproved(stream, &stream->events[i]))))
-			texts[(*ret_count)++] = stream->events[i].text;
+	for (size_t i = 0; i < stream->count; i++) {
+		const struct hw_burst_event *event = &stream->events[i];
+
+		if (!is_hidden_from_inotify(stream, event) &&
+		    !(is_polling(other) && is_hidden_from_polling(stream, event)) &&
+		    !is_about_doubted(stream, event, doubts_of(other)))
+			texts[(*ret_count)++] = event->text;
+	}
 	return texts;
 }
 
@@ -391,7 +479,8 @@ static void compare(struct verdict *v, const struct hw_stream *first)
 {
 	bool polling = is_polling(v->stream);
 	size_t n, m;
-	const char **a = comparable(first, polling, &n), **b = comparable(v->stream, polling, &m);
+	const char **a = comparable(first, v->stream, &n);
+	const char **b = comparable(v->stream, v->stream, &m);
 
 	if (n != m) {
 		blame(v, polling ? POLLING : DIFFER, first->backend);

@@ -3,7 +3,7 @@
 #ifndef HW_TESTS_STREAM_H
 #define HW_TESTS_STREAM_H
 
-#include "census.h"
+#include "passage.h"
 
 #include "tests/common/scratch.h"
 #include "tests/conformance/trace.h"
@@ -20,21 +20,12 @@ struct hw_burst_event {
 	char *text; /* owned: the whole event */
 };
 
-/* A move of an entry out of the share. */
-struct hw_burst_leave {
-	struct statx st; /* before it */
-	bool proved; /* no directory came into the share before it, and nothing that came after it
-		      * was removed, or moved while there was such a directory: the kernel's
-		      * records prove it */
-};
-
 struct hw_stream {
 	const char *backend; /* static */
 	struct hw_burst_event *events; /* owned */
 	size_t count;
 	struct hw_census before, after;
-	struct hw_burst_leave *leaves; /* owned */
-	size_t leave_count;
+	struct hw_passages passages;
 	char *broken; /* owned: why the stream is not a history that ends at the state on disk;
 		       * NULL: it is one */
 };

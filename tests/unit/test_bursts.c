@@ -509,6 +509,25 @@ static const struct burst what_came_back_and_was_removed_cases[] = {
 			  "modify t\n"
 			  "close_write t\n",
 	},
+	/* so may be the number of what left and came back */
+	{
+		.setup = "write a \"1\"\n"
+			 "write f \"2\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n",
+		.ops = "> rename f a\n"
+		       "> write t \"3\"\n"
+		       "> rename t a\n"
+		       "> rename d e/n\n"
+		       "> moveout a x\n"
+		       "> movein x c\n",
+		.events = "move dir d -> e/n\n"
+			  "delete file a\n"
+			  "delete file f\n"
+			  "create file c\n"
+			  "modify c\n"
+			  "close_write c\n",
+	},
 	{
 		.setup = "mkdir d\n",
 		.ops = "> write d/b \"1\"\n"
@@ -921,6 +940,38 @@ static const struct burst records_that_the_kernel_merges_cases[] = {
 			  "delete file a\n",
 		.kernel_only = true,
 	},
+	/* it came back by another one of its names */
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "link a d/c\n",
+		.ops = "> moveout d/c x\n"
+		       "> moveout a y\n"
+		       "> movein y a\n"
+		       "> write t \"2\"\n"
+		       "> rename t a\n",
+		.events = "move file -> a (replaced)\n"
+			  "delete file d/c\n"
+			  "modify a\n"
+			  "close_write a\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "link a d/c\n",
+		.ops = "> moveout d/c x\n"
+		       "> movein x e/n\n"
+		       "> moveout a y\n"
+		       "> write t \"2\"\n"
+		       "> rename t e/n\n",
+		.events = "move file a ->\n"
+			  "delete file d/c\n"
+			  "create file e/n\n"
+			  "modify e/n\n"
+			  "close_write e/n\n",
+		.kernel_only = true,
+	},
 	/* the name got another file before the kernel merged the records */
 	{
 		.setup = "write a \"1\"\n"
@@ -975,6 +1026,19 @@ static void records_that_the_kernel_merges(void **state)
 
 /* While a directory is not watched, it is unknown where an entry was moved. */
 static const struct burst moves_to_an_unknown_place_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "mkdir e\n"
+			 "outside mkdir p\n",
+		.ops = "> moveout e x\n"
+		       "> movein p f\n"
+		       "> moveout d y\n"
+		       "> movein y d\n",
+		.events = "move dir -> f\n"
+			  "move dir e ->\n"
+			  "attrib dir d\n",
+		.kernel_only = true,
+	},
 	{
 		.setup = "write a \"1\"\n",
 		.ops = "> moveout a x\n"
@@ -1033,6 +1097,166 @@ static void moves_to_an_unknown_place(void **state)
 	RUN_ALL(moves_to_an_unknown_place_cases);
 }
 
+/* The change of a linked file shows at its other name. */
+static const struct burst files_that_were_written_through_a_link_that_left_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> link d/f m\n"
+		       "> append m \"2\"\n"
+		       "> moveout m x\n",
+		.events = "modify d/f\n"
+			  "close_write d/f\n",
+	},
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n",
+		.ops = "> link d/f m\n"
+		       "> moveout m x\n"
+		       "> write n \"2\"\n"
+		       "> moveout n y\n"
+		       "> create z\n",
+		.events = "create file z\n"
+			  "close_write z\n",
+	},
+};
+
+static void files_that_were_written_through_a_link_that_left(void **state)
+{
+	(void)state;
+	RUN_ALL(files_that_were_written_through_a_link_that_left_cases);
+}
+
+/* No record says which file in a new directory was written. Its mtime does. */
+static const struct burst files_that_came_and_were_moved_into_a_new_directory_cases[] = {
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> movein o a\n"
+		       "> append a \"2\"\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n",
+		.events = "create dir n\n"
+			  "move file -> n/m\n"
+			  "modify n/m\n"
+			  "close_write n/m\n",
+	},
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> movein o a\n"
+		       "> mkdir n\n"
+		       "> rename a n/m\n",
+		.events = "create dir n\n"
+			  "move file -> n/m\n",
+	},
+};
+
+static void files_that_came_and_were_moved_into_a_new_directory(void **state)
+{
+	(void)state;
+	RUN_ALL(files_that_came_and_were_moved_into_a_new_directory_cases);
+}
+
+/* No order of moves leads there. The entry has not left the share. */
+static const struct burst entries_below_their_old_name_cases[] = {
+	{
+		.setup = "write b \"1\"\n",
+		.ops = "> rename b a\n"
+		       "> mkdir b\n"
+		       "> rename a b/m\n",
+		.events = "delete file b\n"
+			  "create dir b\n"
+			  "move file -> b/m\n",
+	},
+	{
+		.setup = "mkdir b\n"
+			 "write b/f \"1\"\n",
+		.ops = "> rename b a\n"
+		       "> mkdir b\n"
+		       "> rename a b/m\n",
+		.events = "delete file b/f\n"
+			  "delete dir b\n"
+			  "create dir b\n"
+			  "move dir -> b/m\n"
+			  "create file b/m/f\n",
+	},
+};
+
+static void entries_below_their_old_name(void **state)
+{
+	(void)state;
+	RUN_ALL(entries_below_their_old_name_cases);
+}
+
+/* Nothing is known of the file before it got a name here. */
+static const struct burst files_that_came_and_were_linked_cases[] = {
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> movein o c\n"
+		       "> link c d\n"
+		       "> write c \"2\"\n",
+		.events = "create file c\n"
+			  "create file d\n"
+			  "modify c\n"
+			  "modify d\n"
+			  "close_write c\n"
+			  "close_write d\n",
+	},
+	{
+		.setup = "outside write o \"1\"\n",
+		.ops = "> movein o c\n"
+		       "> link c d\n",
+		.events = "create file c\n"
+			  "create file d\n",
+	},
+	{
+		.setup = "mkdir e\n"
+			 "outside mkdir p\n"
+			 "outside write p/f \"1\"\n",
+		.ops = "> movein p n\n"
+		       "> write n/f \"2\"\n"
+		       "> link n/f e/m\n",
+		.events = "move dir -> n\n"
+			  "create file e/m\n"
+			  "create file n/f\n"
+			  "modify e/m\n"
+			  "modify n/f\n"
+			  "close_write e/m\n"
+			  "close_write n/f\n",
+	},
+};
+
+static void files_that_came_and_were_linked(void **state)
+{
+	(void)state;
+	RUN_ALL(files_that_came_and_were_linked_cases);
+}
+
+/* All names of a file are reported where its first name is. */
+static const struct burst files_that_were_linked_and_written_cases[] = {
+	{
+		.setup = "mkdir d\n"
+			 "write d/f \"1\"\n"
+			 "mkdir d/d\n",
+		.ops = "> link d/f c\n"
+		       "> append c \"2\"\n"
+		       "> write d/d/a \"3\"\n",
+		.events = "create file c\n"
+			  "create file d/d/a\n"
+			  "modify c\n"
+			  "modify d/f\n"
+			  "modify d/d/a\n"
+			  "close_write c\n"
+			  "close_write d/f\n"
+			  "close_write d/d/a\n",
+	},
+};
+
+static void files_that_were_linked_and_written(void **state)
+{
+	(void)state;
+	RUN_ALL(files_that_were_linked_and_written_cases);
+}
+
 /* A file that gets another name, and loses it. */
 static const struct burst files_that_left_after_a_link_was_removed_cases[] = {
 	{
@@ -1089,6 +1313,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(records_that_the_kernel_merges),
 		cmocka_unit_test(moves_to_an_unknown_place),
 		cmocka_unit_test(files_that_left_after_a_link_was_removed),
+		cmocka_unit_test(files_that_were_written_through_a_link_that_left),
+		cmocka_unit_test(files_that_came_and_were_moved_into_a_new_directory),
+		cmocka_unit_test(entries_below_their_old_name),
+		cmocka_unit_test(files_that_came_and_were_linked),
+		cmocka_unit_test(files_that_were_linked_and_written),
 	};
 
 	if (argc > 1)
