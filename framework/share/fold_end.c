@@ -8,6 +8,41 @@
 
 #include <stdlib.h>
 
+/* ---- before the observation ---- */
+
+static void expand_known(struct hw_share *share, const struct hw_fold_inode *inode)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, inode->fs, inode->ino, id)))
+		if (id != HW_ROOT)
+			hw_unverified_name(share, hw_tree_entry(&share->tree, id)->parent,
+					   hw_tree_name(&share->tree, id),
+					   hw_tree_entry(&share->tree, id)->name_len);
+}
+
+void hw_fold_expand(struct hw_share *share)
+{
+	for (uint32_t i = 0; i < share->settle.fold.inode_count; i++) {
+		const struct hw_fold_inode *inode = &share->settle.fold.inodes[i];
+		uint32_t dir;
+
+		hw_share_rest(share);
+		if (!(inode->what | inode->maybe | inode->exchanged))
+			continue;
+		if (inode->ino) {
+			expand_known(share, inode);
+		} else if (!inode->named && (dir = hw_tree_by_token(&share->tree, inode->dir))) {
+			hw_unverified_lost(share, dir);
+			share->settle.fold.all_examined = true;
+		}
+	}
+	if (share->settle.fold.inode_count)
+		hw_unverified_add_lost(share, true);
+}
+
+/* ---- what it found ---- */
+
 static bool is_number(const struct hw_fold_inode *inode, const struct hw_stat *stat)
 {
 	return inode->ino == stat->ino && inode->fs == stat->fs;
@@ -360,4 +395,11 @@ const struct hw_fold_inode *hw_fold_facts(const struct hw_fold *fold, const stru
 			likely = &fold->inodes[low];
 	}
 	return likely;
+}
+
+void hw_fold_free(struct hw_fold *fold)
+{
+	free(fold->slots);
+	free(fold->inodes);
+	*fold = (struct hw_fold){ 0 };
 }

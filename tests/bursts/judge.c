@@ -176,6 +176,26 @@ static bool left_with_dir(const struct hw_stream *stream, const struct hw_census
 	return after && after->is_outside && strchr(after->path, '/');
 }
 
+/* Returns whether the inode, or a directory above this path, is the one that left. */
+static bool is_at_or_below(const struct hw_stream *stream, const char *path, const struct statx *st)
+{
+	char *top = strdup(path), *end;
+	bool found = false;
+
+	if (!top)
+		abort();
+	end = top + strlen(top);
+	while (end && !found) {
+		*end = '\0';
+		const struct hw_census_entry *e = hw_census_at(&stream->before, top);
+
+		found = e && hw_census_is_same(&e->st, st);
+		end = strrchr(top, '/');
+	}
+	free(top);
+	return found;
+}
+
 /* Returns whether the entry left the share, which is in doubt. The path of an event may contain
  * directories that were renamed. */
 static bool is_doubted(const struct hw_stream *stream, const char *path, unsigned doubt)
@@ -185,7 +205,7 @@ static bool is_doubted(const struct hw_stream *stream, const char *path, unsigne
 
 	for (size_t i = 0; path && i < all->leave_count; i++)
 		if (all->leaves[i].doubts & doubt &&
-		    (!before || hw_census_is_same(&before->st, &all->leaves[i].st) ||
+		    (!before || is_at_or_below(stream, path, &all->leaves[i].st) ||
 		     left_with_dir(stream, before)))
 			return true;
 	return false;
@@ -270,7 +290,7 @@ static bool is_attrib_of_linked(const struct hw_stream *stream, const struct hw_
 
 		if (!hw_census_is_same(&linked->st, &e->st))
 			continue;
-		if (linked->dated && has_lost(stream, linked->path, &e->st))
+		if (linked->dated && linked->lost)
 			return true;
 		for (size_t k = 0; k < all->arrival_count; k++)
 			if (hw_census_is_same(&all->arrivals[k].st, &e->st) &&
@@ -437,8 +457,9 @@ static void check_stream(struct verdict *v)
 static unsigned doubts_of(const struct hw_stream *stream)
 {
 	if (is_polling(stream))
-		return HW_DOUBT_RECORDS;
-	return HW_DOUBT_NUMBER | (strcmp(stream->backend, "fanotify") ? HW_DOUBT_MERGED : 0);
+		return HW_DOUBT_RECORDS | HW_DOUBT_LINK;
+	return HW_DOUBT_LINK | HW_DOUBT_NUMBER |
+	       (strcmp(stream->backend, "fanotify") ? HW_DOUBT_MERGED : 0);
 }
 
 /* Returns the texts of the events that inotify and the other watcher must both report. The caller

@@ -245,9 +245,15 @@ static size_t count_passages(const struct hw_passages *all, const struct hw_leav
 static void judge_arrival(struct hw_passages *all, const struct hw_arrival *arrival,
 			  const struct hw_census *after)
 {
-	for (size_t i = 0; i < arrival->leaves_before; i++)
+	const struct hw_census_entry *e = hw_census_at(after, arrival->path);
+	bool moved = !e || !hw_census_is_same(&e->st, &arrival->st);
+
+	for (size_t i = 0; i < arrival->leaves_before; i++) {
 		if (arrival->strayed || !is_in(after, &arrival->st))
 			all->leaves[i].doubts |= HW_DOUBT_RECORDS;
+		else if (moved && is_linked(all, &arrival->st))
+			all->leaves[i].doubts |= HW_DOUBT_LINK;
+	}
 }
 
 /* The record of a name that the file got in the burst may be about another file with its number,
@@ -287,6 +293,8 @@ static void judge_leave(struct hw_passages *all, size_t i, const struct hw_censu
 void hw_passages_judge(struct hw_passages *all, const struct hw_census *before,
 		       const struct hw_census *after)
 {
+	for (size_t i = 0; i < all->linked_count; i++)
+		all->linked[i].lost = count_changes(all, all->linked[i].path) > 1;
 	for (size_t i = 0; i < all->leave_count; i++)
 		judge_leave(all, i, before);
 	for (size_t i = 0; i < all->arrival_count; i++)

@@ -16,6 +16,7 @@
 /* Why a move out of the share may be reported as delete. */
 #define HW_DOUBT_RECORDS 1u /* no record of the kernel proves it */
 #define HW_DOUBT_NUMBER 2u /* fanotify: its number may be that of another inode */
+#define HW_DOUBT_LINK 8u /* inotify: what came later has only a name that it got by link(2) */
 #define HW_DOUBT_MERGED 4u /* fanotify with a mark for each directory: merged records */
 
 /* A move of an entry out of the share. */
@@ -43,6 +44,7 @@ struct hw_linked {
 	struct statx st;
 	char *path; /* owned */
 	bool dated; /* attributes or times of the file were set later */
+	bool lost; /* it lost the name, and may have got it again */
 };
 
 /* A change of which inode a path leads to. */
