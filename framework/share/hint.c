@@ -253,11 +253,11 @@ static void created(struct hw_hint_at *c)
 		note_dir(c); /* a listing found an older or newer entry: more hints follow */
 		if (c->ordered) /* or it was moved away, and this is another one */
 			hw_former_add_entry(c->share, c->id);
+	} else if (is_older(c)) {
+		hw_former_add_entry(c->share, c->id);
 	} else if (is_next_one(c)) {
 		hw_history_delete(c->share, c->id);
 		create_present(c);
-	} else if (is_older(c)) {
-		hw_former_add_entry(c->share, c->id);
 	}
 }
 
