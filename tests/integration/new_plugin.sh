@@ -166,7 +166,7 @@ test_the_minimal_sink_writes_what_happens() {
 	"$B/hostwatch" check conf
 	start "$B/hostwatchd" -c conf
 	end=$((SECONDS + DEADLINE))
-	until [ -S control ]; do
+	until [ "$(stat -c %a control 2>&1)" = 600 ]; do # set when it listens
 		[ $SECONDS -lt $end ] || fail "no control socket: $(cat err)"
 	done
 	"$B/hostwatch" sync --socket "$PWD/control" home >seq # waits until it is online
