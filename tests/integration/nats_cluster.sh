@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/integration/nats_lib.bash
 . "$(dirname "$0")/nats_lib.bash"
+DEADLINE=150 # servers that elect a leader on a busy machine
 
 pick_ports() { # COUNT
 	local candidate
