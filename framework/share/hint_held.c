@@ -200,16 +200,18 @@ static bool is_second(struct hw_share *share, const struct hw_held *held,
 
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 {
-	const struct hw_held held = share->hints.held_move;
+	struct hw_held *now = &share->hints.held_move;
 
-	if (!held.dir || must_wait(&held, next))
+	if (!now->dir || must_wait(now, next))
 		return false;
-	if (held.back) {
-		if (!next || !may_pass(&held, next))
+	if (now->back) {
+		if (!next || !may_pass(now, next))
 			release_back(share, next);
 		return false;
 	}
-	share->hints.held_move.dir = 0;
+	const struct hw_held held = *now;
+
+	now->dir = 0;
 	struct hw_place from = place_of(share, held.dir, held.name, held.len);
 	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
 
