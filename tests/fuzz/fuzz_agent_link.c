@@ -50,8 +50,11 @@ static int check_event(struct hw_inject *inject, const struct hw_told *told)
 		(int)told->len);
 	require(frame.what == HW_FRAME_EVENT && frame.event.kind == event->kind &&
 		frame.event.seq == event->seq && frame.event.path_len == event->path_len);
-	if (event->kind != HW_RESCAN || event->path_len)
+	/* A rescan of a directory replaces the events that are missing before it. */
+	if (event->kind != HW_RESCAN)
 		require(host.seen.epoch == host.link.told_epoch && event->seq == host.seen.seq + 1);
+	else if (event->path_len)
+		require(host.seen.epoch == host.link.told_epoch && event->seq > host.seen.seq);
 	if (!host.broken)
 		return 0;
 	host.broken = false;
