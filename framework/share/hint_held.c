@@ -182,22 +182,6 @@ void hw_hint_expire_move(struct hw_share *share)
 
 /* ---- a hint, or the end of the iteration ---- */
 
-/* Returns whether the held move was the first one of an exchange, and this hint is the second. */
-static bool is_second(struct hw_share *share, const struct hw_held *held,
-		      const struct hw_hint *next)
-{
-	struct hw_place from = place_of(share, held->dir, held->name, held->len);
-	struct hw_place to = place_of(share, held->to_dir, held->to_name, held->to_len);
-
-	if (!next || !is_inverse(held, next))
-		return false;
-	if (is_back(share, next, &from, &to))
-		hold_back(share, held);
-	else
-		hw_hint_exchanged(share, &from, &to);
-	return true;
-}
-
 bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 {
 	struct hw_held *now = &share->hints.held_move;
@@ -217,8 +201,13 @@ bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 
 	if (!from.dir || !to.dir)
 		return false;
-	if (is_second(share, &held, next))
+	if (next && is_inverse(&held, next)) {
+		if (is_back(share, next, &from, &to))
+			hold_back(share, &held);
+		else
+			hw_hint_exchanged(share, &from, &to);
 		return true;
+	}
 	/* The kernel queues both moves while the directories are locked: a hint about another name
 	 * in them proves that there is no second move. */
 	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
