@@ -17,7 +17,7 @@ struct record {
 	uint16_t flags;
 	uint64_t seq;
 	int64_t time_ns;
-	uint16_t from_len, path_len; /* ABSENT: there is none */
+	uint16_t from_len, path_len; /* ABSENT: the event has no such path */
 	char bytes[]; /* from, then path */
 };
 #define HEAD_BYTES offsetof(struct record, bytes)

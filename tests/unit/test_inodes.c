@@ -12,6 +12,7 @@
 #include "tests/common/notation.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/puppet.h"
 #include "tests/unit/support/scene.h"
 
 #include <fcntl.h>
@@ -300,6 +301,35 @@ static void an_exchange_before_a_removal_is_an_exchange(void **state)
 	finish(&f);
 }
 
+/* The record that tells the exchange from a file that is back may be unread when an iteration ends.
+ */
+static void a_held_move_waits_for_the_records_that_are_queued(void **state)
+{
+	struct hw_scene f;
+	struct hw_event event;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	hw_puppet.endless = true; /* a mark is reached when its backlog is read */
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	exchange(&f, "a", "b");
+	hw_scene_move(f.fd, "b", f.fd, "a");
+	hw_puppet.backlog = UINT32_MAX;
+	hw_puppet_move(&f, "", "a", "", "b");
+	hw_puppet_move(&f, "", "b", "", "a");
+	for (unsigned i = 0; i < 4; i++)
+		hw_rig_turn(f.rig, 0);
+	assert_int_equal(hw_rig_next(f.rig, &event), 0);
+	hw_puppet_move(&f, "", "b", "", "a");
+	hw_puppet.backlog = 0;
+	hw_scene_expect(&f, "move file a <-> b (exchange)");
+	hw_scene_expect(&f, "move file b -> a (replaced)");
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
 /* Its first two records are those of an exchange. */
 static void a_file_that_replaced_another_is_back(void **state)
 {
@@ -361,6 +391,7 @@ int main(int argc, char **argv)
 		UNDER(an_exchange_before_a_removal_is_an_exchange, inotify_at_once),
 		UNDER(an_exchange_before_a_removal_is_an_exchange, fanotify_at_once),
 		UNDER(an_exchange_before_a_removal_is_an_exchange, marks_at_once),
+		cmocka_unit_test(a_held_move_waits_for_the_records_that_are_queued),
 		UNDER(a_file_that_replaced_another_is_back, inotify_at_once),
 		UNDER(a_file_that_replaced_another_is_back, fanotify_at_once),
 		UNDER(a_file_that_replaced_another_is_back, marks_at_once),
