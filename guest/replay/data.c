@@ -59,8 +59,10 @@ int hw_node_data(struct hw_server *server, struct hw_node *node, bool writes)
 		keep_data(&server->view, node, fd, writes);
 	if (there || fd >= 0)
 		fd = node->data_fd;
-	if (fd >= 0 && writes)
+	if (fd >= 0 && writes) {
+		node->data_writers++;
 		hw_own_write(&server->view, node);
+	}
 	if (fd < 0) {
 		node->data_users--;
 		hw_node_put(&server->view, node);
@@ -194,13 +196,14 @@ static void done_changing(fuse_req_t req, fuse_ino_t ino, int fd, off_t end)
 		return;
 	hw_view_lock(&server->view);
 	writes = node->own.writes;
-	alone = node->data_users == 1;
+	alone = node->data_writers == 1; /* a read may not have ended that was answered */
 	hw_view_unlock(&server->view);
-	if (alone && hw_fresh_stat(fd, &st) == 0) {
-		hw_view_lock(&server->view);
+	alone = alone && hw_fresh_stat(fd, &st) == 0;
+	hw_view_lock(&server->view);
+	if (alone)
 		hw_own_wrote(node, &st, end, writes);
-		hw_view_unlock(&server->view);
-	}
+	node->data_writers--;
+	hw_view_unlock(&server->view);
 	hw_node_data_done(server, node);
 }
 

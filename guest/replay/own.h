@@ -72,8 +72,7 @@ void hw_own_pass(struct hw_view *view, const struct hw_own_change changes[2], bo
 void hw_own_write(struct hw_view *view, struct hw_node *node);
 /* It has written up to the offset `end`, and the file has these attributes since, if there was no
  * other write: own.writes has the number that it had before they were taken, when the node had no
- * other user of its data. If the size is another one than that write leaves, the host has written,
- * too. */
+ * other writer. If the size is another one than that write leaves, the host has written, too. */
 void hw_own_wrote(struct hw_node *node, const struct stat *st, off_t end, uint32_t writes);
 /* A program has changed attributes, or links of the node; it has this state now. */
 void hw_own_attributes(struct hw_view *view, struct hw_node *node);

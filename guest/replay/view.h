@@ -50,6 +50,7 @@ struct hw_node {
 	int data_fd; /* owned; opened for the first read or write, else -1 */
 	bool data_writable; /* data_fd is open for writing, too */
 	uint32_t data_users; /* requests that use data_fd now */
+	uint32_t data_writers; /* of them, those that change the data */
 	bool gone; /* its last name was deleted in the view */
 	uint64_t lookups; /* references that the kernel has */
 	uint32_t refs; /* of names below it and of operations */
