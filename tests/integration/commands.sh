@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 test_check_tells_every_mistake_at_once() {
+	mkdir dir
 	cat >conf <<-EOF
 		[hostwatch]
 		log_levle = info
@@ -14,7 +15,7 @@ test_check_tells_every_mistake_at_once() {
 		[share b]
 		path = /
 		[share b]
-		path = /tmp
+		path = $PWD/dir
 		[sink events]
 		plugin = socket
 		[sink events]
@@ -35,11 +36,12 @@ test_check_tells_every_mistake_at_once() {
 }
 
 test_check_tells_what_plugins_find_with_its_lines() {
+	mkdir dir
 	cat >conf <<-EOF
 		[share a]
 		path = /nonesuch
 		[share b]
-		path = /tmp
+		path = $PWD/dir
 		[sink events]
 		plugin = socket
 		mode = 0999
@@ -73,12 +75,13 @@ test_check_tells_what_plugins_find_with_its_lines() {
 
 # Also of sections with keys that are unknown, stand twice, or have no such value.
 test_check_tells_what_plugins_find_in_sections_with_mistakes() {
+	mkdir dir
 	cat >conf <<-EOF
 		[watcher polling]
 		budgett = 10%
 		idle_max = 5s
 		[share a]
-		path = /tmp
+		path = $PWD/dir
 		watcher = polling
 		setle = 1s
 		interval = 10s
@@ -109,15 +112,16 @@ test_check_tells_what_plugins_find_in_sections_with_mistakes() {
 
 # What they say of a key whose value is not known would be no mistake.
 test_check_tells_nothing_that_comes_of_another_mistake() {
+	mkdir dir
 	cat >conf <<-EOF
 		[watcher polling]
 		idle_max = 5s
 		[share a]
-		path = /tmp
+		path = $PWD/dir
 		watcher = polling
 		interval = 10 s
 		[share b]
-		path = /tmp
+		path = $PWD/dir
 		watcher = polling
 		intervall = 1s
 		[sink events]
@@ -143,8 +147,9 @@ test_check_tells_nothing_that_comes_of_another_mistake() {
 
 # The first lines of a configuration with these shares.
 shares() {
+	mkdir -p dir
 	for share in "$@"; do
-		printf '[share %s]\npath = /tmp\n' "$share"
+		printf '[share %s]\npath = %s\n' "$share" "$PWD/dir"
 	done
 }
 

@@ -159,7 +159,7 @@ test_a_wrong_configuration_is_78() {
 		contains "$text" "guest.conf:2: "
 		exits 78 "$B/hostwatch-guest" $options -c nonesuch
 	done
-	printf '[share a]\npath = /tmp\n' >conf
+	printf '[share a]\npath = %s\n' "$PWD" >conf
 	exits 0 "$B/hostwatch" check conf
 	exits 0 "$B/hostwatchd" --check -c conf
 }
