@@ -28,6 +28,9 @@ static const struct {
 	{ ENOTTY, HW_GUEST_DEVICE
 	  " does not belong to this version of the module; unload it and run modprobe hostwatch" },
 	{ EINVAL, "the path is not the root of a mount" },
+	{ EXDEV,
+	  "the kernel makes no copy of this mount: it is unbindable, belongs to another mount "
+	  "namespace, or hides mounts of another user namespace" },
 	{ EOPNOTSUPP, "the filesystem is not one that another machine can change" },
 	{ EBUSY, "the descriptor is already bound" },
 };

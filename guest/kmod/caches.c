@@ -43,12 +43,17 @@ void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data)
 		d_invalidate(dentry);
 }
 
+/* -ESTALE does not mean that: a server that was restarted may have forgotten the handle. The lock
+ * is that under which file systems change the link count of an inode that they remove. */
 bool hw_is_deleted(struct hw_file *f, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
-	int r = hw_refresh(f, dentry);
 
-	if (r == -ENOENT || r == -ESTALE)
-		clear_nlink(inode);
+	if (hw_refresh(f, dentry) == -ENOENT) {
+		inode_lock(inode);
+		if (inode->i_nlink)
+			clear_nlink(inode);
+		inode_unlock(inode);
+	}
 	return inode->i_nlink == 0;
 }

@@ -25,28 +25,6 @@ static u64 seen(struct hw_file *f)
 	return atomic64_read(&f->counters[HW_TAKEN]) + atomic64_read(&f->counters[HW_REFUSED]);
 }
 
-static int device_open(struct inode *inode, struct file *file)
-{
-	struct hw_file *f;
-
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
-	if (!f)
-		return -ENOMEM;
-	f->seen = kvcalloc(HW_GUEST_SEEN_MAX, sizeof(*f->seen), GFP_KERNEL_ACCOUNT);
-	if (!f->seen) {
-		kfree(f);
-		return -ENOMEM;
-	}
-	f->device = inode;
-	mutex_init(&f->lock);
-	init_waitqueue_head(&f->wait);
-	hw_watched_init(f);
-	file->private_data = f;
-	return 0;
-}
-
 /* Every mount keeps its file system active, including the clones of this module. */
 static DEFINE_SPINLOCK(bound_lock);
 static LIST_HEAD(bound);
@@ -91,14 +69,50 @@ static void unbind(struct hw_file *f)
 	f->mnt = NULL;
 }
 
+static void free_file(struct hw_file *f)
+{
+	kvfree(f->seen);
+	kfree(f);
+}
+
+static void work_on_close(struct work_struct *work)
+{
+	struct hw_file *f = container_of(work, struct hw_file, close_work);
+
+	cancel_delayed_work_sync(&f->ends_work);
+	unbind(f);
+	free_file(f);
+}
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	struct hw_file *f;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		return -ENOMEM;
+	f->seen = kvcalloc(HW_GUEST_SEEN_MAX, sizeof(*f->seen), GFP_KERNEL_ACCOUNT);
+	if (!f->seen) {
+		free_file(f);
+		return -ENOMEM;
+	}
+	mutex_init(&f->lock);
+	init_waitqueue_head(&f->wait);
+	INIT_WORK(&f->close_work, work_on_close);
+	hw_watched_init(f);
+	file->private_data = f;
+	return 0;
+}
+
+/* A process that ends does not wait for the server. */
 static int device_release(struct inode *inode, struct file *file)
 {
 	struct hw_file *f = file->private_data;
 
-	cancel_delayed_work_sync(&f->ends_work);
-	unbind(f);
-	kvfree(f->seen);
-	kfree(f);
+	WRITE_ONCE(f->closed, true);
+	queue_work(hw_workqueue, &f->close_work);
 	return 0;
 }
 
@@ -116,8 +130,8 @@ static int bind(struct hw_file *f, const struct path *root)
 	if (!hw_sb_revalidates(root->dentry->d_sb))
 		return -EOPNOTSUPP;
 	mnt = clone_private_mount(root);
-	if (IS_ERR(mnt))
-		return PTR_ERR(mnt);
+	if (IS_ERR(mnt)) /* the kernel's -EINVAL has reasons of its own */
+		return mnt == ERR_PTR(-EINVAL) ? -EXDEV : PTR_ERR(mnt);
 	f->echo = hw_echo_start(mnt);
 	if (IS_ERR(f->echo)) {
 		r = PTR_ERR(f->echo);
@@ -141,9 +155,11 @@ static int bind_to(struct hw_file *f, const s32 __user *arg)
 	root = fget_raw(fd);
 	if (!root)
 		return -EBADF;
-	mutex_lock(&f->lock);
-	r = f->mnt || f->gone ? -EBUSY : bind(f, &root->f_path);
-	mutex_unlock(&f->lock);
+	r = mutex_lock_killable(&f->lock);
+	if (r == 0) {
+		r = f->mnt || f->gone ? -EBUSY : bind(f, &root->f_path);
+		mutex_unlock(&f->lock);
+	}
 	fput(root);
 	return r;
 }
@@ -261,7 +277,6 @@ static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
 
 		f->seen[f->seen_count] = (struct hw_guest_seen){};
 		r = take(f, frames + at, frame_len);
-
 		if (r < 0 && at == 0) {
 			hw_count(f, HW_REFUSED);
 			return r;
@@ -344,7 +359,38 @@ static struct miscdevice device = {
 	.fops = &device_operations,
 };
 
-module_misc_device(device);
+struct workqueue_struct *hw_workqueue;
+
+static int __init start(void)
+{
+	int r;
+
+	hw_workqueue = alloc_workqueue("hostwatch", WQ_UNBOUND, 0);
+	if (!hw_workqueue)
+		return -ENOMEM;
+	r = hw_nobody_start();
+	if (r < 0)
+		goto fail_nobody;
+	r = misc_register(&device);
+	if (r < 0)
+		goto fail_device;
+	return 0;
+fail_device:
+	hw_nobody_stop();
+fail_nobody:
+	destroy_workqueue(hw_workqueue);
+	return r;
+}
+
+static void __exit stop(void)
+{
+	misc_deregister(&device);
+	destroy_workqueue(hw_workqueue); /* waits for devices that were closed */
+	hw_nobody_stop();
+}
+
+module_init(start);
+module_exit(stop);
 MODULE_DESCRIPTION("Delivers fsnotify events for changes made on the host of a shared file system");
 MODULE_VERSION(HW_VERSION);
 MODULE_LICENSE("GPL");

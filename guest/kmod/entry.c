@@ -68,27 +68,32 @@ out:
 	hw_place_put(place);
 }
 
-/* Leaves the dentry as unlink() and rmdir() do: watchers of the inode receive the event when its
- * last reference is dropped, which is here unless a program has it open. */
-static void delete_entry(struct dentry *dir, struct dentry *dentry)
+/* Returns false if a local program has renamed or removed it meanwhile. */
+static bool set_dead(struct dentry *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry);
+	bool ret;
 
-	if (d_is_dir(dentry)) {
-		shrink_dcache_parent(dentry);
+	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
+	ret = !d_unhashed(dentry) && dentry->d_parent == dir;
+	if (ret && d_is_dir(dentry)) {
 		inode_lock(inode);
 		inode->i_flags |= S_DEAD;
 		dont_mount(dentry);
 		inode_unlock(inode);
-	} else {
-		fsnotify_link_count(inode);
 	}
-	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
-	/* a local program may have renamed it meanwhile */
-	if (!d_unhashed(dentry) && dentry->d_parent == dir)
-		d_delete(dentry);
 	inode_unlock(d_inode(dir));
-	d_drop(dentry);
+	return ret;
+}
+
+/* Watchers of the inode receive the event when its last reference is dropped, which is here unless
+ * a program has it open. Mounts below it are detached: no path leads to them. */
+static void delete_entry(struct dentry *dir, struct dentry *dentry)
+{
+	if (!d_is_dir(dentry))
+		fsnotify_link_count(d_inode(dentry));
+	if (set_dead(dir, dentry))
+		d_invalidate(dentry);
 }
 
 /* Gets the inode number of the name, which may already have another inode. */
@@ -109,7 +114,7 @@ static struct inode *remove_cached(struct hw_file *f, struct hw_word *word, stru
 {
 	struct inode *inode = igrab(d_inode(cached));
 
-	if (hw_is_deleted(f, cached) && !d_mountpoint(cached)) {
+	if (hw_is_deleted(f, cached)) {
 		delete_entry(word->place->dir, cached);
 	} else { /* the name is gone, but the inode has other names */
 		word->inode = ask_number(f, word->place);
@@ -192,13 +197,13 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct in
 }
 
 /* Reports by name only: the inode is gone, or has another name now. Watchers of a directory receive
- * only the name of a child, so an unwatched inode can replace the child's: the device's inode. */
+ * only the name of a child, so an inode that nobody watches can replace the child's. */
 static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place,
-		      u64 inode)
+		      struct inode *now)
 {
 	struct inode *dir = d_inode(place->dir);
 
-	if (hw_echo_of_gone(f->echo, place, inode)) {
+	if (hw_echo_of_gone(f->echo, place, now ? now->i_ino : 0)) {
 		hw_count(f, HW_OWN);
 		return;
 	}
@@ -207,7 +212,7 @@ static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_p
 		return;
 	}
 	fsnotify(change_mask(told) | dir_mask(told) | FS_EVENT_ON_CHILD, dir, FSNOTIFY_EVENT_INODE,
-		 dir, &place->name, f->device, 0);
+		 dir, &place->name, hw_nobody, 0);
 	hw_count(f, HW_TOLD);
 }
 
@@ -263,13 +268,13 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 		d_drop(cached);
 	entry = hw_place_ask(f, place); /* the answer also contains the attributes */
 	if (IS_ERR(entry)) {
-		tell_gone(f, told, place, 0);
+		tell_gone(f, told, place, NULL);
 		goto out;
 	}
 	if (is_of_type(entry, told->type))
 		tell_change(f, told, d_inode(place->dir), entry);
 	else
-		tell_gone(f, told, place, d_inode(entry)->i_ino);
+		tell_gone(f, told, place, d_inode(entry));
 	dput(entry);
 out:
 	dput(cached);

@@ -12,6 +12,7 @@
  *	move.c		moves
  *	rescan.c	rescans
  *	report.c	lists watched objects, and what was seen of the entries of events
+ *	nobody.c	an inode that has no watcher
  *	echo*.c		detects changes by programs of this guest
  */
 #ifndef HOSTWATCH_MODULE_H
@@ -62,8 +63,9 @@ struct hw_walk {
 /* An open device. */
 struct hw_file {
 	struct mutex lock; /* protects all members except the counters */
+	struct work_struct close_work;
+	bool closed; /* the device was closed: work ends soon */
 	struct list_head bound; /* used by device.c, under its own lock */
-	struct inode *device; /* borrowed: inode of the open device file */
 	struct vfsmount *mnt; /* owned: a private clone, invisible to programs; NULL: not bound */
 	struct hw_echo *echo; /* owned; NULL: not bound */
 	bool gone; /* the mount was unmounted */
@@ -86,6 +88,9 @@ struct hw_file {
 #define HW_GUEST_SEEN_MAX                                                                          \
 	(HW_GUEST_WRITE_MAX /                                                                      \
 	 (sizeof(struct hw_fuse_out_header) + sizeof(struct hw_fuse_fsnotify_out)))
+
+/* Work of this module may wait for the server. */
+extern struct workqueue_struct *hw_workqueue;
 
 static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 {
@@ -138,6 +143,11 @@ static inline bool hw_in_use(struct dentry *dentry)
 {
 	return d_count(dentry) > 1; /* one reference is held by this module */
 }
+
+/* An inode that no program can watch. */
+int hw_nobody_start(void);
+void hw_nobody_stop(void);
+extern struct inode *hw_nobody;
 
 void hw_watched_init(struct hw_file *f); /* called when the device is opened */
 

@@ -60,7 +60,7 @@ static void forget(struct hw_file *f, struct hw_place *place, struct dentry *cac
 static void unhash_file(struct dentry *dentry)
 {
 	if (dentry && !d_is_dir(dentry))
-		d_drop(dentry);
+		d_invalidate(dentry);
 }
 
 static struct dentry *ask(struct hw_file *f, struct hw_place *place)
@@ -161,7 +161,7 @@ static void tell_move(struct hw_file *f, struct move *m)
 		tell_halves(f, m);
 	/* dropping the last reference of the replaced inode reports its deletion to its watchers */
 	if (replaced)
-		d_drop(m->target);
+		d_invalidate(m->target);
 	if (!m->target && (m->told->flags & HW_FLAG_REPLACED))
 		hw_end_lost_watches(f, m->told->type);
 	hw_count(f, HW_TOLD);
@@ -177,9 +177,9 @@ static void move_entry(struct hw_file *f, struct move *m)
 		dput(m->target);
 		m->target = NULL;
 	}
-	/* mounts below a directory stay, and its tree is connected again at the next lookup */
+	/* its tree is connected again at the next lookup */
 	if (m->source && m->moved != m->source)
-		d_drop(m->source);
+		d_invalidate(m->source);
 	if (f->from.dir)
 		hw_refresh_dir(f, f->from.dir);
 	if (f->place.dir)

@@ -135,7 +135,8 @@ static bool end_some(struct hw_file *f)
 	struct inode *inode = f->ends_at;
 	unsigned int asked = 0;
 
-	while (asked < ENDS_MAX && (inode = hw_next_inode(sb, inode, true))) {
+	while (asked < ENDS_MAX && !READ_ONCE(f->closed) &&
+	       (inode = hw_next_inode(sb, inode, true))) {
 		if (!may_have_ended(f, inode) || has_name(inode))
 			continue;
 		end_if_deleted(f, inode);
@@ -150,7 +151,7 @@ static void end_later(struct hw_file *f)
 	u64 debt = debt_ns(&f->ends, ktime_get_ns());
 	u64 pause_ns = debt > WALK_BURST_NS ? (debt - WALK_BURST_NS) * WALK_PAUSE : 0;
 
-	schedule_delayed_work(&f->ends_work, nsecs_to_jiffies(pause_ns) + 1);
+	queue_delayed_work(hw_workqueue, &f->ends_work, nsecs_to_jiffies(pause_ns) + 1);
 }
 
 static void end_now(struct hw_file *f)

@@ -63,6 +63,11 @@ static size_t make_frame(unsigned char *frame, const char *path)
 	return n < 0 ? 0 : (size_t)n;
 }
 
+static int mount_make(const char *path, unsigned long propagation)
+{
+	return mount(NULL, path, NULL, propagation, NULL);
+}
+
 static void test_binding(const char *mount)
 {
 	char path[256];
@@ -80,6 +85,17 @@ static void test_binding(const char *mount)
 	expect("another local one", bind_to(device, "/proc", O_PATH), -EOPNOTSUPP);
 	expect("the mount", bind_to(device, mount, O_RDONLY), 0);
 	expect("the mount again", bind_to(device, mount, O_PATH), -EBUSY);
+	(void)close(device);
+}
+
+/* The kernel's reason is not that the directory is no root of a mount. */
+static void test_unbindable(const char *mount)
+{
+	int device = open_device();
+
+	expect("unbindable", mount_make(mount, MS_UNBINDABLE), 0);
+	expect("a mount that cannot be cloned", bind_to(device, mount, O_PATH), -EXDEV);
+	expect("private", mount_make(mount, MS_PRIVATE), 0);
 	(void)close(device);
 }
 
@@ -167,6 +183,31 @@ static void test_requests(const char *mount)
 	(void)close(device);
 }
 
+/* The file of the event is gone: nothing else is reported as closed. */
+static void test_device_inode(const char *mount)
+{
+	const struct hw_event event = { .struct_size = sizeof(event),
+					.kind = HW_CLOSE_WRITE,
+					.type = HW_TYPE_FILE,
+					.seq = 1,
+					.path = "gone",
+					.path_len = 4 };
+	int device = open_device(), watcher = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	unsigned char frame[HW_FUSE_FRAME_MAX];
+	char buffer[4096];
+	int len = hw_frame_encode_event(frame, sizeof(frame), HW_FUSE_NOTIFY_FSNOTIFY, &event);
+
+	expect("the mount", bind_to(device, mount, O_PATH), 0);
+	expect("a watch of it", inotify_add_watch(watcher, mount, IN_CLOSE_WRITE), 1);
+	expect("a watch of the device", inotify_add_watch(watcher, HW_GUEST_DEVICE, IN_CLOSE_WRITE),
+	       2);
+	expect("an event", write(device, frame, (size_t)len), len);
+	expect("one event and no other", read(watcher, buffer, sizeof(buffer)),
+	       (long)sizeof(struct inotify_event) + 16);
+	(void)close(watcher);
+	(void)close(device);
+}
+
 static void test_rights(void)
 {
 	int status, dev = open("/dev", O_PATH | O_CLOEXEC); /* opened now, because other users may
@@ -221,6 +262,8 @@ int main(int argc, char **argv)
 		test_umount(argv[1]);
 	} else {
 		test_binding(argv[1]);
+		test_unbindable(argv[1]);
+		test_device_inode(argv[1]);
 		test_frames(argv[1]);
 		test_requests(argv[1]);
 		test_rights();

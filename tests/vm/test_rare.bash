@@ -59,6 +59,36 @@ test_root_that_goes_away_and_comes_back_is_told() {
 	vm_wait "^A /mnt/$name/ CREATE file 0\$"
 }
 
+# A mount of the guest below a directory that the host takes away is detached: it would be in the way of every umount. It is in
+# a directory that is watched, and in one that is not.
+rare_mount_goes() { # HOST_COMMAND
+	local sub
+	for sub in a b; do
+		mkdir -p "$dir/$sub/mid/point" || return 1
+	done
+	guest_watch A "$events" "/mnt/$name" "/mnt/$name/a" "/mnt/$name/a/mid" &&
+		vm_run "for sub in a b; do mount -t tmpfs inner /mnt/$name/\$sub/mid/point || exit 1; done" || return 1
+	(cd "$dir" && eval "$1") && guest_barrier && vm_run "ls -R /mnt/$name >/dev/null; killall inotifywait; cat /proc/mounts" || return 1
+	! grep "^inner /mnt/$name" <<<"$vm_output" || return 1
+	# the file system is not in use any more
+	vm_run "killall hostwatch-guest; wait; umount /mnt && mount -t virtiofs share0 /mnt" || {
+		echo "    $vm_output"
+		return 1
+	}
+	guest_agent_start
+}
+
+test_mount_below_a_directory_that_leaves_can_go() {
+	rare_mount_goes "mv a '$vm/left-a'; mv b '$vm/left-b'"
+	set -- $?
+	rm -rf "$vm/left-a" "$vm/left-b"
+	return "$1"
+}
+
+test_mount_below_a_directory_that_is_deleted_can_go() {
+	rare_mount_goes 'rm -r a b'
+}
+
 test_read_only_mount_is_told_as_well() {
 	vm_run "mkdir -p /ro; mount -t virtiofs -o ro share0 /ro" || return 1
 	guest_watch A "$events" "/ro/$name" || return 1

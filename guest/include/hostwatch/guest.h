@@ -31,6 +31,8 @@
  *
  *	EBADF, ENOTDIR	the argument is not a descriptor of a directory
  *	EINVAL		the directory is not the root of a mount
+ *	EXDEV		the kernel makes no copy of this mount: it is unbindable, belongs to
+ *			another mount namespace, or hides mounts of another user namespace
  *	EOPNOTSUPP	the filesystem is changed by this kernel only
  *	EBUSY		the device is already bound
  *	EPERM		the caller lacks CAP_SYS_ADMIN
