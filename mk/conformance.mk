@@ -18,7 +18,7 @@ $(differential_program): $(call obj,$(wildcard tests/differential/*.c)) $(test_l
 $(bursts_program): $(call obj,$(wildcard tests/bursts/*.c)) $(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka
-$(B)/tests/test_bursts: $(call obj,tests/unit/test_bursts.c tests/bursts/stream.c tests/bursts/passage.c tests/bursts/census.c) \
+$(B)/tests/test_bursts $(B)/tests/test_judge: $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(filter-out %/main.c,$(wildcard tests/bursts/*.c))) \
 		$(test_lib) $(kit_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcmocka

@@ -116,7 +116,7 @@ static bool is_hidden_from_polling(const struct hw_stream *stream,
 
 	if (event->kind != HW_MODIFY && event->kind != HW_ATTRIB && event->kind != HW_CLOSE_WRITE)
 		return false;
-	after = hw_census_at(&stream->after, event->path);
+	after = hw_census_at(&stream->after, event->after);
 	before = after ? origin(stream, after) : NULL;
 	if (!before)
 		return false;
@@ -196,16 +196,15 @@ static bool is_at_or_below(const struct hw_stream *stream, const char *path, con
 	return found;
 }
 
-/* Returns whether the entry left the share, which is in doubt. The path of an event may contain
- * directories that were renamed. */
+/* Returns whether the entry that had this path left the share, which is in doubt. */
 static bool is_doubted(const struct hw_stream *stream, const char *path, unsigned doubt)
 {
 	const struct hw_census_entry *before = path ? hw_census_at(&stream->before, path) : NULL;
 	const struct hw_passages *all = &stream->passages;
 
-	for (size_t i = 0; path && i < all->leave_count; i++)
+	for (size_t i = 0; before && i < all->leave_count; i++)
 		if (all->leaves[i].doubts & doubt &&
-		    (!before || is_at_or_below(stream, path, &all->leaves[i].st) ||
+		    (is_at_or_below(stream, path, &all->leaves[i].st) ||
 		     left_with_dir(stream, before)))
 			return true;
 	return false;
@@ -215,16 +214,10 @@ static bool is_doubted(const struct hw_stream *stream, const char *path, unsigne
 static bool is_about_doubted(const struct hw_stream *stream, const struct hw_burst_event *event,
 			     unsigned doubt)
 {
-	const struct hw_census_entry *before;
+	bool leaves = event->kind == HW_DELETE || (event->kind == HW_MOVE && !event->path);
+	bool comes = event->kind == HW_CREATE || (event->kind == HW_MOVE && !event->from);
 
-	if (event->kind == HW_DELETE)
-		return is_doubted(stream, event->path, doubt);
-	if (event->kind == HW_MOVE && !event->path)
-		return is_doubted(stream, event->from, doubt);
-	if (event->kind != HW_CREATE && (event->kind != HW_MOVE || event->from))
-		return false;
-	before = hw_census_at(&stream->before, event->path);
-	return before && is_doubted(stream, event->path, doubt);
+	return (leaves || comes) && is_doubted(stream, event->before, doubt);
 }
 
 /* The file was moved into a directory that was not there before the burst. The kernel reports no
@@ -283,7 +276,7 @@ static bool is_attrib_of_linked(const struct hw_stream *stream, const struct hw_
 	const struct hw_passages *all = &stream->passages;
 	const struct hw_census_entry *e;
 
-	if (event->kind != HW_ATTRIB || !(e = hw_census_at(&stream->after, event->path)))
+	if (event->kind != HW_ATTRIB || !(e = hw_census_at(&stream->after, event->after)))
 		return false;
 	for (size_t i = 0; i < all->linked_count; i++) {
 		const struct hw_linked *linked = &all->linked[i];
@@ -306,7 +299,7 @@ static bool is_hidden_from_inotify(const struct hw_stream *stream,
 				   const struct hw_burst_event *event)
 {
 	const struct hw_census_entry *after =
-		event->path ? hw_census_at(&stream->after, event->path) : NULL;
+		event->after ? hw_census_at(&stream->after, event->after) : NULL;
 
 	if (event->kind != HW_MODIFY && event->kind != HW_ATTRIB && event->kind != HW_CLOSE_WRITE)
 		return false;
@@ -335,8 +328,8 @@ static bool is_below_own_name(const struct hw_stream *stream, const char *path)
 static bool announces(const struct hw_stream *stream, uint8_t kind, const char *path)
 {
 	for (size_t i = 0; i < stream->count; i++)
-		if (stream->events[i].kind == kind && stream->events[i].path &&
-		    !strcmp(stream->events[i].path, path))
+		if (stream->events[i].kind == kind && stream->events[i].after &&
+		    !strcmp(stream->events[i].after, path))
 			return true;
 	return false;
 }
@@ -377,7 +370,7 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 {
 	const struct hw_stream *stream = v->stream;
 	const struct hw_census_entry *before = origin(stream, after);
-	const struct hw_burst_event modify = { .kind = HW_MODIFY, .path = after->path };
+	const struct hw_burst_event modify = { .kind = HW_MODIFY, .after = after->path };
 	bool announced = announces(stream, HW_MODIFY, after->path);
 	bool closed = announces(stream, HW_CLOSE_WRITE, after->path);
 	bool changed = before ? !has_same_data(before, after) : after->st.stx_size > 0;
@@ -406,9 +399,9 @@ static void check_event(struct verdict *v, const struct hw_burst_event *event)
 	const struct hw_census_entry *before, *after;
 	unsigned names;
 
-	after = event->path ? hw_census_at(&stream->after, event->path) : NULL;
+	after = event->after ? hw_census_at(&stream->after, event->after) : NULL;
+	before = event->before ? hw_census_at(&stream->before, event->before) : NULL;
 	if (event->kind == HW_DELETE) {
-		before = hw_census_at(&stream->before, event->path);
 		if (before && after && !S_ISDIR(before->st.stx_mode) &&
 		    !S_ISDIR(after->st.stx_mode))
 			blame(v, DELETED, event->path);
@@ -416,17 +409,16 @@ static void check_event(struct verdict *v, const struct hw_burst_event *event)
 	if (event->kind == HW_CREATE && after && after->st.stx_nlink == 1) {
 		before = origin(stream, after);
 		if (before && !before->is_outside && before->st.stx_nlink == 1 &&
-		    !is_below_own_name(stream, event->path))
+		    !is_below_own_name(stream, event->after))
 			blame(v, NEW, event->path);
 	}
 	if (event->kind == HW_MOVE && event->path && !event->from && after &&
 	    event->flags != HW_FLAG_REPLACED) {
 		before = origin(stream, after);
-		if ((!before || !before->is_outside) && !is_below_own_name(stream, event->path))
+		if ((!before || !before->is_outside) && !is_below_own_name(stream, event->after))
 			blame(v, CAME, event->path);
 	}
 	if (event->kind == HW_MOVE && event->from && !event->path) {
-		before = hw_census_at(&stream->before, event->from);
 		after = before ? hw_census_inode(&stream->after, before, &names) : NULL;
 		if (before && !after)
 			blame(v, LEFT, event->from);
@@ -457,8 +449,8 @@ static void check_stream(struct verdict *v)
 static unsigned doubts_of(const struct hw_stream *stream)
 {
 	if (is_polling(stream))
-		return HW_DOUBT_RECORDS | HW_DOUBT_LINK;
-	return HW_DOUBT_LINK | HW_DOUBT_NUMBER |
+		return HW_DOUBT_RECORDS | HW_DOUBT_LINK | HW_DOUBT_NEW_NAME;
+	return HW_DOUBT_LINK | HW_DOUBT_NUMBER | HW_DOUBT_AGAIN |
 	       (strcmp(stream->backend, "fanotify") ? HW_DOUBT_MERGED : 0);
 }
 

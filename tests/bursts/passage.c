@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "passage.h"
 
+#include "trail.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -75,6 +77,29 @@ static void note_strayed(struct hw_passages *all, const struct statx *st)
 			all->arrivals[i].proved && hw_census_is_same(&all->arrivals[i].st, st);
 }
 
+static bool has_name(const struct hw_passing *p, const struct hw_linked *linked)
+{
+	const struct hw_bytes now = { linked->now, strlen(linked->now) };
+	struct statx st;
+
+	return stat_path(p, &now, &st) && hw_census_is_same(&st, &linked->st);
+}
+
+/* Returns whether a name that a file got by link(2) is at this path or below it. */
+static bool holds_link(const struct hw_passing *p, const char *path)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < p->passages->linked_count && !found; i++) {
+		const struct hw_linked *linked = &p->passages->linked[i];
+		char *rest = hw_trail_replace(linked->now, path, "");
+
+		found = rest && has_name(p, linked);
+		free(rest);
+	}
+	return found;
+}
+
 static void note_leave(const struct hw_passing *p)
 {
 	struct hw_passages *all = p->passages;
@@ -85,6 +110,7 @@ static void note_leave(const struct hw_passing *p)
 	leave->st = p->at[0];
 	leave->path = text_of(&p->op->args[0]);
 	leave->hidden = all->has_new_dir;
+	leave->by_link = holds_link(p, leave->path);
 	if (leave->hidden)
 		note_strayed(all, &leave->st);
 }
@@ -147,7 +173,33 @@ static void note_link(const struct hw_passing *p)
 
 	all->linked = grow(all->linked, all->linked_count, sizeof(*all->linked));
 	all->linked[all->linked_count].st = p->at[0];
+	all->linked[all->linked_count].now = text_of(&p->op->args[1]);
 	all->linked[all->linked_count++].path = text_of(&p->op->args[1]);
+}
+
+/* The names move with the entry that was renamed, or with the directories that are above them. */
+static void move_links(const struct hw_passing *p, bool exchange)
+{
+	char *from, *to;
+	struct statx st;
+
+	if (!exchange && stat_path(p, &p->op->args[0], &st))
+		return; /* both are names of one file */
+	from = text_of(&p->op->args[0]);
+	to = text_of(&p->op->args[1]);
+	for (size_t i = 0; i < p->passages->linked_count; i++) {
+		struct hw_linked *linked = &p->passages->linked[i];
+		char *now = hw_trail_replace(linked->now, from, to);
+
+		if (!now && exchange)
+			now = hw_trail_replace(linked->now, to, from);
+		if (!now)
+			continue;
+		free(linked->now);
+		linked->now = now;
+	}
+	free(from);
+	free(to);
 }
 
 static void note_attributes(struct hw_passages *all, const struct statx *st)
@@ -191,6 +243,8 @@ void hw_passing_end(struct hw_passing *p)
 		note_rename(p, &op->args[0], &op->args[1]);
 	if (is_op(op, "exchange"))
 		note_rename(p, &op->args[1], &op->args[0]);
+	if (is_op(op, "rename") || is_op(op, "exchange"))
+		move_links(p, is_op(op, "exchange"));
 	if (is_op(op, "movein"))
 		note_movein(p);
 	if (is_op(op, "link"))
@@ -280,6 +334,8 @@ static void judge_leave(struct hw_passages *all, size_t i, const struct hw_censu
 
 	if (leave->hidden)
 		leave->doubts |= HW_DOUBT_RECORDS;
+	if (leave->by_link)
+		leave->doubts |= HW_DOUBT_NEW_NAME;
 	if (is_doubtful_link(all, leave))
 		leave->doubts |= HW_DOUBT_NUMBER;
 	for (size_t k = 0; k < i; k++) {
@@ -288,6 +344,18 @@ static void judge_leave(struct hw_passages *all, size_t i, const struct hw_censu
 		for (size_t earlier = 0; earlier <= i; earlier++)
 			all->leaves[earlier].doubts |= HW_DOUBT_MERGED;
 	}
+}
+
+/* An entry that left, came back, and left again when nothing was in doubt any more: file handles
+ * show that. */
+static void judge_again(struct hw_passages *all, size_t i)
+{
+	const struct hw_leave *leave = &all->leaves[i];
+
+	for (size_t k = 0; k < i && !(leave->doubts & HW_DOUBT_RECORDS); k++)
+		if (hw_census_is_same(&all->leaves[k].st, &leave->st) &&
+		    all->leaves[k].doubts & HW_DOUBT_RECORDS)
+			all->leaves[k].doubts |= HW_DOUBT_AGAIN;
 }
 
 void hw_passages_judge(struct hw_passages *all, const struct hw_census *before,
@@ -299,6 +367,8 @@ void hw_passages_judge(struct hw_passages *all, const struct hw_census *before,
 		judge_leave(all, i, before);
 	for (size_t i = 0; i < all->arrival_count; i++)
 		judge_arrival(all, &all->arrivals[i], after);
+	for (size_t i = 0; i < all->leave_count; i++)
+		judge_again(all, i);
 }
 
 void hw_passages_free(struct hw_passages *all)
@@ -309,8 +379,10 @@ void hw_passages_free(struct hw_passages *all)
 		free(all->arrivals[i].path);
 	for (size_t i = 0; i < all->change_count; i++)
 		free(all->changes[i].path);
-	for (size_t i = 0; i < all->linked_count; i++)
+	for (size_t i = 0; i < all->linked_count; i++) {
 		free(all->linked[i].path);
+		free(all->linked[i].now);
+	}
 	free(all->leaves);
 	free(all->arrivals);
 	free(all->changes);

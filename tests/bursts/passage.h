@@ -16,8 +16,14 @@
 /* Why a move out of the share may be reported as delete. */
 #define HW_DOUBT_RECORDS 1u /* no record of the kernel proves it */
 #define HW_DOUBT_NUMBER 2u /* fanotify: its number may be that of another inode */
-#define HW_DOUBT_LINK 8u /* inotify: what came later has only a name that it got by link(2) */
 #define HW_DOUBT_MERGED 4u /* fanotify with a mark for each directory: merged records */
+#define HW_DOUBT_LINK 8u /* inotify: what came later has only a name that it got by link(2) */
+#define HW_DOUBT_AGAIN                                                                             \
+	16u /* inotify: it came back and left again; only a file handle shows that                 \
+	     * it is the same entry */
+#define HW_DOUBT_NEW_NAME                                                                          \
+	32u /* it left by a name that it got by link(2): only polling knows that it                \
+	     * is the same entry */
 
 /* A move of an entry out of the share. */
 struct hw_leave {
@@ -25,6 +31,7 @@ struct hw_leave {
 	char *path; /* owned */
 	unsigned doubts; /* HW_DOUBT_* */
 	bool hidden; /* a directory was made or came into the share before it */
+	bool by_link; /* it, or what is in it, had a name there that it got by link(2) */
 };
 
 /* A move into the share, or out of a directory that was not there before the burst. */
@@ -43,6 +50,7 @@ struct hw_arrival {
 struct hw_linked {
 	struct statx st;
 	char *path; /* owned */
+	char *now; /* owned: where that name is after the renames that followed */
 	bool dated; /* attributes or times of the file were set later */
 	bool lost; /* it lost the name, and may have got it again */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream.h"
 
+#include "trail.h"
+
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/conformance/ops.h"
@@ -174,6 +176,8 @@ int hw_stream_run(const struct hw_trace *trace, const struct hw_stream_config *c
 		r = burst(&run, trace, config->turning);
 	if (!r)
 		compare(&run);
+	if (!r)
+		hw_trail_events(ret);
 	hw_rig_stop(run.rig);
 	hw_model_destroy(run.model);
 	hw_world_remove(&run.world);
@@ -185,6 +189,8 @@ void hw_stream_release(struct hw_stream *stream)
 	for (size_t i = 0; i < stream->count; i++) {
 		free(stream->events[i].path);
 		free(stream->events[i].from);
+		free(stream->events[i].before);
+		free(stream->events[i].after);
 		free(stream->events[i].text);
 	}
 	free(stream->events);

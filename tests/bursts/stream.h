@@ -17,6 +17,8 @@ struct hw_burst_event {
 	uint16_t flags;
 	char *path;
 	char *from;
+	char *before; /* the place of `from`, or else of `path`, before the burst; NULL: none */
+	char *after; /* the place of `path` after the burst; NULL: `path` is */
 	char *text; /* owned: the whole event */
 };
 
