@@ -14,21 +14,36 @@ static struct hw_entry *entry_of(const struct hw_observation *o, uint32_t id)
 	return hw_tree_entry(&o->share->tree, id);
 }
 
-/* Marks the directories that contain the source of a pending move, which has to be moved out first.
- * Adds their ids to *ret. */
+/* Marks the entry and the directories above it. Adds their ids to *ret. If out of memory, they are
+ * deleted with their content. */
+static void mark_above(const struct hw_observation *o, uint32_t id, struct hw_ids *ret)
+{
+	for (; id && !(entry_of(o, id)->renamed & HW_MARK_HOLDS); id = entry_of(o, id)->parent) {
+		if (hw_ids_add(ret, id) < 0)
+			return;
+		entry_of(o, id)->renamed |= HW_MARK_HOLDS;
+	}
+}
+
+/* Marks the directories that contain the source of a pending move, which has to be moved out
+ * first. */
 static void mark_holders(const struct hw_observation *o, struct hw_ids *ret)
 {
 	for (uint32_t i = 0; i < o->count && o->moves; i++) {
 		const struct hw_item *item = hw_observation_item(o, i);
-		uint32_t id = item->source && !item->done ? item->source : 0;
 
-		/* The source itself is also marked. */
-		for (; id && !(entry_of(o, id)->renamed & HW_MARK_HOLDS);
-		     id = entry_of(o, id)->parent) {
-			if (hw_ids_add(ret, id) < 0)
-				return; /* if out of memory: it is deleted with its content */
-			entry_of(o, id)->renamed |= HW_MARK_HOLDS;
-		}
+		if (item->source && !item->done)
+			mark_above(o, item->source, ret);
+	}
+}
+
+/* Marks the awaited entries and the directories that contain one. */
+static void mark_awaited(const struct hw_observation *o, struct hw_ids *ret)
+{
+	for (uint32_t i = 0; i < o->awaited.count; i++) {
+		hw_share_rest(o->share);
+		if (entry_of(o, o->awaited.ids[i])->flags & HW_ENTRY_GONE)
+			mark_above(o, o->awaited.ids[i], ret);
 	}
 }
 
@@ -223,6 +238,32 @@ static bool create_holder(struct hw_observation *o, struct hw_item *item)
 	return true;
 }
 
+/* A new directory may have the name of an entry that is gone: that one leaves or is deleted, unless
+ * something is still to be moved out of it. Returns whether there was one. */
+static bool free_names_of_holders(struct hw_observation *o)
+{
+	struct hw_ids marked = { 0 };
+	bool progress = false;
+
+	if (!o->awaited.count)
+		return false;
+	mark_holders(o, &marked);
+	mark_awaited(o, &marked);
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = hw_observation_item(o, i);
+
+		if (!item->holds || !is_create(item) || !is_gone(o, item) ||
+		    entry_of(o, item->entry)->renamed & HW_MARK_HOLDS)
+			continue;
+		if (!try_leave(o, item))
+			hw_history_delete(o->share, item->entry);
+		item->entry = 0;
+		progress = true;
+	}
+	unmark_holders(o, &marked);
+	return progress;
+}
+
 /* Creates or fills new directories that an entry of the tree was moved into: that entry has not
  * left the share. A directory that will be moved into another one comes after it. */
 static bool create_holders(struct hw_observation *o)
@@ -290,7 +331,7 @@ static int run_plan(struct hw_plan *plan)
 {
 	int r = hw_plan_run_moves(plan);
 
-	while (r == 0 && create_holders(plan->o)) {
+	while (r == 0 && (create_holders(plan->o) || free_names_of_holders(plan->o))) {
 		hw_plan_stir(plan);
 		r = hw_plan_run_moves(plan);
 	}

@@ -1024,6 +1024,62 @@ static void records_that_the_kernel_merges(void **state)
 	RUN_ALL(records_that_the_kernel_merges_cases);
 }
 
+/* A new directory has the name of an entry that is gone, and something of the share was moved into
+ * it: that entry is reported as gone first. */
+static const struct burst moves_into_a_directory_that_replaced_something_cases[] = {
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n"
+			 "write f \"3\"\n",
+		.ops = "> mkdir x\n"
+		       "> exchange x f\n"
+		       "> unlink x\n"
+		       "> link b f/b\n"
+		       "> exchange a f/b\n",
+		.events = "delete file f\n"
+			  "create dir f\n"
+			  "move file a -> f/b\n"
+			  "create file a\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "write f \"3\"\n"
+			 "outside write o \"2\"\n",
+		.ops = "> mkdir x\n"
+		       "> exchange x f\n"
+		       "> rename a f/b\n"
+		       "> movein o a\n"
+		       "> moveout x y\n",
+		.events = "delete file f\n"
+			  "create dir f\n"
+			  "move file a -> f/b\n"
+			  "move file -> a\n",
+		.kernel_only = true,
+	},
+	/* it was in the directory that is gone: no order of renames leads there */
+	{
+		.setup = "mkdir f\n"
+			 "write f/a \"1\"\n"
+			 "outside write o \"2\"\n",
+		.ops = "> mkdir x\n"
+		       "> exchange x f\n"
+		       "> rename x/a f/b\n"
+		       "> rmdir x\n"
+		       "> movein o f/a\n",
+		.events = "delete file f/a\n"
+			  "delete dir f\n"
+			  "create dir f\n"
+			  "move file -> f/a\n"
+			  "move file -> f/b\n",
+	},
+};
+
+static void moves_into_a_directory_that_replaced_something(void **state)
+{
+	(void)state;
+	RUN_ALL(moves_into_a_directory_that_replaced_something_cases);
+}
+
 /* While a directory is not watched, it is unknown where an entry was moved. */
 static const struct burst moves_to_an_unknown_place_cases[] = {
 	{
@@ -1311,6 +1367,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(directories_that_changed_places_with_their_parent),
 		cmocka_unit_test(links_whose_first_name_left),
 		cmocka_unit_test(records_that_the_kernel_merges),
+		cmocka_unit_test(moves_into_a_directory_that_replaced_something),
 		cmocka_unit_test(moves_to_an_unknown_place),
 		cmocka_unit_test(files_that_left_after_a_link_was_removed),
 		cmocka_unit_test(files_that_were_written_through_a_link_that_left),
