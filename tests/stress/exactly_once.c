@@ -32,6 +32,8 @@
 
 static unsigned files = 1000;
 static bool strict; /* files of every style must be reported before the barrier */
+static unsigned
+	within_ms; /* all must be reported so long after writers and load end; 0: no limit */
 static unsigned loads; /* number of load processes; 0: the number of processors */
 
 enum style { PLAIN, ATOMIC, APPEND, TMPFILE, MAPPED, STYLES };
@@ -252,7 +254,8 @@ static unsigned judge(const struct check *c)
  * of the file, and is not used: without --strict, such a file may wait for the barrier. */
 static void wait_for_closes(struct check *c)
 {
-	int64_t deadline = hw_clock_monotonic_ns() + CLOSES_NS;
+	const int64_t begun = hw_clock_monotonic_ns(), deadline = begun + CLOSES_NS;
+	int64_t took_ms;
 
 	while (!is_complete(c)) {
 		if (hw_clock_monotonic_ns() > deadline) {
@@ -263,9 +266,21 @@ static void wait_for_closes(struct check *c)
 		hw_rig_turn(c->rig, 5);
 		drain(c);
 	}
+	took_ms = (hw_clock_monotonic_ns() - begun) / 1000000;
+	print_message("last close_write: %lld ms after writers and load ended\n",
+		      (long long)took_ms);
+	assert_true(!within_ms || took_ms <= within_ms);
 }
 
-static void follow(struct check *c, const pid_t *writers)
+static void end_load(const pid_t *load, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		(void)kill(load[i], SIGKILL);
+		(void)waitpid(load[i], NULL, 0); /* the process spins until it is killed */
+	}
+}
+
+static void follow(struct check *c, const pid_t *writers, const pid_t *load, unsigned load_count)
 {
 	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	unsigned running = WRITERS;
@@ -281,6 +296,7 @@ static void follow(struct check *c, const pid_t *writers)
 				running--;
 			}
 	}
+	end_load(load, load_count);
 	wait_for_closes(c);
 	assert_int_equal(hw_rig_flush(c->rig), 0);
 	assert_int_equal(hw_rig_unwatched(c->rig), 0);
@@ -302,11 +318,9 @@ static unsigned run(const char *backend, const char *root, const pid_t *load, un
 		assert_int_equal(hw_model_create(&c.model), 0);
 		for (unsigned i = 0; i < WRITERS; i++)
 			assert_true((writers[i] = start_writer(root, i)) > 0);
-		follow(&c, writers);
-	}
-	for (unsigned i = 0; i < load_count; i++) {
-		(void)kill(load[i], SIGKILL);
-		(void)waitpid(load[i], NULL, 0); /* the process spins until it is killed */
+		follow(&c, writers, load, load_count);
+	} else {
+		end_load(load, load_count);
 	}
 	wrong = r ? 0 : judge(&c);
 	hw_rig_stop(c.rig);
@@ -349,7 +363,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--files COUNT] [--load PROCESSES] [--strict] "
-		"[--filter GLOB]\n",
+		"[--within MS] [--filter GLOB]\n",
 		program);
 	return 2;
 }
@@ -359,6 +373,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "files", required_argument, NULL, 'n' },
 		{ "load", required_argument, NULL, 'l' },
+		{ "within", required_argument, NULL, 'w' },
 		{ "strict", no_argument, NULL, 's' },
 		{ "filter", required_argument, NULL, 'F' },
 		{ 0 },
@@ -373,11 +388,13 @@ int main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "n:l:sF:", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "n:l:w:sF:", options, NULL)) >= 0) {
 		if (option == 'n')
 			files = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'l')
 			loads = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'w')
+			within_ms = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 's')
 			strict = true;
 		else if (option == 'F')
