@@ -368,15 +368,14 @@ test_a_killed_daemon_with_state_continues() {
 	sed -i "/^\[hostwatch\]/a state_dir = $PWD/state" conf
 	begin_daemon
 	stored 1
-	work 100 w &
-	writer=$!
+	begin_writer
 	for _ in 1 2 3; do
 		stored $(($(of_streams messages) + 20))
 		kill -KILL "$daemon"
 		wait "$daemon" || :
 		begin_daemon
 	done
-	wait $writer
+	end_writer
 	check_history
 	finish "$daemon"
 }
@@ -384,17 +383,14 @@ test_a_killed_daemon_with_state_continues() {
 # Both sides are killed at random moments under load: NATS_ROUNDS=30 NATS_SEED=7 NATS_RESULT=/dev/stderr
 # tests/integration/nats.sh
 test_nothing_is_lost_or_doubled_when_either_side_is_killed() {
-	local kills=('' '' '') round=0 writer
+	local kills=('' '' '') round
 	seed=${NATS_SEED:-$RANDOM}
 	RANDOM=$seed
 	prepare_stream
 	sed -i "/^\[hostwatch\]/a state_dir = $PWD/state" conf
 	begin_daemon
 	stored 2
-	touch busy
-	while [ -e busy ]; do work 20 "w$((round++))"; done &
-	writer=$!
-	started+=("$writer")
+	begin_writer
 	for ((round = 0; round < ${NATS_ROUNDS:-4}; round++)); do
 		stored $(($(of_streams messages) + RANDOM % 100))
 		victim=$((RANDOM % 3))
@@ -405,8 +401,7 @@ test_nothing_is_lost_or_doubled_when_either_side_is_killed() {
 		[ $victim = 0 ] || restart_server
 		[ $victim = 1 ] || begin_daemon
 	done
-	rm busy
-	wait $writer
+	end_writer
 	check_history
 	echo "seed $seed: daemon killed ${#kills[0]} times, server ${#kills[1]}, both ${#kills[2]}; $(wc -l <numbers) events, $(on_disk | wc -l) entries" >>"${NATS_RESULT:-/dev/null}"
 	finish "$daemon"
@@ -414,12 +409,9 @@ test_nothing_is_lost_or_doubled_when_either_side_is_killed() {
 
 # A receiver that ignores the numbers that it has seen gets each event once, whichever moment its tail was killed at.
 test_a_killed_tail_with_state_leaves_out_nothing() {
-	local writer i=0
+	local i
 	begin_stream
-	touch busy
-	while [ -e busy ]; do work 20 "w$((i++))"; done &
-	writer=$!
-	started+=("$writer")
+	begin_writer
 	: >pieces
 	for i in 1 2 3 4 5 6; do
 		"$B/hostwatch" tail --json --all --retry --state position "nats://127.0.0.1:$port/hostwatch.a" >piece 2>>err &
@@ -440,8 +432,7 @@ test_a_killed_tail_with_state_leaves_out_nothing() {
 		# The last line may lack its end.
 		head -n "$(wc -l <piece)" piece >>pieces
 	done
-	rm busy
-	wait $writer
+	end_writer
 	mkdir a/end
 	begin_tail --state position
 	read_to end

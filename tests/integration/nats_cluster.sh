@@ -57,17 +57,13 @@ server_of_daemon() {
 }
 
 test_no_event_is_lost_when_servers_of_a_cluster_are_killed() {
-	local round victim writer
+	local round victim
 	needs_server
 	begin_cluster
 	configure "url = nats://127.0.0.1:${ports[1]}" "url = nats://127.0.0.1:${ports[2]}"
 	begin_daemon
 	stored 2
-	touch busy
-	round=0
-	while [ -e busy ]; do work 20 "w$((round++))"; done &
-	writer=$!
-	started+=("$writer")
+	begin_writer
 	for ((round = 0; round < ${NATS_ROUNDS:-3}; round++)); do
 		victim=0
 		server_of_daemon || victim=$?
@@ -79,8 +75,7 @@ test_no_event_is_lost_when_servers_of_a_cluster_are_killed() {
 		start_node $victim
 		stored $(($(of_streams messages) + 20))
 	done
-	rm busy
-	wait "$writer"
+	end_writer
 	mkdir a/end
 	begin_tail
 	read_until end

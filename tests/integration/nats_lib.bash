@@ -180,6 +180,18 @@ work() {
 		esac
 	done
 }
+# Works until end_writer.
+begin_writer() {
+	local part=0
+	touch busy
+	while [ -e busy ]; do work 20 "w$((part++))"; done &
+	writer=$!
+	started+=("$writer")
+}
+end_writer() {
+	rm busy
+	wait "$writer"
+}
 
 # api NAME JSON: one request to JetStream; its answer is in $answer.
 api() {
