@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hostwatch/listen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -126,6 +127,26 @@ static int open_dir(const char *path, struct hw_listening *l)
 	return l->dir_fd < 0 ? -errno : 0;
 }
 
+/* Returns whether the process that called listen() on the peer of this socket has ended. A child of
+ * it may still have the descriptor, and accepts no connection: it has not ended yet, or cannot
+ * because it waits for a filesystem. */
+static bool has_ended(int fd)
+{
+	struct ucred listener = { 0 };
+	socklen_t len = sizeof(listener);
+	struct pollfd ended = { .events = POLLIN };
+	bool r;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) < 0 || listener.pid <= 0)
+		return false; /* in another PID namespace */
+	ended.fd = (int)syscall(SYS_pidfd_open, listener.pid, 0);
+	if (ended.fd < 0)
+		return errno == ESRCH;
+	r = poll(&ended, 1, 0) > 0;
+	(void)close(ended.fd);
+	return r;
+}
+
 /* Returns the result of connect() to this file, whatever its name is now: -ECONNREFUSED if no
  * process listens. A full backlog also shows a listener. */
 static int try_connect(int file_fd)
@@ -138,6 +159,8 @@ static int try_connect(int file_fd)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file_fd);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 && errno != EAGAIN)
 		r = -errno;
+	else if (has_ended(fd))
+		r = -ECONNREFUSED;
 	(void)close(fd); /* nothing was sent */
 	return r;
 }

@@ -9,12 +9,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+#define LOCK_TRIES 30
+#define LOCK_REST_MS 10
 
 struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffix)
 {
@@ -136,6 +140,17 @@ static int open_dir(struct hw_keep *keep, const char *path, int *ret)
 	return 0;
 }
 
+/* Children of a daemon that was killed share its descriptors and locks until they have ended, which
+ * may be after the daemon. */
+static int lock_soon(int fd, struct flock *lock)
+{
+	int tries = LOCK_TRIES, r;
+
+	while ((r = away_lock(fd, lock)) < 0 && (errno == EAGAIN || errno == EACCES) && --tries)
+		(void)poll(NULL, 0, LOCK_REST_MS);
+	return r;
+}
+
 /* A lock of the process, which its children do not keep. */
 static int lock(struct hw_share *share)
 {
@@ -148,7 +163,7 @@ static int lock(struct hw_share *share)
 	keep->lock = fd;
 	if (fd < 0)
 		return refuse(keep, keep->dir_path, -errno, NULL);
-	if (away_lock(fd, &all) == 0)
+	if (lock_soon(fd, &all) == 0)
 		return 0;
 	return refuse(keep, keep->dir_path, -errno,
 		      errno == EAGAIN || errno == EACCES

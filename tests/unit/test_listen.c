@@ -103,6 +103,35 @@ static void a_stale_socket_is_replaced(void **state)
 	assert_int_equal(count_files(dir), 0);
 }
 
+/* A child of the process that listened has the descriptor, until its input ends. */
+static void a_socket_of_a_process_that_ended_is_replaced(void **state)
+{
+	const char *dir = *state;
+	struct hw_address address = address_in(dir, "s");
+	struct hw_listening l;
+	const char *why;
+	int input[2];
+	char end;
+
+	assert_int_equal(pipe(input), 0);
+	pid_t pid = fork();
+
+	if (!pid) {
+		(void)close(input[1]);
+		(void)open_listening(dir, "s"); /* the child keeps it */
+		if (fork() == 0)
+			(void)!read(input[0], &end, 1);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	(void)close(input[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(hw_listen(&address, &how, &l, &why), 0);
+	assert_true(l.replaced);
+	hw_listening_close(&l);
+	(void)close(input[1]);
+}
+
 static void other_files_are_refused(void **state)
 {
 	const char *dir = *state;
@@ -369,6 +398,8 @@ int main(void)
 		cmocka_unit_test(a_port_below_1024_is_privileged),
 		cmocka_unit_test(root_gets_a_privileged_port_of_vsock),
 		cmocka_unit_test_setup_teardown(a_stale_socket_is_replaced, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_socket_of_a_process_that_ended_is_replaced,
+						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(other_files_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_file_that_took_the_name_stays_at_the_end,
 						make_dir, remove_dir),
