@@ -308,7 +308,7 @@ static void created_and_deleted(struct hw_hint_at *c)
 static void one_name(struct hw_hint_at *c)
 {
 	uint32_t what = c->hint->what;
-	bool both = (what & HW_HINT_CREATED) && (what & HW_HINT_DELETED);
+	bool both = (what & HW_HINT_CREATED) && (what & HW_HINT_DELETED), is_new = !c->id;
 
 	if (both)
 		created_and_deleted(c);
@@ -318,6 +318,8 @@ static void one_name(struct hw_hint_at *c)
 		created(c);
 	if (c->refused)
 		return;
+	if (what & HW_HINT_CREATED && c->id)
+		hw_hint_data_before_name(c, is_new);
 	bool gone = both && !c->present; /* another entry may have the name when data is examined */
 
 	if (what & HW_HINT_DELETED && !c->id)

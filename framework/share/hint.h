@@ -4,6 +4,7 @@
 
 #include "former.h"
 #include "mark.h"
+#include "nameless.h"
 #include "names.h"
 #include "watcher.h"
 
@@ -32,6 +33,7 @@ struct hw_hints {
 	struct hw_held held_move;
 	struct hw_held_name held_name;
 	struct hw_former former; /* names that lost their inode */
+	struct hw_nameless nameless; /* inodes that have no name yet */
 	uint32_t attrib_dir; /* directory whose attrib was the last hint, by its name; 0: none */
 	uint64_t inverse_from, inverse_to; /* entries whose inverse move is dropped */
 	uint64_t last_ino; /* inode number of the file that was created last */

@@ -403,6 +403,10 @@ static void about_handle(struct hw_hint_at *at, uint64_t ino)
 		if (transient)
 			(void)about_inode(at, ino); /* its other names */
 	} else if (!about_inode(at, ino) && !at->id) {
+		const struct hw_fold_number number = hw_hint_number(at->hint);
+
+		hw_nameless_note(at->share, entry_of(at->share, at->dir)->fs, &number,
+				 at->hint->what & HW_HINTS_OF_DATA);
 		note_name(at);
 	}
 }
@@ -431,6 +435,19 @@ void hw_hint_data(struct hw_hint_at *at)
 		about_entry(at);
 	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
 		note_name(at);
+}
+
+void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new)
+{
+	const struct hw_fold_number number = hw_hint_number(at->hint);
+	struct hw_hint before = *at->hint;
+	struct hw_hint_at first = *at;
+
+	before.what = hw_nameless_take(at->share, entry_of(at->share, at->dir)->fs, &number);
+	if (!before.what || !is_new)
+		return;
+	first.hint = &before;
+	about_entry(&first);
 }
 
 void hw_hint_data_of_gone(struct hw_hint_at *at)

@@ -45,6 +45,9 @@ bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *st
 /* Handles changes of data and attributes. They belong to the inode that was changed, which may have
  * another name than the hint. */
 void hw_hint_data(struct hw_hint_at *at);
-/* The same for an inode whose name is gone according to the hint. */
+/* The hint says that its inode got the name, and was handled. Handles the changes that were made
+ * before, unless a listing has reported the file (!is_new). */
+void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new);
+/* The same as hw_hint_data() for an inode whose name is gone according to the hint. */
 void hw_hint_data_of_gone(struct hw_hint_at *at);
 #endif

@@ -198,6 +198,82 @@ static void one_that_is_still_open_is_not_the_one_that_replaced_it(void **state)
 	finish(&f);
 }
 
+/* The record of its close is merged into that of the write, which precedes that of its name. */
+static void what_was_written_before_it_had_a_name_is_reported(void **state)
+{
+	struct hw_scene f;
+	char link[40];
+	int fd;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	fd = openat(f.fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	assert_int_equal(linkat(AT_FDCWD, link, f.fd, "l", AT_SYMLINK_FOLLOW), 0);
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "create file l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	finish(&f);
+}
+
+/* Also if the writer has closed it before. Under inotify(7) this takes an interval: see LIMITS. */
+static void what_was_closed_before_it_had_a_name_is_reported(void **state)
+{
+	struct hw_scene f;
+	char link[40];
+	int fd, kept;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	fd = openat(f.fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	kept = open(link, O_RDONLY | O_CLOEXEC);
+	assert_true(kept >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	assert_int_equal(close(fd), 0);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", kept);
+	assert_int_equal(linkat(AT_FDCWD, link, f.fd, "l", AT_SYMLINK_FOLLOW), 0);
+	assert_int_equal(close(kept), 0);
+	hw_scene_expect(&f, "create file l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	finish(&f);
+}
+
+/* Once only if a listing has found the file before the record of its name was read. */
+static void what_a_listing_found_is_reported_once(void **state)
+{
+	struct hw_scene f;
+	char link[40];
+	int fd;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	assert_int_equal(mkdirat(f.fd, "d", 0755), 0);
+	fd = openat(f.fd, "d", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	assert_int_equal(linkat(AT_FDCWD, link, f.fd, "d/l", AT_SYMLINK_FOLLOW), 0);
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/l");
+	hw_scene_expect(&f, "modify d/l");
+	hw_scene_expect(&f, "close_write d/l");
+	finish(&f);
+}
+
+#define UNDER(test, backend)                                                                       \
+	{                                                                                          \
+#test " (" backend ")", test, NULL, NULL, (void *)(uintptr_t)backend               \
+	}
+#define UNDER_EACH(test)                                                                           \
+	UNDER(test, "inotify"), UNDER(test, "fanotify"), UNDER(test, "fanotify-inode")
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,12 +282,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_that_was_renamed_is_not_the_one_that_came_later),
 		cmocka_unit_test(one_that_left_for_a_new_directory_is_not_the_one_created_later),
 		cmocka_unit_test(an_exchanged_one_that_was_found_late_is_not_the_other),
-		{ "one_that_is_still_open_is_not_the_one_that_replaced_it (fanotify)",
-		  one_that_is_still_open_is_not_the_one_that_replaced_it, NULL, NULL,
-		  (void *)(uintptr_t) "fanotify" },
-		{ "one_that_is_still_open_is_not_the_one_that_replaced_it (fanotify-inode)",
-		  one_that_is_still_open_is_not_the_one_that_replaced_it, NULL, NULL,
-		  (void *)(uintptr_t) "fanotify-inode" },
+		UNDER(one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify"),
+		UNDER(one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify-inode"),
+		UNDER_EACH(what_was_written_before_it_had_a_name_is_reported),
+		UNDER(what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
+		UNDER(what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
+		UNDER_EACH(what_a_listing_found_is_reported_once),
 	};
 
 	if (argc > 1)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Changes of inodes that the tree has under no name. The record that gives such an inode its name
+ * may follow: fanotify(7) merges the record of a close into that of an earlier write, which was
+ * queued before the file got its name by linkat(2). The changes are reported when that record has
+ * been read. They are kept until all records have been read that were queued when they were noted,
+ * and their number is limited: the oldest are dropped.
+ */
+#ifndef HW_NAMELESS_H
+#define HW_NAMELESS_H
+
+#include "fold.h"
+
+#include <stdint.h>
+
+struct hw_share;
+
+#define HW_NAMELESS_MAX 64u
+
+struct hw_nameless_inode {
+	struct hw_fold_number number; /* ino 0: free */
+	uint64_t seq; /* number of the next event when it was noted */
+	uint32_t what; /* HW_HINT_MODIFIED, ... */
+	uint16_t fs;
+};
+
+struct hw_nameless {
+	struct hw_nameless_inode inodes[HW_NAMELESS_MAX];
+	uint32_t noted; /* number of inodes noted so far; 0: the array was never used */
+};
+
+/* Notes changes of an inode that has no name in the tree. Ignored without a generation, since the
+ * number alone may belong to another file by then. */
+void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number,
+		      uint32_t what);
+/* Returns the changes that were noted, and forgets them; 0: none. */
+uint32_t hw_nameless_take(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number);
+
+#endif
