@@ -4,8 +4,8 @@
  *
  * Other users may be able to write to the directory of a unix socket, and may give its name to
  * another file at any time. No function here changes the mode or the owner of a file that it did
- * not create, or removes one, except a socket that no process listens on, or whose process has ended
- * although a child of it still has the descriptor.
+ * not create, or removes one, except a socket that no process listens on, or whose process has
+ * ended although a child of it still has the descriptor.
  */
 #ifndef HOSTWATCH_LISTEN_H
 #define HOSTWATCH_LISTEN_H
