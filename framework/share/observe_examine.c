@@ -4,6 +4,7 @@
 
 #include "ahead.h"
 #include "fill.h"
+#include "lock.h"
 #include "retry.h"
 #include "sort.h"
 
@@ -165,6 +166,25 @@ static void refused(struct hw_observation *o, const struct hw_item *item, int er
 		hw_retry_name(o->share, &name, error);
 }
 
+static int stat_item(struct hw_observation *o, struct hw_item *item, int dir_fd)
+{
+	struct hw_disk *disk = &o->share->disk;
+
+	return hw_item_is_root(item) ? hw_disk_stat_fd(disk, dir_fd, &item->stat)
+				     : hw_disk_stat(disk, (uint32_t)item->dir, item->name,
+						    item->len, &item->stat);
+}
+
+/* A change of its content sets ctime of a directory before mtime, while its lock is held. Returns
+ * whether it may have been examined between the two, which looks like a change of attributes. */
+static bool may_be_changing(const struct hw_observation *o, const struct hw_item *item)
+{
+	const struct hw_entry *e = item->entry ? entry_of(o, item->entry) : NULL;
+
+	return e && e->type == HW_TYPE_DIR && hw_tree_is_same(e, &item->stat) &&
+	       e->attr == item->stat.attr && hw_history_compare(e, &item->stat, false);
+}
+
 /* Examines an item. Returns whether another pass may find more. */
 static bool look(struct hw_observation *o, struct hw_item *item)
 {
@@ -182,12 +202,14 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 		return false;
 	}
 	item->resolved = true;
+	int r = stat_item(o, item, fd);
+
+	if (r == 0 && may_be_changing(o, item) && hw_disk_lock(&share->disk, item->entry) == 0)
+		r = stat_item(o, item, fd);
 	if (hw_item_is_root(item)) {
-		item->present = hw_disk_stat_fd(&share->disk, fd, &item->stat) == 0;
+		item->present = r == 0;
 		return false;
 	}
-	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
-
 	if (r < 0 && r != -ENOENT) { /* the error does not say whether the entry exists */
 		refused(o, item, r);
 		return false;

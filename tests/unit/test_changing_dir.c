@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A directory is examined while a program changes its content. The kernel sets ctime before mtime,
+ * so that the times of that moment look like a change of attributes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "framework/share/share_private.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/unit/support/next.h"
+#include "tests/unit/support/scene.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct {
+	uint64_t ino; /* of the directory */
+	struct statx_timestamp mtime; /* before the change */
+	bool changing; /* mtime is not set yet */
+} t;
+
+int statx(int dir, const char *restrict path, int flags, unsigned mask, struct statx *restrict stx)
+{
+	int r = NEXT(statx, dir, path, flags, mask, stx);
+
+	if (r == 0 && t.changing && stx->stx_ino == t.ino)
+		stx->stx_mtime = t.mtime;
+	return r;
+}
+
+/* hw_disk_lock() waits for the program. */
+off_t lseek(int fd, off_t offset, int whence)
+{
+	if (offset == LLONG_MAX)
+		t.changing = false;
+	return NEXT(lseek, fd, offset, whence);
+}
+
+static void begin_change(const struct hw_scene *f, const char *dir)
+{
+	struct statx stx;
+
+	assert_int_equal(statx(f->fd, dir, 0, STATX_BASIC_STATS, &stx), 0);
+	t.ino = stx.stx_ino;
+	t.mtime = stx.stx_mtime;
+	hw_clock_tick();
+}
+
+static void its_attributes_did_not_change(const char *backend, const char *dir)
+{
+	struct hw_scene f;
+	const char *from = *dir == '.' ? "a" : "d/a", *to = *dir == '.' ? "b" : "d/b";
+	char move[32];
+
+	(void)snprintf(move, sizeof(move), "move file %s -> %s", from, to);
+	hw_scene_prepare(&f);
+	assert_int_equal(mkdirat(f.fd, "d", 0755), 0);
+	hw_scene_write(f.fd, from, "a");
+	if (!hw_scene_start(&f, backend, 0)) {
+		hw_scene_finish(&f);
+		skip();
+	}
+	begin_change(&f, dir);
+	hw_scene_move(f.fd, from, f.fd, to);
+	t.changing = true;
+	hw_scan_below(hw_rig_share(f.rig), HW_ROOT);
+	hw_scene_expect(&f, move);
+	hw_scene_expect_no_more(&f);
+	t.changing = false; /* no comparison found the directory changed */
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
+static void attributes_of_the_root_did_not_change(void **state)
+{
+	its_attributes_did_not_change(*state, ".");
+}
+
+static void attributes_of_a_directory_did_not_change(void **state)
+{
+	its_attributes_did_not_change(*state, "d");
+}
+
+#define UNDER(test, backend)                                                                       \
+	{                                                                                          \
+#test " (" backend ")", test, NULL, NULL, (void *)(uintptr_t)backend               \
+	}
+#define UNDER_EACH(test)                                                                           \
+	UNDER(test, "inotify"), UNDER(test, "fanotify"), UNDER(test, "fanotify-inode"),            \
+		UNDER(test, "polling")
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		UNDER_EACH(attributes_of_the_root_did_not_change),
+		UNDER_EACH(attributes_of_a_directory_did_not_change),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
