@@ -753,25 +753,76 @@ static void a_share_that_goes_answers_who_waits_for_it(void **state)
 	assert_non_null(strstr(answer, "ok\nerror\ttext=there is no share \"b\"\n"));
 }
 
-/* Both commands are read in one iteration of the loop, which ends before the sync does. */
-static void removing_a_share_ends_a_sync_of_another_peer(void **state)
+#define WITHOUT_B "[watcher other]\nplugin = null\n[share a]\npath = @/a\nwatcher = null\n"
+
+/* `commands` wait while another peer reloads this configuration: both are read in one iteration of
+ * the loop, which ends before they do. Returns the answers to the commands. */
+static const char *answers_beside_reload(struct fixture *fixture, const char *commands,
+					 const char *configuration)
 {
-	struct fixture *fixture = *state;
 	int waiting, reloading;
 
-	start(fixture, two_shares);
+	assert_int_equal(mkdir(tempdir_path(fixture->dir, "c"), 0755), 0);
+	start(fixture, "[watcher other]\nplugin = null\n"
+		       "[share a]\npath = @/a\nwatcher = null\n"
+		       "[share b]\npath = @/b\nwatcher = null\n");
 	wait_online(fixture);
 	waiting = connect_control(fixture);
 	reloading = connect_control(fixture);
 	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t")); /* this connection was
 									   * accepted last */
-	configure(fixture, "[share a]\npath = @/a\nwatcher = null\n");
-	say(waiting, "sync b\nsync a\n", 14);
+	configure(fixture, configuration);
+	say(waiting, commands, strlen(commands));
 	say(reloading, "reload\n", 7);
 	assert_non_null(strstr(read_answer(fixture, reloading), "\nok\n"));
-	assert_int_equal(strncmp(read_answer(fixture, waiting),
-				 "error\ttext=the share was removed\nok\tseq=0\t", 41),
-			 0);
+	return read_answer(fixture, waiting);
+}
+
+static void expect_answer(const char *answer, const char *expected)
+{
+	if (strncmp(answer, expected, strlen(expected)))
+		assert_string_equal(answer, expected);
+}
+
+static void removing_a_share_ends_a_sync_of_another_peer(void **state)
+{
+	expect_answer(answers_beside_reload(*state, "sync b\nsync a\n", WITHOUT_B),
+		      "error\ttext=the share was removed\nok\tseq=0\t");
+}
+
+/* The new share of this name does not answer for the old one. */
+static void another_path_of_a_share_ends_a_sync_of_another_peer(void **state)
+{
+	expect_answer(answers_beside_reload(*state, "sync b\nsync a\n",
+					    WITHOUT_B "[share b]\npath = @/c\nwatcher = null\n"),
+		      "error\ttext=the share was removed\nok\tseq=0\t");
+}
+
+static void removing_a_share_ends_a_switch_of_another_peer(void **state)
+{
+	expect_answer(answers_beside_reload(*state, "switch b other\nsync a\n", WITHOUT_B),
+		      "error\ttext=the share was removed\nok\tseq=0\t");
+}
+
+/* No answer says that everything was reported. */
+static void the_end_of_the_daemon_ends_a_sync(void **state)
+{
+	struct fixture *fixture = *state;
+	char answer[256] = "";
+	int waiting;
+	ssize_t n;
+
+	start(fixture, two_shares);
+	wait_online(fixture);
+	waiting = connect_control(fixture);
+	assert_non_null(strstr(ask_line(fixture, "status\n"), "\nok\t"));
+	say(waiting, "sync b\n", 7);
+	hw_loop_turn(fixture->loop, 20); /* the command is read, and waits */
+	hw_control_destroy(fixture->control);
+	fixture->control = NULL;
+	n = recv(waiting, answer, sizeof(answer) - 1, 0);
+	assert_true(n <= 0 || strncmp(answer, "ok", 2) != 0);
+	(void)close(waiting);
 }
 
 static void the_socket_is_the_owners(void **state)
@@ -878,6 +929,9 @@ int main(int argc, char **argv)
 		CORE_TEST(peers_that_leave_or_say_half_do_no_harm),
 		CORE_TEST(a_share_that_goes_answers_who_waits_for_it),
 		CORE_TEST(removing_a_share_ends_a_sync_of_another_peer),
+		CORE_TEST(another_path_of_a_share_ends_a_sync_of_another_peer),
+		CORE_TEST(removing_a_share_ends_a_switch_of_another_peer),
+		CORE_TEST(the_end_of_the_daemon_ends_a_sync),
 		CORE_TEST(the_socket_is_the_owners),
 		CORE_TEST(a_dead_daemons_socket_is_replaced_and_a_file_is_not),
 		CORE_TEST(draining_ends_the_loop),
