@@ -30,7 +30,7 @@ struct hw_nameless {
 };
 
 /* Notes changes of an inode that has no name in the tree. Ignored without a generation, since the
- * number alone may belong to another file by then. */
+ * number alone may belong to another file later. */
 void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number,
 		      uint32_t what);
 /* Returns the changes that were noted, and forgets them; 0: none. */

@@ -15,7 +15,7 @@
 
 static void done_with(struct hw_compare *c, struct hw_known *e)
 {
-	hw_known_clear(&c->known, e, HW_KNOWN_TODO | HW_KNOWN_FRESH);
+	hw_known_clear(&c->known, e, HW_KNOWN_DUE | HW_KNOWN_FRESH);
 	/* the next ones come first in the list */
 	hw_known_requeue(&c->known, e, false);
 }
@@ -30,7 +30,7 @@ static bool is_lost(const struct hw_known *e)
 
 static struct hw_known *find_todo(struct hw_compare *c, bool may_list)
 {
-	uint32_t wanted = HW_KNOWN_TODO | (may_list ? (uint32_t)HW_KNOWN_FRESH : 0u);
+	uint32_t wanted = HW_KNOWN_DUE | (may_list ? (uint32_t)HW_KNOWN_FRESH : 0u);
 	struct hw_list *at = c->known.watched.next;
 
 	while (at != &c->known.watched) {
@@ -408,7 +408,7 @@ void hw_compare_begin(struct hw_compare *c, const char *path, uint32_t len)
 		hw_known_clear(&c->known, e, HW_KNOWN_STUCK | HW_KNOWN_TOO_LARGE);
 		/* the interrupted examination of a fresh one begins again */
 		if (!(e->flags & HW_KNOWN_FRESH))
-			hw_known_set(&c->known, e, HW_KNOWN_TODO);
+			hw_known_set(&c->known, e, HW_KNOWN_DUE);
 	}
 }
 
@@ -513,7 +513,7 @@ void hw_compare_unstick(struct hw_compare *c, const struct hw_known *top)
 
 		hw_known_clear(&c->known, e, HW_KNOWN_STUCK);
 		c->idle = false;
-		if (e->flags & HW_KNOWN_TODO)
+		if (e->flags & HW_KNOWN_DUE)
 			c->active = true;
 	}
 }
@@ -523,7 +523,7 @@ static bool is_todo(const struct hw_compare *c, const char *path, uint32_t len)
 {
 	const struct hw_known *e = hw_known_find(&c->known, path, len);
 
-	return e && e->parent && (e->parent->flags & HW_KNOWN_TODO);
+	return e && e->parent && (e->parent->flags & HW_KNOWN_DUE);
 }
 
 /* Returns whether the event takes a name out of such a directory. */

@@ -71,7 +71,7 @@ static bool is_dir_lost(struct hw_compare *c, const struct hw_known *e)
 	c->from[len] = '\0';
 	if (hw_compare_look_below(c->root, c->from, &now) == 0 && now.ino == dir->state.ino)
 		return false;
-	hw_known_set(&c->known, dir, HW_KNOWN_TODO | HW_KNOWN_STUCK);
+	hw_known_set(&c->known, dir, HW_KNOWN_DUE | HW_KNOWN_STUCK);
 	return true;
 }
 
@@ -283,7 +283,7 @@ static void compare_again(struct hw_compare *c, const struct hw_known *top)
 		struct hw_known *e = HW_KNOWN_OF(at, watched);
 
 		if (!(e->flags & HW_KNOWN_FRESH))
-			hw_known_set(&c->known, e, HW_KNOWN_TODO);
+			hw_known_set(&c->known, e, HW_KNOWN_DUE);
 	}
 	hw_compare_unstick(c, top);
 }

@@ -443,7 +443,7 @@ void hw_known_give_up(struct hw_knowns *k, struct hw_known *dir)
 void hw_known_unwatch(struct hw_knowns *k, struct hw_known *e)
 {
 	hw_known_clear(k, e,
-		       HW_KNOWN_WATCHED | HW_KNOWN_FRESH | HW_KNOWN_TODO | HW_KNOWN_STUCK |
+		       HW_KNOWN_WATCHED | HW_KNOWN_FRESH | HW_KNOWN_DUE | HW_KNOWN_STUCK |
 			       HW_KNOWN_TOO_LARGE);
 	if (e->flags & HW_KNOWN_LISTED)
 		hw_known_unlist(k, e);

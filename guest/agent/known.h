@@ -21,7 +21,7 @@ enum {
 	HW_KNOWN_FRESH = 1 << 3, /* watched, and not examined yet */
 	HW_KNOWN_TOO_LARGE = 1 << 10, /* watched, but its names cannot be stored */
 	/* of a comparison */
-	HW_KNOWN_TODO = 1 << 4, /* watched, and has to be compared */
+	HW_KNOWN_DUE = 1 << 4, /* watched, and has to be compared */
 	HW_KNOWN_STUCK = 1 << 5, /* it could not be reached by its path */
 	HW_KNOWN_MET = 1 << 6, /* found, or reported, since its directory is being compared */
 	HW_KNOWN_COVERED = 1 << 7, /* gone, and `name` belongs to another entry */

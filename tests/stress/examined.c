@@ -11,13 +11,13 @@
 #include "tests/common/notation.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/arguments.h"
 #include "tests/unit/support/scene.h"
 
 #include "framework/share/share_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -327,28 +327,13 @@ static void each_change_is_reported_once(void **state)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "count", required_argument, NULL, 'c' },
-		{ "filter", required_argument, NULL, 'F' },
-		{ NULL, 0, NULL, 0 },
+	const struct hw_argument arguments[] = {
+		{ "count", &count, NULL },
+		{ 0 },
 	};
-	const struct CMUnitTest tests[] = {
-		{ "examined/inotify", each_change_is_reported_once, NULL, NULL,
-		  (void *)(uintptr_t) "inotify" },
-		{ "examined/fanotify", each_change_is_reported_once, NULL, NULL,
-		  (void *)(uintptr_t) "fanotify" },
-		{ "examined/fanotify-inode", each_change_is_reported_once, NULL, NULL,
-		  (void *)(uintptr_t) "fanotify-inode" },
-	};
-	int option;
+	const struct CMUnitTest tests[] = { HW_UNDER_EACH("examined",
+							  each_change_is_reported_once) };
+	int r = hw_arguments_parse(argc, argv, arguments);
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'c')
-			count = (unsigned)strtoul(optarg, NULL, 10);
-		else if (option == 'F')
-			cmocka_set_test_filter(optarg);
-		else
-			return 2;
-	}
-	return cmocka_run_group_tests_name("examined", tests, NULL, NULL);
+	return r ? r : cmocka_run_group_tests_name("examined", tests, NULL, NULL);
 }

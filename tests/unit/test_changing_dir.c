@@ -13,6 +13,7 @@
 #include "framework/share/share_private.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/arguments.h"
 #include "tests/unit/support/next.h"
 #include "tests/unit/support/scene.h"
 
@@ -89,19 +90,17 @@ static void attributes_of_a_directory_did_not_change(void **state)
 	its_attributes_did_not_change(*state, "d");
 }
 
-#define UNDER(test, backend)                                                                       \
-	{                                                                                          \
-#test " (" backend ")", test, NULL, NULL, (void *)(uintptr_t)backend               \
-	}
-#define UNDER_EACH(test)                                                                           \
-	UNDER(test, "inotify"), UNDER(test, "fanotify"), UNDER(test, "fanotify-inode"),            \
-		UNDER(test, "polling")
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		UNDER_EACH(attributes_of_the_root_did_not_change),
-		UNDER_EACH(attributes_of_a_directory_did_not_change),
+		HW_UNDER_EACH("attributes_of_the_root_did_not_change",
+			      attributes_of_the_root_did_not_change),
+		HW_UNDER("attributes_of_the_root_did_not_change",
+			 attributes_of_the_root_did_not_change, "polling"),
+		HW_UNDER_EACH("attributes_of_a_directory_did_not_change",
+			      attributes_of_a_directory_did_not_change),
+		HW_UNDER("attributes_of_a_directory_did_not_change",
+			 attributes_of_a_directory_did_not_change, "polling"),
 	};
 
 	if (argc > 1)

@@ -13,6 +13,7 @@
 
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
+#include "tests/unit/support/arguments.h"
 #include "tests/unit/support/scene.h"
 
 #include <fcntl.h>
@@ -267,13 +268,6 @@ static void what_a_listing_found_is_reported_once(void **state)
 	finish(&f);
 }
 
-#define UNDER(test, backend)                                                                       \
-	{                                                                                          \
-#test " (" backend ")", test, NULL, NULL, (void *)(uintptr_t)backend               \
-	}
-#define UNDER_EACH(test)                                                                           \
-	UNDER(test, "inotify"), UNDER(test, "fanotify"), UNDER(test, "fanotify-inode")
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,12 +276,18 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_that_was_renamed_is_not_the_one_that_came_later),
 		cmocka_unit_test(one_that_left_for_a_new_directory_is_not_the_one_created_later),
 		cmocka_unit_test(an_exchanged_one_that_was_found_late_is_not_the_other),
-		UNDER(one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify"),
-		UNDER(one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify-inode"),
-		UNDER_EACH(what_was_written_before_it_had_a_name_is_reported),
-		UNDER(what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
-		UNDER(what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
-		UNDER_EACH(what_a_listing_found_is_reported_once),
+		HW_UNDER("one_that_is_still_open_is_not_the_one_that_replaced_it",
+			 one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify"),
+		HW_UNDER("one_that_is_still_open_is_not_the_one_that_replaced_it",
+			 one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify-inode"),
+		HW_UNDER_EACH("what_was_written_before_it_had_a_name_is_reported",
+			      what_was_written_before_it_had_a_name_is_reported),
+		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
+			 what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
+		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
+			 what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
+		HW_UNDER_EACH("what_a_listing_found_is_reported_once",
+			      what_a_listing_found_is_reported_once),
 	};
 
 	if (argc > 1)
