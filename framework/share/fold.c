@@ -533,26 +533,45 @@ static void note_created(struct hw_share *share, uint32_t dir, const struct hw_f
 		inode_by(share, index)->created = true;
 }
 
-/* Returns whether the change may have given this name its own inode, with the handle of the other
- * names: copy-up on overlayfs does. Not if, according to the hints, another file has the name: the
- * change is that file's, or was made through a descriptor, whose file was copied when it was
- * opened. */
-static bool may_separate(struct hw_share *share, const struct hw_fold_at *at)
+/* Returns whether a change of the inode may give the name an inode of its own, with the handle of
+ * the other names: copy-up on overlayfs does. */
+static bool may_separate(const struct hw_entry *e)
+{
+	return e->identity == HW_BY_HANDLE && e->nlink > 1 && e->type != HW_TYPE_DIR;
+}
+
+static bool may_be_separated(struct hw_share *share, uint16_t fs, uint64_t ino)
+{
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (ino && left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id)))
+		if (may_separate(entry_of(share, id)))
+			return true;
+	return false;
+}
+
+/* Returns whether a change of the inode that has this name, according to the hints, may be one of
+ * this name only. */
+static bool is_of_name(struct hw_share *share, const struct hw_fold_at *at,
+		       const struct hw_fold_number *number)
 {
 	const struct hw_fold_slot *slot = find_slot(&share->settle.fold, key_of_name(share, at));
-	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+	const struct hw_fold_inode *inode =
+		slot && slot->inode ? inode_by(share, slot->inode) : NULL;
+	uint32_t id;
 
-	if (slot &&
-	    (!slot->inode || !id || !has_number(entry_of(share, id), inode_by(share, slot->inode))))
-		return false;
-	return id && entry_of(share, id)->identity == HW_BY_HANDLE &&
-	       entry_of(share, id)->nlink > 1 && entry_of(share, id)->type != HW_TYPE_DIR;
+	if (number->ino)
+		return may_be_separated(share, entry_of(share, at->dir)->fs, number->ino);
+	if (slot)
+		return inode && may_be_separated(share, inode->fs, inode->ino);
+	id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
+	return id && may_separate(entry_of(share, id));
 }
 
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      const struct hw_fold_number *number, bool ordered)
 {
-	uint32_t data = may_separate(share, at) ? 0 : what & HW_HINTS_OF_DATA;
+	uint32_t data = is_of_name(share, at, number) ? 0 : what & HW_HINTS_OF_DATA;
 	bool filed = !(what & HW_HINTS_OF_DATA);
 
 	if (ordered && what & HW_HINT_CREATED)
