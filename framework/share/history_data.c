@@ -22,7 +22,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 	while (left-- && (id = hw_tree_same_inode(&share->tree, stat->fs, stat->ino, id))) {
 		struct hw_entry *e = entry_of(share, id);
 
-		if (id == self || !hw_tree_is_same(e, stat))
+		if (id == self || !hw_tree_is_link(e, stat))
 			continue;
 		if (told) {
 			hw_tree_update(&share->tree, id, stat);
@@ -56,11 +56,12 @@ static void separate_name(struct hw_share *share, uint32_t id)
 	if (e->identity != HW_BY_HANDLE || e->nlink < 2 || e->type == HW_TYPE_DIR ||
 	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
 			 &stat) < 0 ||
-	    stat.nlink > 1 || !hw_tree_is_same(e, &stat))
+	    hw_tree_ident(e) == hw_lasting_ident(HW_BY_HANDLE, stat.ident) ||
+	    !hw_tree_is_same(e, &stat))
 		return;
 	hw_tree_note(&share->tree, id);
 	e->ident = stat.ident;
-	e->nlink = 1;
+	e->nlink = (uint16_t)stat.nlink;
 }
 
 int hw_history_names(struct hw_share *share, uint32_t id, uint32_t **ret_ids)

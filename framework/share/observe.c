@@ -139,7 +139,7 @@ static uint32_t known_link(const struct hw_observation *o, const struct hw_stat 
 	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
 	while (left-- && (id = hw_tree_same_inode(tree, stat->fs, stat->ino, id)))
-		if (hw_tree_is_same(hw_tree_entry(tree, id), stat))
+		if (hw_tree_is_link(hw_tree_entry(tree, id), stat))
 			return id;
 	return 0;
 }

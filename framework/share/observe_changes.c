@@ -315,7 +315,7 @@ static uint32_t new_name(const struct hw_observation *o, const struct hw_stat *s
 	uint32_t id = 0, found = 0, left = HW_LINKS_EXAMINED;
 
 	while (left-- && (id = hw_tree_same_inode(&o->share->tree, stat->fs, stat->ino, id))) {
-		if (!hw_tree_is_same(entry_of(o, id), stat))
+		if (!hw_tree_is_link(entry_of(o, id), stat))
 			continue;
 		if (hw_history_compare(entry_of(o, id), stat, true))
 			return 0;

@@ -181,7 +181,7 @@ static void take_handle(struct hw_stat *stat, const union handle *u)
 		stat->ident = 0;
 	/* The file existed before the mount, even if it was copied up later. */
 	if (is_from_lower(&u->h))
-		stat->btime_ns = 1;
+		stat->btime_ns = HW_BTIME_LOWER;
 	stat->ino = hw_handle_ino(u->h.handle_type, u->h.f_handle, u->h.handle_bytes);
 	stat->identity = HW_BY_HANDLE;
 }

@@ -23,12 +23,15 @@ enum hw_identity {
 	HW_UNIDENTIFIED, /* of a filesystem: not determined yet */
 };
 
+/* The birth time of what was in a lower layer of an overlayfs, also if it was copied up. */
+#define HW_BTIME_LOWER 1
+
 /* The state of an entry on the disk; filled by disk.h and list.h. */
 struct hw_stat {
 	uint64_t ino; /* inode number, or its replacement: see identity */
 	int64_t mtime_ns, ctime_ns;
 	int64_t atime_ns; /* shows whether the times were set explicitly */
-	int64_t btime_ns; /* 0 if the filesystem does not store it */
+	int64_t btime_ns; /* 0 if the filesystem does not store it; or HW_BTIME_LOWER */
 	uint64_t size;
 	uint32_t attr; /* hash of mode and owner: changes when chmod or chown changed them */
 	uint32_t ident; /* with ino, identifies the inode when its number is reused */
@@ -211,6 +214,9 @@ static inline uint32_t hw_tree_ident(const struct hw_entry *entry)
 }
 /* Returns whether the entry and the stat are of the same inode and of the same kind. */
 bool hw_tree_is_same(const struct hw_entry *entry, const struct hw_stat *stat);
+/* The same, but the entry is not a name of a lower file of which the stat is another name that
+ * copy-up has given an inode of its own. */
+bool hw_tree_is_link(const struct hw_entry *entry, const struct hw_stat *stat);
 /* Returns whether two entries with the same ino are names of one inode. */
 bool hw_tree_are_links(const struct hw_entry *a, const struct hw_entry *b);
 
