@@ -35,15 +35,14 @@ static uint32_t changed_entry(const struct hw_observation *o, const struct hw_it
 	return id && hw_tree_is_same(entry_of(o, id), &item->stat) ? id : 0;
 }
 
-/* Returns whether the inode has lost one of its names. */
-static bool has_lost_name(const struct hw_observation *o, const struct hw_entry *e)
+/* Returns how many names of the tree the inode has lost. */
+static uint32_t count_lost_names(const struct hw_observation *o, const struct hw_entry *e)
 {
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED, count = 0;
 
 	while (left-- && (id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
-		if (entry_of(o, id)->flags & HW_ENTRY_GONE)
-			return true;
-	return false;
+		count += (entry_of(o, id)->flags & HW_ENTRY_GONE) != 0;
+	return count;
 }
 
 /* Returns which of the changes that may belong to this inode are possible according to its
@@ -58,7 +57,7 @@ static uint8_t likely(const struct hw_observation *o, const struct hw_item *item
 	/* A rename also changes ctime. */
 	if (!id || !hw_tree_is_same(e, stat) || e->ctime_ns == stat->ctime_ns)
 		return 0;
-	bool names = e->nlink != (uint16_t)stat->nlink || has_lost_name(o, e);
+	bool names = e->nlink != (uint16_t)stat->nlink || count_lost_names(o, e);
 
 	/* A second write within one tick of the clock may leave no difference, nor does one whose
 	 * mtime is set back: then nothing else explains the new ctime. */
@@ -87,16 +86,25 @@ static struct hw_fold_at place_of(const struct hw_item *item)
 				    .len = item->len };
 }
 
+/* Returns whether the inode of this entry left the share under another name. If several of its
+ * names are gone, it is unknown which one that was. */
+static bool left_under_another_name(struct hw_observation *o, uint32_t id)
+{
+	const struct hw_fold_inode *facts = id ? facts_of(o, id) : NULL;
+
+	return facts && facts->left > o->fold.lost &&
+	       !hw_fold_is_number_used_again(facts, entry_of(o, id)) &&
+	       count_lost_names(o, entry_of(o, id)) < 2;
+}
+
 /* Assigns the proofs that entries of the tree left the share. */
 static void take_leave(struct hw_observation *o, struct hw_item *item)
 {
-	const struct hw_fold_inode *facts = item->entry ? facts_of(o, item->entry) : NULL;
 	const struct hw_fold_at at = place_of(item);
 
 	if (item->what & HW_HINT_GONE && !hw_fold_has_left(o->share, &o->fold, &at, item->what))
 		item->what &= (uint8_t)~HW_HINT_GONE;
-	if (facts && facts->left > o->fold.lost &&
-	    !hw_fold_is_number_used_again(facts, entry_of(o, item->entry)))
+	if (left_under_another_name(o, item->entry))
 		item->what |= HW_HINT_GONE;
 }
 

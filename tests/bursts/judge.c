@@ -220,8 +220,8 @@ static bool is_about_doubted(const struct hw_stream *stream, const struct hw_bur
 	return (leaves || comes) && is_doubted(stream, event->before, doubt);
 }
 
-/* The file was moved into a directory that was not there before the burst. The kernel reports no
- * write in it until it is watched, and the rename explains the new ctime. */
+/* The file was moved into a directory that was not in the share before the burst. The kernel
+ * reports no write in it until it is watched, and the rename explains the new ctime. */
 static bool is_hidden_by_new_dir(const struct hw_stream *stream,
 				 const struct hw_census_entry *before,
 				 const struct hw_census_entry *after)
@@ -229,7 +229,8 @@ static bool is_hidden_by_new_dir(const struct hw_stream *stream,
 	const char *slash = strrchr(after->path, '/');
 	char *dir = slash ? strndup(after->path, (size_t)(slash - after->path)) : NULL;
 	const struct hw_census_entry *e = dir ? hw_census_at(&stream->after, dir) : NULL;
-	bool is_new = e && !origin(stream, e);
+	const struct hw_census_entry *was = e ? origin(stream, e) : NULL;
+	bool is_new = e && (!was || was->is_outside);
 
 	free(dir);
 	return is_new && before && !hw_census_at(&stream->before, after->path) &&

@@ -394,6 +394,39 @@ static const struct burst what_left_under_another_name_cases[] = {
 			  "modify a\n"
 			  "close_write a\n",
 	},
+	/* it is one of two names that are gone */
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "link a d/c\n",
+		.ops = "> rename a e/f\n"
+		       "> moveout e/f x\n"
+		       "> rename d/c d/f\n"
+		       "> unlink d/f\n",
+		.events = "delete file a\n"
+			  "delete file d/c\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "link a d/c\n",
+		.ops = "> rename a e/f\n"
+		       "> moveout e/f x\n"
+		       "> rename d/c d/f\n",
+		.events = "move file a -> d/f\n"
+			  "move file d/c ->\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "link a d/c\n",
+		.ops = "> rename a e/f\n"
+		       "> moveout e/f x\n",
+		.events = "move file a ->\n",
+	},
 };
 
 static void what_left_under_another_name(void **state)

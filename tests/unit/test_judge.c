@@ -231,6 +231,25 @@ static void a_move_out_that_is_certain_is_no_delete(void **state)
 		      "> movein o b\n");
 }
 
+/* ---- changes ---- */
+
+static void a_write_in_a_directory_that_came_is_hidden_by_old_times(void **state)
+{
+	(void)state;
+	accept_burst("proves rule 1\n\n"
+		     "setup:\n"
+		     "write b \"1\"\n"
+		     "touch b 1000000000\n"
+		     "mkdir d\n"
+		     "outside mkdir p\n\n"
+		     "> movein p d/f\n"
+		     "> mkdir m\n"
+		     "> rename d m/m\n"
+		     "> rename b m/m/f/f\n"
+		     "> write m/m/f/f \"2\"\n"
+		     "> touch m/m/f/f 1000000000\n");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +259,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_entry_that_came_back_and_left_again_is_in_doubt),
 		cmocka_unit_test(a_file_that_left_by_a_new_name_is_in_doubt),
 		cmocka_unit_test(a_move_out_that_is_certain_is_no_delete),
+		cmocka_unit_test(a_write_in_a_directory_that_came_is_hidden_by_old_times),
 	};
 
 	if (argc > 1)
