@@ -46,7 +46,7 @@ differential: $(differential_program) $(modules)
 #: make fuzz-differential SEEDS=1000 FIRST=1   the same with any seeds
 fuzz-differential: $(differential_program) $(modules)
 	$(differential_program) --first $(FIRST) --seeds $(SEEDS)
-#: make bursts          run 300 random bursts under settle; some fail today, see tests/bursts/main.c
+#: make bursts          run 300 random bursts under settle, in two modes: see tests/bursts/main.c
 bursts: $(bursts_program) $(modules)
 	$(bursts_program)
 #: make stress          test the race of recursion, queue overflows and a stopped program

@@ -153,8 +153,7 @@ static bool is_written(const struct hw_entry *e, enum hw_arrival how, int64_t si
 /* If out of memory, its close is reported when it is idle, or its data with its next change. */
 static void join_file(struct hw_share *share, uint32_t id, bool written)
 {
-	(void)hw_ids_add(&share->fill.files, id);
-	if (written)
+	if (hw_ids_add(&share->fill.files, id) == 0 && written)
 		(void)hw_ids_add(&share->fill.written, id);
 }
 

@@ -309,8 +309,8 @@ static bool has_several_names(struct hw_share *share, const struct hw_fold_inode
 	return id && entry_of(share, id)->type != HW_TYPE_DIR && entry_of(share, id)->nlink > 1;
 }
 
-/* The inode, or one of its names, was moved out: not the name by which it had come, if it has
- * others. */
+/* The inode, or one of its names, was moved out. If it has several names and came by another one
+ * than this, that one remains, and nothing is noted. */
 static void note_out(struct hw_share *share, const struct hw_fold_at *from,
 		     struct hw_fold_inode *inode, bool left)
 {

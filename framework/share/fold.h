@@ -75,8 +75,8 @@ struct hw_fold {
 	struct hw_fold_inode *inodes; /* owned */
 	uint32_t inode_room, inode_count;
 	uint64_t moved_from, moved_to; /* keys of the last rename */
-	uint32_t displaced; /* inode that the last rename replaced, index plus 1; 0: none, or other
-			       hints followed */
+	uint32_t displaced; /* inode that the last rename replaced, index plus 1; 0: none, or a
+			       name was created or deleted since */
 	uint32_t renames; /* number of renames into and out of the share */
 	uint32_t lost; /* the last rename that moved an inode into the share which was removed
 			  there; 0: none */

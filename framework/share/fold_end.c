@@ -271,7 +271,7 @@ static void settle_names(struct hw_share *share, struct hw_fold *fold)
 }
 
 /* If the disk has confirmed an exchange, its hints belong to this inode; otherwise either of the
- * two may have been changed. */
+ * two may have been changed, and nothing decides which: call it after settle_names(). */
 static void settle_exchanges(struct hw_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
@@ -329,7 +329,6 @@ static void sort(struct hw_fold *fold, struct hw_slices *work)
 	const struct hw_sort how = { compare, NULL, work };
 	uint32_t kept = 0;
 
-	settle_exchanges(fold);
 	for (uint32_t i = 0; i < fold->inode_count; i++)
 		if (has_facts(&fold->inodes[i]))
 			fold->inodes[kept++] = fold->inodes[i];
@@ -352,6 +351,7 @@ void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold)
 {
 	find_lost(fold);
 	settle_names(share, fold);
+	settle_exchanges(fold);
 	sort(fold, &share->work); /* the slots have no inodes any more */
 }
 

@@ -176,6 +176,7 @@ static void do_link(struct generator *g)
 
 	pick_old(g, "share", S_IFREG, a);
 	pick_name(g, b);
+	g->failed |= !*a;
 	op(g, "link %s %s", a, b);
 }
 
@@ -269,6 +270,7 @@ static void do_move_in(struct generator *g)
 
 	pick_old(g, "outside", 0, a);
 	pick_name(g, b);
+	g->failed |= !*a;
 	op(g, "movein %s %s", a, b);
 }
 

@@ -12,8 +12,9 @@
  * which.
  *
  * Polling can open an inode that left by its file handle. The other watchers need a record that
- * proves it, and report a delete if there is none: a new directory may contain the entry, or
- * another entry that arrived later and was removed may be it.
+ * proves it, and report a delete if there is none: a new directory may contain the entry,
+ * another entry that arrived later and was removed may be it, or it left by a name that it got in
+ * the burst.
  */
 #include "judge.h"
 

@@ -295,7 +295,8 @@ static size_t count_passages(const struct hw_passages *all, const struct hw_leav
 }
 
 /* An entry that arrived and was removed may be one that left before. So may one that was moved
- * while a directory was not watched. */
+ * while a directory was not watched, and, under inotify, one that has only a name it got by
+ * link(2). */
 static void judge_arrival(struct hw_passages *all, const struct hw_arrival *arrival,
 			  const struct hw_census *after)
 {
@@ -317,7 +318,8 @@ static bool is_doubtful_link(const struct hw_passages *all, const struct hw_leav
 	return is_linked(all, &leave->st) && count_changes(all, leave->path) > 1;
 }
 
-/* Returns whether the records of the two are merged, and that is not all that happened. */
+/* An entry left twice from one name: the two records are merged. Returns whether that hides the
+ * second one: something else happened, too, so that the absence of the entry proves nothing. */
 static bool is_merged(const struct hw_passages *all, const struct hw_leave *leave,
 		      const struct hw_leave *again, const struct hw_census *before)
 {
