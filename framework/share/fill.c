@@ -78,7 +78,7 @@ struct arriving {
  * window. */
 static bool is_joined(const struct hw_share *share)
 {
-	return share->verify.reporting && share->settle.window_ns;
+	return share->fill.joins;
 }
 
 /* Any other change of the entry has not been reported: its directory was not watched. */

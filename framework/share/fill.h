@@ -21,8 +21,9 @@ struct hw_fill {
 	struct hw_ids modified; /* files that an observation found with content: modify is reported
 				   after the creates */
 	/* Entries found by listings during an observation of a settle window, which reports their
-	 * changes. */
+	 * changes. `moved` also has names of files that were found changed at other names. */
 	struct hw_ids moved, files;
+	bool joins; /* such an observation has yet to take them over */
 	struct hw_ids written; /* those of `files` that came from outside, and were written since */
 };
 

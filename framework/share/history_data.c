@@ -32,7 +32,8 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 		if (!share->silent && !(e->flags & HW_ENTRY_STALE) &&
 		    (e->mtime_ns != stat->mtime_ns || e->size != stat->size ||
 		     e->attr != stat->attr)) {
-			hw_unverified_entry(share, id);
+			if (!share->fill.joins || hw_ids_add(&share->fill.moved, id) < 0)
+				hw_unverified_entry(share, id);
 			continue;
 		}
 		hw_tree_note(&share->tree, id);

@@ -392,6 +392,7 @@ void hw_observation_report(struct hw_observation *o)
 	struct hw_share *share = o->share;
 
 	share->verify.reporting = true;
+	share->fill.joins = share->settle.window_ns;
 	share->scan.since_ns = o->since_ns;
 	report(o);
 	share->scan.since_ns = 0;

@@ -189,6 +189,7 @@ void hw_observation_join_found(struct hw_observation *o)
 	struct hw_fill *fill = &o->share->fill;
 	struct hw_ids moved = fill->moved, files = fill->files, written = fill->written;
 
+	fill->joins = false;
 	fill->moved = fill->files = fill->written = (struct hw_ids){ 0 };
 	for (uint32_t i = 0; i < moved.count; i++) {
 		hw_share_rest(o->share);

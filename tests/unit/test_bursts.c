@@ -1338,6 +1338,41 @@ static const struct burst files_that_were_linked_and_written_cases[] = {
 			  "close_write d/f\n"
 			  "close_write d/d/a\n",
 	},
+	/* the second name is in a new directory, where no record reports the write */
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n",
+		.ops = "> mkdir d/n\n"
+		       "> link a d/n/b\n"
+		       "> tmpfile d/n/f \"2\"\n"
+		       "> write d/n/b \"3\"\n",
+		.events = "create dir d/n\n"
+			  "create file d/n/b\n"
+			  "create file d/n/f\n"
+			  "modify a\n"
+			  "modify d/n/b\n"
+			  "modify d/n/f\n"
+			  "close_write a\n"
+			  "close_write d/n/b\n"
+			  "close_write d/n/f\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n",
+		.ops = "> mkdir d/n\n"
+		       "> link a d/n/b\n"
+		       "> link a d/n/c\n"
+		       "> create d/n/f\n"
+		       "> chmod 600 d/n/c\n",
+		.events = "create dir d/n\n"
+			  "create file d/n/b\n"
+			  "create file d/n/c\n"
+			  "create file d/n/f\n"
+			  "attrib file a\n"
+			  "attrib file d/n/b\n"
+			  "attrib file d/n/c\n"
+			  "close_write d/n/f\n",
+	},
 };
 
 static void files_that_were_linked_and_written(void **state)
