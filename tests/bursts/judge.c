@@ -309,20 +309,43 @@ static bool is_hidden_from_inotify(const struct hw_stream *stream,
 	       is_attrib_of_linked(stream, event);
 }
 
-/* An entry that was moved to a place below its own name: no move leads there. */
-static bool is_below_own_name(const struct hw_stream *stream, const char *path)
+/* Returns whether a name becomes free only when this entry has moved: another entry has it, which
+ * moves to a name that the next one has, and so on; or the entry is in a directory that is removed
+ * there. */
+static bool is_held(const struct hw_stream *stream, const char *name,
+		    const struct hw_census_entry *entry)
 {
-	const struct hw_census_entry *after = hw_census_at(&stream->after, path);
+	const struct hw_census_entry *holder = hw_census_at(&stream->before, name), *now;
+	unsigned names;
 
-	for (size_t i = 0; after && i < stream->before.count; i++) {
-		const struct hw_census_entry *e = &stream->before.entries[i];
-		size_t len = strlen(e->path);
-
-		if (!e->is_outside && len && hw_census_is_same(&e->st, &after->st) &&
-		    !strncmp(path, e->path, len) && path[len] == '/')
+	for (size_t i = 0; holder && i < stream->before.count; i++) {
+		if (hw_census_is_same(&holder->st, &entry->st))
 			return true;
+		now = hw_census_inode(&stream->after, holder, &names);
+		if (!now)
+			return is_at_or_below(stream, entry->path, &holder->st);
+		holder = now->is_outside ? NULL : hw_census_at(&stream->before, now->path);
 	}
 	return false;
+}
+
+/* Returns whether no order of moves leads there: a directory above the path is new, and its name is
+ * free only when this entry has moved. */
+static bool is_below_what_waits(const struct hw_stream *stream, const char *path)
+{
+	const struct hw_census_entry *after = hw_census_at(&stream->after, path);
+	const struct hw_census_entry *entry = after ? origin(stream, after) : NULL;
+	char *dir = strdup(path), *end;
+	bool held = false;
+
+	if (!dir)
+		abort();
+	while (entry && !entry->is_outside && !held && (end = strrchr(dir, '/'))) {
+		*end = '\0';
+		held = is_held(stream, dir, entry);
+	}
+	free(dir);
+	return held;
 }
 
 /* ---- each stream by itself ---- */
@@ -411,13 +434,13 @@ static void check_event(struct verdict *v, const struct hw_burst_event *event)
 	if (event->kind == HW_CREATE && after && after->st.stx_nlink == 1) {
 		before = origin(stream, after);
 		if (before && !before->is_outside && before->st.stx_nlink == 1 &&
-		    !is_below_own_name(stream, event->after))
+		    !is_below_what_waits(stream, event->after))
 			blame(v, NEW, event->path);
 	}
 	if (event->kind == HW_MOVE && event->path && !event->from && after &&
 	    event->flags != HW_FLAG_REPLACED) {
 		before = origin(stream, after);
-		if ((!before || !before->is_outside) && !is_below_own_name(stream, event->after))
+		if ((!before || !before->is_outside) && !is_below_what_waits(stream, event->after))
 			blame(v, CAME, event->path);
 	}
 	if (event->kind == HW_MOVE && event->from && !event->path) {

@@ -151,6 +151,53 @@ static void a_new_file_in_a_directory_that_is_renamed_did_not_come_from_outside(
 	release(&streams);
 }
 
+static void an_entry_below_what_took_its_name_comes_back(void **state)
+{
+	(void)state;
+	accept_burst("proves rule 1\n\n"
+		     "setup:\n"
+		     "write b \"1\"\n"
+		     "mkdir d\n\n"
+		     "> exchange d b\n"
+		     "> rename b c\n"
+		     "> mkdir b\n"
+		     "> rename c b/m\n");
+	accept_burst("proves rule 1\n\n"
+		     "setup:\n"
+		     "mkdir f\n"
+		     "write f/a \"1\"\n\n"
+		     "> mkdir x\n"
+		     "> exchange x f\n"
+		     "> rename x/a f/b\n"
+		     "> rmdir x\n");
+}
+
+/* Makes the first watcher report a move as an arrival from outside. */
+static void a_move_into_a_new_directory_is_no_arrival(void **state)
+{
+	const char *text = "proves rule 1\n\n"
+			   "setup:\n"
+			   "write a \"1\"\n"
+			   "write b \"2\"\n\n"
+			   "> rename b c\n"
+			   "> mkdir b\n"
+			   "> rename a b/m\n";
+	unsigned places;
+	struct streams streams;
+	struct hw_stream *stream = streams.list;
+
+	(void)state;
+	run(&streams, text, hw_scratch_places(&places));
+	assert_judged(&streams, NULL);
+	for (size_t i = 0; i < stream->count; i++)
+		if (stream->events[i].from && !strcmp(stream->events[i].from, "a")) {
+			free(stream->events[i].from);
+			stream->events[i].from = NULL;
+		}
+	assert_judged(&streams, "an entry came that was not outside");
+	release(&streams);
+}
+
 /* ---- moves out of the share ---- */
 
 static void an_entry_that_came_back_and_left_again_is_in_doubt(void **state)
@@ -256,6 +303,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_arrival_is_looked_up_where_its_directory_is_at_the_end),
 		cmocka_unit_test(
 			a_new_file_in_a_directory_that_is_renamed_did_not_come_from_outside),
+		cmocka_unit_test(an_entry_below_what_took_its_name_comes_back),
+		cmocka_unit_test(a_move_into_a_new_directory_is_no_arrival),
 		cmocka_unit_test(an_entry_that_came_back_and_left_again_is_in_doubt),
 		cmocka_unit_test(a_file_that_left_by_a_new_name_is_in_doubt),
 		cmocka_unit_test(a_move_out_that_is_certain_is_no_delete),
