@@ -10,6 +10,7 @@
 
 #include <linux/hash.h>
 #include <linux/magic.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/string.h>
 
 #define ANSWER_TIMEOUT (HZ / 4)
@@ -275,14 +276,26 @@ static void wait_for_notes(struct hw_echo *e, struct inode *inode, struct inode 
 	wait_event_timeout(e->states.answered, !is_asked_for(e, inode->i_ino), ANSWER_TIMEOUT);
 }
 
+/* Returns whether a program may be inside a call that writes the inode: the local event is part of
+ * such calls, which protect the file system from being frozen until they return. */
+static bool may_be_in_write(struct inode *inode)
+{
+	struct percpu_rw_semaphore *writes = &inode->i_sb->s_writers.rw_sem[SB_FREEZE_WRITE - 1];
+
+	return inode_is_open_for_write(inode) && percpu_is_read_locked(writes);
+}
+
 /* Returns whether the cause may be a local program whose change is not recorded yet. */
 static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 {
-	if (is_noted_since(e, inode->i_ino, noted))
-		return true;
-	return inode_is_open_for_write(inode) &&
-	       wait_event_timeout(e->states.answered, is_noted_since(e, inode->i_ino, noted),
-				  NOTE_TIMEOUT);
+	unsigned long end = jiffies + NOTE_TIMEOUT;
+
+	while (may_be_in_write(inode) && time_before(jiffies, end)) {
+		if (wait_event_timeout(e->states.answered,
+				       is_noted_since(e, inode->i_ino, noted), 1))
+			break;
+	}
+	return is_noted_since(e, inode->i_ino, noted);
 }
 
 /* Asks the server first, and compares its answer again after all changes that may have caused it
