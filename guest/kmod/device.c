@@ -17,7 +17,7 @@
 static const char *const counter_names[HW_COUNTERS] = {
 	[HW_TAKEN] = "taken",     [HW_REFUSED] = "refused",   [HW_TOLD] = "delivered",
 	[HW_OWN] = "own",         [HW_IDLE] = "idle",         [HW_MISSED] = "missed",
-	[HW_LOOKUPS] = "lookups", [HW_GETATTRS] = "getattrs",
+	[HW_LOOKUPS] = "lookups", [HW_GETATTRS] = "getattrs", [HW_FORGOTTEN] = "forgotten",
 };
 
 static u64 seen(struct hw_file *f)
@@ -132,7 +132,7 @@ static int bind(struct hw_file *f, const struct path *root)
 	mnt = clone_private_mount(root);
 	if (IS_ERR(mnt)) /* the kernel's -EINVAL has reasons of its own */
 		return mnt == ERR_PTR(-EINVAL) ? -EXDEV : PTR_ERR(mnt);
-	f->echo = hw_echo_start(mnt);
+	f->echo = hw_echo_start(mnt, &f->counters[HW_FORGOTTEN]);
 	if (IS_ERR(f->echo)) {
 		r = PTR_ERR(f->echo);
 		f->echo = NULL;

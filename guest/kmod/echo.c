@@ -6,9 +6,50 @@
  */
 #include "echo.h"
 
+#include <linux/exportfs.h>
+#include <linux/jhash.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/once.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+
+static uint own_changes_max = HW_ECHO_MAX;
+module_param(own_changes_max, uint, 0644);
+MODULE_PARM_DESC(own_changes_max, "Recorded changes by programs of this guest (at the next start)");
+
+unsigned int hw_echo_max(void)
+{
+	return clamp(READ_ONCE(own_changes_max), 1u, HW_ECHO_MAX);
+}
+
+/* The file handle of a FUSE inode consists of its node id and generation. Those of other file
+ * systems are longer, or have no use: there, the inode number is that of the object. */
+struct hw_object hw_object_of(struct inode *inode)
+{
+	const struct export_operations *export = inode->i_sb->s_export_op;
+	struct hw_object ret = { .number = inode->i_ino };
+	int len = ARRAY_SIZE(ret.node);
+	int type;
+
+	if (inode->i_sb->s_magic != FUSE_SUPER_MAGIC || !export || !export->encode_fh)
+		return ret;
+	type = export->encode_fh(inode, ret.node, &len, NULL);
+	if (type <= 0 || type == FILEID_INVALID)
+		memset(ret.node, 0, sizeof(ret.node));
+	return ret;
+}
+
+u32 hw_object_hash(const struct hw_object *object)
+{
+	static u32 secret __read_mostly;
+
+	get_random_once(&secret, sizeof(secret));
+	return jhash_3words((u32)object->number, (u32)(object->number >> 32),
+			    object->node[1] ^ object->node[2], secret ^ object->node[0]);
+}
 
 static struct dentry *dentry_of(const void *data, int data_type)
 {
@@ -74,7 +115,7 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 
 static void free_mark(struct fsnotify_mark *mark)
 {
-	kvfree(container_of(mark, struct hw_echo, mark));
+	complete(&container_of(mark, struct hw_echo, mark)->unused);
 }
 
 static const struct fsnotify_ops ops = {
@@ -82,7 +123,19 @@ static const struct fsnotify_ops ops = {
 	.free_mark = free_mark,
 };
 
-struct hw_echo *hw_echo_start(struct vfsmount *mnt)
+/* Waits until the handler has returned everywhere. */
+static void end(struct hw_echo *e)
+{
+	fsnotify_put_mark(&e->mark);
+	fsnotify_wait_marks_destroyed();
+	wait_for_completion(&e->unused);
+	fsnotify_put_group(e->group);
+	hw_names_finish(&e->names);
+	hw_states_finish(&e->states);
+	kvfree(e);
+}
+
+struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 {
 	struct hw_echo *e = kvzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	struct fsnotify_group *group;
@@ -95,34 +148,27 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt)
 		kvfree(e);
 		return ERR_CAST(group);
 	}
-	hw_names_init(&e->names);
-	hw_states_init(&e->states);
+	hw_names_init(&e->names, forgotten);
+	hw_states_init(&e->states, forgotten);
+	init_completion(&e->unused);
+	group->priority = 1; /* its handler runs before programs receive the event */
 	e->group = group;
 	e->mnt = mnt;
 	fsnotify_init_mark(&e->mark, group);
 	e->mark.mask = HW_ECHO_MASK;
 	r = hw_add_sb_mark(&e->mark, mnt->mnt_sb);
-	if (r < 0) {
-		fsnotify_put_mark(&e->mark);
-		fsnotify_put_group(group);
-		fsnotify_wait_marks_destroyed();
-		return ERR_PTR(r);
-	}
-	return e;
+	if (r == 0)
+		return e;
+	end(e);
+	return ERR_PTR(r);
 }
 
 void hw_echo_stop(struct hw_echo *e)
 {
-	struct fsnotify_group *group;
-
 	if (!e)
 		return;
-	group = e->group;
-	fsnotify_destroy_mark(&e->mark, group);
-	fsnotify_put_mark(&e->mark);
-	fsnotify_put_group(group);
-	/* waits until the handler has returned everywhere */
-	fsnotify_wait_marks_destroyed();
+	fsnotify_destroy_mark(&e->mark, e->group);
+	end(e);
 }
 
 void hw_echo_telling(struct hw_echo *e, bool telling)

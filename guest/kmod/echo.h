@@ -12,35 +12,48 @@
 #include "hostwatch.h"
 
 #include "compat.h"
+#include <linux/completion.h>
 #include <linux/jiffies.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #define HW_ECHO_EXPIRES (30 * HZ) /* the host has reported the change before that */
 
-#define HW_NAMES 4096u /* recorded changes of names; the oldest is replaced */
-#define HW_NAME_BITS 10
-#define HW_STATES 4096u /* recorded inodes; the oldest is replaced */
-#define HW_STATE_BITS 10
+/* Beyond these limits, the oldest record is replaced before it expires, and counted
+ * (HW_FORGOTTEN). */
+#define HW_ECHO_MAX 262144u /* names, and as many states */
+#define HW_NAMES_SAME 4096u /* names that are the same */
+#define HW_STATES_KEPT 4096u /* these do not expire */
+#define HW_ECHO_BITS 14 /* of hash tables */
 #define HW_SEEN 4u /* recorded states of one inode, the newest ones */
 
 struct hw_own_name {
 	struct hlist_node node; /* sorted, the newest first */
+	struct list_head order; /* sorted, the oldest first */
 	u32 mask; /* one of HW_NAME_MASK; 0: the inode with this name was changed */
 	bool answered; /* was matched with a host event */
-	u32 name; /* hash */
-	u64 dir, inode; /* inode numbers; inode 0: unknown */
+	struct hw_object dir;
+	u64 inode; /* inode number; 0: unknown */
 	const struct task_struct *task; /* for comparison only */
 	u64 serial;
 	unsigned long at; /* jiffies; of the last match */
+	u32 depth; /* number of records about the name, including replaced ones */
+	u32 hash, len;
+	char text[]; /* the name; empty: `dir` was created */
 };
 
 struct hw_names {
-	spinlock_t lock; /* protects all members */
+	spinlock_t lock; /* protects all members and records; innermost */
 	u64 serial; /* serial of the next record */
 	u64 telling; /* value of serial when the current host event arrived */
-	struct hlist_head buckets[1 << HW_NAME_BITS];
-	struct hw_own_name names[HW_NAMES];
+	unsigned int count, max;
+	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
+	struct list_head order; /* all records */
+	struct delayed_work expire;
+	struct hlist_head buckets[1 << HW_ECHO_BITS];
 };
 
 /* A state of an inode, as the server returned it. */
@@ -55,6 +68,7 @@ struct hw_seen {
 
 struct hw_state {
 	struct hlist_node node;
+	struct list_head order; /* sorted by the last local change, the oldest first */
 	u64 inode;
 	unsigned long at; /* jiffies of the last local change */
 	unsigned int asking; /* number of programs that wait for the server's answer */
@@ -62,16 +76,18 @@ struct hw_state {
 };
 
 struct hw_states {
-	spinlock_t lock; /* protects all members */
+	spinlock_t lock; /* protects all members and records; innermost, also in that of names */
 	wait_queue_head_t answered;
 	u64 serial; /* serial of the next state, starting at 1 */
-	unsigned int next; /* index in states of the next one to use */
-	struct hlist_head buckets[1 << HW_STATE_BITS];
-	struct hw_state states[HW_STATES];
+	unsigned int count, max;
+	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
+	struct list_head order; /* all records */
+	struct hlist_head buckets[1 << HW_ECHO_BITS];
 };
 
 struct hw_echo {
-	struct fsnotify_mark mark; /* owns this struct */
+	struct fsnotify_mark mark;
+	struct completion unused; /* the mark is not used any more */
 	struct fsnotify_group *group; /* owned */
 	struct vfsmount *mnt; /* borrowed from the open device, which frees this struct first */
 	struct task_struct *teller; /* the task that is raising a host event now; for comparison
@@ -80,8 +96,13 @@ struct hw_echo {
 	struct hw_states states;
 };
 
-void hw_names_init(struct hw_names *names);
-void hw_states_init(struct hw_states *states);
+/* Limit for names and for states. */
+unsigned int hw_echo_max(void);
+
+void hw_names_init(struct hw_names *names, atomic64_t *forgotten);
+void hw_names_finish(struct hw_names *names);
+void hw_states_init(struct hw_states *states, atomic64_t *forgotten);
+void hw_states_finish(struct hw_states *states);
 
 /* Records that a program changed the name, or the inode with this name. */
 void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const struct qstr *name,
@@ -101,11 +122,11 @@ void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all);
 bool hw_is_known(struct hw_states *states, u64 inode);
 
 /* A local change and its local event happen under this lock. The host's event for it may arrive
- * before them. */
+ * before them. Only a signal that kills the caller ends this early. */
 static inline void hw_wait_for_changes(struct inode *inode)
 {
-	inode_lock_shared(inode);
-	inode_unlock_shared(inode);
+	if (down_read_killable(&inode->i_rwsem) == 0)
+		inode_unlock_shared(inode);
 }
 
 #endif

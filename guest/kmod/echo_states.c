@@ -11,22 +11,15 @@
 #include <linux/hash.h>
 #include <linux/magic.h>
 #include <linux/percpu-rwsem.h>
-#include <linux/string.h>
+#include <linux/slab.h>
 
 #define ANSWER_TIMEOUT (HZ / 4)
 #define NOTE_TIMEOUT (HZ / 20)
 #define TRIES 5
 
-void hw_states_init(struct hw_states *states)
-{
-	spin_lock_init(&states->lock);
-	init_waitqueue_head(&states->answered);
-	states->serial = 1;
-}
-
 static struct hlist_head *bucket_of(struct hw_states *states, u64 inode)
 {
-	return &states->buckets[hash_64(inode, HW_STATE_BITS)];
+	return &states->buckets[hash_64(inode, HW_ECHO_BITS)];
 }
 
 static struct hw_state *find_state(struct hw_states *states, u64 inode)
@@ -40,24 +33,81 @@ static struct hw_state *find_state(struct hw_states *states, u64 inode)
 	return NULL;
 }
 
-/* Replaces the oldest record that no program waits for; NULL if there is none. */
-static struct hw_state *add_state(struct hw_states *states, u64 inode)
-{
-	struct hw_state *s;
-	unsigned int i;
+/* ---- storage ---- */
 
-	for (i = 0; i < HW_STATES; i++) {
-		s = &states->states[states->next++ % HW_STATES];
-		if (s->asking)
+static void drop_state(struct hw_states *states, struct hw_state *s)
+{
+	hlist_del(&s->node);
+	list_del(&s->order);
+	states->count--;
+	kfree(s);
+}
+
+/* Drops up to two of the oldest records that are not needed any more, or that have no space. */
+static void drop_oldest(struct hw_states *states)
+{
+	struct hw_state *s, *next;
+	unsigned int tries = 2;
+
+	list_for_each_entry_safe(s, next, &states->order, order) {
+		bool full = states->count >= states->max;
+
+		if (tries-- == 0 || states->count < min(HW_STATES_KEPT, states->max))
+			break;
+		if (s->asking || (!full && time_before(jiffies, s->at + HW_ECHO_EXPIRES)))
 			continue;
-		if (!hlist_unhashed(&s->node))
-			hlist_del_init(&s->node);
-		memset(s, 0, sizeof(*s));
-		s->inode = inode;
-		hlist_add_head(&s->node, bucket_of(states, inode));
-		return s;
+		if (full)
+			atomic64_inc(states->forgotten);
+		drop_state(states, s);
 	}
-	return NULL;
+}
+
+static struct hw_state *new_state(struct hw_states *states, u64 inode)
+{
+	struct hw_state *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+
+	if (!s) {
+		atomic64_inc(states->forgotten);
+		return NULL;
+	}
+	s->inode = inode;
+	return s;
+}
+
+static void add_state(struct hw_states *states, struct hw_state *s)
+{
+	drop_oldest(states);
+	hlist_add_head(&s->node, bucket_of(states, s->inode));
+	list_add_tail(&s->order, &states->order);
+	states->count++;
+}
+
+void hw_states_init(struct hw_states *states, atomic64_t *forgotten)
+{
+	spin_lock_init(&states->lock);
+	init_waitqueue_head(&states->answered);
+	INIT_LIST_HEAD(&states->order);
+	states->serial = 1;
+	states->forgotten = forgotten;
+	states->max = hw_echo_max();
+}
+
+void hw_states_finish(struct hw_states *states)
+{
+	struct hw_state *s, *next;
+
+	list_for_each_entry_safe(s, next, &states->order, order)
+		drop_state(states, s);
+}
+
+bool hw_is_known(struct hw_states *states, u64 inode)
+{
+	bool ret;
+
+	spin_lock(&states->lock);
+	ret = find_state(states, inode);
+	spin_unlock(&states->lock);
+	return ret;
 }
 
 static bool has_watchers(struct dentry *dentry)
@@ -123,20 +173,27 @@ enum change { CHANGE_STATE, CHANGE_MOVED, CHANGE_NEW };
 static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum change change,
 				     u64 *ret_since)
 {
-	struct hw_state *s;
+	bool adds = change != CHANGE_MOVED && !hw_is_known(states, inode);
+	struct hw_state *new = adds ? new_state(states, inode) : NULL, *s;
 
 	spin_lock(&states->lock);
 	s = find_state(states, inode);
+	if (!s && new) {
+		add_state(states, new);
+		swap(s, new);
+	}
 	if (change == CHANGE_MOVED && s && !s->seen[0].serial)
 		s = NULL;
-	else if (change != CHANGE_MOVED && !s)
-		s = add_state(states, inode);
 	if (s && change == CHANGE_NEW)
 		memset(s->seen, 0, sizeof(s->seen));
-	if (s)
+	if (s) {
 		s->asking++;
+		s->at = jiffies;
+		list_move_tail(&s->order, &states->order);
+	}
 	*ret_since = states->serial;
 	spin_unlock(&states->lock);
+	kfree(new);
 	return s;
 }
 
@@ -179,16 +236,6 @@ void hw_note_new(struct hw_echo *e, struct dentry *dentry)
 {
 	if (has_watchers(dentry))
 		ask_state(e, dentry, CHANGE_NEW);
-}
-
-bool hw_is_known(struct hw_states *states, u64 inode)
-{
-	bool ret;
-
-	spin_lock(&states->lock);
-	ret = find_state(states, inode);
-	spin_unlock(&states->lock);
-	return ret;
 }
 
 void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all)
@@ -291,8 +338,8 @@ static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 	unsigned long end = jiffies + NOTE_TIMEOUT;
 
 	while (may_be_in_write(inode) && time_before(jiffies, end)) {
-		if (wait_event_timeout(e->states.answered,
-				       is_noted_since(e, inode->i_ino, noted), 1))
+		if (wait_event_timeout(e->states.answered, is_noted_since(e, inode->i_ino, noted),
+				       1))
 			break;
 	}
 	return is_noted_since(e, inode->i_ino, noted);

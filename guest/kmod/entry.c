@@ -57,7 +57,7 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 	hw_refresh_dir(f, place->dir);
 	if (!IS_ERR(entry)) {
 		word.inode = d_inode(entry)->i_ino;
-		word.is_dir = d_is_dir(entry);
+		word.made = d_is_dir(entry) ? d_inode(entry) : NULL;
 		hw_see(f, entry);
 	}
 	tell_entry(f, told, &word, IS_ERR(entry) ? NULL : d_inode(entry));

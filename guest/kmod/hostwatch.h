@@ -25,6 +25,7 @@
 #include <linux/dcache.h>
 #include <linux/mount.h>
 #include <linux/mutex.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -45,8 +46,29 @@ enum hw_counter {
 	HW_MISSED, /* events that may concern a watcher, but whose path no longer exists */
 	HW_LOOKUPS, /* lookups sent to the server */
 	HW_GETATTRS, /* attribute requests sent to the server */
+	HW_FORGOTTEN, /* records of changes by programs of this guest that had no space: such a
+		       * change may be reported twice */
 	HW_COUNTERS,
 };
+
+/*
+ * A directory of one superblock. Inode numbers are those of the host, where the share may contain
+ * several file systems, so the server's number of the directory is also compared. It is the same as
+ * long as the inode is in the cache.
+ */
+struct hw_object {
+	u64 number; /* inode number; 0: unknown */
+	u32 node[3]; /* FUSE: node id and generation; others: 0 */
+};
+
+struct hw_object hw_object_of(struct inode *inode);
+
+static inline bool hw_is_same(const struct hw_object *a, const struct hw_object *b)
+{
+	return a->number == b->number && memcmp(a->node, b->node, sizeof(a->node)) == 0;
+}
+
+u32 hw_object_hash(const struct hw_object *object);
 
 /* One name in one directory. */
 struct hw_place {
@@ -181,7 +203,8 @@ int hw_event_place(struct hw_file *f, const char *path, u32 len, struct hw_place
 #define HW_STATE_MASK (FS_MODIFY | FS_ATTRIB | FS_CLOSE_WRITE)
 #define HW_ECHO_MASK (HW_NAME_MASK | HW_STATE_MASK)
 
-struct hw_echo *hw_echo_start(struct vfsmount *mnt);
+/* Records that are dropped before they expire are counted in `forgotten`. */
+struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten);
 void hw_echo_stop(struct hw_echo *echo); /* call this before the mount is released; NULL is allowed
 					  * */
 void hw_echo_telling(struct hw_echo *echo, bool telling);
@@ -189,8 +212,8 @@ void hw_echo_telling(struct hw_echo *echo, bool telling);
 /* A host event about one name. */
 struct hw_word {
 	u32 mask; /* one of HW_NAME_MASK */
-	bool is_dir;
 	struct hw_place *place;
+	struct inode *made; /* borrowed: a directory that was created, or NULL */
 	u64 inode; /* inode number that the name has now on the server; 0: the name does not exist
 		    * */
 	u64 removed; /* inode number that lost the name; 0: unknown */

@@ -125,7 +125,6 @@ static struct hw_word word_of(struct hw_place *place, u32 mask, struct dentry *e
 		.mask = mask,
 		.place = place,
 		.inode = entry ? d_inode(entry)->i_ino : 0,
-		.is_dir = entry && d_is_dir(entry),
 	};
 }
 

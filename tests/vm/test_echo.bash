@@ -190,6 +190,51 @@ echo_append() { # NAME
 	done
 }
 
+# Beyond the limit they are told twice, and counted.
+test_own_changes_beyond_the_limit_are_counted() {
+	local count
+	vm_run 'killall inotifywait hostwatch-guest 2>/dev/null; wait; echo 20 >/sys/module/hostwatch/parameters/own_changes_max' && guest_agent_start || return 1
+	for count in 10 11; do
+		vm_run "cd /mnt/$name; killall -STOP hostwatch-guest; for i in \$(seq $count); do mkdir d$count-\$i; done; cd /; killall -CONT hostwatch-guest" &&
+			host_sync && guest_watch A -e create "/mnt/$name" && guest_barrier && guest_count forgotten || return 1
+		((count == 10 ? guest_number == 0 : guest_number > 0)) || {
+			echo "    $count directories made, $guest_number records forgotten"
+			return 1
+		}
+		vm_run 'killall inotifywait hostwatch-guest; wait' && guest_agent_start || return 1
+	done
+	vm_run 'killall hostwatch-guest; wait; echo 262144 >/sys/module/hostwatch/parameters/own_changes_max' && guest_agent_start
+}
+
+# A share with two file systems of the host in it, which have the same inode numbers.
+test_file_systems_of_the_host_are_told_apart() {
+	local sub told
+	for sub in one two; do
+		mkdir "$dir/$sub" && mount -t tmpfs "$sub" "$dir/$sub" || return 1
+	done
+	guest_sinks=2
+	vm_select 2
+	guest_boot && guest_daemon_reload && guest_agent_start && guest_watch B -e create "/mnt/$name" "/mnt/$name/one" "/mnt/$name/two" &&
+		vm_run "cd /mnt/$name/one; for i in 1 2 3 4 5 6 7 8 9; do : >f\$i; done; cd /" && guest_barrier && vm_forget &&
+		echo_files two && guest_barrier && told=$(grep -c "^B .*/two/ CREATE f[1-9] 0\$" <<<"$vm_lines")
+	set -- $?
+	vm_stop
+	guest_sinks=1
+	vm_select 1
+	guest_daemon_reload
+	umount "$dir/one" "$dir/two"
+	[ "$1" = 0 ] && [ "$told" = 9 ] && return 0
+	echo "    of 9 files that the host made in the other file system, ${told-none} are told"
+	return 1
+}
+
+echo_files() { # DIRECTORY
+	local i
+	for i in 1 2 3 4 5 6 7 8 9; do
+		: >"$dir/$1/f$i" || return 1
+	done
+}
+
 # One daemon, two machines.
 test_two_guests_are_told_of_each_other() {
 	echo_local 'vm-own . 1' && guest_watch A "$events" "/mnt/$name/" || return 1
