@@ -23,12 +23,6 @@ void hw_forget_data(struct inode *inode)
 		(void)invalidate_inode_pages2(inode->i_mapping);
 }
 
-void hw_refresh_dir(struct hw_file *f, struct dentry *dir)
-{
-	(void)hw_refresh(f, dir); /* on failure it is gone: its own delete will follow */
-	hw_forget_data(d_inode(dir));
-}
-
 void hw_forget_entry(struct hw_file *f, struct dentry *dentry, bool data)
 {
 	if (d_is_negative(dentry)) {

@@ -72,6 +72,7 @@ static void unbind(struct hw_file *f)
 static void free_file(struct hw_file *f)
 {
 	kvfree(f->seen);
+	kvfree(f->asked);
 	kfree(f);
 }
 
@@ -94,7 +95,8 @@ static int device_open(struct inode *inode, struct file *file)
 	if (!f)
 		return -ENOMEM;
 	f->seen = kvcalloc(HW_GUEST_SEEN_MAX, sizeof(*f->seen), GFP_KERNEL_ACCOUNT);
-	if (!f->seen) {
+	f->asked = kvcalloc(HW_ASKED_MAX, sizeof(*f->asked), GFP_KERNEL_ACCOUNT);
+	if (!f->seen || !f->asked) {
 		free_file(f);
 		return -ENOMEM;
 	}
@@ -271,6 +273,7 @@ static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
 	size_t at = 0;
 
 	f->seen_count = 0;
+	f->batch++;
 	do {
 		size_t frame_len = hw_frame_len(frames + at, len - at);
 		int r;

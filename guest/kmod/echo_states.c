@@ -345,6 +345,16 @@ static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 	return is_noted_since(e, inode->i_ino, noted);
 }
 
+/* Returns whether no program of this guest can be the cause: what it changes is recorded before
+ * those locks are released and before its write ends. */
+static bool is_foreign(struct hw_echo *e, struct inode *inode, struct inode *dir)
+{
+	hw_wait_for_changes(inode);
+	if (dir)
+		hw_wait_for_changes(dir);
+	return !may_be_in_write(inode) && !hw_is_known(&e->states, inode->i_ino);
+}
+
 /* Asks the server first, and compares its answer again after all changes that may have caused it
  * are recorded: asking later would include changes made meanwhile. */
 bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentry, bool data)
@@ -356,6 +366,8 @@ bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentr
 	u64 since, noted;
 	int i;
 
+	if (is_foreign(e, inode, dir))
+		return false;
 	/* with programs that write without a pause, the limit ends this, and the event is reported
 	 * twice */
 	for (i = 0; i < TRIES; i++) {

@@ -53,7 +53,7 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 	}
 	if (cached && d_is_negative(cached))
 		d_drop(cached);
-	entry = hw_place_ask(f, place);
+	entry = hw_place_get(f, place);
 	hw_refresh_dir(f, place->dir);
 	if (!IS_ERR(entry)) {
 		word.inode = d_inode(entry)->i_ino;
@@ -266,7 +266,7 @@ void hw_apply_change(struct hw_file *f, const struct hw_told *told)
 	}
 	if (cached && d_is_negative(cached))
 		d_drop(cached);
-	entry = hw_place_ask(f, place); /* the answer also contains the attributes */
+	entry = hw_place_get(f, place); /* the answer also contains the attributes */
 	if (IS_ERR(entry)) {
 		tell_gone(f, told, place, NULL);
 		goto out;

@@ -5,6 +5,7 @@
  *	device.c	/dev/hostwatch
  *	frame.c		decodes frames into struct hw_told
  *	place.c		finds the dentries of paths, below the bound mount
+ *	asked.c		remembers answers of the server
  *	caches.c	updates the kernel's caches
  *	watched.c	finds watched objects
  *	apply.c		dispatches one event to the following
@@ -52,9 +53,9 @@ enum hw_counter {
 };
 
 /*
- * A directory of one superblock. Inode numbers are those of the host, where the share may contain
- * several file systems, so the server's number of the directory is also compared. It is the same as
- * long as the inode is in the cache.
+ * A directory or entry of one superblock. Inode numbers are those of the host, where the share may
+ * contain several file systems, so the server's number of the object is also compared. It is the
+ * same as long as the inode is in the cache.
  */
 struct hw_object {
 	u64 number; /* inode number; 0: unknown */
@@ -69,6 +70,15 @@ static inline bool hw_is_same(const struct hw_object *a, const struct hw_object 
 }
 
 u32 hw_object_hash(const struct hw_object *object);
+
+/* An answer of the server. */
+struct hw_asked {
+	u64 batch; /* the write that it was asked for */
+	struct hw_object dir, entry; /* number 0: the name does not exist */
+	u64 name; /* hash; 0: about the directory itself */
+};
+
+#define HW_ASKED_MAX 1024u
 
 /* One name in one directory. */
 struct hw_place {
@@ -98,6 +108,8 @@ struct hw_file {
 	struct hw_walk lost, ends;
 	struct delayed_work ends_work;
 	struct hw_guest_seen *seen; /* owned: HW_GUEST_SEEN_MAX, of the frames of the last write */
+	struct hw_asked *asked; /* owned: HW_ASKED_MAX, by hash */
+	u64 batch; /* number of the current write */
 	u32 seen_count; /* frames of that write that were processed */
 	struct hw_place place, from; /* of the current event; stored here because they are too large
 				      * for the stack */
@@ -147,10 +159,15 @@ struct dentry *hw_place_cached(struct hw_place *place);
  * Returns an owned positive dentry, or an error pointer such as -ENOENT. */
 struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place);
 
+/* The same, but does not ask again for what the server has answered since the current write began.
+ */
+struct dentry *hw_place_get(struct hw_file *f, struct hw_place *place);
+void hw_asked_name(struct hw_file *f, struct hw_place *place, struct dentry *answer);
+
 /* Updates attributes, link count and size from the server. */
 int hw_refresh(struct hw_file *f, struct dentry *dentry);
 
-/* Updates a directory whose entries changed, and drops its cached listing. */
+/* Updates a directory whose entries changed, once for each write, and drops its cached listing. */
 void hw_refresh_dir(struct hw_file *f, struct dentry *dir);
 
 /* These functions do not ask the server: the listing, data, or name is requested when it is next

@@ -28,9 +28,11 @@ struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place)
 
 	hw_count(f, HW_LOOKUPS);
 	r = vfs_path_lookup(place->dir, f->mnt, place->text, LOOKUP_REVAL | LOOKUP_NO_XDEV, &path);
-	if (r < 0)
-		return ERR_PTR(r);
-	mntput(path.mnt);
+	if (r == 0)
+		mntput(path.mnt);
+	else
+		path.dentry = ERR_PTR(r);
+	hw_asked_name(f, place, path.dentry);
 	return path.dentry;
 }
 
