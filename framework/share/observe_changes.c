@@ -35,14 +35,22 @@ static uint32_t changed_entry(const struct hw_observation *o, const struct hw_it
 	return id && hw_tree_is_same(entry_of(o, id), &item->stat) ? id : 0;
 }
 
-/* Returns how many names of the tree the inode has lost. */
-static uint32_t count_lost_names(const struct hw_observation *o, const struct hw_entry *e)
+/* Returns whether the inode has lost one of its names. */
+static bool has_lost_name(const struct hw_observation *o, const struct hw_entry *e)
 {
-	uint32_t id = 0, left = HW_LINKS_EXAMINED, count = 0;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
 
 	while (left-- && (id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
-		count += (entry_of(o, id)->flags & HW_ENTRY_GONE) != 0;
-	return count;
+		if (entry_of(o, id)->flags & HW_ENTRY_GONE)
+			return true;
+	return false;
+}
+
+static bool has_several_names(const struct hw_observation *o, const struct hw_entry *e)
+{
+	uint32_t first = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, 0);
+
+	return first && hw_tree_same_inode(&o->share->tree, e->fs, e->ino, first);
 }
 
 /* Returns which of the changes that may belong to this inode are possible according to its
@@ -57,7 +65,7 @@ static uint8_t likely(const struct hw_observation *o, const struct hw_item *item
 	/* A rename also changes ctime. */
 	if (!id || !hw_tree_is_same(e, stat) || e->ctime_ns == stat->ctime_ns)
 		return 0;
-	bool names = e->nlink != (uint16_t)stat->nlink || count_lost_names(o, e);
+	bool names = e->nlink != (uint16_t)stat->nlink || has_lost_name(o, e);
 
 	/* A second write within one tick of the clock may leave no difference, nor does one whose
 	 * mtime is set back: then nothing else explains the new ctime. */
@@ -86,15 +94,15 @@ static struct hw_fold_at place_of(const struct hw_item *item)
 				    .len = item->len };
 }
 
-/* Returns whether the inode of this entry left the share under another name. If several of its
- * names are gone, it is unknown which one that was. */
+/* Returns whether the inode of this entry left the share under another name. If it has several
+ * names in the tree, it is unknown which one that was: the number of its links decides. */
 static bool left_under_another_name(struct hw_observation *o, uint32_t id)
 {
 	const struct hw_fold_inode *facts = id ? facts_of(o, id) : NULL;
 
 	return facts && facts->left > o->fold.lost &&
 	       !hw_fold_is_number_used_again(facts, entry_of(o, id)) &&
-	       count_lost_names(o, entry_of(o, id)) < 2;
+	       !has_several_names(o, entry_of(o, id));
 }
 
 /* Assigns the proofs that entries of the tree left the share. */

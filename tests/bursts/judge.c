@@ -309,9 +309,9 @@ static bool is_hidden_from_inotify(const struct hw_stream *stream,
 	       is_attrib_of_linked(stream, event);
 }
 
-/* Returns whether a name becomes free only when this entry has moved: another entry has it, which
- * moves to a name that the next one has, and so on; or the entry is in a directory that is removed
- * there. */
+/* Returns whether a name becomes free only when this entry has moved: another entry has the name,
+ * which moves to one that the next entry has, and so on; or the directory that has it is removed,
+ * and the entry was moved out of it. */
 static bool is_held(const struct hw_stream *stream, const char *name,
 		    const struct hw_census_entry *entry)
 {
@@ -329,9 +329,9 @@ static bool is_held(const struct hw_stream *stream, const char *name,
 	return false;
 }
 
-/* Returns whether no order of moves leads there: a directory above the path is new, and its name is
- * free only when this entry has moved. */
-static bool is_below_what_waits(const struct hw_stream *stream, const char *path)
+/* Returns whether no order of moves leads to this place: a directory above it is new, and its name
+ * is free only when the entry has moved. */
+static bool waits_for_itself(const struct hw_stream *stream, const char *path)
 {
 	const struct hw_census_entry *after = hw_census_at(&stream->after, path);
 	const struct hw_census_entry *entry = after ? origin(stream, after) : NULL;
@@ -346,6 +346,24 @@ static bool is_below_what_waits(const struct hw_stream *stream, const char *path
 	}
 	free(dir);
 	return held;
+}
+
+/* The same of the entry or of a directory that it is in at the end. */
+static bool is_in_what_waits(const struct hw_stream *stream, const char *path)
+{
+	char *top = strdup(path), *end = top;
+	bool waits = false;
+
+	if (!top)
+		abort();
+	while (end && !waits) {
+		waits = waits_for_itself(stream, top);
+		end = strrchr(top, '/');
+		if (end)
+			*end = '\0';
+	}
+	free(top);
+	return waits;
 }
 
 /* ---- each stream by itself ---- */
@@ -414,7 +432,8 @@ static void check_file(struct verdict *v, const struct hw_census_entry *after)
 		blame(v, UNCLOSED, after->path);
 	if (before && !changed && (announced || closed) &&
 	    (is_same_time(&before->st.stx_ctime, &after->st.stx_ctime) ||
-	     !came_with_dir(stream, after)))
+	     !came_with_dir(stream, after)) &&
+	    !is_in_what_waits(stream, after->path))
 		blame(v, FALSE_MODIFY, after->path);
 }
 
@@ -434,13 +453,13 @@ static void check_event(struct verdict *v, const struct hw_burst_event *event)
 	if (event->kind == HW_CREATE && after && after->st.stx_nlink == 1) {
 		before = origin(stream, after);
 		if (before && !before->is_outside && before->st.stx_nlink == 1 &&
-		    !is_below_what_waits(stream, event->after))
+		    !is_in_what_waits(stream, event->after))
 			blame(v, NEW, event->path);
 	}
 	if (event->kind == HW_MOVE && event->path && !event->from && after &&
 	    event->flags != HW_FLAG_REPLACED) {
 		before = origin(stream, after);
-		if ((!before || !before->is_outside) && !is_below_what_waits(stream, event->after))
+		if ((!before || !before->is_outside) && !is_in_what_waits(stream, event->after))
 			blame(v, CAME, event->path);
 	}
 	if (event->kind == HW_MOVE && event->from && !event->path) {
@@ -475,7 +494,7 @@ static unsigned doubts_of(const struct hw_stream *stream)
 {
 	if (is_polling(stream))
 		return HW_DOUBT_RECORDS | HW_DOUBT_LINK | HW_DOUBT_NEW_NAME;
-	return HW_DOUBT_LINK | HW_DOUBT_NUMBER | HW_DOUBT_AGAIN |
+	return HW_DOUBT_LINK | HW_DOUBT_NUMBER | HW_DOUBT_AGAIN | HW_DOUBT_UNSEEN |
 	       (strcmp(stream->backend, "fanotify") ? HW_DOUBT_MERGED : 0);
 }
 

@@ -308,6 +308,8 @@ static void judge_arrival(struct hw_passages *all, const struct hw_arrival *arri
 			all->leaves[i].doubts |= HW_DOUBT_RECORDS;
 		else if (moved && is_linked(all, &arrival->st))
 			all->leaves[i].doubts |= HW_DOUBT_LINK;
+		if (arrival->merged)
+			all->leaves[i].doubts |= HW_DOUBT_UNSEEN;
 	}
 }
 

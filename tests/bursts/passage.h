@@ -18,12 +18,11 @@
 #define HW_DOUBT_NUMBER 2u /* fanotify: its number may be that of another inode */
 #define HW_DOUBT_MERGED 4u /* fanotify with a mark for each directory: merged records */
 #define HW_DOUBT_LINK 8u /* inotify: what came later has only a name that it got by link(2) */
-#define HW_DOUBT_AGAIN                                                                             \
-	16u /* inotify: it came back and left again; only a file handle shows that                 \
-	     * it is the same entry */
-#define HW_DOUBT_NEW_NAME                                                                          \
-	32u /* it left by a name that it got by link(2): only polling knows that it                \
-	     * is the same entry */
+#define HW_DOUBT_UNSEEN 16u /* not inotify, which merges the records of what came later */
+/* inotify: it came back and left again, and only a file handle shows that it is the same entry */
+#define HW_DOUBT_AGAIN 32u
+/* It left by a name that it got by link(2): only polling knows that it is the same entry. */
+#define HW_DOUBT_NEW_NAME 64u
 
 /* A move of an entry out of the share. */
 struct hw_leave {

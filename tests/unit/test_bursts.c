@@ -394,6 +394,19 @@ static const struct burst what_left_under_another_name_cases[] = {
 			  "modify a\n"
 			  "close_write a\n",
 	},
+	/* it had two names, and comes back by the other one */
+	{
+		.setup = "write a \"1\"\n"
+			 "write b \"2\"\n"
+			 "mkdir d\n"
+			 "link a d/c\n",
+		.ops = "> rename d/c d/f\n"
+		       "> rename b a\n"
+		       "> moveout d/f x\n"
+		       "> movein x a\n",
+		.events = "delete file b\n"
+			  "delete file d/c\n",
+	},
 	/* it is one of two names that are gone */
 	{
 		.setup = "write a \"1\"\n"

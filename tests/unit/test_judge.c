@@ -157,7 +157,8 @@ static void an_entry_below_what_took_its_name_comes_back(void **state)
 	accept_burst("proves rule 1\n\n"
 		     "setup:\n"
 		     "write b \"1\"\n"
-		     "mkdir d\n\n"
+		     "mkdir d\n"
+		     "write d/f \"2\"\n\n"
 		     "> exchange d b\n"
 		     "> rename b c\n"
 		     "> mkdir b\n"
@@ -237,6 +238,20 @@ static void a_file_that_left_by_a_new_name_is_in_doubt(void **state)
 		     "> moveout e x\n");
 }
 
+static void an_arrival_that_inotify_does_not_see_is_in_doubt(void **state)
+{
+	(void)state;
+	accept_burst("proves rule 1\n\n"
+		     "setup:\n"
+		     "write b \"1\"\n"
+		     "mkdir e\n"
+		     "outside write o \"2\"\n\n"
+		     "> moveout e x\n"
+		     "> rename b n\n"
+		     "> movein o n\n"
+		     "> unlink n\n");
+}
+
 /* Turns a move out of the share, as the first watcher reports it, into a delete. */
 static void refuse_delete(const char *text)
 {
@@ -307,6 +322,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_move_into_a_new_directory_is_no_arrival),
 		cmocka_unit_test(an_entry_that_came_back_and_left_again_is_in_doubt),
 		cmocka_unit_test(a_file_that_left_by_a_new_name_is_in_doubt),
+		cmocka_unit_test(an_arrival_that_inotify_does_not_see_is_in_doubt),
 		cmocka_unit_test(a_move_out_that_is_certain_is_no_delete),
 		cmocka_unit_test(a_write_in_a_directory_that_came_is_hidden_by_old_times),
 	};
