@@ -112,7 +112,7 @@ static bool is_comparing(struct hw_share *share)
 static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
 	hw_hint_release_name(share, NULL);
-	(void)hw_hint_release_move(share, NULL);
+	hw_hint_finish_move(share);
 	hw_refresh(share); /* after the records that flush() passed on */
 	if (!barrier->counted)
 		hw_unverified_add_lost(share, true);

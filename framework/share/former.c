@@ -139,6 +139,20 @@ void hw_former_forget_entry(struct hw_share *share, uint32_t id)
 		*lost = (struct hw_former_inode){ 0 };
 }
 
+void hw_former_forget_number(struct hw_share *share, const struct hw_fold_at *at, uint64_t ino)
+{
+	struct hw_former_inode *set;
+	uint64_t key;
+
+	if (!share->hints.former.slots || !ino)
+		return;
+	key = key_of(share, at);
+	set = set_of(&share->hints.former, key);
+	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
+		if (set[i].key == key && set[i].ino == ino)
+			set[i] = (struct hw_former_inode){ 0 };
+}
+
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 			const struct hw_entry *now, struct hw_former_inode ret[HW_FORMER_WAYS])
 {

@@ -48,6 +48,8 @@ void hw_former_note_placed(struct hw_share *share, uint32_t id);
 bool hw_former_is_placed(struct hw_share *share, uint32_t id);
 /* A record says that this entry has its name, which it may have lost before. id: 0 is allowed. */
 void hw_former_forget_entry(struct hw_share *share, uint32_t id);
+/* A record says that an inode with this number got this name, again or for the first time. */
+void hw_former_forget_number(struct hw_share *share, const struct hw_fold_at *at, uint64_t ino);
 /* Finds the inodes that lost this name, except the inode of `now`, which may be NULL. Returns their
  * number. */
 unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,

@@ -5,6 +5,7 @@
 #include "access.h"
 #include "arm.h"
 #include "fill.h"
+#include "hint_places.h"
 #include "hint_private.h"
 #include "history.h"
 #include "lock.h"
@@ -63,8 +64,11 @@ static bool is_brief(const struct hw_hint_at *c)
 
 static void create_transient(struct hw_hint_at *c)
 {
+	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
 	bool brief = is_brief(c);
 	struct hw_stat stat;
+
+	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
 
 	transient_stat(c, &stat);
 	if (stat.type == HW_TYPE_DIR) /* it was never watched */
@@ -80,8 +84,10 @@ static void create_transient(struct hw_hint_at *c)
  * follows at once, as when a symbolic link is replaced, the type is found at the new name. */
 static void hold_transient(struct hw_hint_at *c)
 {
+	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
 	struct hw_held_name *held = &c->share->hints.held_name;
 
+	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
 	held->dir = c->hint->dir;
 	held->len = (uint8_t)c->len;
 	held->marked = false;
@@ -187,6 +193,15 @@ static bool is_from_another_name(const struct hw_hint_at *c)
 	return !linked && hw_fill_renamed_from(c->share, &c->stat);
 }
 
+/* Returns whether the entry is older than the file that was created here: it has replaced that file
+ * meanwhile. A file that has two names may have been linked here. */
+static bool is_older(const struct hw_hint_at *c)
+{
+	return c->ordered && c->stat.nlink == 1 &&
+	       hw_fill_arrival(c->share, &c->stat, c->share->marks.read_until_ns) ==
+		       HW_ARRIVED_MOVED_IN;
+}
+
 /* Returns false if the name now belongs to something else: another inode, an entry of another type,
  * or one that a later rename moved there. */
 static bool is_what_was_created(const struct hw_hint_at *c)
@@ -196,7 +211,9 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 	if (!c->present || (c->hint->type != HW_TYPE_NONE &&
 			    (c->stat.type == HW_TYPE_DIR) != (c->hint->type == HW_TYPE_DIR)))
 		return false;
-	return ino ? (uint32_t)ino == (uint32_t)c->stat.ino : !is_from_another_name(c);
+	if (ino)
+		return (uint32_t)ino == (uint32_t)c->stat.ino;
+	return !is_from_another_name(c) && !is_older(c);
 }
 
 /* Loads the entry of the inode into the CPU cache while the disk is read. Without a handle, guesses
@@ -208,15 +225,6 @@ static void prefetch_inode(const struct hw_hint_at *c)
 
 	hw_tree_prefetch_inode(&c->share->tree, entry_of(c->share, c->dir)->fs,
 			       ino ? ino : c->share->hints.last_ino + 1);
-}
-
-/* Returns whether the entry, which a listing found, is older than the file that was created here:
- * it has replaced that file meanwhile. A file that has two names may have been linked here. */
-static bool is_older(const struct hw_hint_at *c)
-{
-	return c->ordered && c->stat.nlink == 1 &&
-	       hw_fill_arrival(c->share, &c->stat, c->share->marks.read_until_ns) ==
-		       HW_ARRIVED_MOVED_IN;
 }
 
 /* Returns whether a record said that this entry had left its name: it was examined too late, and is
@@ -261,6 +269,17 @@ static void created(struct hw_hint_at *c)
 	}
 }
 
+/* Returns whether the tree had this entry before the records were queued that are being read. An
+ * entry with a later event may be one that a listing found. */
+static bool is_known(const struct hw_hint_at *c)
+{
+	const struct hw_marks *marks = &c->share->marks;
+	const struct hw_entry *e = entry_of(c->share, c->id);
+
+	return marks->read_until_ns > c->share->begun_ns && !(e->flags & HW_ENTRY_TRANSIENT) &&
+	       (int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0;
+}
+
 static void delete_entry(struct hw_hint_at *c)
 {
 	if (!c->hint->handle_len && hw_hint_is_lost(entry_of(c->share, c->id)))
@@ -275,12 +294,11 @@ static void deleted(struct hw_hint_at *c)
 		return;
 	if (!c->ordered) {
 		hw_hint_look(c);
-		if (hw_hint_is_same(c)) {
-			note_dir(c);
-			return;
-		}
 		if (c->present)
 			note_dir(c);
+		/* Another name of the inode may have been renamed here: a later record says so. */
+		if (hw_hint_is_same(c) && !is_known(c))
+			return;
 	}
 	delete_entry(c);
 }
@@ -288,10 +306,14 @@ static void deleted(struct hw_hint_at *c)
 /* One record reports both: the kernel merged several changes of one inode under one name. */
 static void created_and_deleted(struct hw_hint_at *c)
 {
+	uint64_t ino = hw_hint_ino(c->hint);
+
 	if (!is_brief(c))
 		hw_hint_look(c);
 	if (c->refused)
 		return;
+	if (!c->id && ino && (uint32_t)ino != (uint32_t)c->stat.ino)
+		c->present = false; /* a later record is about the entry that has the name now */
 	if (c->present) {
 		/* If the tree had the entry before, it was removed and created again; if a listing
 		 * found it, it was created twice. */
@@ -425,17 +447,9 @@ static void about_itself(struct hw_watcher *watcher, const struct hw_hint *hint,
 
 /* ---- hints about a move: hint_move.c ---- */
 
-static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
+static void handle_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_share *share = watcher->share;
-
-	if (share->state == HW_SHARE_OFFLINE)
-		return;
-	share->verify.stuck_seq = 0;
-	share->turn.hinted = true;
-	hw_hint_release_name(share, hint);
-	if (hw_hint_release_move(share, hint))
-		return;
 	uint32_t dir = hw_tree_by_token(&share->tree, hint->dir);
 
 	if (hint->what & HW_HINT_LOOK) {
@@ -468,6 +482,67 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	if (hint->what == HW_HINT_ATTRIB && hint->type == HW_TYPE_DIR)
 		share->hints.attrib_dir =
 			hw_tree_find(&share->tree, dir, hint->name, hint->name_len);
+}
+
+static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
+
+/* Handles the hints that waited for the held move. One of them may be another move that is held. */
+static void take_waiting(struct hw_share *share)
+{
+	struct hw_waiting waiting = share->hints.waiting;
+
+	share->hints.waiting = (struct hw_waiting){ 0 };
+	for (uint32_t i = 0; i < waiting.count; i++) {
+		struct hw_watcher *watcher = hw_waiting_watcher(share, &waiting.list[i]);
+
+		if (watcher)
+			take_hint(watcher, &waiting.list[i].hint);
+	}
+	hw_waiting_free(&waiting);
+}
+
+static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
+{
+	struct hw_share *share = watcher->share;
+
+	if (share->state == HW_SHARE_OFFLINE)
+		return;
+	share->verify.stuck_seq = 0;
+	share->turn.hinted = true;
+	hw_hint_release_name(share, hint);
+	for (;;) {
+		enum hw_held_answer answer = hw_hint_ask_held(share, hint);
+
+		if (answer == HW_HELD_WAIT && hw_waiting_add(watcher, hint))
+			return;
+		if (answer == HW_HELD_WAIT)
+			hw_hint_decide_held(share, false);
+		bool waited = !share->hints.held_move.dir && share->hints.waiting.count;
+
+		if (waited)
+			take_waiting(share);
+		if (answer == HW_HELD_PART)
+			return;
+		if (answer == HW_HELD_GO_ON && !waited)
+			break;
+	}
+	handle_hint(watcher, hint);
+}
+
+void hw_hint_expire_move(struct hw_share *share)
+{
+	while (share->hints.held_move.dir && !hw_hint_may_follow_held(share)) {
+		hw_hint_decide_held(share, true);
+		take_waiting(share);
+	}
+}
+
+void hw_hint_finish_move(struct hw_share *share)
+{
+	while (share->hints.held_move.dir) {
+		hw_hint_decide_held(share, !hw_hint_may_follow_held(share));
+		take_waiting(share);
+	}
 }
 
 void hw_watcher_hint(struct hw_watcher *watcher, const struct hw_hint *hint)

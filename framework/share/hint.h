@@ -3,6 +3,7 @@
 #define HW_HINT_H
 
 #include "former.h"
+#include "hint_wait.h"
 #include "mark.h"
 #include "nameless.h"
 #include "names.h"
@@ -14,7 +15,11 @@ struct hw_share;
 struct hw_held {
 	hw_token dir, to_dir; /* dir 0: none is held */
 	struct hw_mark mark; /* valid if marked */
-	bool back, marked; /* back: the inverse move has been read, too */
+	uint64_t ino; /* of the entry that moves; 0: unknown */
+	bool back; /* the inverse move has been read, too */
+	bool taken; /* then another one has the other name */
+	bool swapped; /* the disk looks as after an exchange */
+	bool marked;
 	uint8_t len, to_len;
 	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
 };
@@ -31,6 +36,7 @@ struct hw_held_name {
 
 struct hw_hints {
 	struct hw_held held_move;
+	struct hw_waiting waiting; /* hints that were passed on after the held move */
 	struct hw_held_name held_name;
 	struct hw_former former; /* names that lost their inode */
 	struct hw_nameless nameless; /* inodes that have no name yet */
@@ -42,11 +48,11 @@ struct hw_hints {
 /* Handles a rename. dir or to_dir is 0 if it is not in the tree. */
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 		  uint32_t to_dir);
-/* Decides a move that is held: with the next hint, or without it (NULL). Returns true if that hint
- * was part of the move. */
-bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next);
-/* Decides it at the end of an iteration of the loop, unless a record that decides may be unread. */
+/* Decides a move that is held at the end of an iteration of the loop, unless a record that decides
+ * may be unread. */
 void hw_hint_expire_move(struct hw_share *share);
+/* Decides it now. */
+void hw_hint_finish_move(struct hw_share *share);
 /* Decides a created name that is held because its entry was not found: with the next hint, or
  * without it (NULL). */
 void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next);

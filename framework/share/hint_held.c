@@ -9,10 +9,11 @@
 #include <string.h>
 
 /*
- * The kernel reports an exchange as two moves, one right after the other. The first one looks like
- * a move that replaces an entry, so it is held until the next hint or the end of the iteration.
- * There the disk decides: if each entry is at the name of the other, it was an exchange, and the
- * second move is still to come.
+ * The kernel reports an exchange as two moves. The first one looks like a move that replaces an
+ * entry, so it is held until the next hint or the end of the iteration. If each entry is at the
+ * name of the other one then, it may be an exchange, or another link of the replaced file has the
+ * old name: hints wait until a record about a name in these directories says what it was, or until
+ * all records that the kernel had queued have been read.
  */
 void hw_hint_hold(struct hw_share *share, const struct hw_hint *hint)
 {
@@ -22,6 +23,8 @@ void hw_hint_hold(struct hw_share *share, const struct hw_hint *hint)
 	held->to_dir = hint->to_dir;
 	held->len = (uint8_t)hint->name_len;
 	held->to_len = (uint8_t)hint->to_name_len;
+	held->ino = hw_hint_ino(hint);
+	held->back = held->swapped = held->marked = false;
 	memcpy(held->name, hint->name, hint->name_len);
 	memcpy(held->to_name, hint->to_name, hint->to_name_len);
 }
@@ -76,10 +79,8 @@ static bool is_held_name(const struct hw_held *held, const struct hw_hint *hint)
 }
 
 /* Hints that change no name, and are not about the held names, may arrive between the two moves. */
-static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
+static bool may_pass(const struct hw_held *held, const struct hw_hint *next)
 {
-	if (!next)
-		return false;
 	return next->what & HW_HINT_GONE ||
 	       (!(next->what & ENTRY_EVENTS) && !is_held_name(held, next));
 }
@@ -87,23 +88,25 @@ static bool must_wait(const struct hw_held *held, const struct hw_hint *next)
 /* ---- an entry that is back at its name ---- */
 
 /*
- * An entry has its old name, and the other name is free. Either it replaced the other entry and was
- * renamed back, or both were exchanged, and the other name was renamed or removed after that. Both
- * begin with the same two records, so the next record about the other name decides.
+ * An entry has its old name, and the other one has lost its name. Either the first one replaced the
+ * other and was renamed back, or both were exchanged, and the other name was renamed or removed
+ * after that. Both begin with the same two records. If these identify the inode, they say which it
+ * was; otherwise the next record about the other name decides. If there is none, the other name is
+ * free if it was free on the disk; if another one has it, that one replaced the first after an
+ * exchange.
  */
-static bool is_back(struct hw_share *share, const struct hw_hint *next, const struct hw_place *from,
-		    const struct hw_place *to)
+static bool may_be_back(struct hw_share *share, const struct hw_place *from,
+			const struct hw_place *to)
 {
-	uint64_t ino = hw_hint_ino(next);
-
-	return from->id && hw_place_has(share, from, from->id) && to->error == -ENOENT &&
-	       (!ino || (uint32_t)ino == (uint32_t)from->stat.ino);
+	return from->id && to->id && hw_place_has(share, from, from->id) &&
+	       (to->error == -ENOENT || (to->present && !hw_place_has(share, to, to->id)));
 }
 
-static void hold_back(struct hw_share *share, const struct hw_held *held)
+static void hold_back(struct hw_share *share, const struct hw_held *held, bool taken)
 {
 	share->hints.held_move = *held;
 	share->hints.held_move.back = true;
+	share->hints.held_move.taken = taken;
 	share->hints.held_move.marked = false;
 }
 
@@ -111,21 +114,6 @@ static bool is_other_name(const struct hw_held *held, const struct hw_hint *next
 {
 	return next->dir == held->to_dir && next->name_len == held->to_len &&
 	       memcmp(next->name, held->to_name, held->to_len) == 0;
-}
-
-/* Returns whether the record says that the other name has an entry. */
-static bool says_exchange(const struct hw_held *held, const struct hw_hint *next)
-{
-	return is_other_name(held, next) && !(next->what & HW_HINT_CREATED);
-}
-
-/* Records about files under other names may arrive before the one that decides. */
-static bool may_pass(const struct hw_held *held, const struct hw_hint *next)
-{
-	if (must_wait(held, next))
-		return true;
-	return !(next->what & (HW_HINT_MOVED | HW_HINT_LOOK)) && next->type != HW_TYPE_DIR &&
-	       !is_held_name(held, next);
 }
 
 /* Returns whether a record about the other name may be unread. */
@@ -139,7 +127,7 @@ static bool may_follow(struct hw_share *share, struct hw_held *held)
 		hw_mark_set(share, &held->mark);
 	}
 	held->marked = true;
-	return !hw_mark_is_reached(share, &held->mark);
+	return !hw_mark_is_read(share, &held->mark);
 }
 
 static void replaced_and_back(struct hw_share *share, const struct hw_held *held)
@@ -147,6 +135,7 @@ static void replaced_and_back(struct hw_share *share, const struct hw_held *held
 	struct hw_place from = place_of(share, held->dir, held->name, held->len);
 	struct hw_place to = place_of(share, held->to_dir, held->to_name, held->to_len);
 
+	to.present = false; /* what has this name now is another one */
 	if (from.id && from.id != to.id)
 		hw_hint_renamed(share, &from, &to);
 	to = place_of(share, held->to_dir, held->to_name, held->to_len);
@@ -156,64 +145,42 @@ static void replaced_and_back(struct hw_share *share, const struct hw_held *held
 	hw_hint_check_source(share, &to);
 }
 
-static void release_back(struct hw_share *share, const struct hw_hint *next)
+/* `exchange`: a record says that the other name has an entry. */
+static void release_back(struct hw_share *share, bool exchange)
 {
 	const struct hw_held held = share->hints.held_move;
 	struct hw_place from = place_of(share, held.dir, held.name, held.len);
 	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
 
 	share->hints.held_move.dir = 0;
-	share->hints.held_move.back = false;
 	if (!from.dir || !to.dir)
 		return;
-	if (next && says_exchange(&held, next))
+	if (exchange)
 		hw_hint_exchanged(share, &from, &to);
 	else
 		replaced_and_back(share, &held);
 }
 
-void hw_hint_expire_move(struct hw_share *share)
-{
-	struct hw_held *held = &share->hints.held_move;
+/* ---- names that are exchanged on the disk ---- */
 
-	if (held->dir && !(held->back && may_follow(share, held)))
-		(void)hw_hint_release_move(share, NULL);
+static bool are_swapped(struct hw_share *share, const struct hw_place *from,
+			const struct hw_place *to)
+{
+	return from->id && to->id && hw_place_has(share, from, to->id) &&
+	       hw_place_has(share, to, from->id);
 }
 
-/* ---- a hint, or the end of the iteration ---- */
-
-bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
+static void release(struct hw_share *share, bool all_read)
 {
-	struct hw_held *now = &share->hints.held_move;
-
-	if (!now->dir || must_wait(now, next))
-		return false;
-	if (now->back) {
-		if (!next || !may_pass(now, next))
-			release_back(share, next);
-		return false;
-	}
-	const struct hw_held held = *now;
-
-	now->dir = 0;
+	const struct hw_held held = share->hints.held_move;
 	struct hw_place from = place_of(share, held.dir, held.name, held.len);
 	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
 
+	share->hints.held_move.dir = 0;
 	if (!from.dir || !to.dir)
-		return false;
-	if (next && is_inverse(&held, next)) {
-		if (is_back(share, next, &from, &to))
-			hold_back(share, &held);
-		else
-			hw_hint_exchanged(share, &from, &to);
-		return true;
-	}
-	/* The kernel queues both moves while the directories are locked: a hint about another name
-	 * in them proves that there is no second move. */
-	bool certain = next && next->what & ENTRY_EVENTS && is_in_held_dir(&held, next);
-
-	if (!certain && from.id && to.id && hw_place_has(share, &from, to.id) &&
-	    hw_place_has(share, &to, from.id)) {
+		return;
+	hw_place_ignore_later(share, &to, held.ino);
+	if (!all_read && are_swapped(share, &from, &to)) {
 		share->hints.inverse_from = from.id;
 		share->hints.inverse_to = to.id;
 		hw_hint_exchanged(share, &from, &to);
@@ -224,5 +191,81 @@ bool hw_hint_release_move(struct hw_share *share, const struct hw_hint *next)
 		hw_place_note(share, &from);
 		hw_place_note(share, &to);
 	}
-	return false;
+}
+
+/* Returns whether the move may be an exchange according to the disk. */
+static bool looks_swapped(struct hw_share *share)
+{
+	struct hw_held *held = &share->hints.held_move;
+
+	if (!held->swapped) {
+		struct hw_place from = place_of(share, held->dir, held->name, held->len);
+		struct hw_place to = place_of(share, held->to_dir, held->to_name, held->to_len);
+
+		held->swapped = from.dir && to.dir && are_swapped(share, &from, &to);
+	}
+	return held->swapped;
+}
+
+bool hw_hint_may_follow_held(struct hw_share *share)
+{
+	struct hw_held *held = &share->hints.held_move;
+
+	return (held->back || looks_swapped(share)) && may_follow(share, held);
+}
+
+void hw_hint_decide_held(struct hw_share *share, bool all_read)
+{
+	if (share->hints.held_move.back)
+		release_back(share, share->hints.held_move.taken);
+	else if (share->hints.held_move.dir)
+		release(share, all_read);
+}
+
+/* ---- the next hint ---- */
+
+/* The second move is that of the other entry if it was an exchange. */
+static void inverse_follows(struct hw_share *share, const struct hw_hint *next)
+{
+	uint64_t ino = hw_hint_ino(next);
+	const struct hw_held held = share->hints.held_move;
+	struct hw_place from = place_of(share, held.dir, held.name, held.len);
+	struct hw_place to = place_of(share, held.to_dir, held.to_name, held.to_len);
+
+	share->hints.held_move.dir = 0;
+	if (!from.dir || !to.dir)
+		return;
+	hw_place_ignore_later(share, &to, held.ino);
+	if (held.ino && held.ino == ino)
+		replaced_and_back(share, &held);
+	else if (!(held.ino && ino) && may_be_back(share, &from, &to))
+		hold_back(share, &held, to.present);
+	else
+		hw_hint_exchanged(share, &from, &to);
+}
+
+enum hw_held_answer hw_hint_ask_held(struct hw_share *share, const struct hw_hint *next)
+{
+	const struct hw_held *held = &share->hints.held_move;
+
+	if (!held->dir || (!share->hints.waiting.count && may_pass(held, next)))
+		return HW_HELD_GO_ON;
+	if (held->back) {
+		if (!is_other_name(held, next))
+			return HW_HELD_WAIT;
+		release_back(share, !(next->what & HW_HINT_CREATED));
+		return HW_HELD_GO_ON;
+	}
+	if (is_inverse(held, next)) {
+		inverse_follows(share, next);
+		return HW_HELD_PART;
+	}
+	/* The kernel queues both moves while the directories are locked: a hint about another name
+	 * in them proves that there is no second move. */
+	bool certain = next->what & ENTRY_EVENTS && is_in_held_dir(held, next);
+
+	if (!certain && looks_swapped(share))
+		return HW_HELD_WAIT;
+	release(share, true);
+	return HW_HELD_GO_ON;
 }

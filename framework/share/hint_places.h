@@ -21,6 +21,9 @@ struct hw_place {
 
 /* Examines the name. */
 void hw_place_look(struct hw_share *share, struct hw_place *p);
+/* The entry that has this inode number moved here, 0: unknown. If another one has the name, a later
+ * record is about that one, and the name is taken to be free. */
+void hw_place_ignore_later(struct hw_share *share, struct hw_place *p, uint64_t ino);
 /* Returns whether the examined name has this entry. */
 bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id);
 /* Notes the name as unverified. */
@@ -34,8 +37,21 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 void hw_hint_check_source(struct hw_share *share, struct hw_place *from);
 
 /* hint_held.c */
-/* Holds a move onto a taken name until hw_hint_release_move(). */
+
+/* What to do with a hint while a move is held. */
+enum hw_held_answer {
+	HW_HELD_GO_ON, /* handle it: no move is held any more, or the hint changes no name */
+	HW_HELD_PART, /* nothing: it was a part of the move */
+	HW_HELD_WAIT, /* handle it after the move, which is not decided */
+};
+
+/* Holds a move onto a taken name until a hint or hw_hint_decide_held() decides it. */
 void hw_hint_hold(struct hw_share *share, const struct hw_hint *hint);
+enum hw_held_answer hw_hint_ask_held(struct hw_share *share, const struct hw_hint *next);
+/* Returns whether a record that decides the held move may be unread. */
+bool hw_hint_may_follow_held(struct hw_share *share);
+/* Decides the held move. `all_read`: no record about it is unread; otherwise the disk decides. */
+void hw_hint_decide_held(struct hw_share *share, bool all_read);
 /* Returns whether the move from `from` to `to` is the second one of an exchange that was reported.
  */
 bool hw_hint_swallow(struct hw_share *share, uint32_t from, uint32_t to);

@@ -7,6 +7,8 @@
 #include "history.h"
 #include "scan.h"
 
+#include <errno.h>
+
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 {
 	return hw_tree_entry(&share->tree, id);
@@ -29,6 +31,15 @@ void hw_place_note(struct hw_share *share, const struct hw_place *p)
 bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id)
 {
 	return p->present && hw_tree_is_same(entry_of(share, id), &p->stat);
+}
+
+void hw_place_ignore_later(struct hw_share *share, struct hw_place *p, uint64_t ino)
+{
+	if (!p->present || !ino || (uint32_t)ino == (uint32_t)p->stat.ino ||
+	    (p->id && hw_place_has(share, p, p->id)))
+		return;
+	p->present = false;
+	p->error = -ENOENT;
 }
 
 /*

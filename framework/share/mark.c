@@ -80,7 +80,7 @@ static bool is_reached_by(const struct hw_watcher *watcher, uint64_t at)
 	return !get_position(watcher, HW_POSITION_HANDED, &now) || now.handed >= at;
 }
 
-bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
+bool hw_mark_is_read(struct hw_share *share, struct hw_mark *mark)
 {
 	for (unsigned i = 0; i < HW_WATCHERS_MAX; i++) {
 		const struct hw_watcher *watcher = &share->watchers.list[i];
@@ -94,6 +94,11 @@ bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
 	}
 	HW_PROBE1(mark_reached, mark);
 	return true;
+}
+
+bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark)
+{
+	return !share->hints.waiting.count && hw_mark_is_read(share, mark);
 }
 
 /* ---- proof that a place is outside the share ---- */

@@ -24,6 +24,8 @@ void hw_mark_set(struct hw_share *share, struct hw_mark *mark);
 /* Returns whether the mark has been reached. Flushes a watcher without position() that has
  * something to read. */
 bool hw_mark_is_reached(struct hw_share *share, struct hw_mark *mark);
+/* The same, although hints may wait for a held move (hint_wait.h). */
+bool hw_mark_is_read(struct hw_share *share, struct hw_mark *mark);
 /* Passes on everything that is queued. */
 void hw_mark_flush(struct hw_share *share);
 

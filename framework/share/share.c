@@ -139,6 +139,7 @@ static void destroy(void *arg)
 	hw_verify_free(share);
 	hw_ids_free(&share->unverified.entries);
 	hw_fold_free(&share->settle.fold);
+	hw_waiting_free(&share->hints.waiting);
 	hw_former_free(&share->hints.former);
 	hw_ids_free(&share->unverified.lost);
 	hw_ids_free(&share->refresh.stale);

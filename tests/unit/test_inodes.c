@@ -87,31 +87,6 @@ static void a_file_in_a_new_directory_is_closed_at_once(void **state)
 	finish(&f);
 }
 
-/* Reads the stream up to this event. */
-static void follow_to(struct hw_scene *f, const char *text)
-{
-	int64_t deadline = hw_clock_monotonic_ns() + 60 * (int64_t)HW_SEC;
-	struct hw_event event;
-	bool found = false;
-	char why[256];
-	int r;
-
-	while (!found) {
-		r = hw_rig_next(f->rig, &event);
-		assert_true(r >= 0);
-		if (r) {
-			char *got = hw_notation_text(&event);
-
-			found = !strcmp(got, text);
-			free(got);
-			assert_int_equal(hw_model_apply(f->model, &event, why, sizeof(why)), 0);
-		} else {
-			assert_true(hw_clock_monotonic_ns() < deadline);
-			hw_rig_turn(f->rig, 10);
-		}
-	}
-}
-
 static void what_was_written_through_a_lost_link_is_reported(void **state)
 {
 	struct hw_scene f;
@@ -125,8 +100,8 @@ static void what_was_written_through_a_lost_link_is_reported(void **state)
 	put(fd);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(unlinkat(f.fd, "g", 0), 0);
-	follow_to(&f, "modify f");
-	follow_to(&f, "close_write f");
+	hw_scene_follow_to(&f, "modify f");
+	hw_scene_follow_to(&f, "close_write f");
 	hw_scene_replay(&f);
 	hw_scene_check(&f);
 	hw_scene_finish(&f);
@@ -296,8 +271,8 @@ static void an_exchange_before_a_removal_is_an_exchange(void **state)
 	exchange(&f, "a", "b");
 	assert_int_equal(unlinkat(f.fd, "c", 0), 0);
 	hw_scene_move(f.fd, "b", f.fd, "a");
-	follow_to(&f, "move file a <-> b (exchange)");
-	follow_to(&f, "move file b -> a (replaced)");
+	hw_scene_follow_to(&f, "move file a <-> b (exchange)");
+	hw_scene_follow_to(&f, "move file b -> a (replaced)");
 	finish(&f);
 }
 
@@ -350,6 +325,30 @@ static void a_file_that_replaced_another_is_back(void **state)
 	finish(&f);
 }
 
+/* Another file has the other name by now. */
+static void a_file_that_is_back_was_not_exchanged_with_a_later_one(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	hw_scene_write(f.top, "outside/c", "third");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_move(f.fd, "b", f.fd, "a");
+	hw_scene_write(f.fd, "b", "new");
+	hw_scene_move(f.top, "outside/c", f.fd, "b");
+	hw_scene_expect(&f, "move file a -> b (replaced)");
+	hw_scene_expect(&f, "move file b -> a");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "modify b");
+	hw_scene_expect(&f, "close_write b");
+	hw_scene_expect(&f, "move file -> b (replaced)");
+	finish(&f);
+}
+
 /* Each file is examined under the name of the other one. */
 static void an_exchange_of_new_files_is_reported_once(void **state)
 {
@@ -360,7 +359,107 @@ static void an_exchange_of_new_files_is_reported_once(void **state)
 	make_file(&f, "a");
 	make_file(&f, "b");
 	exchange(&f, "a", "b");
-	follow_to(&f, "move file a <-> b (exchange)");
+	hw_scene_follow_to(&f, "move file a <-> b (exchange)");
+	finish(&f);
+}
+
+/* The file that was created and removed is not the one that has its name now. */
+static void a_brief_file_is_not_the_one_that_took_its_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "some");
+	start(&f, *state);
+	make_file(&f, "b");
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_follow_to(&f, "delete file b");
+	hw_scene_expect(&f, "move file a -> b");
+	finish(&f);
+}
+
+/* Neither is a link that was removed. */
+static void a_brief_link_is_not_the_file_that_took_its_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "k", "other");
+	start(&f, *state);
+	assert_int_equal(linkat(f.fd, "k", f.fd, "b", 0), 0);
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "move file a -> b");
+	finish(&f);
+}
+
+/* A name was removed before the inode got it again by a rename of another link. */
+static void a_link_that_was_removed_is_not_the_one_renamed_there(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "some");
+	assert_int_equal(linkat(f.fd, "a", f.fd, "b", 0), 0);
+	start(&f, *state);
+	hw_clock_tick();
+	hw_scene_expect_no_more(&f); /* everything until now is known */
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "move file a -> b");
+	finish(&f);
+}
+
+/* Names that look as after an exchange; the next record is about other names. */
+static void a_link_renamed_to_the_name_of_a_replacing_file_is_not_an_exchange(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.fd, "x");
+	hw_scene_make_dir(f.fd, "y");
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "b", "other");
+	hw_scene_write(f.fd, "y/c", "third");
+	hw_scene_write(f.fd, "y/d", "fourth");
+	assert_int_equal(linkat(f.fd, "b", f.fd, "x/c", 0), 0);
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	exchange(&f, "y/c", "y/d");
+	hw_scene_move(f.fd, "x/c", f.fd, "a");
+	hw_scene_expect(&f, "move file a -> b (replaced)");
+	hw_scene_expect(&f, "move file y/c <-> y/d (exchange)");
+	hw_scene_expect(&f, "move file x/c -> a");
+	finish(&f);
+}
+
+/* The first entry is back at its name by a second exchange, and another file was renamed before.
+ */
+static void two_exchanges_with_a_rename_between_are_exchanges(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	hw_scene_make_dir(f.fd, "x");
+	hw_scene_make_dir(f.fd, "y");
+	hw_scene_write(f.fd, "a", "some");
+	hw_scene_write(f.fd, "y/d", "other");
+	hw_scene_write(f.fd, "d", "third");
+	start(&f, *state);
+	exchange(&f, "y/d", "a");
+	hw_scene_move(f.fd, "d", f.fd, "y/b");
+	hw_scene_move(f.fd, "a", f.fd, "x/a");
+	exchange(&f, "y/d", "x/a");
+	hw_scene_expect(&f, "move file a <-> y/d (exchange)");
+	hw_scene_expect(&f, "move file d -> y/b");
+	hw_scene_expect(&f, "move file a -> x/a");
+	hw_scene_expect(&f, "move file x/a <-> y/d (exchange)");
 	finish(&f);
 }
 
@@ -400,6 +499,27 @@ int main(int argc, char **argv)
 		UNDER(an_exchange_of_new_files_is_reported_once, inotify_at_once),
 		UNDER(an_exchange_of_new_files_is_reported_once, fanotify_at_once),
 		UNDER(an_exchange_of_new_files_is_reported_once, marks_at_once),
+		UNDER(a_brief_file_is_not_the_one_that_took_its_name, inotify_at_once),
+		UNDER(a_brief_file_is_not_the_one_that_took_its_name, fanotify_at_once),
+		UNDER(a_brief_file_is_not_the_one_that_took_its_name, marks_at_once),
+		UNDER(a_brief_link_is_not_the_file_that_took_its_name, inotify_at_once),
+		UNDER(a_brief_link_is_not_the_file_that_took_its_name, fanotify_at_once),
+		UNDER(a_brief_link_is_not_the_file_that_took_its_name, marks_at_once),
+		UNDER(a_link_that_was_removed_is_not_the_one_renamed_there, inotify_at_once),
+		UNDER(a_link_that_was_removed_is_not_the_one_renamed_there, fanotify_at_once),
+		UNDER(a_link_that_was_removed_is_not_the_one_renamed_there, marks_at_once),
+		UNDER(a_link_renamed_to_the_name_of_a_replacing_file_is_not_an_exchange,
+		      inotify_at_once),
+		UNDER(a_link_renamed_to_the_name_of_a_replacing_file_is_not_an_exchange,
+		      fanotify_at_once),
+		UNDER(a_link_renamed_to_the_name_of_a_replacing_file_is_not_an_exchange,
+		      marks_at_once),
+		UNDER(two_exchanges_with_a_rename_between_are_exchanges, inotify_at_once),
+		UNDER(two_exchanges_with_a_rename_between_are_exchanges, fanotify_at_once),
+		UNDER(two_exchanges_with_a_rename_between_are_exchanges, marks_at_once),
+		UNDER(a_file_that_is_back_was_not_exchanged_with_a_later_one, inotify_at_once),
+		UNDER(a_file_that_is_back_was_not_exchanged_with_a_later_one, fanotify_at_once),
+		UNDER(a_file_that_is_back_was_not_exchanged_with_a_later_one, marks_at_once),
 	};
 
 	if (argc > 1)

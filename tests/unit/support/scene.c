@@ -99,9 +99,9 @@ static void follow(struct hw_scene *f, const struct hw_event *event)
 			 (int)event->path_len, event->path ? event->path : "", why);
 }
 
-void hw_scene_expect(struct hw_scene *f, const char *text)
+/* Waits for the next event and replays it. Returns its text, which the caller frees. */
+static char *next_event(struct hw_scene *f, int64_t deadline)
 {
-	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
 	struct hw_event event;
 	int r;
 
@@ -110,11 +110,29 @@ void hw_scene_expect(struct hw_scene *f, const char *text)
 		hw_rig_turn(f->rig, 10);
 	}
 	assert_int_equal(r, 1);
-	char *got = hw_notation_text(&event);
+	follow(f, &event);
+	return hw_notation_text(&event);
+}
+
+void hw_scene_expect(struct hw_scene *f, const char *text)
+{
+	char *got = next_event(f, hw_clock_monotonic_ns() + DEADLINE_NS);
 
 	assert_string_equal(got, text);
 	free(got);
-	follow(f, &event);
+}
+
+void hw_scene_follow_to(struct hw_scene *f, const char *text)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + DEADLINE_NS;
+	bool found = false;
+
+	while (!found) {
+		char *got = next_event(f, deadline);
+
+		found = strcmp(got, text) == 0;
+		free(got);
+	}
 }
 
 void hw_scene_expect_no_more(struct hw_scene *f)

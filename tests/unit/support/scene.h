@@ -31,6 +31,8 @@ void hw_scene_finish(struct hw_scene *f);
 /* Waits for the next event, compares it with the text (notation: tests/conformance/README.md), and
  * replays it. */
 void hw_scene_expect(struct hw_scene *f, const char *text);
+void hw_scene_follow_to(struct hw_scene *f, const char *text); /* replays all events up to this one
+								*/
 void hw_scene_expect_no_more(struct hw_scene *f); /* no unread events after a barrier */
 void hw_scene_replay(struct hw_scene *f); /* replays all unread events */
 void hw_scene_check(struct hw_scene *f); /* the replica equals the disk after a barrier */
