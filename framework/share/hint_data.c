@@ -32,6 +32,33 @@ static bool is_transient(const struct hw_hint_at *at)
 	return entry_of(at->share, at->id)->flags & HW_ENTRY_TRANSIENT;
 }
 
+/* ---- the names of an inode ---- */
+
+/* Finds the first name of the inode that the disk confirms, and stores it in `name`. Returns false
+ * if there is none. */
+static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char name[HW_NAME_MAX])
+{
+	struct hw_share *share = at->share;
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id))) {
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (id == HW_ROOT)
+			continue;
+		memcpy(name, hw_tree_name(&share->tree, id), e->name_len);
+		at->id = id;
+		at->dir = e->parent;
+		at->name = name;
+		at->len = e->name_len;
+		hw_hint_look(at);
+		if (hw_hint_is_same(at))
+			return true;
+		hw_unverified_entry(share, id);
+	}
+	return false;
+}
+
 /* ---- an entry and its own change ---- */
 
 static void modified(struct hw_hint_at *at)
@@ -107,6 +134,22 @@ static bool is_touch(const struct hw_hint_at *at, const struct hw_entry *e)
 	return hw_history_is_data(e, &at->stat);
 }
 
+static void attributes(struct hw_hint_at *at);
+
+/* A directory that is not at the place of its entry may have another entry: then this one was
+ * examined at a name that another directory had had. Records about names in it were filed here. */
+static void attributes_of_dir(const struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+	struct hw_hint_at other = *at;
+	char name[HW_NAME_MAX];
+
+	if (e->type != HW_TYPE_DIR || !find_inode(&other, e->fs, e->ino, name))
+		return;
+	hw_history_stale(at->share, other.id);
+	attributes(&other);
+}
+
 static void attributes(struct hw_hint_at *at)
 {
 	struct hw_entry *e = entry_of(at->share, at->id);
@@ -119,6 +162,7 @@ static void attributes(struct hw_hint_at *at)
 	hw_hint_look(at);
 	if (!hw_hint_is_same(at)) {
 		note_unverified(at);
+		attributes_of_dir(at);
 		return;
 	}
 	if (e->type == HW_TYPE_DIR &&
@@ -174,31 +218,6 @@ static void about_entry(struct hw_hint_at *at)
 }
 
 /* ---- an inode under any name ---- */
-
-/* Finds the first name of the inode that the disk confirms, and stores it in `name`. Returns false
- * if there is none. */
-static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char name[HW_NAME_MAX])
-{
-	struct hw_share *share = at->share;
-	uint32_t id = 0, left = HW_LINKS_EXAMINED;
-
-	while (left-- && (id = hw_tree_same_inode(&share->tree, fs, ino, id))) {
-		const struct hw_entry *e = entry_of(share, id);
-
-		if (id == HW_ROOT)
-			continue;
-		memcpy(name, hw_tree_name(&share->tree, id), e->name_len);
-		at->id = id;
-		at->dir = e->parent;
-		at->name = name;
-		at->len = e->name_len;
-		hw_hint_look(at);
-		if (hw_hint_is_same(at))
-			return true;
-		hw_unverified_entry(share, id);
-	}
-	return false;
-}
 
 /* Handles the hint for this inode. Returns whether a name of the inode was found. */
 static bool about_inode(const struct hw_hint_at *at, uint64_t ino)

@@ -236,6 +236,7 @@ static void inverse_follows(struct hw_share *share, const struct hw_hint *next)
 	if (!from.dir || !to.dir)
 		return;
 	hw_place_ignore_later(share, &to, held.ino);
+	hw_place_ignore_later(share, &from, ino);
 	if (held.ino && held.ino == ino)
 		replaced_and_back(share, &held);
 	else if (!(held.ino && ino) && may_be_back(share, &from, &to))

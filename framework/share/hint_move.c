@@ -235,6 +235,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		}
 		return;
 	}
+	hw_place_ignore_later(share, &to, hw_hint_ino(hint));
 	if (!to.dir) {
 		moved_out(share, &from, to.excluded);
 		return;

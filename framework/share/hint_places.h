@@ -29,7 +29,7 @@ bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id)
 /* Notes the name as unverified. */
 void hw_place_note(struct hw_share *share, const struct hw_place *p);
 
-/* Report a rename and an exchange. */
+/* Report a rename, whose `to` has been examined, and an exchange, both of whose names have. */
 void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_place *to);
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to);
 /* After an exchange the old name has an entry; after a rename it is free: otherwise notes it as

@@ -105,7 +105,6 @@ static void forget_late(struct hw_share *share, const struct hw_place *p,
 
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
-	hw_place_look(share, from);
 	if (!from->id || !to->id || !is_possible(share, from, to) ||
 	    hw_tree_is_below(&share->tree, from->dir, to->id)) {
 		hw_place_note(share, from);

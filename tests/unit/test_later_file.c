@@ -14,10 +14,13 @@
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/arguments.h"
+#include "tests/unit/support/puppet.h"
 #include "tests/unit/support/scene.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void start_under(struct hw_scene *f, const char *backend)
@@ -268,6 +271,109 @@ static void what_a_listing_found_is_reported_once(void **state)
 	finish(&f);
 }
 
+/* The second name of the exchange has a later file by now. */
+static void an_exchanged_one_that_was_removed_is_not_a_later_one(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	make_outside(&f, "outside/b");
+	start_under(&f, *state);
+	hw_scene_move(f.top, "outside/a", f.fd, "u");
+	hw_scene_write(f.fd, "v", "new");
+	assert_int_equal(renameat2(f.fd, "v", f.fd, "u", RENAME_EXCHANGE), 0);
+	assert_int_equal(unlinkat(f.fd, "v", 0), 0);
+	hw_scene_move(f.top, "outside/b", f.fd, "v");
+	hw_scene_expect(&f, "move file -> u");
+	hw_scene_expect(&f, "create file v");
+	hw_scene_follow_to(&f, "move file u <-> v (exchange)");
+	hw_scene_follow_to(&f, "delete file v");
+	hw_scene_follow_to(&f, "move file -> v");
+	finish(&f);
+}
+
+/* The record of a directory that came in says which one it was. */
+static void a_directory_that_came_is_not_the_one_that_took_its_name(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.top, "outside/c");
+	hw_scene_write(f.top, "outside/c/in", "old");
+	hw_clock_tick();
+	start_under(&f, *state);
+	hw_scene_make_dir(f.fd, "t");
+	hw_scene_write(f.fd, "t/new", "some");
+	hw_scene_move(f.top, "outside/c", f.fd, "x");
+	hw_scene_move(f.fd, "x", f.fd, "y");
+	hw_scene_move(f.fd, "t", f.fd, "x");
+	hw_scene_expect(&f, "create dir t");
+	hw_scene_expect(&f, "move dir -> x");
+	hw_scene_expect(&f, "move dir x -> y");
+	hw_scene_expect(&f, "create file y/in");
+	hw_scene_expect(&f, "move dir t -> x");
+	hw_scene_expect(&f, "create file x/new");
+	hw_scene_replay(&f);
+	hw_scene_check(&f);
+	assert_int_equal(fchmodat(f.fd, "x", 0700, 0), 0);
+	hw_scene_expect(&f, "attrib dir x");
+	finish(&f);
+}
+
+static void hint_of_dir(uint32_t what, hw_token dir, const char *name)
+{
+	const struct hw_hint hint = {
+		.struct_size = sizeof(hint),
+		.what = what,
+		.dir = dir,
+		.name = name,
+		.name_len = (uint32_t)strlen(name),
+		.type = HW_TYPE_DIR,
+	};
+
+	hw_puppet.host->hint(hw_puppet.ctx, &hint);
+}
+
+/* The watcher reports the mode of a directory that the tree has twice, once under a name at which
+ * another one was examined too late. */
+static void the_mode_of_a_directory_with_two_entries_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.top, "outside/c");
+	hw_clock_tick();
+	hw_puppet.endless = true; /* a mark is reached when its backlog is read */
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_scene_make_dir(f.fd, "t");
+	hw_scene_move(f.top, "outside/c", f.fd, "x");
+	hw_scene_move(f.fd, "x", f.fd, "y");
+	hw_scene_move(f.fd, "t", f.fd, "x");
+	hw_puppet.backlog = UINT32_MAX;
+	hint_of_dir(HW_HINT_CREATED, hw_puppet_dir(&f, ""), "t");
+	hw_puppet_move(&f, NULL, NULL, "", "x");
+	hw_puppet_move(&f, "", "x", "", "y");
+	hw_puppet_move(&f, "", "t", "", "x");
+	hw_rig_turn(f.rig, 0);
+	assert_int_equal(fchmodat(f.fd, "x", 0700, 0), 0);
+	hw_clock_tick();
+	hw_scene_make_dir(f.fd, "x/new");
+	hw_clock_tick();
+	assert_int_equal(fchmodat(f.fd, "x", 0755, 0), 0);
+	hint_of_dir(HW_HINT_ATTRIB, hw_puppet_dir(&f, "x"), ".");
+	hw_puppet.backlog = 0;
+	hw_puppet.handed += UINT32_MAX;
+	hw_scene_expect(&f, "create dir t");
+	hw_scene_expect(&f, "create dir x"); /* the watcher does not know which one came */
+	hw_scene_expect(&f, "move dir x -> y");
+	hw_scene_expect(&f, "move dir t -> x");
+	hw_scene_follow_to(&f, "attrib dir x");
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +394,13 @@ int main(int argc, char **argv)
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
 		HW_UNDER_EACH("what_a_listing_found_is_reported_once",
 			      what_a_listing_found_is_reported_once),
+		HW_UNDER_EACH("an_exchanged_one_that_was_removed_is_not_a_later_one",
+			      an_exchanged_one_that_was_removed_is_not_a_later_one),
+		HW_UNDER("a_directory_that_came_is_not_the_one_that_took_its_name",
+			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify"),
+		HW_UNDER("a_directory_that_came_is_not_the_one_that_took_its_name",
+			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify-inode"),
+		cmocka_unit_test(the_mode_of_a_directory_with_two_entries_is_reported),
 	};
 
 	if (argc > 1)
