@@ -410,6 +410,15 @@ static bool is_former(const struct hw_hint_at *at, uint64_t ino)
 	return false;
 }
 
+/* The inode may get a name by a hint that follows. */
+static void note_nameless(const struct hw_hint_at *at)
+{
+	const struct hw_fold_number number = hw_hint_number(at->hint);
+
+	hw_nameless_note(at->share, entry_of(at->share, at->dir)->fs, &number,
+			 at->hint->what & HW_HINTS_OF_DATA);
+}
+
 /* The hint identifies the inode. */
 static void about_handle(struct hw_hint_at *at, uint64_t ino)
 {
@@ -419,13 +428,10 @@ static void about_handle(struct hw_hint_at *at, uint64_t ino)
 		bool transient = is_transient(at);
 
 		about_entry(at);
-		if (transient)
-			(void)about_inode(at, ino); /* its other names */
+		if (transient && !about_inode(at, ino)) /* its other names */
+			note_nameless(at);
 	} else if (!about_inode(at, ino) && !at->id) {
-		const struct hw_fold_number number = hw_hint_number(at->hint);
-
-		hw_nameless_note(at->share, entry_of(at->share, at->dir)->fs, &number,
-				 at->hint->what & HW_HINTS_OF_DATA);
+		note_nameless(at);
 		note_name(at);
 	}
 }
@@ -454,6 +460,9 @@ void hw_hint_data(struct hw_hint_at *at)
 		about_entry(at);
 	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
 		note_name(at);
+	/* It may have been linked to another name before it lost this one. */
+	if (!count && !at->id && at->hint->what & HW_HINT_CLOSE_WRITE)
+		hw_quiet_try_newest(at->share);
 }
 
 void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new)
@@ -471,6 +480,6 @@ void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new)
 
 void hw_hint_data_of_gone(struct hw_hint_at *at)
 {
-	if (at->hint->what & HW_HINTS_OF_DATA)
-		(void)about_inode(at, hw_hint_ino(at->hint)); /* otherwise it has no name left */
+	if (at->hint->what & HW_HINTS_OF_DATA && !about_inode(at, hw_hint_ino(at->hint)))
+		note_nameless(at); /* most of them have no name left */
 }

@@ -156,11 +156,13 @@ void hw_mark_roll(struct hw_share *share)
 			return;
 		marks->rolling_ns = hw_now_coarse_ns();
 		marks->rolling_seq = share->journal.next_seq;
+		marks->rolling_count++;
 		set(share, &marks->rolling, false);
 	}
 	if (hw_mark_is_reached(share, &marks->rolling)) {
 		marks->read_until_ns = marks->rolling_ns;
 		marks->read_until_seq = marks->rolling_seq;
+		marks->read_count = marks->rolling_count;
 		marks->rolling_ns = 0;
 	}
 }

@@ -44,6 +44,8 @@ struct hw_marks {
 	struct hw_mark rolling;
 	int64_t rolling_ns; /* CLOCK_REALTIME_COARSE when it was set; 0: not set */
 	uint64_t rolling_seq; /* next sequence number when it was set */
+	uint32_t rolling_count; /* how many were set */
+	uint32_t read_count; /* how many had been set when the last one was that was reached */
 	int64_t read_until_ns; /* the same clock: all records that were queued before have been
 				  passed on */
 	uint64_t read_until_seq; /* earlier events were reported before that time */

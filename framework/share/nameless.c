@@ -28,9 +28,10 @@ void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_
 		what |= inode->what;
 	else
 		inode = &nameless->inodes[nameless->noted++ % HW_NAMELESS_MAX];
+	nameless->last_count = share->marks.rolling_count;
 	*inode = (struct hw_nameless_inode){
 		.number = *number,
-		.seq = hw_journal_last_seq(&share->journal) + 1,
+		.count = nameless->last_count,
 		.what = what,
 		.fs = fs,
 	};
@@ -42,12 +43,14 @@ uint32_t hw_nameless_take(struct hw_share *share, uint16_t fs, const struct hw_f
 	struct hw_nameless_inode *inode;
 	uint32_t what;
 
+	if (nameless->last_count < share->marks.read_count)
+		nameless->noted = 0;
 	if (!nameless->noted || !number->ino)
 		return 0;
 	inode = find(nameless, fs, number);
 	if (!inode)
 		return 0;
-	what = inode->seq >= share->marks.read_until_seq ? inode->what : 0;
+	what = inode->count >= share->marks.read_count ? inode->what : 0;
 	inode->number.ino = 0;
 	return what;
 }

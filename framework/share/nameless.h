@@ -19,14 +19,15 @@ struct hw_share;
 
 struct hw_nameless_inode {
 	struct hw_fold_number number; /* ino 0: free */
-	uint64_t seq; /* number of the next event when it was noted */
+	uint32_t count; /* rolling_count of struct hw_marks when it was noted */
 	uint32_t what; /* HW_HINT_MODIFIED, ... */
 	uint16_t fs;
 };
 
 struct hw_nameless {
 	struct hw_nameless_inode inodes[HW_NAMELESS_MAX];
-	uint32_t noted; /* number of inodes noted so far; 0: the array was never used */
+	uint32_t last_count; /* of the inode that was noted last */
+	uint32_t noted; /* number of inodes noted since the array was empty */
 };
 
 /* Notes changes of an inode that has no name in the tree. Ignored without a generation, since the

@@ -339,6 +339,36 @@ static bool may_retry(struct hw_share *share)
 	return !quiet->is_refused_marked;
 }
 
+/* Returns whether a lease shows that no writer has the file open. */
+static bool is_finished(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = entry_of(share, id);
+	struct hw_stat stat = { 0 };
+
+	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			      &stat) <= 0 ||
+	    !hw_tree_is_same(e, &stat))
+		return false;
+	hw_tree_update(&share->tree, id, &stat);
+	return true;
+}
+
+/* Returns whether no writer has the file open any more. The record of the close may be queued but
+ * not read yet: a new file waits for it as if a listing had found it. */
+static bool try_refused(struct hw_share *share, uint32_t id)
+{
+	if (entry_of(share, id)->flags & HW_ENTRY_NEW) {
+		if (!is_finished(share, id))
+			return false;
+		hw_quiet_found(share, id);
+		return true;
+	}
+	if (!examine(share, id))
+		return false;
+	close_names(share, id);
+	return true;
+}
+
 static void retry_fired(void *arg, struct hw_timer *timer)
 {
 	struct hw_share *share = arg;
@@ -354,31 +384,17 @@ static void retry_fired(void *arg, struct hw_timer *timer)
 		hw_share_rest(share);
 		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_DIRTY))
 			continue;
-		if (wait || !examine(share, id))
+		if (wait || !try_refused(share, id))
 			ids->ids[kept++] = id;
-		else
-			close_names(share, id);
 	}
 	ids->count = kept;
+	if (quiet->found.count)
+		hw_share_kick(share);
 	quiet->retries += !wait;
 	if (quiet->retries >= RETRIES)
 		ids->count = 0;
 	else if (kept)
 		hw_timer_set(timer, HW_MS << quiet->retries);
-}
-
-/* Returns whether a lease shows that no writer has the file open. */
-static bool is_finished(struct hw_share *share, uint32_t id)
-{
-	struct hw_entry *e = entry_of(share, id);
-	struct hw_stat stat = { 0 };
-
-	if (hw_disk_no_writer(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
-			      &stat) <= 0 ||
-	    !hw_tree_is_same(e, &stat))
-		return false;
-	hw_tree_update(&share->tree, id, &stat);
-	return true;
 }
 
 /* Keeps the files that no writer has open in the list. */
@@ -476,6 +492,20 @@ void hw_quiet_try(struct hw_share *share, uint32_t id)
 		close_names(share, id);
 	else
 		try_again(share, id);
+}
+
+void hw_quiet_try_newest(struct hw_share *share)
+{
+	const struct hw_quiet *quiet = &share->quiet;
+	uint32_t left = quiet->count < HW_QUIET_NEWEST ? quiet->count : HW_QUIET_NEWEST;
+
+	for (uint32_t at = quiet->head + quiet->count; left; left--) {
+		uint32_t id = quiet->ring[--at & (quiet->room - 1)].id;
+		const struct hw_entry *e = entry_of(share, id);
+
+		if (e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_DIRTY && e->flags & HW_ENTRY_NEW)
+			hw_quiet_found(share, id);
+	}
 }
 
 int hw_quiet_init(struct hw_share *share)

@@ -49,6 +49,10 @@ void hw_quiet_try(struct hw_share *share, uint32_t id);
 /* A listing found a new file, which may have been closed before its directory was watched: it is
  * examined at the end of the iteration. */
 void hw_quiet_found(struct hw_share *share, uint32_t id);
+/* A writer closed a file that has lost the name by which it was opened, and whose inode is not
+ * known: the same for the new ones of the HW_QUIET_NEWEST files that became DIRTY last. */
+#define HW_QUIET_NEWEST 64u
+void hw_quiet_try_newest(struct hw_share *share);
 /* Call it at the end of each iteration of the loop. A lease shows which of the found files no
  * writer has open. When the records that were queued at that point have been read, modify and
  * close_write are reported for those files which no record was about. */

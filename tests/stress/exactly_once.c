@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Two busy writers make new files with content in five styles, beside load on all processors.
- * Create, modify and close_write must be reported once for each write, and a rename as one move. An
- * append of two writes is one or two modifies, because records of consecutive writes are merged
- * (rule 2 of hostwatch-events(7)).
+ * Two busy writers make new files with content in five styles, with --more in ten, beside load on
+ * all processors. Create, modify and close_write must be reported once for each write, and a rename
+ * as one move. An append of two writes is one or two modifies, because records of consecutive
+ * writes are merged (rule 2 of hostwatch-events(7)).
  *
  * stress-exactly_once --files 20000 --strict --within 50
  *
@@ -36,18 +36,49 @@
 #define NAME_BYTES 32u
 
 static unsigned files = 1000;
+static bool more; /* also those of the styles that are not in `make test`: a file of some 10,000 is
+		   * reported as written twice */
 static bool strict; /* no rename may be split */
 static unsigned
 	within_ms; /* all must be reported so long after writers and load end; 0: no limit */
 static unsigned loads; /* number of load processes; 0: the number of processors */
 
-enum style { PLAIN, ATOMIC, APPEND, TMPFILE, MAPPED, STYLES };
-static const char *const style_names[STYLES] = { "plain", "atomic save", "append", "O_TMPFILE",
-						 "mmap" };
+enum style {
+	PLAIN,
+	ATOMIC,
+	APPEND,
+	TMPFILE,
+	MAPPED,
+	STYLES_AT_FIRST,
+	RENAMED = STYLES_AT_FIRST,
+	LINKED,
+	REWRITTEN,
+	IN_DIR,
+	THROUGH_DIR,
+	STYLES
+};
+
+/* The numbers of events; a move out of a new directory may be reported as the create alone. */
+static const struct {
+	const char *name;
+	unsigned creates, writes, closes, moves, deletes;
+} styles[STYLES] = {
+	[PLAIN] = { "plain", 1, 1, 1, 0, 0 },
+	[ATOMIC] = { "atomic save", 1, 1, 1, 1, 0 },
+	[APPEND] = { "append", 1, 2, 1, 0, 0 },
+	[TMPFILE] = { "O_TMPFILE", 1, 1, 1, 0, 0 },
+	[MAPPED] = { "mmap", 1, 1, 1, 0, 0 },
+	[RENAMED] = { "renamed while open", 1, 2, 1, 1, 0 },
+	[LINKED] = { "linked while open", 2, 2, 1, 0, 1 },
+	[REWRITTEN] = { "rewritten", 1, 3, 2, 0, 0 },
+	[IN_DIR] = { "in a new directory", 1, 1, 1, 0, 0 },
+	[THROUGH_DIR] = { "through a new directory", 1, 1, 1, 1, 0 },
+};
 
 /* Events of one file. Events reported under its temporary name are included. */
 struct count {
 	unsigned creates, modifies, closes, moves, deletes, others;
+	bool open; /* it was modified since its last close_write */
 };
 
 struct check {
@@ -107,12 +138,56 @@ static int make_mapped(int dir, const char *name)
 	return munmap(map, 100) | close(fd) ? -1 : 0;
 }
 
+static int make_renamed(int dir, const char *name, bool linked)
+{
+	char first[NAME_BYTES + 1];
+
+	(void)snprintf(first, sizeof(first), ".%s", name); /* fits */
+	int fd = openat(dir, first, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = write_text(fd, "hello");
+
+	if (!r && linked)
+		r = linkat(dir, first, dir, name, 0) || unlinkat(dir, first, 0) ? -1 : 0;
+	else if (!r)
+		r = renameat(dir, first, dir, name);
+	if (!r)
+		r = write_text(fd, "again");
+	return fd < 0 || close(fd) ? -1 : r;
+}
+
+static int make_rewritten(int dir, const char *name)
+{
+	if (make_plain(dir, name, 0, false))
+		return -1;
+	int fd = openat(dir, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	int r = write_text(fd, "again");
+
+	return fd < 0 || close(fd) ? -1 : r;
+}
+
+static int make_in_dir(int dir, const char *name, bool moved)
+{
+	char in[NAME_BYTES + 1], path[2 * NAME_BYTES + 2];
+
+	(void)snprintf(in, sizeof(in), "d%s", name); /* fits, like the path */
+	(void)snprintf(path, sizeof(path), "%s/%s", in, name);
+	if (mkdirat(dir, in, 0700) || make_plain(dir, path, 0, false))
+		return -1;
+	return moved && (renameat(dir, path, dir, name) || unlinkat(dir, in, AT_REMOVEDIR)) ? -1
+											    : 0;
+}
+
+static enum style style_of(unsigned number)
+{
+	return (enum style)(number / WRITERS % (more ? STYLES : STYLES_AT_FIRST));
+}
+
 static int make_file(int dir, unsigned number)
 {
 	char name[NAME_BYTES];
 
 	(void)snprintf(name, sizeof(name), "%u", number); /* fits */
-	switch ((enum style)(number / WRITERS % STYLES)) {
+	switch (style_of(number)) {
 	case ATOMIC:
 		return make_atomic(dir, name);
 	case APPEND:
@@ -121,6 +196,14 @@ static int make_file(int dir, unsigned number)
 		return make_tmpfile(dir, name);
 	case MAPPED:
 		return make_mapped(dir, name);
+	case RENAMED:
+	case LINKED:
+		return make_renamed(dir, name, style_of(number) == LINKED);
+	case REWRITTEN:
+		return make_rewritten(dir, name);
+	case IN_DIR:
+	case THROUGH_DIR:
+		return make_in_dir(dir, name, style_of(number) == THROUGH_DIR);
 	default:
 		return make_plain(dir, name, 0, false);
 	}
@@ -154,17 +237,21 @@ static pid_t start_load(void)
 
 /* ---- reported events ---- */
 
+/* The last name of a path is the number of the file, after a prefix. */
 static bool read_number(const char *path, uint32_t len, unsigned *ret)
 {
 	char name[NAME_BYTES];
+	const char *slash = path ? memrchr(path, '/', len) : NULL,
+		   *first = slash ? slash + 1 : path;
+	size_t used = path ? len - (size_t)(first - path) : 0;
 	char *end;
 
-	if (!path || len >= sizeof(name))
+	if (!used || used >= sizeof(name))
 		return false;
-	memcpy(name, path, len);
-	name[len] = '\0';
-	*ret = (unsigned)strtoul(name + (*name == '.'), &end, 10);
-	return len && !*end && *ret < files;
+	memcpy(name, first, used);
+	name[used] = '\0';
+	*ret = (unsigned)strtoul(name + (*name == '.' || *name == 'd'), &end, 10);
+	return !*end && *ret < files;
 }
 
 static void count_event(struct check *c, const struct hw_event *event)
@@ -175,6 +262,8 @@ static void count_event(struct check *c, const struct hw_event *event)
 		fail_msg("an event of something else");
 	struct count *count = &c->counts[number];
 
+	if (event->type == HW_TYPE_DIR)
+		return;
 	if (event->kind == HW_CREATE)
 		count->creates++;
 	else if (event->kind == HW_MODIFY)
@@ -187,6 +276,8 @@ static void count_event(struct check *c, const struct hw_event *event)
 		count->deletes++;
 	else
 		count->others++;
+	if (event->kind == HW_MODIFY || event->kind == HW_CLOSE_WRITE)
+		count->open = event->kind == HW_MODIFY;
 }
 
 static void drain(struct check *c)
@@ -208,25 +299,29 @@ static void drain(struct check *c)
  * file. */
 static bool is_split(const struct count *count, unsigned number)
 {
-	return number / WRITERS % STYLES == ATOMIC && count->creates == 2 && count->deletes == 1 &&
+	return style_of(number) == ATOMIC && count->creates == 2 && count->deletes == 1 &&
 	       !count->moves && !count->others && count->modifies >= 1 && count->modifies <= 2 &&
 	       count->closes >= 1 && count->closes <= 2;
 }
 
+/* Consecutive writes may be reported as one, and closes between them; a file with two names is
+ * written under both. */
 static bool is_right(const struct count *count, unsigned number)
 {
-	enum style style = number / WRITERS % STYLES;
-	unsigned most_writes = style == APPEND ? 2 : 1;
+	enum style style = style_of(number);
+	unsigned names = styles[style].creates;
 
-	return count->creates == 1 && count->closes == 1 && count->modifies >= 1 &&
-	       count->modifies <= most_writes && count->moves == (style == ATOMIC) &&
-	       !count->deletes && !count->others;
+	return count->creates == names && count->closes >= 1 &&
+	       count->closes <= names * styles[style].closes && count->modifies >= 1 &&
+	       count->modifies <= names * styles[style].writes &&
+	       (count->moves == styles[style].moves || (style == THROUGH_DIR && !count->moves)) &&
+	       count->deletes == styles[style].deletes && !count->others && !count->open;
 }
 
 static bool is_complete(const struct check *c)
 {
 	for (unsigned i = 0; i < files; i++)
-		if (!c->counts[i].closes)
+		if (!c->counts[i].closes || c->counts[i].open)
 			return false;
 	return true;
 }
@@ -244,8 +339,8 @@ static unsigned judge(const struct check *c)
 			continue;
 		print_error("file %u (%s): create %u, modify %u, close_write %u, move %u, delete "
 			    "%u, other %u\n",
-			    i, style_names[i / WRITERS % STYLES], n->creates, n->modifies,
-			    n->closes, n->moves, n->deletes, n->others);
+			    i, styles[style_of(i)].name, n->creates, n->modifies, n->closes,
+			    n->moves, n->deletes, n->others);
 	}
 	if (split)
 		print_message("renames reported as delete and create: %u\n", split);
@@ -366,11 +461,9 @@ static void each_write_is_reported_once(void **state)
 int main(int argc, char **argv)
 {
 	const struct hw_argument arguments[] = {
-		{ "files", &files, NULL },
-		{ "load", &loads, NULL },
-		{ "within", &within_ms, NULL },
-		{ "strict", NULL, &strict },
-		{ 0 },
+		{ "files", &files, NULL },      { "load", &loads, NULL },
+		{ "within", &within_ms, NULL }, { "strict", NULL, &strict },
+		{ "more", NULL, &more },        { 0 },
 	};
 	const struct CMUnitTest tests[] = { HW_UNDER_EACH("exactly_once",
 							  each_write_is_reported_once) };

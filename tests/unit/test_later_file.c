@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/common/model.h"
+#include "tests/common/notation.h"
 #include "tests/common/rig.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/arguments.h"
@@ -19,6 +21,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +56,28 @@ static void make_outside(struct hw_scene *f, const char *name)
 {
 	hw_scene_write(f->top, name, "old");
 	hw_clock_tick();
+}
+
+/* Reads events until this one. */
+static void expect_later(struct hw_scene *f, const char *text)
+{
+	int64_t deadline = hw_clock_monotonic_ns() + 10 * (int64_t)HW_SEC;
+	struct hw_event event;
+	bool found = false;
+
+	while (!found) {
+		assert_true(hw_clock_monotonic_ns() < deadline);
+		if (!hw_rig_next(f->rig, &event)) {
+			hw_rig_turn(f->rig, 10);
+			continue;
+		}
+		char *got = hw_notation_text(&event);
+		char why[200];
+
+		found = !strcmp(got, text);
+		free(got);
+		assert_int_equal(hw_model_apply(f->model, &event, why, sizeof(why)), 0);
+	}
 }
 
 static void what_was_written_to_the_first_is_not_a_change_of_the_second(void **state)
@@ -248,6 +273,26 @@ static void what_was_closed_before_it_had_a_name_is_reported(void **state)
 	finish(&f);
 }
 
+/* The writer has opened a name that is removed, and the file has another one. */
+static void what_is_written_after_its_first_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	fd = openat(f.fd, "k", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	assert_int_equal(linkat(f.fd, "k", f.fd, "l", 0), 0);
+	assert_int_equal(unlinkat(f.fd, "k", 0), 0);
+	assert_int_equal(write(fd, "again", 5), 5);
+	assert_int_equal(close(fd), 0);
+	expect_later(&f, "modify l");
+	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
 /* Once only if a listing has found the file before the record of its name was read. */
 static void what_a_listing_found_is_reported_once(void **state)
 {
@@ -392,6 +437,8 @@ int main(int argc, char **argv)
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
 		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
+		HW_UNDER_EACH("what_is_written_after_its_first_name_was_removed_is_reported",
+			      what_is_written_after_its_first_name_was_removed_is_reported),
 		HW_UNDER_EACH("what_a_listing_found_is_reported_once",
 			      what_a_listing_found_is_reported_once),
 		HW_UNDER_EACH("an_exchanged_one_that_was_removed_is_not_a_later_one",
