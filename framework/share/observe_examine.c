@@ -185,6 +185,16 @@ static bool may_be_changing(const struct hw_observation *o, const struct hw_item
 	       e->attr == item->stat.attr && hw_history_compare(e, &item->stat, false);
 }
 
+/* Waits until the change has ended. A directory that has left its name since is what was found. */
+static void stat_again(struct hw_observation *o, struct hw_item *item, int dir_fd)
+{
+	const struct hw_stat found = item->stat;
+
+	if (hw_disk_lock(&o->share->disk, item->entry) < 0 || stat_item(o, item, dir_fd) < 0 ||
+	    !hw_tree_is_same(entry_of(o, item->entry), &item->stat))
+		item->stat = found;
+}
+
 /* Examines an item. Returns whether another pass may find more. */
 static bool look(struct hw_observation *o, struct hw_item *item)
 {
@@ -204,8 +214,8 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	item->resolved = true;
 	int r = stat_item(o, item, fd);
 
-	if (r == 0 && may_be_changing(o, item) && hw_disk_lock(&share->disk, item->entry) == 0)
-		r = stat_item(o, item, fd);
+	if (r == 0 && may_be_changing(o, item))
+		stat_again(o, item, fd);
 	if (hw_item_is_root(item)) {
 		item->present = r == 0;
 		return false;
