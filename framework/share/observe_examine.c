@@ -166,33 +166,19 @@ static void refused(struct hw_observation *o, const struct hw_item *item, int er
 		hw_retry_name(o->share, &name, error);
 }
 
-static int stat_item(struct hw_observation *o, struct hw_item *item, int dir_fd)
+/* A change of its content sets ctime of a directory before mtime, while its lock is held. If the
+ * root was examined between the two, which looks like a change of attributes, this waits until the
+ * change has ended. */
+static int stat_root(struct hw_observation *o, struct hw_item *item, int fd)
 {
+	const struct hw_entry *e = entry_of(o, HW_ROOT);
 	struct hw_disk *disk = &o->share->disk;
+	int r = hw_disk_stat_fd(disk, fd, &item->stat);
 
-	return hw_item_is_root(item) ? hw_disk_stat_fd(disk, dir_fd, &item->stat)
-				     : hw_disk_stat(disk, (uint32_t)item->dir, item->name,
-						    item->len, &item->stat);
-}
-
-/* A change of its content sets ctime of a directory before mtime, while its lock is held. Returns
- * whether it may have been examined between the two, which looks like a change of attributes. */
-static bool may_be_changing(const struct hw_observation *o, const struct hw_item *item)
-{
-	const struct hw_entry *e = item->entry ? entry_of(o, item->entry) : NULL;
-
-	return e && e->type == HW_TYPE_DIR && hw_tree_is_same(e, &item->stat) &&
-	       e->attr == item->stat.attr && hw_history_compare(e, &item->stat, false);
-}
-
-/* Waits until the change has ended. A directory that has left its name since is what was found. */
-static void stat_again(struct hw_observation *o, struct hw_item *item, int dir_fd)
-{
-	const struct hw_stat found = item->stat;
-
-	if (hw_disk_lock(&o->share->disk, item->entry) < 0 || stat_item(o, item, dir_fd) < 0 ||
-	    !hw_tree_is_same(entry_of(o, item->entry), &item->stat))
-		item->stat = found;
+	if (r == 0 && e->attr == item->stat.attr && hw_history_compare(e, &item->stat, false) &&
+	    hw_disk_lock(disk, HW_ROOT) == 0)
+		r = hw_disk_stat_fd(disk, fd, &item->stat);
+	return r;
 }
 
 /* Examines an item. Returns whether another pass may find more. */
@@ -212,14 +198,12 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 		return false;
 	}
 	item->resolved = true;
-	int r = stat_item(o, item, fd);
-
-	if (r == 0 && may_be_changing(o, item))
-		stat_again(o, item, fd);
 	if (hw_item_is_root(item)) {
-		item->present = r == 0;
+		item->present = stat_root(o, item, fd) == 0;
 		return false;
 	}
+	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
+
 	if (r < 0 && r != -ENOENT) { /* the error does not say whether the entry exists */
 		refused(o, item, r);
 		return false;
