@@ -91,8 +91,8 @@ static bool may_pass(const struct hw_held *held, const struct hw_hint *next)
  * An entry has its old name, and the other one has lost its name. Either the first one replaced the
  * other and was renamed back, or both were exchanged, and the other name was renamed or removed
  * after that. Both begin with the same two records. If these identify the inode, they say which it
- * was; otherwise the next record about the other name decides. If there is none, the other name is
- * free if it was free on the disk; if another one has it, that one replaced the first after an
+ * was; otherwise the next record about the other name decides. Without such a record the other name
+ * is free if it was free on the disk; if another one has it, that one replaced the first after an
  * exchange.
  */
 static bool may_be_back(struct hw_share *share, const struct hw_place *from,

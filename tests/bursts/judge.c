@@ -12,7 +12,7 @@
  * which.
  *
  * Polling can open an inode that left by its file handle. The other watchers need a record that
- * proves it, and report a delete if there is none: a new directory may contain the entry,
+ * proves it, and report a delete otherwise: a new directory may contain the entry,
  * another entry that arrived later and was removed may be it, or it left by a name that it got in
  * the burst.
  */
@@ -348,7 +348,7 @@ static bool waits_for_itself(const struct hw_stream *stream, const char *path)
 	return held;
 }
 
-/* The same of the entry or of a directory that it is in at the end. */
+/* Likewise for the entry, or for a directory that it is in at the end. */
 static bool is_in_what_waits(const struct hw_stream *stream, const char *path)
 {
 	char *top = strdup(path), *end = top;
