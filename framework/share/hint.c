@@ -194,7 +194,7 @@ static bool is_from_another_name(const struct hw_hint_at *c)
 }
 
 /* Returns whether the entry is older than the file that was created here: it has replaced that file
- * meanwhile. A file that has two names may have been linked here. */
+ * meanwhile, or it had no name before. A file that has two names may have been linked here. */
 static bool is_older(const struct hw_hint_at *c)
 {
 	return c->ordered && c->stat.nlink == 1 &&
@@ -213,7 +213,7 @@ static bool is_what_was_created(const struct hw_hint_at *c)
 		return false;
 	if (ino)
 		return (uint32_t)ino == (uint32_t)c->stat.ino;
-	return !is_from_another_name(c) && !is_older(c);
+	return !is_from_another_name(c);
 }
 
 /* Loads the entry of the inode into the CPU cache while the disk is read. Without a handle, guesses
@@ -236,6 +236,15 @@ static bool is_next_one(const struct hw_hint_at *c)
 	return c->ordered && hw_former_has_lost(c->share, &place, entry_of(c->share, c->id));
 }
 
+/* A later record may say that the file was moved here, and has replaced the one that was created.
+ */
+static void create_found(struct hw_hint_at *c)
+{
+	create_present(c);
+	if (c->id && is_older(c))
+		hw_former_note_placed(c->share, c->id);
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
@@ -248,7 +257,7 @@ static void created(struct hw_hint_at *c)
 		return;
 	if (!c->id) {
 		if (is_what_was_created(c))
-			create_present(c);
+			create_found(c);
 		else if (hw_hint_is_vague(c))
 			note_name(c);
 		else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)

@@ -248,6 +248,29 @@ static void what_was_written_before_it_had_a_name_is_reported(void **state)
 	finish(&f);
 }
 
+/* The file is older than the records that were read before it got its name. */
+static void what_was_made_long_before_its_name_is_reported(void **state)
+{
+	struct hw_scene f;
+	char link[40];
+	int fd;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	fd = openat(f.fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	hw_clock_tick();
+	hw_scene_expect_no_more(&f);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	assert_int_equal(linkat(AT_FDCWD, link, f.fd, "l", AT_SYMLINK_FOLLOW), 0);
+	assert_int_equal(close(fd), 0);
+	hw_scene_expect(&f, "create file l");
+	hw_scene_expect(&f, "modify l");
+	hw_scene_expect(&f, "close_write l");
+	finish(&f);
+}
+
 /* Also if the writer has closed it before. Under inotify(7) this takes an interval: see LIMITS. */
 static void what_was_closed_before_it_had_a_name_is_reported(void **state)
 {
@@ -433,6 +456,8 @@ int main(int argc, char **argv)
 			 one_that_is_still_open_is_not_the_one_that_replaced_it, "fanotify-inode"),
 		HW_UNDER_EACH("what_was_written_before_it_had_a_name_is_reported",
 			      what_was_written_before_it_had_a_name_is_reported),
+		HW_UNDER_EACH("what_was_made_long_before_its_name_is_reported",
+			      what_was_made_long_before_its_name_is_reported),
 		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
 		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
