@@ -263,6 +263,7 @@ static void refuse_delete(const char *text)
 	struct hw_burst_event *event = first_of(&streams, HW_MOVE);
 
 	event->kind = HW_DELETE;
+	free(event->path);
 	event->path = event->from;
 	event->from = NULL;
 	set_text(event, "delete file a");
