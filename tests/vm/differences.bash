@@ -53,7 +53,7 @@ traces_not_run() { # TRACE
 	case $1 in
 	116-*) echo "while the root is away only a rescan is reported, and no barrier is answered" ;;
 	117-* | 118-*) echo "a mount keeps showing its original root directory, not the one that replaced it" ;;
-	151-* | 152-*) echo "its files are on an overlayfs, as here they are not" ;;
+	151-* | 152-* | 154-* | 155-*) echo "its files are on an overlayfs, as here they are not" ;;
 	153-*) echo "on a tmpfs a change is reported under the name of the mounted file" ;;
 	171-* | 183-*) echo "on a tmpfs a file without a name has the number of its inode, which is never the same" ;;
 	179-* | 180-*) echo "inotify cannot tell apart the files that had a name in the traces before, if times are put back" ;;
