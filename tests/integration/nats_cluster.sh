@@ -46,6 +46,15 @@ of_streams() {
 	done
 	echo "$text"
 }
+# Waits until there are this many messages. Servers that do not even say how many they have cannot store more.
+stored() {
+	local end=$((SECONDS + DEADLINE))
+	until [ "$(of_streams messages 2>/dev/null || echo 0)" -ge "$1" ] 2>/dev/null; do
+		[ $SECONDS -ge $end ] || continue
+		(DEADLINE=5 api STREAM.INFO.hostwatch '') >/dev/null 2>&1 || skip "the servers elect no leader: $(tail -n 1 n?.log)"
+		fail "not stored: $(cat log)"
+	done
+}
 # The number of the server to which the daemon is connected.
 server_of_daemon() {
 	local url i end=$((SECONDS + DEADLINE))
