@@ -35,7 +35,7 @@ static bool is_transient(const struct hw_hint_at *at)
 /* ---- the names of an inode ---- */
 
 /* Finds the first name of the inode that the disk confirms, and stores it in `name`. Returns false
- * if there is none. */
+ * if it confirms none. */
 static bool find_inode(struct hw_hint_at *at, uint16_t fs, uint64_t ino, char name[HW_NAME_MAX])
 {
 	struct hw_share *share = at->share;
