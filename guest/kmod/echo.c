@@ -73,21 +73,29 @@ static void take_name(struct hw_echo *e, u32 mask, const void *data, int data_ty
 
 	hw_note_name(&e->names, mask & HW_NAME_MASK, dir, name, inode);
 	if ((mask & FS_CREATE) && dentry && d_is_positive(dentry))
-		hw_note_new(e, dentry);
+		hw_note_state(e, dentry, HW_CHANGE_NEW);
 	else if ((mask & (FS_CREATE | FS_MOVED_TO)) && inode)
 		hw_note_moved(e, inode, hw_is_changed(&e->names, dir, name));
 	else if ((mask & FS_DELETE) && inode && !S_ISDIR(inode->i_mode))
 		hw_note_moved(e, inode, false); /* found by its remaining names */
 }
 
+/* An event about an open file comes from write() or close(). */
+static enum hw_change change_of(u32 mask, int data_type)
+{
+	if (data_type == FSNOTIFY_EVENT_PATH)
+		return HW_CHANGE_WRITTEN;
+	return mask & FS_MODIFY ? HW_CHANGE_SIZE : HW_CHANGE_ATTRIB;
+}
+
 /* For an inode without a dentry, the link count has changed. */
-static void take_state(struct hw_echo *e, const void *data, int data_type)
+static void take_state(struct hw_echo *e, u32 mask, const void *data, int data_type)
 {
 	struct dentry *dentry = dentry_of(data, data_type);
 	struct inode *inode = fsnotify_data_inode(data, data_type);
 
 	if (dentry && d_is_positive(dentry))
-		hw_note_state(e, dentry);
+		hw_note_state(e, dentry, change_of(mask, data_type));
 	else if (!dentry && inode && inode->i_nlink > 0)
 		hw_note_moved(e, inode, false);
 }
@@ -109,7 +117,7 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 	if ((mask & HW_NAME_MASK) && dir && name)
 		take_name(e, mask, data, data_type, dir, name);
 	else if (mask & HW_STATE_MASK)
-		take_state(e, data, data_type);
+		take_state(e, mask, data, data_type);
 	return 0;
 }
 

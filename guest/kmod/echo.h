@@ -35,8 +35,7 @@ struct hw_own_name {
 	struct list_head order; /* sorted, the oldest first */
 	u32 mask; /* one of HW_NAME_MASK; 0: the inode with this name was changed */
 	bool answered; /* was matched with a host event */
-	struct hw_object dir;
-	u64 inode; /* inode number; 0: unknown */
+	struct hw_object dir, inode;
 	const struct task_struct *task; /* for comparison only */
 	u64 serial;
 	unsigned long at; /* jiffies; of the last match */
@@ -46,7 +45,7 @@ struct hw_own_name {
 };
 
 struct hw_names {
-	spinlock_t lock; /* protects all members and records; innermost */
+	spinlock_t lock; /* protects all members and records; taken in locks of inodes */
 	u64 serial; /* serial of the next record */
 	u64 telling; /* value of serial when the current host event arrived */
 	unsigned int count, max;
@@ -69,19 +68,25 @@ struct hw_seen {
 struct hw_state {
 	struct hlist_node node;
 	struct list_head order; /* sorted by the last local change, the oldest first */
-	u64 inode;
+	struct list_head pending; /* the server is yet to be asked */
+	struct inode *inode; /* owned while pending */
+	struct hw_object object;
 	unsigned long at; /* jiffies of the last local change */
-	unsigned int asking; /* number of programs that wait for the server's answer */
+	u64 noted, known; /* number of local changes, and of those that `seen` includes */
+	u64 changed; /* value of noted at the last change that was not of a name only */
+	unsigned int asking; /* programs and the work that use this record */
 	struct hw_seen seen[HW_SEEN]; /* sorted, the newest first */
 };
 
 struct hw_states {
-	spinlock_t lock; /* protects all members and records; innermost, also in that of names */
-	wait_queue_head_t answered;
+	spinlock_t lock; /* protects all members and records; in that of names, before i_lock */
+	wait_queue_head_t changed; /* a change was counted */
 	u64 serial; /* serial of the next state, starting at 1 */
 	unsigned int count, max;
 	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
 	struct list_head order; /* all records */
+	struct list_head pending;
+	struct work_struct ask;
 	struct hlist_head buckets[1 << HW_ECHO_BITS];
 };
 
@@ -104,22 +109,30 @@ void hw_names_finish(struct hw_names *names);
 void hw_states_init(struct hw_states *states, atomic64_t *forgotten);
 void hw_states_finish(struct hw_states *states);
 
+/* The following functions record changes by programs. They run in the context of the program. */
+
 /* Records that a program changed the name, or the inode with this name. */
 void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const struct qstr *name,
 		  struct inode *inode);
 void hw_note_changed(struct hw_names *names, struct dentry *dentry);
 bool hw_is_changed(struct hw_names *names, struct inode *dir, const struct qstr *name);
 
-/* Records that a program changed data or attributes. The records of an older inode with the same
- * number are not used for a new inode. */
-void hw_note_state(struct hw_echo *e, struct dentry *dentry);
-void hw_note_new(struct hw_echo *e, struct dentry *dentry);
+enum hw_change {
+	HW_CHANGE_WRITTEN, /* by write() or close(): the program holds no lock of an inode */
+	HW_CHANGE_SIZE,
+	HW_CHANGE_ATTRIB,
+	HW_CHANGE_NAME,
+	HW_CHANGE_NEW, /* records of an older inode with the same numbers are not used */
+};
+
+/* Records that a program changed data or attributes. */
+void hw_note_state(struct hw_echo *e, struct dentry *dentry, enum hw_change change);
 /* Records that a name of the inode changed, which changes its ctime. `all`: also record the state
  * if none is known. */
 void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all);
 
-/* Returns whether a state of the inode is recorded. */
-bool hw_is_known(struct hw_states *states, u64 inode);
+/* Returns whether a state of the inode is recorded, or will be. */
+bool hw_is_known(struct hw_states *states, const struct hw_object *object);
 
 /* A local change and its local event happen under this lock. The host's event for it may arrive
  * before them. Only a signal that kills the caller ends this early. */

@@ -221,7 +221,7 @@ static void exchange_halves(struct hw_names *names, const struct name_key *k,
 	struct hw_own_name *to = find_newest(names, k, U64_MAX);
 
 	if (from->mask != FS_MOVED_FROM || !to || to->mask != FS_MOVED_TO ||
-	    to->task != from->task || to->inode == from->inode)
+	    to->task != from->task || hw_is_same(&to->inode, &from->inode))
 		return;
 	swap(to->mask, from->mask);
 	swap(to->inode, from->inode);
@@ -237,25 +237,24 @@ static void add_birth(struct hw_names *names, struct hw_own_name *n, const struc
 }
 
 static struct hw_own_name *new_birth(struct hw_names *names, struct name_key *ret,
-				     struct inode *dir)
+				     const struct hw_object *dir)
 {
-	const struct hw_object object = hw_object_of(dir);
-
-	*ret = key_of_birth(&object);
+	*ret = key_of_birth(dir);
 	return new_name(names, ret);
 }
 
 void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const struct qstr *name,
 		  struct inode *inode)
 {
+	struct hw_object object = inode ? hw_object_of(inode) : (struct hw_object){};
 	bool is_birth = (mask & FS_CREATE) && inode && S_ISDIR(inode->i_mode);
 	struct name_key k = key_of(dir, name), birth;
 	struct hw_own_name *n = new_name(names, &k);
-	struct hw_own_name *born = is_birth ? new_birth(names, &birth, inode) : NULL;
+	struct hw_own_name *born = is_birth ? new_birth(names, &birth, &object) : NULL;
 
 	if (n) {
 		n->mask = mask;
-		n->inode = inode ? inode->i_ino : 0;
+		n->inode = object;
 		n->task = current;
 	}
 	spin_lock(&names->lock);
@@ -308,14 +307,14 @@ static bool is_appearance(u32 mask)
  * inode before the host event arrived, the inode is another one with the same number. `inode` 0:
  * the name does not exist.
  */
-static bool has_put(struct hw_names *names, const struct name_key *k, u64 inode)
+static bool has_put(struct hw_names *names, const struct name_key *k, const struct hw_object *inode)
 {
 	struct hw_own_name *n;
 
-	if (!inode)
+	if (!inode->number)
 		return true;
 	for_each_name(n, names, k) {
-		if (!n->mask || (n->inode && n->inode != inode))
+		if (!n->mask || (n->inode.number && !hw_is_same(&n->inode, inode)))
 			continue;
 		if (is_appearance(n->mask))
 			return true;
@@ -330,13 +329,14 @@ static bool has_put(struct hw_names *names, const struct name_key *k, u64 inode)
  * change gave the name another inode that is not there now, it did not. A local change after the
  * host event arrived may or may not be included in it.
  */
-static bool may_have_removed(struct hw_names *names, const struct name_key *k, u64 inode)
+static bool may_have_removed(struct hw_names *names, const struct name_key *k,
+			     const struct hw_object *inode)
 {
 	struct hw_own_name *n = find_newest(names, k, U64_MAX);
 
 	if (!n || n->serial >= names->telling)
 		return n;
-	return !is_appearance(n->mask) || !n->inode || n->inode == inode;
+	return !is_appearance(n->mask) || !n->inode.number || hw_is_same(&n->inode, inode);
 }
 
 /* Local changes that may match the host event. */
@@ -347,6 +347,11 @@ struct answer {
 	bool known; /* the inode that lost the name may be one that a local program removed */
 	bool again; /* a change was matched recently */
 };
+
+static bool may_be(const struct hw_object *noted, const struct hw_object *removed)
+{
+	return !noted->number || !removed->number || hw_is_same(noted, removed);
+}
 
 static struct answer find_answers(struct hw_names *names, const struct hw_word *w,
 				  const struct name_key *k)
@@ -370,7 +375,7 @@ static struct answer find_answers(struct hw_names *names, const struct hw_word *
 			ret.like = n;
 		if (n->mask == w->mask)
 			ret.same = n;
-		if (is_like && (!n->inode || !w->removed || n->inode == w->removed))
+		if (is_like && may_be(&n->inode, &w->removed))
 			ret.known = true;
 	}
 	return ret;
@@ -390,7 +395,7 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, const struct
 	struct answer a = find_answers(names, w, k);
 
 	*ret_until = 0;
-	if (is_there ? !has_put(names, k, w->inode) : !may_have_removed(names, k, w->inode))
+	if (is_there ? !has_put(names, k, &w->inode) : !may_have_removed(names, k, &w->inode))
 		return false;
 	if (a.like && a.known) {
 		*ret_until = (a.same ?: a.like)->serial + 1;
@@ -402,9 +407,9 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, const struct
 	}
 	if (!a.again || !now)
 		return false;
-	if (!w->inode)
+	if (!w->inode.number)
 		return is_there && !is_appearance(now->mask);
-	return is_appearance(now->mask) && now->inode == w->inode;
+	return is_appearance(now->mask) && hw_is_same(&now->inode, &w->inode);
 }
 
 /* The host reports changes in order: after a match, older records of the same name are obsolete. */
@@ -428,7 +433,8 @@ static void take_over(struct hw_names *names, const struct hw_word *w, const str
 	struct hw_own_name *changed = find_changed(names, k);
 
 	if (behind && (is_appearance(behind->mask) == is_appearance(w->mask) ||
-		       (is_appearance(behind->mask) ? behind->inode != w->inode : w->inode)))
+		       (is_appearance(behind->mask) ? !hw_is_same(&behind->inode, &w->inode)
+						    : w->inode.number)))
 		behind = NULL;
 	if (changed && is_appearance(w->mask))
 		drop_name(names, changed);
@@ -445,7 +451,9 @@ static void take_birth(struct hw_names *names, const struct hw_word *w)
 	struct hw_own_name *born;
 	struct name_key k;
 
-	born = w->made ? new_birth(names, &k, w->made) : NULL;
+	if (!(w->mask & FS_CREATE) || !w->is_dir || !w->inode.number)
+		return;
+	born = new_birth(names, &k, &w->inode);
 	if (!born)
 		return;
 	spin_lock(&names->lock);
@@ -508,13 +516,13 @@ static bool was_changed(struct hw_echo *e, const struct name_key *k)
 	if (find_changed(&e->names, k))
 		return true;
 	for_each_name(n, &e->names, k) {
-		if ((n->mask & REMOVED) && n->inode)
-			return hw_is_known(&e->states, n->inode);
+		if ((n->mask & REMOVED) && n->inode.number)
+			return hw_is_known(&e->states, &n->inode);
 	}
 	return false;
 }
 
-bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, u64 inode)
+bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, const struct hw_object *inode)
 {
 	struct name_key k = key_of(d_inode(place->dir), &place->name);
 	struct hw_names *names = &e->names;
@@ -526,7 +534,8 @@ bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, u64 inode)
 	begin(names, &k);
 	n = find_newest(names, &k, U64_MAX);
 	if (n && n->serial < names->telling)
-		ret = is_appearance(n->mask) ? inode && n->inode == inode : !inode;
+		ret = is_appearance(n->mask) ? inode->number && hw_is_same(&n->inode, inode)
+					     : !inode->number;
 	else
 		ret = n;
 	ret = ret && was_changed(e, &k);
