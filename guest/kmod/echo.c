@@ -9,11 +9,13 @@
 #include <linux/exportfs.h>
 #include <linux/jhash.h>
 #include <linux/magic.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/once.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 static uint own_changes_max = HW_ECHO_MAX;
@@ -23,6 +25,18 @@ MODULE_PARM_DESC(own_changes_max, "Recorded changes by programs of this guest (a
 unsigned int hw_echo_max(void)
 {
 	return clamp(READ_ONCE(own_changes_max), 1u, HW_ECHO_MAX);
+}
+
+/* Records are made inside calls of programs, which must not be killed for them. */
+void *hw_new_record(const struct hw_echo_owner *owner, size_t size)
+{
+	struct mem_cgroup *old = set_active_memcg(owner->memcg);
+	void *ret = kzalloc(size, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+
+	set_active_memcg(old);
+	if (!ret)
+		atomic64_inc(owner->forgotten);
+	return ret;
 }
 
 /* The file handle of a FUSE inode consists of its node id and generation. Those of other file
@@ -135,8 +149,8 @@ static const struct fsnotify_ops ops = {
 static void end(struct hw_echo *e)
 {
 	fsnotify_put_mark(&e->mark);
-	fsnotify_wait_marks_destroyed();
 	wait_for_completion(&e->unused);
+	fsnotify_wait_marks_destroyed(); /* free_mark() has returned */
 	fsnotify_put_group(e->group);
 	hw_names_finish(&e->names);
 	hw_states_finish(&e->states);
@@ -147,6 +161,7 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 {
 	struct hw_echo *e = kvzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	struct fsnotify_group *group;
+	struct hw_echo_owner owner;
 	int r;
 
 	if (!e)
@@ -156,8 +171,10 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 		kvfree(e);
 		return ERR_CAST(group);
 	}
-	hw_names_init(&e->names, forgotten);
-	hw_states_init(&e->states, forgotten);
+	group->memcg = get_mem_cgroup_from_mm(current->mm); /* fsnotify drops it with the group */
+	owner = (struct hw_echo_owner){ .memcg = group->memcg, .forgotten = forgotten };
+	hw_names_init(&e->names, &owner);
+	hw_states_init(&e->states, &owner);
 	init_completion(&e->unused);
 	group->priority = 1; /* its handler runs before programs receive the event */
 	e->group = group;

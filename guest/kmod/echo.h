@@ -30,6 +30,15 @@
 #define HW_ECHO_BITS 14 /* of hash tables */
 #define HW_SEEN 4u /* recorded states of one inode, the newest ones */
 
+/* The program that opened the device. All members are borrowed. */
+struct hw_echo_owner {
+	struct mem_cgroup *memcg; /* pays for the records, whoever makes the changes; may be NULL */
+	atomic64_t *forgotten; /* HW_FORGOTTEN */
+};
+
+/* Returns a zeroed record, freed with kfree(); NULL, after counting that, if memory is short. */
+void *hw_new_record(const struct hw_echo_owner *owner, size_t size);
+
 struct hw_own_name {
 	struct hlist_node node; /* sorted, the newest first */
 	struct list_head order; /* sorted, the oldest first */
@@ -49,7 +58,7 @@ struct hw_names {
 	u64 serial; /* serial of the next record */
 	u64 telling; /* value of serial when the current host event arrived */
 	unsigned int count, max;
-	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
+	struct hw_echo_owner owner;
 	struct list_head order; /* all records */
 	struct delayed_work expire;
 	struct hlist_head buckets[1 << HW_ECHO_BITS];
@@ -83,7 +92,7 @@ struct hw_states {
 	wait_queue_head_t changed; /* a change was counted */
 	u64 serial; /* serial of the next state, starting at 1 */
 	unsigned int count, max;
-	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
+	struct hw_echo_owner owner;
 	struct list_head order; /* all records */
 	struct list_head pending;
 	struct work_struct ask;
@@ -104,9 +113,9 @@ struct hw_echo {
 /* Limit for names and for states. */
 unsigned int hw_echo_max(void);
 
-void hw_names_init(struct hw_names *names, atomic64_t *forgotten);
+void hw_names_init(struct hw_names *names, const struct hw_echo_owner *owner);
 void hw_names_finish(struct hw_names *names);
-void hw_states_init(struct hw_states *states, atomic64_t *forgotten);
+void hw_states_init(struct hw_states *states, const struct hw_echo_owner *owner);
 void hw_states_finish(struct hw_states *states);
 
 /* The following functions record changes by programs. They run in the context of the program. */

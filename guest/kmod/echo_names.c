@@ -13,6 +13,7 @@
 #define APPEARED (FS_CREATE | FS_MOVED_TO)
 #define REMOVED (FS_DELETE | FS_MOVED_FROM)
 #define AGAIN HZ /* host events within this time may come from one examination */
+#define DROPPED_MAX 128u /* records that are dropped without a pause */
 
 /* Identifies a name in a directory. */
 struct name_key {
@@ -61,15 +62,20 @@ static bool is_expired(const struct hw_own_name *n)
 	return time_after_eq(jiffies, n->at + HW_ECHO_EXPIRES);
 }
 
-static void drop_expired(struct hw_names *names)
+/* Returns false when no record has expired. */
+static bool drop_some_expired(struct hw_names *names)
 {
 	struct hw_own_name *n, *next;
+	unsigned int dropped = 0;
 
 	list_for_each_entry_safe(n, next, &names->order, order) {
 		if (!is_expired(n))
-			break;
+			return false;
+		if (dropped++ == DROPPED_MAX)
+			return true;
 		drop_name(names, n);
 	}
+	return false;
 }
 
 static void work_on_expired(struct work_struct *work)
@@ -77,20 +83,22 @@ static void work_on_expired(struct work_struct *work)
 	struct hw_names *names = container_of(to_delayed_work(work), struct hw_names, expire);
 	bool more;
 
-	spin_lock(&names->lock);
-	drop_expired(names);
-	more = names->count;
-	spin_unlock(&names->lock);
-	if (more)
-		queue_delayed_work(hw_workqueue, &names->expire, HW_ECHO_EXPIRES);
+	do {
+		cond_resched();
+		spin_lock(&names->lock);
+		more = drop_some_expired(names);
+		if (!more && names->count)
+			queue_delayed_work(hw_workqueue, &names->expire, HW_ECHO_EXPIRES);
+		spin_unlock(&names->lock);
+	} while (more);
 }
 
-void hw_names_init(struct hw_names *names, atomic64_t *forgotten)
+void hw_names_init(struct hw_names *names, const struct hw_echo_owner *owner)
 {
 	spin_lock_init(&names->lock);
 	INIT_LIST_HEAD(&names->order);
 	INIT_DELAYED_WORK(&names->expire, work_on_expired);
-	names->forgotten = forgotten;
+	names->owner = *owner;
 	names->max = hw_echo_max();
 }
 
@@ -103,15 +111,12 @@ void hw_names_finish(struct hw_names *names)
 		drop_name(names, n);
 }
 
-/* Returns NULL, after counting that, if memory is short. */
 static struct hw_own_name *new_name(struct hw_names *names, const struct name_key *k)
 {
-	struct hw_own_name *n = kzalloc(struct_size(n, text, k->len), GFP_KERNEL_ACCOUNT);
+	struct hw_own_name *n = hw_new_record(&names->owner, struct_size(n, text, k->len));
 
-	if (!n) {
-		atomic64_inc(names->forgotten);
+	if (!n)
 		return NULL;
-	}
 	n->dir = k->dir;
 	n->hash = k->hash;
 	n->len = k->len;
@@ -123,11 +128,11 @@ static void add_name(struct hw_names *names, struct hw_own_name *n, const struct
 {
 	if (names->count >= names->max) {
 		drop_name(names, list_first_entry(&names->order, struct hw_own_name, order));
-		atomic64_inc(names->forgotten);
+		atomic64_inc(names->owner.forgotten);
 	}
 	n->depth = k->depth + 1;
 	if (n->depth > HW_NAMES_SAME)
-		atomic64_inc(names->forgotten);
+		atomic64_inc(names->owner.forgotten);
 	n->serial = names->serial++;
 	n->at = jiffies;
 	hlist_add_head(&n->node, bucket_of(names, k));

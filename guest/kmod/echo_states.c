@@ -66,19 +66,17 @@ static void drop_oldest(struct hw_states *states)
 		if (is_used(s) || (!full && time_before(jiffies, s->at + HW_ECHO_EXPIRES)))
 			continue;
 		if (full)
-			atomic64_inc(states->forgotten);
+			atomic64_inc(states->owner.forgotten);
 		drop_state(states, s);
 	}
 }
 
 static struct hw_state *new_state(struct hw_states *states, const struct hw_object *object)
 {
-	struct hw_state *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	struct hw_state *s = hw_new_record(&states->owner, sizeof(*s));
 
-	if (!s) {
-		atomic64_inc(states->forgotten);
+	if (!s)
 		return NULL;
-	}
 	s->object = *object;
 	INIT_LIST_HEAD(&s->pending);
 	return s;
@@ -222,7 +220,7 @@ static void work_on_pending(struct work_struct *work)
 		cond_resched();
 }
 
-void hw_states_init(struct hw_states *states, atomic64_t *forgotten)
+void hw_states_init(struct hw_states *states, const struct hw_echo_owner *owner)
 {
 	spin_lock_init(&states->lock);
 	init_waitqueue_head(&states->changed);
@@ -230,7 +228,7 @@ void hw_states_init(struct hw_states *states, atomic64_t *forgotten)
 	INIT_LIST_HEAD(&states->pending);
 	INIT_WORK(&states->ask, work_on_pending);
 	states->serial = 1;
-	states->forgotten = forgotten;
+	states->owner = *owner;
 	states->max = hw_echo_max();
 }
 

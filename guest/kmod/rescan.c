@@ -39,7 +39,8 @@ static void hold_watched(struct hw_file *f, struct dentry *top, struct held *hel
 
 	held->count = 0;
 	held->max = hw_sb_count_watched(sb);
-	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries), GFP_KERNEL_ACCOUNT);
+	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries),
+					GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!held->dentries)
 		return; /* their names are dropped in this case */
 	while (held->count < held->max && (inode = hw_next_inode(sb, inode, true))) {
