@@ -47,6 +47,35 @@ test_own_changes_told_late_are_told_once() {
 	echo_told_once 'vm-own . 3' "$(printf "$late" 'vm-own . 3')"
 }
 
+# Writes that go on while the program does something else: the kernel reports them when they are complete.
+test_own_writes_by_io_uring_are_told_once() {
+	local how direct
+	for how in uring worker poll; do
+		for direct in '' direct; do
+			# a tmpfs has no O_DIRECT before Linux 6.6
+			echo_told_once "vm-async $how $how$direct 20" "vm-async $how $how$direct 20 $direct" || return 1
+			vm_run 'killall inotifywait' && vm_forget
+		done
+	done
+}
+
+# The kernel does not report writes by io_submit(2). Those that the host reports before the program's next change are told.
+test_own_writes_by_aio_are_told_once_at_most() {
+	local direct told difference
+	for direct in '' direct; do
+		echo_local "vm-async aio aio$direct 20" && guest_watch A "$events" "/mnt/$name/" || return 1
+		vm_run "cd /mnt/$name && vm-async aio aio$direct 20 $direct; cd /" && guest_barrier || return 1
+		told=$(guest_lines A)
+		echo "    ${direct:-cached}: $(grep -c ' MODIFY ' <<<"$told") of 20 series of writes are told"
+		difference=$(diff <(printf '%s\n' "${echo_expected[@]}" | echo_merged) <(grep -v ' MODIFY ' <<<"$told" | echo_merged)) &&
+			(($(grep -c ' MODIFY ' <<<"$told") <= 20)) || {
+			printf '%s\n' "    on a tmpfs (<) and here (>), of ${#echo_expected[@]} lines:" "$difference"
+			return 1
+		}
+		vm_run 'killall inotifywait' && vm_forget
+	done
+}
+
 # The host has told of each before the next one.
 test_own_changes_one_by_one_are_told_once() {
 	local step steps=('echo 1 >file' 'echo 2 >>file' ': >file' 'truncate -s 9 file' 'chmod 600 file' 'touch file' 'echo 3 >.tmp'
