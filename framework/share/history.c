@@ -276,7 +276,8 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 		hw_history_siblings(share, id, stat, false);
 		struct hw_entry *e = entry_of(share, id);
 
-		e->ctime_ns = stat->ctime_ns;
+		if (e->ctime_ns != HW_TIME_UNKNOWN)
+			e->ctime_ns = stat->ctime_ns;
 		e->nlink = (uint16_t)stat->nlink;
 		e->ident = stat->ident;
 		e->identity = stat->identity;

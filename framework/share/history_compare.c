@@ -53,8 +53,9 @@ bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *s
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed)
 {
 	bool mtime = entry->mtime_ns != stat->mtime_ns;
-	bool ctime = entry->ctime_ns != stat->ctime_ns && !renamed;
-	bool links = entry->nlink != (uint16_t)stat->nlink;
+	bool unknown = entry->ctime_ns == HW_TIME_UNKNOWN;
+	bool ctime = entry->ctime_ns != stat->ctime_ns && (!renamed || unknown);
+	bool links = entry->nlink != (uint16_t)stat->nlink && !unknown;
 
 	if (hw_history_is_data(entry, stat))
 		return HW_MODIFY;

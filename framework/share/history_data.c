@@ -31,7 +31,7 @@ void hw_history_siblings(struct hw_share *share, uint32_t self, const struct hw_
 		/* It was written through a name in a directory that was not watched yet. */
 		if (!share->silent && !(e->flags & HW_ENTRY_STALE) &&
 		    (e->mtime_ns != stat->mtime_ns || e->size != stat->size ||
-		     e->attr != stat->attr)) {
+		     e->attr != stat->attr || e->ctime_ns == HW_TIME_UNKNOWN)) {
 			if (!share->fill.joins || hw_ids_add(&share->fill.moved, id) < 0)
 				hw_unverified_entry(share, id);
 			continue;

@@ -60,6 +60,7 @@ struct hw_keep {
 	uint64_t retry_ns; /* loop time: no attempt before it */
 	int64_t written_ns; /* CLOCK_REALTIME of the snapshot on the disk */
 	int64_t known_ns; /* all changes before it are in the tree */
+	int64_t unread_ns; /* as of the last frame: see hw_keep_unread_ns() */
 	uint64_t place;
 	uint8_t boot[HW_STATE_BOOT];
 	bool ending; /* nothing is tried again */
@@ -134,6 +135,10 @@ struct hw_state_head hw_keep_make_head(struct hw_share *share, uint64_t generati
 int hw_keep_begin_log(struct hw_share *share, uint64_t generation, uint64_t next_seq);
 /* From now on, changes are logged. */
 void hw_keep_turn_on(struct hw_share *share);
+/* Returns a time: the tree may have changes that were made at or after it and are not reported,
+ * since an examination that belongs to one record also shows the changes of later ones. 0: it has
+ * none. */
+int64_t hw_keep_unread_ns(const struct hw_share *share);
 /* Begins the log that follows the state that was read. 0 or -errno. */
 int hw_keep_continue_log(struct hw_share *share);
 /* Logs that the events after this one get other numbers. 0, or -errno: the log has ended. */

@@ -55,6 +55,14 @@ static int64_t known_ns(struct hw_share *share)
 	return keep->known_ns;
 }
 
+int64_t hw_keep_unread_ns(const struct hw_share *share)
+{
+	int64_t before = share->state == HW_SHARE_ONLINE ? 0 : share->keep.unread_ns;
+	int64_t now = hw_mark_covers_tree(share) ? 0 : share->marks.read_until_ns;
+
+	return before && (!now || before < now) ? before : now;
+}
+
 struct hw_state_head hw_keep_make_head(struct hw_share *share, uint64_t generation,
 				       uint64_t next_seq)
 {
@@ -214,6 +222,7 @@ void hw_keep_publish(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
 	uint64_t last = hw_journal_last_seq(&share->journal);
+	int64_t unread_ns = hw_keep_unread_ns(share);
 	struct hw_state_writer writer = { 0 };
 
 	if (keep->limit && last >= keep->limit && hw_loop_now_ns(share->loop) >= keep->retry_ns) {
@@ -221,13 +230,16 @@ void hw_keep_publish(struct hw_share *share)
 		hw_keep_forget(share);
 	}
 	if (!keep->on || keep->held ||
-	    (!keep->changed.list.count && keep->seq == last && !keep->scope.changed))
+	    (!keep->changed.list.count && keep->seq == last && !keep->scope.changed &&
+	     (unread_ns || !keep->unread_ns)))
 		return;
-	if (keep->changed.lost || !has_room(keep, &writer, 16)) {
+	if (keep->changed.lost || !has_room(keep, &writer, 32)) {
 		hw_keep_give_up(share, "out of memory");
 		return;
 	}
 	hw_state_put_known(&writer, known_ns(share));
+	if (unread_ns)
+		hw_state_put_unread(&writer, unread_ns);
 	if (!put_changes(share, &writer) || !put_events(share, &writer) ||
 	    !put_scope(share, &writer)) {
 		hw_keep_give_up(share, "more events at once than the journal or the memory holds");
@@ -243,6 +255,7 @@ void hw_keep_publish(struct hw_share *share)
 		keep->room = 0;
 	}
 	keep->seq = last;
+	keep->unread_ns = unread_ns;
 	hw_changed_clear(&keep->changed);
 }
 

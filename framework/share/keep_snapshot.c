@@ -66,6 +66,7 @@ static void prepare(struct hw_share *share, const char *suffix, uint64_t generat
 		.scope_of = scope_of,
 		.arg = share,
 		.next_seq = share->journal.next_seq,
+		.unread_ns = hw_keep_unread_ns(share),
 	};
 }
 

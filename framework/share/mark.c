@@ -157,6 +157,7 @@ void hw_mark_roll(struct hw_share *share)
 		marks->rolling_ns = hw_now_coarse_ns();
 		marks->rolling_seq = share->journal.next_seq;
 		marks->rolling_count++;
+		share->keep.changed.unmarked = false;
 		set(share, &marks->rolling, false);
 	}
 	if (hw_mark_is_reached(share, &marks->rolling)) {
@@ -210,6 +211,11 @@ void hw_mark_round_ends(struct hw_share *share)
 static bool is_listing(const struct hw_share *share)
 {
 	return share->scan.walking || !hw_scan_is_idle(share);
+}
+
+bool hw_mark_covers_tree(const struct hw_share *share)
+{
+	return !share->marks.rolling_ns && !share->keep.changed.unmarked;
 }
 
 bool hw_mark_proves_outside(struct hw_share *share)

@@ -66,6 +66,10 @@ void hw_mark_noted_again(struct hw_share *share); /* such a name was noted again
 						     did not verify it */
 void hw_mark_round_begins(struct hw_share *share);
 void hw_mark_round_ends(struct hw_share *share);
+/* Returns whether all records have been read of changes that the tree may have, because an
+ * examination showed them. Only while the state is kept, which notes changes of the tree. Otherwise
+ * those that were made at or after read_until_ns may be unread. */
+bool hw_mark_covers_tree(const struct hw_share *share);
 /* Returns whether the record that is being passed on proves that an unknown directory is outside
  * the share. */
 bool hw_mark_proves_outside(struct hw_share *share);

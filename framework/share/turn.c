@@ -184,8 +184,8 @@ static void take_turn(void *arg)
 	hw_disk_release(&share->disk);
 	if (share->disk.left)
 		hw_share_kick(share); /* it is checked in the next iteration */
-	if (share->marks.armed)
-		hw_mark_roll(share); /* directories that were armed since */
+	if (share->marks.armed || (share->keep.on && !hw_mark_covers_tree(share)))
+		hw_mark_roll(share); /* directories that were armed, entries that changed since */
 	hw_share_begin_turn(share);
 	share->turn.ended_ns = hw_now_coarse_ns();
 	share->fill.budget = HW_FILL_BUDGET;

@@ -162,6 +162,12 @@ void hw_state_put_known(struct hw_state_writer *w, int64_t ns)
 	put_number(w, (uint64_t)ns);
 }
 
+void hw_state_put_unread(struct hw_state_writer *w, int64_t ns)
+{
+	put_byte(w, HW_STATE_UNREAD);
+	put_number(w, (uint64_t)ns);
+}
+
 static void put_directory(struct hw_state_writer *w, const struct hw_state_scope *scope)
 {
 	put_number(w, scope->end);
@@ -363,6 +369,9 @@ bool hw_state_get(struct hw_state_reader *r, struct hw_state_record *ret)
 		break;
 	case HW_STATE_KNOWN:
 		ret->known_ns = (int64_t)get_number(r);
+		break;
+	case HW_STATE_UNREAD:
+		ret->unread_ns = (int64_t)get_number(r);
 		break;
 	case HW_STATE_SCOPE:
 		get_directory(r, ret);

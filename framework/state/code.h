@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HW_STATE_VERSION 3u
+#define HW_STATE_VERSION 4u
 #define HW_STATE_ENTRY_MAX 400u /* bytes of the longest record of an entry */
 #define HW_STATE_EVENT_MAX (2 * HW_PATH_MAX + 64u)
 
@@ -26,6 +26,7 @@ enum hw_state_tag {
 	HW_STATE_SCOPE = 7, /* where the events that follow are */
 	HW_STATE_GAP = 8, /* as HW_STATE_SKIP, and where the events were that had these numbers */
 	HW_STATE_SHIFT = 9, /* events have other numbers than before */
+	HW_STATE_UNREAD = 10, /* changes since this time were perhaps not reported */
 };
 
 /* Where events are that are not kept: those with numbers up to `end` change only what is below this
@@ -58,6 +59,7 @@ void hw_state_put_entry(struct hw_state_writer *writer, uint32_t id, const struc
 void hw_state_put_gone(struct hw_state_writer *writer, uint32_t id);
 void hw_state_put_event(struct hw_state_writer *writer, const struct hw_event *event);
 void hw_state_put_known(struct hw_state_writer *writer, int64_t ns);
+void hw_state_put_unread(struct hw_state_writer *writer, int64_t ns);
 void hw_state_put_scope(struct hw_state_writer *writer, const struct hw_state_scope *scope);
 /* A record 6 or 8. */
 void hw_state_put_gap(struct hw_state_writer *writer, uint64_t next_seq,
@@ -77,7 +79,7 @@ struct hw_state_record {
 	struct hw_entry entry;
 	const char *name; /* borrowed */
 	struct hw_event event; /* without seq; paths are borrowed */
-	int64_t known_ns;
+	int64_t known_ns, unread_ns;
 	uint64_t entries, events;
 	uint64_t next_seq, after;
 	uint64_t scope_end;

@@ -222,6 +222,10 @@ static int apply(struct hw_state_load *load, struct hw_state_record *record, str
 		return 0;
 	case HW_STATE_KNOWN:
 		load->head.known_ns = record->known_ns;
+		load->unread_ns = 0; /* a frame begins */
+		return 0;
+	case HW_STATE_UNREAD:
+		load->unread_ns = record->unread_ns;
 		return 0;
 	case HW_STATE_SCOPE:
 		load->scope = scope_of(record);

@@ -37,6 +37,7 @@ struct hw_state_snapshot {
 	void (*scope_of)(void *arg, uint64_t next_seq, struct hw_state_scope *ret);
 	void *arg;
 	uint64_t next_seq; /* of the event that follows the last one */
+	int64_t unread_ns; /* see struct hw_state_load */
 };
 /* Returns 0 and the size, or -errno. Uses memory of its own, so one call runs at a time in a
  * process. Does not call fsync(2). */
@@ -67,6 +68,8 @@ struct hw_state_load {
 	struct hw_state_head head; /* of the snapshot; next_seq and known_ns as of the last frame */
 	uint64_t size; /* bytes read */
 	uint64_t frames; /* of the log that was read last */
+	int64_t unread_ns; /* CLOCK_REALTIME: the tree may have changes that were made at or after
+			    * this time and are not reported; 0: it has none */
 	bool damaged; /* the log that was read last ends before a damaged frame */
 	struct hw_state_scope scope; /* of the events that follow that log */
 	uint64_t scope_end; /* the largest number for which a directory was logged */

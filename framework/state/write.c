@@ -170,6 +170,8 @@ int hw_state_write_snapshot(int fd, const struct hw_state_snapshot *snapshot, ui
 	hw_away_end();
 	entries = put_tree(&out, snapshot->tree);
 	events = put_events(&out, snapshot);
+	if (snapshot->unread_ns)
+		hw_state_put_unread(&out.writer, snapshot->unread_ns);
 	hw_state_put_end(&out.writer, entries, events);
 	flush(&out);
 	*ret_size = out.size;

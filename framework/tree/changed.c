@@ -26,6 +26,7 @@ static bool make_room(struct hw_changed *changed, uint32_t id)
 
 void hw_changed_add(struct hw_changed *changed, uint32_t id)
 {
+	changed->unmarked = true;
 	if (id >= changed->room && !make_room(changed, id)) {
 		changed->lost = true;
 		return;

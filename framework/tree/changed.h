@@ -14,6 +14,7 @@ struct hw_changed {
 	uint32_t room; /* number of ids that have a bit */
 	struct hw_ids list; /* owned */
 	bool lost; /* memory was short: the list is incomplete */
+	bool unmarked; /* set with each change; the user clears it */
 };
 
 void hw_changed_add(struct hw_changed *changed, uint32_t id);

@@ -26,6 +26,9 @@ enum hw_identity {
 /* The birth time of what was in a lower layer of an overlayfs, also if it was copied up. */
 #define HW_BTIME_LOWER 1
 
+/* Instead of a time of an entry: whatever the disk has differs, and may be unreported. */
+#define HW_TIME_UNKNOWN INT64_MIN
+
 /* The state of an entry on the disk; filled by disk.h and list.h. */
 struct hw_stat {
 	uint64_t ino; /* inode number, or its replacement: see identity */

@@ -212,6 +212,8 @@ static int new_file(void)
 	return fd;
 }
 
+static int64_t unread_ns; /* of the next snapshot */
+
 static int write_tree(const struct hw_tree *tree, uint64_t *ret_size)
 {
 	unsigned number = 0;
@@ -221,6 +223,7 @@ static int write_tree(const struct hw_tree *tree, uint64_t *ret_size)
 		.next_event = next_event,
 		.arg = &number,
 		.next_seq = NEXT_SEQ,
+		.unread_ns = unread_ns,
 	};
 	int fd = new_file();
 
@@ -479,9 +482,12 @@ static void a_file_of_another_version_or_share_is_refused(void **state)
 
 	assert_int_equal(read_snapshot(&reading, fd, PLACE + 1), -EMEDIUMTYPE);
 	hw_tree_free(&reading.tree);
-	assert_int_equal(pwrite(fd, "\4", 1, 8), 1);
-	assert_int_equal(read_snapshot(&reading, fd, PLACE), -EPROTONOSUPPORT);
-	hw_tree_free(&reading.tree);
+	for (uint8_t version = 2; version <= HW_STATE_VERSION + 1; version++) {
+		assert_int_equal(pwrite(fd, &version, 1, 8), 1);
+		assert_int_equal(read_snapshot(&reading, fd, PLACE),
+				 version > HW_STATE_VERSION ? -EPROTONOSUPPORT : 0);
+		hw_tree_free(&reading.tree);
+	}
 	assert_int_equal(pwrite(fd, "\0", 1, 8), 1);
 	assert_int_equal(read_snapshot(&reading, fd, PLACE), -EUCLEAN);
 	hw_tree_free(&reading.tree);
@@ -616,6 +622,53 @@ static void memory_is_bounded_by_the_size_of_the_file(void **state)
 		hw_state_put_end(&writer, 2, 0);
 		assert_int_equal(read_forged(&head, &writer, &used), cases[i].result);
 		assert_true(used < (2u << 20));
+	}
+}
+
+/* Of changes whose records were not read, the newest frame decides. */
+static void the_last_frame_says_since_when_records_are_unread(void **state)
+{
+	static const struct {
+		int64_t snapshot, frames[3], result; /* 0: none */
+	} cases[] = {
+		{ 0, { 0, 0, 0 }, 0 },
+		{ 7, { 0, 0, 0 }, 0 },
+		{ 0, { 0, 5, 0 }, 0 },
+		{ 0, { 5, 0, 9 }, 9 },
+		{ 3, { 9, 9, INT64_MAX }, INT64_MAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned char bytes[HW_STATE_FRAME + 64 + HW_STATE_ENTRY_MAX];
+		struct reading reading;
+		struct hw_tree tree;
+		uint64_t size;
+
+		random_tree(&tree, 5);
+		unread_ns = cases[i].snapshot;
+		int fd = write_tree(&tree, &size), log = begin_log(NEXT_SEQ);
+
+		unread_ns = 0;
+		assert_int_equal(read_snapshot(&reading, fd, PLACE), 0);
+		assert_int_equal(reading.load.unread_ns, cases[i].snapshot);
+		for (uint64_t n = 0; n < 3; n++) {
+			struct hw_state_writer writer = { .bytes = bytes + HW_STATE_FRAME };
+
+			hw_state_put_known(&writer, 1);
+			if (cases[i].frames[n])
+				hw_state_put_unread(&writer, cases[i].frames[n]);
+			hw_state_seal(bytes, writer.used, head.generation, n + 1);
+			assert_int_equal(hw_state_write(log, bytes, HW_STATE_FRAME + writer.used),
+					 0);
+		}
+		assert_int_equal(lseek(log, 0, SEEK_SET), 0);
+		assert_int_equal(hw_state_read_log(log, head.generation, boot, &reading.load), 0);
+		assert_int_equal(reading.load.unread_ns, cases[i].result);
+		hw_tree_free(&reading.tree);
+		hw_tree_free(&tree);
+		close(fd);
+		close(log);
 	}
 }
 
@@ -824,6 +877,7 @@ int main(void)
 		cmocka_unit_test(a_log_of_another_run_is_refused),
 		cmocka_unit_test(what_is_no_tree_is_refused),
 		cmocka_unit_test(memory_is_bounded_by_the_size_of_the_file),
+		cmocka_unit_test(the_last_frame_says_since_when_records_are_unread),
 		cmocka_unit_test(no_entry_has_the_id_0),
 		cmocka_unit_test(a_tree_that_has_shrunk_comes_back),
 		cmocka_unit_test(a_filesystem_with_a_large_number_is_refused),

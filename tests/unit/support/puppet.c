@@ -132,6 +132,7 @@ void hw_puppet_start(struct hw_scene *f, uint32_t flags, uint64_t settle_ns)
 		.backend = "puppet",
 		.plugin = flags & HW_PLUGIN_ORDERED ? &of_ordered : &of_merging,
 		.settle_ns = settle_ns,
+		.state_dir = hw_puppet.state_dir,
 		.interval_ns = hw_puppet.endless ? 3600 * HW_SEC : 0,
 	};
 

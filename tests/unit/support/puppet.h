@@ -27,6 +27,7 @@ struct hw_puppet {
 		       * hour */
 	bool greedy; /* set by a test: each read of that queue uses its full budget */
 	uint64_t backlog; /* set by a test: so many records more are in the endless queue */
+	const char *state_dir; /* set by a test, borrowed: where its state is kept */
 	int input; /* owned: always readable if endless */
 	struct hw_io *io; /* owned: watches input */
 	uint64_t handed; /* records handed over from that queue */
