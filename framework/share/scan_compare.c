@@ -83,6 +83,13 @@ static bool is_unchanged(const struct hw_entry *e, const struct hw_stat *stat)
 	       (e->type == HW_TYPE_DIR || e->size == stat->size);
 }
 
+/* Returns whether nothing was watched before: then a new link count explains no new ctime, since
+ * the file may have been written as well. */
+static bool was_unwatched(const struct hw_share *share)
+{
+	return share->state == HW_SHARE_ARMING && !share->silent;
+}
+
 static bool belongs(const struct hw_job *job, const struct hw_entry *e)
 {
 	return job->watcher == HW_WATCHER_NONE || e->watcher == job->watcher ||
@@ -146,6 +153,8 @@ static uint32_t compare_one(struct hw_share *share, struct hw_job *job, uint32_t
 	if (!same) {
 		hw_unverified_name(share, dir, name, found->name_len);
 	} else if (!is_unchanged(e, &stat)) {
+		if (was_unwatched(share) && e->type != HW_TYPE_DIR && e->ctime_ns != stat.ctime_ns)
+			e->ctime_ns = HW_TIME_UNKNOWN;
 		hw_unverified_entry(share, id);
 	} else if (!job->cheap && (e->ident != stat.ident || e->identity != stat.identity)) {
 		hw_tree_note(&share->tree, id);

@@ -68,6 +68,23 @@ static void remove_link(struct hw_scene *f)
 	assert_int_equal(unlinkat(f->fd, "g", 0), 0);
 }
 
+static void add_link(struct hw_scene *f)
+{
+	assert_int_equal(linkat(f->fd, "f", f->fd, "k", 0), 0);
+}
+
+static void overwrite_and_remove_link(struct hw_scene *f)
+{
+	overwrite(f);
+	remove_link(f);
+}
+
+static void overwrite_and_add_link(struct hw_scene *f)
+{
+	overwrite(f);
+	add_link(f);
+}
+
 static void rename_it(struct hw_scene *f)
 {
 	hw_scene_move(f->fd, "f", f->fd, "h");
@@ -89,6 +106,11 @@ static const struct unread_case cases[] = {
 	{ overwrite, remove_link, "delete file g; attrib file f; ", false },
 	{ set_attribute, rename_it, "move file f -> h; attrib file g; attrib file h; ", false },
 	{ set_attribute, rename_it, "move file f -> h; attrib file h; ", true },
+	{ nothing, rename_it, "move file f -> h; ", true },
+	{ nothing, overwrite, "attrib file f; attrib file g; ", false },
+	{ nothing, overwrite_and_remove_link, "delete file g; attrib file f; ", false },
+	{ nothing, overwrite_and_add_link,
+	  "create file k; attrib file f; attrib file g; attrib file k; ", false },
 };
 
 /* ---- a share that is killed ---- */
