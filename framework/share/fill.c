@@ -127,6 +127,7 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 
 	*ret_how = a->how;
 	if (id && !hw_tree_is_below(&share->tree, a->dir, id)) {
+		hw_former_add_left(share, id);
 		hw_history_move(share, id, a->dir, name, len, stat);
 		moved_here(share, id, stat);
 		return 0;
@@ -157,6 +158,12 @@ static void join_file(struct hw_share *share, uint32_t id, bool written)
 		(void)hw_ids_add(&share->fill.written, id);
 }
 
+/* Returns whether the file may have come to its name while records were unread. */
+static bool may_be_replacement(const struct hw_share *share, const struct hw_entry *e)
+{
+	return e->ctime_ns >= share->marks.read_until_ns;
+}
+
 static void file_arrived(struct hw_share *share, uint32_t id, enum hw_arrival how, int64_t since_ns)
 {
 	const struct hw_entry *e = entry_of(share, id);
@@ -167,6 +174,8 @@ static void file_arrived(struct hw_share *share, uint32_t id, enum hw_arrival ho
 		join_file(share, id, is_written(e, how, since_ns));
 	else if (how == HW_ARRIVED_NEW)
 		hw_quiet_found(share, id);
+	else if (may_be_replacement(share, e))
+		hw_former_note_found(share, id);
 }
 
 static void arrived(struct hw_share *share, uint32_t id, enum hw_arrival how, int64_t since_ns)

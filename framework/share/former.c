@@ -66,16 +66,49 @@ static struct hw_former_inode inode_of(const struct hw_entry *e)
 	return (struct hw_former_inode){ .ino = e->ino, .ident = hw_tree_ident(e), .fs = e->fs };
 }
 
-void hw_former_add_entry(struct hw_share *share, uint32_t id)
+static void add(struct hw_share *share, uint32_t id, enum hw_former_how how)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
-	const struct hw_former_inode inode = inode_of(e);
+	struct hw_former_inode inode = inode_of(e);
 	const struct hw_fold_at at = { .dir = e->parent,
 				       .name = hw_tree_name(&share->tree, id),
 				       .len = e->name_len };
 
+	inode.how = (uint8_t)how;
+	inode.seq = hw_journal_last_seq(&share->journal);
 	if (e->type == HW_TYPE_FILE && e->ino && !share->silent)
 		hw_former_add(share, &at, &inode);
+}
+
+void hw_former_add_entry(struct hw_share *share, uint32_t id)
+{
+	add(share, id, HW_FORMER_LOST);
+}
+
+void hw_former_add_left(struct hw_share *share, uint32_t id)
+{
+	add(share, id, HW_FORMER_LEFT);
+}
+
+void hw_former_note_placed(struct hw_share *share, uint32_t id)
+{
+	add(share, id, HW_FORMER_PLACED);
+}
+
+void hw_former_note_found(struct hw_share *share, uint32_t id)
+{
+	add(share, id, HW_FORMER_FOUND);
+}
+
+static bool has_lost(const struct hw_former_inode *inode)
+{
+	return inode->how == HW_FORMER_LOST || inode->how == HW_FORMER_LEFT;
+}
+
+/* Returns whether records may be unread that were queued before `how` was noted. */
+static bool is_fresh(const struct hw_share *share, const struct hw_former_inode *inode)
+{
+	return inode->seq >= share->marks.read_until_seq;
 }
 
 static struct hw_former_inode *find(struct hw_share *share, const struct hw_fold_at *at,
@@ -101,7 +134,7 @@ bool hw_former_has_lost(struct hw_share *share, const struct hw_fold_at *at,
 {
 	const struct hw_former_inode *slot = find(share, at, entry);
 
-	return slot && !slot->placed_seq;
+	return slot && has_lost(slot);
 }
 
 static struct hw_former_inode *find_entry(struct hw_share *share, uint32_t id)
@@ -114,21 +147,23 @@ static struct hw_former_inode *find_entry(struct hw_share *share, uint32_t id)
 	return find(share, &at, e);
 }
 
-void hw_former_note_placed(struct hw_share *share, uint32_t id)
-{
-	struct hw_former_inode *slot;
-
-	hw_former_add_entry(share, id);
-	slot = find_entry(share, id);
-	if (slot)
-		slot->placed_seq = hw_journal_last_seq(&share->journal);
-}
-
 bool hw_former_is_placed(struct hw_share *share, uint32_t id)
 {
 	const struct hw_former_inode *slot = find_entry(share, id);
 
-	return slot && slot->placed_seq && slot->placed_seq >= share->marks.read_until_seq;
+	return slot && slot->how == HW_FORMER_PLACED && is_fresh(share, slot);
+}
+
+bool hw_former_is_found(struct hw_share *share, uint32_t id)
+{
+	const struct hw_former_inode *slot = find_entry(share, id);
+
+	return slot && slot->how == HW_FORMER_FOUND && is_fresh(share, slot);
+}
+
+bool hw_former_may_be_meant(const struct hw_share *share, const struct hw_former_inode *former)
+{
+	return former->how == HW_FORMER_LEFT && is_fresh(share, former);
 }
 
 void hw_former_forget_entry(struct hw_share *share, uint32_t id)
@@ -169,7 +204,7 @@ unsigned hw_former_find(struct hw_share *share, const struct hw_fold_at *at,
 	key = key_of(share, at);
 	set = set_of(&share->hints.former, key);
 	for (unsigned i = 0; i < HW_FORMER_WAYS; i++)
-		if (set[i].ino && set[i].key == key && !set[i].placed_seq &&
+		if (set[i].ino && set[i].key == key && has_lost(&set[i]) &&
 		    !is_one(&set[i], &current))
 			ret[count++] = set[i];
 	return count;

@@ -18,6 +18,14 @@ struct hw_fold_at;
 #define HW_FORMER_SETS 256u /* a power of two */
 #define HW_FORMER_WAYS 4u /* inodes of one name, and of all names in one set */
 
+enum hw_former_how {
+	HW_FORMER_LOST, /* it has lost the name */
+	HW_FORMER_LEFT, /* the same, as a listing has found: the record that says so may be unread,
+			 * and earlier ones about its data, too */
+	HW_FORMER_PLACED, /* it has the name: hw_former_note_placed() */
+	HW_FORMER_FOUND, /* it has the name: hw_former_note_found() */
+};
+
 /* One inode that had a name. */
 struct hw_former_inode {
 	uint64_t key; /* hash of the directory's token and the name */
@@ -25,8 +33,8 @@ struct hw_former_inode {
 	uint32_t ident; /* as in struct hw_entry */
 	uint32_t order; /* order of arrival */
 	uint16_t fs;
-	uint64_t placed_seq; /* it has the name, as hw_former_note_placed() says: number of the last
-				event then; 0: it has lost the name */
+	uint8_t how; /* enum hw_former_how */
+	uint64_t seq; /* number of the last event when `how` was noted */
 };
 
 struct hw_former {
@@ -39,6 +47,8 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
 /* Adds the inode of an entry that is about to lose its name. */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
+/* A listing has found that this entry has another name. */
+void hw_former_add_left(struct hw_share *share, uint32_t id);
 /* Notes that a record placed a file at this name, and that the file was found there afterwards. It
  * may be one that came later. */
 void hw_former_note_placed(struct hw_share *share, uint32_t id);
@@ -46,6 +56,14 @@ void hw_former_note_placed(struct hw_share *share, uint32_t id);
  * were queued before the entry was examined. If another record places a file there, the first one
  * was about another file. */
 bool hw_former_is_placed(struct hw_share *share, uint32_t id);
+/* A listing found an old file that may have come to its name after the directory was armed. Records
+ * that were queued before it came are about the file that had the name then. */
+void hw_former_note_found(struct hw_share *share, uint32_t id);
+/* Returns whether a listing found the entry like this, and such records may be unread. */
+bool hw_former_is_found(struct hw_share *share, uint32_t id);
+/* Returns whether records about this inode may be unread that were queued before it left the
+ * name. */
+bool hw_former_may_be_meant(const struct hw_share *share, const struct hw_former_inode *former);
 /* A record says that this entry has its name, which it may have lost before. id: 0 is allowed. */
 void hw_former_forget_entry(struct hw_share *share, uint32_t id);
 /* A record says that an inode with this number got this name, again or for the first time. */

@@ -201,9 +201,25 @@ static bool is_late(struct hw_hint_at *at)
 	return !hw_hint_is_same(at);
 }
 
+/* Returns whether a listing found an old file at the name, and the hint is about the one that had
+ * the name before: this one was not written while records were unread. */
+static bool is_about_predecessor(struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+
+	if (at->hint->handle_len || e->mtime_ns >= at->share->marks.read_until_ns ||
+	    !hw_former_is_found(at->share, at->id))
+		return false;
+	hw_hint_look(at);
+	return hw_hint_is_same(at) && !hw_history_compare(e, &at->stat, false);
+}
+
 static void about_entry(struct hw_hint_at *at)
 {
 	uint32_t what = at->hint->what;
+
+	if (is_about_predecessor(at))
+		return;
 
 	if (is_late(at)) {
 		note_unverified(at);
@@ -341,6 +357,14 @@ static void offer_present(struct hw_hint_at *at, bool surely, bool changed)
 		hw_history_modify(at->share, at->id);
 }
 
+/* Returns whether the hint may be about a write to an inode that had left the name when the record
+ * was read, but not yet when it was queued: the tree may have its new times already. */
+static bool is_unread_write(const struct hw_hint_at *at, const struct hw_former_inode *former)
+{
+	return at->hint->what & HW_HINT_MODIFIED && hw_former_may_be_meant(at->share, former) &&
+	       at->stat.mtime_ns >= at->share->marks.read_until_ns;
+}
+
 /* Finds a name of an inode that had the name of the hint before, like find_inode(). */
 static bool find_former(struct hw_hint_at *at, const struct hw_former_inode *former,
 			char name[HW_NAME_MAX])
@@ -382,8 +406,11 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 	for (unsigned i = 0; i < count; i++) {
 		struct hw_hint_at other = *at;
 
-		if (find_former(&other, &others[i], name))
-			(void)offer(&other, surely, &changed); /* all of them are tried */
+		if (!find_former(&other, &others[i], name))
+			continue;
+		if (is_unread_write(&other, &others[i]) && !has_changed(&other, surely))
+			hw_history_modify(other.share, other.id);
+		(void)offer(&other, surely, &changed); /* all of them are tried */
 	}
 	if (at->id)
 		offer_present(at, surely, changed);

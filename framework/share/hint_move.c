@@ -212,6 +212,16 @@ static bool fold(struct hw_share *share, const struct hw_place *from, const stru
 	return hw_fold_move_inode(share, &source, &target, &number, outside);
 }
 
+/* Returns whether the file that was moved, which has this inode number, was replaced by the one
+ * that a listing found at its new name: nothing of it is left. */
+static bool is_replaced(struct hw_share *share, const struct hw_place *from,
+			const struct hw_place *to, uint64_t ino)
+{
+	return ino && from->id && to->id && from->id != to->id &&
+	       (uint32_t)ino != (uint32_t)to->stat.ino && hw_place_has(share, to, to->id) &&
+	       hw_former_is_found(share, to->id);
+}
+
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 		  uint32_t to_dir)
 {
@@ -245,6 +255,10 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (to.id && hw_place_has(share, &to, to.id) && !from.id) {
 		found(share, &from, &to, ordered);
 		hw_hint_check_source(share, &from);
+		return;
+	}
+	if (is_replaced(share, &from, &to, hw_hint_ino(hint))) {
+		away(share, &from);
 		return;
 	}
 	if (from.id && to.id && hw_place_has(share, &to, to.id) &&

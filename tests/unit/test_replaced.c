@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A listing shows which file has a name now; records that are still unread are about the files that
+ * had it before.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/common/model.h"
+#include "tests/common/notation.h"
+#include "tests/common/rig.h"
+#include "tests/common/scratch.h"
+#include "tests/unit/support/arguments.h"
+#include "tests/unit/support/next.h"
+#include "tests/unit/support/opening.h"
+#include "tests/unit/support/scene.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CALLS_MAX 4u
+
+static void start(struct hw_scene *f, const char *backend)
+{
+	const struct hw_rig_config config = {
+		.backend = backend,
+		.interval_ns = 3600 * HW_SEC,
+	};
+
+	if (!hw_scene_start_with(f, &config)) {
+		hw_scene_finish(f);
+		skip();
+	}
+}
+
+static void finish(struct hw_scene *f)
+{
+	hw_scene_check(f);
+	hw_scene_finish(f);
+}
+
+/* ---- an old file replaces one that is written, while its directory is listed ---- */
+
+static struct {
+	int top, root;
+	int fd; /* of the file that is replaced; -1: not open */
+	unsigned calls; /* of getdents64(2) before the change; afterwards: UINT_MAX */
+} writer = { .fd = -1 };
+
+static void write_and_replace(void)
+{
+	if (writer.fd < 0 || writer.calls--)
+		return;
+	if (write(writer.fd, "more", 4) != 4 || close(writer.fd) ||
+	    renameat(writer.top, "outside/old", writer.root, "d/f"))
+		abort();
+	writer.fd = -1;
+}
+
+#pragma GCC visibility push(default)
+ssize_t getdents64(int fd, void *buffer, size_t size)
+{
+	write_and_replace();
+	return NEXT(getdents64, fd, buffer, size);
+}
+#pragma GCC visibility pop
+
+/* Returns how often data of d/f was reported after the last file had come there. */
+static unsigned changes_of_the_last(struct hw_scene *f)
+{
+	struct hw_event event;
+	unsigned count = 0;
+	char why[200];
+
+	assert_int_equal(hw_rig_flush(f->rig), 0);
+	while (hw_rig_next(f->rig, &event) == 1) {
+		char *text = hw_notation_text(&event);
+
+		assert_int_equal(hw_model_apply(f->model, &event, why, sizeof(why)), 0);
+		if (strstr(text, "create file d/f") || strstr(text, "-> d/f"))
+			count = 0;
+		if (!strcmp(text, "modify d/f") || !strcmp(text, "close_write d/f") ||
+		    !strcmp(text, "attrib file d/f"))
+			count++;
+		free(text);
+	}
+	return count;
+}
+
+static void replace_at_call(const char *backend, const char *from, unsigned calls)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.top, "outside/d");
+	hw_scene_write(f.top, "outside/d/f", "first");
+	hw_scene_write(f.top, "outside/old", "old");
+	hw_clock_tick();
+	start(&f, backend);
+	if (!strcmp(from, "d")) { /* the files of a directory that was made here are new */
+		hw_scene_make_dir(f.fd, "d");
+		hw_scene_write(f.fd, "d/f", "first");
+	} else {
+		hw_scene_move(f.top, from, f.fd, "d");
+	}
+	writer.top = f.top;
+	writer.root = f.fd;
+	writer.fd = openat(f.fd, "d/f", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(writer.fd >= 0);
+	writer.calls = calls;
+	unsigned changes = changes_of_the_last(&f);
+
+	if (writer.fd < 0)
+		assert_int_equal(changes, 0);
+	else
+		assert_int_equal(close(writer.fd), 0); /* there were fewer calls */
+	writer.fd = -1;
+	finish(&f);
+}
+
+static void a_write_to_the_replaced_one_is_not_one_to_the_old_one(void **state)
+{
+	for (unsigned calls = 0; calls < CALLS_MAX; calls++) {
+		replace_at_call(*state, "outside/d", calls);
+		replace_at_call(*state, "d", calls);
+	}
+}
+
+/* ---- a file is written, and moves to a new directory, while another directory is listed ---- */
+
+static int root = -1;
+
+static void write_and_move(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (root < 0 || !len || path[len - 1] != 'm')
+		return;
+	hw_scene_make_dir(root, "n");
+	hw_scene_write(root, "x", "second");
+	hw_scene_move(root, "x", root, "n/b");
+	hw_scene_write(root, "x", "new");
+	root = -1;
+}
+
+static void what_was_written_before_a_listing_found_it_elsewhere_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "x", "old");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_write(f.fd, "x", "first");
+	hw_scene_make_dir(f.fd, "m");
+	root = f.fd;
+	hw_opening_call(write_and_move);
+	hw_scene_expect(&f, "modify x");
+	hw_scene_follow_to(&f, "move file x -> n/b");
+	hw_opening_call(NULL);
+	hw_scene_follow_to(&f, "modify n/b");
+	hw_scene_follow_to(&f, "close_write n/b");
+	finish(&f);
+}
+
+/* ---- a file leaves for a directory that arrives later ---- */
+
+static void one_that_was_replaced_outside_is_not_the_one_that_came(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.top, "outside/g");
+	hw_scene_write(f.top, "outside/y", "y");
+	hw_scene_write(f.fd, "x", "x");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_make_dir(f.fd, "n");
+	hw_scene_write(f.fd, "x", "more");
+	hw_scene_move(f.fd, "x", f.top, "outside/g/v");
+	hw_scene_move(f.top, "outside/y", f.top, "outside/g/v");
+	hw_scene_move(f.top, "outside/g", f.fd, "n/g");
+
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	struct hw_event event;
+	bool gone = false;
+	char why[200];
+
+	while (hw_rig_next(f.rig, &event) == 1) {
+		char *text = hw_notation_text(&event);
+
+		assert_int_equal(hw_model_apply(f.model, &event, why, sizeof(why)), 0);
+		assert_false(event.kind == HW_MOVE && event.from && event.path &&
+			     strstr(text, "x ->"));
+		assert_false(!strcmp(text, "modify n/g/v") || !strcmp(text, "close_write n/g/v"));
+		gone = gone || !strcmp(text, "delete file x") || !strcmp(text, "move file x ->");
+		free(text);
+	}
+	assert_true(gone);
+	finish(&f);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		HW_UNDER_EACH("a_write_to_the_replaced_one_is_not_one_to_the_old_one",
+			      a_write_to_the_replaced_one_is_not_one_to_the_old_one),
+		HW_UNDER_EACH("what_was_written_before_a_listing_found_it_elsewhere_is_reported",
+			      what_was_written_before_a_listing_found_it_elsewhere_is_reported),
+		HW_UNDER_EACH("one_that_was_replaced_outside_is_not_the_one_that_came",
+			      one_that_was_replaced_outside_is_not_the_one_that_came),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
