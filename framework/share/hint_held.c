@@ -88,18 +88,22 @@ static bool may_pass(const struct hw_held *held, const struct hw_hint *next)
 /* ---- an entry that is back at its name ---- */
 
 /*
- * An entry has its old name, and the other one has lost its name. Either the first one replaced the
- * other and was renamed back, or both were exchanged, and the other name was renamed or removed
- * after that. Both begin with the same two records. If these identify the inode, they say which it
- * was; otherwise the next record about the other name decides. Without such a record the other name
- * is free if it was free on the disk; if another one has it, that one replaced the first after an
- * exchange.
+ * No entry has the name of the other one on the disk, and the other one has lost its name. Either
+ * the first one replaced the other and was renamed back, or both were exchanged, and the other name
+ * was renamed or removed after that. Both begin with the same two records. If these identify the
+ * inode, they say which it was; otherwise the next record about the other name decides. Without
+ * such a record the other name is free if it was free on the disk; if another one has it, that one
+ * replaced the first after an exchange.
  */
 static bool may_be_back(struct hw_share *share, const struct hw_place *from,
 			const struct hw_place *to)
 {
-	return from->id && to->id && hw_place_has(share, from, from->id) &&
-	       (to->error == -ENOENT || (to->present && !hw_place_has(share, to, to->id)));
+	if (!from->id || !to->id || hw_place_has(share, from, to->id) ||
+	    hw_place_has(share, to, to->id))
+		return false;
+	if (hw_place_has(share, to, from->id) && !hw_place_has(share, from, from->id))
+		return false;
+	return to->present || to->error == -ENOENT;
 }
 
 static void hold_back(struct hw_share *share, const struct hw_held *held, bool taken)

@@ -105,15 +105,21 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 }
 
 /* The entry is from the share, but the tree does not have it: it was created and renamed before its
- * directory was listed. */
-static void appeared(struct hw_share *share, struct hw_place *to)
+ * directory was listed. `ino`: of the entry that was renamed; 0: unknown. */
+static void appeared(struct hw_share *share, struct hw_place *to, uint64_t ino)
 {
-	if (!to->present || to->id) {
+	bool certain = to->present && ino && (uint32_t)ino == (uint32_t)to->stat.ino;
+	uint32_t id;
+
+	if (!to->present || (to->id && !certain)) {
 		hw_place_note(share, to);
 		return;
 	}
-	uint32_t id =
-		hw_history_create(share, to->dir, to->name, to->len, &to->stat, HW_ARRIVED_NEW);
+	if (to->id)
+		id = hw_history_replace(share, to->id, &to->stat, HW_ARRIVED_NEW);
+	else
+		id = hw_history_create(share, to->dir, to->name, to->len, &to->stat,
+				       HW_ARRIVED_NEW);
 
 	fill_arrived(share, id, HW_ARRIVED_NEW);
 	/* It was created in a directory that was not watched yet: its close may not be reported. */
@@ -271,7 +277,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (from.id && from.id != to.id)
 		hw_hint_renamed(share, &from, &to);
 	else if (from.dir || is_young(share, &from, &to))
-		appeared(share, &to);
+		appeared(share, &to, hw_hint_ino(hint));
 	else
 		moved_in(share, &to, hint);
 	hw_hint_check_source(share, &from);

@@ -208,6 +208,76 @@ static void one_that_was_replaced_outside_is_not_the_one_that_came(void **state)
 	finish(&f);
 }
 
+/* ---- a file comes from a new directory ---- */
+
+static void one_from_a_new_directory_is_not_the_one_that_it_replaced(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.top, "outside/v", "v");
+	hw_scene_write(f.fd, "y", "y");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_move(f.top, "outside/v", f.fd, "x");
+	hw_scene_write(f.fd, "x", "more");
+	hw_scene_make_dir(f.fd, "k");
+	assert_int_equal(mknodat(f.fd, "k/m", S_IFREG | 0644, 0), 0);
+	hw_scene_move(f.fd, "k/m", f.fd, "x");
+	hw_scene_expect(&f, "move file -> x");
+	hw_scene_expect(&f, "modify x");
+	hw_scene_expect(&f, "close_write x");
+	hw_scene_expect(&f, "create dir k");
+	/* Only a mark of the filesystem sees what happens in a directory that is not known yet. */
+	if (!strcmp(*state, "fanotify")) {
+		hw_scene_expect(&f, "create file k/m");
+		hw_scene_expect(&f, "move file k/m -> x (replaced)");
+	} else {
+		hw_scene_expect(&f, "move file -> x (replaced)");
+	}
+	finish(&f);
+}
+
+/* ---- a file is renamed back, and another one takes its name ---- */
+
+static void one_that_was_renamed_back_and_replaced_was_not_exchanged(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	hw_scene_write(f.fd, "c", "c");
+	hw_scene_write(f.fd, "d", "d");
+	start(&f, *state);
+	hw_scene_move(f.fd, "c", f.fd, "d");
+	hw_scene_move(f.fd, "d", f.fd, "c");
+	hw_scene_move(f.fd, "a", f.fd, "c");
+	hw_scene_expect(&f, "move file c -> d (replaced)");
+	hw_scene_expect(&f, "move file d -> c");
+	hw_scene_expect(&f, "move file a -> c (replaced)");
+	hw_scene_expect_no_more(&f);
+	finish(&f);
+}
+
+static void one_that_was_exchanged_and_replaced_was_not_renamed_back(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	hw_scene_write(f.fd, "c", "c");
+	hw_scene_write(f.fd, "d", "d");
+	start(&f, *state);
+	assert_int_equal(renameat2(f.fd, "c", f.fd, "d", RENAME_EXCHANGE), 0);
+	hw_scene_move(f.fd, "a", f.fd, "c");
+	assert_int_equal(unlinkat(f.fd, "d", 0), 0);
+	hw_scene_expect(&f, "move file c <-> d (exchange)");
+	hw_scene_expect(&f, "move file a -> c (replaced)");
+	hw_scene_expect(&f, "delete file d");
+	hw_scene_expect_no_more(&f);
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +287,12 @@ int main(int argc, char **argv)
 			      what_was_written_before_a_listing_found_it_elsewhere_is_reported),
 		HW_UNDER_EACH("one_that_was_replaced_outside_is_not_the_one_that_came",
 			      one_that_was_replaced_outside_is_not_the_one_that_came),
+		HW_UNDER_EACH("one_from_a_new_directory_is_not_the_one_that_it_replaced",
+			      one_from_a_new_directory_is_not_the_one_that_it_replaced),
+		HW_UNDER_EACH("one_that_was_renamed_back_and_replaced_was_not_exchanged",
+			      one_that_was_renamed_back_and_replaced_was_not_exchanged),
+		HW_UNDER_EACH("one_that_was_exchanged_and_replaced_was_not_renamed_back",
+			      one_that_was_exchanged_and_replaced_was_not_renamed_back),
 	};
 
 	if (argc > 1)
