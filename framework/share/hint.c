@@ -278,17 +278,6 @@ static void created(struct hw_hint_at *c)
 	}
 }
 
-/* Returns whether the tree had this entry before the records were queued that are being read. An
- * entry with a later event may be one that a listing found. */
-static bool is_known(const struct hw_hint_at *c)
-{
-	const struct hw_marks *marks = &c->share->marks;
-	const struct hw_entry *e = entry_of(c->share, c->id);
-
-	return marks->read_until_ns > c->share->begun_ns && !(e->flags & HW_ENTRY_TRANSIENT) &&
-	       (int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0;
-}
-
 static void delete_entry(struct hw_hint_at *c)
 {
 	if (!c->hint->handle_len && hw_hint_is_lost(entry_of(c->share, c->id)))
@@ -306,7 +295,8 @@ static void deleted(struct hw_hint_at *c)
 		if (c->present)
 			note_dir(c);
 		/* Another name of the inode may have been renamed here: a later record says so. */
-		if (hw_hint_is_same(c) && !is_known(c))
+		if (hw_hint_is_same(c) &&
+		    !hw_hint_is_known(c->share, entry_of(c->share, c->id), &c->stat))
 			return;
 	}
 	delete_entry(c);

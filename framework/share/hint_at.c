@@ -61,3 +61,16 @@ bool hw_hint_is_vague(const struct hw_hint_at *c)
 {
 	return !c->ordered && !c->hint->handle_len;
 }
+
+bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,
+		      const struct hw_stat *stat)
+{
+	const struct hw_marks *marks = &share->marks;
+
+	if (marks->read_until_ns <= share->begun_ns || e->flags & HW_ENTRY_TRANSIENT)
+		return false;
+	if ((int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0)
+		return true;
+	return stat->btime_ns && stat->btime_ns < marks->read_until_ns &&
+	       e->last_kind != HW_CREATE && e->last_kind != HW_MOVE;
+}

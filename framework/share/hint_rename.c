@@ -4,6 +4,7 @@
 #include "fill.h"
 #include "former.h"
 #include "hint_places.h"
+#include "hint_private.h"
 #include "history.h"
 #include "scan.h"
 
@@ -103,6 +104,18 @@ static void forget_late(struct hw_share *share, const struct hw_place *p,
 	hw_tree_update(&share->tree, p->id, &stat);
 }
 
+/* Returns whether the entry has the inode of a later file, which was at its name already when the
+ * entry was examined. */
+static bool is_later_one(struct hw_share *share, struct hw_place *from)
+{
+	const struct hw_entry *e = entry_of(share, from->id);
+
+	if (e->type != HW_TYPE_FILE || e->nlink > 1)
+		return false;
+	hw_place_look(share, from);
+	return hw_place_has(share, from, from->id) && !hw_hint_is_known(share, e, &from->stat);
+}
+
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
 	if (!from->id || !to->id || !is_possible(share, from, to) ||
@@ -148,6 +161,8 @@ void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_pl
 	}
 	bool adopted = to->present && adopt(share, id, from, to);
 
+	if (!to->present && is_later_one(share, from))
+		forget_late(share, from, to);
 	hw_history_move(share, id, to->dir, to->name, to->len,
 			hw_place_has(share, to, id) ? &to->stat : NULL);
 	if (adopted)
