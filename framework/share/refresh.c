@@ -33,10 +33,7 @@ static enum outcome refresh_one(struct hw_share *share, uint32_t id, bool all_re
 	e->flags &= (uint8_t)~HW_ENTRY_STALE;
 	if (r < 0)
 		return UPDATED;
-	/* A hint that is still to come also reports another mode or owner. */
-	if (e->type == HW_TYPE_DIR && e->attr != stat.attr)
-		return UPDATED;
-	stat.attr = e->attr;
+	stat.attr = e->attr; /* a hint that is still to come reports another mode or owner */
 	/* The modify was reported for every name. */
 	bool written = (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
 		       (e->mtime_ns != stat.mtime_ns || e->size != stat.size);
