@@ -176,7 +176,7 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 	hw_names_init(&e->names, &owner);
 	hw_states_init(&e->states, &owner);
 	init_completion(&e->unused);
-	group->priority = 1; /* its handler runs before programs receive the event */
+	group->priority = HW_GROUP_PRIORITY;
 	e->group = group;
 	e->mnt = mnt;
 	fsnotify_init_mark(&e->mark, group);

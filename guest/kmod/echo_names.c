@@ -8,6 +8,7 @@
 #include "echo.h"
 
 #include <linux/jhash.h>
+#include <linux/lockdep.h>
 #include <linux/slab.h>
 
 #define APPEARED (FS_CREATE | FS_MOVED_TO)
@@ -126,6 +127,7 @@ static struct hw_own_name *new_name(struct hw_names *names, const struct name_ke
 
 static void add_name(struct hw_names *names, struct hw_own_name *n, const struct name_key *k)
 {
+	lockdep_assert_held(&names->lock);
 	if (names->count >= names->max) {
 		drop_name(names, list_first_entry(&names->order, struct hw_own_name, order));
 		atomic64_inc(names->owner.forgotten);
@@ -182,13 +184,15 @@ static u32 depth_of(struct hw_names *names, const struct name_key *k)
 	return 0;
 }
 
-/* To be called once the lock is held. Records of a directory with the same numbers that was removed
- * before this one was created are not about this one. */
+/* Records of a directory with the same numbers that was removed before this one was created are not
+ * about this one. */
 static void begin(struct hw_names *names, struct name_key *k)
 {
 	const struct name_key birth = key_of_birth(&k->dir);
-	struct hw_own_name *n = next_name(names, &birth, NULL);
+	struct hw_own_name *n;
 
+	lockdep_assert_held(&names->lock);
+	n = next_name(names, &birth, NULL);
 	k->since = n ? n->serial : 0;
 	k->depth = depth_of(names, k);
 }

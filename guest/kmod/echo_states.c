@@ -14,6 +14,7 @@
  */
 #include "echo.h"
 
+#include <linux/lockdep.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/slab.h>
 
@@ -147,6 +148,7 @@ static void take_answer(struct hw_states *states, struct hw_state *s, u64 noted,
 	bool changed = s->known < s->changed && s->changed <= noted;
 	struct hw_seen seen = seen_of(stat);
 
+	lockdep_assert_held(&states->lock);
 	if (s->known >= noted)
 		return;
 	s->known = noted;
@@ -267,13 +269,14 @@ static void set_changed(struct hw_states *states, struct hw_state *s, bool moved
 	list_move_tail(&s->order, &states->order);
 }
 
-/* To be called with the lock held. Returns the record of the inode; if there is none, adds and
- * consumes `new`, which may be NULL. */
+/* Returns the record of the inode; if there is none, adds and consumes `new`, which may be NULL. */
 static struct hw_state *get_state(struct hw_states *states, const struct hw_object *object,
 				  struct hw_state **new)
 {
-	struct hw_state *s = find_state(states, object);
+	struct hw_state *s;
 
+	lockdep_assert_held(&states->lock);
+	s = find_state(states, object);
 	if (!s && *new) {
 		add_state(states, *new);
 		swap(s, *new);
@@ -284,6 +287,7 @@ static struct hw_state *get_state(struct hw_states *states, const struct hw_obje
 /* Returns whether a work is to be started. */
 static bool set_pending(struct hw_states *states, struct hw_state *s, struct inode *inode)
 {
+	lockdep_assert_held(&states->lock);
 	if (!s->inode)
 		s->inode = igrab(inode);
 	if (!s->inode || !list_empty(&s->pending))

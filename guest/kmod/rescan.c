@@ -7,6 +7,7 @@
 #include "hostwatch.h"
 
 #include "compat.h"
+#include <linux/lockdep.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -140,6 +141,7 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 
 void hw_apply_refresh(struct hw_file *f, const char *path, u32 len)
 {
+	lockdep_assert_held(&f->lock);
 	hw_echo_telling(f->echo, true);
 	rescan(f, path, len, true);
 	hw_echo_telling(f->echo, false);
