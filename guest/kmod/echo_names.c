@@ -277,29 +277,51 @@ void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const str
 	spin_unlock(&names->lock);
 }
 
-/* Needed if the name is gone when the host reports the change. */
-void hw_note_changed(struct hw_names *names, struct dentry *dentry)
+/* Returns whether there is a record that the inode with this name was changed; it is the newest
+ * then. */
+static bool change_again(struct hw_names *names, struct name_key *k)
 {
-	struct dentry *parent = dget_parent(dentry);
-	struct hw_own_name *n, *known;
-	struct name_snapshot name;
-	struct name_key k;
+	struct hw_own_name *known;
 
-	take_dentry_name_snapshot(&name, dentry);
-	k = key_of(d_inode(parent), &name.name);
-	n = new_name(names, &k);
-	spin_lock(&names->lock);
-	begin(names, &k);
-	known = find_changed(names, &k);
+	begin(names, k);
+	known = find_changed(names, k);
 	if (known) {
 		known->at = jiffies;
 		list_move_tail(&known->order, &names->order);
-	} else if (n) {
-		add_name(names, n, &k);
+	}
+	return known;
+}
+
+static void add_changed(struct hw_names *names, struct name_key *k)
+{
+	struct hw_own_name *n = new_name(names, k);
+
+	if (!n)
+		return;
+	spin_lock(&names->lock);
+	if (!change_again(names, k)) {
+		add_name(names, n, k);
 		n = NULL;
 	}
 	spin_unlock(&names->lock);
 	kfree(n);
+}
+
+/* Needed if the name is gone when the host reports the change. */
+void hw_note_changed(struct hw_names *names, struct dentry *dentry)
+{
+	struct dentry *parent = dget_parent(dentry);
+	struct name_snapshot name;
+	struct name_key k;
+	bool is_known;
+
+	take_dentry_name_snapshot(&name, dentry);
+	k = key_of(d_inode(parent), &name.name);
+	spin_lock(&names->lock);
+	is_known = change_again(names, &k);
+	spin_unlock(&names->lock);
+	if (!is_known)
+		add_changed(names, &k);
 	release_dentry_name_snapshot(&name);
 	dput(parent);
 }

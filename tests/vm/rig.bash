@@ -137,7 +137,7 @@ vm_has_watch() { # PID
 
 vm_pipe() { # NAME: opens both ends, in ${NAME}_in and ${NAME}_out
 	local in=vm_$2in out=vm_$2out
-	mkfifo "$vm_dir/$1.in" "$vm_dir/$1.out"
+	[ -p "$vm_dir/$1.in" ] || mkfifo "$vm_dir/$1.in" "$vm_dir/$1.out"
 	exec {fifo}<>"$vm_dir/$1.in"
 	printf -v "$in" %s "$fifo"
 	exec {fifo}<>"$vm_dir/$1.out"
