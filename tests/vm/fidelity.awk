@@ -72,7 +72,7 @@ function by_name(    i, j, swap) {
 END {
 	by_name()
 	print "## Events\n"
-	print "*same*: the events are the same as on the tmpfs. A number is that of a difference listed below, which occurs in some traces. -: the kernel does not support such marks on the mount.\n"
+	print "*same*: the events are the same as on the tmpfs. A number is that of a difference listed below, which occurs in some traces. -: the kernel does not support such marks on the mount, or no trace that was run has the event.\n"
 	printf "| event |"
 	for (c = 1; c <= column_count; c++) printf " %s, %s, %s |", program_of[c], watcher_of[c], heading[c]
 	printf "\n|---|"
@@ -83,7 +83,7 @@ END {
 		for (c = 1; c <= column_count; c++) printf " %s |", cell(order[i], c)
 		print ""
 	}
-	print "\nColumns: program, watcher of the host, kernel of the guest. Linux 6.1 does not support fanotify marks that report names on a FUSE filesystem"
+	print "\nColumns: program, watcher of the host, kernel of the guest; *replay*: with inject = replay, for fewer traces, else with the module. Linux 6.1 does not support fanotify marks that report names on a FUSE filesystem"
 	print "(fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c requires an fsid). Linux 6.12 supports marks on its directories, but not on the whole filesystem."
 	print "\n## Differences\n"
 	for (i = 1; i <= reasons; i++) printf "%d. **%s**: %s\n", i, reason_at[i], text[reason_at[i]]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016
 # Programs that people use react to what the host does as they do to the same on a disk of their own. What was seen goes
-# into build/vm/programs.tsv: program, version, change, whether it reacts, and whether it does on a tmpfs of the guest.
+# into build/vm/programs.tsv: program, version, change, whether it reacts, whether it does on a tmpfs of the guest, and the injector.
 #
 # They are the host's own, whose /usr the guest mounts, read-only.
 
@@ -70,7 +70,7 @@ programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PAT
 	vm_run "rm /tmp/running; killall $kill 2>/dev/null; :"
 	shift 3
 	for ((i = 0; $# > 0; i++)); do
-		rows+="$program"$'\t'"$version"$'\t'"$1"$'\t'"${programs_reactions[i]}"$'\t'"${local_reactions[i]}"$'\n'
+		rows+="$program"$'\t'"$version"$'\t'"$1"$'\t'"${programs_reactions[i]}"$'\t'"${local_reactions[i]}"$'\t'"$guest_inject"$'\n'
 		echo "    $1: ${programs_reactions[i]}, on a tmpfs ${local_reactions[i]}"
 		[[ ${programs_reactions[i]} == "${local_reactions[i]}" ]] || failed=1
 		shift 3
@@ -79,7 +79,7 @@ programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PAT
 	mkdir -p "$build/vm"
 	{
 		flock 9
-		[ ! -e "$build/vm/programs.tsv" ] || sed -i "/^$program\t/d" "$build/vm/programs.tsv"
+		[ ! -e "$build/vm/programs.tsv" ] || sed -i "/^$program\t.*\t$guest_inject$/d" "$build/vm/programs.tsv"
 		printf %s "$rows" >>"$build/vm/programs.tsv"
 	} 9>"$build/vm/programs.lock"
 	return $failed
