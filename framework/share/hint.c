@@ -302,6 +302,16 @@ static void deleted(struct hw_hint_at *c)
 	delete_entry(c);
 }
 
+/* Returns whether the name was certainly free when the first of the merged records was queued: the
+ * directory is not one that was listed since. */
+static bool is_created_twice(const struct hw_hint_at *c)
+{
+	const struct hw_entry *dir = entry_of(c->share, c->dir);
+
+	return !c->ordered && c->stat.type != HW_TYPE_DIR &&
+	       (c->dir == HW_ROOT || hw_hint_is_old(c->share, dir));
+}
+
 /* One record reports both: the kernel merged several changes of one inode under one name. */
 static void created_and_deleted(struct hw_hint_at *c)
 {
@@ -313,9 +323,14 @@ static void created_and_deleted(struct hw_hint_at *c)
 		return;
 	if (!c->id && ino && (uint32_t)ino != (uint32_t)c->stat.ino)
 		c->present = false; /* a later record is about the entry that has the name now */
+	/* Another name of the inode was renamed here: a later record says so. */
+	if (!c->id && c->present && hw_fill_renamed_from(c->share, &c->stat))
+		c->present = false;
 	if (c->present) {
-		/* If the tree had the entry before, it was removed and created again; if a listing
-		 * found it, it was created twice. */
+		/* If the tree had the entry before, it was removed and created again; otherwise it
+		 * was created twice. */
+		if (!c->id && is_created_twice(c))
+			create_present(c);
 		if (c->id)
 			hw_history_delete(c->share, c->id);
 		create_present(c);

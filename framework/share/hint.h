@@ -18,6 +18,7 @@ struct hw_held {
 	uint64_t ino; /* of the entry that moves; 0: unknown */
 	bool back; /* the inverse move has been read, too */
 	bool taken; /* then another one has the other name */
+	bool covered; /* a later move onto the other name waits */
 	bool swapped; /* the disk looks as after an exchange */
 	bool marked;
 	uint8_t len, to_len;

@@ -62,6 +62,14 @@ bool hw_hint_is_vague(const struct hw_hint_at *c)
 	return !c->ordered && !c->hint->handle_len;
 }
 
+bool hw_hint_is_old(const struct hw_share *share, const struct hw_entry *e)
+{
+	const struct hw_marks *marks = &share->marks;
+
+	return marks->read_until_ns > share->begun_ns && !(e->flags & HW_ENTRY_TRANSIENT) &&
+	       (int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0;
+}
+
 bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,
 		      const struct hw_stat *stat)
 {
@@ -69,8 +77,7 @@ bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,
 
 	if (marks->read_until_ns <= share->begun_ns || e->flags & HW_ENTRY_TRANSIENT)
 		return false;
-	if ((int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0)
-		return true;
-	return stat->btime_ns && stat->btime_ns < marks->read_until_ns &&
-	       e->last_kind != HW_CREATE && e->last_kind != HW_MOVE;
+	return hw_hint_is_old(share, e) ||
+	       (stat->btime_ns && stat->btime_ns < marks->read_until_ns &&
+		e->last_kind != HW_CREATE && e->last_kind != HW_MOVE);
 }

@@ -24,7 +24,7 @@ void hw_hint_hold(struct hw_share *share, const struct hw_hint *hint)
 	held->len = (uint8_t)hint->name_len;
 	held->to_len = (uint8_t)hint->to_name_len;
 	held->ino = hw_hint_ino(hint);
-	held->back = held->swapped = held->marked = false;
+	held->back = held->covered = held->swapped = held->marked = false;
 	memcpy(held->name, hint->name, hint->name_len);
 	memcpy(held->to_name, hint->to_name, hint->to_name_len);
 }
@@ -44,13 +44,27 @@ static struct hw_place place_of(struct hw_share *share, hw_token token, const ch
 	return p;
 }
 
+static bool are_inverse(const struct hw_hint *a, const struct hw_hint *b)
+{
+	return a->what & HW_HINT_MOVED && b->what & HW_HINT_MOVED && a->dir == b->to_dir &&
+	       a->to_dir == b->dir && a->name_len == b->to_name_len &&
+	       a->to_name_len == b->name_len && memcmp(a->name, b->to_name, a->name_len) == 0 &&
+	       memcmp(a->to_name, b->name, a->to_name_len) == 0;
+}
+
 static bool is_inverse(const struct hw_held *held, const struct hw_hint *hint)
 {
-	return hint->what & HW_HINT_MOVED && hint->dir == held->to_dir &&
-	       hint->to_dir == held->dir && hint->name_len == held->to_len &&
-	       hint->to_name_len == held->len &&
-	       memcmp(hint->name, held->to_name, held->to_len) == 0 &&
-	       memcmp(hint->to_name, held->name, held->len) == 0;
+	const struct hw_hint first = {
+		.what = HW_HINT_MOVED,
+		.dir = held->dir,
+		.name = held->name,
+		.name_len = held->len,
+		.to_dir = held->to_dir,
+		.to_name = held->to_name,
+		.to_name_len = held->to_len,
+	};
+
+	return are_inverse(&first, hint);
 }
 
 bool hw_hint_swallow(struct hw_share *share, uint32_t from, uint32_t to)
@@ -120,6 +134,14 @@ static bool is_other_name(const struct hw_held *held, const struct hw_hint *next
 	       memcmp(next->name, held->to_name, held->to_len) == 0;
 }
 
+/* Such a move does not say what the other name had; later records about it do not either. */
+static bool is_onto_other_name(const struct hw_held *held, const struct hw_hint *next)
+{
+	return next->what & HW_HINT_MOVED && next->to_dir == held->to_dir &&
+	       next->to_name_len == held->to_len &&
+	       memcmp(next->to_name, held->to_name, held->to_len) == 0;
+}
+
 /* Returns whether a record about the other name may be unread. */
 static bool may_follow(struct hw_share *share, struct hw_held *held)
 {
@@ -163,6 +185,57 @@ static void release_back(struct hw_share *share, bool exchange)
 		hw_hint_exchanged(share, &from, &to);
 	else
 		replaced_and_back(share, &held);
+}
+
+static bool is_place(const struct hw_place *p, hw_token dir, const char *name, size_t len)
+{
+	return p->token == dir && p->len == len && memcmp(p->name, name, len) == 0;
+}
+
+static bool is_onto(const struct hw_place *p, const struct hw_hint *hint)
+{
+	return hint->what & HW_HINT_MOVED &&
+	       is_place(p, hint->to_dir, hint->to_name, hint->to_name_len);
+}
+
+/* Replaces the name by the one that the hints that wait give to its entry. Returns false if they
+ * say that another entry got the name. */
+static bool follow(struct hw_share *share, struct hw_place *p)
+{
+	const struct hw_waiting *waiting = &share->hints.waiting;
+
+	for (uint32_t i = 0; i < waiting->count; i++) {
+		const struct hw_hint *hint = &waiting->list[i].hint;
+		const struct hw_hint *next =
+			i + 1 < waiting->count ? &waiting->list[i + 1].hint : NULL;
+		bool from = is_place(p, hint->dir, hint->name, hint->name_len);
+
+		bool exchanged = next && are_inverse(hint, next);
+
+		if (from && hint->what & HW_HINT_MOVED) {
+			*p = place_of(share, hint->to_dir, hint->to_name, hint->to_name_len);
+			i += exchanged;
+		} else if (is_onto(p, hint) && exchanged) {
+			*p = place_of(share, hint->dir, hint->name, hint->name_len);
+			i++;
+		} else if (is_onto(p, hint) || (from && hint->what & ENTRY_EVENTS)) {
+			return false;
+		}
+	}
+	return p->dir != 0;
+}
+
+/* No record said what the other name had. If the entry that has the first name after both records
+ * can be found, its inode decides. Otherwise, a name that is free was not exchanged. */
+static bool was_exchanged(struct hw_share *share)
+{
+	const struct hw_held *held = &share->hints.held_move;
+	struct hw_place from = place_of(share, held->dir, held->name, held->len);
+	struct hw_place now = from;
+
+	if (from.id && follow(share, &now) && now.present)
+		return !hw_place_has(share, &now, from.id);
+	return held->taken || held->covered;
 }
 
 /* ---- names that are exchanged on the disk ---- */
@@ -221,7 +294,7 @@ bool hw_hint_may_follow_held(struct hw_share *share)
 void hw_hint_decide_held(struct hw_share *share, bool all_read)
 {
 	if (share->hints.held_move.back)
-		release_back(share, share->hints.held_move.taken);
+		release_back(share, was_exchanged(share));
 	else if (share->hints.held_move.dir)
 		release(share, all_read);
 }
@@ -251,12 +324,13 @@ static void inverse_follows(struct hw_share *share, const struct hw_hint *next)
 
 enum hw_held_answer hw_hint_ask_held(struct hw_share *share, const struct hw_hint *next)
 {
-	const struct hw_held *held = &share->hints.held_move;
+	struct hw_held *held = &share->hints.held_move;
 
 	if (!held->dir || (!share->hints.waiting.count && may_pass(held, next)))
 		return HW_HELD_GO_ON;
 	if (held->back) {
-		if (!is_other_name(held, next))
+		held->covered |= is_onto_other_name(held, next);
+		if (held->covered || !is_other_name(held, next))
 			return HW_HELD_WAIT;
 		release_back(share, !(next->what & HW_HINT_CREATED));
 		return HW_HELD_GO_ON;

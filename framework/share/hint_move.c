@@ -11,6 +11,7 @@
 #include "scan.h"
 #include "verify.h"
 
+#include <errno.h>
 #include <string.h>
 
 static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
@@ -218,6 +219,26 @@ static bool fold(struct hw_share *share, const struct hw_place *from, const stru
 	return hw_fold_move_inode(share, &source, &target, &number, outside);
 }
 
+/* The kernel may have merged the record of a rename with an earlier one of the same names: then the
+ * entry that moves is not at its old name in the tree, but at an earlier one, which is gone. */
+static void bring_to_source(struct hw_share *share, struct hw_place *from, uint64_t ino)
+{
+	struct hw_stat stat;
+
+	if (!ino || !from->dir || from->id)
+		return;
+	uint32_t id = hw_tree_same_inode(&share->tree, entry_of(share, from->dir)->fs, ino, 0);
+	const struct hw_entry *e = entry_of(share, id);
+
+	if (!id || id == HW_ROOT || (e->type != HW_TYPE_DIR && e->nlink > 1) ||
+	    hw_tree_is_below(&share->tree, from->dir, id) ||
+	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			 &stat) != -ENOENT)
+		return;
+	hw_history_move(share, id, from->dir, from->name, from->len, NULL);
+	from->id = id;
+}
+
 /* Returns whether the file that was moved, which has this inode number, was replaced by the one
  * that a listing found at its new name: nothing of it is left. */
 static bool is_replaced(struct hw_share *share, const struct hw_place *from,
@@ -252,6 +273,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		return;
 	}
 	hw_place_ignore_later(share, &to, hw_hint_ino(hint));
+	bring_to_source(share, &from, hw_hint_ino(hint));
 	if (!to.dir) {
 		moved_out(share, &from, to.excluded);
 		return;

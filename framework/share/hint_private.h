@@ -31,6 +31,9 @@ bool hw_hint_is_same(const struct hw_hint_at *at);
 /* The watcher neither reports everything in order nor identifies the inode: the hint only says
  * where to examine. */
 bool hw_hint_is_vague(const struct hw_hint_at *at);
+/* Returns whether nothing was reported about the entry since the records were queued that are being
+ * read. */
+bool hw_hint_is_old(const struct hw_share *share, const struct hw_entry *e);
 /* Returns whether the tree had this entry before the records were queued that are being read. One
  * that was created or moved since may be one that a listing found. `stat`: its inode. */
 bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,

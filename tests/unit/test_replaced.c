@@ -278,6 +278,64 @@ static void one_that_was_exchanged_and_replaced_was_not_renamed_back(void **stat
 	finish(&f);
 }
 
+static void one_that_moved_on_after_it_was_renamed_back_was_not_exchanged(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "c", "c");
+	hw_scene_write(f.fd, "d", "d");
+	start(&f, *state);
+	hw_scene_move(f.fd, "c", f.fd, "d");
+	hw_scene_move(f.fd, "d", f.fd, "c");
+	hw_scene_move(f.fd, "c", f.fd, "d");
+	hw_scene_move(f.fd, "d", f.fd, "e");
+	hw_scene_write(f.fd, "d", "new");
+	hw_scene_expect(&f, "move file c -> d (replaced)");
+	hw_scene_expect(&f, "move file d -> c");
+	hw_scene_expect(&f, "move file c -> d"); /* fanotify merges it with the first one */
+	hw_scene_expect(&f, "move file d -> e");
+	hw_scene_expect(&f, "create file d");
+	finish(&f);
+}
+
+/* ---- a name is removed between two links of one file, and the kernel merges the records ---- */
+
+static void a_name_that_was_linked_twice_is_reported_twice(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	start(&f, *state);
+	assert_int_equal(linkat(f.fd, "a", f.fd, "b", 0), 0);
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	assert_int_equal(linkat(f.fd, "a", f.fd, "b", 0), 0);
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect_no_more(&f);
+	finish(&f);
+}
+
+static void a_link_that_was_removed_is_not_the_one_that_was_renamed_there(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	assert_int_equal(linkat(f.fd, "a", f.fd, "c", 0), 0);
+	start(&f, *state);
+	assert_int_equal(linkat(f.fd, "a", f.fd, "b", 0), 0);
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_scene_move(f.fd, "c", f.fd, "b");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "move file c -> b");
+	hw_scene_expect_no_more(&f);
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +351,12 @@ int main(int argc, char **argv)
 			      one_that_was_renamed_back_and_replaced_was_not_exchanged),
 		HW_UNDER_EACH("one_that_was_exchanged_and_replaced_was_not_renamed_back",
 			      one_that_was_exchanged_and_replaced_was_not_renamed_back),
+		HW_UNDER_EACH("one_that_moved_on_after_it_was_renamed_back_was_not_exchanged",
+			      one_that_moved_on_after_it_was_renamed_back_was_not_exchanged),
+		HW_UNDER_EACH("a_name_that_was_linked_twice_is_reported_twice",
+			      a_name_that_was_linked_twice_is_reported_twice),
+		HW_UNDER_EACH("a_link_that_was_removed_is_not_the_one_that_was_renamed_there",
+			      a_link_that_was_removed_is_not_the_one_that_was_renamed_there),
 	};
 
 	if (argc > 1)
