@@ -37,7 +37,7 @@ static void classify(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = hw_observation_item(o, i);
 
-		if (!item->resolved)
+		if (!item->resolved || item->refused)
 			continue;
 		if (item->present)
 			classify_present(o, item);
@@ -326,7 +326,7 @@ static void compare_with_tree(struct hw_observation *o)
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct hw_item *item = hw_observation_item(o, i);
 
-		if (!item->resolved || hw_item_is_root(item))
+		if (!item->resolved || item->refused || hw_item_is_root(item))
 			continue;
 		item->entry =
 			hw_tree_find(&o->share->tree, (uint32_t)item->dir, item->name, item->len);

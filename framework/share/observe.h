@@ -56,6 +56,7 @@ struct hw_item {
 	uint8_t what; /* HW_HINT_* */
 	uint32_t inode; /* low 32 bits of the inode that the hints were about; 0: unknown */
 	bool resolved; /* examined */
+	bool refused; /* but an error hides its state, so that nothing is reported of it */
 	bool present;
 	bool differs; /* in inode or type, or it exists only in the tree or only on the disk */
 	bool changed; /* same inode, but other data or attributes without a hint */

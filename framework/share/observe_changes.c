@@ -127,7 +127,7 @@ void hw_observation_take_facts(struct hw_observation *o)
 
 		if (item->present)
 			hw_fold_found(o->share, &o->fold, &at, &item->stat);
-		else if (item->resolved)
+		else if (item->resolved && !item->refused)
 			hw_fold_absent(o->share, &o->fold, &at, item->what);
 	}
 	hw_fold_all_found(o->share, &o->fold);

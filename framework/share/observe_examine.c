@@ -192,8 +192,8 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 			      ? HW_ROOT
 			      : hw_tree_find(&share->tree, dir, item->name, item->len);
 	if (fd < 0) {
-		item->resolved = hw_disk_is_refusal(fd);
-		if (item->resolved)
+		item->resolved = item->refused = hw_disk_is_refusal(fd);
+		if (item->refused)
 			hw_retry_dir(share, dir, HW_RETRY_ENTRIES, HW_ARRIVED_NEW, fd);
 		return false;
 	}
@@ -205,6 +205,7 @@ static bool look(struct hw_observation *o, struct hw_item *item)
 	int r = hw_disk_stat(&share->disk, dir, item->name, item->len, &item->stat);
 
 	if (r < 0 && r != -ENOENT) { /* the error does not say whether the entry exists */
+		item->refused = true;
 		refused(o, item, r);
 		return false;
 	}

@@ -327,6 +327,60 @@ static void a_call_may_fail_five_times(void **state)
 			});
 }
 
+/* ---- what cannot be examined ---- */
+
+static void expect_no_delete(struct hw_scene *f, const struct scenario *s)
+{
+	struct hw_event event;
+
+	while (hw_rig_next(f->rig, &event) > 0)
+		if (event.kind == HW_DELETE) {
+			describe(s);
+			fail_msg("an entry that is there is reported as deleted");
+		}
+}
+
+/* The directory "new" is exchanged with another one, so that both names are unverified. Returns the
+ * number of calls made. */
+static int exchange(const struct scenario *s)
+{
+	struct hw_scene f;
+	int made = 0;
+
+	hw_scene_prepare(&f);
+	if (hw_scene_start(&f, s->backend, s->settle_ns)) {
+		fill(&f);
+		hw_scene_make_dir(f.fd, "other");
+		assert_int_equal(hw_rig_flush(f.rig), 0);
+		expect_no_delete(&f, s);
+		assert_int_equal(renameat2(f.fd, "new", f.fd, "other", RENAME_EXCHANGE), 0);
+		fault.root = f.root;
+		begin_fault(s->call, s->before, s->times, s->error);
+		(void)hw_rig_flush(f.rig);
+		made = atomic_load(&fault.made[s->call]);
+		(void)hw_rig_flush(f.rig);
+		end_fault();
+		expect_no_delete(&f, s);
+	}
+	hw_scene_finish(&f);
+	return made;
+}
+
+static void an_entry_that_cannot_be_examined_is_not_deleted(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HW_RIG_BACKENDS; i++) {
+		struct scenario s = {
+			.backend = hw_rig_backends[i], .call = STAT, .error = EIO, .times = 0
+		};
+		int calls = exchange(&s);
+
+		for (s.times = 1; s.times < 1000; s.times += 998)
+			for (s.before = 0; s.before < calls; s.before++)
+				(void)exchange(&s);
+	}
+}
+
 static int quiet(void **state)
 {
 	(void)state;
@@ -339,6 +393,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_call_may_fail_once),
 		cmocka_unit_test(a_call_may_fail_five_times),
+		cmocka_unit_test(an_entry_that_cannot_be_examined_is_not_deleted),
 	};
 
 	if (argc > 1)
