@@ -4,6 +4,8 @@
 
 #include "retry.h"
 
+#include <string.h>
+
 void hw_hint_at_init(struct hw_hint_at *at, const struct hw_watcher *watcher,
 		     const struct hw_hint *hint, const struct hw_fold_at *place)
 {
@@ -80,4 +82,12 @@ bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,
 	return hw_hint_is_old(share, e) ||
 	       (stat->btime_ns && stat->btime_ns < marks->read_until_ns &&
 		e->last_kind != HW_CREATE && e->last_kind != HW_MOVE);
+}
+
+bool hw_hint_is_inverse(const struct hw_hint *a, const struct hw_hint *b)
+{
+	return a->what & HW_HINT_MOVED && b->what & HW_HINT_MOVED && a->dir == b->to_dir &&
+	       a->to_dir == b->dir && a->name_len == b->to_name_len &&
+	       a->to_name_len == b->name_len && memcmp(a->name, b->to_name, a->name_len) == 0 &&
+	       memcmp(a->to_name, b->name, a->to_name_len) == 0;
 }

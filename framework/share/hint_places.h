@@ -19,6 +19,8 @@ struct hw_place {
 
 /* hint_rename.c */
 
+/* Finds the name in the tree and examines it. */
+struct hw_place hw_place_of(struct hw_share *share, hw_token token, const char *name, size_t len);
 /* Examines the name. */
 void hw_place_look(struct hw_share *share, struct hw_place *p);
 /* The entry that has this inode number moved here, 0: unknown. If another one has the name, a later
@@ -55,4 +57,18 @@ void hw_hint_decide_held(struct hw_share *share, bool all_read);
 /* Returns whether the move from `from` to `to` is the second one of an exchange that was reported.
  */
 bool hw_hint_swallow(struct hw_share *share, uint32_t from, uint32_t to);
+
+/* hint_back.c: the inverse of the held move was read, too */
+
+/* Returns whether the disk leaves open whether this was an exchange. */
+bool hw_hint_may_be_back(struct hw_share *share, const struct hw_place *from,
+			 const struct hw_place *to);
+/* Holds both moves. `taken`: another entry has the name of `to`. */
+void hw_hint_hold_back(struct hw_share *share, const struct hw_held *held, bool taken);
+enum hw_held_answer hw_hint_ask_back(struct hw_share *share, const struct hw_hint *next);
+/* Decides them without a record that says what they were. */
+void hw_hint_decide_back(struct hw_share *share);
+/* Reports that the first entry replaced the other one and was renamed back. */
+void hw_hint_replaced_and_back(struct hw_share *share, const struct hw_held *held);
+
 #endif

@@ -31,6 +31,11 @@ bool hw_hint_is_same(const struct hw_hint_at *at);
 /* The watcher neither reports everything in order nor identifies the inode: the hint only says
  * where to examine. */
 bool hw_hint_is_vague(const struct hw_hint_at *at);
+/* Hints that change names. */
+#define HW_HINTS_OF_NAMES (HW_HINT_CREATED | HW_HINT_DELETED | HW_HINT_MOVED)
+
+/* Returns whether `b` is the move of `a` in the other direction. */
+bool hw_hint_is_inverse(const struct hw_hint *a, const struct hw_hint *b);
 /* Returns whether nothing was reported about the entry since the records were queued that are being
  * read. */
 bool hw_hint_is_old(const struct hw_share *share, const struct hw_entry *e);

@@ -21,6 +21,20 @@ void hw_place_look(struct hw_share *share, struct hw_place *p)
 	p->present = p->error == 0;
 }
 
+struct hw_place hw_place_of(struct hw_share *share, hw_token token, const char *name, size_t len)
+{
+	struct hw_place p = { .token = token,
+			      .dir = hw_tree_by_token(&share->tree, token),
+			      .name = name,
+			      .len = len };
+
+	if (p.dir) {
+		p.id = hw_tree_find(&share->tree, p.dir, name, len);
+		hw_place_look(share, &p);
+	}
+	return p;
+}
+
 void hw_place_note(struct hw_share *share, const struct hw_place *p)
 {
 	hw_unverified_name(share, p->dir, p->name, p->len);
