@@ -50,6 +50,7 @@ void hw_hint_replaced_and_back(struct hw_share *share, const struct hw_held *hel
 	struct hw_place from = hw_place_of(share, held->dir, held->name, held->len);
 	struct hw_place to = hw_place_of(share, held->to_dir, held->to_name, held->to_len);
 
+	from.ino = held->ino;
 	to.present = false; /* what has this name now is another one */
 	if (from.id && from.id != to.id)
 		hw_hint_renamed(share, &from, &to);

@@ -105,6 +105,7 @@ static void release(struct hw_share *share, bool all_read)
 	share->hints.held_move.dir = 0;
 	if (!from.dir || !to.dir)
 		return;
+	from.ino = held.ino;
 	hw_place_ignore_later(share, &to, held.ino);
 	if (!all_read && are_swapped(share, &from, &to)) {
 		share->hints.inverse_from = from.id;

@@ -221,16 +221,18 @@ static bool fold(struct hw_share *share, const struct hw_place *from, const stru
 
 /* The kernel may have merged the record of a rename with an earlier one of the same names: then the
  * entry that moves is not at its old name in the tree, but at an earlier one, which is gone. */
-static void bring_to_source(struct hw_share *share, struct hw_place *from, uint64_t ino)
+static void bring_to_source(struct hw_share *share, struct hw_place *from,
+			    const struct hw_place *to)
 {
 	struct hw_stat stat;
 
-	if (!ino || !from->dir || from->id)
+	if (!from->ino || !from->dir || from->id)
 		return;
-	uint32_t id = hw_tree_same_inode(&share->tree, entry_of(share, from->dir)->fs, ino, 0);
+	uint32_t id =
+		hw_tree_same_inode(&share->tree, entry_of(share, from->dir)->fs, from->ino, 0);
 	const struct hw_entry *e = entry_of(share, id);
 
-	if (!id || id == HW_ROOT || (e->type != HW_TYPE_DIR && e->nlink > 1) ||
+	if (!id || id == HW_ROOT || id == to->id || (e->type != HW_TYPE_DIR && e->nlink > 1) ||
 	    hw_tree_is_below(&share->tree, from->dir, id) ||
 	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
 			 &stat) != -ENOENT)
@@ -239,13 +241,13 @@ static void bring_to_source(struct hw_share *share, struct hw_place *from, uint6
 	from->id = id;
 }
 
-/* Returns whether the file that was moved, which has this inode number, was replaced by the one
- * that a listing found at its new name: nothing of it is left. */
+/* Returns whether the file that was moved was replaced later by the one that a listing found at its
+ * new name: nothing of it is left. */
 static bool is_replaced(struct hw_share *share, const struct hw_place *from,
-			const struct hw_place *to, uint64_t ino)
+			const struct hw_place *to)
 {
-	return ino && from->id && to->id && from->id != to->id &&
-	       (uint32_t)ino != (uint32_t)to->stat.ino && hw_place_has(share, to, to->id) &&
+	return from->ino && from->id && to->id && from->id != to->id &&
+	       (uint32_t)from->ino != (uint32_t)to->stat.ino && hw_place_has(share, to, to->id) &&
 	       hw_former_is_found(share, to->id);
 }
 
@@ -255,7 +257,11 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	struct hw_share *share = watcher->share;
 	bool ordered = watcher->plugin->flags & HW_PLUGIN_ORDERED;
 	struct hw_place from = {
-		.token = hint->dir, .dir = dir, .name = hint->name, .len = hint->name_len
+		.token = hint->dir,
+		.dir = dir,
+		.name = hint->name,
+		.len = hint->name_len,
+		.ino = hw_hint_ino(hint),
 	};
 	struct hw_place to = { .token = hint->to_dir,
 			       .dir = to_dir,
@@ -272,8 +278,8 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		}
 		return;
 	}
-	hw_place_ignore_later(share, &to, hw_hint_ino(hint));
-	bring_to_source(share, &from, hw_hint_ino(hint));
+	hw_place_ignore_later(share, &to, from.ino);
+	bring_to_source(share, &from, &to);
 	if (!to.dir) {
 		moved_out(share, &from, to.excluded);
 		return;
@@ -285,7 +291,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		hw_hint_check_source(share, &from);
 		return;
 	}
-	if (is_replaced(share, &from, &to, hw_hint_ino(hint))) {
+	if (is_replaced(share, &from, &to)) {
 		away(share, &from);
 		return;
 	}
@@ -299,7 +305,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (from.id && from.id != to.id)
 		hw_hint_renamed(share, &from, &to);
 	else if (from.dir || is_young(share, &from, &to))
-		appeared(share, &to, hw_hint_ino(hint));
+		appeared(share, &to, from.ino);
 	else
 		moved_in(share, &to, hint);
 	hw_hint_check_source(share, &from);

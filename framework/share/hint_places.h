@@ -12,6 +12,7 @@ struct hw_place {
 	const char *name;
 	size_t len;
 	uint32_t id; /* in the tree; 0: none */
+	uint64_t ino; /* of the entry that moves from here, according to the record; 0: unknown */
 	bool present; /* it exists on the disk */
 	int error; /* of the stat: -errno or 0 */
 	struct hw_stat stat; /* valid if present */

@@ -124,7 +124,7 @@ static bool is_later_one(struct hw_share *share, struct hw_place *from)
 {
 	const struct hw_entry *e = entry_of(share, from->id);
 
-	if (e->type != HW_TYPE_FILE || e->nlink > 1)
+	if (e->type != HW_TYPE_FILE || e->nlink > 1 || from->ino)
 		return false;
 	hw_place_look(share, from);
 	return hw_place_has(share, from, from->id) && !hw_hint_is_known(share, e, &from->stat);
