@@ -4,16 +4,7 @@
 #include "hostwatch.h"
 
 #include "compat.h"
-#include <linux/magic.h>
 #include <linux/pagemap.h>
-
-/* A FUSE inode whose times the server keeps. */
-unsigned int hw_how_to_ask(struct inode *inode)
-{
-	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC && IS_NOCMTIME(inode)
-		       ? AT_STATX_SYNC_AS_STAT
-		       : AT_STATX_FORCE_SYNC;
-}
 
 int hw_refresh(struct hw_file *f, struct dentry *dentry)
 {

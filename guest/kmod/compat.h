@@ -37,13 +37,6 @@ static inline int hw_add_sb_mark(struct fsnotify_mark *mark, struct super_block 
 #endif
 }
 
-/* The handler of such a group runs before programs receive the event. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-#define HW_GROUP_PRIORITY FSNOTIFY_PRIO_CONTENT
-#else
-#define HW_GROUP_PRIORITY FS_PRIO_1
-#endif
-
 /* Returns whether the file system revalidates names: a name that is dropped from the cache is
  * looked up again. */
 static inline bool hw_sb_revalidates(struct super_block *sb)

@@ -6,7 +6,6 @@
 #include "compat.h"
 #include <linux/capability.h>
 #include <linux/file.h>
-#include <linux/lockdep.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -170,7 +169,6 @@ static int bind_to(struct hw_file *f, const s32 __user *arg)
 /* Returns whether the mount is bound and still exists. */
 static int check_mount(struct hw_file *f)
 {
-	lockdep_assert_held(&f->lock);
 	if (f->gone)
 		return -ENODEV;
 	if (!f->mnt)

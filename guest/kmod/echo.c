@@ -9,13 +9,11 @@
 #include <linux/exportfs.h>
 #include <linux/jhash.h>
 #include <linux/magic.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/once.h>
 #include <linux/random.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 static uint own_changes_max = HW_ECHO_MAX;
@@ -25,18 +23,6 @@ MODULE_PARM_DESC(own_changes_max, "Recorded changes by programs of this guest (a
 unsigned int hw_echo_max(void)
 {
 	return clamp(READ_ONCE(own_changes_max), 1u, HW_ECHO_MAX);
-}
-
-/* Records are made inside calls of programs, which must not be killed for them. */
-void *hw_new_record(const struct hw_echo_owner *owner, size_t size)
-{
-	struct mem_cgroup *old = set_active_memcg(owner->memcg);
-	void *ret = kzalloc(size, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-
-	set_active_memcg(old);
-	if (!ret)
-		atomic64_inc(owner->forgotten);
-	return ret;
 }
 
 /* The file handle of a FUSE inode consists of its node id and generation. Those of other file
@@ -87,29 +73,21 @@ static void take_name(struct hw_echo *e, u32 mask, const void *data, int data_ty
 
 	hw_note_name(&e->names, mask & HW_NAME_MASK, dir, name, inode);
 	if ((mask & FS_CREATE) && dentry && d_is_positive(dentry))
-		hw_note_state(e, dentry, HW_CHANGE_NEW);
+		hw_note_new(e, dentry);
 	else if ((mask & (FS_CREATE | FS_MOVED_TO)) && inode)
 		hw_note_moved(e, inode, hw_is_changed(&e->names, dir, name));
 	else if ((mask & FS_DELETE) && inode && !S_ISDIR(inode->i_mode))
 		hw_note_moved(e, inode, false); /* found by its remaining names */
 }
 
-/* An event about an open file comes from write() or close(). */
-static enum hw_change change_of(u32 mask, int data_type)
-{
-	if (data_type == FSNOTIFY_EVENT_PATH)
-		return HW_CHANGE_WRITTEN;
-	return mask & FS_MODIFY ? HW_CHANGE_SIZE : HW_CHANGE_ATTRIB;
-}
-
 /* For an inode without a dentry, the link count has changed. */
-static void take_state(struct hw_echo *e, u32 mask, const void *data, int data_type)
+static void take_state(struct hw_echo *e, const void *data, int data_type)
 {
 	struct dentry *dentry = dentry_of(data, data_type);
 	struct inode *inode = fsnotify_data_inode(data, data_type);
 
 	if (dentry && d_is_positive(dentry))
-		hw_note_state(e, dentry, change_of(mask, data_type));
+		hw_note_state(e, dentry);
 	else if (!dentry && inode && inode->i_nlink > 0)
 		hw_note_moved(e, inode, false);
 }
@@ -131,7 +109,7 @@ static int handle_event(struct fsnotify_group *group, u32 mask, const void *data
 	if ((mask & HW_NAME_MASK) && dir && name)
 		take_name(e, mask, data, data_type, dir, name);
 	else if (mask & HW_STATE_MASK)
-		take_state(e, mask, data, data_type);
+		take_state(e, data, data_type);
 	return 0;
 }
 
@@ -149,8 +127,8 @@ static const struct fsnotify_ops ops = {
 static void end(struct hw_echo *e)
 {
 	fsnotify_put_mark(&e->mark);
+	fsnotify_wait_marks_destroyed();
 	wait_for_completion(&e->unused);
-	fsnotify_wait_marks_destroyed(); /* free_mark() has returned */
 	fsnotify_put_group(e->group);
 	hw_names_finish(&e->names);
 	hw_states_finish(&e->states);
@@ -161,7 +139,6 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 {
 	struct hw_echo *e = kvzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	struct fsnotify_group *group;
-	struct hw_echo_owner owner;
 	int r;
 
 	if (!e)
@@ -171,12 +148,10 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 		kvfree(e);
 		return ERR_CAST(group);
 	}
-	group->memcg = get_mem_cgroup_from_mm(current->mm); /* fsnotify drops it with the group */
-	owner = (struct hw_echo_owner){ .memcg = group->memcg, .forgotten = forgotten };
-	hw_names_init(&e->names, &owner);
-	hw_states_init(&e->states, &owner);
+	hw_names_init(&e->names, forgotten);
+	hw_states_init(&e->states, forgotten);
 	init_completion(&e->unused);
-	group->priority = HW_GROUP_PRIORITY;
+	group->priority = 1; /* its handler runs before programs receive the event */
 	e->group = group;
 	e->mnt = mnt;
 	fsnotify_init_mark(&e->mark, group);

@@ -30,21 +30,13 @@
 #define HW_ECHO_BITS 14 /* of hash tables */
 #define HW_SEEN 4u /* recorded states of one inode, the newest ones */
 
-/* The program that opened the device. All members are borrowed. */
-struct hw_echo_owner {
-	struct mem_cgroup *memcg; /* pays for the records, whoever makes the changes; may be NULL */
-	atomic64_t *forgotten; /* HW_FORGOTTEN */
-};
-
-/* Returns a zeroed record, freed with kfree(); NULL, after counting that, if memory is short. */
-void *hw_new_record(const struct hw_echo_owner *owner, size_t size);
-
 struct hw_own_name {
 	struct hlist_node node; /* sorted, the newest first */
 	struct list_head order; /* sorted, the oldest first */
 	u32 mask; /* one of HW_NAME_MASK; 0: the inode with this name was changed */
 	bool answered; /* was matched with a host event */
-	struct hw_object dir, inode;
+	struct hw_object dir;
+	u64 inode; /* inode number; 0: unknown */
 	const struct task_struct *task; /* for comparison only */
 	u64 serial;
 	unsigned long at; /* jiffies; of the last match */
@@ -54,11 +46,11 @@ struct hw_own_name {
 };
 
 struct hw_names {
-	spinlock_t lock; /* protects all members and records; taken in locks of inodes */
+	spinlock_t lock; /* protects all members and records; innermost */
 	u64 serial; /* serial of the next record */
 	u64 telling; /* value of serial when the current host event arrived */
 	unsigned int count, max;
-	struct hw_echo_owner owner;
+	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
 	struct list_head order; /* all records */
 	struct delayed_work expire;
 	struct hlist_head buckets[1 << HW_ECHO_BITS];
@@ -77,25 +69,19 @@ struct hw_seen {
 struct hw_state {
 	struct hlist_node node;
 	struct list_head order; /* sorted by the last local change, the oldest first */
-	struct list_head pending; /* the server is yet to be asked */
-	struct inode *inode; /* owned while pending */
-	struct hw_object object;
+	u64 inode;
 	unsigned long at; /* jiffies of the last local change */
-	u64 noted, known; /* number of local changes, and of those that `seen` includes */
-	u64 changed; /* value of noted at the last change that was not of a name only */
-	unsigned int asking; /* programs and the work that use this record */
+	unsigned int asking; /* number of programs that wait for the server's answer */
 	struct hw_seen seen[HW_SEEN]; /* sorted, the newest first */
 };
 
 struct hw_states {
-	spinlock_t lock; /* protects all members and records; in that of names, before i_lock */
-	wait_queue_head_t changed; /* a change was counted */
+	spinlock_t lock; /* protects all members and records; innermost, also in that of names */
+	wait_queue_head_t answered;
 	u64 serial; /* serial of the next state, starting at 1 */
 	unsigned int count, max;
-	struct hw_echo_owner owner;
+	atomic64_t *forgotten; /* borrowed: HW_FORGOTTEN */
 	struct list_head order; /* all records */
-	struct list_head pending;
-	struct work_struct ask;
 	struct hlist_head buckets[1 << HW_ECHO_BITS];
 };
 
@@ -113,12 +99,10 @@ struct hw_echo {
 /* Limit for names and for states. */
 unsigned int hw_echo_max(void);
 
-void hw_names_init(struct hw_names *names, const struct hw_echo_owner *owner);
+void hw_names_init(struct hw_names *names, atomic64_t *forgotten);
 void hw_names_finish(struct hw_names *names);
-void hw_states_init(struct hw_states *states, const struct hw_echo_owner *owner);
+void hw_states_init(struct hw_states *states, atomic64_t *forgotten);
 void hw_states_finish(struct hw_states *states);
-
-/* The following functions record changes by programs. They run in the context of the program. */
 
 /* Records that a program changed the name, or the inode with this name. */
 void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const struct qstr *name,
@@ -126,22 +110,16 @@ void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const str
 void hw_note_changed(struct hw_names *names, struct dentry *dentry);
 bool hw_is_changed(struct hw_names *names, struct inode *dir, const struct qstr *name);
 
-enum hw_change {
-	HW_CHANGE_WRITTEN, /* by write() or close(): the program holds no lock of an inode */
-	HW_CHANGE_SIZE,
-	HW_CHANGE_ATTRIB,
-	HW_CHANGE_NAME,
-	HW_CHANGE_NEW, /* records of an older inode with the same numbers are not used */
-};
-
-/* Records that a program changed data or attributes. */
-void hw_note_state(struct hw_echo *e, struct dentry *dentry, enum hw_change change);
+/* Records that a program changed data or attributes. The records of an older inode with the same
+ * number are not used for a new inode. */
+void hw_note_state(struct hw_echo *e, struct dentry *dentry);
+void hw_note_new(struct hw_echo *e, struct dentry *dentry);
 /* Records that a name of the inode changed, which changes its ctime. `all`: also record the state
  * if none is known. */
 void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all);
 
-/* Returns whether a state of the inode is recorded, or will be. */
-bool hw_is_known(struct hw_states *states, const struct hw_object *object);
+/* Returns whether a state of the inode is recorded. */
+bool hw_is_known(struct hw_states *states, u64 inode);
 
 /* A local change and its local event happen under this lock. The host's event for it may arrive
  * before them. Only a signal that kills the caller ends this early. */

@@ -8,13 +8,11 @@
 #include "echo.h"
 
 #include <linux/jhash.h>
-#include <linux/lockdep.h>
 #include <linux/slab.h>
 
 #define APPEARED (FS_CREATE | FS_MOVED_TO)
 #define REMOVED (FS_DELETE | FS_MOVED_FROM)
 #define AGAIN HZ /* host events within this time may come from one examination */
-#define DROPPED_MAX 128u /* records that are dropped without a pause */
 
 /* Identifies a name in a directory. */
 struct name_key {
@@ -63,20 +61,15 @@ static bool is_expired(const struct hw_own_name *n)
 	return time_after_eq(jiffies, n->at + HW_ECHO_EXPIRES);
 }
 
-/* Returns false when no record has expired. */
-static bool drop_some_expired(struct hw_names *names)
+static void drop_expired(struct hw_names *names)
 {
 	struct hw_own_name *n, *next;
-	unsigned int dropped = 0;
 
 	list_for_each_entry_safe(n, next, &names->order, order) {
 		if (!is_expired(n))
-			return false;
-		if (dropped++ == DROPPED_MAX)
-			return true;
+			break;
 		drop_name(names, n);
 	}
-	return false;
 }
 
 static void work_on_expired(struct work_struct *work)
@@ -84,22 +77,20 @@ static void work_on_expired(struct work_struct *work)
 	struct hw_names *names = container_of(to_delayed_work(work), struct hw_names, expire);
 	bool more;
 
-	do {
-		cond_resched();
-		spin_lock(&names->lock);
-		more = drop_some_expired(names);
-		if (!more && names->count)
-			queue_delayed_work(hw_workqueue, &names->expire, HW_ECHO_EXPIRES);
-		spin_unlock(&names->lock);
-	} while (more);
+	spin_lock(&names->lock);
+	drop_expired(names);
+	more = names->count;
+	spin_unlock(&names->lock);
+	if (more)
+		queue_delayed_work(hw_workqueue, &names->expire, HW_ECHO_EXPIRES);
 }
 
-void hw_names_init(struct hw_names *names, const struct hw_echo_owner *owner)
+void hw_names_init(struct hw_names *names, atomic64_t *forgotten)
 {
 	spin_lock_init(&names->lock);
 	INIT_LIST_HEAD(&names->order);
 	INIT_DELAYED_WORK(&names->expire, work_on_expired);
-	names->owner = *owner;
+	names->forgotten = forgotten;
 	names->max = hw_echo_max();
 }
 
@@ -112,12 +103,15 @@ void hw_names_finish(struct hw_names *names)
 		drop_name(names, n);
 }
 
+/* Returns NULL, after counting that, if memory is short. */
 static struct hw_own_name *new_name(struct hw_names *names, const struct name_key *k)
 {
-	struct hw_own_name *n = hw_new_record(&names->owner, struct_size(n, text, k->len));
+	struct hw_own_name *n = kzalloc(struct_size(n, text, k->len), GFP_KERNEL_ACCOUNT);
 
-	if (!n)
+	if (!n) {
+		atomic64_inc(names->forgotten);
 		return NULL;
+	}
 	n->dir = k->dir;
 	n->hash = k->hash;
 	n->len = k->len;
@@ -127,14 +121,13 @@ static struct hw_own_name *new_name(struct hw_names *names, const struct name_ke
 
 static void add_name(struct hw_names *names, struct hw_own_name *n, const struct name_key *k)
 {
-	lockdep_assert_held(&names->lock);
 	if (names->count >= names->max) {
 		drop_name(names, list_first_entry(&names->order, struct hw_own_name, order));
-		atomic64_inc(names->owner.forgotten);
+		atomic64_inc(names->forgotten);
 	}
 	n->depth = k->depth + 1;
 	if (n->depth > HW_NAMES_SAME)
-		atomic64_inc(names->owner.forgotten);
+		atomic64_inc(names->forgotten);
 	n->serial = names->serial++;
 	n->at = jiffies;
 	hlist_add_head(&n->node, bucket_of(names, k));
@@ -184,15 +177,13 @@ static u32 depth_of(struct hw_names *names, const struct name_key *k)
 	return 0;
 }
 
-/* Records of a directory with the same numbers that was removed before this one was created are not
- * about this one. */
+/* To be called once the lock is held. Records of a directory with the same numbers that was removed
+ * before this one was created are not about this one. */
 static void begin(struct hw_names *names, struct name_key *k)
 {
 	const struct name_key birth = key_of_birth(&k->dir);
-	struct hw_own_name *n;
+	struct hw_own_name *n = next_name(names, &birth, NULL);
 
-	lockdep_assert_held(&names->lock);
-	n = next_name(names, &birth, NULL);
 	k->since = n ? n->serial : 0;
 	k->depth = depth_of(names, k);
 }
@@ -230,7 +221,7 @@ static void exchange_halves(struct hw_names *names, const struct name_key *k,
 	struct hw_own_name *to = find_newest(names, k, U64_MAX);
 
 	if (from->mask != FS_MOVED_FROM || !to || to->mask != FS_MOVED_TO ||
-	    to->task != from->task || hw_is_same(&to->inode, &from->inode))
+	    to->task != from->task || to->inode == from->inode)
 		return;
 	swap(to->mask, from->mask);
 	swap(to->inode, from->inode);
@@ -246,24 +237,25 @@ static void add_birth(struct hw_names *names, struct hw_own_name *n, const struc
 }
 
 static struct hw_own_name *new_birth(struct hw_names *names, struct name_key *ret,
-				     const struct hw_object *dir)
+				     struct inode *dir)
 {
-	*ret = key_of_birth(dir);
+	const struct hw_object object = hw_object_of(dir);
+
+	*ret = key_of_birth(&object);
 	return new_name(names, ret);
 }
 
 void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const struct qstr *name,
 		  struct inode *inode)
 {
-	struct hw_object object = inode ? hw_object_of(inode) : (struct hw_object){};
 	bool is_birth = (mask & FS_CREATE) && inode && S_ISDIR(inode->i_mode);
 	struct name_key k = key_of(dir, name), birth;
 	struct hw_own_name *n = new_name(names, &k);
-	struct hw_own_name *born = is_birth ? new_birth(names, &birth, &object) : NULL;
+	struct hw_own_name *born = is_birth ? new_birth(names, &birth, inode) : NULL;
 
 	if (n) {
 		n->mask = mask;
-		n->inode = object;
+		n->inode = inode ? inode->i_ino : 0;
 		n->task = current;
 	}
 	spin_lock(&names->lock);
@@ -277,51 +269,29 @@ void hw_note_name(struct hw_names *names, u32 mask, struct inode *dir, const str
 	spin_unlock(&names->lock);
 }
 
-/* Returns whether there is a record that the inode with this name was changed; it is the newest
- * then. */
-static bool change_again(struct hw_names *names, struct name_key *k)
-{
-	struct hw_own_name *known;
-
-	begin(names, k);
-	known = find_changed(names, k);
-	if (known) {
-		known->at = jiffies;
-		list_move_tail(&known->order, &names->order);
-	}
-	return known;
-}
-
-static void add_changed(struct hw_names *names, struct name_key *k)
-{
-	struct hw_own_name *n = new_name(names, k);
-
-	if (!n)
-		return;
-	spin_lock(&names->lock);
-	if (!change_again(names, k)) {
-		add_name(names, n, k);
-		n = NULL;
-	}
-	spin_unlock(&names->lock);
-	kfree(n);
-}
-
 /* Needed if the name is gone when the host reports the change. */
 void hw_note_changed(struct hw_names *names, struct dentry *dentry)
 {
 	struct dentry *parent = dget_parent(dentry);
+	struct hw_own_name *n, *known;
 	struct name_snapshot name;
 	struct name_key k;
-	bool is_known;
 
 	take_dentry_name_snapshot(&name, dentry);
 	k = key_of(d_inode(parent), &name.name);
+	n = new_name(names, &k);
 	spin_lock(&names->lock);
-	is_known = change_again(names, &k);
+	begin(names, &k);
+	known = find_changed(names, &k);
+	if (known) {
+		known->at = jiffies;
+		list_move_tail(&known->order, &names->order);
+	} else if (n) {
+		add_name(names, n, &k);
+		n = NULL;
+	}
 	spin_unlock(&names->lock);
-	if (!is_known)
-		add_changed(names, &k);
+	kfree(n);
 	release_dentry_name_snapshot(&name);
 	dput(parent);
 }
@@ -338,14 +308,14 @@ static bool is_appearance(u32 mask)
  * inode before the host event arrived, the inode is another one with the same number. `inode` 0:
  * the name does not exist.
  */
-static bool has_put(struct hw_names *names, const struct name_key *k, const struct hw_object *inode)
+static bool has_put(struct hw_names *names, const struct name_key *k, u64 inode)
 {
 	struct hw_own_name *n;
 
-	if (!inode->number)
+	if (!inode)
 		return true;
 	for_each_name(n, names, k) {
-		if (!n->mask || (n->inode.number && !hw_is_same(&n->inode, inode)))
+		if (!n->mask || (n->inode && n->inode != inode))
 			continue;
 		if (is_appearance(n->mask))
 			return true;
@@ -360,14 +330,13 @@ static bool has_put(struct hw_names *names, const struct name_key *k, const stru
  * change gave the name another inode that is not there now, it did not. A local change after the
  * host event arrived may or may not be included in it.
  */
-static bool may_have_removed(struct hw_names *names, const struct name_key *k,
-			     const struct hw_object *inode)
+static bool may_have_removed(struct hw_names *names, const struct name_key *k, u64 inode)
 {
 	struct hw_own_name *n = find_newest(names, k, U64_MAX);
 
 	if (!n || n->serial >= names->telling)
 		return n;
-	return !is_appearance(n->mask) || !n->inode.number || hw_is_same(&n->inode, inode);
+	return !is_appearance(n->mask) || !n->inode || n->inode == inode;
 }
 
 /* Local changes that may match the host event. */
@@ -378,11 +347,6 @@ struct answer {
 	bool known; /* the inode that lost the name may be one that a local program removed */
 	bool again; /* a change was matched recently */
 };
-
-static bool may_be(const struct hw_object *noted, const struct hw_object *removed)
-{
-	return !noted->number || !removed->number || hw_is_same(noted, removed);
-}
 
 static struct answer find_answers(struct hw_names *names, const struct hw_word *w,
 				  const struct name_key *k)
@@ -406,7 +370,7 @@ static struct answer find_answers(struct hw_names *names, const struct hw_word *
 			ret.like = n;
 		if (n->mask == w->mask)
 			ret.same = n;
-		if (is_like && may_be(&n->inode, &w->removed))
+		if (is_like && (!n->inode || !w->removed || n->inode == w->removed))
 			ret.known = true;
 	}
 	return ret;
@@ -426,7 +390,7 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, const struct
 	struct answer a = find_answers(names, w, k);
 
 	*ret_until = 0;
-	if (is_there ? !has_put(names, k, &w->inode) : !may_have_removed(names, k, &w->inode))
+	if (is_there ? !has_put(names, k, w->inode) : !may_have_removed(names, k, w->inode))
 		return false;
 	if (a.like && a.known) {
 		*ret_until = (a.same ?: a.like)->serial + 1;
@@ -438,9 +402,9 @@ static bool is_own(struct hw_names *names, const struct hw_word *w, const struct
 	}
 	if (!a.again || !now)
 		return false;
-	if (!w->inode.number)
+	if (!w->inode)
 		return is_there && !is_appearance(now->mask);
-	return is_appearance(now->mask) && hw_is_same(&now->inode, &w->inode);
+	return is_appearance(now->mask) && now->inode == w->inode;
 }
 
 /* The host reports changes in order: after a match, older records of the same name are obsolete. */
@@ -464,8 +428,7 @@ static void take_over(struct hw_names *names, const struct hw_word *w, const str
 	struct hw_own_name *changed = find_changed(names, k);
 
 	if (behind && (is_appearance(behind->mask) == is_appearance(w->mask) ||
-		       (is_appearance(behind->mask) ? !hw_is_same(&behind->inode, &w->inode)
-						    : w->inode.number)))
+		       (is_appearance(behind->mask) ? behind->inode != w->inode : w->inode)))
 		behind = NULL;
 	if (changed && is_appearance(w->mask))
 		drop_name(names, changed);
@@ -482,9 +445,7 @@ static void take_birth(struct hw_names *names, const struct hw_word *w)
 	struct hw_own_name *born;
 	struct name_key k;
 
-	if (!(w->mask & FS_CREATE) || !w->is_dir || !w->inode.number)
-		return;
-	born = new_birth(names, &k, &w->inode);
+	born = w->made ? new_birth(names, &k, w->made) : NULL;
 	if (!born)
 		return;
 	spin_lock(&names->lock);
@@ -547,13 +508,13 @@ static bool was_changed(struct hw_echo *e, const struct name_key *k)
 	if (find_changed(&e->names, k))
 		return true;
 	for_each_name(n, &e->names, k) {
-		if ((n->mask & REMOVED) && n->inode.number)
-			return hw_is_known(&e->states, &n->inode);
+		if ((n->mask & REMOVED) && n->inode)
+			return hw_is_known(&e->states, n->inode);
 	}
 	return false;
 }
 
-bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, const struct hw_object *inode)
+bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, u64 inode)
 {
 	struct name_key k = key_of(d_inode(place->dir), &place->name);
 	struct hw_names *names = &e->names;
@@ -565,8 +526,7 @@ bool hw_echo_of_gone(struct hw_echo *e, struct hw_place *place, const struct hw_
 	begin(names, &k);
 	n = find_newest(names, &k, U64_MAX);
 	if (n && n->serial < names->telling)
-		ret = is_appearance(n->mask) ? inode->number && hw_is_same(&n->inode, inode)
-					     : !inode->number;
+		ret = is_appearance(n->mask) ? inode && n->inode == inode : !inode;
 	else
 		ret = n;
 	ret = ret && was_changed(e, &k);

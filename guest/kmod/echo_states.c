@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data and attributes after changes by programs of this guest. When the host reports a change, the
- * state on the server is local if it is the last recorded one, or one recorded since the server was
- * asked. Two changes do not have the same times: data changes differ in mtime, attribute changes in
- * ctime.
- *
- * A state may include a change of the host. It is read before watchers receive the local event, so
- * that a program that examines the file then finds that change. A program that wrote or closed a
- * file asks the server for the state: it holds no lock then. Other changes are made under locks of
- * the inodes. There, FUSE has just received the state with the server's reply, and a work reads it
- * later if it has not. Then it records a state only if nothing but ctime has changed since, unless
- * open() truncated the file.
+ * Data and attributes after changes by programs of this guest: after each change of a watched file,
+ * its times and size are read from the server, before watchers receive the event. When the host
+ * reports a change, the state on the server is local if it is the last recorded one, or one
+ * recorded since the server was asked. Two changes do not have the same times: data changes differ
+ * in mtime, attribute changes in ctime.
  */
 #include "echo.h"
 
-#include <linux/lockdep.h>
+#include <linux/hash.h>
+#include <linux/magic.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/slab.h>
 
+#define ANSWER_TIMEOUT (HZ / 4)
 #define NOTE_TIMEOUT (HZ / 20)
 #define TRIES 5
-#define LATE (HZ / 10) /* after that, the state may be that of a later change */
 
-static struct hlist_head *bucket_of(struct hw_states *states, const struct hw_object *object)
+static struct hlist_head *bucket_of(struct hw_states *states, u64 inode)
 {
-	return &states->buckets[hw_object_hash(object) >> (32 - HW_ECHO_BITS)];
+	return &states->buckets[hash_64(inode, HW_ECHO_BITS)];
 }
 
-static struct hw_state *find_state(struct hw_states *states, const struct hw_object *object)
+static struct hw_state *find_state(struct hw_states *states, u64 inode)
 {
 	struct hw_state *s;
 
-	hlist_for_each_entry(s, bucket_of(states, object), node) {
-		if (hw_is_same(&s->object, object))
+	hlist_for_each_entry(s, bucket_of(states, inode), node) {
+		if (s->inode == inode)
 			return s;
 	}
 	return NULL;
@@ -48,11 +43,6 @@ static void drop_state(struct hw_states *states, struct hw_state *s)
 	kfree(s);
 }
 
-static bool is_used(const struct hw_state *s)
-{
-	return s->asking || s->inode;
-}
-
 /* Drops up to two of the oldest records that are not needed any more, or that have no space. */
 static void drop_oldest(struct hw_states *states)
 {
@@ -64,31 +54,60 @@ static void drop_oldest(struct hw_states *states)
 
 		if (tries-- == 0 || states->count < min(HW_STATES_KEPT, states->max))
 			break;
-		if (is_used(s) || (!full && time_before(jiffies, s->at + HW_ECHO_EXPIRES)))
+		if (s->asking || (!full && time_before(jiffies, s->at + HW_ECHO_EXPIRES)))
 			continue;
 		if (full)
-			atomic64_inc(states->owner.forgotten);
+			atomic64_inc(states->forgotten);
 		drop_state(states, s);
 	}
 }
 
-static struct hw_state *new_state(struct hw_states *states, const struct hw_object *object)
+static struct hw_state *new_state(struct hw_states *states, u64 inode)
 {
-	struct hw_state *s = hw_new_record(&states->owner, sizeof(*s));
+	struct hw_state *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 
-	if (!s)
+	if (!s) {
+		atomic64_inc(states->forgotten);
 		return NULL;
-	s->object = *object;
-	INIT_LIST_HEAD(&s->pending);
+	}
+	s->inode = inode;
 	return s;
 }
 
 static void add_state(struct hw_states *states, struct hw_state *s)
 {
 	drop_oldest(states);
-	hlist_add_head(&s->node, bucket_of(states, &s->object));
+	hlist_add_head(&s->node, bucket_of(states, s->inode));
 	list_add_tail(&s->order, &states->order);
 	states->count++;
+}
+
+void hw_states_init(struct hw_states *states, atomic64_t *forgotten)
+{
+	spin_lock_init(&states->lock);
+	init_waitqueue_head(&states->answered);
+	INIT_LIST_HEAD(&states->order);
+	states->serial = 1;
+	states->forgotten = forgotten;
+	states->max = hw_echo_max();
+}
+
+void hw_states_finish(struct hw_states *states)
+{
+	struct hw_state *s, *next;
+
+	list_for_each_entry_safe(s, next, &states->order, order)
+		drop_state(states, s);
+}
+
+bool hw_is_known(struct hw_states *states, u64 inode)
+{
+	bool ret;
+
+	spin_lock(&states->lock);
+	ret = find_state(states, inode);
+	spin_unlock(&states->lock);
+	return ret;
 }
 
 static bool has_watchers(struct dentry *dentry)
@@ -97,6 +116,15 @@ static bool has_watchers(struct dentry *dentry)
 }
 
 /* ---- recording ---- */
+
+/* FUSE answers an attribute change with the resulting attributes, which are then valid in the
+ * cache. For other changes, FUSE marks the cached attributes as invalid, and asks the server. */
+static unsigned int how_to_ask(struct inode *inode)
+{
+	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC && IS_NOCMTIME(inode)
+		       ? AT_STATX_SYNC_AS_STAT
+		       : AT_STATX_FORCE_SYNC;
+}
 
 static struct hw_seen seen_of(const struct kstat *stat)
 {
@@ -139,295 +167,84 @@ static void add_seen(struct hw_states *states, struct hw_state *s, struct hw_see
 	s->at = jiffies;
 }
 
-/* Records the state that the server returned for a request that began after `noted` changes and
- * before `since`. After a move, a simultaneous change by another machine must not be recorded as
- * local. */
-static void take_answer(struct hw_states *states, struct hw_state *s, u64 noted,
-			const struct kstat *stat, u64 since)
+enum change { CHANGE_STATE, CHANGE_MOVED, CHANGE_NEW };
+
+/* Returns NULL if only a name changed and no state is recorded: then there is nothing to update. */
+static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum change change,
+				     u64 *ret_since)
 {
-	bool changed = s->known < s->changed && s->changed <= noted;
-	struct hw_seen seen = seen_of(stat);
-
-	lockdep_assert_held(&states->lock);
-	if (s->known >= noted)
-		return;
-	s->known = noted;
-	if (changed || (s->seen[0].serial && is_moved_only(&s->seen[0], &seen)))
-		add_seen(states, s, &seen, since);
-}
-
-/* Returns a pending record, and its inode, owned. */
-static struct hw_state *next_pending(struct hw_states *states, struct inode **ret_inode)
-{
-	struct hw_state *s;
-
-	s = list_first_entry_or_null(&states->pending, struct hw_state, pending);
-	if (!s)
-		return NULL;
-	list_del_init(&s->pending);
-	*ret_inode = s->inode;
-	s->inode = NULL;
-	return s;
-}
-
-static int ask(struct hw_echo *e, struct inode *inode, struct kstat *ret)
-{
-	struct path path = { .mnt = e->mnt, .dentry = d_find_any_alias(inode) };
-	int r = path.dentry ? vfs_getattr(&path, ret, STATX_BASIC_STATS, hw_how_to_ask(inode))
-			    : -ENOENT;
-
-	dput(path.dentry);
-	return r;
-}
-
-/* Returns false if nothing is pending. */
-static bool ask_one(struct hw_echo *e)
-{
-	struct hw_states *states = &e->states;
-	struct inode *inode = NULL;
-	struct hw_state *s;
-	struct kstat stat;
-	unsigned long at = 0;
-	u64 noted = 0, since;
-	int r;
+	bool adds = change != CHANGE_MOVED && !hw_is_known(states, inode);
+	struct hw_state *new = adds ? new_state(states, inode) : NULL, *s;
 
 	spin_lock(&states->lock);
-	s = next_pending(states, &inode);
+	s = find_state(states, inode);
+	if (!s && new) {
+		add_state(states, new);
+		swap(s, new);
+	}
+	if (change == CHANGE_MOVED && s && !s->seen[0].serial)
+		s = NULL;
+	if (s && change == CHANGE_NEW)
+		memset(s->seen, 0, sizeof(s->seen));
 	if (s) {
 		s->asking++;
-		noted = s->noted;
-		at = s->at;
+		s->at = jiffies;
+		list_move_tail(&s->order, &states->order);
 	}
-	since = states->serial;
-	spin_unlock(&states->lock);
-	if (!s)
-		return false;
-	r = ask(e, inode, &stat);
-	spin_lock(&states->lock);
-	s->asking--;
-	if (r == 0 && time_before(jiffies, at + LATE))
-		take_answer(states, s, noted, &stat, since);
-	else
-		s->known = max(s->known, noted);
-	spin_unlock(&states->lock);
-	iput(inode);
-	return true;
-}
-
-static void work_on_pending(struct work_struct *work)
-{
-	struct hw_echo *e = container_of(work, struct hw_echo, states.ask);
-
-	while (ask_one(e))
-		cond_resched();
-}
-
-void hw_states_init(struct hw_states *states, const struct hw_echo_owner *owner)
-{
-	spin_lock_init(&states->lock);
-	init_waitqueue_head(&states->changed);
-	INIT_LIST_HEAD(&states->order);
-	INIT_LIST_HEAD(&states->pending);
-	INIT_WORK(&states->ask, work_on_pending);
-	states->serial = 1;
-	states->owner = *owner;
-	states->max = hw_echo_max();
-}
-
-void hw_states_finish(struct hw_states *states)
-{
-	struct hw_state *s, *next;
-
-	cancel_work_sync(&states->ask);
-	list_for_each_entry_safe(s, next, &states->order, order) {
-		iput(s->inode);
-		drop_state(states, s);
-	}
-}
-
-bool hw_is_known(struct hw_states *states, const struct hw_object *object)
-{
-	bool ret;
-
-	spin_lock(&states->lock);
-	ret = find_state(states, object);
-	spin_unlock(&states->lock);
-	return ret;
-}
-
-static struct hw_state *new_if_unknown(struct hw_states *states, const struct hw_object *object)
-{
-	return hw_is_known(states, object) ? NULL : new_state(states, object);
-}
-
-static void set_changed(struct hw_states *states, struct hw_state *s, bool moved)
-{
-	s->noted++;
-	if (!moved)
-		s->changed = s->noted;
-	s->at = jiffies;
-	list_move_tail(&s->order, &states->order);
-}
-
-/* Returns the record of the inode; if there is none, adds and consumes `new`, which may be NULL. */
-static struct hw_state *get_state(struct hw_states *states, const struct hw_object *object,
-				  struct hw_state **new)
-{
-	struct hw_state *s;
-
-	lockdep_assert_held(&states->lock);
-	s = find_state(states, object);
-	if (!s && *new) {
-		add_state(states, *new);
-		swap(s, *new);
-	}
-	return s;
-}
-
-/* Returns whether a work is to be started. */
-static bool set_pending(struct hw_states *states, struct hw_state *s, struct inode *inode)
-{
-	lockdep_assert_held(&states->lock);
-	if (!s->inode)
-		s->inode = igrab(inode);
-	if (!s->inode || !list_empty(&s->pending))
-		return false;
-	list_add_tail(&s->pending, &states->pending);
-	return true;
-}
-
-static struct hw_state *begin_asking(struct hw_states *states, const struct hw_object *object,
-				     u64 *ret_noted, u64 *ret_since)
-{
-	struct hw_state *s, *new = new_if_unknown(states, object);
-
-	spin_lock(&states->lock);
-	s = get_state(states, object, &new);
-	if (s) {
-		set_changed(states, s, false);
-		s->asking++;
-		*ret_noted = s->noted;
-		*ret_since = states->serial;
-	}
+	*ret_since = states->serial;
 	spin_unlock(&states->lock);
 	kfree(new);
-	wake_up(&states->changed);
 	return s;
 }
 
-/* Asks at once. */
-static void note_written(struct hw_echo *e, struct dentry *dentry)
+/* The host event may arrive before the server's answer, so it has to wait for that. After a move, a
+ * simultaneous change by another machine must not be recorded as local. */
+static void ask_state(struct hw_echo *e, struct dentry *dentry, enum change change)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
-	struct hw_object object = hw_object_of(d_inode(dentry));
 	struct hw_states *states = &e->states;
-	u64 noted = 0, since = 0;
-	struct hw_state *s = begin_asking(states, &object, &noted, &since);
-	struct kstat stat;
-	int r;
-
-	if (!s)
-		return;
-	r = vfs_getattr(&path, &stat, STATX_BASIC_STATS, hw_how_to_ask(d_inode(dentry)));
-	spin_lock(&states->lock);
-	s->asking--;
-	if (r == 0)
-		take_answer(states, s, noted, &stat, since);
-	else
-		s->known = max(s->known, noted);
-	spin_unlock(&states->lock);
-}
-
-/* Returns whether the attributes that FUSE has cached are those of its reply for this change. */
-static bool is_replied(const struct hw_state *s, const struct kstat *stat)
-{
-	return timespec64_to_ns(&stat->ctime) > s->seen[0].ctime_ns ||
-	       timespec64_to_ns(&stat->mtime) != s->seen[0].mtime_ns;
-}
-
-/*
- * Records the attributes that FUSE has cached, and returns whether the server is to be asked. They
- * may be older than the change: FUSE has no reply with attributes for a file that is truncated when
- * it is opened, nor for names and extended attributes, which change only ctime.
- */
-static bool take_cached(struct hw_states *states, struct hw_state *s, enum hw_change change,
-			const struct kstat *stat)
-{
-	bool replied = change != HW_CHANGE_NAME && is_replied(s, stat);
-	struct hw_seen seen = seen_of(stat);
-
-	if (!replied && change == HW_CHANGE_SIZE) {
-		add_seen(states, s, &seen, states->serial);
-		return true;
-	}
-	take_answer(states, s, s->noted, stat, states->serial);
-	if (!replied)
-		set_changed(states, s, true);
-	return !replied;
-}
-
-static void note_replied(struct hw_echo *e, struct dentry *dentry, enum hw_change change)
-{
-	struct path path = { .mnt = e->mnt, .dentry = dentry };
 	struct inode *inode = d_inode(dentry);
-	struct hw_object object = hw_object_of(inode);
-	struct hw_states *states = &e->states;
-	struct hw_state *s, *new;
 	struct kstat stat;
-	bool starts = false;
+	struct hw_seen seen;
+	u64 since;
+	struct hw_state *s = begin_asking(states, inode->i_ino, change, &since);
+	int r;
 
-	if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_DONT_SYNC) < 0)
+	if (!s)
 		return;
-	new = new_if_unknown(states, &object);
+	r = vfs_getattr(&path, &stat, STATX_BASIC_STATS, how_to_ask(inode));
 	spin_lock(&states->lock);
-	s = get_state(states, &object, &new);
-	if (s) {
-		if (change == HW_CHANGE_NEW)
-			memset(s->seen, 0, sizeof(s->seen));
-		set_changed(states, s, false);
-		if (hw_how_to_ask(inode) == AT_STATX_FORCE_SYNC ||
-		    take_cached(states, s, change, &stat))
-			starts = set_pending(states, s, inode);
+	s->asking--;
+	if (r == 0) {
+		seen = seen_of(&stat);
+		if (change != CHANGE_MOVED || is_moved_only(&s->seen[0], &seen))
+			add_seen(states, s, &seen, since);
 	}
 	spin_unlock(&states->lock);
-	kfree(new);
-	if (starts)
-		queue_work(hw_workqueue, &states->ask);
+	wake_up(&states->answered);
 }
 
-void hw_note_state(struct hw_echo *e, struct dentry *dentry, enum hw_change change)
+void hw_note_state(struct hw_echo *e, struct dentry *dentry)
 {
 	if (!has_watchers(dentry))
 		return;
-	if (change != HW_CHANGE_NEW)
-		hw_note_changed(&e->names, dentry);
-	if (change == HW_CHANGE_WRITTEN)
-		note_written(e, dentry);
-	else
-		note_replied(e, dentry, change);
+	hw_note_changed(&e->names, dentry);
+	ask_state(e, dentry, CHANGE_STATE);
 }
 
-/* A name that changed matters only if a state is recorded, which needs an update. */
+void hw_note_new(struct hw_echo *e, struct dentry *dentry)
+{
+	if (has_watchers(dentry))
+		ask_state(e, dentry, CHANGE_NEW);
+}
+
 void hw_note_moved(struct hw_echo *e, struct inode *inode, bool all)
 {
-	struct hw_object object = hw_object_of(inode);
-	struct hw_states *states = &e->states;
-	struct dentry *dentry;
-	struct hw_state *s;
-	bool starts = false;
+	bool known = hw_is_known(&e->states, inode->i_ino);
+	struct dentry *dentry = known || all ? d_find_alias(inode) : NULL;
 
-	spin_lock(&states->lock);
-	s = find_state(states, &object);
-	if (s) {
-		set_changed(states, s, true);
-		starts = set_pending(states, s, inode);
-	}
-	spin_unlock(&states->lock);
-	if (starts)
-		queue_work(hw_workqueue, &states->ask);
-	dentry = all && !s ? d_find_any_alias(inode) : NULL;
 	if (dentry)
-		note_replied(e, dentry, HW_CHANGE_NAME);
+		ask_state(e, dentry, known ? CHANGE_MOVED : CHANGE_STATE);
 	dput(dentry);
 }
 
@@ -450,62 +267,60 @@ static bool is_as_left(const struct hw_seen *left, const struct hw_seen *now, bo
 }
 
 /* `since`: states recorded after it may have been current when the server was asked. */
-static bool is_as_noted(const struct hw_state *s, const struct kstat *stat, u64 since, bool data)
+static bool is_own(struct hw_echo *e, u64 inode, const struct kstat *stat, u64 since, bool data)
 {
 	const struct hw_seen now = seen_of(stat);
-	bool hidden = hides_changes(stat, &now) && time_before(jiffies, s->at + HW_ECHO_EXPIRES);
+	struct hw_state *s;
+	bool hidden, ret = false;
 	unsigned int i;
 
-	for (i = 0; i < HW_SEEN && s->seen[i].serial; i++) {
-		if (is_as_left(&s->seen[i], &now, data, hidden))
-			return true;
+	spin_lock(&e->states.lock);
+	s = find_state(&e->states, inode);
+	hidden = s && hides_changes(stat, &now) && time_before(jiffies, s->at + HW_ECHO_EXPIRES);
+	for (i = 0; s && !ret && i < HW_SEEN && s->seen[i].serial; i++) {
+		ret = is_as_left(&s->seen[i], &now, data, hidden);
 		if (s->seen[i].serial < since)
 			break;
 	}
-	return false;
+	spin_unlock(&e->states.lock);
+	return ret;
 }
 
-static u64 count_noted(struct hw_states *states, const struct hw_object *object, u64 *ret_since)
+static u64 last_seen(struct hw_echo *e, u64 inode, unsigned int *ret_asking)
 {
 	struct hw_state *s;
 	u64 ret;
 
-	spin_lock(&states->lock);
-	s = find_state(states, object);
-	ret = s ? s->noted : 0;
-	*ret_since = states->serial;
-	spin_unlock(&states->lock);
+	spin_lock(&e->states.lock);
+	s = find_state(&e->states, inode);
+	ret = s ? s->seen[0].serial : 0;
+	*ret_asking = s ? s->asking : 0;
+	spin_unlock(&e->states.lock);
 	return ret;
 }
 
-static bool is_noted_since(struct hw_states *states, const struct hw_object *object, u64 noted)
+static bool is_asked_for(struct hw_echo *e, u64 inode)
 {
-	u64 since;
+	unsigned int asking;
 
-	return count_noted(states, object, &since) != noted;
+	(void)last_seen(e, inode, &asking);
+	return asking;
 }
 
-static bool is_own(struct hw_states *states, const struct hw_object *object, u64 noted,
-		   const struct kstat *stat, u64 since, bool data)
+static bool is_noted_since(struct hw_echo *e, u64 inode, u64 noted)
 {
-	struct hw_state *s;
-	bool ret;
+	unsigned int asking;
 
-	spin_lock(&states->lock);
-	s = find_state(states, object);
-	if (s)
-		take_answer(states, s, min(noted, s->noted), stat, since);
-	ret = s && is_as_noted(s, stat, since, data);
-	spin_unlock(&states->lock);
-	return ret;
+	return last_seen(e, inode, &asking) != noted;
 }
 
-/* Waits until the local changes made so far are recorded, unless they are writes. */
-static void wait_for_changes(struct inode *inode, struct inode *dir)
+/* Waits until the local changes made so far are recorded. */
+static void wait_for_notes(struct hw_echo *e, struct inode *inode, struct inode *dir)
 {
 	hw_wait_for_changes(inode);
 	if (dir)
 		hw_wait_for_changes(dir);
+	wait_event_timeout(e->states.answered, !is_asked_for(e, inode->i_ino), ANSWER_TIMEOUT);
 }
 
 /* Returns whether a program may be inside a call that writes the inode: the local event is part of
@@ -517,53 +332,55 @@ static bool may_be_in_write(struct inode *inode)
 	return inode_is_open_for_write(inode) && percpu_is_read_locked(writes);
 }
 
-/* Returns whether the cause may be a local program whose change was not recorded yet. */
-static bool may_be_noted(struct hw_states *states, struct inode *inode,
-			 const struct hw_object *object, u64 noted)
+/* Returns whether the cause may be a local program whose change is not recorded yet. */
+static bool may_be_noted(struct hw_echo *e, struct inode *inode, u64 noted)
 {
 	unsigned long end = jiffies + NOTE_TIMEOUT;
 
 	while (may_be_in_write(inode) && time_before(jiffies, end)) {
-		if (wait_event_timeout(states->changed, is_noted_since(states, object, noted), 1))
+		if (wait_event_timeout(e->states.answered, is_noted_since(e, inode->i_ino, noted),
+				       1))
 			break;
 	}
-	return is_noted_since(states, object, noted);
+	return is_noted_since(e, inode->i_ino, noted);
 }
 
 /* Returns whether no program of this guest can be the cause: what it changes is recorded before
  * those locks are released and before its write ends. */
-static bool is_foreign(struct hw_states *states, struct inode *inode,
-		       const struct hw_object *object, struct inode *dir)
+static bool is_foreign(struct hw_echo *e, struct inode *inode, struct inode *dir)
 {
-	wait_for_changes(inode, dir);
-	return !may_be_in_write(inode) && !hw_is_known(states, object);
+	hw_wait_for_changes(inode);
+	if (dir)
+		hw_wait_for_changes(dir);
+	return !may_be_in_write(inode) && !hw_is_known(&e->states, inode->i_ino);
 }
 
-/* Asks the server first, and compares its answer after all changes that may have caused it are
- * recorded. Asks again if there were any: the answer may not include them. With programs that write
- * without a pause, the limit ends this, and the event is reported twice. */
+/* Asks the server first, and compares its answer again after all changes that may have caused it
+ * are recorded: asking later would include changes made meanwhile. */
 bool hw_echo_of_state(struct hw_echo *e, struct inode *dir, struct dentry *dentry, bool data)
 {
 	struct path path = { .mnt = e->mnt, .dentry = dentry };
 	struct inode *inode = d_inode(dentry);
-	struct hw_object object = hw_object_of(inode);
-	struct hw_states *states = &e->states;
 	struct kstat stat;
+	unsigned int asking;
 	u64 since, noted;
 	int i;
 
-	if (is_foreign(states, inode, &object, dir))
+	if (is_foreign(e, inode, dir))
 		return false;
+	/* with programs that write without a pause, the limit ends this, and the event is reported
+	 * twice */
 	for (i = 0; i < TRIES; i++) {
-		noted = count_noted(states, &object, &since);
+		noted = last_seen(e, inode->i_ino, &asking);
+		since = READ_ONCE(e->states.serial);
 		if (vfs_getattr(&path, &stat, STATX_BASIC_STATS, AT_STATX_FORCE_SYNC) < 0)
 			return false;
-		if (is_own(states, &object, noted, &stat, since, data))
+		if (is_own(e, inode->i_ino, &stat, since, data))
 			return true;
-		wait_for_changes(inode, dir);
-		if (is_own(states, &object, noted, &stat, since, data))
+		wait_for_notes(e, inode, dir);
+		if (is_own(e, inode->i_ino, &stat, since, data))
 			return true;
-		if (!may_be_noted(states, inode, &object, noted))
+		if (!may_be_noted(e, inode, noted))
 			return false;
 	}
 	return false;

@@ -56,8 +56,8 @@ void hw_apply_create(struct hw_file *f, const struct hw_told *told)
 	entry = hw_place_get(f, place);
 	hw_refresh_dir(f, place->dir);
 	if (!IS_ERR(entry)) {
-		word.inode = hw_object_of(d_inode(entry));
-		word.is_dir = d_is_dir(entry);
+		word.inode = d_inode(entry)->i_ino;
+		word.made = d_is_dir(entry) ? d_inode(entry) : NULL;
 		hw_see(f, entry);
 	}
 	tell_entry(f, told, &word, IS_ERR(entry) ? NULL : d_inode(entry));
@@ -96,14 +96,14 @@ static void delete_entry(struct dentry *dir, struct dentry *dentry)
 		d_invalidate(dentry);
 }
 
-/* Gets the object of the name, which may already have another inode. */
-static struct hw_object ask_object(struct hw_file *f, struct hw_place *place)
+/* Gets the inode number of the name, which may already have another inode. */
+static u64 ask_number(struct hw_file *f, struct hw_place *place)
 {
 	struct dentry *entry = hw_place_ask(f, place);
-	struct hw_object ret = {};
+	u64 ret = 0;
 
 	if (!IS_ERR(entry)) {
-		ret = hw_object_of(d_inode(entry));
+		ret = d_inode(entry)->i_ino;
 		dput(entry);
 	}
 	return ret;
@@ -117,14 +117,14 @@ static struct inode *remove_cached(struct hw_file *f, struct hw_word *word, stru
 	if (hw_is_deleted(f, cached)) {
 		delete_entry(word->place->dir, cached);
 	} else { /* the name is gone, but the inode has other names */
-		word->inode = ask_object(f, word->place);
+		word->inode = ask_number(f, word->place);
 		if (!d_is_dir(cached))
 			fsnotify_link_count(d_inode(cached));
 	}
 	dput(cached);
 	/* if the inode has a link left, the deleted one may be an older inode of this name */
 	if (inode && inode->i_nlink == 0)
-		word->removed = hw_object_of(inode);
+		word->removed = inode->i_ino;
 	return inode;
 }
 
@@ -160,7 +160,7 @@ void hw_apply_delete(struct hw_file *f, const struct hw_told *told)
 	if (watched) {
 		hw_refresh_dir(f, place->dir);
 		if (!inode && hw_echo_has_put(f->echo, place))
-			word.inode = ask_object(f, place);
+			word.inode = ask_number(f, place);
 		tell_entry(f, told, &word, inode);
 	} else {
 		hw_count(f, HW_IDLE);
@@ -201,10 +201,9 @@ static void tell_change(struct hw_file *f, const struct hw_told *told, struct in
 static void tell_gone(struct hw_file *f, const struct hw_told *told, struct hw_place *place,
 		      struct inode *now)
 {
-	struct hw_object object = now ? hw_object_of(now) : (struct hw_object){};
 	struct inode *dir = d_inode(place->dir);
 
-	if (hw_echo_of_gone(f->echo, place, &object)) {
+	if (hw_echo_of_gone(f->echo, place, now ? now->i_ino : 0)) {
 		hw_count(f, HW_OWN);
 		return;
 	}

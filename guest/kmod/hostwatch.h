@@ -53,9 +53,9 @@ enum hw_counter {
 };
 
 /*
- * An object of one superblock. Inode numbers are those of the host, where the share may contain
- * several file systems, so the server's number of the object is also compared. Numbers may be
- * reused for a new object.
+ * A directory or entry of one superblock. Inode numbers are those of the host, where the share may
+ * contain several file systems, so the server's number of the object is also compared. It is the
+ * same as long as the inode is in the cache.
  */
 struct hw_object {
 	u64 number; /* inode number; 0: unknown */
@@ -164,10 +164,6 @@ struct dentry *hw_place_ask(struct hw_file *f, struct hw_place *place);
 struct dentry *hw_place_get(struct hw_file *f, struct hw_place *place);
 void hw_asked_name(struct hw_file *f, struct hw_place *place, struct dentry *answer);
 
-/* Returns the flags with which vfs_getattr() asks the server, unless the cached attributes are
- * valid: the file system invalidates them when a program of this guest changes the inode. */
-unsigned int hw_how_to_ask(struct inode *inode);
-
 /* Updates attributes, link count and size from the server. */
 int hw_refresh(struct hw_file *f, struct dentry *dentry);
 
@@ -233,11 +229,11 @@ void hw_echo_telling(struct hw_echo *echo, bool telling);
 /* A host event about one name. */
 struct hw_word {
 	u32 mask; /* one of HW_NAME_MASK */
-	bool is_dir;
 	struct hw_place *place;
-	struct hw_object inode; /* the name has it now on the server; number 0: the name does not
-				 * exist */
-	struct hw_object removed; /* lost the name; number 0: unknown */
+	struct inode *made; /* borrowed: a directory that was created, or NULL */
+	u64 inode; /* inode number that the name has now on the server; 0: the name does not exist
+		    * */
+	u64 removed; /* inode number that lost the name; 0: unknown */
 };
 
 #define HW_WORDS 4u
@@ -256,7 +252,7 @@ bool hw_echo_of_state(struct hw_echo *echo, struct inode *dir, struct dentry *de
 
 /* Returns whether a local program changed the inode that had the name, and then replaced or removed
  * it. */
-bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place, const struct hw_object *inode);
+bool hw_echo_of_gone(struct hw_echo *echo, struct hw_place *place, u64 inode);
 
 /* Records the state of the current frame's entry; call this after the server was asked, and before
  * the event is reported. */

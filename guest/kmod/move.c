@@ -124,8 +124,7 @@ static struct hw_word word_of(struct hw_place *place, u32 mask, struct dentry *e
 	return (struct hw_word){
 		.mask = mask,
 		.place = place,
-		.inode = entry ? hw_object_of(d_inode(entry)) : (struct hw_object){},
-		.is_dir = entry && d_is_dir(entry),
+		.inode = entry ? d_inode(entry)->i_ino : 0,
 	};
 }
 

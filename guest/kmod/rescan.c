@@ -7,7 +7,6 @@
 #include "hostwatch.h"
 
 #include "compat.h"
-#include <linux/lockdep.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -40,8 +39,7 @@ static void hold_watched(struct hw_file *f, struct dentry *top, struct held *hel
 
 	held->count = 0;
 	held->max = hw_sb_count_watched(sb);
-	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries),
-					GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	held->dentries = kvmalloc_array(held->max, sizeof(*held->dentries), GFP_KERNEL_ACCOUNT);
 	if (!held->dentries)
 		return; /* their names are dropped in this case */
 	while (held->count < held->max && (inode = hw_next_inode(sb, inode, true))) {
@@ -141,7 +139,6 @@ void hw_apply_rescan(struct hw_file *f, const struct hw_told *told)
 
 void hw_apply_refresh(struct hw_file *f, const char *path, u32 len)
 {
-	lockdep_assert_held(&f->lock);
 	hw_echo_telling(f->echo, true);
 	rescan(f, path, len, true);
 	hw_echo_telling(f->echo, false);

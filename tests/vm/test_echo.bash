@@ -192,29 +192,6 @@ test_host_changes_of_what_is_gone_are_told() {
 		"$name/ DELETE file"
 }
 
-# What programs change is recorded inside their calls. A request there, while an inode is locked, would let everyone who needs the
-# inode wait for the server. write() and close() hold no such lock.
-test_own_changes_cause_no_requests_under_locks() {
-	local counts
-	guest_watch A "$events" "/mnt/$name" || return 1
-	# shellcheck disable=SC2016
-	vm_run 'grep -q " /sys/kernel/tracing " /proc/mounts || mount -t tracefs tracefs /sys/kernel/tracing
-		cd /sys/kernel/tracing && echo "p:asked $(grep -oE "\<(__)?fuse_simple_request\>" /proc/kallsyms | head -n 1)" >kprobe_events &&
-			echo stacktrace >events/kprobes/asked/trigger && echo 1 >events/kprobes/asked/enable; cd /' || return 1
-	vm_run "cd /mnt/$name && vm-own . 3; cd /"
-	vm_run 'cd /sys/kernel/tracing; echo 0 >events/kprobes/asked/enable; echo "!stacktrace" >events/kprobes/asked/trigger; cat trace; echo >kprobe_events; cd /' ||
-		return 1
-	counts=$(awk '
-		function flush() { if (inside) requests[writes ? "writes" : "locked"]++; if (inside && !writes) print stack >"/dev/stderr"; inside = writes = 0; stack = "" }
-		/<stack trace>/ { flush() }
-		/^ => / { stack = stack " " $2 }
-		/^ => (__)?fsnotify/ { inside = 1 }
-		/^ => (vfs_write|__fput|__fput_sync)/ { writes = 1 }
-		END { flush(); print requests["locked"] + 0, requests["writes"] + 0 }' <<<"$vm_output")
-	echo "    requests inside events: ${counts% *} under locks, ${counts#* } of write() and close()"
-	[ "${counts% *}" = 0 ] && [ "${counts#* }" -gt 0 ]
-}
-
 # What is held open for writing is not waited for.
 test_host_changes_of_open_files_are_told_at_once() {
 	local i took since
