@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -387,6 +388,7 @@ static int run(const struct hw_writer_config *config, int start_fd)
 	w.attributes = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (!w.log || w.linked < 0 || w.written < 0 || w.attributes < 0)
 		return 1;
+	(void)signal(SIGPIPE, SIG_IGN); /* another writer may close the other end of a FIFO */
 	make_names(&w);
 	if (read(start_fd, &byte, 1) < 0)
 		return 1;
