@@ -91,8 +91,10 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 		hw_scan_below(share, id);
 	if (is_joined(share))
 		(void)hw_ids_add(&share->fill.moved, id); /* if out of memory: its next change */
-	else if (hw_history_compare(e, stat, true))
+	else if (hw_history_compare(e, stat, true)) {
+		e->flags &= (uint8_t)~HW_ENTRY_STALE;
 		hw_unverified_entry(share, id);
+	}
 }
 
 /* Returns whether an entry was moved into an arrived directory, or changed in it: renaming the

@@ -171,6 +171,39 @@ static void what_was_written_before_a_listing_found_it_elsewhere_is_reported(voi
 	finish(&f);
 }
 
+static void write_on_the_way(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (root < 0 || !len || path[len - 1] != 'm')
+		return;
+	hw_scene_move(root, "x", root, "k/i");
+	hw_scene_write(root, "k/i", "second");
+	hw_scene_move(root, "k/i", root, "m/b");
+	root = -1;
+}
+
+static void what_was_written_under_a_name_in_between_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "x", "old");
+	hw_scene_make_dir(f.fd, "k");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_write(f.fd, "x", "first");
+	hw_scene_make_dir(f.fd, "m");
+	root = f.fd;
+	hw_opening_call(write_on_the_way);
+	hw_scene_expect(&f, "modify x");
+	hw_scene_follow_to(&f, "move file x -> m/b");
+	hw_opening_call(NULL);
+	hw_scene_follow_to(&f, "modify m/b");
+	hw_scene_follow_to(&f, "close_write m/b");
+	finish(&f);
+}
+
 /* ---- a file leaves for a directory that arrives later ---- */
 
 static void one_that_was_replaced_outside_is_not_the_one_that_came(void **state)
@@ -343,6 +376,8 @@ int main(int argc, char **argv)
 			      a_write_to_the_replaced_one_is_not_one_to_the_old_one),
 		HW_UNDER_EACH("what_was_written_before_a_listing_found_it_elsewhere_is_reported",
 			      what_was_written_before_a_listing_found_it_elsewhere_is_reported),
+		HW_UNDER_EACH("what_was_written_under_a_name_in_between_is_reported",
+			      what_was_written_under_a_name_in_between_is_reported),
 		HW_UNDER_EACH("one_that_was_replaced_outside_is_not_the_one_that_came",
 			      one_that_was_replaced_outside_is_not_the_one_that_came),
 		HW_UNDER_EACH("one_from_a_new_directory_is_not_the_one_that_it_replaced",
