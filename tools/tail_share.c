@@ -91,12 +91,19 @@ static const char *only_share(const struct tail *t, const struct hw_share_info *
 	return count == 1 ? shares[0].name : NULL;
 }
 
+/* Returns whether the requested place, if there is one, has not been taken over yet: no connection
+ * has shown a share. */
+static bool begins(const struct tail *t)
+{
+	return !t->connections || (t->subscribe.resume && !t->share_count);
+}
+
 /* Continues at the current position, without the events before it. A new share also requires a
  * rescan. */
-static int jump(struct tail *t, const struct hw_share_info *info)
+static int jump(struct tail *t, const struct hw_share_info *info, bool first)
 {
 	struct tail_share *share = find(t, info->name);
-	bool first = t->connections == 0, missed;
+	bool missed;
 
 	missed = !first && (!share || share->epoch != info->epoch || share->seq != info->seq);
 	if (!share)
@@ -153,6 +160,7 @@ int hw_tail_begin(struct tail *t, const struct hw_share_info *shares, size_t cou
 		  struct hw_subscribe *ret)
 {
 	struct tail_share *only = find(t, only_share(t, shares, count));
+	bool first = begins(t);
 	int r = 0;
 
 	if (t->connections && !misses_snapshot(t))
@@ -166,11 +174,11 @@ int hw_tail_begin(struct tail *t, const struct hw_share_info *shares, size_t cou
 		t->connections++;
 		return 0;
 	}
-	if (t->connections)
+	if (!first)
 		ret->resume = false;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		if (is_wanted(t, shares[i].name))
-			r = jump(t, &shares[i]);
+			r = jump(t, &shares[i], first);
 	}
 	t->connections++;
 	return r;

@@ -76,6 +76,14 @@ int reader_say_hello(struct reader *r)
 	return result < 0 ? reader_fail("out of memory") : reader_write(r);
 }
 
+static int fail_to_read(natsStatus s)
+{
+	char why[NATS_WHY_MAX];
+
+	nats_explain(s, "cannot read the state of the stream", why);
+	return reader_fail("%s", why);
+}
+
 /* Adds the share whose events have this subject and any kind. */
 static int add_share(struct reader *r, const char *subject, size_t len)
 {
@@ -84,11 +92,15 @@ static int add_share(struct reader *r, const char *subject, size_t len)
 	struct reader_share *share;
 	char filter[NATS_SUBJECT_MAX];
 	natsMsg *msg = NULL;
+	natsStatus s;
 	char *text;
 
 	(void)snprintf(filter, sizeof(filter), "%.*s.*", (int)len, subject);
-	if (js_GetLastMsg(&msg, r->js, r->settings.stream, filter, NULL, NULL) != NATS_OK)
+	s = js_GetLastMsg(&msg, r->js, r->settings.stream, filter, NULL, NULL);
+	if (s == NATS_NOT_FOUND)
 		return 0; /* removed meanwhile */
+	if (s != NATS_OK)
+		return fail_to_read(s);
 	text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
 	if (text && nats_read_head(msg, &head) &&
 	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 && line.share &&
@@ -129,10 +141,11 @@ static int add_shares(struct reader *r, const jsStreamStateSubjects *subjects)
 
 int reader_greet(struct reader *r)
 {
-	char filter[NATS_SUBJECT_MAX], why[NATS_WHY_MAX];
+	char filter[NATS_SUBJECT_MAX];
 	jsStreamInfo *info = NULL;
 	jsOptions options;
 	natsStatus s;
+	int result;
 
 	(void)jsOptions_Init(&options);
 	(void)snprintf(filter, sizeof(filter), "%s.>", r->subject);
@@ -142,14 +155,12 @@ int reader_greet(struct reader *r)
 		return reader_fail("the server has no stream %s; name another as stream in the "
 				   "file of --nats",
 				   r->settings.stream);
-	if (s != NATS_OK) {
-		nats_explain(s, "cannot read the state of the stream", why);
-		return reader_fail("%s", why);
-	}
+	if (s != NATS_OK)
+		return fail_to_read(s);
 	r->end = info->State.LastSeq;
-	(void)add_shares(r, info->State.Subjects);
+	result = add_shares(r, info->State.Subjects);
 	jsStreamInfo_Destroy(info);
-	return reader_say_hello(r);
+	return result < 0 ? result : reader_say_hello(r);
 }
 
 /* ---- the request ---- */
