@@ -4,6 +4,7 @@
 #include "access.h"
 #include "history.h"
 #include "retry.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,13 +137,15 @@ static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 /* Returns 0 if it is unknown. */
 static uint64_t mount_of(struct hw_share *share, uint32_t dir)
 {
+	int fd = hw_disk_dir(&share->disk, dir), r;
 	struct statx stx;
-	int fd = hw_disk_dir(&share->disk, dir);
 
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 ||
-	    !(stx.stx_mask & STATX_MNT_ID))
+	if (fd < 0)
 		return 0;
-	return stx.stx_mnt_id;
+	hw_away_begin();
+	r = statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx);
+	hw_away_end();
+	return r < 0 || !(stx.stx_mask & STATX_MNT_ID) ? 0 : stx.stx_mnt_id;
 }
 
 bool hw_arm_is_one_place(struct hw_share *share, uint32_t a, uint32_t b)

@@ -349,11 +349,23 @@ void hw_presence_await_state(struct hw_share *share)
 
 /* ---- checks ---- */
 
-void hw_presence_check(struct hw_share *share)
+/* Returns whether nothing may be looked at before the share has a thread. */
+static bool must_wait(struct hw_share *share)
 {
+	if (!hw_silence_appears(share))
+		return false;
+	share->presence.check = true;
+	hw_share_kick(share);
+	return true;
+}
+
+bool hw_presence_check(struct hw_share *share)
+{
+	if (must_wait(share))
+		return false;
 	share->presence.check = false;
 	if (share->presence.state_waits)
-		return;
+		return true;
 	if (share->presence.start_error)
 		start(share);
 	else if (share->state == HW_SHARE_OFFLINE)
@@ -362,6 +374,7 @@ void hw_presence_check(struct hw_share *share)
 		hw_mount_points_check(share);
 	else
 		go_offline(share);
+	return true;
 }
 
 void hw_presence_fired(void *arg, struct hw_timer *timer)
@@ -370,9 +383,13 @@ void hw_presence_fired(void *arg, struct hw_timer *timer)
 
 	(void)timer;
 	share->presence.due = false;
+	if (must_wait(share)) {
+		make_due(share);
+		return;
+	}
 	if (share->state == HW_SHARE_ONLINE)
 		watch_path(share);
-	hw_presence_check(share);
+	(void)hw_presence_check(share); /* false: in the next iteration */
 	if (share->state != HW_SHARE_ONLINE || !is_reported(share))
 		make_due(share);
 }

@@ -30,8 +30,9 @@ void hw_share_set_state(struct hw_share *share, enum hw_share_state state);
 /* From now on changes are reported. */
 void hw_share_begin_history(struct hw_share *share);
 /* Checks whether the root is still at its path; if the share is offline or has not started, whether
- * it can continue. */
-void hw_presence_check(struct hw_share *share);
+ * it can continue. Returns false, and has to be called again in the next iteration, if
+ * hw_silence_appears(). */
+bool hw_presence_check(struct hw_share *share);
 /* Call it in each iteration while the files of the state are being read; then the share starts. */
 void hw_presence_await_state(struct hw_share *share);
 /* Call it in each iteration: makes a check due if presence.changed is set. */

@@ -175,6 +175,9 @@ void hw_silence_end(struct hw_share *share);
 /* Called in each iteration: gives the share a thread if one of its filesystems may hang, and logs
  * when one does not answer. Returns true if that has changed. */
 bool hw_silence_check(struct hw_share *share);
+/* Returns whether a filesystem that may hang has been mounted since the last check, and the share
+ * has no thread yet: the iteration must end here. */
+bool hw_silence_appears(struct hw_share *share);
 
 /* excluded.c. name: may be a path below dir, if nothing that it leads through is excluded. */
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,

@@ -2,6 +2,7 @@
 /* Filesystems that do not answer. A share with one that may stop answering runs on a thread of its
  * own, in turn with the loop: see thread.h. */
 #include "share_private.h"
+#include "thread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,12 @@ static void choose_thread(struct hw_share *share)
 		(void)hw_loop_use_thread(share->loop, &share->work); /* tried again */
 	else
 		hw_slices_end_thread(&share->work);
+}
+
+bool hw_silence_appears(struct hw_share *share)
+{
+	return !share->mounts.may_hang && hw_mount_watch_poll(&share->mounts) &&
+	       share->mounts.may_hang && !hw_away_is_possible();
 }
 
 /* ---- silence ---- */

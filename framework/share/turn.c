@@ -156,8 +156,8 @@ static void take_turn(void *arg)
 	HW_PROBE1(turn_begin, share->name);
 	hw_scan_land(share);
 	hw_presence_turn(share);
-	if (share->presence.check || share->disk.left)
-		hw_presence_check(share);
+	if ((share->presence.check || share->disk.left) && !hw_presence_check(share))
+		return;
 	hw_hint_expire_name(share);
 	hw_hint_expire_move(share);
 	tell_early(share);
@@ -179,7 +179,7 @@ static void take_turn(void *arg)
 	hw_unarmed_turn(share);
 	hw_quiet_try_found(share);
 	if (hw_barrier_begins(share))
-		hw_presence_check(share);
+		(void)hw_presence_check(share); /* false: hw_barrier_advance() waits */
 	hw_barrier_advance(share);
 	hw_disk_release(&share->disk);
 	if (share->disk.left)

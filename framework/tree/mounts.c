@@ -394,16 +394,25 @@ void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir)
 		keep_points(watch, &now);
 }
 
-void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg)
+bool hw_mount_watch_poll(struct hw_mount_watch *watch)
 {
 	struct pollfd changed = { .fd = watch->fd, .events = POLLPRI };
-	struct points now;
 
 	/* proc(5): a change is an exceptional condition, reported once to each open file. */
 	if (watch->fd < 0 || (poll(&changed, 1, 0) <= 0 && !watch->changed))
+		return false;
+	watch->changed = true;
+	watch->may_hang = hw_mounts_may_hang(watch->dir);
+	return true;
+}
+
+void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg)
+{
+	struct points now;
+
+	if (!hw_mount_watch_poll(watch))
 		return;
 	watch->changed = false;
-	watch->may_hang = hw_mounts_may_hang(watch->dir);
 	if (read_points(watch->dir, &now) < 0)
 		return;
 	tell_changes(watch, &now, fn, arg);

@@ -29,14 +29,18 @@ struct hw_mount_watch {
 	struct hw_mount_point *points; /* owned: as of the last check, sorted by path */
 	size_t count;
 	int fd; /* owned: /proc/self/mountinfo, -1: not open */
-	bool changed; /* set by a caller who has polled fd for an exceptional condition */
-	bool may_hang; /* hw_mounts_may_hang(), as of the last check */
+	bool changed; /* since the last check: set by a caller who has polled fd for an
+		       * exceptional condition, too */
+	bool may_hang; /* hw_mounts_may_hang(), as of the last check or poll */
 };
 
 void hw_mount_watch_init(struct hw_mount_watch *watch);
 /* Starts to watch this directory (absolute, resolved). If memory is short or /proc is missing, no
  * changes will be detected. */
 void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir);
+/* Returns whether a filesystem was mounted or unmounted anywhere since the last check, and updates
+ * may_hang then. Accesses none of them. */
+bool hw_mount_watch_poll(struct hw_mount_watch *watch);
 /* If a filesystem was mounted or unmounted anywhere, calls fn with the path, relative to the
  * directory, of each place where one is or was mounted. Otherwise costs one system call. */
 typedef void hw_mount_changed_fn(void *arg, const char *path);
