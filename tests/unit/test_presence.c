@@ -7,12 +7,17 @@
 
 #include <cmocka.h>
 
+#include "presence.h"
 #include "share_private.h"
+#include "tests/common/needs.h"
 #include "tests/common/rig.h"
 #include "tests/unit/support/scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -175,6 +180,68 @@ static void a_share_is_idle_again_after_its_root_came_back(void **state)
 	}
 }
 
+/* Mounts a filesystem whose server answers nothing. Returns the descriptor of the server. */
+static int mount_silent(struct hw_scene *f, const char *name)
+{
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char path[60], options[100];
+
+	if (fuse < 0) {
+		print_message("skipped: cannot open /dev/fuse: %s\n", strerror(errno));
+		skip();
+	}
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->fd, name);
+	(void)snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+	assert_int_equal(mount("silent", path, "fuse", 0, options), 0);
+	return fuse;
+}
+
+static bool is_silent(const struct hw_share *share)
+{
+	return share->silence.logged;
+}
+
+static bool answers(const struct hw_share *share)
+{
+	return !share->silence.logged;
+}
+
+static void unmount(struct hw_scene *f, const char *name)
+{
+	char path[60];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->fd, name);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
+/* The loop has not seen the mount when the check of the root is due: the check would wait for the
+ * server, and the loop with it. */
+static void a_check_does_not_wait_for_a_mount_that_has_just_appeared(void **state)
+{
+	(void)state;
+	HW_NEED(hw_lacks_mounts());
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_scene f;
+
+		if (start(&f, kernel[i])) {
+			hw_scene_make_dir(f.fd, "below");
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+			struct hw_share *share = hw_rig_share(f.rig);
+			int fuse = mount_silent(&f, "below");
+
+			(void)alarm(DEADLINE_NS / HW_SEC);
+			assert_false(hw_presence_check(share));
+			await(&f, is_silent);
+			(void)alarm(0);
+			assert_int_equal(close(fuse), 0);
+			await(&f, answers);
+			unmount(&f, "below");
+			assert_int_equal(hw_rig_flush(f.rig), 0);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_directory_above_that_is_renamed_is_missed_without_a_timer),
 		cmocka_unit_test(a_mode_above_the_root_is_read_without_a_timer),
 		cmocka_unit_test(a_share_is_idle_again_after_its_root_came_back),
+		cmocka_unit_test(a_check_does_not_wait_for_a_mount_that_has_just_appeared),
 	};
 
 	return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
