@@ -499,6 +499,7 @@ void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new)
 	struct hw_hint_at first = *at;
 
 	before.what = hw_nameless_take(at->share, entry_of(at->share, at->dir)->fs, &number);
+	before.what &= HW_HINT_CLOSE_WRITE; /* what was written before belongs to the create */
 	if (!before.what || !is_new)
 		return;
 	first.hint = &before;
