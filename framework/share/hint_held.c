@@ -162,6 +162,8 @@ static void inverse_follows(struct hw_share *share, const struct hw_hint *next)
 	share->hints.held_move.dir = 0;
 	if (!from.dir || !to.dir)
 		return;
+	from.ino = held.ino;
+	to.ino = ino;
 	hw_place_ignore_later(share, &to, held.ino);
 	hw_place_ignore_later(share, &from, ino);
 	if (held.ino && held.ino == ino)

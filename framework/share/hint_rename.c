@@ -130,10 +130,21 @@ static bool is_later_one(struct hw_share *share, struct hw_place *from)
 	return hw_place_has(share, from, from->id) && !hw_hint_is_known(share, e, &from->stat);
 }
 
+/* Returns whether a listing has moved another file to this name, ahead of the record: the one that
+ * the record is about had it before. */
+static bool is_ahead(struct hw_share *share, const struct hw_place *p)
+{
+	const struct hw_entry *e = entry_of(share, p->id);
+
+	return p->ino && (uint32_t)p->ino != (uint32_t)e->ino && e->last_kind == HW_MOVE &&
+	       !(e->flags & HW_ENTRY_TRANSIENT) && !hw_former_is_placed(share, p->id);
+}
+
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
 	if (!from->id || !to->id || !is_possible(share, from, to) ||
-	    hw_tree_is_below(&share->tree, from->dir, to->id)) {
+	    hw_tree_is_below(&share->tree, from->dir, to->id) || is_ahead(share, from) ||
+	    is_ahead(share, to)) {
 		hw_place_note(share, from);
 		hw_place_note(share, to);
 		return;
@@ -168,7 +179,7 @@ void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_pl
 {
 	uint32_t id = from->id;
 
-	if (!is_possible(share, from, to)) { /* the tree is out of date */
+	if (!is_possible(share, from, to) || is_ahead(share, from)) {
 		hw_place_note(share, from);
 		hw_place_note(share, to);
 		return;

@@ -204,6 +204,44 @@ static void what_was_written_under_a_name_in_between_is_reported(void **state)
 	finish(&f);
 }
 
+static void exchange_twice(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (root < 0 || !len || path[len - 1] != 'm')
+		return;
+	hw_scene_write(root, "m/c", "new");
+	assert_int_equal(renameat2(root, "m/c", root, "a", RENAME_EXCHANGE), 0);
+	assert_int_equal(renameat2(root, "m/c", root, "e", RENAME_EXCHANGE), 0);
+	root = -1;
+}
+
+static void one_that_a_listing_found_is_not_the_one_that_was_exchanged_before(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	hw_scene_write(f.fd, "e", "e");
+	hw_clock_tick();
+	start(&f, *state);
+	hw_scene_make_dir(f.fd, "m");
+	root = f.fd;
+	hw_opening_call(exchange_twice);
+	hw_scene_expect(&f, "create dir m");
+	hw_opening_call(NULL);
+	hw_scene_expect(&f, "move file e -> m/c");
+	/* Only a mark of the filesystem sees what happens in a directory that is not known yet. */
+	if (!strcmp(*state, "fanotify")) {
+		hw_scene_expect(&f, "move file a -> e");
+		hw_scene_expect(&f, "create file a");
+		hw_scene_expect(&f, "modify a");
+		hw_scene_expect(&f, "close_write a");
+		hw_scene_expect_no_more(&f);
+	}
+	finish(&f);
+}
+
 /* ---- a file leaves for a directory that arrives later ---- */
 
 static void one_that_was_replaced_outside_is_not_the_one_that_came(void **state)
@@ -378,6 +416,8 @@ int main(int argc, char **argv)
 			      what_was_written_before_a_listing_found_it_elsewhere_is_reported),
 		HW_UNDER_EACH("what_was_written_under_a_name_in_between_is_reported",
 			      what_was_written_under_a_name_in_between_is_reported),
+		HW_UNDER_EACH("one_that_a_listing_found_is_not_the_one_that_was_exchanged_before",
+			      one_that_a_listing_found_is_not_the_one_that_was_exchanged_before),
 		HW_UNDER_EACH("one_that_was_replaced_outside_is_not_the_one_that_came",
 			      one_that_was_replaced_outside_is_not_the_one_that_came),
 		HW_UNDER_EACH("one_from_a_new_directory_is_not_the_one_that_it_replaced",
