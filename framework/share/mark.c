@@ -162,6 +162,7 @@ void hw_mark_roll(struct hw_share *share)
 	}
 	if (hw_mark_is_reached(share, &marks->rolling)) {
 		marks->read_until_ns = marks->rolling_ns;
+		marks->read_before_seq = marks->read_until_seq;
 		marks->read_until_seq = marks->rolling_seq;
 		marks->read_count = marks->rolling_count;
 		marks->rolling_ns = 0;
@@ -176,6 +177,7 @@ void hw_mark_armed(struct hw_share *share)
 void hw_mark_begin_history(struct hw_share *share)
 {
 	share->marks = (struct hw_marks){ .read_until_ns = share->begun_ns,
+					  .read_before_seq = share->journal.next_seq,
 					  .read_until_seq = share->journal.next_seq };
 }
 

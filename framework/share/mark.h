@@ -49,6 +49,7 @@ struct hw_marks {
 	int64_t read_until_ns; /* the same clock: all records that were queued before have been
 				  passed on */
 	uint64_t read_until_seq; /* earlier events were reported before that time */
+	uint64_t read_before_seq; /* its value before the last one */
 	struct hw_arming arming[2]; /* the older one first */
 	bool armed; /* a directory was armed in this iteration */
 	bool noted, examined; /* there are unverified names that may be directories: waiting; or in

@@ -43,7 +43,7 @@ void hw_unverified_away(struct hw_share *share, uint32_t id)
 
 	hw_mark_noted(share);
 	if (!share->unverified.away_seq)
-		share->unverified.away_seq = share->marks.read_until_seq;
+		share->unverified.away_seq = share->marks.read_before_seq;
 	hw_unverified_add(share, e->parent, hw_tree_name(&share->tree, id), e->name_len,
 			  HW_HINT_AWAY, e->ino);
 }

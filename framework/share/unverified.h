@@ -18,8 +18,8 @@ struct hw_unverified {
 	struct hw_ids lost; /* directories in which a written file was never examined */
 	uint64_t lost_ns; /* loop time when the first one was added */
 	hw_token dir; /* this directory and everything below it; 0: none */
-	uint64_t away_seq; /* events before it were reported before the first entry was moved
-			      away; 0: none was */
+	uint64_t away_seq; /* events before it were reported long before the first entry was moved
+			      away, so that receivers found what they are about; 0: none was */
 };
 
 static inline bool hw_unverified_any(const struct hw_unverified *unverified)
