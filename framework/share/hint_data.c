@@ -262,20 +262,6 @@ uint64_t hw_hint_numbered_inode(const char *name, size_t len)
 
 /* ---- one of several inodes ---- */
 
-/* Returns when the last event about the entry was reported; INT64_MAX if that is not known. */
-static int64_t told_ns(const struct hw_share *share, const struct hw_entry *e)
-{
-	uint64_t last = hw_journal_last_seq(&share->journal);
-	uint64_t seq = last - ((uint32_t)last - e->last_seq);
-	struct hw_journal_cursor cursor;
-	struct hw_event event;
-
-	if (!e->last_seq || hw_journal_seek(&share->journal, seq - 1, &cursor) < 0 ||
-	    hw_journal_next(&share->journal, &cursor, &event) <= 0)
-		return INT64_MAX;
-	return event.time_ns;
-}
-
 /* Returns whether the last write may not have been reported: it is newer than the last event, or a
  * second one within one tick of the clock for file times may have left no difference. A rename sets
  * ctime alone. */
@@ -287,7 +273,7 @@ static bool is_recent(const struct hw_hint_at *at)
 
 	(void)clock_getres(CLOCK_REALTIME_COARSE, &tick); /* 0: each change has its own time */
 	return hw_now_coarse_ns() - written <= tick.tv_nsec ||
-	       written >= told_ns(at->share, entry_of(at->share, at->id));
+	       written >= hw_history_told_ns(at->share, entry_of(at->share, at->id));
 }
 
 /* Returns whether the disk shows a change of the entry that was not reported, and that the hint may

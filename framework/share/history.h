@@ -67,12 +67,18 @@ void hw_history_modify(struct hw_share *share, uint32_t id);
 bool hw_history_was_modified(struct hw_share *share, uint32_t id);
 /* Returns whether the last event about this entry was reported in this iteration. */
 bool hw_history_is_fresh(const struct hw_share *share, const struct hw_entry *entry);
+/* Returns when it was reported (CLOCK_REALTIME); INT64_MAX if that is not known. */
+int64_t hw_history_told_ns(const struct hw_share *share, const struct hw_entry *entry);
 void hw_history_attrib(struct hw_share *share, uint32_t id);
 /* Reports close_write for this name only, if anything changed since the last one. */
 void hw_history_close(struct hw_share *share, uint32_t id);
 /* Reports rescan: events below this directory may be missing. */
 void hw_history_rescan(struct hw_share *share, uint32_t dir);
 
+/* Records of changes since this time are lost: sets the times of an entry that has changed since to
+ * HW_TIME_UNKNOWN, so that a comparison finds that it differs. Not those of a directory, which
+ * prove nothing because its content changes them. */
+void hw_history_forget_times(struct hw_entry *entry, int64_t since_ns);
 /* Returns the difference between tree and disk: 0, HW_MODIFY (possibly with others) or HW_ATTRIB.
  * `renamed`: the entry was renamed, so its ctime is not compared. */
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed);

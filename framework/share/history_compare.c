@@ -50,6 +50,15 @@ bool hw_history_is_copy_up(const struct hw_entry *entry, const struct hw_stat *s
 	return entry->type == HW_TYPE_DIR || (what && entry->ident != stat->ident);
 }
 
+void hw_history_forget_times(struct hw_entry *e, int64_t since_ns)
+{
+	if (e->type == HW_TYPE_DIR || e->ctime_ns < since_ns)
+		return;
+	e->ctime_ns = HW_TIME_UNKNOWN;
+	if (e->type == HW_TYPE_FILE && e->mtime_ns >= since_ns)
+		e->mtime_ns = HW_TIME_UNKNOWN;
+}
+
 unsigned hw_history_compare(const struct hw_entry *entry, const struct hw_stat *stat, bool renamed)
 {
 	bool mtime = entry->mtime_ns != stat->mtime_ns;

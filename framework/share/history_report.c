@@ -99,6 +99,19 @@ bool hw_history_is_fresh(const struct hw_share *share, const struct hw_entry *en
 	return (int32_t)(entry->last_seq - (uint32_t)share->turn.first_seq) >= 0;
 }
 
+int64_t hw_history_told_ns(const struct hw_share *share, const struct hw_entry *e)
+{
+	uint64_t last = hw_journal_last_seq(&share->journal);
+	uint64_t seq = last - ((uint32_t)last - e->last_seq);
+	struct hw_journal_cursor cursor;
+	struct hw_event event;
+
+	if (!e->last_seq || hw_journal_seek(&share->journal, seq - 1, &cursor) < 0 ||
+	    hw_journal_next(&share->journal, &cursor, &event) <= 0)
+		return INT64_MAX;
+	return event.time_ns;
+}
+
 bool hw_history_is_repetition(struct hw_share *share, uint32_t id, enum hw_kind kind)
 {
 	const struct hw_entry *e = entry_of(share, id);

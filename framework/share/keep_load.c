@@ -186,17 +186,6 @@ int hw_keep_begin_anew(struct hw_share *share)
 	return 0;
 }
 
-/* The comparison with the disk finds that the entry differs, and reports it. Its content changes
- * the times of a directory, which prove nothing. */
-static void forget_times(struct hw_entry *e, int64_t since_ns)
-{
-	if (e->type == HW_TYPE_DIR || e->ctime_ns < since_ns)
-		return;
-	e->ctime_ns = HW_TIME_UNKNOWN;
-	if (e->type == HW_TYPE_FILE && e->mtime_ns >= since_ns)
-		e->mtime_ns = HW_TIME_UNKNOWN;
-}
-
 static int adopt(struct hw_share *share, const struct hw_state_load *load)
 {
 	uint16_t filesystems = 0;
@@ -213,7 +202,7 @@ static int adopt(struct hw_share *share, const struct hw_state_load *load)
 		if (e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_DIRTY)
 			hw_quiet_add(share, id);
 		if (load->unread_ns)
-			forget_times(e, load->unread_ns);
+			hw_history_forget_times(e, load->unread_ns);
 	}
 	share->epoch = load->head.epoch;
 	share->keep.known_ns = load->head.known_ns;

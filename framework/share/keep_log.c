@@ -55,12 +55,17 @@ static int64_t known_ns(struct hw_share *share)
 	return keep->known_ns;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
 int64_t hw_keep_unread_ns(const struct hw_share *share)
 {
 	int64_t before = share->state == HW_SHARE_ONLINE ? 0 : share->keep.unread_ns;
 	int64_t now = hw_mark_covers_tree(share) ? 0 : share->marks.read_until_ns;
 
-	return before && (!now || before < now) ? before : now;
+	return earlier(share->scan.lost_ns, earlier(before, now));
 }
 
 struct hw_state_head hw_keep_make_head(struct hw_share *share, uint64_t generation,

@@ -35,6 +35,8 @@ struct hw_scan {
 	struct hw_job *flying, **flying_end; /* owned list: jobs in the thread pool, and those that
 					      * came back; first in first out */
 	uint32_t batches; /* in the thread pool */
+	int64_t lost_ns; /* records of changes since this time (CLOCK_REALTIME_COARSE) may be lost,
+			  * until the walk has ended; 0: none */
 	int64_t since_ns; /* entries born before it were not created in the share: see observe.h */
 };
 

@@ -90,6 +90,20 @@ static bool was_unwatched(const struct hw_share *share)
 	return share->state == HW_SHARE_ARMING && !share->silent;
 }
 
+/* Returns whether the tree may have taken over a change whose record was lost: the stat that
+ * belongs to one record also shows later changes. */
+static bool may_be_unreported(const struct hw_share *share, const struct hw_entry *e)
+{
+	struct timespec tick = { 0 };
+	int64_t told;
+
+	if (!share->scan.lost_ns || e->type == HW_TYPE_DIR || e->ctime_ns < share->scan.lost_ns)
+		return false;
+	told = hw_history_told_ns(share, e);
+	(void)clock_getres(CLOCK_REALTIME_COARSE, &tick); /* 0: each change has its own time */
+	return told == INT64_MAX || told <= e->ctime_ns + tick.tv_nsec;
+}
+
 static bool belongs(const struct hw_job *job, const struct hw_entry *e)
 {
 	return job->watcher == HW_WATCHER_NONE || e->watcher == job->watcher ||
@@ -152,6 +166,9 @@ static uint32_t compare_one(struct hw_share *share, struct hw_job *job, uint32_t
 	e->flags |= HW_ENTRY_SEEN;
 	if (!same) {
 		hw_unverified_name(share, dir, name, found->name_len);
+	} else if (may_be_unreported(share, e)) {
+		hw_history_forget_times(e, share->scan.lost_ns);
+		hw_unverified_entry(share, id);
 	} else if (!is_unchanged(e, &stat)) {
 		if (was_unwatched(share) && e->type != HW_TYPE_DIR && e->ctime_ns != stat.ctime_ns)
 			e->ctime_ns = HW_TIME_UNKNOWN;

@@ -57,6 +57,7 @@ static void walked(struct hw_share *share)
 {
 	int64_t since = hw_watchers_since(share);
 
+	share->scan.lost_ns = 0;
 	if (share->silent) {
 		hw_observe(share, 0); /* changes made while it was being listed */
 		if (!hw_scan_is_idle(share))

@@ -54,24 +54,35 @@ void hw_watchers_destroy(struct hw_share *share)
 /* ---- requests of watchers ---- */
 
 /* One walk at a time: all losses while it runs are covered by one more walk after it. */
+static void note_lost(struct hw_share *share, int64_t since_ns)
+{
+	if (!share->scan.lost_ns || share->scan.lost_ns > since_ns)
+		share->scan.lost_ns = since_ns;
+}
+
 static void compare_all(struct hw_watcher *watcher)
 {
 	if (watcher->comparing) {
-		watcher->lost_again = true;
+		if (!watcher->lost_again_ns)
+			watcher->lost_again_ns = watcher->share->marks.read_until_ns;
 		return;
 	}
 	watcher->comparing = true;
+	note_lost(watcher->share, watcher->share->marks.read_until_ns);
 	watcher->share->history.rescans++;
 	hw_scan_watcher(watcher->share, watcher->index);
 }
 
 static void compare_again(struct hw_watcher *watcher)
 {
-	bool again = watcher->lost_again;
+	int64_t again_ns = watcher->lost_again_ns;
 
-	watcher->comparing = watcher->lost_again = false;
-	if (again && watcher->share->state != HW_SHARE_OFFLINE)
-		compare_all(watcher);
+	watcher->comparing = false;
+	watcher->lost_again_ns = 0;
+	if (!again_ns || watcher->share->state == HW_SHARE_OFFLINE)
+		return;
+	note_lost(watcher->share, again_ns);
+	compare_all(watcher);
 }
 
 void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
@@ -88,9 +99,10 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 	hw_info("share %s: %s lost events; scanning for changes", share->name,
 		watcher->instance->name);
 	hw_verify_void(share);
-	if (dir)
+	if (dir) {
+		note_lost(share, share->marks.read_until_ns);
 		hw_scan_lost(share, dir);
-	else
+	} else
 		compare_all(watcher);
 }
 

@@ -25,8 +25,8 @@ struct hw_watcher {
 	bool tops_lost; /* out of memory: its scans begin at the root */
 	int64_t polled_ns; /* CLOCK_REALTIME_COARSE when its last scan began */
 	uint64_t scans_begun, scans_ended;
-	bool comparing, lost_again; /* all its directories are being compared after a loss; another
-				       loss requires one more comparison */
+	bool comparing; /* all its directories, after a loss */
+	int64_t lost_again_ns; /* another loss requires one more comparison: as scan.lost_ns */
 	bool scan_running; /* a scan that it requested has not ended */
 	bool scan_pending; /* it requested another scan, which begins when no directory is being
 			      listed */
