@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatchd: one process, in the foreground, until a signal ends it. */
+#include "apart.h"
 #include "args.h"
 #include "capabilities.h"
 #include "config.h"
@@ -262,7 +263,7 @@ int main(int argc, char **argv)
 		return hw_args_failure(&line, "cannot start: %s", strerror(-status));
 	status = run(loop, &arguments);
 	/* A child waits for a filesystem, and shares the memory and the descriptors: thread.c. */
-	if (hw_loop_has_dropped(loop)) {
+	if (hw_loop_has_dropped(loop) || hw_aparts_are_silent()) {
 		(void)!chdir("/"); /* for the child, too, like the following */
 		hw_remote_close_others();
 		_exit(status); /* nothing is buffered: the log is written at once */

@@ -137,15 +137,9 @@ static bool are_one_inode(const struct hw_share *share, uint32_t a, uint32_t b)
 /* Returns 0 if it is unknown. */
 static uint64_t mount_of(struct hw_share *share, uint32_t dir)
 {
-	int fd = hw_disk_dir(&share->disk, dir), r;
-	struct statx stx;
+	int fd = hw_disk_dir(&share->disk, dir);
 
-	if (fd < 0)
-		return 0;
-	hw_away_begin();
-	r = statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx);
-	hw_away_end();
-	return r < 0 || !(stx.stx_mask & STATX_MNT_ID) ? 0 : stx.stx_mnt_id;
+	return fd < 0 ? 0 : hw_mount_of(fd);
 }
 
 bool hw_arm_is_one_place(struct hw_share *share, uint32_t a, uint32_t b)
@@ -211,6 +205,9 @@ int hw_arm_dir(struct hw_share *share, uint32_t dir, int dirfd, bool anew)
 	uint8_t old = e->watcher, next;
 	bool transient = false;
 
+	/* The plugins make their calls themselves. */
+	if (hw_apart_any() && hw_apart_type(dirfd) == -ETIMEDOUT)
+		return -ETIMEDOUT;
 	anew |= share->scan.rearm; /* the watcher of its parent may be about to end */
 	for (uint8_t i = first_rank(share, dir, dirfd, anew); i < share->watchers.order_count;
 	     i = next) {

@@ -79,7 +79,7 @@ int hw_share_create(struct hw_loop *loop, const struct hw_share_config *config,
 	share->loop = loop;
 	hw_disk_init(&share->disk, &share->tree);
 	hw_watchers_init(share);
-	hw_mount_watch_init(&share->mounts);
+	hw_mount_watch_init(&share->mounts, &share->disk.aparts);
 	share->unverified.names.work = share->unverified.spare.work = &share->work;
 	share->verify.names.work = share->verify.touched.work = &share->work;
 	share->name = strdup(config->name);

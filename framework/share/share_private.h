@@ -53,7 +53,8 @@ struct hw_listeners {
 /* Filesystems that do not answer: silence.c. */
 struct hw_silence {
 	uv_poll_t *mounts; /* owned: polls share->mounts.fd; NULL: not polled */
-	bool logged; /* the filesystem does not answer */
+	bool look; /* mounts have changed, which may be others that may hang */
+	bool logged; /* a filesystem does not answer */
 };
 
 /* Names at which a filesystem was mounted or unmounted, until they have been verified. */
@@ -172,6 +173,9 @@ int64_t hw_mount_points_since(const struct hw_share *share, hw_token dir, const 
 /* Notices mounts at once, from now on: some may hang. */
 void hw_silence_begin(struct hw_share *share);
 void hw_silence_end(struct hw_share *share);
+/* For how long a filesystem has not answered that the share, or only a part of it, waits for; 0:
+ * all answer. */
+uint64_t hw_silence_ns(const struct hw_share *share);
 /* Called in each iteration: gives the share a thread if one of its filesystems may hang, and logs
  * when one does not answer. Returns true if that has changed. */
 bool hw_silence_check(struct hw_share *share);

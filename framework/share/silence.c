@@ -23,6 +23,21 @@ static void note_mounts(struct hw_share *share)
 	share->mounts.changed = true;
 }
 
+static void choose_thread(struct hw_share *share, bool mounts_changed)
+{
+	share->silence.look |= mounts_changed;
+	if (hw_slices_is_resting(&share->work))
+		return;
+	if (share->silence.look)
+		hw_mount_watch_look(&share->mounts);
+	share->silence.look = false;
+	if (share->mounts.may_hang)
+		(void)hw_loop_use_thread(share->loop, &share->work); /* tried again */
+	else if (share->work.thread)
+		hw_slices_end_thread(&share->work);
+	hw_aparts_turn(&share->disk.aparts, share->work.thread);
+}
+
 static void on_mounts(uv_poll_t *handle, int status, int events)
 {
 	struct hw_share *share = handle->data;
@@ -35,8 +50,7 @@ static void on_mounts(uv_poll_t *handle, int status, int events)
 		share->presence.check = true;
 	share->presence.changed = true;
 	hw_share_kick(share);
-	if (share->mounts.dir)
-		share->mounts.may_hang = hw_mounts_may_hang(share->mounts.dir);
+	choose_thread(share, true);
 }
 
 static void free_poll(uv_handle_t *handle)
@@ -70,18 +84,6 @@ void hw_silence_begin(struct hw_share *share)
 		hw_silence_end(share);
 }
 
-static void choose_thread(struct hw_share *share)
-{
-	bool has = share->work.thread, needs = share->mounts.may_hang;
-
-	if (has == needs || hw_slices_is_resting(&share->work))
-		return;
-	if (needs)
-		(void)hw_loop_use_thread(share->loop, &share->work); /* tried again */
-	else
-		hw_slices_end_thread(&share->work);
-}
-
 bool hw_silence_appears(struct hw_share *share)
 {
 	return !share->mounts.may_hang && hw_mount_watch_poll(&share->mounts) &&
@@ -90,30 +92,57 @@ bool hw_silence_appears(struct hw_share *share)
 
 /* ---- silence ---- */
 
-uint64_t hw_share_silent_ns(const struct hw_share *share)
+static uint64_t silent_for(const struct hw_share *share, uint64_t since)
 {
-	uint64_t since = hw_slices_away_since(&share->work);
 	uint64_t now = since ? hw_loop_now_ns(share->loop) : 0;
 
 	return now >= since + SILENT_NS ? now - since : 0;
 }
 
-bool hw_silence_check(struct hw_share *share)
+uint64_t hw_share_silent_ns(const struct hw_share *share)
 {
-	bool silent = hw_share_silent_ns(share);
+	return silent_for(share, hw_slices_away_since(&share->work));
+}
+
+uint64_t hw_silence_ns(const struct hw_share *share)
+{
+	const char *path;
+	uint64_t whole = hw_share_silent_ns(share);
+	uint64_t part = silent_for(share, hw_aparts_silent_since(&share->disk.aparts, &path));
+
+	return whole > part ? whole : part;
+}
+
+static void log_silence(struct hw_share *share, const char *path, bool silent)
+{
+	const char *at = path ? path : share->path;
 	char quoted[300];
 
-	choose_thread(share);
-	if (silent == share->silence.logged ||
-	    (!silent && hw_slices_away_since(&share->work))) /* another call */
-		return false;
-	share->silence.logged = silent;
-	hw_quote(quoted, sizeof(quoted), share->path, strlen(share->path));
-	if (silent)
+	hw_quote(quoted, sizeof(quoted), at, strlen(at));
+	if (!silent)
+		hw_info("share %s: the filesystem answers again", share->name);
+	else if (path)
+		hw_warning("share %s: the filesystem mounted at %s does not answer; changes in it "
+			   "are not reported until it does",
+			   share->name, quoted);
+	else
 		hw_warning("share %s: a filesystem at or below %s does not answer; the share waits "
 			   "for it",
 			   share->name, quoted);
-	else
-		hw_info("share %s: the filesystem answers again", share->name);
+}
+
+bool hw_silence_check(struct hw_share *share)
+{
+	const char *path = NULL;
+	bool silent = hw_silence_ns(share);
+
+	choose_thread(share, false);
+	if (!hw_share_silent_ns(share))
+		(void)hw_aparts_silent_since(&share->disk.aparts, &path);
+	if (silent == share->silence.logged ||
+	    (!silent && (path || hw_slices_away_since(&share->work)))) /* another call */
+		return false;
+	share->silence.logged = silent;
+	log_silence(share, path, silent);
 	return true;
 }

@@ -101,7 +101,7 @@ static const char *why_of(const struct hw_share *share)
 void hw_share_get_status(struct hw_share *share, struct hw_share_status *ret)
 {
 	uint8_t first = hw_tree_entry(&share->tree, HW_ROOT)->watcher;
-	uint64_t silent_ns = hw_share_silent_ns(share);
+	uint64_t silent_ns = hw_silence_ns(share);
 
 	*ret = (struct hw_share_status){
 		.name = share->name,

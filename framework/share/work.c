@@ -27,6 +27,7 @@ bool hw_share_run(struct hw_share *share, hw_slices_fn *fn)
 		hw_warning("share %s: cannot create a thread: %s; a filesystem that does not "
 			   "answer will stop hostwatch",
 			   share->name, strerror(-r));
+	hw_aparts_turn(&share->disk.aparts, share->work.thread);
 	(void)hw_loop_call(share->loop, &share->work, fn, share); /* none rests */
 	return hw_share_finish_work(share);
 }

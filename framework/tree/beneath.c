@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Opens paths that may not leave a directory. */
+#include "apart.h"
 #include "disk.h"
-#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,20 +11,41 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int open_beneath_short(int dir, const char *path, int flags)
+struct open_data {
+	int flags;
+	int fd; /* or -errno */
+};
+
+static void call_open(int dir, const char *path, void *arg)
 {
+	struct open_data *data = arg;
 	struct open_how how = {
-		.flags = (unsigned)flags,
+		.flags = (unsigned)data->flags,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd;
 
-	hw_away_begin();
 	do
 		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-	hw_away_end();
-	return fd < 0 ? -errno : (int)fd;
+	data->fd = fd < 0 ? -errno : (int)fd;
+}
+
+static void drop_open(void *arg)
+{
+	const struct open_data *data = arg;
+
+	if (data->fd >= 0)
+		(void)close(data->fd);
+}
+
+static int open_beneath_short(int dir, const char *path, int flags)
+{
+	static const struct hw_apart_act act = { call_open, drop_open, sizeof(struct open_data) };
+	struct open_data data = { .flags = flags, .fd = -1 };
+	int r = hw_apart_call(dir, path, &act, &data);
+
+	return r < 0 ? r : data.fd;
 }
 
 /* Returns the length of the longest beginning of path that ends before a slash and fits PATH_MAX.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "disk.h"
 
+#include "apart.h"
 #include "disk_private.h"
 #include "thread.h"
 
@@ -53,8 +54,7 @@ bool hw_disk_is_short(int error)
 	return error == -EMFILE || error == -ENFILE;
 }
 
-/* Returns false if there was nothing to close. */
-static bool give_up_cached(struct hw_disk *disk, int but)
+bool hw_disk_give_up_cached(struct hw_disk *disk, int but)
 {
 	bool closed = false;
 
@@ -67,22 +67,12 @@ static bool give_up_cached(struct hw_disk *disk, int but)
 	return closed;
 }
 
-static int open_at(int dirfd, const char *name, int flags)
-{
-	int fd;
-
-	hw_away_begin();
-	fd = openat(dirfd, name, flags | O_CLOEXEC);
-	hw_away_end();
-	return fd < 0 ? -errno : fd;
-}
-
 int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags)
 {
-	int fd = open_at(dirfd, name, flags);
+	int fd = hw_apart_openat(dirfd, name, flags);
 
-	if (hw_disk_is_short(fd) && give_up_cached(disk, dirfd))
-		fd = open_at(dirfd, name, flags);
+	if (hw_disk_is_short(fd) && hw_disk_give_up_cached(disk, dirfd))
+		fd = hw_apart_openat(dirfd, name, flags);
 	return fd;
 }
 
@@ -129,6 +119,7 @@ int hw_disk_root(struct hw_disk *disk)
 void hw_disk_free(struct hw_disk *disk)
 {
 	hw_disk_close_root(disk);
+	hw_aparts_free(&disk->aparts);
 	free(disk->filesystems);
 	disk->filesystems = NULL;
 	disk->filesystem_count = 0;
@@ -136,7 +127,7 @@ void hw_disk_free(struct hw_disk *disk)
 
 int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path)
 {
-	int fd = open_at(dirfd, path, O_RDONLY | O_DIRECTORY);
+	int fd = hw_apart_openat(dirfd, path, O_RDONLY | O_DIRECTORY);
 	struct stat st;
 	int r;
 
@@ -146,7 +137,7 @@ int hw_disk_open_root(struct hw_disk *disk, int dirfd, const char *path)
 	r = fstat(fd, &st) < 0 ? -errno : 0;
 	hw_away_end();
 	/* Permission to list the directory is not enough: names below it are looked up. */
-	int path_fd = r < 0 ? r : open_at(fd, ".", O_PATH | O_DIRECTORY);
+	int path_fd = r < 0 ? r : hw_apart_openat(fd, ".", O_PATH | O_DIRECTORY);
 
 	if (path_fd < 0) {
 		close(fd);
@@ -254,13 +245,15 @@ int hw_disk_dir(struct hw_disk *disk, uint32_t dir)
 	struct hw_dir_slot *slot = slot_of(disk, dir);
 	struct hw_stat stat;
 
+	if (disk->aparts.count)
+		hw_aparts_use(&disk->aparts);
 	if (dir == HW_ROOT)
 		return hw_disk_root(disk);
 	if (slot_has(disk, slot, dir))
 		return slot->fd;
 	int fd = open_dir(disk, dir);
 
-	if (hw_disk_is_short(fd) && give_up_cached(disk, -1))
+	if (hw_disk_is_short(fd) && hw_disk_give_up_cached(disk, -1))
 		fd = open_dir(disk, dir);
 	if (fd < 0)
 		return fd;
@@ -300,18 +293,36 @@ int hw_disk_stat(struct hw_disk *disk, uint32_t dir, const char *name, size_t le
 	return fd < 0 ? fd : hw_disk_stat_at(disk, &at, ret);
 }
 
+struct generation_data {
+	uint64_t ino;
+	uint32_t generation;
+	int r;
+};
+
+static void call_generation(int fd, const char *name, void *arg)
+{
+	struct generation_data *data = arg;
+
+	data->r = hw_stat_generation(fd, name, data->ino, &data->generation);
+}
+
 int hw_disk_generation(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
 		       uint64_t ino, uint32_t *ret)
 {
+	static const struct hw_apart_act act = { call_generation, NULL,
+						 sizeof(struct generation_data) };
 	char terminated[HW_NAME_MAX + 1];
 	int fd = hw_disk_dir_and_name(disk, dir, name, len, terminated), r;
 
+	struct generation_data data = { .ino = ino };
+
 	if (fd < 0)
 		return fd;
-	hw_away_begin();
-	r = hw_stat_generation(fd, terminated, ino, ret);
-	hw_away_end();
-	return r;
+	r = hw_apart_call(fd, terminated, &act, &data);
+	if (r < 0 || data.r < 0)
+		return r < 0 ? r : data.r;
+	*ret = data.generation;
+	return 0;
 }
 
 bool hw_disk_has(struct hw_disk *disk, uint32_t id)
@@ -333,7 +344,7 @@ int hw_disk_is_alive(struct hw_disk *disk, const struct hw_entry *entry, uint16_
 	if (disk->filesystems[entry->fs].dev == disk->root_dev)
 		return hw_identity_is_alive(on, entry, links);
 	parent = hw_disk_dir(disk, entry->parent);
-	on = parent < 0 ? -1 : open_at(parent, ".", O_RDONLY | O_DIRECTORY);
+	on = parent < 0 ? -1 : hw_apart_openat(parent, ".", O_RDONLY | O_DIRECTORY);
 	if (on < 0)
 		return 0;
 	alive = hw_identity_is_alive(on, entry, links);

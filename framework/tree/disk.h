@@ -8,6 +8,7 @@
 #ifndef HW_DISK_H
 #define HW_DISK_H
 
+#include "apart.h"
 #include "identity.h"
 #include "tree.h"
 #include "way.h"
@@ -43,6 +44,7 @@ struct hw_disk {
 	int root; /* owned: O_RDONLY | O_DIRECTORY, -1 while offline or released: hw_disk_root() */
 	struct hw_way way; /* to the root, if it is released at the end of each iteration */
 	bool left; /* the released root is not at its path any more */
+	struct hw_aparts aparts; /* mounts below the root that may stop answering */
 	bool generations; /* identify inodes by the generation in their file handle, even if they
 			   * have a birth time */
 	const struct hw_tree *tree; /* borrowed */

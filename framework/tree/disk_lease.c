@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whether a process has a file open for writing. */
 #include "disk_private.h"
-#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,47 +12,64 @@ static bool lease_is_unsupported(int error)
 	return error == EINVAL || error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS;
 }
 
-/* Returns 1, 0 or -EOPNOTSUPP. fd: of a regular file. */
-static int try_lease(struct hw_disk *disk, int fd, uint16_t fs)
-{
-	int error;
-
-	hw_away_begin();
-	error = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? errno : 0;
-	hw_away_end();
-	if (!error)
-		return 1; /* close(2) releases the lease */
-	if (error == EAGAIN)
-		return 0;
-	if (!lease_is_unsupported(error))
-		return -EOPNOTSUPP;
-	disk->filesystems[fs].leases = false;
-	return -EOPNOTSUPP;
-}
-
 /* Opens the regular file of an O_PATH descriptor. To open a FIFO or a device may block, wake up a
  * process, or have effects, and what has the name now need not be what was examined. */
-static int open_file(struct hw_disk *disk, int path_fd)
+static int open_file(int path_fd)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
 	struct stat st;
-	int fd, r;
+	int fd;
 
-	hw_away_begin();
-	r = fstat(path_fd, &st);
-	hw_away_end();
-	if (r < 0)
+	if (fstat(path_fd, &st) < 0)
 		return -EOPNOTSUPP;
 	if (!S_ISREG(st.st_mode))
 		return -ENOENT;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd); /* fits */
-	fd = hw_disk_openat(disk, AT_FDCWD, link, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -EOPNOTSUPP : fd;
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return hw_disk_is_short(-errno) ? -errno : -EOPNOTSUPP;
+	return fd;
+}
+
+struct lease_data {
+	int opened; /* 0 or -errno */
+	int error; /* of fcntl(2), or 0 */
+};
+
+static void call_lease(int path_fd, const char *path, void *arg)
+{
+	struct lease_data *data = arg;
+	int fd = open_file(path_fd);
+
+	(void)path;
+	data->opened = fd < 0 ? fd : 0;
+	if (fd < 0)
+		return;
+	data->error = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? errno : 0;
+	(void)close(fd); /* releases the lease */
+}
+
+/* Returns 1, 0, -ENOENT or -EOPNOTSUPP. */
+static int try_lease(struct hw_disk *disk, int path_fd, uint16_t fs)
+{
+	static const struct hw_apart_act act = { call_lease, NULL, sizeof(struct lease_data) };
+	struct lease_data data = { .opened = 0 };
+	int r = hw_apart_call(path_fd, NULL, &act, &data);
+
+	if (r == 0 && hw_disk_is_short(data.opened) && hw_disk_give_up_cached(disk, -1))
+		r = hw_apart_call(path_fd, NULL, &act, &data);
+	if (r < 0 || data.opened < 0)
+		return data.opened == -ENOENT ? -ENOENT : -EOPNOTSUPP;
+	if (!data.error || data.error == EAGAIN)
+		return !data.error;
+	if (lease_is_unsupported(data.error))
+		disk->filesystems[fs].leases = false;
+	return -EOPNOTSUPP;
 }
 
 static int check_writer(struct hw_disk *disk, const struct hw_spot *at, struct hw_stat *stat)
 {
-	int r = 0, fd;
+	int r = 0;
 
 	if (stat->type == HW_TYPE_NONE)
 		r = hw_disk_stat_at(disk, at, stat);
@@ -63,14 +79,7 @@ static int check_writer(struct hw_disk *disk, const struct hw_spot *at, struct h
 		return -ENOENT;
 	if (!disk->filesystems[stat->fs].leases)
 		return -EOPNOTSUPP;
-	fd = open_file(disk, at->fd);
-	if (fd < 0)
-		return fd;
-	r = try_lease(disk, fd, stat->fs);
-	hw_away_begin();
-	close(fd); /* a FUSE or network filesystem is informed */
-	hw_away_end();
-	return r;
+	return try_lease(disk, at->fd, stat->fs);
 }
 
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,

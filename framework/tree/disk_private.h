@@ -18,4 +18,7 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 int hw_disk_dir_and_name(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
 			 char terminated[HW_NAME_MAX + 1]);
 
+/* Closes all cached descriptors but this one. Returns false if there was none. */
+bool hw_disk_give_up_cached(struct hw_disk *disk, int but);
+
 #endif

@@ -2,7 +2,6 @@
 /* Filesystems, and the state of an entry as the tree compares it. */
 #include "disk_private.h"
 #include "stage.h"
-#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,9 +130,7 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 
 	HW_STAGE(HW_STAGE_LOOK);
 	HW_PROBE1(look_begin, at->name);
-	hw_away_begin();
-	r = statx(at->fd, at->name, flags, HW_STATX_MASK, &stx) < 0 ? -errno : 0;
-	hw_away_end();
+	r = hw_apart_statx(at->fd, at->name, flags, HW_STATX_MASK, &stx);
 	HW_PROBE1(look_end, r);
 	if (r < 0)
 		return r;
@@ -146,7 +143,11 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 		return fs;
 	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
 		disk->filesystems[fs].identity = (uint8_t)hw_identity_find(at->fd, name, &stx);
-	hw_identity_take(&stat, identity_on(disk, (uint16_t)fs), at->fd, name);
+	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
+		return -ETIMEDOUT;
+	r = hw_identity_take(&stat, identity_on(disk, (uint16_t)fs), at->fd, name);
+	if (r < 0)
+		return r;
 	stat.fs = (uint16_t)fs;
 	*ret = stat;
 	return 0;

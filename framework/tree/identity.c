@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "identity.h"
 
+#include "apart.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -129,25 +130,38 @@ static bool is_overlay(int dirfd, const char *name)
 	return is;
 }
 
-enum hw_identity hw_identity_find(int dirfd, const char *name, const struct statx *stx)
+struct find_data {
+	uint32_t mask;
+	uint64_t ino;
+	enum hw_identity by;
+};
+
+static void call_find(int dirfd, const char *name, void *arg)
 {
-	enum hw_identity by = HW_BY_NUMBER;
+	struct find_data *data = arg;
 	union handle u;
 	uint32_t generation;
 
-	hw_away_begin();
+	name = *name ? name : NULL;
 	/* overlayfs reports the birth time of the layer that currently has the file: copy-up
 	 * changes it. */
 	if (is_overlay(dirfd, name)) {
 		if (get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE)
-			by = HW_BY_HANDLE;
-	} else if (stx->stx_mask & STATX_BTIME) {
-		by = HW_BY_BIRTH;
-	} else if (hw_stat_generation(dirfd, name, stx->stx_ino, &generation) == 0) {
-		by = HW_BY_GENERATION;
+			data->by = HW_BY_HANDLE;
+	} else if (data->mask & STATX_BTIME) {
+		data->by = HW_BY_BIRTH;
+	} else if (hw_stat_generation(dirfd, name, data->ino, &generation) == 0) {
+		data->by = HW_BY_GENERATION;
 	}
-	hw_away_end();
-	return by;
+}
+
+enum hw_identity hw_identity_find(int dirfd, const char *name, const struct statx *stx)
+{
+	static const struct hw_apart_act act = { call_find, NULL, sizeof(struct find_data) };
+	struct find_data data = { stx->stx_mask, stx->stx_ino, HW_BY_NUMBER };
+	int r = hw_apart_call(dirfd, name, &act, &data);
+
+	return r < 0 ? HW_UNIDENTIFIED : data.by;
 }
 
 /* ---- one entry ---- */
@@ -186,24 +200,45 @@ static void take_handle(struct hw_stat *stat, const union handle *u)
 	stat->identity = HW_BY_HANDLE;
 }
 
-void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, const char *name)
+struct take_data {
+	enum hw_identity by;
+	struct hw_stat stat;
+};
+
+static void call_take(int dirfd, const char *name, void *arg)
 {
+	struct take_data *data = arg;
+	struct hw_stat *stat = &data->stat;
 	union handle u;
 
-	if (by == HW_BY_BIRTH)
-		return;
-	hw_away_begin();
-	if (by == HW_BY_NUMBER) {
-		stat->ident = 0;
-		stat->identity = HW_BY_NUMBER;
-	} else if (by == HW_BY_GENERATION) {
+	name = *name ? name : NULL;
+	if (data->by == HW_BY_GENERATION) {
 		if (hw_stat_generation(dirfd, name, stat->ino, &stat->ident) == 0)
 			stat->identity = HW_BY_GENERATION;
-	} else if (by == HW_BY_HANDLE) {
+	} else if (data->by == HW_BY_HANDLE) {
 		if (get_handle(dirfd, name, &u) && u.h.handle_type == OVERLAY_HANDLE)
 			take_handle(stat, &u);
 	}
-	hw_away_end();
+}
+
+int hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, const char *name)
+{
+	static const struct hw_apart_act act = { call_take, NULL, sizeof(struct take_data) };
+	struct take_data data = { .by = by };
+	int r;
+
+	if (by == HW_BY_BIRTH)
+		return 0;
+	if (by == HW_BY_NUMBER) {
+		stat->ident = 0;
+		stat->identity = HW_BY_NUMBER;
+		return 0;
+	}
+	data.stat = *stat;
+	r = hw_apart_call(dirfd, name, &act, &data);
+	if (r == 0)
+		*stat = data.stat;
+	return r;
 }
 
 /* ---- what lost its name ---- */
@@ -223,7 +258,7 @@ static bool make_handle(union handle *u, const struct hw_entry *entry)
 	return false;
 }
 
-static int is_alive(int on, const struct hw_entry *entry, uint16_t links)
+static bool is_alive(int on, const struct hw_entry *entry, uint16_t links)
 {
 	union handle u = { .h.handle_bytes = MAX_HANDLE_SZ };
 	struct stat st;
@@ -243,23 +278,37 @@ static int is_alive(int on, const struct hw_entry *entry, uint16_t links)
 	return r;
 }
 
-int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
-{
-	int r;
+struct alive_data {
+	struct hw_entry entry;
+	uint16_t links;
+	bool is;
+};
 
-	hw_away_begin();
-	r = is_alive(on, entry, links);
-	hw_away_end();
-	return r;
+static void call_alive(int on, const char *path, void *arg)
+{
+	struct alive_data *data = arg;
+
+	(void)path;
+	data->is = is_alive(on, &data->entry, data->links);
 }
 
+int hw_identity_is_alive(int on, const struct hw_entry *entry, uint16_t links)
+{
+	static const struct hw_apart_act act = { call_alive, NULL, sizeof(struct alive_data) };
+	struct alive_data data = { .entry = *entry, .links = links };
+	int r = hw_apart_call(on, NULL, &act, &data);
+
+	return r < 0 ? 0 : data.is;
+}
+
+/* Without a request to a server. */
 uint64_t hw_mount_of(int fd)
 {
 	struct statx stx;
 	int r;
 
 	hw_away_begin();
-	r = statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx);
+	r = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx);
 	hw_away_end();
 	if (r < 0 || !(stx.stx_mask & STATX_MNT_ID))
 		return 0;

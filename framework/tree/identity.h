@@ -18,12 +18,12 @@ struct hw_identify {
 };
 
 /* Determines the kind for the filesystem of an entry: `name` in dirfd, or dirfd itself if name is
- * NULL. */
+ * NULL. HW_UNIDENTIFIED: it does not answer. */
 enum hw_identity hw_identity_find(int dirfd, const char *name, const struct statx *stx);
 /* Completes the result of hw_stat_from_statx() for an entry. Needs a system call, except for
  * HW_BY_BIRTH and HW_BY_NUMBER. Falls back to the birth time if there is no file handle of the
- * expected kind. */
-void hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, const char *name);
+ * expected kind. Returns 0; -ETIMEDOUT: see apart.h. */
+int hw_identity_take(struct hw_stat *stat, enum hw_identity by, int dirfd, const char *name);
 
 /* Reads the generation of an inode from its file handle. Returns 0 or -EOPNOTSUPP. `name` NULL: fd
  * itself. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "list.h"
 
+#include "apart.h"
 #include "disk.h"
-#include "thread.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,12 +60,12 @@ static int add(struct hw_listing *l, int fd, const char *name, struct hw_identif
 {
 	struct statx stx;
 	size_t len = strlen(name);
-	int error = 0;
+	int error;
 
 	if (len > HW_NAME_MAX)
 		return 0; /* no Linux filesystem has such names */
-	if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK, &stx) < 0)
-		error = errno;
+	error = -hw_apart_statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, HW_STATX_MASK,
+				&stx);
 	if (error == ENOENT)
 		return 0; /* deleted meanwhile */
 	int r = reserve(l, len);
@@ -80,7 +80,7 @@ static int add(struct hw_listing *l, int fd, const char *name, struct hw_identif
 	if (!error)
 		identify(f, &stx, fd, how);
 	if (!error && !f->foreign)
-		hw_identity_take(&f->stat, how.by, fd, name);
+		(void)hw_identity_take(&f->stat, how.by, fd, name); /* on the same filesystem */
 	memcpy(l->names + l->names_used, name, len + 1);
 	l->names_used += (uint32_t)len + 1;
 	return 0;
@@ -112,21 +112,57 @@ static bool read_some(int fd, size_t bytes, struct hw_identify how, struct hw_li
 	return n > 0 && !listing->error;
 }
 
+/* One or more parts of a listing. The memory of the listing belongs to the call. */
+struct read_data {
+	size_t bytes; /* of each part */
+	uint32_t max; /* entries */
+	struct hw_identify how;
+	struct hw_listing listing;
+};
+
+static void call_read(int fd, const char *path, void *arg)
+{
+	struct read_data *data = arg;
+
+	(void)path;
+	do
+		data->listing.more = read_some(fd, data->bytes, data->how, &data->listing);
+	while (data->listing.more && data->listing.count < data->max);
+}
+
+static void drop_read(void *arg)
+{
+	struct read_data *data = arg;
+
+	hw_list_free(&data->listing);
+}
+
+static void read_parts(int fd, const struct read_data *what, struct hw_listing *listing)
+{
+	static const struct hw_apart_act act = { call_read, drop_read, sizeof(struct read_data) };
+	struct read_data data = *what;
+	int r;
+
+	data.listing = *listing;
+	r = hw_apart_call(fd, NULL, &act, &data);
+	if (r < 0)
+		data.listing = (struct hw_listing){ .error = r }; /* the call owns the other one */
+	*listing = data.listing;
+}
+
 void hw_list_read(int fd, uint32_t max, struct hw_identify how, struct hw_listing *listing)
 {
+	const struct read_data all = { .bytes = BUFFER, .max = max, .how = how };
+
 	hw_list_reset(listing);
-	hw_away_begin();
-	do
-		listing->more = read_some(fd, BUFFER, how, listing);
-	while (listing->more && listing->count < max);
-	hw_away_end();
+	read_parts(fd, &all, listing);
 }
 
 bool hw_list_some(int fd, struct hw_identify how, struct hw_listing *listing)
 {
-	hw_away_begin();
-	listing->more = read_some(fd, SOME, how, listing);
-	hw_away_end();
+	const struct read_data some = { .bytes = SOME, .how = how };
+
+	read_parts(fd, &some, listing);
 	return listing->more;
 }
 

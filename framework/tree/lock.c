@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define CIFS_MAGIC UINT32_C(0xff534d42)
@@ -26,18 +25,12 @@ static const uint32_t slow[] = {
 
 static bool is_slow(int fd)
 {
-	struct statfs st;
-	int r;
+	int64_t type = hw_apart_type(fd);
 
-	hw_away_begin();
-	r = fstatfs(fd, &st);
-	hw_away_end();
-	if (r < 0)
-		return true;
 	for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
-		if ((uint32_t)st.f_type == slow[i])
+		if (type == slow[i])
 			return true;
-	return false;
+	return type < 0;
 }
 
 static int open_for_reading(struct hw_disk *disk, int path_fd)

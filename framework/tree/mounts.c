@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mounts.h"
 
+#include "apart.h"
 #include "remote.h"
 #include "thread.h"
 
@@ -207,12 +208,27 @@ static bool may_hang(const struct mounts *mounts, const struct mount *mount, uns
 
 bool hw_mounts_may_hang(const char *dir)
 {
+	return hw_mounts_find_aparts(dir, NULL);
+}
+
+bool hw_mounts_find_aparts(const char *dir, struct hw_aparts *aparts)
+{
+	struct hw_aparts now = { 0 };
 	struct mounts mounts = { 0 };
 	bool may = read_mounts(&mounts) < 0;
 
-	for (size_t i = 0; i < mounts.count && !may; i++)
-		may = (is_below(mounts.list[i].path, dir) || is_below(dir, mounts.list[i].path)) &&
-		      may_hang(&mounts, &mounts.list[i], 0);
+	for (size_t i = 0; i < mounts.count && (aparts || !may); i++) {
+		const struct mount *mount = &mounts.list[i];
+		bool below = is_below(mount->path, dir);
+
+		if ((!below && !is_below(dir, mount->path)) || !may_hang(&mounts, mount, 0))
+			continue;
+		may = true;
+		if (aparts && below && strcmp(mount->path, dir) != 0)
+			(void)hw_aparts_add(&now, mount->id, mount->path); /* the share waits */
+	}
+	if (aparts)
+		hw_aparts_replace(aparts, &now);
 	free_mounts(&mounts);
 	return may;
 }
@@ -222,11 +238,11 @@ bool hw_mounts_may_hang(const char *dir)
 static bool seen_at(const char *path, uint64_t *ret_id)
 {
 	struct statx st;
-	int r;
+	int r = hw_apart_statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID,
+			       &st);
 
-	hw_away_begin();
-	r = statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st);
-	hw_away_end();
+	if (r == -ETIMEDOUT) /* it does not answer, so it is there */
+		return true;
 	if (r < 0 || !(st.stx_mask & STATX_MNT_ID))
 		return false;
 	*ret_id = st.stx_mnt_id;
@@ -251,6 +267,7 @@ static int walk(const struct mounts *mounts, const char *dir, hw_mount_fn *fn, v
 	for (size_t i = 0; i < mounts->count && r >= 0; i++) {
 		const struct mount *below = &mounts->list[i];
 
+		id = below->id;
 		if (is_below(below->path, dir) && strcmp(below->path, dir) != 0 &&
 		    seen_at(below->path, &id) && id == below->id)
 			r = fn(arg, id, below->path, below->type);
@@ -305,7 +322,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	struct points *points = arg;
 	size_t skip = strlen(points->dir);
 	struct hw_mount_point *list;
-	struct stat st;
+	struct statx st;
 	char *below;
 
 	(void)type;
@@ -323,9 +340,9 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	}
 	list += points->count++;
 	list->path = below;
-	hw_away_begin();
-	list->is_file = lstat(path, &st) == 0 && !S_ISDIR(st.st_mode);
-	hw_away_end();
+	list->is_file = hw_apart_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+				       STATX_TYPE, &st) == 0 &&
+			!S_ISDIR(st.stx_mode);
 	return 0;
 }
 
@@ -377,9 +394,18 @@ static void keep_points(struct hw_mount_watch *watch, const struct points *now)
 	watch->count = now->count;
 }
 
-void hw_mount_watch_init(struct hw_mount_watch *watch)
+void hw_mount_watch_init(struct hw_mount_watch *watch, struct hw_aparts *aparts)
 {
-	*watch = (struct hw_mount_watch){ .fd = -1 };
+	*watch = (struct hw_mount_watch){ .fd = -1, .aparts = aparts };
+}
+
+void hw_mount_watch_look(struct hw_mount_watch *watch)
+{
+	if (!watch->dir)
+		return;
+	watch->may_hang = hw_mounts_find_aparts(watch->dir, watch->aparts);
+	if (watch->aparts)
+		hw_aparts_use(watch->aparts);
 }
 
 void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir)
@@ -389,7 +415,7 @@ void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir)
 	hw_mount_watch_end(watch);
 	watch->dir = strdup(dir);
 	watch->fd = watch->dir ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
-	watch->may_hang = hw_mounts_may_hang(dir); /* before read_points() waits for one of them */
+	hw_mount_watch_look(watch); /* before read_points() waits for one of them */
 	if (watch->fd >= 0 && read_points(dir, &now) == 0)
 		keep_points(watch, &now);
 }
@@ -402,7 +428,7 @@ bool hw_mount_watch_poll(struct hw_mount_watch *watch)
 	if (watch->fd < 0 || (poll(&changed, 1, 0) <= 0 && !watch->changed))
 		return false;
 	watch->changed = true;
-	watch->may_hang = hw_mounts_may_hang(watch->dir);
+	hw_mount_watch_look(watch);
 	return true;
 }
 
@@ -441,5 +467,7 @@ void hw_mount_watch_end(struct hw_mount_watch *watch)
 	free(watch->dir);
 	if (watch->fd >= 0)
 		(void)close(watch->fd); /* used for polling only */
-	*watch = (struct hw_mount_watch){ .fd = -1, .may_hang = watch->may_hang };
+	*watch = (struct hw_mount_watch){ .fd = -1,
+					  .may_hang = watch->may_hang,
+					  .aparts = watch->aparts };
 }

@@ -22,6 +22,9 @@ int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg);
  * mounted at, above or below a directory (absolute, resolved), also if it is hidden. Accesses
  * neither the directory nor the layers: these are looked up in mountinfo. */
 bool hw_mounts_may_hang(const char *dir);
+struct hw_aparts;
+/* The same; also replaces the list by those that are below the directory. NULL is allowed. */
+bool hw_mounts_find_aparts(const char *dir, struct hw_aparts *aparts);
 
 /* Detects mounts and unmounts below a directory, which no watcher reports. */
 struct hw_mount_watch {
@@ -32,14 +35,17 @@ struct hw_mount_watch {
 	bool changed; /* since the last check: set by a caller who has polled fd for an
 		       * exceptional condition, too */
 	bool may_hang; /* hw_mounts_may_hang(), as of the last check or poll */
+	struct hw_aparts *aparts; /* borrowed: the mounts below that may hang; or NULL */
 };
 
-void hw_mount_watch_init(struct hw_mount_watch *watch);
+void hw_mount_watch_init(struct hw_mount_watch *watch, struct hw_aparts *aparts);
+/* Finds out which mounts may hang now, by asking the kernel only. */
+void hw_mount_watch_look(struct hw_mount_watch *watch);
 /* Starts to watch this directory (absolute, resolved). If memory is short or /proc is missing, no
  * changes will be detected. */
 void hw_mount_watch_begin(struct hw_mount_watch *watch, const char *dir);
-/* Returns whether a filesystem was mounted or unmounted anywhere since the last check, and updates
- * may_hang then. Accesses none of them. */
+/* Returns whether a filesystem was mounted or unmounted anywhere since the last check, and looks at
+ * them then. Accesses none of them. */
 bool hw_mount_watch_poll(struct hw_mount_watch *watch);
 /* If a filesystem was mounted or unmounted anywhere, calls fn with the path, relative to the
  * directory, of each place where one is or was mounted. Otherwise costs one system call. */

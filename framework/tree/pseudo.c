@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pseudo.h"
 
-#include "thread.h"
+#include "apart.h"
 
 #include <linux/magic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/vfs.h>
 
 /* Those without a name in linux/magic.h are defined where they are registered. */
 #define CONFIGFS 0x62656570u /* fs/configfs/mount.c */
@@ -42,16 +41,10 @@ static const struct {
 
 const char *hw_pseudo_name(int fd)
 {
-	struct statfs st;
-	int r;
+	int64_t type = hw_apart_type(fd);
 
-	hw_away_begin();
-	r = fstatfs(fd, &st);
-	hw_away_end();
-	if (r < 0)
-		return NULL;
 	for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++)
-		if ((uint32_t)st.f_type == filesystems[i].magic)
+		if (type == filesystems[i].magic)
 			return filesystems[i].name;
 	return NULL;
 }

@@ -77,7 +77,7 @@ static void check_text(void)
 
 	require(hw_mounts_walk(DIR, check_mount, &walked) == 0);
 	require(walked.count >= 1);
-	hw_mount_watch_init(&watch);
+	hw_mount_watch_init(&watch, NULL);
 	hw_mount_watch_begin(&watch, DIR);
 	require(watch.count <= walked.count);
 	hw_mount_watch_each_file(&watch, note_change, &changes);

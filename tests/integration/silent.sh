@@ -57,6 +57,88 @@ at_requests() {
 	ends
 }
 
+# The rest of a share goes on while the mount "far/below" is silent.
+goes_on() {
+	local before
+	before=$(ask sync far)
+	mkdir -p "far/here/$1"
+	[ "$(ask sync far)" != "$before" ] || fail "the change beside the mount was not reported"
+	serves "$1"
+}
+
+# Waits until the share "far" has this number of entries.
+entries() {
+	local end=$((SECONDS + DEADLINE))
+	until [ "$(ask status --json | grep -o '"entries":[0-9]*' | head -n 1)" = "\"entries\":$1" ]; do
+		[ $SECONDS -lt $end ] || fail "not $1 entries: $(ask status --json)"
+	done
+}
+
+# The server of the mount "far/below" stops answering at one request after the other.
+below_at_requests() {
+	local request count=0
+	mkdir -p far/below
+	serve far/below
+	daemon far
+	ask sync far >/dev/null
+	for request; do
+		count=$((count + 1))
+		echo "$request" >request
+		await "$lines" silent
+		log "below\" does not answer" $count
+		goes_on "$request"
+		entries $((8 + count)) # none of the mount is taken for deleted
+		answer
+		log "answers again" $count
+		ask sync far >/dev/null
+		[[ $(ask status) != *"does not answer"* ]] || fail "it answers"
+	done
+	ends
+}
+
+# The server does not answer when the share starts; $1: the request.
+below_at_start() {
+	mkdir -p far/below
+	serve far/below "$1"
+	daemon far
+	await "$lines" silent
+	log "does not answer"
+	goes_on one
+	ask reload
+	goes_on two
+	answer
+	log "answers again"
+	entries 10
+	ends
+}
+
+# The mount "far/below" is removed while it does not answer, by umount(8) with option $1.
+below_is_unmounted() {
+	local end=$((SECONDS + DEADLINE))
+	mkdir -p far/below
+	serve far/below
+	daemon far
+	ask sync far >/dev/null
+	echo readdir >request
+	await "$lines" silent
+	log "does not answer"
+	goes_on one
+	# By force, the request fails first; then the mount is not busy any more.
+	until umount "$1" far/below; do
+		[ $SECONDS -lt $end ] || fail "not unmounted"
+	done
+	log "answers again"
+	entries 4
+	touch far/below/new
+	ask sync far >/dev/null
+	entries 5
+	# Another server takes the place of the silent one.
+	rm -f request answer
+	serve far/below
+	entries 9
+	ends
+}
+
 at_the_end() {
 	local child
 	mkdir -p "$1"
@@ -65,8 +147,13 @@ at_the_end() {
 	echo readdir >request
 	await "$lines" silent
 	log "does not answer"
-	if ask switch far inotify >said 2>&1; then fail "switched: $(cat said)"; fi
-	contains "$(cat said)" "does not answer"
+	if [ "$1" = "$2" ]; then
+		if ask switch far inotify >said 2>&1; then fail "switched: $(cat said)"; fi
+		contains "$(cat said)" "does not answer"
+	else
+		ask switch far inotify
+		goes_on switched
+	fi
 	ask reload
 	serves one
 	child=$(cat "/proc/$daemon/task/"*/children)
@@ -104,7 +191,7 @@ appears() {
 	ask sync far >/dev/null
 	serve far/below init
 	log "does not answer"
-	serves one
+	goes_on one
 	kill -KILL "$server"
 	log "answers again"
 	umount -l far/below
@@ -171,7 +258,16 @@ is_removed() {
 
 test_a_root_that_stops_answering() { in_mounts at_requests far far lookup getattr opendir readdir open; }
 test_a_root_below_a_mount_that_stops_answering() { in_mounts at_requests far far/d lookup getattr; }
-test_a_mount_below_the_root_that_stops_answering() { in_mounts at_requests far/below far lookup getattr opendir readdir open; }
+test_a_share_goes_on_beside_a_mount_that_stops_answering() { in_mounts below_at_requests lookup getattr opendir readdir open; }
+test_a_share_starts_beside_a_mount_that_does_not_answer() {
+	local request
+	for request in init statfs lookup getattr opendir readdir; do
+		mkdir "$request"
+		(cd "$request" && in_mounts below_at_start "$request") || exit
+	done
+}
+test_a_mount_that_does_not_answer_is_unmounted_by_force() { in_mounts below_is_unmounted -f; }
+test_a_mount_that_does_not_answer_is_detached() { in_mounts below_is_unmounted -l; }
 test_a_root_that_is_silent_at_the_end() { in_mounts at_the_end far far; }
 test_a_mount_below_the_root_that_is_silent_at_the_end() { in_mounts at_the_end far/below far; }
 test_a_start_that_waits() { in_mounts at_start lookup; }
