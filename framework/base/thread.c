@@ -172,10 +172,11 @@ void hw_thread_rest(struct hw_thread *thread)
 void hw_away_begin(void)
 {
 	struct hw_thread *thread = self;
-	int error = errno;
 
 	if (!thread || thread->depth++)
 		return;
+	int error = errno;
+
 	uv_mutex_lock(&thread->mutex);
 	thread->away = true;
 	uv_mutex_unlock(&thread->mutex);
@@ -206,10 +207,11 @@ void hw_away_begin_long(void)
 void hw_away_end(void)
 {
 	struct hw_thread *thread = self;
-	int error = errno;
 
 	if (!thread || --thread->depth)
 		return;
+	int error = errno;
+
 	uv_mutex_lock(&thread->mutex);
 	if (!thread->turn) { /* the owner has continued */
 		thread->back = true;
