@@ -360,6 +360,8 @@ test_the_example_of_a_fleet_works() {
 	for share in web1-www web2-www db1-dumps; do
 		grep -qxF "$share	create	new" lines || fail "$(cat lines)"
 	done
+	# shellcheck disable=SC2046 # the numbers of processes
+	kill $(cat "/proc/$pid/task/$pid/children") # a tail with --retry does not end by itself
 }
 
 # Kills the daemon under load: with its state, the epoch stays.
