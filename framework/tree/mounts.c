@@ -328,9 +328,12 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	(void)type;
 	(void)id;
 	/* Skips the directory itself, which its owner checks, and paths through a symbolic link. */
-	if (strncmp(path, points->dir, skip) != 0 || path[skip] == '\0')
+	if (strncmp(path, points->dir, skip) != 0)
 		return 0;
-	below = strdup(path + skip + (path[skip] == '/'));
+	skip += path[skip] == '/';
+	if (path[skip] == '\0')
+		return 0;
+	below = strdup(path + skip);
 	list = reallocarray(points->list, points->count + 1, sizeof(*list));
 	if (list)
 		points->list = list;

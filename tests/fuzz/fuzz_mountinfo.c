@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of mounts: any text in the place of /proc/self/mountinfo. Reported mounts must be below
  * the directory; a path that is escaped as the kernel does it must be read back. */
+#include "framework/tree/apart.h"
+
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,13 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct statx;
 static FILE *open_input(const char *path, const char *mode);
 static int stat_input(int dir, const char *path, int flags, unsigned mask, struct statx *ret);
 #define fopen open_input
-#define statx(dir, path, flags, mask, ret) stat_input(dir, path, flags, mask, ret)
+#define hw_apart_statx(dir, path, flags, mask, ret) stat_input(dir, path, flags, mask, ret)
 #include "framework/tree/mounts.c"
-#undef statx
+#undef hw_apart_statx
 #undef fopen
 
 #define DIR "/usr"
@@ -44,6 +45,7 @@ static int stat_input(int dir, const char *path, int flags, unsigned mask, struc
 	(void)flags;
 	ret->stx_mask = mask;
 	ret->stx_mnt_id = strlen(path) % 4;
+	ret->stx_mode = strlen(path) % 3 ? S_IFREG : S_IFDIR;
 	return strlen(path) % 5 == 4 ? -1 : 0;
 }
 
