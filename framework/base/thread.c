@@ -169,18 +169,24 @@ void hw_thread_rest(struct hw_thread *thread)
 	uv_mutex_unlock(&thread->mutex);
 }
 
-void hw_away_begin(void)
+/* Not inline, like come_back(): most calls are made on other threads, which need not prepare for
+ * this. */
+static __attribute__((noinline)) void go_away(struct hw_thread *thread)
 {
-	struct hw_thread *thread = self;
-
-	if (!thread || thread->depth++)
-		return;
 	int error = errno;
 
 	uv_mutex_lock(&thread->mutex);
 	thread->away = true;
 	uv_mutex_unlock(&thread->mutex);
 	errno = error;
+}
+
+void hw_away_begin(void)
+{
+	struct hw_thread *thread = self;
+
+	if (thread && !thread->depth++)
+		go_away(thread);
 }
 
 bool hw_away_is_possible(void)
@@ -204,12 +210,8 @@ void hw_away_begin_long(void)
 	uv_mutex_unlock(&thread->mutex);
 }
 
-void hw_away_end(void)
+static __attribute__((noinline)) void come_back(struct hw_thread *thread)
 {
-	struct hw_thread *thread = self;
-
-	if (!thread || --thread->depth)
-		return;
 	int error = errno;
 
 	uv_mutex_lock(&thread->mutex);
@@ -223,6 +225,14 @@ void hw_away_end(void)
 	thread->away = false;
 	uv_mutex_unlock(&thread->mutex);
 	errno = error;
+}
+
+void hw_away_end(void)
+{
+	struct hw_thread *thread = self;
+
+	if (thread && !--thread->depth)
+		come_back(thread);
 }
 
 unsigned hw_away_enter(void)
