@@ -89,10 +89,10 @@ static void moved_here(struct hw_share *share, uint32_t id, const struct hw_stat
 	e->flags &= (uint8_t)~HW_ENTRY_GONE;
 	if (share->verify.reporting && share->verify.compares && stat->type == HW_TYPE_DIR)
 		hw_scan_below(share, id);
-	if (is_joined(share))
+	if (is_joined(share)) {
 		(void)hw_ids_add(&share->fill.moved, id); /* if out of memory: its next change */
-	else if (hw_history_compare(e, stat, true)) {
-		e->flags &= (uint8_t)~HW_ENTRY_STALE;
+	} else if (hw_history_compare(e, stat, true)) {
+		e->flags &= (uint8_t)~HW_ENTRY_STALE; /* a refresh would take over the difference */
 		hw_unverified_entry(share, id);
 	}
 }

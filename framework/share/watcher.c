@@ -53,13 +53,13 @@ void hw_watchers_destroy(struct hw_share *share)
 
 /* ---- requests of watchers ---- */
 
-/* One walk at a time: all losses while it runs are covered by one more walk after it. */
 static void note_lost(struct hw_share *share, int64_t since_ns)
 {
 	if (!share->scan.lost_ns || share->scan.lost_ns > since_ns)
 		share->scan.lost_ns = since_ns;
 }
 
+/* One walk at a time: all losses while it runs are covered by one more walk after it. */
 static void compare_all(struct hw_watcher *watcher)
 {
 	if (watcher->comparing) {
@@ -102,8 +102,9 @@ void hw_watcher_lost(struct hw_watcher *watcher, hw_token token)
 	if (dir) {
 		note_lost(share, share->marks.read_until_ns);
 		hw_scan_lost(share, dir);
-	} else
+	} else {
 		compare_all(watcher);
+	}
 }
 
 static void begin_scan(struct hw_watcher *watcher, hw_token token)

@@ -36,6 +36,14 @@ serves() {
 	[[ $(ask status --json) =~ '"silent_since":'[1-9] ]] || fail "no silent_since"
 }
 
+# The server continues, for the $1th time.
+answers_again() {
+	answer
+	log "answers again" "$1"
+	ask sync far >/dev/null
+	[[ $(ask status) != *"does not answer"* ]] || fail "it answers"
+}
+
 # The server of mount $1 stops answering at one request after the other, while the daemon watches directory $2.
 at_requests() {
 	local request count=0
@@ -49,10 +57,7 @@ at_requests() {
 		await "$lines" silent
 		log "does not answer" $count
 		serves "$request"
-		answer
-		log "answers again" $count
-		ask sync far >/dev/null
-		[[ $(ask status) != *"does not answer"* ]] || fail "it answers"
+		answers_again $count
 	done
 	ends
 }
@@ -88,10 +93,7 @@ below_at_requests() {
 		log "below\" does not answer" $count
 		goes_on "$request"
 		entries $((8 + count)) # none of the mount is taken for deleted
-		answer
-		log "answers again" $count
-		ask sync far >/dev/null
-		[[ $(ask status) != *"does not answer"* ]] || fail "it answers"
+		answers_again $count
 	done
 	ends
 }

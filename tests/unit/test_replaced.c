@@ -138,11 +138,17 @@ static void a_write_to_the_replaced_one_is_not_one_to_the_old_one(void **state)
 
 static int root = -1;
 
-static void write_and_move(const char *path)
+/* Returns whether the directory "m" is opened, for the first time. */
+static bool is_m(const char *path)
 {
 	size_t len = strlen(path);
 
-	if (root < 0 || !len || path[len - 1] != 'm')
+	return root >= 0 && len && path[len - 1] == 'm';
+}
+
+static void write_and_move(const char *path)
+{
+	if (!is_m(path))
 		return;
 	hw_scene_make_dir(root, "n");
 	hw_scene_write(root, "x", "second");
@@ -173,9 +179,7 @@ static void what_was_written_before_a_listing_found_it_elsewhere_is_reported(voi
 
 static void write_on_the_way(const char *path)
 {
-	size_t len = strlen(path);
-
-	if (root < 0 || !len || path[len - 1] != 'm')
+	if (!is_m(path))
 		return;
 	hw_scene_move(root, "x", root, "k/i");
 	hw_scene_write(root, "k/i", "second");
@@ -206,9 +210,7 @@ static void what_was_written_under_a_name_in_between_is_reported(void **state)
 
 static void exchange_twice(const char *path)
 {
-	size_t len = strlen(path);
-
-	if (root < 0 || !len || path[len - 1] != 'm')
+	if (!is_m(path))
 		return;
 	hw_scene_write(root, "m/c", "new");
 	assert_int_equal(renameat2(root, "m/c", root, "a", RENAME_EXCHANGE), 0);
