@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* `hostwatch tail` as run by a user, with the real sink. */
 #include "socket_fixture.h"
+#include "tools/tail.h"
 
 #include <jansson.h>
 #include <linux/netlink.h>
@@ -326,6 +327,23 @@ static void messages_of_other_users_are_ignored(void **state)
 	assert_int_equal(interrupt(&run), 0);
 }
 
+/* A server that has just begun may not know its shares yet. */
+static void the_place_of_a_state_is_kept_until_a_share_is_seen(void **state)
+{
+	const struct hw_share_info share = { .name = "www", .epoch = 7, .seq = 9 };
+	struct tail t = { .subscribe = { .resume = true, .epoch = 7, .after = 5 } };
+	struct hw_subscribe request;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(hw_tail_begin(&t, &share, i > 1, &request), 0);
+		assert_true(request.resume);
+		assert_int_equal(request.epoch, 7);
+		assert_int_equal(request.after, 5);
+	}
+	free(t.shares);
+}
+
 static void mistakes_on_the_command_line_are_told(void **state)
 {
 	static const char *const rows[][5] = {
@@ -375,6 +393,7 @@ int main(int argc, char **argv)
 		TEST(a_silent_peer_is_recognized),
 		TEST(a_group_is_joined),
 		TEST(messages_of_other_users_are_ignored),
+		cmocka_unit_test(the_place_of_a_state_is_kept_until_a_share_is_seen),
 		TEST(mistakes_on_the_command_line_are_told),
 	};
 
