@@ -14,6 +14,7 @@
 
 struct place {
 	int watch;
+	const char *name; /* borrowed; or NULL */
 	hw_places_fn *fn;
 	void *arg; /* borrowed */
 };
@@ -44,13 +45,19 @@ static size_t find(const struct hw_places *places, int watch)
 	return low;
 }
 
+static bool is_about(const struct place *place, const struct inotify_event *event)
+{
+	return !event->len || (place->name && strcmp(place->name, event->name) == 0);
+}
+
 static void tell(const struct hw_places *places, const struct inotify_event *event)
 {
 	bool all = event->mask & IN_Q_OVERFLOW;
 
 	for (size_t i = all ? 0 : find(places, event->wd);
 	     i < places->count && (all || places->list[i].watch == event->wd); i++)
-		places->list[i].fn(places->list[i].arg);
+		if (is_about(&places->list[i], event))
+			places->list[i].fn(places->list[i].arg);
 }
 
 /* Rests afterwards: the directory above a root may be as busy as /tmp. */
@@ -130,22 +137,23 @@ static int make_room(struct hw_places *places)
 	return 0;
 }
 
-static int watch(const struct hw_places *places, int fd, unsigned flags)
+static int watch(const struct hw_places *places, int fd, const char *name, bool attributes)
 {
 	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
 	uint32_t mask = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR | IN_MASK_ADD;
 	int r;
 
-	if (flags & HW_PLACES_ATTRIB)
+	if (attributes)
 		mask |= IN_ATTRIB;
-	if (flags & HW_PLACES_NAMES)
+	if (name)
 		mask |= IN_DELETE | IN_MOVED_FROM;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	r = inotify_add_watch(places->fd, path, mask);
 	return r < 0 ? -errno : r;
 }
 
-int hw_places_add(struct hw_loop *loop, int fd, unsigned flags, hw_places_fn *fn, void *arg)
+int hw_places_add(struct hw_loop *loop, int fd, const char *name, bool attributes, hw_places_fn *fn,
+		  void *arg)
 {
 	int r = loop->places ? 0 : create(loop);
 	struct hw_places *places = loop->places;
@@ -153,13 +161,13 @@ int hw_places_add(struct hw_loop *loop, int fd, unsigned flags, hw_places_fn *fn
 	if (r == 0)
 		r = make_room(places);
 	if (r == 0)
-		r = watch(places, fd, flags);
+		r = watch(places, fd, name, attributes);
 	if (r >= 0) {
 		size_t at = find(places, r);
 
 		memmove(places->list + at + 1, places->list + at,
 			(places->count - at) * sizeof(*places->list));
-		places->list[at] = (struct place){ .watch = r, .fn = fn, .arg = arg };
+		places->list[at] = (struct place){ .watch = r, .name = name, .fn = fn, .arg = arg };
 		places->count++;
 	} else if (places && !places->count) {
 		destroy(loop);

@@ -9,21 +9,22 @@
 
 #include "loop.h"
 
-/* A change, one that was lost, or one that is about something else. Must not call the functions
- * below. It is called at most every HW_PLACES_REST_NS. */
+/* A change, or one that was lost. Must not call the functions below. It is called at most every
+ * HW_PLACES_REST_NS. */
 typedef void hw_places_fn(void *arg);
 #define HW_PLACES_REST_NS (100 * HW_MS)
 
-/* HW_PLACES_ATTRIB also reports changes of the attributes of names in the directory,
- * HW_PLACES_NAMES those that leave it: a directory that is open does not report its own deletion.
+/*
+ * Watches the directory of a descriptor, which may be O_PATH and is not needed afterwards. name:
+ * borrowed until hw_places_del(); also reports that this name leaves the directory, since a
+ * directory that is open does not report its own deletion; NULL: no name. attributes: also reports
+ * another owner or mode; the kernel then visits each name of the directory that it has in its
+ * cache, which takes 180 ms for a million (fsnotify_set_children_dentry_flags()). Changes of
+ * filesystems whose directories also change elsewhere are not all reported. Returns 0; -EACCES: the
+ * directory cannot be read; -EMFILE, -ENOSPC: limits of inotify; another -errno.
  */
-#define HW_PLACES_ATTRIB 1u
-#define HW_PLACES_NAMES 2u
-
-/* Watches the directory of a descriptor, which may be O_PATH and is not needed afterwards. Changes
- * of filesystems whose directories also change elsewhere are not all reported. Returns 0; -EACCES:
- * the directory cannot be read; -EMFILE, -ENOSPC: limits of inotify; another -errno. */
-int hw_places_add(struct hw_loop *loop, int fd, unsigned flags, hw_places_fn *fn, void *arg);
+int hw_places_add(struct hw_loop *loop, int fd, const char *name, bool attributes, hw_places_fn *fn,
+		  void *arg);
 /* Removes all that were added with this argument. */
 void hw_places_del(struct hw_loop *loop, const void *arg);
 

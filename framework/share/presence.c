@@ -44,14 +44,13 @@ static void path_changed(void *arg)
 static int watch_step(void *arg, int fd, size_t below)
 {
 	struct hw_share *share = arg;
-	/* Its own attributes are reported by its watcher, those in it are not needed. */
-	unsigned flags = below ? HW_PLACES_ATTRIB : 0;
+	const char *name = below == 1 ? hw_root_name(&share->root) : NULL;
+	/* The attributes of the root are reported by its watcher. */
+	bool attributes = below && hw_root_is_exposed(&share->root, below);
 
 	if (hw_pseudo_name(fd))
 		return -EOPNOTSUPP; /* such directories vanish without a record */
-	if (below == 1)
-		flags |= HW_PLACES_NAMES;
-	return hw_places_add(share->loop, fd, flags, path_changed, share);
+	return hw_places_add(share->loop, fd, name, attributes, path_changed, share);
 }
 
 static void unwatch_path(struct hw_share *share)

@@ -391,6 +391,8 @@ static int check_step(struct hw_root_path *root, size_t step)
 	const struct hw_root_dir *was = &root->steps[step].dir, *is = &root->now[step];
 	char quoted[QUOTED_MAX];
 
+	if (is_same(was, is) && is->btime_ns)
+		return 0; /* only root can have given it to another user */
 	if (was->uid != is->uid)
 		return refuse(root, "%s now belongs to uid %u, before to uid %u",
 			      path_of(root, step, quoted), (unsigned)is->uid, (unsigned)was->uid);
@@ -408,6 +410,13 @@ static int check_step(struct hw_root_path *root, size_t step)
 			"may write to the directory above it",
 			path_of(root, step, quoted));
 	return 0;
+}
+
+bool hw_root_is_exposed(const struct hw_root_path *root, size_t below)
+{
+	size_t step = root->count - 1 - below;
+
+	return step > 0 && !is_placed_by_trusted(root, step);
 }
 
 static int check_steps(struct hw_root_path *root, int fd)
@@ -487,6 +496,11 @@ int hw_root_visit(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg)
 		return fd;
 	(void)close(fd); /* O_PATH */
 	return 0;
+}
+
+const char *hw_root_name(const struct hw_root_path *root)
+{
+	return root->path + root->steps[root->count - 1].name;
 }
 
 int hw_root_is_at(struct hw_root_path *root, int held)

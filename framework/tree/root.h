@@ -59,6 +59,11 @@ void hw_root_free(struct hw_root_path *root);
 typedef int hw_root_visit_fn(void *arg, int fd, size_t below);
 /* Walks the resolved path. Returns 0, -errno, or the result of fn. */
 int hw_root_visit(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg);
+/* Returns whether a user who is not trusted can replace the directory that is visited, so that its
+ * last mode decides what is accepted in its place. Only for hw_root_visit_fn. */
+bool hw_root_is_exposed(const struct hw_root_path *root, size_t below);
+/* Returns the name of the last directory of the path, valid until the path is resolved again. */
+const char *hw_root_name(const struct hw_root_path *root);
 
 /* Returns 1 if the directory of this descriptor is still at the resolved path; 0 if it is not, with
  * a refusal if a symbolic link is there; -errno if that is unknown. */

@@ -7,16 +7,19 @@
 
 #include <cmocka.h>
 
+#include "places.h"
 #include "presence.h"
 #include "share_private.h"
 #include "tests/common/needs.h"
 #include "tests/common/rig.h"
 #include "tests/unit/support/scene.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +27,7 @@
 
 #define DEADLINE_NS (60 * HW_SEC)
 #define TURN_MS 50u
+#define SOMEBODY 1002u /* another user than that of this process */
 
 static const char *const kernel[] = { "inotify", "fanotify" };
 
@@ -62,12 +66,22 @@ static void await(struct hw_scene *f, bool (*condition)(const struct hw_share *s
 	}
 }
 
-static bool start(struct hw_scene *f, const char *backend)
+/* The directory above the root belongs to this user. */
+static bool start_below(struct hw_scene *f, const char *backend, uid_t owner)
 {
 	const struct hw_rig_config config = { .backend = backend, .interval_ns = 10 * HW_MS };
 
 	hw_scene_prepare(f);
+	if (owner != geteuid() && fchown(f->top, owner, (gid_t)-1) < 0) {
+		print_message("skipped: only root can give directories to others\n");
+		skip();
+	}
 	return hw_scene_start_with(f, &config);
+}
+
+static bool start(struct hw_scene *f, const char *backend)
+{
+	return start_below(f, backend, geteuid());
 }
 
 static void rename_root(struct hw_scene *f)
@@ -143,19 +157,103 @@ static void a_directory_above_that_is_renamed_is_missed_without_a_timer(void **s
 	lose_root(rename_above, restore_above);
 }
 
-/* The rules about a root that comes back compare with the last owners and modes. */
+/* The rules about a root that comes back compare with the last modes of directories that others
+ * than trusted users can replace. */
 static void a_mode_above_the_root_is_read_without_a_timer(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		struct hw_scene f;
 
-		if (start(&f, kernel[i])) {
+		if (start_below(&f, kernel[i], SOMEBODY)) {
 			await(&f, has_no_timer);
 			assert_int_equal(fchmod(f.top, 0711), 0);
 			await(&f, knows_mode);
 			await(&f, has_no_timer);
 			assert_int_equal(fchmod(f.top, 0700), 0);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+/* Returns the mask of a watch of inotify in this process on a directory, or 0. */
+static unsigned mask_of(const char *fdinfo, ino_t ino)
+{
+	unsigned long long number;
+	unsigned mask = 0, found = 0;
+	char path[300], line[300];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", fdinfo);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "inotify wd:%*x ino:%llx sdev:%*x mask:%x", &number, &mask) == 2 &&
+		    number == ino)
+			found |= mask;
+	if (file)
+		assert_int_equal(fclose(file), 0);
+	return found;
+}
+
+static unsigned watched_above(const struct hw_scene *f)
+{
+	struct dirent *entry;
+	struct stat top;
+	unsigned mask = 0;
+	DIR *dir = opendir("/proc/self/fdinfo");
+
+	assert_non_null(dir);
+	assert_int_equal(fstat(f->top, &top), 0);
+	while ((entry = readdir(dir)))
+		mask |= mask_of(entry->d_name, top.st_ino);
+	assert_int_equal(closedir(dir), 0);
+	return mask;
+}
+
+/* To watch the attributes of a directory, the kernel visits all names in it that it has cached. */
+static void attributes_are_watched_only_where_others_can_replace_the_directory(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		bool exposed = i % 2;
+		struct hw_scene f;
+
+		if (start_below(&f, kernel[i / 2], exposed ? SOMEBODY : geteuid())) {
+			await(&f, has_no_timer);
+			assert_int_equal(watched_above(&f) & IN_DELETE, IN_DELETE);
+			assert_int_equal(watched_above(&f) & IN_ATTRIB, exposed ? IN_ATTRIB : 0);
+		}
+		hw_scene_finish(&f);
+	}
+}
+
+static void note(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* The directory above a root may be as busy as /tmp. */
+static void another_name_beside_the_root_is_no_reason_for_a_check(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hw_scene f;
+		bool noted = false;
+
+		if (start(&f, kernel[i])) {
+			struct hw_share *share = hw_rig_share(f.rig);
+
+			await(&f, has_no_timer);
+			hw_scene_make_dir(f.top, "other");
+			assert_int_equal(hw_places_add(share->loop, f.top, "other", false, note,
+						       &noted),
+					 0);
+			assert_int_equal(unlinkat(f.top, "other", AT_REMOVEDIR), 0);
+			for (unsigned turn = 0; turn < DEADLINE_NS / HW_SEC && !noted; turn++)
+				hw_rig_turn(f.rig, 1000);
+			assert_true(noted);
+			assert_false(share->presence.changed || share->presence.due);
+			hw_places_del(share->loop, &noted);
 		}
 		hw_scene_finish(&f);
 	}
@@ -250,6 +348,9 @@ int main(void)
 		cmocka_unit_test(a_root_that_is_exchanged_is_missed_without_a_timer),
 		cmocka_unit_test(a_directory_above_that_is_renamed_is_missed_without_a_timer),
 		cmocka_unit_test(a_mode_above_the_root_is_read_without_a_timer),
+		cmocka_unit_test(
+			attributes_are_watched_only_where_others_can_replace_the_directory),
+		cmocka_unit_test(another_name_beside_the_root_is_no_reason_for_a_check),
 		cmocka_unit_test(a_share_is_idle_again_after_its_root_came_back),
 		cmocka_unit_test(a_check_does_not_wait_for_a_mount_that_has_just_appeared),
 	};

@@ -294,6 +294,21 @@ static void an_owner_that_changed_while_online_is_kept(void **state)
 	accepted(f);
 }
 
+/* Nor is it refused if nothing was compared in the meantime. */
+static void the_same_directory_is_accepted_with_another_owner(void **state)
+{
+	struct fixture *f = *state;
+
+	need_root();
+	make(f, "above", 0, 0755);
+	make(f, "above/root", ALICE, 0755);
+	resolve(f, "above/root");
+	assert_int_equal(chown(at(f, "above"), ALICE, ALICE), 0);
+	move(f, "above/root", "above/old");
+	move(f, "above/old", "above/root");
+	accepted(f);
+}
+
 /* MALLORY may rename what others have made in his directory. */
 static void a_more_private_directory_of_the_owner_is_refused(void **state)
 {
@@ -406,6 +421,7 @@ int main(void)
 		ROOT_TEST(a_user_makes_his_root_again_in_his_own_directory),
 		ROOT_TEST(another_owner_is_refused),
 		ROOT_TEST(an_owner_that_changed_while_online_is_kept),
+		ROOT_TEST(the_same_directory_is_accepted_with_another_owner),
 		ROOT_TEST(a_more_private_directory_of_the_owner_is_refused),
 		ROOT_TEST(others_cannot_replace_names_in_a_sticky_directory),
 		ROOT_TEST(a_link_that_is_exchanged_in_is_never_followed),
