@@ -140,6 +140,15 @@ static bool is_ahead(struct hw_share *share, const struct hw_place *p)
 	       !(e->flags & HW_ENTRY_TRANSIENT) && !hw_former_is_placed(share, p->id);
 }
 
+/* The entry was moved to this place by a record. */
+static void see_attr(struct hw_share *share, uint32_t id, const struct hw_place *p)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (hw_place_has(share, p, id))
+		e->attr = hw_tree_attr_seen(e, &p->stat);
+}
+
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
 	if (!from->id || !to->id || !is_possible(share, from, to) ||
@@ -161,6 +170,8 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 		forget_late(share, to, from);
 
 	hw_history_exchange(share, from->id, to->id);
+	see_attr(share, from->id, to);
+	see_attr(share, to->id, from);
 	if (from_adopted)
 		hw_former_note_placed(share, from->id);
 	if (to_adopted)

@@ -279,6 +279,7 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 		if (e->ctime_ns != HW_TIME_UNKNOWN)
 			e->ctime_ns = stat->ctime_ns;
 		e->nlink = (uint16_t)stat->nlink;
+		e->attr = hw_tree_attr_seen(e, stat);
 		e->ident = stat->ident;
 		e->identity = stat->identity;
 	}

@@ -40,7 +40,7 @@ static void take_over(struct hw_share *share, uint32_t id, const struct hw_stat 
 	if (data && !(e->flags & HW_ENTRY_STALE) && e->last_kind != HW_MODIFY)
 		hw_history_modify(share, id);
 	if (!is_new)
-		now.attr = e->attr;
+		now.attr = hw_tree_attr_seen(e, &now);
 	hw_tree_update(&share->tree, id, &now);
 }
 
@@ -262,7 +262,7 @@ static void adopt(struct hw_share *share, uint32_t id, const struct hw_stat *see
 		return;
 	now = *seen;
 	if (!(e->flags & HW_ENTRY_NEW))
-		now.attr = e->attr;
+		now.attr = hw_tree_attr_seen(e, &now);
 	hw_tree_update(&share->tree, id, &now);
 }
 

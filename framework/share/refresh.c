@@ -33,7 +33,7 @@ static enum outcome refresh_one(struct hw_share *share, uint32_t id, bool all_re
 	e->flags &= (uint8_t)~HW_ENTRY_STALE;
 	if (r < 0)
 		return UPDATED;
-	stat.attr = e->attr; /* a hint that is still to come reports another mode or owner */
+	stat.attr = hw_tree_attr_seen(e, &stat);
 	/* The modify was reported for every name. */
 	bool written = (e->last_kind == HW_MODIFY || e->last_kind == HW_CLOSE_WRITE) &&
 		       (e->mtime_ns != stat.mtime_ns || e->size != stat.size);

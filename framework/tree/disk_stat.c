@@ -27,8 +27,9 @@ static int64_t nanoseconds(const struct statx_timestamp *t)
 static uint32_t mix(uint64_t a, uint64_t b)
 {
 	uint64_t words[2] = { a, b };
+	uint32_t hash = (uint32_t)XXH3_64bits(words, sizeof(words));
 
-	return (uint32_t)XXH3_64bits(words, sizeof(words));
+	return hash == HW_ATTR_UNKNOWN ? ~hash : hash;
 }
 
 dev_t hw_statx_dev(const struct statx *stx)

@@ -336,6 +336,11 @@ void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b)
 	link_child(tree, b, dir_a);
 }
 
+uint32_t hw_tree_attr_seen(const struct hw_entry *e, const struct hw_stat *stat)
+{
+	return e->attr == stat->attr ? e->attr : HW_ATTR_UNKNOWN;
+}
+
 void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat)
 {
 	struct hw_entry *e = hw_tree_entry(tree, id);

@@ -28,6 +28,7 @@ enum hw_identity {
 
 /* Instead of a time of an entry: whatever the disk has differs, and may be unreported. */
 #define HW_TIME_UNKNOWN INT64_MIN
+#define HW_ATTR_UNKNOWN 0u
 
 /* The state of an entry on the disk; filled by disk.h and list.h. */
 struct hw_stat {
@@ -36,7 +37,8 @@ struct hw_stat {
 	int64_t atime_ns; /* shows whether the times were set explicitly */
 	int64_t btime_ns; /* 0 if the filesystem does not store it; or HW_BTIME_LOWER */
 	uint64_t size;
-	uint32_t attr; /* hash of mode and owner: changes when chmod or chown changed them */
+	uint32_t attr; /* hash of mode and owner: changes when chmod or chown changed them; not
+			* HW_ATTR_UNKNOWN */
 	uint32_t ident; /* with ino, identifies the inode when its number is reused */
 	uint32_t nlink;
 	uint16_t fs; /* index into the share's filesystems */
@@ -169,6 +171,10 @@ void hw_tree_remove(struct hw_tree *tree, uint32_t id);
 int hw_tree_move(struct hw_tree *tree, uint32_t id, uint32_t dir, const char *name, size_t len);
 /* Exchanges the places of two entries. Neither may be below the other. */
 void hw_tree_swap(struct hw_tree *tree, uint32_t a, uint32_t b);
+/* Returns the attr of an entry that was examined for another reason than its mode or owner: another
+ * one is left to a record that is still to come, and which is also that of a change back, if the
+ * kernel merges them. */
+uint32_t hw_tree_attr_seen(const struct hw_entry *e, const struct hw_stat *stat);
 /* Copies the state of the disk; the type must not change between directory and other types. */
 void hw_tree_update(struct hw_tree *tree, uint32_t id, const struct hw_stat *stat);
 

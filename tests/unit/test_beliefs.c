@@ -43,19 +43,31 @@ static void prepare(struct hw_scene *f)
 
 typedef void scene_fn(struct hw_scene *f);
 
+static void play_in(const struct mode *mode, scene_fn *scene)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	prepare(&f);
+	hw_puppet_start(&f, mode->flags, mode->settle_ns);
+	scene(&f);
+	hw_scene_check(&f);
+	assert_int_equal(hw_model_rescans(f.model), 0);
+	hw_scene_finish(&f);
+}
+
 static void play(scene_fn *scene)
 {
-	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
-		struct hw_scene f;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		play_in(&modes[i], scene);
+}
 
-		hw_scene_prepare(&f);
-		prepare(&f);
-		hw_puppet_start(&f, modes[i].flags, modes[i].settle_ns);
-		scene(&f);
-		hw_scene_check(&f);
-		assert_int_equal(hw_model_rescans(f.model), 0);
-		hw_scene_finish(&f);
-	}
+/* In each record's place in the queue, without settling. */
+static void play_ordered(scene_fn *scene)
+{
+	const struct mode ordered = { HW_PLUGIN_ORDERED, 0 };
+
+	play_in(&ordered, scene);
 }
 
 /* Expects exactly these events. */
@@ -317,6 +329,44 @@ TEST_OF(gone_of_a_root_that_is_there)
 TEST_OF(hints_of_the_wrong_type)
 
 /* Invalid hints are logged once, and ignored. */
+/* ---- a change back, whose record the kernel has merged with that of the change ---- */
+
+/* The times do not show whether its content or its times were changed. */
+static void set_back(struct hw_scene *f, const char *dir)
+{
+	assert_int_equal(fchmodat(f->fd, dir, 0755, 0), 0);
+	assert_int_equal(utimensat(f->fd, dir, NULL, 0), 0);
+	hw_puppet_hint(f, HW_HINT_ATTRIB, "", dir);
+}
+
+static void a_mode_that_a_rename_showed(struct hw_scene *f)
+{
+	hw_scene_move(f->fd, "d", f->fd, "e");
+	assert_int_equal(fchmodat(f->fd, "e", 0700, 0), 0);
+	hw_puppet_move(f, "", "d", "", "e");
+	EXPECT(f, "move dir d -> e");
+	set_back(f, "e");
+	EXPECT(f, "attrib dir e");
+}
+
+static void a_mode_that_a_new_name_showed(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "d/new");
+	assert_int_equal(fchmodat(f->fd, "d", 0700, 0), 0);
+	hw_puppet_hint(f, HW_HINT_CREATED, "d", "new");
+	EXPECT(f, "create dir d/new");
+	set_back(f, "d");
+	EXPECT(f, "attrib dir d");
+}
+
+/* Receivers that looked when the event arrived have another mode. */
+static void test_modes_that_were_seen(void **state)
+{
+	(void)state;
+	play_ordered(a_mode_that_a_rename_showed);
+	play_ordered(a_mode_that_a_new_name_showed);
+}
+
 static void invalid_hints_are_ignored(void **state)
 {
 	struct hw_scene f;
@@ -370,6 +420,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_moves_of_what_did_not_move),
 		cmocka_unit_test(test_gone_of_a_root_that_is_there),
 		cmocka_unit_test(test_hints_of_the_wrong_type),
+		cmocka_unit_test(test_modes_that_were_seen),
 		cmocka_unit_test(invalid_hints_are_ignored),
 	};
 
