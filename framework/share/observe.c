@@ -309,6 +309,8 @@ static void note_again(struct hw_observation *o)
 		if (item->resolved || !dir)
 			continue;
 		hw_observation_give_back(share, item);
+		if (item->entry) /* it may have another name when it is examined */
+			hw_unverified_entry(share, item->entry);
 		if (item->dir == last)
 			continue;
 		last = item->dir;
