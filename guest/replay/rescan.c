@@ -113,13 +113,23 @@ static int report_directory(struct hw_server *server, fuse_ino_t parent, const c
 	return r == -EPIPE ? r : 0; /* it may be gone */
 }
 
+static bool root_is_listed(struct hw_server *server)
+{
+	bool listed;
+
+	hw_view_lock(&server->view);
+	listed = server->view.root.listed;
+	hw_view_unlock(&server->view);
+	return listed;
+}
+
 /* Directories of which a program has seen all entries need no report, unless `all`. */
 static int report_directories(struct hw_server *server, const struct known *names, size_t count,
 			      bool all)
 {
 	int r = 0;
 
-	if (all || !server->view.root.listed)
+	if (all || !root_is_listed(server))
 		r = report_directory(server, FUSE_ROOT_ID, ".");
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (names[i].is_directory && (all || !names[i].is_listed))
