@@ -194,6 +194,11 @@ bool hw_away_is_possible(void)
 	return self;
 }
 
+pid_t hw_thread_process(void)
+{
+	return self ? self->process : getpid();
+}
+
 void hw_away_begin_long(void)
 {
 	struct hw_thread *thread = self;

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct hw_thread;
 
@@ -46,6 +47,9 @@ void hw_away_begin(void);
 void hw_away_end(void);
 /* Returns whether this is a thread that was made by hw_thread_create(). It cannot make another. */
 bool hw_away_is_possible(void);
+/* Returns the process that this thread belongs to. On a thread that was made by hw_thread_create(),
+ * getpid(2) returns another number. */
+pid_t hw_thread_process(void);
 /* The same as hw_away_begin() for calls that take long: the owner does not wait for them at all. */
 void hw_away_begin_long(void);
 /* Interrupts such a section, for a callback that uses shared data. Returns what hw_away_leave()

@@ -153,6 +153,13 @@ void hw_keep_begin_snapshot(struct hw_share *share);
 void hw_keep_reap(struct hw_share *share);
 /* Writes the snapshot of a clean stop; waits for the disk. */
 void hw_keep_write_last(struct hw_share *share);
+/* keep_lock.c */
+/* Locks the state for this process by its lock file; the boot is known. is_local: the filesystem of
+ * the state is not that of a server. Elsewhere, what is left of a process that has ended may still
+ * change the state, so its lock counts. Returns 0; -EAGAIN: another process has the state, or it is
+ * unknown whether that has ended; or another -errno. The lock ends when a descriptor of the file is
+ * closed, as fcntl(2) has it. */
+int hw_keep_lock(const struct hw_keep *keep, int fd, bool is_local);
 /* keep_files.c */
 struct hw_keep_name {
 	char text[128];

@@ -35,9 +35,9 @@ static inline int away_fstat(int fd, struct stat *ret)
 	return HW_KEEP_AWAY(int, fstat(fd, ret));
 }
 
-static inline int away_lock(int fd, struct flock *lock)
+static inline int away_lock(int fd, int command, struct flock *lock)
 {
-	return HW_KEEP_AWAY(int, fcntl(fd, F_SETLK, lock));
+	return HW_KEEP_AWAY(int, fcntl(fd, command, lock));
 }
 
 static inline int away_fsync(int fd)

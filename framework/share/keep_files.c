@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files of a state: their names, directories and the lock. */
+/* The files of a state: their names and directories. */
 #include "keep.h"
 #include "keep_calls.h"
 #include "mounts.h"
@@ -9,16 +9,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
-
-#define LOCK_TRIES 30
-#define LOCK_REST_MS 10
 
 struct hw_keep_name hw_keep_name(const struct hw_share *share, const char *suffix)
 {
@@ -106,11 +102,13 @@ bool hw_keep_is_inside(struct hw_share *share)
 }
 
 /* Asks the kernel only. */
-static bool may_hang(int dir)
+static bool is_of_a_server(int dir)
 {
 	char link[40], path[PATH_MAX];
 	ssize_t len;
 
+	if (!hw_remote_any())
+		return false;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
 	len = readlink(link, path, sizeof(path) - 1);
 	if (len <= 0)
@@ -140,35 +138,20 @@ static int open_dir(struct hw_keep *keep, const char *path, int *ret)
 	return 0;
 }
 
-/* Children of a daemon that was killed share its descriptors and locks until they have ended, which
- * may be after the daemon. */
-static int lock_soon(int fd, struct flock *lock)
-{
-	int tries = LOCK_TRIES, r;
-
-	while ((r = away_lock(fd, lock)) < 0 && (errno == EAGAIN || errno == EACCES) && --tries)
-		(void)poll(NULL, 0, LOCK_REST_MS);
-	return r;
-}
-
-/* A lock of the process, which its children do not keep. */
 static int lock(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
 	int fd = away_openat(keep->dir, hw_keep_name(share, "lock").text,
 			     O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : hw_keep_lock(keep, fd, !is_of_a_server(keep->dir));
 
 	keep->lock = fd;
-	if (fd < 0)
-		return refuse(keep, keep->dir_path, -errno, NULL);
-	if (lock_soon(fd, &all) == 0)
+	if (r == 0)
 		return 0;
-	return refuse(keep, keep->dir_path, -errno,
-		      errno == EAGAIN || errno == EACCES
-			      ? "another hostwatchd keeps the state of a share of this name there"
-			      : NULL);
+	return refuse(keep, keep->dir_path, r,
+		      r == -EAGAIN ? "another hostwatchd keeps the state of a share of this name "
+				     "there"
+				   : NULL);
 }
 
 static int read_boot(struct hw_keep *keep)
@@ -200,14 +183,14 @@ int hw_keep_open(struct hw_share *share)
 	if (r == 0)
 		r = open_dir(keep, keep->log_path, &keep->log_dir);
 	/* Events wait for the log. */
-	if (r == 0 && hw_remote_any() && may_hang(keep->log_dir))
+	if (r == 0 && is_of_a_server(keep->log_dir))
 		r = refuse(keep, keep->log_path, -EXDEV,
 			   "its filesystem is that of a server, which may stop answering; "
 			   "state_log_dir must be in memory");
 	if (r == 0)
-		r = lock(share);
-	if (r == 0)
 		r = read_boot(keep);
+	if (r == 0)
+		r = lock(share);
 	keep->place = XXH3_64bits_withSeed(share->path, strlen(share->path),
 					   XXH3_64bits(share->name, strlen(share->name)));
 	keep->usable = r == 0;

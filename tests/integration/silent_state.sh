@@ -16,8 +16,9 @@ state_on_a_layer() {
 	mount -t overlay none -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" state
 }
 
-# Starts a daemon that keeps the state of two shares there. Does not wait until it is ready.
-keep() {
+# Starts a daemon that keeps the state of two shares there, and has another share on directory $1, if one is given. Does not
+# wait until it is ready.
+keep() { # [DIR]
 	mkdir -p near other
 	cat >conf <<-EOT
 		[hostwatch]
@@ -30,6 +31,12 @@ keep() {
 		interval = 50ms
 		[share other]
 		path = $PWD/other
+		interval = 50ms
+	EOT
+	[ $# = 0 ] || cat >>conf <<-EOT
+		[share far]
+		path = $PWD/$1
+		watcher = polling
 		interval = 50ms
 	EOT
 	: >err
@@ -239,6 +246,33 @@ silent_while_the_log_is_copied() {
 	ends
 }
 
+# A child of a daemon that was killed has its locks and sockets until the server of another share answers.
+killed_while_a_share_is_silent() {
+	local before killed
+	mkdir -p far state near log
+	chmod 700 state log
+	serve far
+	keep far
+	log "hostwatchd: ready: "
+	kept state
+	before=$(epoch)
+	reports one
+	echo readdir >request
+	await "$lines" silent
+	for killed in once twice; do
+		kill -KILL "$daemon"
+		wait "$daemon" || : # it was killed
+		[ -n "$(daemons)" ] || fail "no child waits"
+		keep far
+		log "hostwatchd: ready: " # before that, nobody answers at the socket
+		online
+		equal "$before" "$(epoch)" "killed $killed"
+		reports "$killed"
+	done
+	ends
+	answer_the_dead
+}
+
 # A share starts again, with other settings.
 silent_at_a_reload() {
 	local request before end
@@ -272,6 +306,7 @@ at_each_request() {
 	[ -x "$B/tests/fuse-passthrough" ] || skip "built without libfuse3"
 	in_mounts "$@"
 }
+test_a_daemon_that_was_killed_while_another_share_is_silent() { in_mounts killed_while_a_share_is_silent; }
 test_each_request_of_a_stop() { at_each_request silent_at_the_end lookup getxattr create write flush fsync rename fsyncdir unlink opendir readdir; }
 test_each_request_of_a_start() { at_each_request silent_at_the_start answered lookup getattr opendir readdir open read flush rename fsyncdir; }
 test_the_end_of_a_start_that_waits_for_each_request() { at_each_request silent_at_the_start stopped lookup getattr opendir readdir open read flush rename fsyncdir; }
