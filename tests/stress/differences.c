@@ -7,6 +7,7 @@
  * usage: differences [FILES]
  */
 #include "tests/common/rig.h"
+#include "tests/common/sanitized.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/stream.h"
 
@@ -24,7 +25,7 @@
 
 #include <cmocka.h>
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HW_SANITIZED
 #define FILES 10000u /* a sanitizer makes each step dearer */
 #define LONGEST_NS (250 * HW_MS)
 #else

@@ -5,6 +5,7 @@
  * usage: numbers [COUNT [WORKLOAD]]: compares COUNT with twice as many
  */
 #include "tests/common/rig.h"
+#include "tests/common/sanitized.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/stream.h"
 
@@ -22,8 +23,10 @@
 
 #include <cmocka.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define FEW 800u /* a sanitizer makes each step more expensive */
+#if defined(HW_SANITIZED_THREADS)
+#define FEW 400u /* a sanitizer makes each step more expensive */
+#elif defined(HW_SANITIZED_MEMORY)
+#define FEW 800u
 #else
 #define FEW 2000u /* twice as many fit into the queue of inotify, with three records each */
 #endif

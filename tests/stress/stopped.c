@@ -4,6 +4,7 @@
  * one. */
 #include "tests/common/flood.h"
 #include "tests/common/model.h"
+#include "tests/common/sanitized.h"
 #include "tests/common/scratch.h"
 
 #include <dirent.h>
@@ -25,7 +26,11 @@
 #include <cmocka.h>
 
 #define DIRS 200u
+#ifdef HW_SANITIZED_THREADS
+#define FILES 200u /* each step is more expensive */
+#else
 #define FILES 1000u
+#endif
 #define LINE_DEADLINE_MS 60000
 #define QUIET_MS 100
 #define STOPPED_MS 3000

@@ -10,6 +10,7 @@
 
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
+#include "tests/common/sanitized.h"
 #include "tests/common/scratch.h"
 
 #include "log.h"
@@ -24,15 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifdef SANITIZED
+#ifdef HW_SANITIZED
 static long left;
 static unsigned long asked;
 #else
@@ -222,7 +215,7 @@ static long run(const char *backend, uint64_t settle_ns, long nth)
 
 static void every_allocation_may_fail(void **state)
 {
-#ifdef SANITIZED
+#ifdef HW_SANITIZED
 	(void)state;
 	(void)asked;
 	(void)left;
@@ -245,7 +238,7 @@ static void every_allocation_may_fail(void **state)
 #endif
 }
 
-#ifndef SANITIZED
+#ifndef HW_SANITIZED
 /* Returns whether the share has everything that is on disk. */
 static bool is_complete(struct world *w)
 {
@@ -296,7 +289,7 @@ static bool run_start(long nth)
 static void a_share_is_complete_in_the_end(void **state)
 {
 	(void)state;
-#ifdef SANITIZED
+#ifdef HW_SANITIZED
 	print_message("a sanitizer has its own allocator: left to the plain build\n");
 	skip();
 #else
