@@ -120,6 +120,17 @@ static bool any_touched(const struct hw_observation *o, const struct hw_verify *
 	return false;
 }
 
+/* A record said that data or attributes changed after the name was examined. It was about the entry
+ * that the tree had there, not about the one that is reported now. */
+static void note_changed(struct hw_share *share, const struct hw_item *item)
+{
+	const struct hw_notes *touched = &share->verify.touched;
+
+	if (item->present &&
+	    hw_notes_find(touched, item->dir, item->name, item->len) & HW_HINTS_OF_DATA)
+		hw_unverified_name(share, (uint32_t)item->dir, item->name, item->len);
+}
+
 /* Drops the names that records were about: their events have been reported. The entries, which may
  * have other names now, are noted as unverified. */
 static void drop_touched(struct hw_share *share)
@@ -131,12 +142,14 @@ static void drop_touched(struct hw_share *share)
 	for (uint32_t i = 0; i < o->count; i++) {
 		const struct hw_item *item = hw_observation_item(o, i);
 
-		if (!is_touched(verify, item))
+		if (!is_touched(verify, item)) {
+			note_changed(share, item);
 			o->items[kept++] = *item;
-		else if (item->what & HW_HINT_AWAY)
+		} else if (item->what & HW_HINT_AWAY) {
 			hw_observation_give_back(share, item);
-		else if (item->entry)
+		} else if (item->entry) {
 			hw_unverified_entry(share, item->entry);
+		}
 	}
 	o->count = kept;
 }

@@ -409,6 +409,55 @@ static void a_link_that_was_removed_is_not_the_one_that_was_renamed_there(void *
 	finish(&f);
 }
 
+static void a_link_that_was_exchanged_there_is_not_the_one_that_was_deleted(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	assert_int_equal(linkat(f.fd, "a", f.fd, "c", 0), 0);
+	start(&f, *state);
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_scene_write(f.fd, "b", "b");
+	assert_int_equal(renameat2(f.fd, "c", f.fd, "b", RENAME_EXCHANGE), 0);
+	hw_scene_expect(&f, "move file a -> b");
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "create file b");
+	hw_scene_follow_to(&f, "move file b <-> c (exchange)");
+	hw_scene_check(&f);
+	finish(&f);
+}
+
+/* ---- a change after the examination ---- */
+
+static void change_mode(const char *path)
+{
+	if (strcmp(path, ".") != 0 || root < 0)
+		return;
+	assert_int_equal(fchmodat(root, "g", 0600, 0), 0);
+	root = -1;
+}
+
+/* The record of the mode is read before the mark, and is about the file that was to be there. */
+static void a_mode_that_was_set_after_the_examination_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	hw_scene_make_dir(f.fd, "x");
+	start(&f, *state);
+	assert_int_equal(mknodat(f.fd, "x/p", S_IFIFO | 0644, 0), 0);
+	hw_scene_write(f.fd, "y", "y");
+	hw_scene_move(f.fd, "x/p", f.fd, "g");
+	root = f.fd;
+	hw_opening_call(change_mode);
+	hw_scene_follow_to(&f, "attrib other g");
+	hw_opening_call(NULL);
+	hw_scene_check(&f);
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +483,10 @@ int main(int argc, char **argv)
 			      a_name_that_was_linked_twice_is_reported_twice),
 		HW_UNDER_EACH("a_link_that_was_removed_is_not_the_one_that_was_renamed_there",
 			      a_link_that_was_removed_is_not_the_one_that_was_renamed_there),
+		HW_UNDER_EACH("a_link_that_was_exchanged_there_is_not_the_one_that_was_deleted",
+			      a_link_that_was_exchanged_there_is_not_the_one_that_was_deleted),
+		HW_UNDER_EACH("a_mode_that_was_set_after_the_examination_is_reported",
+			      a_mode_that_was_set_after_the_examination_is_reported),
 	};
 
 	if (argc > 1)
