@@ -245,6 +245,30 @@ static void create_found(struct hw_hint_at *c)
 		hw_former_note_placed(c->share, c->id);
 }
 
+static void create_new(struct hw_hint_at *c)
+{
+	if (is_what_was_created(c))
+		create_found(c);
+	else if (hw_hint_is_vague(c))
+		note_name(c);
+	else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)
+		hold_transient(c);
+	else
+		create_transient(c);
+}
+
+/* Returns whether another inode was created here after a record had said that this entry was
+ * deleted, which deleted() did not believe: a link of it has the name now. */
+static bool has_lost_name(const struct hw_hint_at *c)
+{
+	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
+	const struct hw_entry *e = entry_of(c->share, c->id);
+	uint64_t ino = hw_hint_ino(c->hint);
+
+	return !c->ordered && ino && (uint32_t)ino != (uint32_t)e->ino &&
+	       hw_former_has_lost(c->share, &place, e);
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
@@ -255,15 +279,12 @@ static void created(struct hw_hint_at *c)
 	hw_hint_look(c);
 	if (c->refused)
 		return;
+	if (c->id && has_lost_name(c)) {
+		hw_history_delete(c->share, c->id);
+		c->id = 0;
+	}
 	if (!c->id) {
-		if (is_what_was_created(c))
-			create_found(c);
-		else if (hw_hint_is_vague(c))
-			note_name(c);
-		else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)
-			hold_transient(c);
-		else
-			create_transient(c);
+		create_new(c);
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_TRANSIENT) {
 		materialize(c);
 	} else if (!hw_hint_is_same(c)) {
@@ -296,8 +317,10 @@ static void deleted(struct hw_hint_at *c)
 			note_dir(c);
 		/* Another name of the inode may have been renamed here: a later record says so. */
 		if (hw_hint_is_same(c) &&
-		    !hw_hint_is_known(c->share, entry_of(c->share, c->id), &c->stat))
+		    !hw_hint_is_known(c->share, entry_of(c->share, c->id), &c->stat)) {
+			hw_former_add_entry(c->share, c->id);
 			return;
+		}
 	}
 	delete_entry(c);
 }
