@@ -10,6 +10,7 @@
 
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 #include "tests/unit/support/opening.h"
 #include "tests/unit/support/scene.h"
 
@@ -84,6 +85,7 @@ static void arrive(const char *backend, uint64_t settle_ns, const char *here, co
 		hw_scene_make_dir(f.top, "outside/p/s");
 		hw_scene_write(f.top, "outside/p/old", "old");
 		hw_scene_write(f.top, "outside/p/s/old", "old");
+		hw_clock_tick();
 		if (hw_scene_start(&f, backend, settle_ns))
 			play(&f, here, there, moves);
 		hw_scene_finish(&f);
