@@ -44,6 +44,16 @@ enum hw_arrival hw_fill_arrival(struct hw_share *share, const struct hw_stat *st
 	return old ? HW_ARRIVED_MOVED_IN : HW_ARRIVED_NEW;
 }
 
+enum hw_arrival hw_fill_arrival_of_name(struct hw_share *share, const struct hw_stat *stat,
+					int64_t since_ns)
+{
+	enum hw_arrival how = hw_fill_arrival(share, stat, since_ns);
+
+	if (how == HW_ARRIVED_MOVED_IN && stat->type != HW_TYPE_DIR && known_name(share, stat))
+		return HW_ARRIVED_LINK;
+	return how;
+}
+
 uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat)
 {
 	struct hw_stat there;
@@ -139,7 +149,7 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 		return 0;
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)
-		*ret_how = hw_fill_arrival(share, stat, a->since_ns);
+		*ret_how = hw_fill_arrival_of_name(share, stat, a->since_ns);
 	else if (is_joined(share) && is_young(stat, a->since_ns))
 		*ret_how = HW_ARRIVED_NEW;
 	else if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
@@ -294,13 +304,11 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	 * in it. */
 	if (!a.since_ns)
 		a.since_ns = share->fill.since_ns;
-	/* An entry that was created in a directory which is still unverified may have been moved
-	 * here. */
-	if (share->marks.noted || share->marks.examined) {
-		int64_t known = hw_mark_known_ns(share);
+	/* It may have been created elsewhere in the share: in a directory which is still
+	 * unverified, or under a name that was gone before it was examined. */
+	int64_t known = hw_mark_known_ns(share);
 
-		a.since_ns = known < a.since_ns ? known : a.since_ns;
-	}
+	a.since_ns = known < a.since_ns ? known : a.since_ns;
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)
 			return; /* reporting an entry removed the directory from the tree */

@@ -42,6 +42,10 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
  * (MOVED_IN), or NEW. */
 enum hw_arrival hw_fill_arrival(struct hw_share *share, const struct hw_stat *stat,
 				int64_t since_ns);
+/* The same for a name that the tree does not have. A file that the tree has under another name is a
+ * link: unlink(2) lowers the link count before that name is gone. */
+enum hw_arrival hw_fill_arrival_of_name(struct hw_share *share, const struct hw_stat *stat,
+					int64_t since_ns);
 /* Returns the entry that has this inode in the tree under a name that the disk no longer has; 0:
  * none. */
 uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat);

@@ -157,7 +157,7 @@ void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
 
 static void create_present(struct hw_hint_at *c)
 {
-	enum hw_arrival how = hw_fill_arrival(c->share, &c->stat, c->share->turn.ended_ns);
+	enum hw_arrival how = hw_fill_arrival_of_name(c->share, &c->stat, c->share->turn.ended_ns);
 
 	c->share->hints.last_ino = c->stat.ino;
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &c->stat,

@@ -267,6 +267,8 @@ int main(int argc, char **argv)
 		  (void *)(uintptr_t) "inotify" },
 		{ "differences/fanotify", no_iteration_is_long, NULL, NULL,
 		  (void *)(uintptr_t) "fanotify" },
+		{ "differences/fanotify-inode", no_iteration_is_long, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify-inode" },
 		{ "differences/polling", no_iteration_is_long, NULL, NULL,
 		  (void *)(uintptr_t) "polling" },
 	};

@@ -262,6 +262,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TESTS_OF("inotify"),
 		TESTS_OF("fanotify"),
+		TESTS_OF("fanotify-inode"),
 		TESTS_OF("polling"),
 	};
 

@@ -30,7 +30,7 @@ struct seen {
 	unsigned modified, closed; /* of the file f, or of the first old file */
 	unsigned old_modified; /* of another old file */
 	unsigned deleted, created; /* of f, or of cur */
-	unsigned guessed; /* a symlink that was reported as created with another type */
+	unsigned guessed; /* a symlink or FIFO that was reported as created with another type */
 };
 
 struct passing {
@@ -72,6 +72,16 @@ static void make_dir(int dir, const char *name)
 static void rename_to(int dir, const char *name, const char *to)
 {
 	must(renameat(dir, name, dir, to) == 0, to);
+}
+
+static void link_to(int dir, const char *name, const char *to)
+{
+	must(linkat(dir, name, dir, to, 0) == 0, to);
+}
+
+static void remove_file(int dir, const char *name)
+{
+	must(unlinkat(dir, name, 0) == 0, name);
 }
 
 static void remove_dir(int dir, const char *name)
@@ -141,6 +151,25 @@ static void save(int dir, int outside)
 	rename_to(dir, ".t", "f");
 }
 
+static void save_in_place(int dir, int outside)
+{
+	write_flags(dir, "f", O_TRUNC);
+	save(dir, outside);
+}
+
+static void append_and_rename(int dir, int outside)
+{
+	(void)outside;
+	write_flags(dir, "f", O_APPEND);
+	rename_to(dir, "f", "g");
+	save(dir, outside);
+}
+
+static bool is_closed(const struct seen *seen)
+{
+	return seen->modified && seen->closed;
+}
+
 static bool is_never_absent(const struct seen *seen)
 {
 	return !seen->deleted && !seen->created && seen->closed;
@@ -150,9 +179,36 @@ static void save_by_link(int dir, int outside)
 {
 	(void)outside;
 	write_file(dir, ".t");
-	must(unlinkat(dir, "f", 0) == 0, "f");
-	must(linkat(dir, ".t", dir, "f", 0) == 0, "f");
-	must(unlinkat(dir, ".t", 0) == 0, ".t");
+	remove_file(dir, "f");
+	link_to(dir, ".t", "f");
+	remove_file(dir, ".t");
+}
+
+/* As ln -f does it. */
+static void link_over(int dir, int outside)
+{
+	(void)outside;
+	write_file(dir, ".t");
+	link_to(dir, ".t", ".u");
+	rename_to(dir, ".u", "f");
+	remove_file(dir, ".t");
+}
+
+static void link_away_and_back(int dir, int outside)
+{
+	(void)outside;
+	link_to(dir, "f", "g");
+	remove_file(dir, "f");
+	link_to(dir, "g", "f");
+	remove_file(dir, "g");
+}
+
+static void replace_and_restore(int dir, int outside)
+{
+	link_to(dir, "f", "g");
+	save(dir, outside);
+	remove_file(dir, "f");
+	rename_to(dir, "g", "f");
 }
 
 static bool is_once(const struct seen *seen)
@@ -164,6 +220,22 @@ static void into_new_dir(int dir, int outside)
 {
 	(void)outside;
 	write_file(dir, "f");
+	make_dir(dir, "d");
+	rename_to(dir, "f", "d/f");
+}
+
+static void into_new_dirs(int dir, int outside)
+{
+	(void)outside;
+	write_file(dir, "f");
+	make_dir(dir, "d");
+	make_dir(dir, "d/e");
+	rename_to(dir, "f", "d/e/f");
+}
+
+static void old_into_new_dir(int dir, int outside)
+{
+	(void)outside;
 	make_dir(dir, "d");
 	rename_to(dir, "f", "d/f");
 }
@@ -191,6 +263,12 @@ static void in_and_on(int dir, int outside)
 	rename_to(dir, "p", "q");
 }
 
+static void in_and_on_twice(int dir, int outside)
+{
+	in_and_on(dir, outside);
+	rename_to(dir, "q", "r");
+}
+
 static bool is_old(const struct seen *seen)
 {
 	return !seen->old_modified && seen->one_sided == 1;
@@ -209,6 +287,21 @@ static void switch_link(int dir, int outside)
 	rename_to(dir, ".l", "cur");
 }
 
+static void exchange_link(int dir, int outside)
+{
+	(void)outside;
+	must(symlinkat("new", dir, ".l") == 0, ".l");
+	must(renameat2(dir, ".l", dir, "cur", RENAME_EXCHANGE) == 0, "cur");
+	remove_file(dir, ".l");
+}
+
+static void switch_to_fifo(int dir, int outside)
+{
+	(void)outside;
+	must(mkfifoat(dir, ".p", 0600) == 0, ".p");
+	rename_to(dir, ".p", "cur");
+}
+
 static bool is_switched(const struct seen *seen)
 {
 	return !seen->deleted && !seen->guessed;
@@ -219,10 +312,20 @@ static const struct passing cases[] = {
 	{ "file out of a temporary one", nothing, file_out_of_dir, is_new_file, 0, false },
 	{ "into a temporary one and back", dir_d, into_and_back, is_new_file, 0, false },
 	{ "atomic save", file_f, save, is_never_absent, 20 * HW_MS, true },
+	{ "saved in place and replaced", file_f, save_in_place, is_closed, 0, true },
+	{ "appended to, renamed and replaced", file_f, append_and_rename, is_closed, 0, false },
 	{ "saved by a link", file_f, save_by_link, is_once, 0, false },
-	{ "into a new directory", nothing, into_new_dir, is_inside, 0, false },
-	{ "moved in and on", old_files, in_and_on, is_old, 0, false },
-	{ "switched symlink", link_cur, switch_link, is_switched, 0, false },
+	{ "replaced by a link", file_f, link_over, is_once, 0, true },
+	{ "linked away and back", file_f, link_away_and_back, is_once, 0, true },
+	{ "replaced and restored", file_f, replace_and_restore, is_once, 0, true },
+	{ "into a new directory", nothing, into_new_dir, is_inside, 0, true },
+	{ "into new directories", nothing, into_new_dirs, is_inside, 0, false },
+	{ "an old one into a new directory", file_f, old_into_new_dir, is_inside, 0, true },
+	{ "moved in and on", old_files, in_and_on, is_old, 0, true },
+	{ "moved in and twice on", old_files, in_and_on_twice, is_old, 0, true },
+	{ "switched symlink", link_cur, switch_link, is_switched, 0, true },
+	{ "exchanged symlink", link_cur, exchange_link, is_switched, 0, true },
+	{ "FIFO in place of a symlink", link_cur, switch_to_fifo, is_switched, 0, true },
 };
 
 /* ---- following ---- */
@@ -248,8 +351,9 @@ static void count(struct seen *seen, const struct hw_event *event)
 	seen->old_modified += event->kind == HW_MODIFY && !is_f && !ends_with(path, len, ".t");
 	seen->deleted += event->kind == HW_DELETE && is_f;
 	seen->created += event->kind == HW_CREATE && is_f;
-	seen->guessed += event->kind == HW_CREATE && ends_with(path, len, ".l") &&
-			 event->type != HW_TYPE_SYMLINK;
+	seen->guessed += event->kind == HW_CREATE &&
+			 ((ends_with(path, len, ".l") && event->type != HW_TYPE_SYMLINK) ||
+			  (ends_with(path, len, ".p") && event->type != HW_TYPE_OTHER));
 }
 
 static void collect(struct hw_rig *rig, struct seen *seen)

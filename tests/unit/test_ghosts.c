@@ -9,6 +9,7 @@
 
 #include "framework/share/share_private.h"
 #include "tests/common/rig.h"
+#include "tests/common/scratch.h"
 #include "tests/unit/support/puppet.h"
 
 #include <dlfcn.h>
@@ -23,6 +24,7 @@
 #define NAMES 500u
 
 static atomic_uint stats; /* calls of statx(2) */
+static atomic_bool losing; /* each file has lost a link whose name is still there */
 
 int statx(int dir, const char *restrict path, int flags, unsigned mask, struct statx *restrict stx)
 {
@@ -36,7 +38,11 @@ int statx(int dir, const char *restrict path, int flags, unsigned mask, struct s
 			abort();
 		memcpy(&next, &symbol, sizeof(next));
 	}
-	return next(dir, path, flags, mask, stx);
+	int r = next(dir, path, flags, mask, stx);
+
+	if (r == 0 && atomic_load(&losing) && S_ISREG(stx->stx_mode))
+		stx->stx_nlink--;
+	return r;
 }
 
 static const char *name_of(unsigned n)
@@ -176,6 +182,61 @@ static void a_file_that_was_replaced_before_it_was_listed_is_not_reported(void *
 	hw_scene_finish(&f);
 }
 
+/* unlink(2) lowers the link count before the name is gone: ext4_unlink() in fs/ext4/namei.c,
+ * vfs_unlink() in fs/namei.c. */
+static void a_link_is_not_from_outside_while_its_first_name_is_removed(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "f", "text");
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_scene_make_dir(f.fd, "d");
+	assert_int_equal(linkat(f.fd, "f", f.fd, "d/f", 0), 0);
+	atomic_store(&losing, true);
+	hw_puppet_hint(&f, HW_HINT_CREATED, "", "d");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/f");
+	atomic_store(&losing, false);
+	assert_int_equal(unlinkat(f.fd, "f", 0), 0);
+	hw_puppet_hint(&f, HW_HINT_DELETED, "", "f");
+	hw_scene_expect(&f, "delete file f");
+	hw_scene_expect_no_more(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
+/* Its inode is unknown, since the watcher knew that its first name was gone. */
+static void a_link_to_a_brief_file_is_not_from_outside(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_clock_tick();
+	hw_scene_expect_no_more(&f);
+	hw_clock_tick();
+	hw_scene_write(f.fd, "f", "text");
+	hw_clock_tick();
+	hw_scene_make_dir(f.fd, "d");
+	assert_int_equal(linkat(f.fd, "f", f.fd, "d/f", 0), 0);
+	assert_int_equal(unlinkat(f.fd, "f", 0), 0);
+	hw_puppet_hint(&f, HW_HINT_CREATED | HW_HINT_BRIEF, "", "f");
+	hw_puppet_hint(&f, HW_HINT_CREATED, "", "d");
+	hw_puppet_hint(&f, HW_HINT_DELETED, "", "f");
+	hw_scene_expect(&f, "create file f");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/f");
+	hw_scene_expect(&f, "delete file f");
+	hw_scene_expect(&f, "modify d/f");
+	hw_scene_expect(&f, "close_write d/f");
+	hw_scene_expect_no_more(&f);
+	hw_scene_check(&f);
+	hw_scene_finish(&f);
+}
+
 static void a_directory_of_unknown_type_is_a_directory(void **state)
 {
 	struct hw_scene f;
@@ -198,6 +259,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_ordered_watcher_that_is_wrong_costs_nothing_later),
 		cmocka_unit_test(of_a_name_with_another_file_the_new_one_is_reported),
 		cmocka_unit_test(a_file_that_was_replaced_before_it_was_listed_is_not_reported),
+		cmocka_unit_test(a_link_is_not_from_outside_while_its_first_name_is_removed),
+		cmocka_unit_test(a_link_to_a_brief_file_is_not_from_outside),
 		cmocka_unit_test(a_directory_of_unknown_type_is_a_directory),
 	};
 
