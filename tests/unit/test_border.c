@@ -279,6 +279,52 @@ static void a_mount_hides_and_shows_a_directory(void **state)
 	}
 }
 
+/* No record is about this name: the mount is seen in mountinfo, and writes at each interval. */
+static void mount_and_unmount_file(struct hw_scene *f)
+{
+	char from[PATH_MAX + 10], to[PATH_MAX + 3];
+
+	(void)snprintf(from, sizeof(from), "%s/outside/b", f->path);
+	(void)snprintf(to, sizeof(to), "%s/a", f->root);
+	assert_int_equal(mount(from, to, NULL, MS_BIND, NULL), 0);
+	hw_scene_expect(f, "move file -> a (replaced)");
+	hw_clock_tick();
+	hw_scene_write(f->top, "outside/b", "more");
+	hw_scene_expect(f, "modify a");
+	hw_scene_expect(f, "close_write a");
+	assert_int_equal(umount2(to, MNT_DETACH), 0);
+	hw_scene_expect(f, "move file -> a (replaced)");
+	hw_clock_tick();
+	hw_scene_write(f->fd, "a", "more");
+	hw_scene_expect(f, "modify a");
+	hw_scene_expect(f, "close_write a");
+	hw_scene_expect_no_more(f);
+	hw_scene_check(f);
+}
+
+static void a_mount_hides_and_shows_a_file(void **state)
+{
+	(void)state;
+	HW_NEED(hw_lacks_mounts());
+	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
+		const struct hw_rig_config config = {
+			.backend = hw_rig_backends[i / 2],
+			.interval_ns = 20 * HW_MS,
+			.settle_ns = i % 2 ? 10 * HW_MS : 0,
+		};
+		struct hw_scene f;
+
+		hw_scene_prepare_on_disk(&f);
+		hw_scene_write(f.fd, "a", "in");
+		hw_scene_write(f.top, "outside/b", "out");
+		hw_clock_tick();
+		if (hw_scene_start_with(&f, &config))
+			for (unsigned round = 0; round < 3; round++)
+				mount_and_unmount_file(&f);
+		hw_scene_finish(&f);
+	}
+}
+
 /* inotify: two records of each, together as many as a watcher handles in one call. */
 #define FLOOD (HW_IO_QUEUE_BUDGET / 2)
 
@@ -349,6 +395,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_exchange_over_the_border_is_two_moves),
 		cmocka_unit_test(a_mount_hides_and_shows_a_directory),
+		cmocka_unit_test(a_mount_hides_and_shows_a_file),
 		cmocka_unit_test(a_number_that_was_used_before_is_not_one_that_is_gone),
 		cmocka_unit_test(a_number_of_a_lost_name_is_not_the_lost_inode),
 		cmocka_unit_test(what_arrives_after_a_flood_is_not_new),
