@@ -301,9 +301,9 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 	/* A silent share moves nothing into the directory meanwhile. */
 	a.first = share->silent && !entry_of(share, dir)->dir.first_child;
 	/* Outside of an observation: an entry that is older than its new directory was not created
-	 * in it. */
+	 * in it, and one that came with its directory may be younger than that. */
 	if (!a.since_ns)
-		a.since_ns = share->fill.since_ns;
+		a.since_ns = how == HW_ARRIVED_NEW ? share->fill.since_ns : hw_mark_known_ns(share);
 	/* It may have been created elsewhere in the share: in a directory which is still
 	 * unverified, or under a name that was gone before it was examined. */
 	int64_t known = hw_mark_known_ns(share);
