@@ -43,12 +43,13 @@ asan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-asan tests-built
 	@tests/run -B $(B)-asan -s 20 $(or $(TEST_ARGS),$(not_sanitized))
 
-#: make tsan            run unit and stress tests under ThreadSanitizer; TEST_ARGS selects others
+#: make tsan            run unit and stress tests under ThreadSanitizer, and others with threads; TEST_ARGS selects others
 tsan: export SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
 tsan: export OPTIMIZE := -O1 -g
 tsan:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-tsan tests-built
-	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tests/run -B $(B)-tsan -s 40 -t 900 $(or $(TEST_ARGS),'unit/*' 'stress/*')
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tests/run -B $(B)-tsan -s 40 -t 900 $(or $(TEST_ARGS),'unit/*' 'stress/*' \
+		'integration/silent*' 'integration/replay*')
 
 #: make fuzz-short      run every fuzz target for FUZZ_SECONDS (8), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)

@@ -26,12 +26,13 @@
 #include <cmocka.h>
 
 #define DIRS 200u
-#ifdef HW_SANITIZED_THREADS
-#define FILES 200u /* each step is more expensive */
+#ifdef HW_SANITIZED_THREADS /* each step is more expensive */
+#define FILES 200u
+#define LINE_DEADLINE_MS 300000
 #else
 #define FILES 1000u
-#endif
 #define LINE_DEADLINE_MS 60000
+#endif
 #define QUIET_MS 100
 #define STOPPED_MS 3000
 #define SOON_MS (4 * STOPPED_MS)
