@@ -257,9 +257,11 @@ static void mount_and_unmount(struct hw_scene *f, bool polls)
 	hw_scene_check(f);
 }
 
-static void a_mount_hides_and_shows_a_directory(void **state)
+typedef void mounting_fn(struct hw_scene *f, bool polls);
+
+/* With each watcher, with and without settling. */
+static void mount_three_times(hw_scene_fn *prepare, mounting_fn *play)
 {
-	(void)state;
 	HW_NEED(hw_lacks_mounts());
 	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
 		const struct hw_rig_config config = {
@@ -270,20 +272,33 @@ static void a_mount_hides_and_shows_a_directory(void **state)
 		struct hw_scene f;
 
 		hw_scene_prepare_on_disk(&f);
-		hw_scene_make_dir(f.fd, "m");
-		hw_scene_write(f.fd, "m/f", "old");
+		prepare(&f);
+		hw_clock_tick();
 		if (hw_scene_start_with(&f, &config))
 			for (unsigned round = 0; round < 3; round++)
-				mount_and_unmount(&f, !strcmp(config.backend, "polling"));
+				play(&f, !strcmp(config.backend, "polling"));
 		hw_scene_finish(&f);
 	}
 }
 
+static void make_hidden_dir(struct hw_scene *f)
+{
+	hw_scene_make_dir(f->fd, "m");
+	hw_scene_write(f->fd, "m/f", "old");
+}
+
+static void a_mount_hides_and_shows_a_directory(void **state)
+{
+	(void)state;
+	mount_three_times(make_hidden_dir, mount_and_unmount);
+}
+
 /* No record is about this name: the mount is seen in mountinfo, and writes at each interval. */
-static void mount_and_unmount_file(struct hw_scene *f)
+static void mount_and_unmount_file(struct hw_scene *f, bool polls)
 {
 	char from[PATH_MAX + 10], to[PATH_MAX + 3];
 
+	(void)polls;
 	(void)snprintf(from, sizeof(from), "%s/outside/b", f->path);
 	(void)snprintf(to, sizeof(to), "%s/a", f->root);
 	assert_int_equal(mount(from, to, NULL, MS_BIND, NULL), 0);
@@ -302,27 +317,16 @@ static void mount_and_unmount_file(struct hw_scene *f)
 	hw_scene_check(f);
 }
 
+static void make_hidden_file(struct hw_scene *f)
+{
+	hw_scene_write(f->fd, "a", "in");
+	hw_scene_write(f->top, "outside/b", "out");
+}
+
 static void a_mount_hides_and_shows_a_file(void **state)
 {
 	(void)state;
-	HW_NEED(hw_lacks_mounts());
-	for (unsigned i = 0; i < 2 * HW_RIG_BACKENDS; i++) {
-		const struct hw_rig_config config = {
-			.backend = hw_rig_backends[i / 2],
-			.interval_ns = 20 * HW_MS,
-			.settle_ns = i % 2 ? 10 * HW_MS : 0,
-		};
-		struct hw_scene f;
-
-		hw_scene_prepare_on_disk(&f);
-		hw_scene_write(f.fd, "a", "in");
-		hw_scene_write(f.top, "outside/b", "out");
-		hw_clock_tick();
-		if (hw_scene_start_with(&f, &config))
-			for (unsigned round = 0; round < 3; round++)
-				mount_and_unmount_file(&f);
-		hw_scene_finish(&f);
-	}
+	mount_three_times(make_hidden_file, mount_and_unmount_file);
 }
 
 /* inotify: two records of each, together as many as a watcher handles in one call. */
