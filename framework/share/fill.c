@@ -297,17 +297,16 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 		.touched = touched,
 	};
 	hw_token token = hw_tree_token(&share->tree, dir);
+	int64_t known = hw_mark_known_ns(share);
 
 	/* A silent share moves nothing into the directory meanwhile. */
 	a.first = share->silent && !entry_of(share, dir)->dir.first_child;
 	/* Outside of an observation: an entry that is older than its new directory was not created
 	 * in it, and one that came with its directory may be younger than that. */
 	if (!a.since_ns)
-		a.since_ns = how == HW_ARRIVED_NEW ? share->fill.since_ns : hw_mark_known_ns(share);
+		a.since_ns = how == HW_ARRIVED_NEW ? share->fill.since_ns : known;
 	/* It may have been created elsewhere in the share: in a directory which is still
 	 * unverified, or under a name that was gone before it was examined. */
-	int64_t known = hw_mark_known_ns(share);
-
 	a.since_ns = known < a.since_ns ? known : a.since_ns;
 	for (uint32_t i = 0; i < listing->count; i++) {
 		if (hw_tree_by_token(&share->tree, token) != dir)

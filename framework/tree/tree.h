@@ -28,7 +28,7 @@ enum hw_identity {
 
 /* Instead of a time of an entry: whatever the disk has differs, and may be unreported. */
 #define HW_TIME_UNKNOWN INT64_MIN
-#define HW_ATTR_UNKNOWN 0u
+#define HW_ATTR_UNKNOWN 0u /* of an entry: differs from that of every state */
 
 /* The state of an entry on the disk; filled by disk.h and list.h. */
 struct hw_stat {
