@@ -123,6 +123,22 @@ replay_lines() { # FILE
 		{ gsub(/ +/, " "); sub(/ $/, ""); print }' "$1" | uniq
 }
 
+# What a fanotify program has printed, with all merged between two barriers that the kernel may merge: an event joins an older
+# one of the same object, if the program has not read that yet. An object is what follows the kind.
+replay_merged() { # FILE
+	awk '
+		function flush(i) {
+			for (i = 1; i <= objects; i++) printf "%s", lines[order[i]]
+			split("", lines); split("", seen); objects = 0
+		}
+		/\.barrier/ { flush() }
+		/\.barrier/ || /^Watches/ || seen[$0]++ { next }
+		{ object = substr($0, index($0, " ") + 1)
+			if (!(object in lines)) order[++objects] = object
+			lines[object] = lines[object] $0 "\n" }
+		END { flush() }' "$1"
+}
+
 # Until the daemon has reported what was done before.
 replay_sync() {
 	"$B/hostwatch" sync --socket control --timeout $DEADLINE data >/dev/null

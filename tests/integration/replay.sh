@@ -21,7 +21,7 @@ watched=(. d d/n e empty f g d/x d/n/y e/z)
 # compare BASE: each line of the standard input is a command of a history, which runs in ./plain/tree and in BASE/tree. The
 # programs must have received the same before the next one.
 compare() {
-	local base=$1 command kind
+	local base=$1 command
 	make_trees
 	replay_start inotifywait
 	replay_watch plain "${watched[@]}"
@@ -31,9 +31,8 @@ compare() {
 		# shellcheck disable=SC2034 # of the command
 		(cd "$base/tree" && outside=$OLDPWD/host.outside eval "$command")
 		replay_barrier plain at
-		for kind in in fan; do
-			equal "$(replay_lines $kind.plain)" "$(replay_lines $kind.at)" "$kind: $command"
-		done
+		equal "$(replay_lines in.plain)" "$(replay_lines in.at)" "inotify: $command"
+		equal "$(replay_merged fan.plain)" "$(replay_merged fan.at)" "fanotify: $command"
 	done
 	[ -s in.at ] && [ -s fan.at ] || fail "nothing was received"
 	equal "$(list plain/tree)" "$(list at/tree)" "what is there"
