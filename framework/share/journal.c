@@ -139,14 +139,18 @@ static bool count_after(const struct hw_journal *journal, uint64_t after, uint64
 	return true;
 }
 
+/* Returns the last number before the gaps that end with this one. */
+static uint64_t before_gaps(const struct hw_journal *journal, uint64_t seq)
+{
+	for (uint32_t i = journal->gap_count; i-- > 0;)
+		if (journal->gaps[i].end == seq)
+			seq = journal->gaps[i].last;
+	return seq;
+}
+
 uint64_t hw_journal_oldest(const struct hw_journal *journal)
 {
-	uint64_t after = journal->first_seq - 1;
-
-	for (uint32_t i = journal->gap_count; i-- > 0;)
-		if (journal->gaps[i].end == after)
-			after = journal->gaps[i].last;
-	return after;
+	return before_gaps(journal, journal->first_seq - 1);
 }
 
 uint64_t hw_journal_count_after(const struct hw_journal *journal, uint64_t after)
@@ -303,11 +307,12 @@ static void add_gap(struct hw_journal *journal, uint64_t last, uint64_t end)
 
 void hw_journal_skip(struct hw_journal *journal, uint64_t next_seq)
 {
-	bool empty = journal->first_seq == journal->next_seq;
+	bool empty;
 
 	if (next_seq <= journal->next_seq)
 		return;
 	add_gap(journal, journal->next_seq - 1, next_seq - 1);
+	empty = journal->first_seq == journal->next_seq; /* perhaps since that dropped events */
 	journal->next_seq = next_seq;
 	if (empty)
 		journal->first_seq = next_seq;
@@ -357,7 +362,7 @@ uint64_t hw_journal_tail(const struct hw_journal *journal, uint64_t bytes)
 			break;
 		found = count;
 	}
-	return seq_of(journal, found) - 1;
+	return before_gaps(journal, seq_of(journal, found) - 1);
 }
 
 int hw_journal_seek(const struct hw_journal *journal, uint64_t after, struct hw_journal_cursor *ret)

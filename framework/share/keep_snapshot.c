@@ -29,7 +29,7 @@ static int next_event(void *arg, struct hw_event *ret)
 	return hw_journal_next(&share->journal, &share->keep.cursor, ret);
 }
 
-static void scope_of(void *arg, uint64_t next_seq, struct hw_state_scope *ret)
+static uint64_t gap_from(void *arg, uint64_t first, struct hw_state_scope *ret)
 {
 	const struct hw_share *share = arg;
 	const struct hw_journal *journal = &share->journal;
@@ -37,12 +37,16 @@ static void scope_of(void *arg, uint64_t next_seq, struct hw_state_scope *ret)
 	for (uint32_t i = 0; i < journal->gap_count; i++) {
 		const struct hw_journal_gap *gap = &journal->gaps[i];
 
-		if (gap->end != next_seq - 1 || !gap->scope)
+		if (gap->last + 1 != first)
 			continue;
-		ret->end = gap->scope_end;
-		ret->len = gap->scope_len;
-		memcpy(ret->path, gap->scope, gap->scope_len);
+		if (gap->scope) {
+			ret->end = gap->scope_end;
+			ret->len = gap->scope_len;
+			memcpy(ret->path, gap->scope, gap->scope_len);
+		}
+		return gap->end + 1;
 	}
+	return 0;
 }
 
 static void prepare(struct hw_share *share, const char *suffix, uint64_t generation,
@@ -63,7 +67,7 @@ static void prepare(struct hw_share *share, const char *suffix, uint64_t generat
 		.head = &ret->head,
 		.tree = &share->tree,
 		.next_event = next_event,
-		.scope_of = scope_of,
+		.gap = gap_from,
 		.arg = share,
 		.next_seq = share->journal.next_seq,
 		.unread_ns = hw_keep_unread_ns(share),

@@ -33,8 +33,9 @@ struct hw_state_snapshot {
 	const struct hw_tree *tree;
 	/* Returns 1 and the next event, or 0. Async-signal-safe. */
 	int (*next_event)(void *arg, struct hw_event *ret);
-	/* Returns the directory of the numbers before this one, which are skipped. Likewise. */
-	void (*scope_of)(void *arg, uint64_t next_seq, struct hw_state_scope *ret);
+	/* Returns the number after the gap that begins with this number, and the directory of the
+	 * gap. Likewise. */
+	uint64_t (*gap)(void *arg, uint64_t first, struct hw_state_scope *ret);
 	void *arg;
 	uint64_t next_seq; /* of the event that follows the last one */
 	int64_t unread_ns; /* see struct hw_state_load */

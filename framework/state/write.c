@@ -122,13 +122,19 @@ static uint64_t put_tree(struct out *out, const struct hw_tree *tree)
 	return count;
 }
 
-static void put_gap(struct out *out, const struct hw_state_snapshot *snapshot, uint64_t next_seq)
+/* Of gaps without an event between them, each has a directory of its own. */
+static void put_gaps(struct out *out, const struct hw_state_snapshot *snapshot, uint64_t from,
+		     uint64_t to)
 {
-	struct hw_state_scope scope = { 0 };
+	while (from < to) {
+		struct hw_state_scope scope = { 0 };
+		uint64_t next = snapshot->gap ? snapshot->gap(snapshot->arg, from, &scope) : to;
 
-	if (snapshot->scope_of)
-		snapshot->scope_of(snapshot->arg, next_seq, &scope);
-	hw_state_put_gap(&out->writer, next_seq, &scope);
+		from = next > from && next < to ? next : to;
+		hw_state_put_gap(&out->writer, from, &scope);
+		if (out->writer.used > FRAME_MAX)
+			flush(out);
+	}
 }
 
 static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snapshot)
@@ -137,16 +143,14 @@ static uint64_t put_events(struct out *out, const struct hw_state_snapshot *snap
 	uint64_t count = 0, next = snapshot->head->next_seq;
 
 	while (!out->error && snapshot->next_event(snapshot->arg, &event) == 1) {
-		if (event.seq != next)
-			put_gap(out, snapshot, event.seq);
+		put_gaps(out, snapshot, next, event.seq);
 		next = event.seq + 1;
 		hw_state_put_event(&out->writer, &event);
 		count++;
 		if (out->writer.used > FRAME_MAX)
 			flush(out);
 	}
-	if (next != snapshot->next_seq)
-		put_gap(out, snapshot, snapshot->next_seq);
+	put_gaps(out, snapshot, next, snapshot->next_seq);
 	flush(out);
 	return count;
 }

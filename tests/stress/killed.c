@@ -436,8 +436,8 @@ static void receive_and_kill(struct scene *s, struct receiver *to, struct proces
 	(void)close(process.fd);
 	while (waitpid(-process.pid, NULL, 0) > 0) /* the child that writes a snapshot */
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status))
-		fail_msg("the share ended with %d", WEXITSTATUS(status));
+	if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL && !gently : status != 0)
+		fail_msg("the share ended with the status 0x%x", (unsigned)status);
 }
 
 static void finish(struct scene *s, struct receiver *to)

@@ -353,6 +353,43 @@ static void gaps_are_skipped(void **state)
 	assert_true(journal->first_seq > past.ends[0]);
 }
 
+static void check_all_positions(const struct hw_journal *journal, const struct past *past)
+{
+	uint64_t oldest = hw_journal_oldest(journal);
+
+	for (unsigned i = 0; i < past->count; i++)
+		if (past->seqs[i] > oldest)
+			check_position(journal, past, past->seqs[i]);
+	for (unsigned i = 0; i < past->gaps; i++)
+		for (uint64_t seq = past->ends[i] - 1; seq < past->ends[i] + 2; seq++)
+			if (seq >= oldest)
+				check_position(journal, past, seq);
+}
+
+/* As after losses of power that follow each other. With the first gap all events are dropped. */
+static void gaps_without_an_event_between_them_are_skipped(void **state)
+{
+	struct hw_journal *journal = *state;
+	struct past past = { .count = 0 };
+
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < round + 2; i++) {
+			past.seqs[past.count++] = journal->next_seq;
+			append_random(journal, 60, 1);
+		}
+		for (unsigned i = 0; i < HW_JOURNAL_GAPS + round; i++) {
+			hw_journal_skip(journal, journal->next_seq + 1000);
+			past.ends[past.gaps++] = journal->next_seq - 1;
+			check_all_positions(journal, &past);
+		}
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		past.seqs[past.count++] = journal->next_seq;
+		append_random(journal, 60, 1);
+		check_all_positions(journal, &past);
+	}
+}
+
 static void numbers_in_gaps_are_not_counted(void **state)
 {
 	struct hw_journal *journal = *state;
@@ -394,6 +431,26 @@ static void the_tail_is_short(void **state)
 	}
 }
 
+/* A receiver that has read all before the gap misses nothing. */
+static void the_tail_begins_before_a_gap(void **state)
+{
+	struct hw_journal *journal = *state;
+	uint64_t last = 0, end = 0;
+
+	for (unsigned i = 1; i < 400; i++) {
+		if (i % HW_JOURNAL_STRIDE == 0) {
+			last = journal->next_seq - 1;
+			hw_journal_skip(journal, journal->next_seq + 1000);
+			end = journal->next_seq - 1;
+		}
+		append_random(journal, 60, 1);
+		if (end)
+			assert_int_not_equal(hw_journal_tail(journal, 200), end);
+		if (i % HW_JOURNAL_STRIDE == 1 && end)
+			assert_int_equal(hw_journal_tail(journal, 200), last);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,8 +464,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_cursor_is_stale_exactly_when_its_next_event_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(gaps_are_skipped, setup, teardown),
+		cmocka_unit_test_setup_teardown(gaps_without_an_event_between_them_are_skipped,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_in_gaps_are_not_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_tail_is_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_tail_begins_before_a_gap, setup, teardown),
 		cmocka_unit_test(seeking_does_not_read_the_whole_ring),
 	};
 

@@ -430,6 +430,32 @@ static void the_directory_outlives_restarts(void **state)
 	}
 }
 
+/* As after two losses of power without an event that is left between them. */
+static void each_of_two_losses_has_its_directory(void **state)
+{
+	struct scene *s = *state;
+	struct hw_journal *journal = &s->of_rig->journal;
+	struct hw_journal_cursor cursor;
+	uint64_t first = journal->next_seq, second = first + 1000;
+
+	hw_journal_skip(journal, second);
+	hw_journal_set_scope(journal, "a/b", 3, first + 500);
+	hw_journal_skip(journal, second + 1000);
+	hw_journal_set_scope(journal, "c", 1, second + 500);
+	for (unsigned i = 0; i < 2; i++) {
+		hw_rig_stop(s->rig);
+		start(s, s->state, s->log);
+		assert_int_equal(hw_share_cursor_init(s->of_rig, first + 400, &cursor), 0);
+		expect(s, &cursor, HW_RESCAN, "a/b");
+		assert_int_equal(hw_share_cursor_init(s->of_rig, second + 400, &cursor), 0);
+		expect(s, &cursor, HW_RESCAN, "c");
+		/* The newest number of the run between them. */
+		assert_int_equal(hw_share_cursor_init(s->of_rig, second - 1, &cursor), 0);
+		assert_int_equal(hw_share_cursor_init(s->of_rig, first + 600, &cursor), -ESTALE);
+		make_file(s, i ? "a/one" : "a/two");
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -442,6 +468,7 @@ int main(void)
 		TEST(a_killed_run_leaves_no_scope),
 		TEST(a_directory_that_moves_is_replaced_by_one_above),
 		TEST(the_directory_outlives_restarts),
+		TEST(each_of_two_losses_has_its_directory),
 	};
 
 	return cmocka_run_group_tests_name("scope", tests, NULL, NULL);
