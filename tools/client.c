@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client.h"
 #include "clean.h"
+#include "client_wait.h"
 #include "defaults.h"
 #include "human.h"
 #include "log.h"
@@ -119,6 +120,8 @@ static int fail_without_daemon(const struct exchange *x, int error)
 
 static int fail_to_connect(const struct exchange *x, int error)
 {
+	char time[HW_HUMAN_MAX];
+
 	if (hw_standard_caught())
 		return HW_EXIT_FAILURE;
 	switch (error) {
@@ -135,6 +138,10 @@ static int fail_to_connect(const struct exchange *x, int error)
 	case ENAMETOOLONG:
 		return hw_args_failure(x->line, "%s: the path of a socket has at most 107 bytes",
 				       x->quoted);
+	case EAGAIN: /* its backlog is full */
+		return hw_args_failure(x->line,
+				       "hostwatchd did not accept the connection at %s within %s",
+				       x->quoted, hw_human_duration(time, x->options->timeout_ns));
 	default:
 		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(error));
 	}
@@ -223,6 +230,12 @@ static int fail_to_read(const struct exchange *x, int error)
 	if (error == EAGAIN)
 		return hw_args_failure(x->line, "hostwatchd did not answer within %s",
 				       hw_human_duration(time, x->options->timeout_ns));
+	if (error == ESRCH)
+		return hw_args_failure(x->line,
+				       "the hostwatchd that listened on %s was killed; a part of "
+				       "it waits for a filesystem that does not answer, and keeps "
+				       "the socket open: start hostwatchd again",
+				       x->quoted);
 	return hw_args_failure(x->line, "hostwatchd closed the connection before its answer ended");
 }
 
@@ -251,6 +264,27 @@ static int read_answer(struct exchange *x, FILE *from)
 	return status;
 }
 
+static void say_late(void *arg)
+{
+	const struct exchange *x = arg;
+
+	fprintf(stderr, "%s: hostwatchd accepts connections at %s but does not answer; waiting\n",
+		x->line->program, x->quoted);
+}
+
+/* Later records follow at once, or the daemon says why they do not. */
+static int await_answer(struct exchange *x, int fd)
+{
+	const struct hw_client_wait wait = {
+		.timeout_ns = x->options->timeout_ns,
+		.late = x->request->is_quick && isatty(STDERR_FILENO) ? say_late : NULL,
+		.arg = x,
+	};
+	int r = hw_client_wait(fd, &wait);
+
+	return r < 0 ? fail_to_read(x, -r) : -1;
+}
+
 static int converse(struct exchange *x)
 {
 	int fd = open_connection(x), r, status;
@@ -264,7 +298,9 @@ static int converse(struct exchange *x)
 		(void)close(fd); /* nothing is expected from it */
 		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(r < 0 ? -r : ENOMEM));
 	}
-	status = read_answer(x, from);
+	status = await_answer(x, fd);
+	if (status < 0)
+		status = read_answer(x, from);
 	(void)fclose(from); /* read only */
 	return status;
 }

@@ -51,6 +51,7 @@ struct hw_request {
 	const char *words[4]; /* the command and its arguments; NULL ends them */
 	hw_record_fn *fn; /* NULL: only the exit status is needed */
 	void *arg;
+	bool is_quick; /* the daemon answers at once; if it does not, say so on a terminal */
 };
 
 /*

@@ -62,9 +62,9 @@ int hw_status_fetch(const struct hw_command_line *line, const struct hw_client_o
 		    struct hw_status *ret)
 {
 	struct hw_status status = { 0 };
-	const struct hw_request request = { .words = { "status" },
-					    .fn = keep_record,
-					    .arg = &status };
+	const struct hw_request request = {
+		.words = { "status" }, .fn = keep_record, .arg = &status, .is_quick = true
+	};
 	int r = hw_client_ask(line, options, &request);
 
 	if (r == EXIT_SUCCESS && status.failed)

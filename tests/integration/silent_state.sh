@@ -246,6 +246,18 @@ silent_while_the_log_is_copied() {
 	ends
 }
 
+# Its socket accepts connections, so a command that has no limit of time would wait for ever.
+says_that_it_was_killed() {
+	local command text status
+	for command in "status" "sync near" "reload"; do
+		status=0
+		# shellcheck disable=SC2086 # several words
+		text=$(ask $command --timeout 0 2>&1) || status=$?
+		equal 1 $status "$command: $text"
+		contains "$text" "was killed; a part of it waits for a filesystem that does not answer"
+	done
+}
+
 # A child of a daemon that was killed has its locks and sockets until the server of another share answers.
 killed_while_a_share_is_silent() {
 	local before killed
@@ -263,6 +275,7 @@ killed_while_a_share_is_silent() {
 		kill -KILL "$daemon"
 		wait "$daemon" || : # it was killed
 		[ -n "$(daemons)" ] || fail "no child waits"
+		[ "$killed" = twice ] || says_that_it_was_killed # the server has read no request of the second one
 		keep far
 		log "hostwatchd: ready: " # before that, nobody answers at the socket
 		online

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Waits for the first answer of a daemon. */
+#ifndef HW_TOOL_CLIENT_WAIT_H
+#define HW_TOOL_CLIENT_WAIT_H
+
+#include <stdint.h>
+
+struct hw_client_wait {
+	uint64_t timeout_ns; /* 0: no limit */
+	void (*late)(void *arg); /* called once, after 2 s; NULL: nothing is called */
+	void *arg; /* borrowed */
+};
+
+/*
+ * Waits until this unix socket is readable. Returns 0; -EAGAIN if the time is over; -EINTR if a
+ * signal arrived that ends the program; -ESRCH if the process that listens was killed: what is left
+ * of it may keep the socket open, but answers nothing. If that is unknown, as for a process of
+ * another PID namespace, it waits.
+ */
+int hw_client_wait(int fd, const struct hw_client_wait *wait);
+
+#endif
