@@ -80,6 +80,7 @@ struct arriving {
 	enum hw_arrival how;
 	int64_t since_ns;
 	bool touched; /* hints arrived during the listing */
+	bool known; /* the directory is older than what may be unknown: it came with its entries */
 	bool first; /* the tree has no name in it but those of the listing, which is sorted */
 	const struct hw_found *before; /* the name before this one; NULL: none */
 };
@@ -132,6 +133,14 @@ static bool has_left(struct hw_share *share, const struct arriving *a, const cha
 	return r == -ENOENT || (r == 0 && now.ino != stat->ino);
 }
 
+static enum hw_arrival arrival_in_new(struct hw_share *share, const struct arriving *a,
+				      const struct hw_stat *stat)
+{
+	enum hw_arrival how = hw_fill_arrival_of_name(share, stat, a->since_ns);
+
+	return how == HW_ARRIVED_MOVED_IN && a->known ? HW_ARRIVED_WITH_DIR : how;
+}
+
 static uint32_t arrive(struct hw_share *share, const struct arriving *a, const char *name,
 		       size_t len, const struct hw_stat *stat, enum hw_arrival *ret_how)
 {
@@ -149,11 +158,15 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 		return 0;
 	}
 	if (a->how == HW_ARRIVED_NEW && !share->silent)
-		*ret_how = hw_fill_arrival_of_name(share, stat, a->since_ns);
+		*ret_how = arrival_in_new(share, a, stat);
 	else if (is_joined(share) && is_young(stat, a->since_ns))
 		*ret_how = HW_ARRIVED_NEW;
 	else if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
 		*ret_how = HW_ARRIVED_LINK;
+	if (!is_joined(share) && hw_vanished_found(share, stat, a->dir, name, len)) {
+		hw_unverified_found(share, a->dir, name, len, *ret_how != HW_ARRIVED_NEW);
+		return 0; /* a record that is unread says how the entry got this name */
+	}
 	return hw_history_create(share, a->dir, name, len, stat, *ret_how);
 }
 
@@ -301,10 +314,13 @@ void hw_fill_apply(struct hw_share *share, uint32_t dir, const struct hw_listing
 
 	/* A silent share moves nothing into the directory meanwhile. */
 	a.first = share->silent && !entry_of(share, dir)->dir.first_child;
+	int64_t born = share->fill.since_ns;
+
 	/* Outside of an observation: an entry that is older than its new directory was not created
 	 * in it, and one that came with its directory may be younger than that. */
+	a.known = how == HW_ARRIVED_NEW && born && born < known && !is_joined(share);
 	if (!a.since_ns)
-		a.since_ns = how == HW_ARRIVED_NEW ? share->fill.since_ns : known;
+		a.since_ns = how == HW_ARRIVED_NEW && !a.known ? born : known;
 	/* It may have been created elsewhere in the share: in a directory which is still
 	 * unverified, or under a name that was gone before it was examined. */
 	a.since_ns = known < a.since_ns ? known : a.since_ns;

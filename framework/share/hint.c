@@ -69,8 +69,9 @@ static void create_transient(struct hw_hint_at *c)
 	struct hw_stat stat;
 
 	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
-
 	transient_stat(c, &stat);
+	if (!brief)
+		hw_vanished_note(c->share, stat.fs, hw_hint_ino(c->hint));
 	if (stat.type == HW_TYPE_DIR) /* it was never watched */
 		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
@@ -88,6 +89,7 @@ static void hold_transient(struct hw_hint_at *c)
 	struct hw_held_name *held = &c->share->hints.held_name;
 
 	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
+	hw_vanished_note(c->share, entry_of(c->share, c->dir)->fs, hw_hint_ino(c->hint));
 	held->dir = c->hint->dir;
 	held->len = (uint8_t)c->len;
 	held->marked = false;

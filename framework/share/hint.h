@@ -7,6 +7,7 @@
 #include "mark.h"
 #include "nameless.h"
 #include "names.h"
+#include "vanished.h"
 #include "watcher.h"
 
 struct hw_share;
@@ -41,6 +42,7 @@ struct hw_hints {
 	struct hw_held_name held_name;
 	struct hw_former former; /* names that lost their inode */
 	struct hw_nameless nameless; /* inodes that have no name yet */
+	struct hw_vanished vanished; /* inodes that had left their names */
 	uint32_t attrib_dir; /* directory whose attrib was the last hint, by its name; 0: none */
 	uint64_t inverse_from, inverse_to; /* entries whose inverse move is dropped */
 	uint64_t last_ino; /* inode number of the file that was created last */

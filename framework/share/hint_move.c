@@ -21,8 +21,25 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 
 /* ---- moves out of and into the share ---- */
 
-/* The entry may be in a directory that has not been listed yet. If it is a transient one, nothing
- * can identify it there, and it must not be taken for the next entry of this name. */
+/* Returns whether a listing has found the transient entry, according to the record of its move.
+ * Reports the move. */
+static bool is_found(struct hw_share *share, struct hw_place *from)
+{
+	const struct hw_vanished_inode *inode =
+		hw_vanished_take(share, entry_of(share, from->id)->fs, from->ino);
+
+	if (!inode)
+		return false;
+	struct hw_place to = hw_place_of(share, inode->dir, inode->name, inode->len);
+
+	if (!to.dir || to.id || !to.present || (uint32_t)to.stat.ino != (uint32_t)from->ino)
+		return false;
+	hw_hint_renamed(share, from, &to);
+	return true;
+}
+
+/* The entry may be in a directory that has not been listed yet. If it is a transient one, only its
+ * number can identify it there, and it must not be taken for the next entry of this name. */
 static void away(struct hw_share *share, const struct hw_place *from)
 {
 	const struct hw_entry *e = entry_of(share, from->id);
@@ -34,6 +51,8 @@ static void away(struct hw_share *share, const struct hw_place *from)
 		hw_former_add_entry(share, from->id);
 		return;
 	}
+	if (is_found(share, from))
+		return;
 	if (hw_hint_is_lost(e))
 		hw_unverified_lost(share, from->dir);
 	hw_history_delete(share, from->id);
@@ -69,6 +88,26 @@ static bool is_young(struct hw_share *share, const struct hw_place *from, const 
 	       (!to->stat.btime_ns || to->stat.btime_ns >= hw_mark_known_ns(share));
 }
 
+/* Returns whether a listing has already found the entry that came to this name and went on: a
+ * record that is unread gives it the name which it has in the tree. Another file that got its
+ * number would be young. */
+static bool is_found_ahead(struct hw_share *share, const struct hw_place *to, uint64_t ino)
+{
+	struct hw_stat stat;
+	uint32_t id =
+		to->present || to->id || !ino
+			? 0
+			: hw_tree_same_inode(&share->tree, entry_of(share, to->dir)->fs, ino, 0);
+	const struct hw_entry *e = id ? entry_of(share, id) : NULL;
+
+	return e && id != HW_ROOT && (e->type == HW_TYPE_DIR || e->nlink == 1) &&
+	       !hw_hint_is_old(share, e) &&
+	       hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
+			    &stat) == 0 &&
+	       hw_tree_is_same(e, &stat) && stat.btime_ns &&
+	       stat.btime_ns < hw_mark_known_ns(share);
+}
+
 /* `from` is outside the share: the entry arrives with old data. */
 static void moved_in(struct hw_share *share, struct hw_place *to, const struct hw_hint *hint)
 {
@@ -82,6 +121,8 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 		hw_retry_name(share, &name, to->error);
 		return;
 	}
+	if (is_found_ahead(share, to, hw_hint_ino(hint)))
+		return;
 	if (transient)
 		to->stat = (struct hw_stat){
 			.type = hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
@@ -97,6 +138,7 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
 		if (to->stat.type == HW_TYPE_DIR)
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
+		hw_vanished_note(share, to->stat.fs, hw_hint_ino(hint));
 		hw_place_note(share, to);
 	} else {
 		if (id)

@@ -140,6 +140,19 @@ static bool is_ahead(struct hw_share *share, const struct hw_place *p)
 	       !(e->flags & HW_ENTRY_TRANSIENT) && !hw_former_is_placed(share, p->id);
 }
 
+/* The entry was moved from the directory `was` to this place, and is there. */
+static void arrived(struct hw_share *share, uint32_t id, uint32_t was)
+{
+	const struct hw_entry *e = entry_of(share, id);
+
+	if (e->type == HW_TYPE_DIR && e->watcher == HW_WATCHER_NONE)
+		hw_fill_moved(share, id);
+	else if (e->type == HW_TYPE_DIR && share->filter.anchored)
+		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
+	else
+		compare_if_left(share, id, was);
+}
+
 /* The entry was moved to this place by a record. */
 static void see_attr(struct hw_share *share, uint32_t id, const struct hw_place *p)
 {
@@ -178,12 +191,18 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 		hw_former_note_placed(share, to->id);
 	hw_scan_moved(share, from->id, from->dir);
 	hw_scan_moved(share, to->id, to->dir);
-	compare_if_left(share, from->id, from->dir);
-	compare_if_left(share, to->id, to->dir);
-	if (!hw_place_has(share, to, from->id) || !hw_place_has(share, from, to->id)) {
+	bool from_arrived = hw_place_has(share, to, from->id),
+	     to_arrived = hw_place_has(share, from, to->id);
+	const hw_token token = hw_tree_token(&share->tree, to->id);
+
+	if (!from_arrived || !to_arrived) {
 		hw_place_note(share, from);
 		hw_place_note(share, to);
 	}
+	if (from_arrived)
+		arrived(share, from->id, from->dir);
+	if (to_arrived && hw_tree_by_token(&share->tree, token) == to->id)
+		arrived(share, to->id, to->dir);
 }
 
 void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_place *to)
@@ -204,15 +223,10 @@ void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_pl
 	if (adopted)
 		hw_former_note_placed(share, id);
 	hw_scan_moved(share, id, from->dir);
-	if (!hw_place_has(share, to, id))
-		hw_place_note(share, to);
-	else if (entry_of(share, id)->type == HW_TYPE_DIR &&
-		 entry_of(share, id)->watcher == HW_WATCHER_NONE)
-		hw_fill_moved(share, id);
-	else if (entry_of(share, id)->type == HW_TYPE_DIR && share->filter.anchored)
-		hw_scan_below(share, id); /* its entries have new paths, which may be excluded */
+	if (hw_place_has(share, to, id))
+		arrived(share, id, from->dir);
 	else
-		compare_if_left(share, id, from->dir);
+		hw_place_note(share, to);
 }
 
 void hw_hint_check_source(struct hw_share *share, struct hw_place *from)

@@ -37,6 +37,13 @@ void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, 
 	hw_unverified_add(share, dir, name, len, 0, 0);
 }
 
+void hw_unverified_found(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+			 bool old)
+{
+	hw_mark_noted(share);
+	hw_unverified_add(share, dir, name, len, old ? HW_HINT_ARRIVED : 0, 0);
+}
+
 void hw_unverified_away(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(share, id);

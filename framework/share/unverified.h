@@ -31,6 +31,10 @@ static inline bool hw_unverified_any(const struct hw_unverified *unverified)
 void hw_unverified_left_out(struct hw_share *share, int error);
 /* The tree and the disk disagree about this name, or may. */
 void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+/* A listing has found this name; a record that is unread may be about it. `old`: it was not created
+ * in the share. */
+void hw_unverified_found(struct hw_share *share, uint32_t dir, const char *name, size_t len,
+			 bool old);
 /* A record says that this entry was moved, but not where to. If it is found at its place again,
  * attrib is reported, because receivers may have examined it meanwhile. */
 void hw_unverified_away(struct hw_share *share, uint32_t id);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inodes that records identified and that had left their names when these were examined. A listing
+ * that finds such an inode is ahead of the record that says where it went. Their number is limited:
+ * one replaces another. The number of one that nothing has found may belong to another file later,
+ * so it is no proof of anything.
+ */
+#ifndef HW_VANISHED_H
+#define HW_VANISHED_H
+
+#include "names.h"
+#include "tree.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hw_share;
+
+#define HW_VANISHED_SLOTS 32u /* a power of two */
+
+struct hw_vanished_inode {
+	uint64_t ino; /* 0: free */
+	hw_token dir; /* where a listing has found it; 0: nowhere */
+	uint16_t fs;
+	uint8_t len;
+	char name[HW_NAME_MAX];
+};
+
+struct hw_vanished {
+	struct hw_vanished_inode slots[HW_VANISHED_SLOTS];
+};
+
+/* Notes an inode. ino 0: does nothing. */
+void hw_vanished_note(struct hw_share *share, uint16_t fs, uint64_t ino);
+/* A listing has found this inode under a name. Returns whether it was noted, and found for the
+ * first time. */
+bool hw_vanished_found(struct hw_share *share, const struct hw_stat *stat, uint32_t dir,
+		       const char *name, size_t len);
+/* Returns where a listing has found the inode, NULL if none has, and forgets it. Valid until the
+ * next call of a function of this header. */
+const struct hw_vanished_inode *hw_vanished_take(struct hw_share *share, uint16_t fs, uint64_t ino);
+
+#endif
