@@ -23,6 +23,7 @@
 
 #define TIMEOUT_NS (10 * HW_SEC)
 #define INSIDE ".hostwatch" /* a name in each directory whose contents are unknown */
+#define UNKNOWN "unknown" /* a token that is none of the daemon's */
 
 const struct hw_command_line tool_git_fsmonitor_line = {
 	.program = "hostwatch-git-fsmonitor",
@@ -43,7 +44,7 @@ static bool is_of_git(const char *name)
 static int add_inside(struct since_names *names, const char *dir)
 {
 	char *name = NULL;
-	int len = asprintf(&name, "%s/" INSIDE, dir), r;
+	int len = asprintf(&name, "%s%s" INSIDE, dir, *dir ? "/" : ""), r;
 
 	if (len < 0)
 		return -ENOMEM;
@@ -61,10 +62,10 @@ static bool is_dir(int dirfd, const struct dirent *entry)
 	return fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Adds the directories in this one to the queue. */
+/* Adds the directories in this one to the queue. The top is "". */
 static int queue_subdirs(struct since_names *queue, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	int fd = open(*path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
@@ -80,7 +81,7 @@ static int queue_subdirs(struct since_names *queue, const char *path)
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 		    strcmp(entry->d_name, ".git") == 0 || !is_dir(fd, entry))
 			continue;
-		len = asprintf(&sub, "%s/%s", path, entry->d_name);
+		len = asprintf(&sub, "%s%s%s", path, *path ? "/" : "", entry->d_name);
 		r = len < 0 ? -ENOMEM : hw_since_names_add(queue, sub, (size_t)len, false);
 		free(len < 0 ? NULL : sub);
 	}
@@ -118,17 +119,71 @@ static int complete(struct since_names *names)
 	return r;
 }
 
-static int print_answer(struct since *since)
+/* ---- everything ---- */
+
+/* Adds the first component of a path, unless it was added last. */
+static int add_top(struct since_names *names, const char *path)
 {
-	if (!since->unknown && complete(&since->names) < 0)
-		return hw_args_failure(since->line, "out of memory");
-	(void)fwrite(since->next, 1, strlen(since->next) + 1, stdout); /* checked by main() */
-	if (since->unknown)
-		(void)fwrite("/", 1, 2, stdout); /* as above */
-	for (size_t i = 0; !since->unknown && i < since->names.count; i++)
-		if (!is_of_git(since->names.items[i]))
-			(void)fwrite(since->names.items[i], 1, strlen(since->names.items[i]) + 1,
+	const char *last = names->count ? names->items[names->count - 1] : "";
+	size_t len = strcspn(path, "/");
+	bool dir = path[len] == '/';
+
+	if (*last && strncmp(last, path, len + dir) == 0 && !last[len + dir])
+		return 0;
+	return hw_since_names_add(names, path, len, dir);
+}
+
+/* A name with a slash stands for all entries of the index below it. */
+static int add_index(struct since_names *names)
+{
+	FILE *git = popen("git -c core.fsmonitor=false ls-files -z 2>/dev/null", "re");
+	char *path = NULL;
+	size_t room = 0;
+	int r = git ? 0 : -ENOMEM;
+
+	while (r == 0 && getdelim(&path, &room, '\0', git) > 0)
+		r = add_top(names, path);
+	free(path);
+	if (git && pclose(git) != 0 && r == 0)
+		r = -EIO;
+	return r;
+}
+
+static int add_everything(struct since_names *names)
+{
+	int r;
+
+	hw_since_names_free(names);
+	r = add_index(names);
+	if (r == 0)
+		r = add_below(names, "", 0);
+	hw_since_names_finish(names);
+	return r;
+}
+
+/* ---- the answer ---- */
+
+static void print_answer(const char *token, const struct since_names *names)
+{
+	(void)fwrite(token, 1, strlen(token) + 1, stdout); /* checked by main() */
+	for (size_t i = 0; i < names->count; i++)
+		if (!is_of_git(names->items[i]))
+			(void)fwrite(names->items[i], 1, strlen(names->items[i]) + 1,
 				     stdout); /* as above */
+}
+
+/* Without a daemon that answers, why is on standard error. */
+static int answer(struct since *since)
+{
+	int status = hw_since_ask(since), r;
+	bool known = status < 0;
+
+	r = known && !since->unknown ? complete(&since->names) : add_everything(&since->names);
+	if (r == -ENOMEM)
+		return hw_args_failure(since->line, "out of memory");
+	if (r < 0)
+		return known ? hw_args_failure(since->line, "git ls-files failed") : status;
+	print_answer(known ? since->next : UNKNOWN, &since->names);
 	return EXIT_SUCCESS;
 }
 
@@ -151,9 +206,7 @@ int tool_git_fsmonitor(int argc, char **argv)
 		return hw_args_failure(&tool_git_fsmonitor_line, "%s", strerror(errno));
 	since.dir = dir;
 	since.token = operands.items[1];
-	status = hw_since_ask(&since);
-	if (status < 0)
-		status = print_answer(&since);
+	status = answer(&since);
 	hw_since_free(&since);
 	free(dir);
 	return status;

@@ -225,7 +225,8 @@ operates() {
 		operation=${operations[RANDOM % ${#operations[@]}]}
 		[ $((RANDOM % 50)) != 0 ] || operation=${rare[RANDOM % ${#rare[@]}]}
 		operate "$operation" >>"$top/git.out" 2>&1 || :
-		done_so_far="${done_so_far: -300} $operation"
+		done_so_far="$done_so_far $operation"
+		done_so_far=${done_so_far:$((${#done_so_far} > 300 ? -300 : 0))}
 		[ $((RANDOM % 3)) = 0 ] || compare_status
 	done
 	compare_status
@@ -278,6 +279,41 @@ test_git_forgets_what_was_in_a_directory_that_was_renamed() {
 		compare_status # from the cache
 		eval "$moves"
 		rm -rf d4/in/deep
+		compare_status
+	done
+	end_daemon
+}
+
+# A new untracked directory, which git has in its cache: the times of directories that have just changed would not count.
+cached() { # DIR
+	mkdir -p "$1"
+	touch "$1/untracked"
+	find . -name .git -prune -o -type d -exec touch -d '1 hour ago' {} +
+	contains "$(git status --porcelain)" '?? '
+	contains "$(git status --porcelain)" '?? '
+}
+
+# The times of a directory do not show that one below it became empty, and checkout looks at no directory.
+test_git_reads_all_directories_when_the_hook_cannot_know() {
+	local branch
+	configure
+	hash_git
+	begin_daemon "$top"
+	seed=0 n=0 done_so_far=
+	begin_repository repo
+	git checkout -q b0
+	cached d1/d4/in
+	end_daemon KILL
+	mv d1/d4/in d3/in
+	compare_status # nobody answers
+	begin_daemon "$top"
+	compare_status
+	for branch in b1 b0; do
+		cached d3/in/$branch
+		end_daemon KILL
+		mv d3/in/$branch "$top/out/$branch"
+		begin_daemon "$top"
+		git checkout -q $branch
 		compare_status
 	done
 	end_daemon
