@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define CONNECT_MS 5000
+/* Messages that wait for a reader; the library drops others. Flow control of JetStream limits them
+ * to 32 MiB, with at least 100 bytes each. */
+#define PENDING_MAX (1 << 20)
 #define PING_MS 10000 /* a server that does not answer two of these is given up */
 
 void nats_explain(natsStatus status, const char *what, char why[NATS_WHY_MAX])
@@ -95,6 +98,8 @@ static natsStatus set_options(natsOptions *opts, const struct nats_settings *s,
 		r = natsOptions_SetTimeout(opts, CONNECT_MS);
 	if (r == NATS_OK)
 		r = natsOptions_SetPingInterval(opts, PING_MS);
+	if (r == NATS_OK)
+		r = natsOptions_SetMaxPendingMsgs(opts, PENDING_MAX);
 	/* After a failure, the stream is asked where it stands. */
 	if (r == NATS_OK)
 		r = natsOptions_SetAllowReconnect(opts, false);
