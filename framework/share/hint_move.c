@@ -40,7 +40,7 @@ static bool is_found(struct hw_share *share, struct hw_place *from)
 
 /* The entry may be in a directory that has not been listed yet. If it is a transient one, only its
  * number can identify it there, and it must not be taken for the next entry of this name. */
-static void away(struct hw_share *share, const struct hw_place *from)
+static void away(struct hw_share *share, struct hw_place *from)
 {
 	const struct hw_entry *e = entry_of(share, from->id);
 
