@@ -25,6 +25,19 @@ test_events_are_stored_and_read_back() {
 	finish "$daemon"
 }
 
+# More messages than the library keeps for a reader by default, if NATS_MANY is above 65536 and the reader is slower than the server.
+test_a_long_stream_is_read_to_its_end() {
+	local many=${NATS_MANY:-3000}
+	begin_stream
+	(cd a && seq "$many" | xargs mkdir)
+	mkdir a/end
+	stored "$many"
+	begin_tail
+	read_until end
+	equal "$(on_disk)" "$(replay)"
+	finish "$daemon"
+}
+
 test_nothing_is_lost_or_doubled_when_the_server_is_killed() {
 	begin_stream
 	work 300 w &
