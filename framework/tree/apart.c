@@ -26,6 +26,7 @@ struct hw_apart_ask {
 	struct hw_thread *thread; /* owned while it has not returned */
 	const struct hw_apart_act *act; /* static */
 	int fd; /* owned by the thread: a duplicate, or AT_FDCWD */
+	bool ended; /* the call has returned */
 	bool left; /* the share has continued */
 	char path[PATH_MAX];
 	_Alignas(16) char data[];
@@ -33,6 +34,7 @@ struct hw_apart_ask {
 
 static _Thread_local struct hw_aparts *current; /* NULL: this thread makes all calls itself */
 static unsigned silent_calls; /* of this process. Loop and shares, in turn */
+static struct hw_aparts orphans; /* calls whose share was removed. Loop only */
 
 void hw_aparts_use(struct hw_aparts *aparts)
 {
@@ -152,25 +154,21 @@ static struct hw_apart_ask *make_ask(int fd, const char *path, const struct hw_a
 	return ask;
 }
 
-/* Returns whether the call has returned. */
-static bool make_call(struct hw_thread *thread, struct hw_apart_ask *ask)
+/* Does not return if the share is removed meanwhile: hw_aparts_free(). */
+static void make_call(struct hw_apart_ask *ask)
 {
-	bool ended;
-
 	hw_away_begin();
-	ended = hw_thread_run(thread, run, ask);
-	while (!ended && hw_thread_await(thread, PATIENCE_NS))
-		ended = hw_thread_run(thread, NULL, NULL);
+	ask->ended = hw_thread_run(ask->thread, run, ask);
+	while (!ask->ended && hw_thread_await(ask->thread, PATIENCE_NS))
+		ask->ended = hw_thread_run(ask->thread, NULL, NULL);
 	hw_away_end();
-	return ended;
 }
 
-static void leave(struct hw_aparts *aparts, struct hw_apart *apart, struct hw_apart_ask *ask)
+static void leave(struct hw_aparts *aparts, struct hw_apart_ask *ask)
 {
 	ask->left = true;
 	ask->next = aparts->silent;
 	aparts->silent = ask;
-	apart->silent = ask;
 	silent_calls++;
 }
 
@@ -179,10 +177,12 @@ static int ask(struct hw_aparts *aparts, struct hw_apart *apart, struct hw_apart
 {
 	ask->thread = aparts->spare;
 	aparts->spare = NULL;
-	bool ended = make_call(ask->thread, ask);
-
-	if (!ended) {
-		leave(aparts, apart, ask);
+	aparts->asked = ask;
+	make_call(ask);
+	aparts->asked = NULL;
+	if (!ask->ended) {
+		leave(aparts, ask);
+		apart->silent = ask;
 		return -ETIMEDOUT;
 	}
 	aparts->spare = ask->thread;
@@ -414,6 +414,7 @@ static void end_calls(struct hw_aparts *aparts)
 void hw_aparts_turn(struct hw_aparts *aparts, bool has_thread)
 {
 	end_calls(aparts);
+	end_calls(&orphans);
 	if (has_thread == (aparts->spare != NULL))
 		return;
 	hw_thread_free(aparts->spare);
@@ -423,9 +424,37 @@ void hw_aparts_turn(struct hw_aparts *aparts, bool has_thread)
 		(void)hw_thread_create(wake, NULL, &aparts->spare);
 }
 
+/* The share was removed while it waited for this call. */
+static void take_asked(struct hw_aparts *aparts)
+{
+	struct hw_apart_ask *ask = aparts->asked;
+
+	if (!ask->ended) {
+		leave(aparts, ask);
+		return;
+	}
+	if (ask->act->drop)
+		ask->act->drop(ask->data);
+	hw_thread_free(ask->thread);
+	free(ask);
+}
+
+static void make_orphans(struct hw_aparts *aparts)
+{
+	struct hw_apart_ask **end = &orphans.silent;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = aparts->silent;
+}
+
 void hw_aparts_free(struct hw_aparts *aparts)
 {
+	if (aparts->asked)
+		take_asked(aparts);
 	end_calls(aparts);
+	end_calls(&orphans);
+	make_orphans(aparts);
 	hw_thread_free(aparts->spare);
 	free_list(aparts->list, aparts->count);
 	*aparts = (struct hw_aparts){ 0 };

@@ -21,6 +21,7 @@ struct hw_thread;
 struct hw_aparts {
 	struct hw_apart *list; /* owned */
 	uint32_t count;
+	struct hw_apart_ask *asked; /* owned: the call that the share waits for; NULL: none */
 	struct hw_apart_ask *silent; /* owned: calls that have not returned */
 	struct hw_thread *spare; /* owned: for the next call; NULL: in use, or not made yet */
 };
@@ -30,7 +31,9 @@ struct hw_aparts {
 /* Ends calls that have returned, and makes the thread for the next call, if the share has a thread.
  * Call it while no work of the share rests. */
 void hw_aparts_turn(struct hw_aparts *aparts, bool has_thread);
-/* Calls that have not returned keep their memory. */
+/* The thread of the share, if it had one, has ended, perhaps in a call that it waited for. Calls
+ * that have not returned keep their memory and thread until they have, and hw_aparts_turn() or
+ * hw_aparts_free() is called for any share. */
 void hw_aparts_free(struct hw_aparts *aparts);
 /* Returns the time since which the first of the mounts has not answered (CLOCK_MONOTONIC in ns),
  * and its path; 0: all of them answer. */
