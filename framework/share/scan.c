@@ -3,6 +3,7 @@
 
 #include "arm.h"
 #include "clock.h"
+#include "cross.h"
 #include "scan_private.h"
 
 #include <errno.h>
@@ -136,6 +137,8 @@ static void list_in_thread(uv_work_t *work)
 	int64_t begun = hw_now_cpu_ns();
 	uint32_t count = 0;
 
+	if (!first->here)
+		hw_cross_guard(first->guarded); /* of a thread of the pool */
 	for (struct hw_job *job = first; job; job = job->with) {
 		if (count < HW_LIST_MAX)
 			list(job);
@@ -259,6 +262,7 @@ static void prepare(struct hw_share *share, struct hw_job *job)
 /* Lists the jobs of a batch, which are linked by `with`. */
 static void launch(struct hw_share *share, struct hw_job *batch)
 {
+	batch->guarded = hw_cross_is_guarded();
 	if (!batch->here) {
 		share->scan.batches++;
 		(void)uv_queue_work(hw_loop_uv(share->loop), &batch->work, list_in_thread,

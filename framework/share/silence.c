@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Filesystems that do not answer. A share with one that may stop answering runs on a thread of its
  * own, in turn with the loop: see thread.h. */
+#include "cross.h"
 #include "share_private.h"
 #include "thread.h"
 
@@ -32,7 +33,8 @@ static void choose_thread(struct hw_share *share, bool mounts_changed)
 		hw_mount_watch_look(&share->mounts);
 	share->silence.look = false;
 	if (share->mounts.may_hang)
-		(void)hw_loop_use_thread(share->loop, &share->work); /* tried again */
+		/* Tried again. Without a thread, the share waits for its filesystems as before. */
+		hw_cross_guard(hw_loop_use_thread(share->loop, &share->work) == 0);
 	else if (share->work.thread)
 		hw_slices_end_thread(&share->work);
 	hw_aparts_turn(&share->disk.aparts, share->work.thread);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Long work of a share, and work that may wait for a filesystem. */
+#include "cross.h"
 #include "remote.h"
 #include "share_private.h"
 
@@ -23,6 +24,7 @@ bool hw_share_run(struct hw_share *share, hw_slices_fn *fn)
 {
 	int r = hw_remote_any() ? hw_loop_use_thread(share->loop, &share->work) : 0;
 
+	hw_cross_guard(r == 0);
 	if (r < 0)
 		hw_warning("share %s: cannot create a thread: %s; a filesystem that does not "
 			   "answer will stop hostwatch",

@@ -68,6 +68,8 @@ struct hw_apart_act {
  * is released. */
 int hw_apart_call(int fd, const char *path, const struct hw_apart_act *act, void *data);
 
+/* On a thread that must not wait (cross.h), the result for a mount whose filesystem a server
+ * provides is that of the kernel. */
 int hw_apart_statx(int fd, const char *path, int flags, unsigned mask, struct statx *ret);
 /* Returns f_type; -errno. */
 int64_t hw_apart_type(int fd);

@@ -2,6 +2,7 @@
 #include "disk.h"
 
 #include "apart.h"
+#include "cross.h"
 #include "disk_private.h"
 #include "thread.h"
 
@@ -67,12 +68,19 @@ bool hw_disk_give_up_cached(struct hw_disk *disk, int but)
 	return closed;
 }
 
+static int open_at(int dirfd, const char *name, int flags)
+{
+	if (hw_cross_is_guarded())
+		return hw_cross_open(dirfd, name, flags);
+	return hw_apart_openat(dirfd, name, flags);
+}
+
 int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags)
 {
-	int fd = hw_apart_openat(dirfd, name, flags);
+	int fd = open_at(dirfd, name, flags);
 
 	if (hw_disk_is_short(fd) && hw_disk_give_up_cached(disk, dirfd))
-		fd = hw_apart_openat(dirfd, name, flags);
+		fd = open_at(dirfd, name, flags);
 	return fd;
 }
 

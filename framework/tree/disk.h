@@ -82,8 +82,8 @@ void hw_disk_forget_dir(struct hw_disk *disk, uint32_t dir);
  * without an apparent reason. Call at the end of each iteration. */
 void hw_disk_release(struct hw_disk *disk);
 
-/* Calls openat(2) with O_CLOEXEC. If descriptors run out, closes cached ones other than dirfd.
- * Returns the descriptor or -errno. */
+/* Opens "." or a name (with O_NOFOLLOW), as openat(2) with O_CLOEXEC does. If descriptors run out,
+ * closes cached ones other than dirfd. Returns the descriptor or -errno. */
 int hw_disk_openat(struct hw_disk *disk, int dirfd, const char *name, int flags);
 bool hw_disk_is_short(int error); /* no more descriptors are available */
 /* Returns whether an error does not say if the entry exists. False for 0 and for errors that mean

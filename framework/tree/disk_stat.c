@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Filesystems, and the state of an entry as the tree compares it. */
+#include "cross.h"
 #include "disk_private.h"
 #include "stage.h"
 
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #define XXH_INLINE_ALL /* a call would take as long as this hash of 16 bytes */
 #include <xxhash.h>
 
@@ -121,6 +123,35 @@ static enum hw_identity identity_on(const struct hw_disk *disk, uint16_t fs)
 	return disk->generations && by == HW_BY_BIRTH ? HW_BY_GENERATION : by;
 }
 
+/* Returns whether the name is a mount point whose filesystem may not answer: then its server was
+ * not asked, and the result is only what the kernel knows. A descriptor was opened before, and so
+ * was the directory. */
+static bool is_unasked(const struct hw_disk *disk, const struct hw_spot *at,
+		       const struct statx *stx)
+{
+	if (!hw_cross_is_guarded() || !*at->name ||
+	    disk->filesystems[hw_tree_entry(disk->tree, at->dir)->fs].dev == hw_statx_dev(stx))
+		return false;
+	return hw_cross_check(disk->root_mount, stx->stx_mnt_id) < 0;
+}
+
+/* On a thread that must not wait, another filesystem may have been mounted at the name since. */
+static enum hw_identity find_identity(const struct hw_spot *at, const char *name,
+				      const struct statx *stx)
+{
+	enum hw_identity by;
+	int fd;
+
+	if (!name || !hw_cross_is_guarded())
+		return hw_identity_find(at->fd, name, stx);
+	fd = hw_cross_open(at->fd, name, O_PATH | O_NOFOLLOW);
+	if (fd < 0)
+		return HW_UNIDENTIFIED;
+	by = hw_identity_find(fd, NULL, stx);
+	(void)close(fd); /* O_PATH */
+	return by;
+}
+
 int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_stat *ret)
 {
 	const char *name = *at->name ? at->name : NULL;
@@ -135,6 +166,8 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 	HW_PROBE1(look_end, r);
 	if (r < 0)
 		return r;
+	if (stx.stx_mnt_id != disk->root_mount && is_unasked(disk, at, &stx))
+		return -ETIMEDOUT;
 	hw_stat_from_statx(&stat, &stx);
 	if (is_of_layer(disk, at, &stx))
 		fs = hw_tree_entry(disk->tree, at->dir)->fs;
@@ -143,7 +176,7 @@ int hw_disk_stat_at(struct hw_disk *disk, const struct hw_spot *at, struct hw_st
 	if (fs < 0)
 		return fs;
 	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
-		disk->filesystems[fs].identity = (uint8_t)hw_identity_find(at->fd, name, &stx);
+		disk->filesystems[fs].identity = (uint8_t)find_identity(at, name, &stx);
 	if (disk->filesystems[fs].identity == HW_UNIDENTIFIED)
 		return -ETIMEDOUT;
 	r = hw_identity_take(&stat, identity_on(disk, (uint16_t)fs), at->fd, name);

@@ -2,7 +2,8 @@
 #include "mounts.h"
 
 #include "apart.h"
-#include "remote.h"
+#include "cross.h"
+#include "mountinfo.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -16,196 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct mount {
-	uint64_t id;
-	char *path; /* owned */
-	char *type; /* owned */
-	char *options; /* owned: of an overlay, as in mountinfo; otherwise NULL */
-};
-
-struct mounts {
-	struct mount *list; /* owned */
-	size_t count;
-};
-
-/* The kernel writes space, tab, newline and backslash as \ooo. */
-static char *unescape(char *text)
-{
-	char *out = text;
-
-	for (const char *in = text; *in;) {
-		if (in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' && in[2] <= '7' &&
-		    in[3] >= '0' && in[3] <= '7') {
-			*out++ = (char)((in[1] - '0') * 64 + (in[2] - '0') * 8 + (in[3] - '0'));
-			in += 4;
-		} else {
-			*out++ = *in++;
-		}
-	}
-	*out = '\0';
-	return text;
-}
-
-/* "36 35 98:0 /root /mount/point options optional... - type source superoptions", split in place */
-static bool parse_line(char *line, struct mount *ret)
-{
-	char *path = NULL, *word, *end;
-
-	ret->id = strtoull(line, &end, 10);
-	for (int i = 0; i < 5; i++) {
-		path = strsep(&line, " ");
-		if (!path)
-			return false;
-	}
-	while ((word = strsep(&line, " ")) && strcmp(word, "-") != 0)
-		;
-	ret->path = unescape(path);
-	ret->type = strsep(&line, " ");
-	(void)strsep(&line, " "); /* the source */
-	ret->options = line ? line : "";
-	return word && ret->type;
-}
-
-static bool is_overlay(const struct mount *mount)
-{
-	return strcmp(mount->type, "overlay") == 0;
-}
-
-static int add_mount(struct mounts *mounts, const struct mount *mount)
-{
-	struct mount *list;
-
-	if (mounts->count == HW_MOUNTS_MAX)
-		return -E2BIG;
-	list = reallocarray(mounts->list, mounts->count + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	mounts->list = list;
-	list += mounts->count;
-	*list = (struct mount){ mount->id, strdup(mount->path), strdup(mount->type), NULL };
-	if (is_overlay(mount))
-		list->options = strdup(mount->options);
-	mounts->count++;
-	return list->path && list->type && (list->options || !is_overlay(mount)) ? 0 : -ENOMEM;
-}
-
-static int read_mounts(struct mounts *mounts)
-{
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	struct mount mount;
-	char *line = NULL;
-	size_t room = 0;
-	int r = 0;
-
-	if (!file)
-		return -errno;
-	while (r == 0 && getline(&line, &room, file) > 0) {
-		if (parse_line(line, &mount))
-			r = add_mount(mounts, &mount);
-	}
-	free(line);
-	(void)fclose(file); /* read only */
-	return r;
-}
-
-static void free_mounts(struct mounts *mounts)
-{
-	for (size_t i = 0; i < mounts->count; i++) {
-		free(mounts->list[i].path);
-		free(mounts->list[i].type);
-		free(mounts->list[i].options);
-	}
-	free(mounts->list);
-}
-
-/* Returns whether path is dir or below it. */
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* ---- those that may hang ---- */
-
-#define STACK_MAX 2u /* FILESYSTEM_MAX_STACK_DEPTH (include/linux/fs.h): overlays on overlays */
-
-static bool may_hang(const struct mounts *mounts, const struct mount *mount, unsigned depth);
-
-/* Returns whether the filesystem that this path leads to may hang; also if one that is hidden
- * there may, or if the path is relative to an unknown directory. */
-static bool path_may_hang(const struct mounts *mounts, const char *path, unsigned depth)
-{
-	const struct mount *end = mounts->list + mounts->count;
-	bool may = path[0] != '/';
-	size_t longest = 0;
-
-	for (const struct mount *mount = mounts->list; mount < end; mount++)
-		if (strlen(mount->path) > longest && is_below(path, mount->path))
-			longest = strlen(mount->path);
-	for (const struct mount *mount = mounts->list; mount < end && !may; mount++)
-		may = strlen(mount->path) == longest && is_below(path, mount->path) &&
-		      may_hang(mounts, mount, depth);
-	return may;
-}
-
-/* Takes the first layer of "one:two"; overlayfs writes colons in names as "\:". */
-static char *next_layer(char **layers)
-{
-	char *in = *layers, *out = in, *layer = in;
-
-	while (*in && *in != ':') {
-		if (in[0] == '\\' && in[1])
-			in++;
-		*out++ = *in++;
-	}
-	*layers = *in ? in + 1 : NULL;
-	*out = '\0';
-	return layer;
-}
-
-/* Returns the layers that an option names, NULL if it names none. */
-static char *layers_of(char *option)
-{
-	static const char *const names[] = { "lowerdir=", "lowerdir+=", "datadir+=", "upperdir=" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strncmp(option, names[i], strlen(names[i])) == 0)
-			return unescape(option + strlen(names[i]));
-	return NULL;
-}
-
-/* "lowerdir=one:two,upperdir=three": mountinfo writes commas in names as \054. */
-static bool layer_may_hang(const struct mounts *mounts, char *options, unsigned depth)
-{
-	char *option, *layers, *layer;
-	bool may = false;
-
-	while (!may && (option = strsep(&options, ",\n"))) {
-		layers = layers_of(option);
-		while (!may && layers) {
-			layer = next_layer(&layers);
-			may = *layer && path_may_hang(mounts, layer, depth);
-		}
-	}
-	return may;
-}
-
-static bool may_hang(const struct mounts *mounts, const struct mount *mount, unsigned depth)
-{
-	char *options;
-	bool may;
-
-	if (!is_overlay(mount) || depth > STACK_MAX)
-		return hw_remote_may_hang(mount->type);
-	options = strdup(mount->options);
-	may = !options || layer_may_hang(mounts, options, depth + 1);
-	free(options);
-	return may;
-}
-
 bool hw_mounts_may_hang(const char *dir)
 {
 	return hw_mounts_find_aparts(dir, NULL);
@@ -214,14 +25,15 @@ bool hw_mounts_may_hang(const char *dir)
 bool hw_mounts_find_aparts(const char *dir, struct hw_aparts *aparts)
 {
 	struct hw_aparts now = { 0 };
-	struct mounts mounts = { 0 };
-	bool may = read_mounts(&mounts) < 0;
+	struct hw_mountinfo mounts = { 0 };
+	bool may = hw_mountinfo_read(&mounts) < 0;
 
 	for (size_t i = 0; i < mounts.count && (aparts || !may); i++) {
-		const struct mount *mount = &mounts.list[i];
-		bool below = is_below(mount->path, dir);
+		const struct hw_mount *mount = &mounts.list[i];
+		bool below = hw_mountinfo_is_below(mount->path, dir);
 
-		if ((!below && !is_below(dir, mount->path)) || !may_hang(&mounts, mount, 0))
+		if ((!below && !hw_mountinfo_is_below(dir, mount->path)) ||
+		    !hw_mountinfo_may_hang(&mounts, mount))
 			continue;
 		may = true;
 		if (aparts && below && strcmp(mount->path, dir) != 0)
@@ -229,8 +41,16 @@ bool hw_mounts_find_aparts(const char *dir, struct hw_aparts *aparts)
 	}
 	if (aparts)
 		hw_aparts_replace(aparts, &now);
-	free_mounts(&mounts);
+	hw_mountinfo_free(&mounts);
 	return may;
+}
+
+/* The path is absolute and resolved. */
+static int look_at(const char *path, unsigned mask, struct statx *ret)
+{
+	if (hw_cross_is_guarded())
+		return hw_cross_statx(path, mask, ret);
+	return hw_apart_statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, mask, ret);
 }
 
 /* Gets the ID of the mount that is visible at a path. Other mounts may be hidden below it. The
@@ -238,8 +58,7 @@ bool hw_mounts_find_aparts(const char *dir, struct hw_aparts *aparts)
 static bool seen_at(const char *path, uint64_t *ret_id)
 {
 	struct statx st;
-	int r = hw_apart_statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID,
-			       &st);
+	int r = look_at(path, STATX_MNT_ID, &st);
 
 	if (r == -ETIMEDOUT) /* it does not answer, so it is there */
 		return true;
@@ -249,7 +68,7 @@ static bool seen_at(const char *path, uint64_t *ret_id)
 	return true;
 }
 
-static const char *type_of(const struct mounts *mounts, const char *dir, uint64_t *ret_id)
+static const char *type_of(const struct hw_mountinfo *mounts, const char *dir, uint64_t *ret_id)
 {
 	for (size_t i = 0; i < mounts->count && seen_at(dir, ret_id); i++) {
 		if (mounts->list[i].id == *ret_id)
@@ -258,26 +77,25 @@ static const char *type_of(const struct mounts *mounts, const char *dir, uint64_
 	return "unknown";
 }
 
-static int walk(const struct mounts *mounts, const char *dir, hw_mount_fn *fn, void *arg)
+static int walk(const struct hw_mountinfo *mounts, const char *dir, hw_mount_fn *fn, void *arg)
 {
 	uint64_t id = 0;
 	const char *type = type_of(mounts, dir, &id);
 	int r = fn(arg, id, dir, type);
 
 	for (size_t i = 0; i < mounts->count && r >= 0; i++) {
-		const struct mount *below = &mounts->list[i];
+		const struct hw_mount *below = &mounts->list[i];
 
 		id = below->id;
-		if (is_below(below->path, dir) && strcmp(below->path, dir) != 0 &&
+		if (hw_mountinfo_is_below(below->path, dir) && strcmp(below->path, dir) != 0 &&
 		    seen_at(below->path, &id) && id == below->id)
 			r = fn(arg, id, below->path, below->type);
 	}
 	return r;
 }
 
-int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
+static int resolve(const char *dir, char **ret)
 {
-	struct mounts mounts = { 0 };
 	char *resolved;
 	struct stat st;
 	int r;
@@ -286,13 +104,40 @@ int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
 	resolved = realpath(dir, NULL);
 	r = !resolved || stat(resolved, &st) < 0 ? -errno : 0;
 	hw_away_end();
-	if (!resolved)
-		return r;
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
 	if (r == 0)
-		r = S_ISDIR(st.st_mode) ? read_mounts(&mounts) : -ENOTDIR;
+		*ret = resolved;
+	else
+		free(resolved);
+	return r;
+}
+
+/* Without following links: the path had none, and symbolic links may lead anywhere. */
+static int check_resolved(const char *dir, char **ret)
+{
+	struct statx st;
+	int r = hw_cross_statx(dir, STATX_TYPE, &st);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(st.stx_mode))
+		return -ENOTDIR;
+	*ret = strdup(dir);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg)
+{
+	struct hw_mountinfo mounts = { 0 };
+	char *resolved = NULL;
+	int r = hw_cross_is_guarded() ? check_resolved(dir, &resolved) : resolve(dir, &resolved);
+
+	if (r == 0)
+		r = hw_mountinfo_read(&mounts);
 	if (r == 0)
 		r = walk(&mounts, resolved, fn, arg);
-	free_mounts(&mounts);
+	hw_mountinfo_free(&mounts);
 	free(resolved);
 	return r;
 }
@@ -343,9 +188,7 @@ static int add_point(void *arg, uint64_t id, const char *path, const char *type)
 	}
 	list += points->count++;
 	list->path = below;
-	list->is_file = hw_apart_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
-				       STATX_TYPE, &st) == 0 &&
-			!S_ISDIR(st.stx_mode);
+	list->is_file = look_at(path, STATX_TYPE, &st) == 0 && !S_ISDIR(st.stx_mode);
 	return 0;
 }
 
@@ -438,11 +281,14 @@ bool hw_mount_watch_poll(struct hw_mount_watch *watch)
 void hw_mount_watch_check(struct hw_mount_watch *watch, hw_mount_changed_fn *fn, void *arg)
 {
 	struct points now;
+	int r;
 
 	if (!hw_mount_watch_poll(watch))
 		return;
 	watch->changed = false;
-	if (read_points(watch->dir, &now) < 0)
+	r = read_points(watch->dir, &now);
+	watch->changed = r == -ETIMEDOUT; /* when it is known which mounts may hang */
+	if (r < 0)
 		return;
 	tell_changes(watch, &now, fn, arg);
 	keep_points(watch, &now);

@@ -7,15 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HW_MOUNTS_MAX 65536u
-
 /* One mount: its ID, unique while it is mounted (0: unknown), its path (absolute, resolved), and
  * the type of its filesystem. A negative result ends the walk. */
 typedef int hw_mount_fn(void *arg, uint64_t id, const char *path, const char *type);
 
 /* Calls fn for the directory itself, then for each mount below it that is not hidden by a later one
- * at the same place, in the order of mounting. Returns -ENOENT, -ENOTDIR and the like for dir;
- * -ENOMEM; or the result of fn. */
+ * at the same place, in the order of mounting. On a thread that must not wait (cross.h), dir must
+ * be absolute and resolved, and -ETIMEDOUT means that a filesystem may not answer. Returns -ENOENT,
+ * -ENOTDIR and the like for dir; -ENOMEM; or the result of fn. */
 int hw_mounts_walk(const char *dir, hw_mount_fn *fn, void *arg);
 
 /* Returns whether a filesystem that a server provides, or an overlay with a layer on one, is

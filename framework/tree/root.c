@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "root.h"
+#include "apart.h"
+#include "cross.h"
 #include "disk.h"
 #include "log.h"
 #include "path.h"
@@ -30,9 +32,7 @@ static int describe(int fd, struct hw_root_dir *ret)
 	struct hw_stat stat;
 	int r;
 
-	hw_away_begin();
-	r = statx(fd, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx) < 0 ? -errno : 0;
-	hw_away_end();
+	r = hw_apart_statx(fd, "", AT_EMPTY_PATH, HW_STATX_MASK, &stx);
 	if (r < 0)
 		return r;
 	hw_stat_from_statx(&stat, &stx);
@@ -47,6 +47,19 @@ static int describe(int fd, struct hw_root_dir *ret)
 		.nlink = stx.stx_nlink,
 	};
 	return 0;
+}
+
+/* Describes a directory that `above` leads to (NULL: a link does). */
+static int describe_below(int fd, const struct hw_root_dir *above, struct hw_root_dir *ret)
+{
+	struct hw_root_dir dir;
+	int r = describe(fd, &dir);
+
+	if (r == 0 && hw_cross_is_guarded() && (!above || above->mount != dir.mount))
+		r = hw_cross_check(above ? above->mount : 0, dir.mount);
+	if (r == 0)
+		*ret = dir;
+	return r;
 }
 
 /* A filesystem that is mounted again often has another device number. */
@@ -79,15 +92,12 @@ static int open_dir(int dirfd, const char *name, bool magic)
 /* Returns whether the name is a symbolic link; it must exist and not be a directory. */
 static bool is_link(int dirfd, const char *name, uid_t *ret_owner)
 {
-	struct stat st;
-	int r;
+	struct statx stx;
+	int r = hw_apart_statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_UID, &stx);
 
-	hw_away_begin();
-	r = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
-	hw_away_end();
-	if (r < 0 || !S_ISLNK(st.st_mode))
+	if (r < 0 || !S_ISLNK(stx.stx_mode))
 		return false;
-	*ret_owner = st.st_uid;
+	*ret_owner = stx.stx_uid;
 	return true;
 }
 
@@ -125,6 +135,7 @@ static int add_step(struct resolver *r, const char *name, size_t len, bool magic
 	size_t begin = root->count ? root->steps[root->count - 1].end + 1 : 0;
 	struct hw_root_step *steps = reallocarray(root->steps, root->count + 1, sizeof(*steps));
 	char *path = steps ? realloc(root->path, begin + len + 1) : NULL;
+	int error;
 
 	if (steps)
 		root->steps = steps;
@@ -137,7 +148,10 @@ static int add_step(struct resolver *r, const char *name, size_t len, bool magic
 	path[begin + len] = '\0';
 	steps[root->count] =
 		(struct hw_root_step){ .name = begin, .end = begin + len, .magic = magic };
-	return describe(r->fd, &steps[root->count++].dir);
+	error = describe_below(r->fd, root->count && !magic ? &steps[root->count - 1].dir : NULL,
+			       &steps[root->count].dir);
+	root->count++;
+	return error;
 }
 
 /* Opens the directory of the steps so far again. */
@@ -145,13 +159,18 @@ static int reopen(struct resolver *r)
 {
 	char name[NAME_MAX + 1];
 	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct hw_root_dir dir = r->root.count ? r->root.steps[0].dir : (struct hw_root_dir){ 0 };
 
 	for (size_t i = 1; fd >= 0 && i < r->root.count; i++) {
-		int next = open_dir(fd, name_of(&r->root, i, name), r->root.steps[i].magic);
+		bool magic = r->root.steps[i].magic;
+		int next = open_dir(fd, name_of(&r->root, i, name), magic);
+		int error = next < 0 ? next : describe_below(next, magic ? NULL : &dir, &dir);
 
 		close(fd);
-		if (next < 0)
-			return next;
+		if (error < 0 && next >= 0)
+			close(next);
+		if (error < 0)
+			return error;
 		fd = next;
 	}
 	if (fd < 0)
@@ -191,6 +210,8 @@ static bool is_magic(int dirfd, const char *name)
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	long fd;
 
+	if (hw_cross_is_guarded()) /* on other mounts, the link is followed step by step */
+		how.resolve |= RESOLVE_NO_XDEV;
 	hw_away_begin();
 	fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
 	hw_away_end();
@@ -468,7 +489,9 @@ static int walk(struct hw_root_path *root, hw_root_visit_fn *fn, void *arg)
 		if ((next == -ENOTDIR || next == -ELOOP) && !magic && is_link(fd, name, &owner))
 			next = refuse(root, "%s is now a symbolic link, made by uid %u",
 				      path_of(root, i, quoted), (unsigned)owner);
-		r = next < 0 ? next : describe(next, &root->now[i]);
+		r = next < 0
+			    ? next
+			    : describe_below(next, magic ? NULL : &root->now[i - 1], &root->now[i]);
 		if (r == 0)
 			r = fn(arg, next, root->count - 1 - i);
 		close(fd);

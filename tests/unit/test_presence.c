@@ -13,6 +13,7 @@
 #include "tests/common/needs.h"
 #include "tests/common/rig.h"
 #include "tests/unit/support/scene.h"
+#include "tests/unit/support/silence.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -278,22 +278,6 @@ static void a_share_is_idle_again_after_its_root_came_back(void **state)
 	}
 }
 
-/* Mounts a filesystem whose server answers nothing. Returns the descriptor of the server. */
-static int mount_silent(struct hw_scene *f, const char *name)
-{
-	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	char path[60], options[100];
-
-	if (fuse < 0) {
-		print_message("skipped: cannot open /dev/fuse: %s\n", strerror(errno));
-		skip();
-	}
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->fd, name);
-	(void)snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
-	assert_int_equal(mount("silent", path, "fuse", 0, options), 0);
-	return fuse;
-}
-
 static bool is_silent(const struct hw_share *share)
 {
 	return share->silence.logged;
@@ -302,14 +286,6 @@ static bool is_silent(const struct hw_share *share)
 static bool answers(const struct hw_share *share)
 {
 	return !share->silence.logged;
-}
-
-static void unmount(struct hw_scene *f, const char *name)
-{
-	char path[60];
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->fd, name);
-	assert_int_equal(umount2(path, MNT_DETACH), 0);
 }
 
 /* The loop has not seen the mount when the check of the root is due: the check would wait for the
@@ -325,7 +301,7 @@ static void a_check_does_not_wait_for_a_mount_that_has_just_appeared(void **stat
 			hw_scene_make_dir(f.fd, "below");
 			assert_int_equal(hw_rig_flush(f.rig), 0);
 			struct hw_share *share = hw_rig_share(f.rig);
-			int fuse = mount_silent(&f, "below");
+			int fuse = hw_silence_mount(f.fd, "below");
 
 			(void)alarm(DEADLINE_NS / HW_SEC);
 			assert_false(hw_presence_check(share));
@@ -333,7 +309,7 @@ static void a_check_does_not_wait_for_a_mount_that_has_just_appeared(void **stat
 			(void)alarm(0);
 			assert_int_equal(close(fuse), 0);
 			await(&f, answers);
-			unmount(&f, "below");
+			hw_silence_unmount(f.fd, "below");
 			assert_int_equal(hw_rig_flush(f.rig), 0);
 		}
 		hw_scene_finish(&f);
