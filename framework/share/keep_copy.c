@@ -214,10 +214,19 @@ static void begin_copy(struct hw_share *share)
 		failed(share, r);
 }
 
+/* A timer that fires too early costs less than setting it in each iteration. */
+static void wake_at(struct hw_keep_copy *copy, uint64_t now_ns, uint64_t at_ns)
+{
+	if (copy->wakes_ns && copy->wakes_ns <= at_ns)
+		return;
+	copy->wakes_ns = at_ns;
+	hw_timer_set(copy->timer, at_ns - now_ns);
+}
+
 void hw_keep_copy_turn(struct hw_share *share)
 {
 	struct hw_keep_copy *copy = &share->keep.copy;
-	uint64_t now_ns, wait_ns = EVERY_NS;
+	uint64_t now_ns, at_ns;
 	bool urgent;
 
 	if (copy->running && copy->ended)
@@ -228,19 +237,19 @@ void hw_keep_copy_turn(struct hw_share *share)
 	urgent = hw_keep_waits(&share->keep) && !copy->warned;
 	if (!copy->running && (now_ns >= copy->next_ns || urgent))
 		begin_copy(share);
-	if (urgent)
-		wait_ns = WAIT_NS;
-	else if (copy->next_ns > now_ns)
-		wait_ns = copy->next_ns - now_ns;
-	hw_timer_set(copy->timer, wait_ns);
+	at_ns = copy->next_ns > now_ns ? copy->next_ns : now_ns + EVERY_NS;
+	wake_at(copy, now_ns, urgent ? now_ns + WAIT_NS : at_ns);
 }
 
 /* ---- begin and end ---- */
 
 static void fired(void *arg, struct hw_timer *timer)
 {
+	struct hw_share *share = arg;
+
 	(void)timer;
-	hw_share_kick(arg);
+	share->keep.copy.wakes_ns = 0;
+	hw_share_kick(share);
 }
 
 int hw_keep_copy_init(struct hw_share *share)

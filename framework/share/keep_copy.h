@@ -29,6 +29,7 @@ struct hw_keep_copy {
 	uint64_t took_ns; /* how long the disk took */
 	/* Of the loop. */
 	struct hw_timer *timer; /* owned: runs an iteration in which the next copy can begin */
+	uint64_t wakes_ns; /* loop time at which the timer fires; 0: it is not set */
 	uint64_t begun_ns, next_ns; /* loop time: of the last copy; no copy begins earlier */
 	bool warned; /* that they cannot be written */
 };
