@@ -14,12 +14,21 @@
 #include <uv.h>
 
 #if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN
+#endif
 #if __has_feature(thread_sanitizer)
 #define WITH_TSAN
 #endif
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN
+#endif
 #if defined(__SANITIZE_THREAD__)
 #define WITH_TSAN
+#endif
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
 #endif
 #ifdef WITH_TSAN
 #include <dlfcn.h>
@@ -305,6 +314,10 @@ static void release(struct hw_thread *thread)
 	uv_cond_destroy(&thread->work);
 	uv_cond_destroy(&thread->owner);
 	uv_mutex_destroy(&thread->mutex);
+#ifdef WITH_ASAN
+	/* The child has not returned. The next stack may be at the same place. */
+	__asan_unpoison_memory_region(thread->stack, STACK_BYTES);
+#endif
 	(void)munmap(thread->stack, STACK_BYTES); /* cannot fail */
 	free(thread);
 }
