@@ -163,7 +163,8 @@ static uint32_t arrive(struct hw_share *share, const struct arriving *a, const c
 		*ret_how = HW_ARRIVED_NEW;
 	else if (stat->type != HW_TYPE_DIR && stat->nlink > 1)
 		*ret_how = HW_ARRIVED_LINK;
-	if (!is_joined(share) && hw_vanished_found(share, stat, a->dir, name, len)) {
+	if (a->how == HW_ARRIVED_NEW && !is_joined(share) &&
+	    hw_vanished_found(share, stat, a->dir, name, len)) {
 		hw_unverified_found(share, a->dir, name, len, *ret_how != HW_ARRIVED_NEW);
 		return 0; /* a record that is unread says how the entry got this name */
 	}

@@ -70,15 +70,15 @@ static void create_transient(struct hw_hint_at *c)
 
 	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
 	transient_stat(c, &stat);
-	if (!brief)
-		hw_vanished_note(c->share, stat.fs, hw_hint_ino(c->hint));
 	if (stat.type == HW_TYPE_DIR) /* it was never watched */
 		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);
 	if (c->id)
 		entry_of(c->share, c->id)->flags |= HW_ENTRY_TRANSIENT;
-	if (!brief)
-		note_name(c);
+	if (brief)
+		return;
+	hw_vanished_note(c->share, c->id, hw_hint_ino(c->hint));
+	note_name(c);
 }
 
 /* The record does not say whether the entry was a file, a symbolic link or a device. If a rename
@@ -89,8 +89,8 @@ static void hold_transient(struct hw_hint_at *c)
 	struct hw_held_name *held = &c->share->hints.held_name;
 
 	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
-	hw_vanished_note(c->share, entry_of(c->share, c->dir)->fs, hw_hint_ino(c->hint));
 	held->dir = c->hint->dir;
+	held->ino = hw_hint_ino(c->hint);
 	held->len = (uint8_t)c->len;
 	held->marked = false;
 	memcpy(held->name, c->name, c->len);
@@ -154,6 +154,7 @@ void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
 	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
 	if (id)
 		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
+	hw_vanished_note(share, id, held.ino);
 	hw_unverified_name(share, dir, held.name, held.len);
 }
 

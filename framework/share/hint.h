@@ -31,6 +31,7 @@ struct hw_held {
 struct hw_held_name {
 	hw_token dir; /* 0: none is held */
 	struct hw_mark mark; /* valid if marked */
+	uint64_t ino; /* according to the record; 0: unknown */
 	bool marked;
 	uint8_t len;
 	char name[HW_NAME_MAX];

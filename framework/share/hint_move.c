@@ -138,7 +138,7 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
 		if (to->stat.type == HW_TYPE_DIR)
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
-		hw_vanished_note(share, to->stat.fs, hw_hint_ino(hint));
+		hw_vanished_note(share, id, hw_hint_ino(hint));
 		hw_place_note(share, to);
 	} else {
 		if (id)

@@ -16,14 +16,25 @@ static bool is_one(const struct hw_vanished_inode *inode, uint16_t fs, uint64_t 
 	return inode->ino && inode->fs == fs && (uint32_t)inode->ino == (uint32_t)ino;
 }
 
-void hw_vanished_note(struct hw_share *share, uint16_t fs, uint64_t ino)
+static bool is_transient(struct hw_share *share, const struct hw_vanished_inode *inode,
+			 uint8_t type)
+{
+	if (inode->id >= share->tree.used)
+		return false; /* another tree, since the share was offline */
+	const struct hw_entry *e = hw_tree_entry(&share->tree, inode->id);
+
+	return e->flags & HW_ENTRY_TRANSIENT && e->fs == inode->fs && e->type == type;
+}
+
+void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino)
 {
 	struct hw_vanished_inode *inode = slot_of(share, ino);
 
-	if (!ino)
+	if (!ino || !id)
 		return;
 	inode->ino = ino;
-	inode->fs = fs;
+	inode->id = id;
+	inode->fs = hw_tree_entry(&share->tree, id)->fs;
 	inode->dir = 0;
 }
 
@@ -32,7 +43,8 @@ bool hw_vanished_found(struct hw_share *share, const struct hw_stat *stat, uint3
 {
 	struct hw_vanished_inode *inode = slot_of(share, stat->ino);
 
-	if (!is_one(inode, stat->fs, stat->ino) || inode->dir)
+	if (!is_one(inode, stat->fs, stat->ino) || inode->dir ||
+	    !is_transient(share, inode, stat->type))
 		return false;
 	inode->dir = hw_tree_token(&share->tree, dir);
 	inode->len = (uint8_t)len;

@@ -2,8 +2,7 @@
 /*
  * Inodes that records identified and that had left their names when these were examined. A listing
  * that finds such an inode is ahead of the record that says where it went. Their number is limited:
- * one replaces another. The number of one that nothing has found may belong to another file later,
- * so it is no proof of anything.
+ * one replaces another.
  */
 #ifndef HW_VANISHED_H
 #define HW_VANISHED_H
@@ -21,6 +20,7 @@ struct hw_share;
 
 struct hw_vanished_inode {
 	uint64_t ino; /* 0: free */
+	uint32_t id; /* the entry that was transient when it was noted */
 	hw_token dir; /* where a listing has found it; 0: nowhere */
 	uint16_t fs;
 	uint8_t len;
@@ -31,10 +31,10 @@ struct hw_vanished {
 	struct hw_vanished_inode slots[HW_VANISHED_SLOTS];
 };
 
-/* Notes an inode. ino 0: does nothing. */
-void hw_vanished_note(struct hw_share *share, uint16_t fs, uint64_t ino);
-/* A listing has found this inode under a name. Returns whether it was noted, and found for the
- * first time. */
+/* Notes the inode of a transient entry. ino 0: does nothing. */
+void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino);
+/* A listing has found this inode under a name. Returns whether a transient entry has it, and it was
+ * found for the first time. */
 bool hw_vanished_found(struct hw_share *share, const struct hw_stat *stat, uint32_t dir,
 		       const char *name, size_t len);
 /* Returns where a listing has found the inode, NULL if none has, and forgets it. Valid until the
