@@ -60,14 +60,16 @@ void hw_place_ignore_later(struct hw_share *share, struct hw_place *p, uint64_t 
 /*
  * A transient entry has no inode to compare: it is taken to be the entry found at its new name. The
  * same applies to a file whose inode is still at the old name: it was examined too late, when the
- * file had been renamed and another one had its name. Returns whether the entry has this inode now.
+ * file had been renamed and another one had its name. Not if the record identifies another inode.
+ * Returns whether the entry has this inode now.
  */
 static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
 		  const struct hw_place *to)
 {
 	struct hw_entry *e = entry_of(share, id);
 
-	if (e->type != to->stat.type || hw_place_has(share, to, id))
+	if (e->type != to->stat.type || hw_place_has(share, to, id) ||
+	    (from->ino && (uint32_t)from->ino != (uint32_t)to->stat.ino))
 		return false;
 	if (!(e->flags & HW_ENTRY_TRANSIENT)) {
 		if (e->type == HW_TYPE_DIR)

@@ -389,6 +389,33 @@ static void a_directory_that_came_is_not_the_one_that_took_its_name(void **state
 	finish(&f);
 }
 
+/* A listing finds the file that was made last, and the records identify the one before it. */
+static void one_that_went_through_a_new_directory_is_not_the_one_made_there(void **state)
+{
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	make_outside(&f, "outside/a");
+	start_under(&f, *state);
+	hw_scene_move(f.top, "outside/a", f.fd, "a");
+	hw_scene_make_dir(f.fd, "d");
+	hw_scene_move(f.fd, "a", f.fd, "d/l");
+	hw_scene_write(f.fd, "d/l", "more");
+	hw_scene_move(f.fd, "d/l", f.top, "outside/b");
+	assert_int_equal(mknodat(f.fd, "d/l", S_IFREG | 0644, 0), 0);
+	assert_int_equal(hw_rig_flush(f.rig), 0);
+	hw_scene_expect(&f, "move file -> a");
+	hw_scene_expect(&f, "create dir d");
+	hw_scene_expect(&f, "create file d/l");
+	hw_scene_expect(&f, "move file a -> d/l (replaced)");
+	hw_scene_expect(&f, "modify d/l");
+	hw_scene_expect(&f, "close_write d/l");
+	hw_scene_expect(&f, "delete file d/l");
+	hw_scene_expect(&f, "create file d/l");
+	hw_scene_expect(&f, "close_write d/l");
+	finish(&f);
+}
+
 static void hint_of_dir(uint32_t what, hw_token dir, const char *name)
 {
 	const struct hw_hint hint = {
@@ -472,6 +499,9 @@ int main(int argc, char **argv)
 			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify"),
 		HW_UNDER("a_directory_that_came_is_not_the_one_that_took_its_name",
 			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify-inode"),
+		HW_UNDER("one_that_went_through_a_new_directory_is_not_the_one_made_there",
+			 one_that_went_through_a_new_directory_is_not_the_one_made_there,
+			 "fanotify"),
 		cmocka_unit_test(the_mode_of_a_directory_with_two_entries_is_reported),
 	};
 
