@@ -453,7 +453,7 @@ void hw_hint_data(struct hw_hint_at *at)
 {
 	struct hw_former_inode others[HW_FORMER_WAYS];
 	uint64_t ino = hw_hint_ino(at->hint);
-	unsigned count;
+	unsigned count = 0;
 
 	if (!(at->hint->what & HW_HINTS_OF_DATA))
 		return;
@@ -465,8 +465,9 @@ void hw_hint_data(struct hw_hint_at *at)
 	}
 	const struct hw_fold_at place = { .dir = at->dir, .name = at->name, .len = at->len };
 
-	count = hw_former_find(at->share, &place, at->id ? entry_of(at->share, at->id) : NULL,
-			       others);
+	if (at->hint->type != HW_TYPE_DIR) /* all of them are files */
+		count = hw_former_find(at->share, &place,
+				       at->id ? entry_of(at->share, at->id) : NULL, others);
 	if (count || (at->id && is_displaced(at)))
 		about_one_of(at, others, count);
 	else if (at->id)

@@ -469,6 +469,36 @@ static void the_mode_of_a_directory_with_two_entries_is_reported(void **state)
 	hw_scene_finish(&f);
 }
 
+/* A file had the name of the directory before. The mode is as it was, and the directory has another
+ * mtime, but the record is about a directory. */
+static void the_mode_of_a_directory_in_place_of_a_file_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "d", "d");
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	assert_int_equal(unlinkat(f.fd, "d", 0), 0);
+	hw_puppet_hint(&f, HW_HINT_DELETED, "", "d");
+	hw_scene_make_dir(f.fd, "d");
+	hint_of_dir(HW_HINT_CREATED, hw_puppet_dir(&f, ""), "d");
+	hw_scene_expect(&f, "delete file d");
+	hw_scene_expect(&f, "create dir d");
+	hw_clock_tick();
+	assert_int_equal(fchmodat(f.fd, "d", 0700, 0), 0);
+	hw_scene_write(f.fd, "d/f", "f");
+	hw_puppet_hint(&f, HW_HINT_CREATED | HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "d", "f");
+	hw_clock_tick();
+	assert_int_equal(fchmodat(f.fd, "d", 0755, 0), 0);
+	hint_of_dir(HW_HINT_ATTRIB, hw_puppet_dir(&f, ""), "d");
+	hw_scene_expect(&f, "create file d/f");
+	hw_scene_expect(&f, "modify d/f");
+	hw_scene_expect(&f, "close_write d/f");
+	hw_scene_expect(&f, "attrib dir d");
+	finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +533,7 @@ int main(int argc, char **argv)
 			 one_that_went_through_a_new_directory_is_not_the_one_made_there,
 			 "fanotify"),
 		cmocka_unit_test(the_mode_of_a_directory_with_two_entries_is_reported),
+		cmocka_unit_test(the_mode_of_a_directory_in_place_of_a_file_is_reported),
 	};
 
 	if (argc > 1)
