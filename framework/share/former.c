@@ -80,11 +80,6 @@ static void add(struct hw_share *share, uint32_t id, enum hw_former_how how)
 		hw_former_add(share, &at, &inode);
 }
 
-void hw_former_add_entry(struct hw_share *share, uint32_t id)
-{
-	add(share, id, HW_FORMER_LOST);
-}
-
 void hw_former_add_left(struct hw_share *share, uint32_t id)
 {
 	add(share, id, HW_FORMER_LEFT);
@@ -152,6 +147,32 @@ bool hw_former_is_placed(struct hw_share *share, uint32_t id)
 	const struct hw_former_inode *slot = find_entry(share, id);
 
 	return slot && slot->how == HW_FORMER_PLACED && is_fresh(share, slot);
+}
+
+/* A file that was never examined has lost the name of this entry. */
+static void add_unknown(struct hw_share *share, uint32_t id)
+{
+	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
+	const struct hw_fold_at at = { .dir = e->parent,
+				       .name = hw_tree_name(&share->tree, id),
+				       .len = e->name_len };
+	const struct hw_former_inode inode = {
+		.ino = HW_FORMER_UNKNOWN,
+		.fs = e->fs,
+		.how = HW_FORMER_LOST,
+		.seq = hw_journal_last_seq(&share->journal),
+	};
+
+	if (e->type == HW_TYPE_FILE && !share->silent)
+		hw_former_add(share, &at, &inode);
+}
+
+void hw_former_add_entry(struct hw_share *share, uint32_t id)
+{
+	if (hw_tree_entry(&share->tree, id)->flags & HW_ENTRY_TRANSIENT ||
+	    hw_former_is_placed(share, id))
+		add_unknown(share, id);
+	add(share, id, HW_FORMER_LOST);
 }
 
 bool hw_former_is_found(struct hw_share *share, uint32_t id)

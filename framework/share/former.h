@@ -17,6 +17,7 @@ struct hw_fold_at;
 
 #define HW_FORMER_SETS 256u /* a power of two */
 #define HW_FORMER_WAYS 4u /* inodes of one name, and of all names in one set */
+#define HW_FORMER_UNKNOWN UINT64_MAX /* the inode was never examined */
 
 enum hw_former_how {
 	HW_FORMER_LOST, /* it has lost the name */
@@ -29,7 +30,7 @@ enum hw_former_how {
 /* One inode that had a name. */
 struct hw_former_inode {
 	uint64_t key; /* hash of the directory's token and the name */
-	uint64_t ino; /* 0: free */
+	uint64_t ino; /* 0: free; or HW_FORMER_UNKNOWN */
 	uint32_t ident; /* as in struct hw_entry */
 	uint32_t order; /* order of arrival */
 	uint16_t fs;
@@ -45,7 +46,9 @@ struct hw_former {
 /* Adds an inode that has lost this name. Does nothing if out of memory. */
 void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
 		   const struct hw_former_inode *inode);
-/* Adds the inode of an entry that is about to lose its name. */
+/* Adds the inode of an entry that is about to lose its name. If a record placed it there, the file
+ * that loses the name may be an earlier one, which was not examined: adds HW_FORMER_UNKNOWN, too.
+ */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
 /* A listing has found that this entry has another name. */
 void hw_former_add_left(struct hw_share *share, uint32_t id);

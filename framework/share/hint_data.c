@@ -449,6 +449,15 @@ static void about_handle(struct hw_hint_at *at, uint64_t ino)
 	}
 }
 
+/* Returns whether the inode of one of these was ever known. */
+static bool any_is_known(const struct hw_former_inode *others, unsigned count)
+{
+	while (count)
+		if (others[--count].ino != HW_FORMER_UNKNOWN)
+			return true;
+	return false;
+}
+
 void hw_hint_data(struct hw_hint_at *at)
 {
 	struct hw_former_inode others[HW_FORMER_WAYS];
@@ -468,14 +477,16 @@ void hw_hint_data(struct hw_hint_at *at)
 	if (at->hint->type != HW_TYPE_DIR) /* all of them are files */
 		count = hw_former_find(at->share, &place,
 				       at->id ? entry_of(at->share, at->id) : NULL, others);
-	if (count || (at->id && is_displaced(at)))
+	bool known = any_is_known(others, count);
+
+	if (known || (at->id && (count || is_displaced(at))))
 		about_one_of(at, others, count);
 	else if (at->id)
 		about_entry(at);
 	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
 		note_name(at);
 	/* It may have been linked to another name before it lost this one. */
-	if (!count && !at->id && at->hint->what & HW_HINT_CLOSE_WRITE)
+	if (!known && !at->id && at->hint->what & HW_HINT_CLOSE_WRITE)
 		hw_quiet_try_newest(at->share);
 }
 

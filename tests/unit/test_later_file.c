@@ -389,6 +389,40 @@ static void a_directory_that_came_is_not_the_one_that_took_its_name(void **state
 	finish(&f);
 }
 
+/* Makes "l", deletes it while it is open, and moves an old file there. Returns the descriptor. */
+static int open_and_replace(struct hw_scene *f, bool flush)
+{
+	int fd = openat(f->fd, "l", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlinkat(f->fd, "l", 0), 0);
+	if (flush)
+		assert_int_equal(hw_rig_flush(f->rig), 0);
+	hw_scene_move(f->top, "outside/a", f->fd, "l");
+	return fd;
+}
+
+/* The first file is never examined: its inode is unknown. The old one is found in its place, or
+ * nothing. */
+static void what_is_written_to_a_deleted_one_is_not_a_change_of_the_next(void **state)
+{
+	for (unsigned flush = 0; flush < 2; flush++) {
+		struct hw_scene f;
+
+		hw_scene_prepare(&f);
+		make_outside(&f, "outside/a");
+		start_under(&f, *state);
+		int fd = open_and_replace(&f, flush);
+
+		assert_int_equal(write(fd, "new", 3), 3);
+		assert_int_equal(close(fd), 0);
+		hw_scene_expect(&f, "create file l");
+		hw_scene_expect(&f, "delete file l");
+		hw_scene_expect(&f, "move file -> l");
+		finish(&f);
+	}
+}
+
 /* A listing finds the file that was made last, and the records identify the one before it. */
 static void one_that_went_through_a_new_directory_is_not_the_one_made_there(void **state)
 {
@@ -529,6 +563,8 @@ int main(int argc, char **argv)
 			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify"),
 		HW_UNDER("a_directory_that_came_is_not_the_one_that_took_its_name",
 			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify-inode"),
+		HW_UNDER("what_is_written_to_a_deleted_one_is_not_a_change_of_the_next",
+			 what_is_written_to_a_deleted_one_is_not_a_change_of_the_next, "inotify"),
 		HW_UNDER("one_that_went_through_a_new_directory_is_not_the_one_made_there",
 			 one_that_went_through_a_new_directory_is_not_the_one_made_there,
 			 "fanotify"),
