@@ -262,6 +262,18 @@ uint64_t hw_hint_numbered_inode(const char *name, size_t len)
 
 /* ---- one of several inodes ---- */
 
+/* Returns the time of the last event, unless that says nothing about data: the tree may have taken
+ * over the data before, with that of an earlier write. Then the record of a write is unread if the
+ * write is younger than those that were read. */
+static int64_t reported_until(const struct hw_hint_at *at)
+{
+	const struct hw_entry *e = entry_of(at->share, at->id);
+	int64_t told = hw_history_told_ns(at->share, e), read = at->share->marks.read_until_ns;
+	bool says_nothing = e->last_kind == HW_ATTRIB || e->last_kind == HW_MOVE;
+
+	return says_nothing && read < told ? read : told;
+}
+
 /* Returns whether the last write may not have been reported: it is newer than the last event, or a
  * second one within one tick of the clock for file times may have left no difference. A rename sets
  * ctime alone. */
@@ -272,8 +284,7 @@ static bool is_recent(const struct hw_hint_at *at)
 	struct timespec tick = { 0 };
 
 	(void)clock_getres(CLOCK_REALTIME_COARSE, &tick); /* 0: each change has its own time */
-	return hw_now_coarse_ns() - written <= tick.tv_nsec ||
-	       written >= hw_history_told_ns(at->share, entry_of(at->share, at->id));
+	return hw_now_coarse_ns() - written <= tick.tv_nsec || written >= reported_until(at);
 }
 
 /* Returns whether the disk shows a change of the entry that was not reported, and that the hint may
@@ -316,19 +327,19 @@ static void may_be_closed(struct hw_hint_at *at)
 		hw_quiet_closed(at->share, at->id, &at->stat);
 }
 
-/* Reports the change if the state of this file differs from the tree. Returns *changed: whether the
- * change was reported for any file. */
-static bool offer(struct hw_hint_at *at, bool surely, bool *changed)
+/* Reports the change if the state of this file differs from the tree. Returns whether it does. */
+static bool offer_change(struct hw_hint_at *at, bool surely)
 {
-	bool data = at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB);
+	if (!(at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB)) || !has_changed(at, surely))
+		return false;
+	report_change(at);
+	return true;
+}
 
-	if (data && has_changed(at, surely)) {
-		report_change(at);
-		*changed = true;
-	}
+static void offer_close(struct hw_hint_at *at)
+{
 	if (at->hint->what & HW_HINT_CLOSE_WRITE)
 		may_be_closed(at);
-	return *changed;
 }
 
 /* Does the same for the file that has the name now. */
@@ -339,8 +350,10 @@ static void offer_present(struct hw_hint_at *at, bool surely, bool changed)
 		about_entry(at); /* its own hints are still to come */
 		return;
 	}
-	if (!offer(at, surely, &changed) && at->hint->what & HW_HINT_MODIFIED && is_recent(at))
+	if (!offer_change(at, surely) && !changed && at->hint->what & HW_HINT_MODIFIED &&
+	    is_recent(at))
 		hw_history_modify(at->share, at->id);
+	offer_close(at);
 }
 
 /* Returns whether the hint may be about a write to an inode that had left the name when the record
@@ -396,7 +409,8 @@ static void about_one_of(struct hw_hint_at *at, const struct hw_former_inode *ot
 			continue;
 		if (is_unread_write(&other, &others[i]) && !has_changed(&other, surely))
 			hw_history_modify(other.share, other.id);
-		(void)offer(&other, surely, &changed); /* all of them are tried */
+		changed |= offer_change(&other, surely); /* all of them are tried */
+		offer_close(&other);
 	}
 	if (at->id)
 		offer_present(at, surely, changed);

@@ -423,6 +423,45 @@ static void what_is_written_to_a_deleted_one_is_not_a_change_of_the_next(void **
 	}
 }
 
+/* Another file had the name before, so the state of the file decides whether it was written. Its
+ * last event is later than the write, but not about data. */
+static void what_was_written_before_its_mode_was_reported_is_reported(void **state)
+{
+	struct hw_scene f;
+
+	(void)state;
+	hw_scene_prepare(&f);
+	hw_scene_write(f.fd, "a", "a");
+	hw_scene_write(f.fd, "b", "b");
+	hw_clock_tick();
+	hw_puppet.endless = true; /* a mark is reached when its backlog is read */
+	hw_puppet_start(&f, HW_PLUGIN_ORDERED, 0);
+	hw_puppet.backlog = UINT32_MAX;
+	assert_int_equal(unlinkat(f.fd, "b", 0), 0);
+	hw_puppet_hint(&f, HW_HINT_DELETED, "", "b");
+	hw_scene_write(f.fd, "a", "first");
+	hw_scene_move(f.fd, "a", f.fd, "b");
+	hw_puppet_hint(&f, HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "", "a");
+	hw_puppet_move(&f, "", "a", "", "b");
+	assert_int_equal(fchmodat(f.fd, "b", 0600, 0), 0);
+	hw_scene_write(f.fd, "b", "second");
+	hw_clock_tick();
+	hw_clock_tick();
+	hw_rig_turn(f.rig, 0); /* the tree takes over the data of "b" */
+	hw_puppet_hint(&f, HW_HINT_ATTRIB, "", "b");
+	hw_puppet_hint(&f, HW_HINT_MODIFIED | HW_HINT_CLOSE_WRITE, "", "b");
+	hw_puppet.backlog = 0;
+	hw_puppet.handed += UINT32_MAX;
+	hw_scene_expect(&f, "delete file b");
+	hw_scene_expect(&f, "modify a");
+	hw_scene_expect(&f, "close_write a");
+	hw_scene_expect(&f, "move file a -> b");
+	hw_scene_expect(&f, "attrib file b");
+	hw_scene_expect(&f, "modify b");
+	hw_scene_expect(&f, "close_write b");
+	finish(&f);
+}
+
 /* A listing finds the file that was made last, and the records identify the one before it. */
 static void one_that_went_through_a_new_directory_is_not_the_one_made_there(void **state)
 {
@@ -565,6 +604,7 @@ int main(int argc, char **argv)
 			 a_directory_that_came_is_not_the_one_that_took_its_name, "fanotify-inode"),
 		HW_UNDER("what_is_written_to_a_deleted_one_is_not_a_change_of_the_next",
 			 what_is_written_to_a_deleted_one_is_not_a_change_of_the_next, "inotify"),
+		cmocka_unit_test(what_was_written_before_its_mode_was_reported_is_reported),
 		HW_UNDER("one_that_went_through_a_new_directory_is_not_the_one_made_there",
 			 one_that_went_through_a_new_directory_is_not_the_one_made_there,
 			 "fanotify"),
