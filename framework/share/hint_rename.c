@@ -195,7 +195,7 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 	hw_scan_moved(share, to->id, to->dir);
 	bool from_arrived = hw_place_has(share, to, from->id),
 	     to_arrived = hw_place_has(share, from, to->id);
-	const hw_token token = hw_tree_token(&share->tree, to->id);
+	const hw_token token = hw_tree_token(&share->tree, to->id); /* of a directory */
 
 	if (!from_arrived || !to_arrived) {
 		hw_place_note(share, from);
@@ -203,6 +203,7 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 	}
 	if (from_arrived)
 		arrived(share, from->id, from->dir);
+	/* Listing the first may have removed the second. */
 	if (to_arrived && hw_tree_by_token(&share->tree, token) == to->id)
 		arrived(share, to->id, to->dir);
 }

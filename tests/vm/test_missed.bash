@@ -114,8 +114,17 @@ missed_daemon_with_state() { # ROUND SIGNAL
 
 # A daemon that begins to keep a state begins another history.
 missed_keep_state() { # ROUND SIGNAL
-	guest_daemon_lines=("state_dir = $vm/state")
+	guest_daemon_lines=("state_dir = $vm/state" "state_log_dir = $vm/log")
 	missed_daemon "$@"
+}
+
+# The host stops with the guest saved, without a clean end; the logs are in its memory. It starts again, and the guest goes on.
+missed_reboot() { # ROUND
+	vm_qmp '{"execute":"stop"}' || return 1
+	guest_daemon_stop -KILL
+	rm "$vm"/log/*.log || return 1
+	missed_changes "$1"
+	guest_daemon_start && vm_qmp '{"execute":"cont"}' && missed_is_learnt "$1" && missed_ready "ready$1"
 }
 
 missed_agent() { # ROUND SIGNAL
@@ -147,9 +156,10 @@ test_programs_learn_what_they_missed() {
 	local status=0
 	guest_share_lines=("$missed_journal")
 	guest_daemon_stop && vm_wait '^agent .*\] disconnected' && guest_daemon_start && vm_wait '^agent .*\] connected' || return 1
-	missed_before 1 2 3 4 5 6 7
+	missed_before 1 2 3 4 5 6 7 8
 	missed_start && missed_ready ready0 && missed_daemon 1 -KILL && missed_burst 1 && missed_agent 2 -TERM && missed_agent 3 -KILL &&
-		missed_pause 4 && missed_keep_state 5 -TERM && missed_daemon_with_state 6 -TERM && missed_daemon_with_state 7 -KILL || status=1
+		missed_pause 4 && missed_keep_state 5 -TERM && missed_daemon_with_state 6 -TERM && missed_daemon_with_state 7 -KILL && missed_reboot 8 ||
+		status=1
 	guest_share_lines=() guest_daemon_lines=()
 	vm_run 'killall inotifywait node python3 reflex 2>/dev/null; :'
 	[ $status = 0 ] || return $status
