@@ -25,6 +25,7 @@ function at_largest(s, who, metric, by,    i, part, high, best) {
 }
 function coefficients(w) {
 	entry_bytes[w] = slope("sizes", w, "grown_kb", "entries") * 1024
+	if (entry_bytes[w] < 1) entry_bytes[w] = 1 # a small run, lost in the noise; a logarithm has no zero
 	kernel_bytes[w] = slope("sizes", w, "kernel_kb", "entries") * 1024
 	if (kernel_bytes[w] < 0) kernel_bytes[w] = 0
 	entry_us[w] = at_largest("sizes", w, "wall_ns", "entries") / 1000

@@ -115,12 +115,22 @@ bool hw_mountinfo_is_below(const char *path, const char *dir)
 static bool may_hang(const struct hw_mountinfo *mounts, const struct hw_mount *mount,
 		     unsigned depth);
 
+/* Returns whether the type of any of the filesystems says that it may hang, as hw_remote_any()
+ * does. */
+static bool any_may_hang(const struct hw_mountinfo *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		if (hw_remote_may_hang(mounts->list[i].type))
+			return true;
+	return false;
+}
+
 /* Returns whether the filesystem that this path leads to may hang; also if one that is hidden
- * there may, or if the path is relative to an unknown directory. */
+ * there may. If the path is relative to an unknown directory, it may lead to each of them. */
 static bool path_may_hang(const struct hw_mountinfo *mounts, const char *path, unsigned depth)
 {
 	const struct hw_mount *end = mounts->list + mounts->count;
-	bool may = path[0] != '/';
+	bool may = path[0] != '/' && any_may_hang(mounts);
 	size_t longest = 0;
 
 	for (const struct hw_mount *mount = mounts->list; mount < end; mount++)
