@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For a request to JetStream: a cluster that has lost servers elects a leader first. */
+#define REQUEST_WAIT_MS 30000
+
 static void ignore_closed(natsConnection *nc, void *arg)
 {
 	(void)nc;
@@ -16,11 +19,14 @@ static void ignore_closed(natsConnection *nc, void *arg)
 static int connect_server(struct reader *r)
 {
 	char why[NATS_WHY_MAX] = "";
+	jsOptions options;
 	natsStatus s;
 
 	if (nats_open(&r->settings, ignore_closed, NULL, &r->nc, why) < 0)
 		return reader_fail("%s", why);
-	s = natsConnection_JetStream(&r->js, r->nc, NULL);
+	(void)jsOptions_Init(&options);
+	options.Wait = REQUEST_WAIT_MS;
+	s = natsConnection_JetStream(&r->js, r->nc, &options);
 	if (s == NATS_OK)
 		return 0;
 	nats_explain(s, "cannot use JetStream", why);
