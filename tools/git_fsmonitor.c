@@ -104,16 +104,44 @@ static int add_below(struct since_names *names, const char *path, size_t len)
 	return r;
 }
 
+/* git takes no name with such a component, but a directory with one may be a repository, which it
+ * shows in another way. With -uall, the untracked cache of the directory above says which way. */
+static int add_around_git(struct since_names *names, const char *name)
+{
+	const char *part = name, *holder = name;
+	char *dir;
+	int r;
+
+	while (strncasecmp(part, ".git", 4) != 0 && strncasecmp(part, "git~1", 5) != 0) {
+		holder = part;
+		part = strchr(part, '/');
+		if (!part++)
+			return 0;
+	}
+	dir = strndup(name, part == name ? 0 : (size_t)(part - name) - 1);
+	r = dir ? add_inside(names, dir) : -ENOMEM;
+	if (r == 0) {
+		dir[holder == name ? 0 : holder - name - 1] = '\0';
+		r = add_inside(names, dir);
+	}
+	free(dir);
+	return r;
+}
+
 static int complete(struct since_names *names)
 {
 	size_t count = names->count;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		size_t len = strlen(names->items[i]);
+		char *name = names->items[i];
+		size_t len = strlen(name);
 
-		if (names->items[i][len - 1] == '/' && !is_of_git(names->items[i]))
-			r = add_below(names, names->items[i], len - 1);
+		if (is_of_git(name))
+			continue;
+		r = add_around_git(names, name);
+		if (r == 0 && name[len - 1] == '/')
+			r = add_below(names, name, len - 1);
 	}
 	hw_since_names_finish(names);
 	return r;

@@ -319,6 +319,31 @@ test_git_reads_all_directories_when_the_hook_cannot_know() {
 	end_daemon
 }
 
+# git takes no name of a repository's own files, but its untracked cache has how a repository was shown.
+test_git_sees_a_repository_that_is_made_or_removed() {
+	local mode
+	configure
+	hash_git
+	begin_daemon "$top"
+	seed=0 n=0 done_so_far=
+	begin_repository repo
+	for mode in normal all; do
+		git config status.showUntrackedFiles $mode
+		cached "$mode/files"
+		git init -q "$mode/files"
+		compare_status
+		git init -q "$mode/empty"
+		git -C "$mode/empty" commit -q --allow-empty -m first
+		compare_status
+		compare_status # from the cache
+		rm -rf "$mode/empty/.git"
+		compare_status
+		touch "$mode/files/git~1"
+		compare_status
+	done
+	end_daemon
+}
+
 test_git_works_without_a_daemon() {
 	configure
 	hash_git
