@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+bool hw_share_excludes(const struct hw_share *share, const char *path, size_t len)
+{
+	return hw_filter_excludes(&share->filter, path, len, true);
+}
+
 bool hw_share_is_excluded(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			  bool is_dir)
 {

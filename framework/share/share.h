@@ -51,6 +51,9 @@ int hw_share_start(struct hw_share *share);
 /* While a filesystem does not answer, memory and watches stay until it does. NULL is allowed. */
 void hw_share_destroy(struct hw_share *share);
 
+/* Returns whether the directory at this path in the share, or one above it, is excluded. */
+bool hw_share_excludes(const struct hw_share *share, const char *path, size_t len);
+
 /* Returns whether a new share of this description would start with another directory: symbolic
  * links in its path lead elsewhere now, or its root was replaced by a directory that is refused. */
 bool hw_share_is_elsewhere(struct hw_share *share);

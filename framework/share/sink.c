@@ -232,7 +232,10 @@ int hw_sink_find_share(struct hw_sink *sink, const char *path, size_t len,
 	for (uint32_t i = 0; i < sink->count; i++) {
 		uint32_t root_len = root_of(sink->served[i].share, path, len);
 
-		if (root_len <= longest)
+		uint32_t skip = root_len + (root_len < len && path[root_len] == '/');
+
+		if (root_len <= longest ||
+		    hw_share_excludes(sink->served[i].share, path + skip, len - skip))
 			continue;
 		longest = root_len;
 		*ret = (struct hw_found_share){

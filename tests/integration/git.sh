@@ -95,13 +95,20 @@ test_since_knows_when_it_cannot_know() {
 }
 
 test_since_fails_outside_of_every_share() {
-	local text status=0
+	local text dir status=0
+	more=$'exclude = out/\n'
 	configure
-	mkdir other
+	mkdir -p other share/out/in
 	begin_daemon "$top"
 	text=$("$B/hostwatch" since other 2>&1) || status=$?
 	equal 1 $status
 	contains "$text" 'no share that this user can reach contains this directory'
+	# Nobody knows what changes there.
+	for dir in share/out share/out/in; do
+		status=0
+		"$B/hostwatch" since $dir >/dev/null 2>&1 || status=$?
+		equal 1 $status
+	done
 	status=0
 	cd other
 	text=$("$B/hostwatch-git-fsmonitor" 2 x 2>&1) || status=$?

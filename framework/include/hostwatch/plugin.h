@@ -430,7 +430,8 @@ struct hw_host {
 	int (*sync)(void *ctx, uint32_t share);
 	/* Finds the share whose root is this directory of the host or above it, by comparing the
 	 * text of an absolute path without ".", ".." and symbolic links: the entry need not exist.
-	 * The share with the deepest root is returned if there are several. -ENOENT; -EINVAL. */
+	 * The share with the deepest root is returned if there are several; one that excludes the
+	 * directory does not count. -ENOENT; -EINVAL. */
 	int (*find_share)(void *ctx, const char *path, uint32_t len, struct hw_found_share *ret);
 	/* Returns how many events of the share's epoch follow event `after`, whether the journal
 	 * still holds them or not. Not the difference of two sequence numbers: no events have the
