@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 512u
@@ -32,18 +33,20 @@ static int fail(const struct tail *t, const char *text)
 
 /* ---- reading ---- */
 
-/* Returns the number of bytes, -ENOENT, or another -errno. */
+/* Returns the number of bytes, -ENOENT, -EINVAL if a new file must not replace this one
+ * (/dev/null), or another -errno. */
 static ssize_t read_line(const char *path, char line[LINE_MAX_BYTES])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t n;
+	struct stat st;
+	ssize_t n = -EINVAL;
 
 	if (fd < 0)
 		return -errno;
-	n = read(fd, line, LINE_MAX_BYTES - 1);
-	if (n < 0)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (n = read(fd, line, LINE_MAX_BYTES - 1)) < 0)
 		n = -errno;
-	else
+	if (n >= 0)
 		line[n] = '\0';
 	(void)close(fd); /* it was only read */
 	return n;
@@ -85,7 +88,7 @@ int hw_tail_load_state(struct tail *t)
 	if (n == -ENOENT)
 		return -1;
 	if (n < 0)
-		return fail(t, strerror((int)-n));
+		return fail(t, n == -EINVAL ? "not a regular file" : strerror((int)-n));
 	if (n == 0) {
 		(void)fail(t, "the file is empty: starting with the next event");
 		return -1;

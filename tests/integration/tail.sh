@@ -386,7 +386,8 @@ test_other_files_are_no_state() {
 	configure 0600 a b
 	begin_daemon
 	echo mine >file
-	for args in '--state file' '--state other --share b' '--state new'; do
+	mkfifo pipe
+	for args in '--state file' '--state other --share b' '--state new' '--state pipe --share a'; do
 		echo 'hostwatch-tail 1 a 0000000000000001 7' >other
 		status=0
 		# shellcheck disable=SC2086 # several words
@@ -395,6 +396,7 @@ test_other_files_are_no_state() {
 		contains "$text" "hostwatch tail: --state:"
 	done
 	equal mine "$(cat file)"
+	[ -p pipe ] || fail "the pipe was replaced, as /dev/null would be"
 	refuses '--state and --after exclude each other' --state x --after 1 --epoch 1 unix:/s
 	refuses '--state: a netlink group has no resume' --state x netlink:1
 }
