@@ -150,8 +150,11 @@ static int create_part(char *part)
 static int replace(const char *path, const char *text, size_t len)
 {
 	char *part = NULL;
+	struct stat st;
 	int r, fd;
 
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return -EINVAL; /* not a device: /dev/null would become this file */
 	if (asprintf(&part, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = create_part(part);

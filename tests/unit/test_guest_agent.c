@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 
 /* Starts an agent that prints events and keeps its state. */
 static void start_printing(struct guest_rig *rig, struct child *agent)
@@ -211,6 +212,28 @@ static void garbage_in_the_state_file_is_told_and_counts_for_nothing(void **stat
 		assert_int_equal(child_end(&agent, SIGTERM), 0);
 		assert_non_null(strstr(agent.text, "is not a state file of hostwatch-guest"));
 	}
+}
+
+static void a_state_that_is_not_a_file_is_not_replaced(void **state)
+{
+	struct guest_rig *rig = *state;
+	struct child agent;
+	char path[256];
+	struct stat st;
+	int fd;
+
+	host_listen(rig);
+	assert_int_equal(mkfifo(rig_path(rig, "%s/state", path), 0600), 0);
+	start_printing(rig, &agent);
+	fd = host_accept(rig, 0, 0);
+	host_hello(fd, EPOCH_A, 0);
+	host_event(fd, HW_CREATE, 1, "a");
+	child_expect(&agent, "1 create file \"a\"\n");
+	assert_int_equal(child_end(&agent, SIGTERM), 0);
+	(void)close(fd);
+	assert_non_null(strstr(agent.text, "cannot write"));
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
 }
 
 /* ---- gaps in the sequence ---- */
@@ -755,6 +778,7 @@ int main(int argc, char **argv)
 		TEST(files_beside_the_state_file_stay_as_they_are),
 		TEST(state_of_another_boot_counts_for_nothing),
 		TEST(garbage_in_the_state_file_is_told_and_counts_for_nothing),
+		TEST(a_state_that_is_not_a_file_is_not_replaced),
 		TEST(a_missing_event_is_asked_for),
 		TEST(its_state_is_logged_when_it_is_asked_for),
 		TEST(what_the_host_leaves_out_each_time_becomes_a_rescan),
