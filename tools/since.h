@@ -41,6 +41,7 @@ struct since {
 	/* the connection */
 	int fd; /* owned; -1 */
 	bool json; /* its format */
+	bool answered; /* a sink has said that it has no such directory */
 	struct hw_buf in, out; /* owned */
 	size_t taken; /* bytes of the message at the start of `in` that was returned last */
 	struct hw_nl_writer *writer; /* owned */

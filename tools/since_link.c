@@ -248,8 +248,10 @@ static int ask(struct since *s, const struct hw_address *address)
 		if (s->fd >= 0)
 			(void)close(s->fd); /* it has no answer */
 		s->fd = -1;
-		if (r == 0 && m.what == HW_JSON_ERROR)
+		if (r == 0 && m.what == HW_JSON_ERROR) {
+			s->answered = true;
 			return -1;
+		}
 		return r == -ENOENT || r == -ECONNREFUSED || (r == -EACCES && !s->socket)
 			       ? -1
 			       : give_up(s, address, r < 0 ? r : -EPROTO);
@@ -280,6 +282,10 @@ int hw_since_ask(struct since *s)
 		return -1;
 	if (status > 0)
 		return status;
+	if (!s->answered)
+		return hw_args_failure(
+			s->line, "no hostwatchd with a socket sink that this user may connect to "
+				 "is running; HOSTWATCH_EVENTS can name the socket");
 	return hw_args_failure(s->line,
 			       "%s: no share that this user can reach contains this directory; "
 			       "'hostwatch status' shows the shares, and HOSTWATCH_EVENTS can name "

@@ -246,9 +246,11 @@ void hw_keep_set_aside(struct hw_share *share, int error)
 		(void)away_unlinkat(keep->dir, hw_keep_name(share, "open").text);
 		return;
 	}
-	hw_warning("share %s: the state in %s cannot be used: %s; it is kept as %s; a new epoch "
-		   "begins",
-		   share->name, keep->dir_path, reason_of(error), bad.text);
-	if (away_renameat(keep->dir, hw_keep_name(share, "state").text, bad.text) < 0)
-		(void)away_renameat(keep->dir, hw_keep_name(share, "open").text, bad.text);
+	int r = away_renameat(keep->dir, hw_keep_name(share, "state").text, bad.text);
+
+	if (r < 0)
+		r = away_renameat(keep->dir, hw_keep_name(share, "open").text, bad.text);
+	hw_warning("share %s: the state in %s cannot be used: %s; it %s %s; a new epoch begins",
+		   share->name, keep->dir_path, reason_of(error),
+		   r < 0 ? "cannot be kept as" : "is kept as", bad.text);
 }

@@ -118,6 +118,10 @@ test_since_fails_outside_of_every_share() {
 	status=0
 	equal '' "$("$B/hostwatch-git-fsmonitor" 1 1 2>&1)" || status=$?
 	end_daemon
+	status=0
+	text=$(HOSTWATCH_EVENTS=unix:$PWD/none "$B/hostwatch" since . 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'no hostwatchd with a socket sink'
 }
 
 # ---- git ----
