@@ -23,7 +23,7 @@
 
 #define TIMEOUT_NS (10 * HW_SEC)
 #define INSIDE ".hostwatch" /* a name in each directory whose contents are unknown */
-#define UNKNOWN "unknown" /* a token that is none of the daemon's */
+#define UNKNOWN "unknown" /* no token of the daemon is this text */
 
 const struct hw_command_line tool_git_fsmonitor_line = {
 	.program = "hostwatch-git-fsmonitor",

@@ -34,7 +34,7 @@ struct hw_job {
 	uint8_t watcher; /* compare directories of this watcher only; HW_WATCHER_NONE: of any */
 	bool touched;
 	bool here; /* it is listed by the work of the share, not on the thread pool */
-	bool guarded; /* whoever lists it must not wait: cross.h */
+	bool guarded; /* the thread that lists it must not wait: cross.h */
 	bool landed; /* its listing has ended, and is applied in the next turn */
 	bool retried;
 	bool cheap; /* the listing identifies entries less precisely than hw_disk_stat() */

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Under fanotify, records identify what they are about. Under inotify, a directory that has moved
  * on cannot be known again. */
@@ -79,6 +80,14 @@ static void new_dir_is_exchanged(const struct hw_scene *f)
 static void new_file_then_new_dir(const struct hw_scene *f)
 {
 	hw_scene_write(f->fd, "f", "new");
+	hw_scene_make_dir(f->fd, "d");
+	hw_scene_move(f->fd, "f", f->fd, "d/f");
+}
+
+/* Its record says that it was created, and nothing else. */
+static void empty_file_then_new_dir(const struct hw_scene *f)
+{
+	assert_int_equal(mknodat(f->fd, "f", S_IFREG | 0600, 0), 0);
 	hw_scene_make_dir(f->fd, "d");
 	hw_scene_move(f->fd, "f", f->fd, "d/f");
 }
@@ -152,6 +161,16 @@ static const struct moved_on cases[] = {
 	  "close_write f\n"
 	  "create dir d\n"
 	  "move file f -> d/f\n" },
+	{ "an empty file, into a new directory", empty_file_then_new_dir,
+	  "create file f\n"
+	  "create dir d\n"
+	  "create file d/f\n"
+	  "delete file f\n"
+	  "close_write d/f\n",
+	  "create file f\n"
+	  "create dir d\n"
+	  "move file f -> d/f\n"
+	  "close_write d/f\n" },
 };
 
 static char *text_of_events(struct hw_scene *f)
