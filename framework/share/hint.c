@@ -550,7 +550,7 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 	share->verify.stuck_seq = 0;
 	share->turn.hinted = true;
 	hw_hint_release_name(share, hint);
-	for (;;) {
+	while (share->hints.held_move.dir || share->hints.waiting.count) {
 		enum hw_held_answer answer = hw_hint_ask_held(share, hint);
 
 		if (answer == HW_HELD_WAIT && hw_waiting_add(watcher, hint))

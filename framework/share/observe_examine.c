@@ -452,8 +452,13 @@ static void look_at_old_names(struct hw_observation *o)
 static int compare_items(const void *a, const void *b, void *arg)
 {
 	const struct hw_item *x = a, *y = b;
-	return hw_tree_compare_places(arg, (uint32_t)x->dir, x->name, x->len, (uint32_t)y->dir,
-				      y->name, y->len);
+	int c;
+
+	if (x->dir != y->dir)
+		return hw_tree_compare_places(arg, (uint32_t)x->dir, x->name, x->len,
+					      (uint32_t)y->dir, y->name, y->len);
+	c = memcmp(x->name, y->name, x->len < y->len ? x->len : y->len);
+	return c ? c : x->len - y->len;
 }
 
 void hw_observation_sort(struct hw_observation *o)

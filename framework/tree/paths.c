@@ -57,22 +57,44 @@ static unsigned depth_of(const struct hw_tree *tree, uint32_t id)
 	return depth;
 }
 
-int hw_tree_compare(const struct hw_tree *tree, uint32_t a, uint32_t b)
+/* Two entries, of which the deeper one is replaced by its ancestor at the depth of the other. */
+struct level {
+	uint32_t a, b;
+	int by_depth; /* that of a minus that of b */
+	uint32_t below; /* the child of a or b on the path down to the deeper one; 0: none */
+};
+
+static struct level level_of(const struct hw_tree *tree, uint32_t a, uint32_t b)
 {
 	unsigned da = depth_of(tree, a), db = depth_of(tree, b);
-	int by_depth = (int)da - (int)db;
+	struct level level = { .a = a, .b = b, .by_depth = (int)da - (int)db };
 
-	for (; da > db; da--)
-		a = hw_tree_entry(tree, a)->parent;
-	for (; db > da; db--)
-		b = hw_tree_entry(tree, b)->parent;
-	if (a == b)
-		return by_depth;
+	for (; da > db; da--) {
+		level.below = level.a;
+		level.a = hw_tree_entry(tree, level.a)->parent;
+	}
+	for (; db > da; db--) {
+		level.below = level.b;
+		level.b = hw_tree_entry(tree, level.b)->parent;
+	}
+	return level;
+}
+
+/* Compares two entries of the same depth. */
+static int compare_level(const struct hw_tree *tree, uint32_t a, uint32_t b)
+{
 	while (hw_tree_entry(tree, a)->parent != hw_tree_entry(tree, b)->parent) {
 		a = hw_tree_entry(tree, a)->parent;
 		b = hw_tree_entry(tree, b)->parent;
 	}
 	return compare_names(tree, a, b);
+}
+
+int hw_tree_compare(const struct hw_tree *tree, uint32_t a, uint32_t b)
+{
+	struct level level = level_of(tree, a, b);
+
+	return level.a == level.b ? level.by_depth : compare_level(tree, level.a, level.b);
 }
 
 static int compare_bytes(const char *a, size_t len_a, const char *b, size_t len_b)
@@ -82,35 +104,28 @@ static int compare_bytes(const char *a, size_t len_a, const char *b, size_t len_
 	return c ? c : (len_a > len_b) - (len_a < len_b);
 }
 
-/* Returns the child of `dir` on the path down to `below`; 0 if `below` is not below `dir`. */
-static uint32_t step_towards(const struct hw_tree *tree, uint32_t dir, uint32_t below)
+/* Compares a name in a directory with its entry `below`, and with all that is below that. */
+static int compare_with_entry(const struct hw_tree *tree, const char *name, size_t len,
+			      uint32_t below)
 {
-	while (below && hw_tree_entry(tree, below)->parent != dir)
-		below = hw_tree_entry(tree, below)->parent;
-	return below;
+	int c = compare_bytes(name, len, hw_tree_name(tree, below),
+			      hw_tree_entry(tree, below)->name_len);
+
+	return c ? c : -1;
 }
 
 int hw_tree_compare_places(const struct hw_tree *tree, uint32_t dir_a, const char *name_a,
 			   size_t len_a, uint32_t dir_b, const char *name_b, size_t len_b)
 {
-	uint32_t step;
-	int c;
+	struct level level;
 
 	if (dir_a == dir_b)
 		return compare_bytes(name_a, len_a, name_b, len_b);
-	step = step_towards(tree, dir_a, dir_b);
-	if (step) {
-		c = compare_bytes(name_a, len_a, hw_tree_name(tree, step),
-				  hw_tree_entry(tree, step)->name_len);
-		return c ? c : -1;
-	}
-	step = step_towards(tree, dir_b, dir_a);
-	if (step) {
-		c = compare_bytes(hw_tree_name(tree, step), hw_tree_entry(tree, step)->name_len,
-				  name_b, len_b);
-		return c ? c : 1;
-	}
-	return hw_tree_compare(tree, dir_a, dir_b);
+	level = level_of(tree, dir_a, dir_b);
+	if (level.a != level.b)
+		return compare_level(tree, level.a, level.b);
+	return level.by_depth < 0 ? compare_with_entry(tree, name_a, len_a, level.below)
+				  : -compare_with_entry(tree, name_b, len_b, level.below);
 }
 
 static int compare_siblings(const void *a, const void *b, void *tree)
