@@ -221,22 +221,38 @@ static bool is_about_doubted(const struct hw_stream *stream, const struct hw_bur
 	return (leaves || comes) && is_doubted(stream, event->before, doubt);
 }
 
-/* The file was moved into a directory that was not in the share before the burst. The kernel
- * reports no write in it until it is watched, and the rename explains the new ctime. */
-static bool is_hidden_by_new_dir(const struct hw_stream *stream,
-				 const struct hw_census_entry *before,
-				 const struct hw_census_entry *after)
+/* The directory of the entry was not in the share before the burst. */
+static bool is_in_new_dir(const struct hw_stream *stream, const struct hw_census_entry *after)
 {
 	const char *slash = strrchr(after->path, '/');
 	char *dir = slash ? strndup(after->path, (size_t)(slash - after->path)) : NULL;
 	const struct hw_census_entry *e = dir ? hw_census_at(&stream->after, dir) : NULL;
 	const struct hw_census_entry *was = e ? origin(stream, e) : NULL;
-	bool is_new = e && (!was || was->is_outside);
 
 	free(dir);
-	return is_new && before && !hw_census_at(&stream->before, after->path) &&
-	       before->st.stx_size == after->st.stx_size &&
-	       is_same_time(&before->st.stx_mtime, &after->st.stx_mtime);
+	return e && (!was || was->is_outside);
+}
+
+/* Returns whether somebody set the mtime to one at which the file did not exist. */
+static bool has_old_time(const struct hw_census_entry *e)
+{
+	const struct statx_timestamp *mtime = &e->st.stx_mtime, *btime = &e->st.stx_btime;
+
+	return mtime->tv_sec != btime->tv_sec ? mtime->tv_sec < btime->tv_sec
+					      : mtime->tv_nsec < btime->tv_nsec;
+}
+
+/* The file was moved into such a directory. The kernel reports no write in it until it is watched,
+ * and the rename explains the new ctime. The state in which a file arrived is not known. */
+static bool is_hidden_by_new_dir(const struct hw_stream *stream,
+				 const struct hw_census_entry *before,
+				 const struct hw_census_entry *after)
+{
+	if (!before || hw_census_at(&stream->before, after->path) || !is_in_new_dir(stream, after))
+		return false;
+	return (before->is_outside && has_old_time(after)) ||
+	       (before->st.stx_size == after->st.stx_size &&
+		is_same_time(&before->st.stx_mtime, &after->st.stx_mtime));
 }
 
 /* The file came into the share, left, and came again. inotify does not know that it is one file;

@@ -313,6 +313,41 @@ static void a_write_in_a_directory_that_came_is_hidden_by_old_times(void **state
 		     "> touch m/m/f/f 1000000000\n");
 }
 
+static void an_old_time_hides_changes_of_what_arrived_in_a_new_directory(void **state)
+{
+	(void)state;
+	accept_burst("proves rule 1\n\n"
+		     "setup:\n"
+		     "outside write o \"1\"\n\n"
+		     "> mkdir n\n"
+		     "> movein o n/a\n"
+		     "> write n/a \"23\"\n"
+		     "> touch n/a 1000000000\n");
+}
+
+/* The first watcher reports close_write instead of modify. */
+static void a_write_to_what_arrived_in_a_new_directory_is_announced(void **state)
+{
+	const char *text = "proves rule 1\n\n"
+			   "setup:\n"
+			   "outside write o \"1\"\n\n"
+			   "> mkdir n\n"
+			   "> movein o n/a\n"
+			   "> write n/a \"23\"\n";
+	unsigned places;
+	struct streams streams;
+
+	(void)state;
+	run(&streams, text, hw_scratch_places(&places));
+	assert_judged(&streams, NULL);
+	struct hw_burst_event *event = first_of(&streams, HW_MODIFY);
+
+	event->kind = HW_CLOSE_WRITE;
+	set_text(event, "close_write x");
+	assert_judged(&streams, "a change of data is not announced");
+	release(&streams);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +361,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_arrival_that_inotify_does_not_see_is_in_doubt),
 		cmocka_unit_test(a_move_out_that_is_certain_is_no_delete),
 		cmocka_unit_test(a_write_in_a_directory_that_came_is_hidden_by_old_times),
+		cmocka_unit_test(an_old_time_hides_changes_of_what_arrived_in_a_new_directory),
+		cmocka_unit_test(a_write_to_what_arrived_in_a_new_directory_is_announced),
 	};
 
 	if (argc > 1)
