@@ -10,4 +10,7 @@ int hw_beside_exec(const char *name, char **argv);
 /* The configured directory, below libdir. */
 extern const char hw_beside_dir[];
 
+/* Exit status of hostwatch-nats-tail if the same request would fail again. */
+#define HW_BESIDE_REFUSED 3
+
 #endif

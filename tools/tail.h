@@ -97,8 +97,9 @@ int hw_tail_parse_nats(struct tail *tail, const char *text, const char **ret_err
 /* Starts the program that reads the stream. Returns a descriptor that is like a connection to a
  * socket sink, or -errno. */
 int hw_tail_start_nats(struct tail *tail, bool quiet);
-/* Ends it, or waits for it if it has ended. Returns whether it said why it failed. */
-bool hw_tail_end_nats(struct tail *tail, bool ended);
+/* Ends it, or waits for it if it has ended. Returns TAIL_CLOSED or TAIL_REFUSED if it said why it
+ * failed, otherwise 0. */
+int hw_tail_end_nats(struct tail *tail, bool ended);
 
 /* ---- tail_read.c, tail_hello.c ---- */
 
@@ -133,8 +134,8 @@ bool hw_tail_is_done(const struct tail *tail);
 /* Reads the file of --state, if there is one, and makes the request resume there. Returns -1, or an
  * exit status after a line on stderr. */
 int hw_tail_load_state(struct tail *tail);
-/* Call this after hello. Returns -EINVAL after a line on stderr if no share was chosen. Prints a
- * line if the server cannot resume. */
+/* Call this after hello. Returns TAIL_REFUSED after a line on stderr if no share was chosen, or if
+ * the server does not have that of the file. Prints a line if the server cannot resume. */
 int hw_tail_check_state(struct tail *tail, const struct hw_share_info *shares, size_t count);
 /* Prints a line if this event replaces those that follow the state. */
 void hw_tail_check_rescan(struct tail *tail, const struct hw_event *event);

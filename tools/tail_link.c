@@ -180,8 +180,9 @@ static int read_stream(struct tail *t)
 	if (n < 0 && errno != ECONNRESET)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n <= 0) {
-		if (hw_tail_end_nats(t, true))
-			return TAIL_CLOSED;
+		r = hw_tail_end_nats(t, true);
+		if (r < 0)
+			return r;
 		(void)hw_args_failure(&tool_tail_line, "%s: the server closed the connection",
 				      t->address.text);
 		return TAIL_CLOSED;

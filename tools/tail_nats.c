@@ -91,15 +91,17 @@ int hw_tail_start_nats(struct tail *t, bool quiet)
 	return -error;
 }
 
-bool hw_tail_end_nats(struct tail *t, bool ended)
+int hw_tail_end_nats(struct tail *t, bool ended)
 {
 	int status = 0;
 
 	if (t->nats.pid <= 0)
-		return false;
+		return 0;
 	if (!ended)
 		(void)kill(t->nats.pid, SIGKILL); /* it keeps nothing */
 	(void)waitpid(t->nats.pid, &status, 0); /* it ends */
 	t->nats.pid = 0;
-	return WIFEXITED(status) && WEXITSTATUS(status) != 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+		return 0;
+	return WEXITSTATUS(status) == HW_BESIDE_REFUSED ? TAIL_REFUSED : TAIL_CLOSED;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,17 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 512u
+#define TEXT_MAX 1024u
 #define SAVE_EVENTS 4096u /* printed without a pause, after which the file is replaced */
 
-static int fail(const struct tail *t, const char *text)
+__attribute__((format(printf, 2, 3))) static int fail(const struct tail *t, const char *format, ...)
 {
-	char quoted[300];
+	char quoted[300], text[TEXT_MAX];
+	va_list args;
 
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	return hw_args_failure(&tool_tail_line, "--state: %s: %s",
 			       hw_quote(quoted, sizeof(quoted), t->state_path,
 					strlen(t->state_path)),
@@ -63,7 +69,10 @@ static int take_position(struct tail *t, const char *line)
 		return fail(t, "this is not a state of hostwatch tail; remove the file, or give "
 			       "the name of another one");
 	if (t->subscribe.share && strcmp(t->subscribe.share, p->share) != 0)
-		return fail(t, "this is the state of another share");
+		return fail(t,
+			    "this is the state of share %s, not of %s; give each share a file of "
+			    "its own",
+			    p->share, t->subscribe.share);
 	t->subscribe.share = p->share;
 	t->subscribe.resume = true;
 	t->subscribe.epoch = p->epoch;
@@ -88,7 +97,7 @@ int hw_tail_load_state(struct tail *t)
 	if (n == -ENOENT)
 		return -1;
 	if (n < 0)
-		return fail(t, n == -EINVAL ? "not a regular file" : strerror((int)-n));
+		return fail(t, "%s", n == -EINVAL ? "not a regular file" : strerror((int)-n));
 	if (n == 0) {
 		(void)fail(t, "the file is empty: starting with the next event");
 		return -1;
@@ -98,26 +107,44 @@ int hw_tail_load_state(struct tail *t)
 
 /* ---- resuming ---- */
 
+static const struct hw_share_info *find_info(const char *name, const struct hw_share_info *shares,
+					     size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(shares[i].name, name) == 0)
+			return &shares[i];
+	return NULL;
+}
+
+/* A stream may have the events of earlier histories, and those of a share later. */
+static int check_loaded(struct tail *t, const struct hw_share_info *info)
+{
+	t->resuming = info && (info->epoch == t->state.epoch || t->nats.on);
+	if (t->resuming || t->nats.on)
+		return 0;
+	if (!info) {
+		(void)fail(t,
+			   "this is the state of share %s, which the server at %s does not have; "
+			   "give each share a file of its own",
+			   t->state.share, t->address.text);
+		return TAIL_REFUSED;
+	}
+	(void)hw_args_failure(&tool_tail_line,
+			      "%s has a new history: cannot resume after event %" PRIu64
+			      ", a rescan follows",
+			      t->state.share, t->state.seq);
+	return 0;
+}
+
 int hw_tail_check_state(struct tail *t, const struct hw_share_info *shares, size_t count)
 {
 	if (!t->state_path || t->connections)
 		return 0;
 	if (count != 1 && !t->subscribe.share) {
 		(void)fail(t, "the server has several shares: choose one with --share");
-		return -EINVAL;
+		return TAIL_REFUSED;
 	}
-	for (size_t i = 0; t->loaded && i < count; i++) {
-		if (strcmp(shares[i].name, t->state.share) != 0)
-			continue;
-		/* A stream may have the events of earlier histories. */
-		t->resuming = shares[i].epoch == t->state.epoch || t->nats.on;
-		if (!t->resuming)
-			(void)hw_args_failure(&tool_tail_line,
-					      "%s has a new history: cannot resume after event "
-					      "%" PRIu64 ", a rescan follows",
-					      t->state.share, t->state.seq);
-	}
-	return 0;
+	return t->loaded ? check_loaded(t, find_info(t->state.share, shares, count)) : 0;
 }
 
 void hw_tail_check_rescan(struct tail *t, const struct hw_event *event)
@@ -173,7 +200,7 @@ static int save(struct tail *t, const struct tail_share *share)
 
 	if (r < 0) {
 		t->state_failed = true;
-		(void)fail(t, strerror(-r));
+		(void)fail(t, "%s", strerror(-r));
 		return r;
 	}
 	(void)snprintf(t->state.share, sizeof(t->state.share), "%s", share->name);

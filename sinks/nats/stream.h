@@ -19,6 +19,8 @@
 #define NATS_HEADER_TREE "Hostwatch-Tree"
 #define NATS_KIND_TREE "tree" /* the last part of the subject of the messages of a tree */
 #define NATS_SUBJECT_MAX 512u
+/* The subjects that nats_subject() writes consist of these. */
+#define NATS_SUBJECT_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-%."
 
 /* Writes PREFIX.SHARE: a byte of the share's name that is not a letter, a digit, '_' or '-' becomes
  * %XX. Returns 0, or -ENAMETOOLONG. */

@@ -484,4 +484,57 @@ test_tail_continues_with_state() {
 	finish "$daemon"
 }
 
+# Waits until err has this text.
+says() {
+	local end=$((SECONDS + DEADLINE))
+	until grep -qF -- "$1" err 2>/dev/null; do
+		[ $SECONDS -lt $end ] || fail "it never says: $1: $(cat err)"
+	done
+}
+# A daemon with the shares a and b, and their stream.
+begin_two() {
+	prepare_stream
+	mkdir b
+	sed -i "s|^\[sink n\]|[share b]\npath = $PWD/b\n&|" conf
+	begin_daemon
+	stored 4
+}
+
+test_a_share_that_the_stream_lacks_is_reported() {
+	local url
+	begin_two
+	url=nats:nats://127.0.0.1:$port
+	start "$B/hostwatch" tail "$url/hostwatch.nosuch"
+	says 'no event of hostwatch.nosuch in stream hostwatch yet, waiting; shares there: hostwatch.a, hostwatch.b'
+	finish "$pid"
+	start "$B/hostwatch" tail --share nosuch "$url"
+	says 'no event of share nosuch below hostwatch in stream hostwatch yet, waiting; shares there: hostwatch.a, hostwatch.b'
+	finish "$pid"
+	finish "$daemon"
+}
+
+test_the_state_of_another_share_is_refused() {
+	local status=0
+	begin_two
+	echo 'hostwatch-tail 1 b 0000000000000001 7' >state
+	timeout $DEADLINE "$B/hostwatch" tail --retry --state state "nats:nats://127.0.0.1:$port/hostwatch.a" 2>err || status=$?
+	equal 1 $status
+	equal 'hostwatch tail: hostwatch.a is the subject of another share than b, which --share or the file of --state names' "$(cat err)"
+	finish "$daemon"
+}
+
+# The trees of both shares are in the stream.
+test_only_lines_of_the_chosen_share_are_shown() {
+	begin_two
+	start "$B/hostwatch" tail --json --all --share b "nats:nats://127.0.0.1:$port"
+	next "$out" # hello names all shares, as that of a socket
+	mkdir a/d b/d
+	until [[ $line == *'"create"'* ]]; do
+		next "$out"
+		[[ $line != *'"a"'* ]] || fail "$line"
+	done
+	finish "$pid"
+	finish "$daemon"
+}
+
 run_tests

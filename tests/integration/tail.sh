@@ -387,14 +387,16 @@ test_other_files_are_no_state() {
 	begin_daemon
 	echo mine >file
 	mkfifo pipe
-	for args in '--state file' '--state other --share b' '--state new' '--state pipe --share a'; do
+	for args in '--state file' '--state other --share b' '--state new' '--state pipe --share a' '--state third'; do
 		echo 'hostwatch-tail 1 a 0000000000000001 7' >other
+		echo 'hostwatch-tail 1 c 0000000000000001 7' >third
 		status=0
 		# shellcheck disable=SC2086 # several words
-		text=$(timeout $DEADLINE "$B/hostwatch" tail $args "unix:$PWD/s" 2>&1) || status=$?
+		text=$(timeout $DEADLINE "$B/hostwatch" tail --retry $args "unix:$PWD/s" 2>&1) || status=$?
 		equal 1 $status
 		contains "$text" "hostwatch tail: --state:"
 	done
+	contains "$text" 'this is the state of share c, which the server at'
 	equal mine "$(cat file)"
 	[ -p pipe ] || fail "the pipe was replaced, as /dev/null would be"
 	refuses '--state and --after exclude each other' --state x --after 1 --epoch 1 unix:/s

@@ -19,8 +19,6 @@ static int put(struct reader *r, const char *share, const struct hw_event *event
 	struct hw_event seen[HW_BELOW_MAX];
 	int count = 1, result = 0;
 
-	if (s->share && strcmp(s->share, share) != 0)
-		return 0;
 	seen[0] = *event;
 	if (s->below)
 		count = hw_event_below(event, s->below, s->below_len, seen);
@@ -100,7 +98,7 @@ static bool seek(struct reader *r, struct reader_share *share, const struct nats
 {
 	const struct hw_subscribe *s = &r->request;
 
-	if (!r->seeking || (s->share && strcmp(s->share, share->name) != 0))
+	if (!r->seeking)
 		return true;
 	if (head->epoch == s->epoch && head->seq >= s->after) {
 		/* The place, or the first message after it. */
@@ -130,8 +128,11 @@ static bool is_of_place(struct reader_share *share, const struct nats_head *head
 
 static int take_line(struct reader *r, const struct nats_head *head, struct hw_json_message *line)
 {
-	struct reader_share *share = reader_find(r, line->share);
+	struct reader_share *share;
 
+	if (!reader_wants(r, line->share))
+		return 0;
+	share = reader_find(r, line->share);
 	if (!share)
 		return reader_fail("out of memory");
 	if (!seek(r, share, head) || is_of_place(share, head))

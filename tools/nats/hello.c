@@ -50,11 +50,17 @@ struct reader_share *reader_find(struct reader *r, const char *name)
 	return shares[r->share_count].name ? &shares[r->share_count++] : NULL;
 }
 
+bool reader_wants(const struct reader *r, const char *share)
+{
+	return !r->request.share || strcmp(r->request.share, share) == 0;
+}
+
 /* ---- hello ---- */
 
 int reader_say_hello(struct reader *r)
 {
 	struct hw_share_info *infos = calloc(r->share_count + 1, sizeof(*infos));
+	uint32_t count = 0;
 	int result;
 
 	if (!infos)
@@ -62,8 +68,10 @@ int reader_say_hello(struct reader *r)
 	for (uint32_t i = 0; i < r->share_count; i++) {
 		struct reader_share *share = &r->shares[i];
 
+		if (!reader_wants(r, share->name))
+			continue;
 		share->said_epoch = share->epoch;
-		infos[i] = (struct hw_share_info){
+		infos[count++] = (struct hw_share_info){
 			.struct_size = sizeof(*infos),
 			.state = HW_SHARE_ONLINE,
 			.name = share->name,
@@ -71,12 +79,12 @@ int reader_say_hello(struct reader *r)
 			.seq = share->seq,
 		};
 	}
-	result = hw_json_put_hello(&r->buf, HW_VERSION, infos, r->share_count);
+	result = hw_json_put_hello(&r->buf, HW_VERSION, infos, count);
 	free(infos);
 	return result < 0 ? reader_fail("out of memory") : reader_write(r);
 }
 
-static int fail_to_read(natsStatus s)
+int reader_fail_to_read(natsStatus s)
 {
 	char why[NATS_WHY_MAX];
 
@@ -100,12 +108,13 @@ static int add_share(struct reader *r, const char *subject, size_t len)
 	if (s == NATS_NOT_FOUND)
 		return 0; /* removed meanwhile */
 	if (s != NATS_OK)
-		return fail_to_read(s);
+		return reader_fail_to_read(s);
 	text = strndup(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
 	if (text && nats_read_head(msg, &head) &&
 	    hw_json_parse_line(text, strcspn(text, "\n"), &line) == 0 && line.share &&
 	    (line.what == HW_JSON_EVENT || line.what == HW_JSON_SNAPSHOT_END)) {
 		share = reader_find(r, line.share);
+		r->is_share |= len == strlen(r->subject);
 		if (share) {
 			share->epoch = head.epoch;
 			share->seq = head.seq;
@@ -156,7 +165,7 @@ int reader_greet(struct reader *r)
 				   "file of --nats",
 				   r->settings.stream);
 	if (s != NATS_OK)
-		return fail_to_read(s);
+		return reader_fail_to_read(s);
 	r->end = info->State.LastSeq;
 	result = add_shares(r, info->State.Subjects);
 	jsStreamInfo_Destroy(info);

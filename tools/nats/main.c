@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch-nats-tail [--all] [--options FILE] URL SUBJECT: started by `hostwatch tail nats:`. */
+#include "../beside.h"
 #include "reader.h"
 
 #include <signal.h>
@@ -71,6 +72,8 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = reader_take_request(&reader);
 	if (r == 0)
+		r = reader_check_request(&reader);
+	if (r == 0)
 		r = reader_follow(&reader);
 	jsCtx_Destroy(reader.js);
 	natsConnection_Destroy(reader.nc);
@@ -79,5 +82,5 @@ int main(int argc, char **argv)
 		free(reader.shares[i].name);
 	free(reader.shares);
 	hw_buf_free(&reader.buf);
-	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return r == 0 ? EXIT_SUCCESS : r == READER_REFUSED ? HW_BESIDE_REFUSED : EXIT_FAILURE;
 }

@@ -23,6 +23,7 @@ struct reader_share {
 struct reader {
 	struct nats_settings settings;
 	const char *subject; /* PREFIX or PREFIX.SHARE */
+	bool is_share; /* subject is known to be the second */
 	bool all;
 	natsConnection *nc;
 	jsCtx *js;
@@ -34,14 +35,23 @@ struct reader {
 	struct hw_buf buf; /* scratch */
 };
 
+#define READER_REFUSED (-2) /* the same request would fail again */
+
 /* hello.c: finds the shares, writes hello, reads the request. Return 0, or -1 after a line on
  * stderr. */
 int reader_greet(struct reader *reader);
 int reader_take_request(struct reader *reader);
 int reader_say_hello(struct reader *reader);
 struct reader_share *reader_find(struct reader *reader, const char *name);
+/* Returns whether the request, if there is one, is for this share. */
+bool reader_wants(const struct reader *reader, const char *share);
 int reader_write(struct reader *reader); /* writes and empties buf */
+int reader_fail_to_read(natsStatus status);
 int reader_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* absent.c: prints a line if the stream has no event that the request is for. Returns 0 to wait for
+ * one, or -1 or READER_REFUSED after a line on stderr. */
+int reader_check_request(const struct reader *reader);
 
 /* follow.c: writes events until the connection ends or the receiver is gone. */
 int reader_follow(struct reader *reader);
