@@ -231,7 +231,8 @@ int tool_git_fsmonitor(int argc, char **argv)
 		return HW_EXIT_FAILURE;
 	dir = realpath(".", NULL);
 	if (!dir)
-		return hw_args_failure(&tool_git_fsmonitor_line, "%s", strerror(errno));
+		return hw_args_failure(&tool_git_fsmonitor_line, "the current directory: %s",
+				       errno == ENAMETOOLONG ? SINCE_TOO_LONG : strerror(errno));
 	since.dir = dir;
 	since.token = operands.items[1];
 	status = answer(&since);

@@ -45,7 +45,7 @@ static bool is_plain(const char *bytes, size_t len)
 	       hw_quote_is_needless(bytes, len);
 }
 
-static void print_quoted(FILE *to, const char *bytes, size_t len)
+void hw_print_quoted(FILE *to, const char *bytes, size_t len)
 {
 	char small[1024];
 	size_t size = 4 * len + 3; /* every byte as \xHH */
@@ -66,7 +66,7 @@ static void print_path(FILE *to, const char *path, size_t len)
 	else if (is_plain(path, len))
 		fwrite(path, 1, len, to);
 	else
-		print_quoted(to, path, len);
+		hw_print_quoted(to, path, len);
 }
 
 static void print_move(FILE *to, const struct hw_event *event)

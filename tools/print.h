@@ -14,6 +14,9 @@
  */
 void hw_print_event(FILE *to, const struct hw_event *event, const char *share, bool colour);
 
+/* Prints hw_quote() of these bytes, whatever their number. */
+void hw_print_quoted(FILE *to, const char *bytes, size_t len);
+
 /* Returns whether to use colors: the FILE is a terminal, NO_COLOR is not set, and TERM is not
  * "dumb". */
 bool hw_print_in_colour(FILE *to);

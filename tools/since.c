@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "since.h"
 #include "log.h"
+#include "print.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -61,15 +62,16 @@ const struct hw_command_line tool_since_line = {
 
 static void print_name(const char *name, bool nul)
 {
-	char quoted[4 * HW_WHERE_MAX];
 	size_t len = strlen(name);
 
 	if (nul)
 		(void)fwrite(name, 1, len + 1, stdout); /* checked at the end of main() */
 	else if (hw_quote_is_needless(name, len))
 		puts(name);
-	else
-		puts(hw_quote(quoted, sizeof(quoted), name, len));
+	else {
+		hw_print_quoted(stdout, name, len);
+		putchar('\n');
+	}
 }
 
 static void print_answer(const struct since *since, bool nul)
@@ -83,26 +85,38 @@ static void print_answer(const struct since *since, bool nul)
 		print_name(since->names.items[i], nul);
 }
 
+/* Its path may be longer than one that system calls accept. Returns -1, or an exit status. */
+static int find_dir(const char *given, char **ret)
+{
+	char quoted[300];
+	struct stat st;
+	int error;
+
+	if (stat(given, &st) < 0)
+		error = errno;
+	else if (!S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	else if ((*ret = realpath(given, NULL)))
+		return -1;
+	else
+		error = errno;
+	return hw_args_failure(&tool_since_line, "%s: %s",
+			       hw_quote(quoted, sizeof(quoted), given, strlen(given)),
+			       error == ENAMETOOLONG ? SINCE_TOO_LONG : strerror(error));
+}
+
 int tool_since(int argc, char **argv)
 {
 	struct settings settings = { .timeout_ns = TIMEOUT_NS };
 	struct since since = { .line = &tool_since_line, .fd = -1 };
 	struct hw_operands operands;
 	int status = hw_args_parse(&tool_since_line, argc, argv, &settings, &operands);
-	char quoted[300], *dir;
-	struct stat st;
+	char *dir = NULL;
 
+	if (status < 0)
+		status = find_dir(operands.items[0], &dir);
 	if (status >= 0)
 		return status;
-	dir = realpath(operands.items[0], NULL);
-	if (!dir || stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		status = hw_args_failure(&tool_since_line, "%s: %s",
-					 hw_quote(quoted, sizeof(quoted), operands.items[0],
-						  strlen(operands.items[0])),
-					 dir ? "not a directory" : strerror(errno));
-		free(dir);
-		return status;
-	}
 	since.dir = dir;
 	since.token = operands.count > 1 ? operands.items[1] : NULL;
 	since.socket = settings.socket;

@@ -8,10 +8,17 @@
 #include "args.h"
 
 #include <hostwatch/address.h>
+#include <hostwatch/protocol.h>
 #include <hostwatch/wire.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* HW_WHERE_MAX */
+#define SINCE_TOO_LONG                                                                             \
+	"its absolute path has more than 4095 bytes, so no sink can be asked for it; name a "      \
+	"directory above it"
+_Static_assert(HW_WHERE_MAX == 4095, "SINCE_TOO_LONG says so");
 
 #define SINCE_TOKEN_MAX 40u /* 16 digits, a colon, 20 digits */
 #define SINCE_INPUT_MAX (4u << 20) /* bytes of one message or line */

@@ -272,6 +272,10 @@ int hw_since_ask(struct since *s)
 	char quoted[300];
 	int status;
 
+	if (strlen(s->dir) > HW_WHERE_MAX)
+		return hw_args_failure(s->line, "%s: %s",
+				       hw_quote(quoted, sizeof(quoted), s->dir, strlen(s->dir)),
+				       SINCE_TOO_LONG);
 	s->fd = -1;
 	s->in = HW_BUF_GROWING(SINCE_INPUT_MAX);
 	s->out = HW_BUF_GROWING(8 * (size_t)HW_JSON_REQUEST_MAX);

@@ -85,7 +85,7 @@ static void add_note(struct hw_table *table, const struct hw_record *share)
 {
 	const char *path = hw_record_get(share, "path"), *why = hw_record_get(share, "why");
 	char note[4 * TEXT_MAX], path_text[TEXT_MAX], why_text[TEXT_MAX],
-		armed[64] = "", retrying[64] = "", silent[80], memory[80], kept[300];
+		armed[64] = "", retrying[64] = "", silent[80], memory[80], kept[TEXT_MAX];
 
 	if (strcmp(hw_record_get(share, "state"), "arming") == 0)
 		(void)snprintf(armed, sizeof(armed), ", %s directories armed",

@@ -124,6 +124,40 @@ test_since_fails_outside_of_every_share() {
 	contains "$text" 'no hostwatchd with a socket sink'
 }
 
+# The quoted path has more than 16 KiB. No system call accepts such a path as a whole.
+test_since_handles_long_paths() {
+	local text status=0 name dir i
+	name=$(printf '\001%.0s' {1..240})
+	configure
+	begin_daemon "$top"
+	token=
+	changed .
+	cd share
+	for i in {1..20}; do
+		mkdir "$name"
+		cd -P "./$name"
+	done
+	touch end
+	text=$("$B/hostwatch" since "$top/share" "$token" | tail -n 1)
+	equal "\"$(for i in {1..20}; do printf '\\x01%.0s' {1..240}; echo -n /; done)end\"" "$text"
+	for dir in . "$PWD"; do
+		status=0
+		text=$("$B/hostwatch" since "$dir" 2>&1) || status=$?
+		equal 1 $status
+		contains "$text" 'its absolute path has more than 4095 bytes, so no sink can be asked for it; name a directory above it'
+	done
+	status=0
+	text=$("$B/hostwatch-git-fsmonitor" 2 x 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'its absolute path has more than 4095 bytes'
+	cd "$top"
+	status=0
+	text=$("$B/hostwatch" since conf 2>&1) || status=$?
+	equal 1 $status
+	contains "$text" 'Not a directory'
+	end_daemon
+}
+
 # ---- git ----
 
 hash_git() {
