@@ -65,7 +65,7 @@ struct hw_keep {
 	uint8_t boot[HW_STATE_BOOT];
 	bool ending; /* nothing is tried again */
 	bool warned; /* that no snapshot can be written */
-	char why[200]; /* why no state is kept; empty once a snapshot is complete */
+	char why[400]; /* why no state is kept; empty once a snapshot is complete */
 };
 
 int hw_keep_init(struct hw_share *share, const char *dir, const char *log_dir); /* 0 or -ENOMEM */
@@ -99,9 +99,9 @@ uint64_t hw_keep_last_seq(const struct hw_share *share);
 
 /* keep_load.c */
 /* Reads the state into the tree and the journal of the share, which are new. Returns 0; -ENOENT:
- * no state is there; -ENODATA: the last run did not end cleanly, its log is lost, and no numbers
- * can be reserved (`why`); or an error of state.h. If it fails, the tree and the journal are new
- * again. */
+ * no state is there; -EPERM: it belongs to another user (`why`); -ENODATA: the last run did not end
+ * cleanly, its log is lost, and no numbers can be reserved (`why`); or an error of state.h. If it
+ * fails, the tree and the journal are new again. */
 int hw_keep_load(struct hw_share *share);
 /* The state on the disk is, from now on, that of a run that has not ended cleanly. 0 or -errno. */
 int hw_keep_mark_open(struct hw_share *share);
@@ -174,6 +174,14 @@ void hw_keep_close(struct hw_share *share); /* no work runs */
 bool hw_keep_is_inside(struct hw_share *share);
 /* Returns false if one of them is still there. */
 bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to);
+/* Removes the files with such names of other generations than `from` to `to`, without that. Returns
+ * whether there were some. */
+typedef struct hw_keep_name hw_keep_name_fn(const struct hw_share *share, uint64_t generation);
+bool hw_keep_remove_others(struct hw_share *share, int dir, hw_keep_name_fn *name_fn, uint64_t from,
+			   uint64_t to);
+/* Call it if a file of the state cannot be used because of this error. Returns -EPERM and a text in
+ * `why` if it belongs to another user, otherwise the error. */
+int hw_keep_check_owner(struct hw_keep *keep, int dir, const char *name, int error);
 /* Renames a state that cannot be used because of this error, and says so. */
 void hw_keep_set_aside(struct hw_share *share, int error);
 

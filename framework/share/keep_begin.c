@@ -23,6 +23,26 @@ static void begin_epoch(struct hw_share *share, uint64_t epoch)
 	hw_keep_copy_begin(share);
 }
 
+/* Without the snapshot that they follow, logs are useless. */
+static void remove_logs(struct hw_share *share, bool say)
+{
+	struct hw_keep *keep = &share->keep;
+	bool any = hw_keep_remove_others(share, keep->log_dir, hw_keep_log_name, 0, 0);
+
+	any |= hw_keep_remove_others(share, keep->dir, hw_keep_copy_name, 0, 0);
+	if (any && say)
+		hw_warning("share %s: %s has no %s, only the log of the last run was left: "
+			   "somebody removed the file, or hostwatchd was killed before it was "
+			   "written; the log is removed, and a new epoch begins",
+			   share->name, keep->dir_path, hw_keep_name(share, "open").text);
+}
+
+static void keep_none(struct hw_share *share)
+{
+	hw_warning("share %s: its state is not kept: %s", share->name, share->keep.why);
+	hw_keep_close(share);
+}
+
 /* Runs on the worker, in turn with the loop. */
 static void begin_files(void *arg)
 {
@@ -32,11 +52,14 @@ static void begin_files(void *arg)
 
 	keep->result = 0;
 	if (hw_keep_open(share) < 0) {
-		hw_warning("share %s: its state is not kept: %s", share->name, keep->why);
-		hw_keep_close(share);
+		keep_none(share);
 		return;
 	}
 	r = hw_keep_load(share);
+	if (r == -EPERM) {
+		keep_none(share);
+		return;
+	}
 	if (r == 0) {
 		r = hw_keep_continue_log(share);
 		if (r < 0 && hw_keep_begin_anew(share) < 0)
@@ -52,6 +75,7 @@ static void begin_files(void *arg)
 		return;
 	if (r != -ENOENT)
 		hw_keep_set_aside(share, r);
+	remove_logs(share, r == -ENOENT);
 	begin_epoch(share, keep->new_epoch);
 }
 

@@ -35,6 +35,11 @@ static inline int away_fstat(int fd, struct stat *ret)
 	return HW_KEEP_AWAY(int, fstat(fd, ret));
 }
 
+static inline int away_lstat(int dir, const char *name, struct stat *ret)
+{
+	return HW_KEEP_AWAY(int, fstatat(dir, name, ret, AT_SYMLINK_NOFOLLOW));
+}
+
 static inline int away_lock(int fd, int command, struct flock *lock)
 {
 	return HW_KEEP_AWAY(int, fcntl(fd, command, lock));

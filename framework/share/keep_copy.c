@@ -5,7 +5,6 @@
 
 #include "share_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -257,35 +256,6 @@ int hw_keep_copy_init(struct hw_share *share)
 	return hw_timer_add(share->loop, fired, share, &share->keep.copy.timer);
 }
 
-/* Returns whether this is the name of a copy, and of which log. */
-static bool is_copy(const struct hw_share *share, const char *name, uint64_t *ret)
-{
-	size_t len = strlen(share->name);
-
-	if (strncmp(name, share->name, len) != 0 || name[len] != '.')
-		return false;
-	*ret = strtoull(name + len + 1, NULL, 16);
-	return strcmp(name, hw_keep_copy_name(share, *ret).text) == 0;
-}
-
-static void remove_others(struct hw_share *share, uint64_t from, uint64_t to)
-{
-	struct hw_keep *keep = &share->keep;
-	int fd = away_openat(keep->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	uint64_t generation;
-
-	if (!stream && fd >= 0)
-		(void)close(fd);
-	while (stream && (entry = away_readdir(stream)))
-		if (is_copy(share, entry->d_name, &generation) &&
-		    (generation < from || generation >= to))
-			(void)away_unlinkat(keep->dir, entry->d_name);
-	if (stream)
-		(void)closedir(stream);
-}
-
 void hw_keep_copy_begin(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
@@ -293,7 +263,8 @@ void hw_keep_copy_begin(struct hw_share *share)
 	keep->copy.generation = keep->oldest;
 	keep->copy.bytes = 0;
 	keep->copy.removed = keep->oldest;
-	remove_others(share, keep->oldest, keep->generation);
+	(void)hw_keep_remove_others(share, keep->dir, hw_keep_copy_name, keep->oldest,
+				    keep->generation);
 }
 
 void hw_keep_copy_stop(struct hw_share *share)
@@ -304,7 +275,7 @@ void hw_keep_copy_stop(struct hw_share *share)
 
 void hw_keep_copy_remove(struct hw_share *share)
 {
-	remove_others(share, 0, 0);
+	(void)hw_keep_remove_others(share, share->keep.dir, hw_keep_copy_name, 0, 0);
 }
 
 void hw_keep_copy_end(struct hw_share *share)

@@ -55,6 +55,40 @@ bool hw_keep_remove_logs(struct hw_share *share, uint64_t from, uint64_t to)
 	return removed;
 }
 
+/* Returns whether this is such a name, and of which generation. */
+static bool is_numbered(const struct hw_share *share, const char *name, hw_keep_name_fn *name_fn,
+			uint64_t *ret)
+{
+	size_t len = strlen(share->name);
+
+	if (strncmp(name, share->name, len) != 0 || name[len] != '.')
+		return false;
+	*ret = strtoull(name + len + 1, NULL, 16);
+	return strcmp(name, name_fn(share, *ret).text) == 0;
+}
+
+bool hw_keep_remove_others(struct hw_share *share, int dir, hw_keep_name_fn *name_fn, uint64_t from,
+			   uint64_t to)
+{
+	int fd = away_openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	uint64_t generation;
+	bool any = false;
+
+	if (!stream && fd >= 0)
+		(void)close(fd);
+	while (stream && (entry = away_readdir(stream)))
+		if (is_numbered(share, entry->d_name, name_fn, &generation) &&
+		    (generation < from || generation >= to)) {
+			(void)away_unlinkat(dir, entry->d_name);
+			any = true;
+		}
+	if (stream)
+		(void)closedir(stream);
+	return any;
+}
+
 static int refuse(struct hw_keep *keep, const char *path, int error, const char *reason)
 {
 	char quoted[160];
@@ -63,6 +97,29 @@ static int refuse(struct hw_keep *keep, const char *path, int error, const char 
 		       hw_quote(quoted, sizeof(quoted), path, strlen(path)),
 		       reason ? reason : strerror(-error));
 	return error;
+}
+
+static int refuse_owner(struct hw_keep *keep, const char *path, uid_t owner)
+{
+	char reason[160];
+
+	(void)snprintf(reason, sizeof(reason),
+		       "it belongs to user %u, and hostwatchd runs as user %u; change the owner of "
+		       "the files of the state with chown(1), and restart hostwatchd",
+		       (unsigned)owner, (unsigned)geteuid());
+	return refuse(keep, path, -EPERM, reason);
+}
+
+int hw_keep_check_owner(struct hw_keep *keep, int dir, const char *name, int error)
+{
+	char path[PATH_MAX + sizeof(struct hw_keep_name)];
+	struct stat st;
+
+	if (away_lstat(dir, name, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid == geteuid())
+		return error;
+	(void)snprintf(path, sizeof(path), "%s/%s",
+		       dir == keep->dir ? keep->dir_path : keep->log_path, name);
+	return refuse_owner(keep, path, st.st_uid);
 }
 
 /* Returns whether a directory is at or below another one. If that is unknown, it is not. */
@@ -117,7 +174,20 @@ static bool is_of_a_server(int dir)
 	return hw_mounts_may_hang(path);
 }
 
-static int open_dir(struct hw_keep *keep, const char *path, int *ret)
+/* Another process could change where a symbolic link points to. */
+static int refuse_dir(struct hw_keep *keep, const char *path, const char *option, int error)
+{
+	char reason[100];
+	struct stat st;
+
+	if (away_lstat(AT_FDCWD, path, &st) < 0 || !S_ISLNK(st.st_mode))
+		return refuse(keep, path, error, NULL);
+	(void)snprintf(reason, sizeof(reason),
+		       "it is a symbolic link; set %s to the path that it points to", option);
+	return refuse(keep, path, error, reason);
+}
+
+static int open_dir(struct hw_keep *keep, const char *path, const char *option, int *ret)
 {
 	struct stat st;
 	int fd = away_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -127,9 +197,13 @@ static int open_dir(struct hw_keep *keep, const char *path, int *ret)
 
 		if (fd >= 0)
 			(void)close(fd);
-		return refuse(keep, path, error, NULL);
+		return refuse_dir(keep, path, option, error);
 	}
-	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH)) {
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		(void)close(fd);
+		return refuse_owner(keep, path, st.st_uid);
+	}
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
 		(void)close(fd);
 		return refuse(keep, path, -EPERM,
 			      "other users may write to this directory; it needs mode 0700");
@@ -141,13 +215,15 @@ static int open_dir(struct hw_keep *keep, const char *path, int *ret)
 static int lock(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
-	int fd = away_openat(keep->dir, hw_keep_name(share, "lock").text,
-			     O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
+	struct hw_keep_name name = hw_keep_name(share, "lock");
+	int fd = away_openat(keep->dir, name.text, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? -errno : hw_keep_lock(keep, fd, !is_of_a_server(keep->dir));
 
 	keep->lock = fd;
 	if (r == 0)
 		return 0;
+	if (r == -EACCES && hw_keep_check_owner(keep, keep->dir, name.text, r) == -EPERM)
+		return -EPERM;
 	return refuse(keep, keep->dir_path, r,
 		      r == -EAGAIN ? "another hostwatchd keeps the state of a share of this name "
 				     "there"
@@ -178,10 +254,10 @@ static int read_boot(struct hw_keep *keep)
 int hw_keep_open(struct hw_share *share)
 {
 	struct hw_keep *keep = &share->keep;
-	int r = open_dir(keep, keep->dir_path, &keep->dir);
+	int r = open_dir(keep, keep->dir_path, "state_dir", &keep->dir);
 
 	if (r == 0)
-		r = open_dir(keep, keep->log_path, &keep->log_dir);
+		r = open_dir(keep, keep->log_path, "state_log_dir", &keep->log_dir);
 	/* Events wait for the log. */
 	if (r == 0 && is_of_a_server(keep->log_dir))
 		r = refuse(keep, keep->log_path, -EXDEV,

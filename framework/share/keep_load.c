@@ -55,11 +55,11 @@ static int open_file(struct hw_keep *keep, int dir, const char *name)
 	struct stat st;
 
 	if (fd < 0)
-		return -errno;
+		return errno == EACCES ? hw_keep_check_owner(keep, dir, name, -EACCES) : -errno;
 	if (away_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
 		return fd;
 	away_close_file(keep, fd);
-	return -EUCLEAN;
+	return hw_keep_check_owner(keep, dir, name, -EUCLEAN);
 }
 
 static int load_log(struct hw_share *share, uint64_t generation, struct hw_state_load *load)
@@ -80,7 +80,7 @@ static int load_copy(struct hw_share *share, uint64_t generation, struct hw_stat
 	int fd = open_file(keep, keep->dir, hw_keep_copy_name(share, generation).text), r;
 
 	if (fd < 0)
-		return -ENOENT;
+		return fd == -EPERM ? fd : -ENOENT;
 	r = hw_state_read_log(fd, generation, NULL, load);
 	away_close_file(keep, fd);
 	return r;

@@ -496,6 +496,63 @@ test_others_may_not_write_to_the_directory() {
 	logged "other users may write to this directory"
 	end_daemon
 }
+test_a_directory_that_is_a_symbolic_link_is_named() {
+	prepare
+	mkdir -m 700 real
+	ln -s real state
+	begin_daemon
+	logged "its state is not kept: \"$PWD/state\": it is a symbolic link; set state_dir to the path that it points to"
+	end_daemon
+	rm state
+	rmdir log
+	ln -s real log
+	begin_daemon
+	logged "its state is not kept: \"$PWD/log\": it is a symbolic link; set state_log_dir to the path that it points to"
+	end_daemon
+}
+# As after a run as root. The state is as it was, so that it can be used when it has the right owner.
+test_the_state_of_another_user_is_named_and_left() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	prepare
+	begin_daemon
+	snapshot
+	position
+	end_daemon
+	local old=$epoch
+	chown 65534 state/a.state
+	begin_daemon
+	logged "its state is not kept: \"$PWD/state/a.state\": it belongs to user 65534, and hostwatchd runs as user 0; change the owner"
+	end_daemon
+	[ ! -e state/a.bad ] || fail "it was set aside"
+	chown 0 state/a.state
+	begin_daemon
+	logged "share a: continues from the state in"
+	position
+	equal "$old" "$epoch" epoch
+	end_daemon KILL
+	chown 65534 log/a.*
+	begin_daemon
+	logged "its state is not kept: \"$(echo "$PWD"/log/a.*.log)\": it belongs to user 65534"
+	end_daemon
+}
+test_a_snapshot_that_was_removed_is_reported() {
+	prepare
+	begin_daemon
+	snapshot
+	position
+	end_daemon KILL
+	local old
+	old=$(ls log)
+	rm state/a.open
+	begin_daemon
+	logged "share a: $PWD/state has no a.open, only the log of the last run was left: somebody removed the file"
+	snapshot
+	[ ! -e "log/$old" ] || fail "the old log is there: $(ls log)"
+	end_daemon
+	begin_daemon
+	! grep -q 'has no a.open' err || fail "$(cat err)"
+	end_daemon
+}
 test_no_state_is_kept_in_the_share_itself() {
 	mkdir -p share
 	logs=$PWD/share/log
