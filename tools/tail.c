@@ -296,12 +296,13 @@ static void end(struct tail *t)
 	hw_buf_free(&t->line);
 	hw_select_free(&t->select);
 	free(t->shares);
+	hw_tail_unlock_state(t);
 	hw_secret_free(t->secret);
 }
 
 int tool_tail(int argc, char **argv)
 {
-	struct tail t = { .fd = -1, .timeout_ns = TIMEOUT_NS, .after = UINT64_MAX };
+	struct tail t = { .fd = -1, .lock = -1, .timeout_ns = TIMEOUT_NS, .after = UINT64_MAX };
 	struct hw_operands operands;
 	int status = hw_args_parse(&tool_tail_line, argc, argv, &t, &operands), r;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of `hostwatch tail`: command line and main program (tail.c), the connection
  * (tail_link.c, tail_nats.c), messages of a server (tail_read.c) and of other peers (tail_hello.c),
- * and where to resume (tail_share.c), also after this process (tail_state.c). */
+ * and where to resume (tail_share.c), also after this process (tail_state.c, tail_file.c). */
 #ifndef HW_TAIL_H
 #define HW_TAIL_H
 
@@ -72,7 +72,11 @@ struct tail {
 	bool loaded;
 	bool resuming; /* events that follow it are expected */
 	bool state_failed; /* the file cannot be written */
-	unsigned unsaved; /* number of events since it was written */
+	unsigned unsaved; /* number of events since it was written, without: */
+	unsigned own; /* events that it causes itself */
+	bool said_own; /* a line on stderr says that there are some */
+	char *state_real, *lock_path; /* owned; NULL: none */
+	int lock; /* owned; -1: not locked */
 	/* the output */
 	struct hw_buf line; /* scratch */
 	uint64_t shown; /* number of events shown */
@@ -129,6 +133,21 @@ int hw_tail_check_output(void);
 /* Returns whether enough events were shown. */
 bool hw_tail_is_done(const struct tail *tail);
 
+/* ---- tail_file.c ---- */
+
+#define TAIL_NEW ".new" /* after the name of the file of --state: its next contents */
+#define TAIL_LOCK ".lock" /* locked (flock(2)) while a process uses it */
+
+/* Takes the lock of the file. 0; -EAGAIN: another process has it; or another -errno. */
+int hw_tail_lock_state(struct tail *tail);
+void hw_tail_unlock_state(struct tail *tail);
+/* Finds the absolute path of the file, which need not exist. 0 or -errno. */
+int hw_tail_find_state(struct tail *tail);
+/* Returns whether the event is, or may be, one about the file of --state and its next contents. In
+ * which directory the share is, is unknown: the path of the event is the end of the path of the
+ * file. */
+bool hw_tail_is_own(const struct tail *tail, const struct hw_event *event);
+
 /* ---- tail_state.c ---- */
 
 /* Reads the file of --state, if there is one, and makes the request resume there. Returns -1, or an
@@ -139,6 +158,8 @@ int hw_tail_load_state(struct tail *tail);
 int hw_tail_check_state(struct tail *tail, const struct hw_share_info *shares, size_t count);
 /* Prints a line if this event replaces those that follow the state. */
 void hw_tail_check_rescan(struct tail *tail, const struct hw_event *event);
+/* Prints a line, once: the file is in the share. */
+void hw_tail_say_own(struct tail *tail, const struct hw_event *event);
 /* Whether a state would be that of an incomplete snapshot. */
 bool hw_tail_needs_snapshot(const struct tail *tail);
 /* Call this after the output was flushed. Returns -errno after a line on stderr. */
@@ -160,5 +181,8 @@ void hw_tail_note_epochs(struct tail *tail, const struct hw_share_info *shares, 
  * the requested one. */
 void hw_tail_note_entry(struct tail *tail, const char *share);
 void hw_tail_note(struct tail *tail, const char *share, uint64_t seq, bool snapshot_end);
+/* Call this after an event that the file of --state causes: if only such ones follow, they are not
+ * stored, since that would cause others. Prints a line once. */
+void hw_tail_note_own(struct tail *tail, const char *share, const struct hw_event *event);
 
 #endif

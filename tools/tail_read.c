@@ -182,6 +182,8 @@ static int show_next(struct tail *t, const char *share, const struct hw_event *e
 	r = hw_tail_show(t, share, event);
 	if (r == 0 && event->seq == 0 && event->kind != HW_RESCAN)
 		hw_tail_note_entry(t, share);
+	else if (r == 0 && hw_tail_is_own(t, event))
+		hw_tail_note_own(t, share, event);
 	else if (r == 0)
 		hw_tail_note(t, share, event->seq, false);
 	return r;

@@ -224,3 +224,11 @@ void hw_tail_note(struct tail *t, const char *name, uint64_t seq, bool snapshot_
 	share->seq = seq;
 	share->epoch = share->next_epoch;
 }
+
+void hw_tail_note_own(struct tail *t, const char *name, const struct hw_event *event)
+{
+	hw_tail_note(t, name, event->seq, false);
+	t->unsaved--;
+	t->own++;
+	hw_tail_say_own(t, event);
+}

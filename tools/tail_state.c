@@ -82,10 +82,26 @@ static int take_position(struct tail *t, const char *line)
 	return -1;
 }
 
+/* Returns -1, or an exit status. */
+static int lock(struct tail *t)
+{
+	int r = hw_tail_find_state(t);
+
+	if (r == 0)
+		r = hw_tail_lock_state(t);
+	if (r == -EAGAIN)
+		return fail(t, "another hostwatch tail uses this file; give each one a file of its "
+			       "own");
+	return r < 0 ? fail(t, "cannot lock it with a file " TAIL_LOCK " beside it: %s",
+			    strerror(-r))
+		     : -1;
+}
+
 int hw_tail_load_state(struct tail *t)
 {
 	char line[LINE_MAX_BYTES];
 	ssize_t n;
+	int status;
 
 	if (!t->state_path)
 		return -1;
@@ -93,6 +109,9 @@ int hw_tail_load_state(struct tail *t)
 		return hw_args_mistake(&tool_tail_line, "--state: a netlink group has no resume");
 	if (t->epoch)
 		return hw_args_mistake(&tool_tail_line, "--state and --after exclude each other");
+	status = lock(t);
+	if (status >= 0)
+		return status;
 	n = read_line(t->state_path, line);
 	if (n == -ENOENT)
 		return -1;
@@ -162,6 +181,22 @@ bool hw_tail_needs_snapshot(const struct tail *t)
 	return t->state_path && t->share_count == 1 && t->shares->in_snapshot;
 }
 
+void hw_tail_say_own(struct tail *t, const struct hw_event *event)
+{
+	const char *path = event->path ? event->path : event->from;
+	size_t len = event->path ? event->path_len : event->from_len;
+	char quoted[300];
+
+	if (t->said_own)
+		return;
+	t->said_own = true;
+	(void)fail(t,
+		   "the file seems to be in the share: an event is about %s; such events are "
+		   "shown, and stored with the next other one only; keep the file outside of the "
+		   "share, or leave them out with --exclude",
+		   hw_quote(quoted, sizeof(quoted), path, len));
+}
+
 /* ---- writing ---- */
 
 /* Writes the line to a new file, which then replaces the old one. */
@@ -170,7 +205,7 @@ static int replace(const char *path, const char *line, size_t len)
 	char *new = NULL;
 	int fd, r = 0;
 
-	if (asprintf(&new, "%s.new", path) < 0)
+	if (asprintf(&new, "%s" TAIL_NEW, path) < 0)
 		return -ENOMEM;
 	if (unlink(new) < 0 && errno != ENOENT)
 		r = -errno;
@@ -214,7 +249,9 @@ int hw_tail_save_state(struct tail *t)
 {
 	const struct tail_share *share = t->shares;
 
-	t->unsaved = 0;
+	if (t->own && !t->unsaved)
+		return 0; /* it would cause others, and these others */
+	t->unsaved = t->own = 0;
 	if (!t->state_path || t->share_count != 1 || share->in_snapshot || !share->epoch)
 		return 0;
 	if (t->loaded && t->state.epoch == share->epoch && t->state.seq == share->seq)

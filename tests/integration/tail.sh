@@ -403,4 +403,56 @@ test_other_files_are_no_state() {
 	refuses '--state: a netlink group has no resume' --state x netlink:1
 }
 
+test_a_second_tail_with_the_same_state_is_refused() {
+	local status=0 text first
+	configure 0600 a
+	begin_daemon
+	runs=0
+	begin_kept
+	kept 0
+	first=$pid
+	text=$(timeout $DEADLINE "$B/hostwatch" tail --state ./state "unix:$PWD/s" 2>&1) || status=$?
+	equal 1 $status
+	equal 'hostwatch tail: --state: "./state": another hostwatch tail uses this file; give each one a file of its own' "$text"
+	mkdir a/1
+	kept 1
+	kill -KILL "$first"
+	wait "$first" || :
+	begin_kept -n 1
+	mkdir a/2
+	wait "$pid"
+	contains "$(cat out.$runs)" '"path":"2"'
+	[ ! -e state.lock ] || fail "the lock is left"
+}
+
+# The events about the file end: it is written for others only.
+test_a_state_in_the_share_does_not_report_itself_for_ever() {
+	local i end=$((SECONDS + DEADLINE))
+	configure 0600 a
+	mkdir a/d
+	begin_daemon
+	"$B/hostwatch" tail --json --state a/d/state "unix:$PWD/s" >out 2>err &
+	pid=$!
+	started+=("$pid")
+	until [ -s a/d/state ]; do
+		[ $SECONDS -lt $end ] || fail "no state: $(cat err)"
+	done
+	for i in {1..20}; do
+		mkdir a/$i
+		until grep -q "\"path\":\"$i\"" out; do
+			[ $SECONDS -lt $end ] || fail "no event: $(cat err)"
+		done
+	done
+	says 'the file seems to be in the share: an event is about "d/state'
+	# As many barriers as there would be events: each could have caused the next.
+	for i in {1..50}; do
+		"$B/hostwatch" sync --socket "$PWD/control" a >/dev/null
+	done
+	finish "$pid"
+	equal 1 "$(grep -c . err)"
+	# It was written at the start, and at most once for each directory.
+	[ "$(grep -c '"to":"d/state"' out)" -le 21 ] || fail "$(wc -l <out) lines"
+	equal 20 "$(grep -c '"path":"[0-9]*"' out)"
+}
+
 run_tests
