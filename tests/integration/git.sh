@@ -126,20 +126,20 @@ test_since_fails_outside_of_every_share() {
 
 # The quoted path has more than 16 KiB. No system call accepts such a path as a whole.
 test_since_handles_long_paths() {
-	local text status=0 name dir i
+	local text status=0 name dir
 	name=$(printf '\001%.0s' {1..240})
 	configure
 	begin_daemon "$top"
 	token=
 	changed .
 	cd share
-	for i in {1..20}; do
+	for _ in {1..20}; do
 		mkdir "$name"
 		cd -P "./$name"
 	done
 	touch end
 	text=$("$B/hostwatch" since "$top/share" "$token" | tail -n 1)
-	equal "\"$(for i in {1..20}; do printf '\\x01%.0s' {1..240}; echo -n /; done)end\"" "$text"
+	equal "\"$(for _ in {1..20}; do printf '\\x01%.0s' {1..240}; echo -n /; done)end\"" "$text"
 	for dir in . "$PWD"; do
 		status=0
 		text=$("$B/hostwatch" since "$dir" 2>&1) || status=$?
