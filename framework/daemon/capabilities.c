@@ -44,10 +44,14 @@ static void choose(uint64_t mask)
 
 static int keep(uint64_t mask)
 {
+	bool bounds = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+
 	choose(mask);
-	/* Changing the bounding set needs CAP_SETPCAP, which containers often lack. */
-	return capng_apply(CAPNG_SELECT_BOTH) < 0 && capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM
-											: 0;
+	/* Without CAP_SETPCAP, which containers and the systemd unit lack, the library would write
+	 * a line about the bounding set to the log. */
+	if (bounds && capng_apply(CAPNG_SELECT_BOTH) == 0)
+		return 0;
+	return capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
 }
 
 static int become(uid_t uid, gid_t gid, uint64_t mask)

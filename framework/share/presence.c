@@ -317,9 +317,25 @@ static int start_late(struct hw_share *share)
 	return 0;
 }
 
+/* Without openat2(2), a share would come online and report nothing. */
+static int check_kernel(struct hw_share *share)
+{
+	int r = hw_open_beneath_check();
+
+	if (r < 0)
+		(void)snprintf(share->why, sizeof(share->why),
+			       "openat2(2) is refused: %s; Linux is older than 5.6, or a filter of "
+			       "system calls forbids it, as RestrictSUIDSGID= of systemd does",
+			       strerror(-r));
+	return r;
+}
+
 int hw_share_start(struct hw_share *share)
 {
-	int r = hw_keep_begin(share);
+	int r = check_kernel(share);
+
+	if (r == 0)
+		r = hw_keep_begin(share);
 
 	share->presence.start_error = r < 0 ? r : -EINPROGRESS;
 	share->presence.state_waits = r == -EINPROGRESS;
