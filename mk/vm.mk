@@ -15,8 +15,14 @@ test-vm-newest:
 	@mk/deps build vm vm-newest
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) newest
+#: make test-vm-debug   events in a guest whose kernel has KASAN and lockdep; it is built first, which takes 20 minutes
+VM_DEBUG_TESTS ?= events fresh echo hostile agent rare lasting many
+test-vm-debug:
+	@mk/deps build vm vm-debug
+	@$(MAKE) --no-print-directory -s $(jobs) all
+	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/run -B $(B) -k debug $(VM_DEBUG_TESTS) kernel_has_nothing_to_complain_about
 #: make fidelity        update docs/fidelity.md from the last `make test-vm`
 fidelity:
 	cp $(B)/vm/fidelity.md docs/fidelity.md
 
-.PHONY: test-vm test-vm-newest fidelity
+.PHONY: test-vm test-vm-newest test-vm-debug fidelity
