@@ -9,6 +9,7 @@
 #define LOAD_NUM 5u /* items per bucket: 5/2 */
 #define LOAD_DEN 2u
 #define SPLITS 32u /* buckets split at a time, so that their memory accesses overlap */
+#define NEAR 16u /* items of a chain in which distinct hashes are the rule */
 
 int hw_index_init(struct hw_index *index)
 {
@@ -161,15 +162,60 @@ void hw_index_add_hashed(struct hw_index *index, const struct hw_index_ops *ops,
 		split_some(index, ops, owner);
 }
 
+/* Returns the link that leads to the item, that follows the first items, or that ends the chain. */
+static uint32_t *find_near(const struct hw_index_ops *ops, void *owner, uint32_t *link, uint32_t id)
+{
+	for (uint32_t left = ops->note ? NEAR : UINT32_MAX; left && *link && *link != id; left--)
+		link = ops->next(owner, *link);
+	return link;
+}
+
+/* Walks to the item and as far again, and notes for each item on the way which one is before it. So
+ * items that are removed in any order take few walks. Returns the item before this one; 0: it is
+ * not in the chain. */
+static uint32_t walk_to(const struct hw_index_ops *ops, void *owner, uint32_t first, uint32_t id)
+{
+	uint32_t found = 0, end = UINT32_MAX;
+
+	for (uint32_t before = first, i = 1; before && i < end; i++) {
+		uint32_t next = *ops->next(owner, before);
+
+		if (next)
+			ops->note(owner, next, before);
+		if (next == id) {
+			found = before;
+			end = 2 * i;
+		}
+		before = next;
+	}
+	return found;
+}
+
+/* Returns the link that leads to the item, which is not one of the first; NULL: there is none. */
+static uint32_t *find_far(const struct hw_index_ops *ops, void *owner, uint32_t first, uint32_t id)
+{
+	uint32_t before = ops->before(owner, id), next = *ops->next(owner, id);
+
+	if (!before)
+		before = walk_to(ops, owner, first, id);
+	if (!before)
+		return NULL;
+	if (next)
+		ops->note(owner, next, before);
+	return ops->next(owner, before);
+}
+
 void hw_index_remove(struct hw_index *index, const struct hw_index_ops *ops, void *owner,
 		     uint32_t id)
 {
-	uint32_t *link = &index->buckets[bucket_of(index, ops->hash(owner, id))];
+	uint32_t *first = &index->buckets[bucket_of(index, ops->hash(owner, id))];
+	uint32_t *link = find_near(ops, owner, first, id), *next = ops->next(owner, id);
 
-	while (*link && *link != id)
-		link = ops->next(owner, *link);
-	if (!*link)
+	if (*link && *link != id)
+		link = find_far(ops, owner, *first, id);
+	if (!link || !*link)
 		return;
-	*link = *ops->next(owner, id);
+	*link = *next;
+	*next = 0;
 	index->count--;
 }

@@ -12,6 +12,12 @@ struct hw_index_ops {
 	uint32_t *(*next)(void *owner, uint32_t id); /* returns the chain link of an item */
 	/* Prefetches what hash() reads and is not beside the chain link. NULL: nothing. */
 	void (*prefetch)(const void *owner, uint32_t id);
+	/* Of an index in which very many items may have one hash; otherwise both are NULL. note()
+	 * keeps, if there is room for it, which item is before this one in its chain. before()
+	 * returns that item if its link still leads to this one, otherwise 0. The link of an item
+	 * that is in no chain is 0. */
+	void (*note)(void *owner, uint32_t id, uint32_t before);
+	uint32_t (*before)(const void *owner, uint32_t id);
 };
 
 struct hw_index {

@@ -51,6 +51,29 @@ static uint32_t *ino_next(void *owner, uint32_t id)
 	return &hw_tree_entry(owner, id)->ino_link;
 }
 
+static void ino_note(void *owner, uint32_t id, uint32_t before)
+{
+	struct hw_entry *e = hw_tree_entry(owner, id);
+
+	if (e->type != HW_TYPE_DIR)
+		e->ino_before = (uint16_t)before;
+}
+
+/* Tries each id whose lower half was noted: fewer than the names of an inode that make it worth it.
+ */
+static uint32_t ino_before(const void *owner, uint32_t id)
+{
+	const struct hw_tree *tree = owner;
+	const struct hw_entry *e = hw_tree_entry(tree, id);
+
+	if (e->type == HW_TYPE_DIR)
+		return 0;
+	for (uint64_t before = e->ino_before; before < tree->used; before += UINT16_MAX + 1u)
+		if (before >= HW_ROOT && hw_tree_entry(tree, (uint32_t)before)->ino_link == id)
+			return (uint32_t)before;
+	return 0;
+}
+
 static void name_prefetch(const void *owner, uint32_t id)
 {
 	const struct hw_tree *tree = owner;
@@ -63,7 +86,12 @@ static const struct hw_index_ops name_ops = {
 	.next = name_next,
 	.prefetch = name_prefetch,
 };
-static const struct hw_index_ops ino_ops = { .hash = ino_hash, .next = ino_next };
+static const struct hw_index_ops ino_ops = {
+	.hash = ino_hash,
+	.next = ino_next,
+	.note = ino_note,
+	.before = ino_before,
+};
 
 /* ---- entries ---- */
 

@@ -111,8 +111,14 @@ struct hw_entry {
 	uint32_t next_sibling, prev_sibling;
 	uint32_t last_seq; /* low half of the sequence number of the last event about it */
 	uint16_t nlink; /* truncated to 16 bits */
-	uint8_t watcher; /* of a directory: its watcher, or HW_WATCHER_NONE */
-	uint8_t active; /* of a directory: it is being listed */
+	union {
+		uint16_t ino_before; /* lower half of the id before it in ino_link's chain, or
+				      * stale; unused for directories */
+		struct {
+			uint8_t watcher; /* of a directory: its watcher, or HW_WATCHER_NONE */
+			uint8_t active; /* of a directory: it is being listed */
+		};
+	};
 };
 _Static_assert(sizeof(struct hw_entry) == 80, "five times 16 bytes: no group spans two lines");
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct hw_stat a_file = { .type = HW_TYPE_FILE, .ino = 7, .nlink = 1 };
@@ -216,6 +217,97 @@ static void names_of_one_inode_are_found_together(void **state)
 	for (seen = 0, id = 0; (id = hw_tree_same_inode(tree, 0, a_file.ino, id));)
 		seen++;
 	assert_int_equal(seen, 6);
+}
+
+#define LINKS 10000u
+#define SLACK_NS 2000000u
+#define TRIES 5u
+
+static unsigned count_links(const struct hw_tree *tree)
+{
+	uint32_t id = 0;
+	unsigned links = 0;
+
+	while ((id = hw_tree_same_inode(tree, 0, a_file.ino, id)))
+		links++;
+	return links;
+}
+
+static uint64_t processor_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void lose(struct hw_tree *tree, uint32_t id)
+{
+	hw_tree_remove(tree, id);
+}
+
+static void become_another(struct hw_tree *tree, uint32_t id)
+{
+	struct hw_stat stat = a_file;
+
+	stat.ino = 1000 + id;
+	hw_tree_update(tree, id, &stat);
+}
+
+/* Returns the CPU time for which the links of an inode are removed: the first, then each `step`th
+ * one. The number of links is no multiple of it. */
+static uint64_t removal_ns(unsigned count, unsigned step,
+			   void (*change)(struct hw_tree *tree, uint32_t id))
+{
+	struct hw_tree tree;
+	uint32_t *ids = calloc(count, sizeof(*ids));
+	char name[16];
+
+	assert_non_null(ids);
+	assert_int_equal(hw_tree_init(&tree), 0);
+	for (unsigned i = 0; i < count; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		ids[i] = add(&tree, HW_ROOT, name, &a_file);
+	}
+	uint64_t begun = processor_ns();
+
+	for (unsigned i = 0; i < count / 2; i++)
+		change(&tree, ids[(uint64_t)i * step % count]);
+	uint64_t taken = processor_ns() - begun;
+
+	assert_int_equal(count_links(&tree), count - count / 2);
+	begun = processor_ns();
+	for (unsigned i = count / 2; i < count; i++)
+		change(&tree, ids[(uint64_t)i * step % count]);
+	taken += processor_ns() - begun;
+	assert_int_equal(count_links(&tree), 0);
+	hw_tree_free(&tree);
+	free(ids);
+	return taken;
+}
+
+/* In the order in which they were added, the other way round, and in scattered order. */
+static void twice_as_many_links_of_an_inode_take_twice_as_long_to_lose(void **state)
+{
+	static void (*const changes[])(struct hw_tree *, uint32_t) = { lose, become_another };
+	static const unsigned steps[] = { 1, LINKS * 2 - 1, 7919 };
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		bool good = false;
+
+		/* Other programs can make a run slower, never faster. */
+		for (unsigned try = 0; try < TRIES && !good; try++) {
+			uint64_t once = removal_ns(LINKS, steps[i / 2], changes[i % 2]);
+			uint64_t twice = removal_ns(2 * LINKS, steps[i / 2], changes[i % 2]);
+
+			print_message("%llu us, twice as many: %llu us\n",
+				      (unsigned long long)once / 1000,
+				      (unsigned long long)twice / 1000);
+			good = twice <= once * 5 / 2 + SLACK_NS;
+		}
+		assert_true(good);
+	}
 }
 
 static void an_inode_is_the_same_by_number_identity_and_type(void **state)
@@ -588,6 +680,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_token_survives_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_of_one_inode_are_found_together, setup,
 						teardown),
+		cmocka_unit_test(twice_as_many_links_of_an_inode_take_twice_as_long_to_lose),
 		cmocka_unit_test(an_inode_is_the_same_by_number_identity_and_type),
 		cmocka_unit_test_setup_teardown(paths_are_ordered_by_component, setup, teardown),
 		cmocka_unit_test_setup_teardown(absent_names_have_an_order_too, setup, teardown),
