@@ -111,7 +111,7 @@ static bool is_comparing(struct hw_share *share)
 /* Reports everything that waits. Returns false if something has to be listed or verified first. */
 static bool report_all(struct hw_share *share, struct hw_barrier *barrier)
 {
-	hw_hint_release_name(share, NULL);
+	hw_hint_finish_name(share);
 	hw_hint_finish_move(share);
 	hw_refresh(share); /* after the records that flush() passed on */
 	if (!barrier->counted)

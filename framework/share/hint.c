@@ -8,7 +8,6 @@
 #include "hint_places.h"
 #include "hint_private.h"
 #include "history.h"
-#include "lock.h"
 #include "quiet.h"
 #include "retry.h"
 #include "scan.h"
@@ -79,83 +78,6 @@ static void create_transient(struct hw_hint_at *c)
 		return;
 	hw_vanished_note(c->share, c->id, hw_hint_ino(c->hint));
 	note_name(c);
-}
-
-/* The record does not say whether the entry was a file, a symbolic link or a device. If a rename
- * follows at once, as when a symbolic link is replaced, the type is found at the new name. */
-static void hold_transient(struct hw_hint_at *c)
-{
-	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
-	struct hw_held_name *held = &c->share->hints.held_name;
-
-	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
-	held->dir = c->hint->dir;
-	held->ino = hw_hint_ino(c->hint);
-	held->len = (uint8_t)c->len;
-	held->marked = false;
-	memcpy(held->name, c->name, c->len);
-}
-
-/* Returns whether the record of a rename may be unread. If there was a rename, its record is read
- * before the mark is reached. */
-static bool may_be_renamed(struct hw_share *share, uint32_t dir)
-{
-	struct hw_held_name *held = &share->hints.held_name;
-
-	if (!held->marked) {
-		(void)hw_disk_lock(&share->disk, dir); /* if this fails, the mark has to suffice */
-		hw_mark_set(share, &held->mark);
-	}
-	held->marked = true;
-	return !hw_mark_is_reached(share, &held->mark);
-}
-
-void hw_hint_expire_name(struct hw_share *share)
-{
-	uint32_t dir = hw_tree_by_token(&share->tree, share->hints.held_name.dir);
-
-	if (share->hints.held_name.dir && (!dir || !may_be_renamed(share, dir)))
-		hw_hint_release_name(share, NULL);
-}
-
-static bool is_renamed_by(const struct hw_held_name *held, const struct hw_hint *next)
-{
-	return next && next->what & HW_HINT_MOVED && next->dir == held->dir &&
-	       next->name_len == held->len && memcmp(next->name, held->name, held->len) == 0;
-}
-
-static uint8_t type_after(struct hw_share *share, const struct hw_hint *move)
-{
-	uint32_t dir = hw_tree_by_token(&share->tree, move->to_dir);
-	struct hw_stat stat;
-
-	if (!dir || hw_disk_stat(&share->disk, dir, move->to_name, move->to_name_len, &stat) < 0 ||
-	    stat.type == HW_TYPE_DIR)
-		return HW_TYPE_FILE;
-	return stat.type;
-}
-
-void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next)
-{
-	if (!share->hints.held_name.dir)
-		return;
-	const struct hw_held_name held = share->hints.held_name;
-	uint32_t dir = hw_tree_by_token(&share->tree, held.dir), id;
-
-	share->hints.held_name.dir = 0;
-	if (!dir || hw_tree_find(&share->tree, dir, held.name, held.len))
-		return;
-	struct hw_stat stat = {
-		.type = is_renamed_by(&held, next) ? type_after(share, next) : HW_TYPE_FILE,
-		.nlink = 1,
-		.fs = entry_of(share, dir)->fs,
-	};
-
-	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
-	if (id)
-		entry_of(share, id)->flags |= HW_ENTRY_TRANSIENT;
-	hw_vanished_note(share, id, held.ino);
-	hw_unverified_name(share, dir, held.name, held.len);
 }
 
 static void create_present(struct hw_hint_at *c)
@@ -254,8 +176,9 @@ static void create_new(struct hw_hint_at *c)
 		create_found(c);
 	else if (hw_hint_is_vague(c))
 		note_name(c);
-	else if (c->hint->what == HW_HINT_CREATED && c->hint->type != HW_TYPE_DIR)
-		hold_transient(c);
+	else if (!(c->hint->what & ~(HW_HINT_CREATED | HW_HINT_ATTRIB)) &&
+		 c->hint->type != HW_TYPE_DIR)
+		hw_hint_hold_name(c);
 	else
 		create_transient(c);
 }
@@ -526,7 +449,8 @@ static void handle_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 
 static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint);
 
-/* Handles the hints that waited for the held move. One of them may be another move that is held. */
+/* Handles the hints that waited for the held move or name. One of them may be another one that is
+ * held. */
 static void take_waiting(struct hw_share *share)
 {
 	struct hw_waiting waiting = share->hints.waiting;
@@ -541,6 +465,15 @@ static void take_waiting(struct hw_share *share)
 	hw_waiting_free(&waiting);
 }
 
+/* next: the hint that was read then; NULL: none. */
+static void release_name(struct hw_share *share, const struct hw_hint *next)
+{
+	if (!share->hints.held_name.dir)
+		return;
+	hw_hint_decide_name(share, next);
+	take_waiting(share);
+}
+
 static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 {
 	struct hw_share *share = watcher->share;
@@ -549,7 +482,9 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 		return;
 	share->verify.stuck_seq = 0;
 	share->turn.hinted = true;
-	hw_hint_release_name(share, hint);
+	if (hw_hint_waits_for_name(watcher, hint))
+		return;
+	release_name(share, hint);
 	while (share->hints.held_move.dir || share->hints.waiting.count) {
 		enum hw_held_answer answer = hw_hint_ask_held(share, hint);
 
@@ -567,6 +502,17 @@ static void take_hint(struct hw_watcher *watcher, const struct hw_hint *hint)
 			break;
 	}
 	handle_hint(watcher, hint);
+}
+
+void hw_hint_finish_name(struct hw_share *share)
+{
+	release_name(share, NULL);
+}
+
+void hw_hint_expire_name(struct hw_share *share)
+{
+	if (!hw_hint_name_may_move(share))
+		release_name(share, NULL);
 }
 
 void hw_hint_expire_move(struct hw_share *share)

@@ -26,20 +26,21 @@ struct hw_held {
 	char name[HW_NAME_MAX], to_name[HW_NAME_MAX];
 };
 
-/* A name that a hint reported as created and whose new entry was not found there, held until the
- * next hint. */
+/* A name that a hint reported as created and whose new entry was not found there, held until a hint
+ * leads to the entry or says that none will. */
 struct hw_held_name {
-	hw_token dir; /* 0: none is held */
+	hw_token dir, now_dir; /* dir 0: none is held */
 	struct hw_mark mark; /* valid if marked */
 	uint64_t ino; /* according to the record; 0: unknown */
 	bool marked;
-	uint8_t len;
+	uint8_t len, now_len;
 	char name[HW_NAME_MAX];
+	char now_name[HW_NAME_MAX]; /* that the hints which wait have given to the entry */
 };
 
 struct hw_hints {
 	struct hw_held held_move;
-	struct hw_waiting waiting; /* hints that were passed on after the held move */
+	struct hw_waiting waiting; /* hints that were passed on after the held move or name */
 	struct hw_held_name held_name;
 	struct hw_former former; /* names that lost their inode */
 	struct hw_nameless nameless; /* inodes that have no name yet */
@@ -57,11 +58,10 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 void hw_hint_expire_move(struct hw_share *share);
 /* Decides it now. */
 void hw_hint_finish_move(struct hw_share *share);
-/* Decides a created name that is held because its entry was not found: with the next hint, or
- * without it (NULL). */
-void hw_hint_release_name(struct hw_share *share, const struct hw_hint *next);
-/* Decides the held name when all records that were queued have been read. Call it at the end of
- * each iteration of the loop. */
+/* Decides a created name that is held because its entry was not found. */
+void hw_hint_finish_name(struct hw_share *share);
+/* The same when all records that were queued have been read. Call it at the end of each iteration
+ * of the loop. */
 void hw_hint_expire_name(struct hw_share *share);
 /* Something about this name may have changed: it is examined in the next round, or when the settle
  * window ends. "." is the directory itself. */

@@ -62,4 +62,15 @@ void hw_hint_data(struct hw_hint_at *at);
 void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new);
 /* The same as hw_hint_data() for an inode whose name is gone according to the hint. */
 void hw_hint_data_of_gone(struct hw_hint_at *at);
+
+/* hint_created.c */
+
+/* Holds the created name, whose entry was not found. */
+void hw_hint_hold_name(struct hw_hint_at *at);
+/* Returns whether the hint waits, since it does not say which type the created entry has. */
+bool hw_hint_waits_for_name(struct hw_watcher *watcher, const struct hw_hint *hint);
+/* Returns whether a name is held, and the record of a rename of its entry may be unread. */
+bool hw_hint_name_may_move(struct hw_share *share);
+/* Reports the created entry. next: the hint that does not wait; NULL: there is none. */
+void hw_hint_decide_name(struct hw_share *share, const struct hw_hint *next);
 #endif

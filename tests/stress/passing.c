@@ -287,6 +287,14 @@ static void switch_link(int dir, int outside)
 	rename_to(dir, ".l", "cur");
 }
 
+static void switch_link_in_two_steps(int dir, int outside)
+{
+	(void)outside;
+	must(symlinkat("new", dir, ".l") == 0, ".l");
+	rename_to(dir, ".l", ".m");
+	rename_to(dir, ".m", "cur");
+}
+
 static void exchange_link(int dir, int outside)
 {
 	(void)outside;
@@ -299,6 +307,14 @@ static void switch_to_fifo(int dir, int outside)
 {
 	(void)outside;
 	must(mkfifoat(dir, ".p", 0600) == 0, ".p");
+	rename_to(dir, ".p", "cur");
+}
+
+static void switch_to_private_fifo(int dir, int outside)
+{
+	(void)outside;
+	must(mkfifoat(dir, ".p", 0666) == 0, ".p");
+	must(fchmodat(dir, ".p", 0600, 0) == 0, ".p");
 	rename_to(dir, ".p", "cur");
 }
 
@@ -324,8 +340,11 @@ static const struct passing cases[] = {
 	{ "moved in and on", old_files, in_and_on, is_old, 0, true },
 	{ "moved in and twice on", old_files, in_and_on_twice, is_old, 0, true },
 	{ "switched symlink", link_cur, switch_link, is_switched, 0, true },
+	{ "symlink switched in two steps", link_cur, switch_link_in_two_steps, is_switched, 0,
+	  true },
 	{ "exchanged symlink", link_cur, exchange_link, is_switched, 0, true },
 	{ "FIFO in place of a symlink", link_cur, switch_to_fifo, is_switched, 0, true },
+	{ "FIFO with another mode", link_cur, switch_to_private_fifo, is_switched, 0, true },
 };
 
 /* ---- following ---- */
