@@ -87,6 +87,57 @@ static void a_file_in_a_new_directory_is_closed_at_once(void **state)
 	finish(&f);
 }
 
+static void make_below_new_one(int root)
+{
+	hw_scene_make_dir(root, "d");
+	hw_scene_make_dir(root, "d/e");
+	hw_scene_write(root, "d/e/a", "some");
+}
+
+static void save_in_new_one(int root)
+{
+	hw_scene_make_dir(root, "d");
+	hw_scene_make_dir(root, "d/e");
+	hw_scene_write(root, "d/t", "some");
+	hw_scene_move(root, "d/t", root, "d/e/a");
+}
+
+static void rename_new_one(int root)
+{
+	hw_scene_make_dir(root, "t");
+	hw_scene_make_dir(root, "t/e");
+	hw_scene_write(root, "t/e/a", "some");
+	hw_scene_move(root, "t", root, "d");
+}
+
+static void link_into_new_one(int root)
+{
+	hw_scene_make_dir(root, "d");
+	hw_scene_make_dir(root, "d/e");
+	hw_scene_write(root, "d/t", "some");
+	assert_int_equal(linkat(root, "d/t", root, "d/e/a", 0), 0);
+	assert_int_equal(unlinkat(root, "d/t", 0), 0);
+}
+
+/* However it came to its name d/e/a. */
+static void a_file_below_new_directories_is_closed_at_once(void **state)
+{
+	static void (*const ways[])(int root) = { make_below_new_one, save_in_new_one,
+						  rename_new_one, link_into_new_one };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct hw_scene f;
+
+		hw_scene_prepare_on_disk(&f);
+		start(&f, *state);
+		ways[i](f.fd);
+		hw_scene_follow_to(&f, "close_write d/e/a");
+		hw_scene_replay(&f);
+		hw_scene_check(&f);
+		hw_scene_finish(&f);
+	}
+}
+
 static void what_was_written_through_a_lost_link_is_reported(void **state)
 {
 	struct hw_scene f;
@@ -476,6 +527,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		UNDER_ALL(a_file_in_a_new_directory_is_closed_at_once),
+		UNDER_ALL(a_file_below_new_directories_is_closed_at_once),
 		UNDER_ALL(what_was_written_through_a_lost_link_is_reported),
 		UNDER_ALL(a_file_is_not_closed_with_the_one_that_had_its_name),
 		UNDER_ALL(a_file_that_was_remade_is_closed_at_once),
