@@ -8,6 +8,6 @@ test-systemd:
 	@mk/deps build systemd
 	@$(MAKE) --no-print-directory -s $(jobs) all $(B)/tests/fuse-endless
 	@mkdir -p $(B)/systemd
-	@B=$(B) tests/systemd $(SYSTEMD_ROOT)
+	@B=$(B) tests/systemd $(SYSTEMD_ROOT) $(B)/deb
 
 .PHONY: test-systemd
