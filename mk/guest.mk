@@ -43,6 +43,6 @@ guest-static:
 .PHONY: install-guest guest-static
 
 # The comparison runs in the test itself.
-$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(call obj,guest/agent/known.c guest/agent/known_file.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(call obj,guest/agent/known.c guest/agent/known_file.c guest/agent/foreign.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
 	guest/agent/compare_watched.c guest/agent/compare_join.c guest/agent/compare_report.c)
 $(B)/tests/test_guest_replay_view: $(call obj,guest/replay/view.c guest/replay/own.c guest/replay/negative.c)

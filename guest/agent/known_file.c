@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "known_file.h"
+#include "foreign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC "hostwatch known 1"
+#define KIND "hostwatch known " /* before the version */
+#define MAGIC KIND "1"
 #define BOOT_BYTES 36u
 #define DEPTH_MAX (HW_PATH_MAX / 2 + 1)
 /* The other flags are of a comparison, or of one agent. */
@@ -145,6 +147,8 @@ int hw_known_write(const struct hw_knowns *k, uint64_t dev, const char *path)
 	r = count_entries(k, &head.count);
 	if (r < 0)
 		return r;
+	if (hw_file_is_foreign(path, KIND))
+		return -EEXIST;
 	if (asprintf(&part, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkostemp(part, O_CLOEXEC);
@@ -219,10 +223,14 @@ static int get_entries(struct hw_knowns *k, FILE *file, uint64_t count)
 
 int hw_known_read(struct hw_knowns *k, uint64_t dev, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	struct head head, wanted;
+	FILE *file;
+	int fd, r;
 
+	if (hw_file_is_foreign(path, KIND))
+		return -EEXIST;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	file = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!file) {
 		r = -errno;
 		if (fd >= 0)

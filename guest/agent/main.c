@@ -46,7 +46,8 @@ static uint64_t clock_ms(void)
 
 /* ---- state ---- */
 
-static void load_state(struct agent *agent)
+/* Returns 0; -EEXIST after a line: the file of the state is another one. */
+static int load_state(struct agent *agent)
 {
 	size_t count = 0;
 	char quoted[300];
@@ -56,13 +57,20 @@ static void load_state(struct agent *agent)
 		if (!agent->config.mounts[i].follows)
 			agent->positions[count++].name = agent->config.mounts[i].name;
 	if (!agent->state)
-		return;
+		return 0;
 	r = hw_state_read(agent->state, agent->positions, count);
+	if (r == -EEXIST) {
+		hw_error("%s is not a state of hostwatch-guest, and is left as it is: remove the "
+			 "file, or name another one with --state or with 'state =' in [guest]",
+			 hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)));
+		return r;
+	}
 	if (r < 0)
 		hw_warning("cannot read %s: %s",
 			   hw_quote(quoted, sizeof(quoted), agent->state, strlen(agent->state)),
 			   strerror(-r));
 	memcpy(agent->saved, agent->positions, sizeof(agent->saved));
+	return 0;
 }
 
 /* Returns whether the epoch of a mount changed. A new epoch is saved at once: without it, a new
@@ -202,11 +210,12 @@ static int run(struct agent *agent)
 {
 	int r;
 
+	if (load_state(agent) < 0)
+		return HW_EXIT_CONFIG;
 	agent->save_ms = UINT64_MAX;
 	agent->signal_fd = open_signals();
 	r = agent->signal_fd < 0 ? agent->signal_fd : 0;
 	agent->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	load_state(agent);
 	if (r == 0)
 		r = start_links(agent);
 	while (r == 0)

@@ -232,6 +232,13 @@ static int init_compare(struct module *module)
 			       module);
 }
 
+static const char *reason_of(int error)
+{
+	return error == -EEXIST ? "it is a file of another program; remove it, or name another "
+				  "file of the state"
+				: strerror(-error);
+}
+
 static int remember(struct module *module)
 {
 	const char *path = module->mount->known_path;
@@ -239,10 +246,10 @@ static int remember(struct module *module)
 
 	if (r == 0)
 		return 0;
-	if (r == -EBADMSG || r == -EIO)
+	if (r == -EBADMSG || r == -EIO || r == -EEXIST)
 		hw_warning("[mount %s] %s cannot be used: %s; if events were missed, programs are "
 			   "notified of all watched objects",
-			   module->mount->name, path, strerror(-r));
+			   module->mount->name, path, reason_of(r));
 	hw_compare_free(module->compare);
 	return init_compare(module);
 }
@@ -261,7 +268,7 @@ static void keep(struct module *module)
 	if (r < 0 && r != -EBUSY)
 		hw_warning("[mount %s] cannot write %s: %s; if the host forgets its events before "
 			   "the next start, programs are notified of all watched objects",
-			   module->mount->name, path, strerror(-r));
+			   module->mount->name, path, reason_of(r));
 }
 
 void hw_module_begin(struct module *module)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
+#include "foreign.h"
 #include "log.h"
 
 #include <errno.h>
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_WORD "hostwatch-guest-state-1"
+#define KIND "hostwatch-guest-state-" /* before the version */
+#define FIRST_WORD KIND "1"
 #define BOOT_ID_BYTES 36u
 
 static int read_all(const char *path, char *text, size_t size)
@@ -100,11 +102,11 @@ int hw_state_read(const char *path, struct hw_position *positions, size_t count)
 
 	if (!text)
 		return -ENOMEM;
-	n = read_all(path, text, HW_STATE_FILE_MAX);
+	n = hw_file_is_foreign(path, KIND) ? -EEXIST : read_all(path, text, HW_STATE_FILE_MAX);
 	if (n >= 0 && (strlen(text) != (size_t)n || !read_lines(text, positions, count))) {
 		for (size_t i = 0; i < count; i++)
 			positions[i].epoch = positions[i].seq = 0;
-		hw_warning("%s is not a state file of hostwatch-guest; starting without it",
+		hw_warning("%s is not a valid state of hostwatch-guest; starting without it",
 			   hw_quote(quoted, sizeof(quoted), path, strlen(path)));
 	}
 	free(text);
@@ -155,6 +157,8 @@ static int replace(const char *path, const char *text, size_t len)
 
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return -EINVAL; /* not a device: /dev/null would become this file */
+	if (hw_file_is_foreign(path, KIND))
+		return -EEXIST;
 	if (asprintf(&part, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = create_part(part);

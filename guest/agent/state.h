@@ -18,12 +18,13 @@ struct hw_position {
 
 /*
  * Reads the positions of mounts that are in the file. If the file is missing, invalid, or of
- * another boot, all positions are 0, and a line is logged if this is unusual. Returns -errno if the
- * file cannot be read.
+ * another boot, all positions are 0, and a line is logged if this is unusual. Returns 0; -EEXIST:
+ * it is not a state; or another -errno if the file cannot be read.
  */
 int hw_state_read(const char *path, struct hw_position *positions, size_t count);
 
-/* Replaces the file atomically, and creates its directory. Returns 0 or -errno. */
+/* Replaces the file atomically, and creates its directory. Returns 0; -EEXIST: it is not a state;
+ * or another -errno. */
 int hw_state_write(const char *path, const struct hw_position *positions, size_t count);
 
 #endif

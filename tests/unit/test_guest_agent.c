@@ -199,7 +199,8 @@ static void state_of_another_boot_counts_for_nothing(void **state)
 
 static void garbage_in_the_state_file_is_told_and_counts_for_nothing(void **state)
 {
-	static const char *const garbage[] = { "x", "\n", "hostwatch-guest-state-2 x\n" };
+	static const char *const garbage[] = { "hostwatch-guest-state-2 x\n",
+					       "hostwatch-guest-state-1" };
 	struct guest_rig *rig = *state;
 
 	host_listen(rig);
@@ -210,7 +211,31 @@ static void garbage_in_the_state_file_is_told_and_counts_for_nothing(void **stat
 		start_printing(rig, &agent);
 		(void)close(host_accept(rig, 0, 0));
 		assert_int_equal(child_end(&agent, SIGTERM), 0);
-		assert_non_null(strstr(agent.text, "is not a state file of hostwatch-guest"));
+		assert_non_null(strstr(agent.text, "is not a valid state of hostwatch-guest"));
+	}
+}
+
+static void another_file_is_refused_as_state_and_left(void **state)
+{
+	static const char *const contents[] = { "x", "\n", "127.0.0.1 localhost\n" };
+	struct guest_rig *rig = *state;
+	char path[256], text[64];
+
+	host_listen(rig);
+	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+		struct child agent;
+		FILE *file;
+
+		rig_write(rig, "%s/state", contents[i]);
+		start_printing(rig, &agent);
+		assert_int_equal(child_status(&agent), 78);
+		assert_non_null(strstr(agent.text, "is not a state of hostwatch-guest, and is left "
+						   "as it is"));
+		file = fopen(rig_path(rig, "%s/state", path), "re");
+		assert_non_null(file);
+		text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+		(void)fclose(file);
+		assert_string_equal(text, contents[i]);
 	}
 }
 
@@ -778,6 +803,7 @@ int main(int argc, char **argv)
 		TEST(files_beside_the_state_file_stay_as_they_are),
 		TEST(state_of_another_boot_counts_for_nothing),
 		TEST(garbage_in_the_state_file_is_told_and_counts_for_nothing),
+		TEST(another_file_is_refused_as_state_and_left),
 		TEST(a_state_that_is_not_a_file_is_not_replaced),
 		TEST(a_missing_event_is_asked_for),
 		TEST(its_state_is_logged_when_it_is_asked_for),

@@ -203,8 +203,31 @@ static void wrong_files_are_refused(void **state)
 		good[i % len] = byte;
 		int r = load(scene);
 
-		assert_true(i < len ? r == -EBADMSG || r == -ESTALE : r <= 0);
+		assert_true(i < len ? r == -EBADMSG || r == -ESTALE || r == -EEXIST : r <= 0);
 	}
+}
+
+static void a_file_of_another_program_is_left(void **state)
+{
+	struct scene *scene = *state;
+	char path[600], text[16] = "";
+	FILE *file;
+
+	run(scene, "mkdir a");
+	WATCH(scene, "a");
+	file_of(scene, path);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs("precious", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(hw_known_write(&scene->compare.known, here, path), -EEXIST);
+	assert_int_equal(load(scene), -EEXIST);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	(void)fclose(file);
+	(void)unlink(path);
+	assert_string_equal(text, "precious");
 }
 
 int main(void)
@@ -219,6 +242,7 @@ int main(void)
 		TEST(another_mount_is_not_compared),
 		TEST(memory_has_a_limit),
 		TEST(wrong_files_are_refused),
+		TEST(a_file_of_another_program_is_left),
 	};
 
 	return cmocka_run_group_tests_name("guest_compare_kept", tests, NULL, NULL);
