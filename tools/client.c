@@ -118,6 +118,15 @@ static int fail_without_daemon(const struct exchange *x, int error)
 			       x->quoted, strerror(error));
 }
 
+static int fail_after_kill(const struct exchange *x)
+{
+	return hw_args_failure(x->line,
+			       "the hostwatchd that listened on %s was killed; a part of it waits "
+			       "for a filesystem that does not answer, and keeps the socket open: "
+			       "start hostwatchd again",
+			       x->quoted);
+}
+
 static int fail_to_connect(const struct exchange *x, int error)
 {
 	char time[HW_HUMAN_MAX];
@@ -142,6 +151,8 @@ static int fail_to_connect(const struct exchange *x, int error)
 		return hw_args_failure(x->line,
 				       "hostwatchd did not accept the connection at %s within %s",
 				       x->quoted, hw_human_duration(time, x->options->timeout_ns));
+	case ESRCH:
+		return fail_after_kill(x);
 	default:
 		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(error));
 	}
@@ -165,6 +176,7 @@ static int set_timeout(const struct exchange *x, int fd)
 
 static int open_connection(const struct exchange *x)
 {
+	const struct hw_client_wait wait = { .timeout_ns = x->options->timeout_ns };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, r;
 
@@ -174,9 +186,9 @@ static int open_connection(const struct exchange *x)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	r = set_timeout(x, fd);
-	if (r == 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		r = -errno;
+	r = hw_client_connect(fd, &address, &wait);
+	if (r == 0)
+		r = set_timeout(x, fd);
 	if (r == 0)
 		return fd;
 	(void)close(fd); /* nothing was sent */
@@ -231,11 +243,7 @@ static int fail_to_read(const struct exchange *x, int error)
 		return hw_args_failure(x->line, "hostwatchd did not answer within %s",
 				       hw_human_duration(time, x->options->timeout_ns));
 	if (error == ESRCH)
-		return hw_args_failure(x->line,
-				       "the hostwatchd that listened on %s was killed; a part of "
-				       "it waits for a filesystem that does not answer, and keeps "
-				       "the socket open: start hostwatchd again",
-				       x->quoted);
+		return fail_after_kill(x);
 	return hw_args_failure(x->line, "hostwatchd closed the connection before its answer ended");
 }
 

@@ -3,14 +3,12 @@
 #include "standard.h"
 
 #include <errno.h>
+#include <hostwatch/listen.h>
 #include <hostwatch/plugin.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 
 #define LATE_NS (2 * HW_SEC)
@@ -23,30 +21,6 @@ static pid_t listener_of(int fd)
 	socklen_t size = sizeof(peer);
 
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? 0 : peer.pid;
-}
-
-/* Its parent may not have waited for it, and one of its threads may be in a system call that does
- * not return. */
-static bool is_dying(pid_t pid)
-{
-	char path[40], line[256];
-	bool dying = false;
-	FILE *from;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	from = fopen(path, "re");
-	while (from && !dying && fgets(line, sizeof(line), from))
-		dying = strncmp(line, "State:\tZ", 8) == 0 || strncmp(line, "State:\tX", 8) == 0 ||
-			(strncmp(line, "SigPnd:", 7) == 0 &&
-			 strtoull(line + 7, NULL, 16) >> (SIGKILL - 1) & 1);
-	if (from)
-		(void)fclose(from); /* read only */
-	return dying;
-}
-
-static bool was_killed(pid_t pid)
-{
-	return pid > 0 && ((kill(pid, 0) < 0 && errno == ESRCH) || is_dying(pid));
 }
 
 static uint64_t now_ns(void)
@@ -74,22 +48,55 @@ static int wait_some(int fd, uint64_t ns)
 	return r > 0 ? 0 : -ETIMEDOUT;
 }
 
+/* The time that is left of the timeout, at most that between two looks. */
+static uint64_t next_part(const struct hw_client_wait *wait, uint64_t past_ns)
+{
+	if (wait->timeout_ns && wait->timeout_ns - past_ns < LOOK_NS)
+		return wait->timeout_ns - past_ns;
+	return LOOK_NS;
+}
+
+/* Returns as hw_client_connect(); -EAGAIN at the end of this part of the time. */
+static int connect_some(int fd, const struct sockaddr_un *address, uint64_t ns)
+{
+	struct timeval time = { (time_t)(ns / HW_SEC), (suseconds_t)(ns % HW_SEC / 1000) };
+
+	if (!time.tv_sec && !time.tv_usec)
+		time.tv_usec = 1; /* 0 would mean no limit */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)) < 0 ||
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -errno;
+	return 0;
+}
+
+int hw_client_connect(int fd, const struct sockaddr_un *address, const struct hw_client_wait *wait)
+{
+	uint64_t begun_ns = now_ns(), past_ns = 0;
+	int r;
+
+	while ((r = connect_some(fd, address, next_part(wait, past_ns))) == -EAGAIN) {
+		if (hw_listener_was_killed(address->sun_path))
+			return -ESRCH;
+		past_ns = now_ns() - begun_ns;
+		if (wait->timeout_ns && past_ns >= wait->timeout_ns)
+			break;
+	}
+	return r;
+}
+
 int hw_client_wait(int fd, const struct hw_client_wait *wait)
 {
-	uint64_t begun_ns = now_ns(), past_ns = 0, part_ns;
+	uint64_t begun_ns = now_ns(), past_ns = 0;
 	pid_t listener = listener_of(fd);
 	bool late = false;
 	int r;
 
 	for (;;) {
-		part_ns = LOOK_NS;
-		if (wait->timeout_ns && wait->timeout_ns - past_ns < part_ns)
-			part_ns = wait->timeout_ns - past_ns;
-		r = wait_some(fd, part_ns);
+		r = wait_some(fd, next_part(wait, past_ns));
 		if (r != -ETIMEDOUT)
 			return r;
 		/* One that ends by itself closes its sockets first. */
-		if (was_killed(listener) && wait_some(fd, 0) == -ETIMEDOUT)
+		if (hw_process_was_killed(listener) && wait_some(fd, 0) == -ETIMEDOUT)
 			return -ESRCH;
 		past_ns = now_ns() - begun_ns;
 		if (wait->timeout_ns && past_ns >= wait->timeout_ns)

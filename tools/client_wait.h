@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Waits for the first answer of a daemon. */
+/* Waits for a daemon: for the connection and the first answer. */
 #ifndef HW_TOOL_CLIENT_WAIT_H
 #define HW_TOOL_CLIENT_WAIT_H
 
 #include <stdint.h>
+#include <sys/un.h>
 
 struct hw_client_wait {
 	uint64_t timeout_ns; /* 0: no limit */
@@ -11,6 +12,10 @@ struct hw_client_wait {
 	void *arg; /* borrowed */
 };
 
+/* Connects, which waits while the queue of the socket is full. Changes SO_SNDTIMEO. Returns 0;
+ * -EAGAIN if the time is over; -ESRCH if the process that listens was killed, as below; or another
+ * -errno. */
+int hw_client_connect(int fd, const struct sockaddr_un *address, const struct hw_client_wait *wait);
 /*
  * Waits until this unix socket is readable. Returns 0; -EAGAIN if the time is over; -EINTR if a
  * signal arrived that ends the program; -ESRCH if the process that listens was killed: what is left

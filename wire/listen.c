@@ -148,8 +148,8 @@ static bool has_ended(int fd)
 }
 
 /* Returns the result of connect() to this file, whatever its name is now: -ECONNREFUSED if no
- * process listens. A full backlog also shows a listener. */
-static int try_connect(int file_fd)
+ * process listens. A full backlog also shows a listener, unless that was killed. */
+static int try_connect(int file_fd, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
@@ -157,15 +157,15 @@ static int try_connect(int file_fd)
 	if (fd < 0)
 		return -errno;
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file_fd);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 && errno != EAGAIN)
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;
-	else if (has_ended(fd))
+	if (r == -EAGAIN ? hw_listener_was_killed(path) : r == 0 && has_ended(fd))
 		r = -ECONNREFUSED;
 	(void)close(fd); /* nothing was sent */
-	return r;
+	return r == -EAGAIN ? 0 : r;
 }
 
-static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_why)
+static int remove_stale(struct hw_listening *l, int file_fd, const char *path, const char **ret_why)
 {
 	struct stat st;
 	int r;
@@ -175,7 +175,7 @@ static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_wh
 	if (!S_ISSOCK(st.st_mode))
 		return refuse(S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST,
 			      "the path exists and is not a socket", ret_why);
-	r = try_connect(file_fd);
+	r = try_connect(file_fd, path);
 	if (r == 0)
 		return refuse(-EADDRINUSE, "another process is listening there", ret_why);
 	if (r != -ECONNREFUSED)
@@ -188,13 +188,13 @@ static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_wh
 }
 
 /* Makes room for bind(). */
-static int clear_name(struct hw_listening *l, const char **ret_why)
+static int clear_name(struct hw_listening *l, const char *path, const char **ret_why)
 {
 	int r, fd = openat(l->dir_fd, l->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	r = remove_stale(l, fd, ret_why);
+	r = remove_stale(l, fd, path, ret_why);
 	(void)close(fd); /* O_PATH */
 	return r;
 }
@@ -252,7 +252,7 @@ static int listen_unix(struct hw_listening *l, const struct hw_address *address,
 	int r = open_dir(address->to.un.sun_path, l);
 
 	if (r == 0)
-		r = clear_name(l, ret_why);
+		r = clear_name(l, address->to.un.sun_path, ret_why);
 	return r < 0 ? r : bind_file(l, address, how, ret_why);
 }
 

@@ -43,6 +43,14 @@ struct hw_listen_how {
 int hw_listen(const struct hw_address *address, const struct hw_listen_how *how,
 	      struct hw_listening *ret, const char **ret_why);
 
+/* Returns whether this process was killed: it has ended, or has not ended yet because one of its
+ * threads is in a system call that does not return. False for 0. */
+bool hw_process_was_killed(pid_t pid);
+/* Returns whether each process was killed that has a socket which was bound to this path and
+ * listens. For a socket whose queue is full: it accepts no connection, by which the process could
+ * be found out. False if the processes are unknown. */
+bool hw_listener_was_killed(const char *path);
+
 /* Stops listening, and removes the file unless another file has its name. Accepts a closed one. */
 void hw_listening_close(struct hw_listening *listening);
 
