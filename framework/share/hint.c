@@ -82,11 +82,9 @@ static void create_transient(struct hw_hint_at *c)
 
 static void create_present(struct hw_hint_at *c)
 {
-	enum hw_arrival how = hw_fill_arrival_of_name(c->share, &c->stat, c->share->turn.ended_ns);
-
 	c->share->hints.last_ino = c->stat.ino;
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &c->stat,
-				  how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how);
+				  hw_hint_arrival(c->share, &c->stat));
 	if (!c->id)
 		return;
 	/* Content of a file is reported by hints about writes, or before its close_write. */
@@ -97,14 +95,11 @@ static void create_present(struct hw_hint_at *c)
 /* A transient entry exists on the disk after all, or again. */
 static void materialize(struct hw_hint_at *c)
 {
-	struct hw_entry *e = entry_of(c->share, c->id);
-
-	if (e->type != c->stat.type) {
+	if (entry_of(c->share, c->id)->type != c->stat.type) {
 		note_dir(c);
 		return;
 	}
-	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
-	hw_tree_update(&c->share->tree, c->id, &c->stat);
+	hw_hint_take_inode(c->share, c->id, &c->stat);
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }

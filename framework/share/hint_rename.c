@@ -66,7 +66,7 @@ void hw_place_ignore_later(struct hw_share *share, struct hw_place *p, uint64_t 
 static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
 		  const struct hw_place *to)
 {
-	struct hw_entry *e = entry_of(share, id);
+	const struct hw_entry *e = entry_of(share, id);
 
 	if (e->type != to->stat.type || hw_place_has(share, to, id) ||
 	    (from->ino && (uint32_t)from->ino != (uint32_t)to->stat.ino))
@@ -78,8 +78,7 @@ static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
 		if (!hw_place_has(share, from, id))
 			return false;
 	}
-	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
-	hw_tree_update(&share->tree, id, &to->stat);
+	hw_hint_take_inode(share, id, &to->stat);
 	return true;
 }
 
