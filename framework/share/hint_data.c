@@ -109,7 +109,10 @@ static void note_unverified(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
-	note_name(at);
+	if (at->present || at->refused || e->type == HW_TYPE_DIR)
+		note_name(at);
+	else
+		hw_unverified_absent(at->share, at->dir, at->name, at->len);
 	hw_unverified_entry(at->share, at->id);
 	if (e->type != HW_TYPE_DIR && e->nlink > 1)
 		note_names(at->share, e->fs, e->ino);

@@ -227,6 +227,8 @@ void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_pl
 	hw_scan_moved(share, id, from->dir);
 	if (hw_place_has(share, to, id))
 		arrived(share, id, from->dir);
+	else if (to->error == -ENOENT && entry_of(share, id)->type != HW_TYPE_DIR)
+		hw_unverified_absent(share, to->dir, to->name, to->len);
 	else
 		hw_place_note(share, to);
 }

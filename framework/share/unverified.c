@@ -37,6 +37,11 @@ void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, 
 	hw_unverified_add(share, dir, name, len, 0, 0);
 }
 
+void hw_unverified_absent(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+{
+	hw_unverified_add(share, dir, name, len, 0, 0);
+}
+
 void hw_unverified_found(struct hw_share *share, uint32_t dir, const char *name, size_t len,
 			 bool old)
 {
@@ -153,9 +158,9 @@ void hw_unverified_name_entries(struct hw_share *share)
 		hw_share_rest(share);
 		if (id == HW_ROOT)
 			hw_unverified_name(share, HW_ROOT, ".", 1);
-		else if (e->type != HW_TYPE_NONE)
-			hw_unverified_name(share, e->parent, hw_tree_name(&share->tree, id),
-					   e->name_len);
+		else if (e->type != HW_TYPE_NONE) /* hw_unverified_entry() noted a directory */
+			hw_unverified_add(share, e->parent, hw_tree_name(&share->tree, id),
+					  e->name_len, 0, 0);
 	}
 }
 
