@@ -73,6 +73,25 @@ uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat
 	return 0;
 }
 
+/* Returns whether the file, with its data, is older than the records that were read. Records that
+ * said otherwise while the entry had no inode were about other names of the file. */
+static bool is_old_file(struct hw_share *share, const struct hw_entry *e,
+			const struct hw_stat *stat)
+{
+	return !(e->flags & HW_ENTRY_MODIFIED) && stat->mtime_ns < share->marks.read_until_ns &&
+	       hw_fill_arrival_of_name(share, stat, share->turn.ended_ns) != HW_ARRIVED_NEW;
+}
+
+void hw_fill_take_inode(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (e->type != HW_TYPE_DIR && e->flags & HW_ENTRY_NEW && is_old_file(share, e, stat))
+		e->flags &= (uint8_t) ~(HW_ENTRY_DIRTY | HW_ENTRY_NEW);
+	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
+	hw_tree_update(&share->tree, id, stat);
+}
+
 /* ---- one entry of a listing ---- */
 
 struct arriving {

@@ -49,6 +49,9 @@ enum hw_arrival hw_fill_arrival_of_name(struct hw_share *share, const struct hw_
 /* Returns the entry that has this inode in the tree under a name that the disk no longer has; 0:
  * none. */
 uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat);
+/* The entry was reported as new before its inode was known: it has this one. If that is older, and
+ * so is its data, it is not a new file. */
+void hw_fill_take_inode(struct hw_share *share, uint32_t id, const struct hw_stat *stat);
 
 /* A name whose stat was refused in a listing can now be examined. */
 void hw_fill_found(struct hw_share *share, const struct hw_retry_name *name,

@@ -99,7 +99,7 @@ static void materialize(struct hw_hint_at *c)
 		note_dir(c);
 		return;
 	}
-	hw_hint_take_inode(c->share, c->id, &c->stat);
+	hw_fill_take_inode(c->share, c->id, &c->stat);
 	if (c->stat.type == HW_TYPE_DIR)
 		hw_fill_dir(c->share, c->id, HW_ARRIVED_NEW);
 }

@@ -73,25 +73,6 @@ enum hw_arrival hw_hint_arrival(struct hw_share *share, const struct hw_stat *st
 	return how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how;
 }
 
-/* Returns whether this is one more name of a file, whose data is old. Records that said otherwise
- * while the name had no inode were about its other names. */
-static bool is_old_link(struct hw_share *share, const struct hw_entry *e,
-			const struct hw_stat *stat)
-{
-	return !(e->flags & HW_ENTRY_MODIFIED) && stat->mtime_ns < share->marks.read_until_ns &&
-	       hw_hint_arrival(share, stat) == HW_ARRIVED_LINK;
-}
-
-void hw_hint_take_inode(struct hw_share *share, uint32_t id, const struct hw_stat *stat)
-{
-	struct hw_entry *e = hw_tree_entry(&share->tree, id);
-
-	if (e->flags & HW_ENTRY_NEW && is_old_link(share, e, stat))
-		e->flags &= (uint8_t) ~(HW_ENTRY_DIRTY | HW_ENTRY_NEW);
-	e->flags &= (uint8_t)~HW_ENTRY_TRANSIENT;
-	hw_tree_update(&share->tree, id, stat);
-}
-
 bool hw_hint_is_old(const struct hw_share *share, const struct hw_entry *e)
 {
 	const struct hw_marks *marks = &share->marks;

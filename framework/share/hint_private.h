@@ -54,9 +54,6 @@ struct hw_fold_number hw_hint_number(const struct hw_hint *hint); /* the same fo
 uint64_t hw_hint_numbered_inode(const char *name, size_t len);
 /* Classifies a new name in the share: one more name of an inode (LINK), or NEW. */
 enum hw_arrival hw_hint_arrival(struct hw_share *share, const struct hw_stat *stat);
-/* The entry was reported before its inode was known: it has this one. If it is a link to old data,
- * it is not a new file. */
-void hw_hint_take_inode(struct hw_share *share, uint32_t id, const struct hw_stat *stat);
 /* Returns whether a hint is about an attribute of this directory; false if only its content
  * changed. */
 bool hw_hint_is_attrib_of_dir(const struct hw_entry *e, const struct hw_stat *stat);

@@ -78,7 +78,7 @@ static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
 		if (!hw_place_has(share, from, id))
 			return false;
 	}
-	hw_hint_take_inode(share, id, &to->stat);
+	hw_fill_take_inode(share, id, &to->stat);
 	return true;
 }
 

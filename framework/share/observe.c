@@ -353,8 +353,8 @@ static bool is_there_after_all(const struct hw_observation *o, const struct hw_i
 
 static void materialize(struct hw_observation *o, struct hw_item *item)
 {
-	entry_of(o, item->entry)->flags &= (uint8_t) ~(HW_ENTRY_TRANSIENT | HW_ENTRY_GONE);
-	hw_tree_update(&o->share->tree, item->entry, &item->stat);
+	entry_of(o, item->entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
+	hw_fill_take_inode(o->share, item->entry, &item->stat);
 	item->finding = HW_FOUND_CHANGED;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A file gets a second name, which is renamed before any record is read: programs replace a file by
- * a link in this way. The data of the file is not new.
+ * A file gets a second name, and one of its names is renamed or removed before any record is read:
+ * programs replace and rename files in this way. The data of the file is not new.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +71,19 @@ static void a_link_that_replaces_a_file_is_no_change_of_data(void **state)
 	finish(&f);
 }
 
+/* The name that the file had before is removed. */
+static void a_link_that_remains_is_no_change_of_data(void **state)
+{
+	struct hw_scene f;
+
+	start(&f, *state);
+	link_it(&f, "t");
+	assert_int_equal(unlinkat(f.fd, "a", 0), 0);
+	hw_scene_expect(&f, "create file t");
+	hw_scene_expect(&f, "delete file a");
+	finish(&f);
+}
+
 /* Writes through this name after the link was made, and expects this close. */
 static void write_to(const char *backend, const char *name, const char *expected)
 {
@@ -122,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		UNDER_EACH(a_link_that_gets_a_new_name_is_no_change_of_data),
 		UNDER_EACH(a_link_that_replaces_a_file_is_no_change_of_data),
+		UNDER_EACH(a_link_that_remains_is_no_change_of_data),
 		UNDER_EACH(what_is_written_to_a_link_is_a_change_of_its_file),
 		UNDER_EACH(what_is_written_to_the_file_is_a_change_of_the_link),
 		UNDER_EACH(a_new_file_that_gets_a_new_name_is_new_data),
