@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client_wait.h"
 #include "log.h"
 #include "since.h"
 
@@ -108,14 +109,20 @@ static int open_socket(struct since *s, const struct hw_address *address)
 		.tv_usec = (suseconds_t)(s->timeout_ns % HW_SEC / 1000),
 	};
 
+	const struct hw_client_wait wait = { .timeout_ns = s->timeout_ns };
+	int r;
+
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	s->in.len = s->taken = 0;
-	if (s->fd < 0 ||
-	    setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    connect(s->fd, &address->to.any, address->len) < 0)
+	if (s->fd < 0)
 		return -errno;
-	return 0;
+	r = hw_client_connect(s->fd, &address->to.un, &wait);
+	if (r == 0 && (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+		       setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0))
+		r = -errno;
+	if (r == 0)
+		r = hw_client_wait(s->fd, &wait); /* for hello */
+	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 
 static int ask_where(struct since *s, struct hw_json_message *ret)
@@ -231,9 +238,11 @@ static int give_up(struct since *s, const struct hw_address *address, int error)
 {
 	return hw_args_failure(s->line, "unix:%s: %s", address->to.un.sun_path,
 			       error == -ETIMEDOUT ? "no answer in time"
-			       : error == -EPROTO  ? "this is not a socket sink of hostwatchd, or "
-						     "it is an older one"
-						   : strerror(-error));
+			       : error == -ESRCH ? "the hostwatchd that listened there was killed; "
+						   "start hostwatchd again"
+			       : error == -EPROTO ? "this is not a socket sink of hostwatchd, or "
+						    "it is an older one"
+						  : strerror(-error));
 }
 
 /* Returns -1 if this sink has no such directory. */

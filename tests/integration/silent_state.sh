@@ -32,6 +32,9 @@ keep() { # [DIR]
 		[share other]
 		path = $PWD/other
 		interval = 50ms
+		[sink s]
+		plugin = socket
+		listen = unix:$PWD/s
 	EOT
 	[ $# = 0 ] || cat >>conf <<-EOT
 		[share far]
@@ -258,6 +261,10 @@ says_that_it_was_killed() {
 		equal 1 $status "$command: $text"
 		contains "$text" "was killed; a part of it waits for a filesystem that does not answer"
 	done
+	status=0
+	text=$(timeout $DEADLINE "$B/hostwatch" since --timeout 0 --socket "unix:$PWD/s" near 2>&1) || status=$?
+	equal 1 $status "since: $text"
+	contains "$text" "the hostwatchd that listened there was killed"
 }
 
 # A child of a daemon that was killed has its locks and sockets until the server of another share answers.
