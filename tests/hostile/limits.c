@@ -27,6 +27,9 @@ static void allow_descriptors(void *arg)
 	rlim_t count = *(const rlim_t *)arg;
 	struct rlimit limit = { count, count };
 
+	/* Those that were inherited from the runner of the tests do not count. */
+	if (close_range(count > STDERR_FILENO ? (unsigned)count : STDERR_FILENO + 1u, ~0u, 0))
+		_exit(125);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		_exit(125);
 }
@@ -72,7 +75,7 @@ static void change_with_few_descriptors(struct fixture *f, rlim_t count)
 		change_all(f, DIRS, round);
 		fixture_expect_equal(f);
 	}
-	assert_true(program_descriptors(&f->program) <= count);
+	assert_in_range(program_descriptors(&f->program), 1, count);
 	assert_int_equal(fixture_end(f), 0);
 }
 
