@@ -191,7 +191,7 @@ static uint32_t walk_to(const struct hw_index_ops *ops, void *owner, uint32_t fi
 	return found;
 }
 
-/* Returns the link that leads to the item, which is not one of the first; NULL: there is none. */
+/* Returns the link that leads to the item, which is behind the first; NULL if no link does. */
 static uint32_t *find_far(const struct hw_index_ops *ops, void *owner, uint32_t first, uint32_t id)
 {
 	uint32_t before = ops->before(owner, id), next = *ops->next(owner, id);

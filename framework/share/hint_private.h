@@ -74,6 +74,6 @@ void hw_hint_hold_name(struct hw_hint_at *at);
 bool hw_hint_waits_for_name(struct hw_watcher *watcher, const struct hw_hint *hint);
 /* Returns whether a name is held, and the record of a rename of its entry may be unread. */
 bool hw_hint_name_may_move(struct hw_share *share);
-/* Reports the created entry. next: the hint that does not wait; NULL: there is none. */
+/* Reports the created entry. next: the hint that does not wait, or NULL. */
 void hw_hint_decide_name(struct hw_share *share, const struct hw_hint *next);
 #endif
