@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch explain: its command line, directories, progress. */
 #include "explain.h"
+#include "bounds.h"
 #include "candidates.h"
 #include "standard.h"
 #include "target.h"
@@ -53,8 +54,8 @@ static const struct hw_arg args[] = {
 	  .value = "TIME",
 	  .help = "Time between two scans of polling (1s).",
 	  .offset = FIELD(interval_ns),
-	  .min = HW_MS,
-	  .max = 24 * 3600 * HW_SEC },
+	  .min = HW_INTERVAL_MIN_NS,
+	  .max = HW_INTERVAL_MAX_NS },
 	{ .name = "no-count",
 	  .type = HW_ARG_FLAG,
 	  .help = "Do not count directories. The answer comes at once, but limits that are too low "

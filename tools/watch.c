@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hostwatch watch: watches directories without a daemon and a configuration. */
 #include "watch.h"
+#include "bounds.h"
 #include "pool.h"
 #include "stage.h"
 #include "tool.h"
@@ -54,8 +55,8 @@ static const struct hw_arg args[] = {
 	  .help = "Time between two scans of polling, and how long a file must stay unchanged to "
 		  "count as closed if its close cannot be detected (1s).",
 	  .offset = FIELD(interval_ns),
-	  .min = HW_MS,
-	  .max = TIME_MAX },
+	  .min = HW_INTERVAL_MIN_NS,
+	  .max = HW_INTERVAL_MAX_NS },
 	{ .name = "exit-after-idle",
 	  .letter = 'e',
 	  .type = HW_ARG_DURATION,

@@ -9,4 +9,9 @@
 #define HW_JOURNAL_MIN (UINT64_C(1) << 20)
 #define HW_JOURNAL_MAX (UINT64_C(1) << 36)
 
+/* Between two scans of the polling watcher, in nanoseconds: 10 ms to 1 h. The plugin, which sees
+ * only the public headers, has the same range. */
+#define HW_INTERVAL_MIN_NS UINT64_C(10000000)
+#define HW_INTERVAL_MAX_NS UINT64_C(3600000000000)
+
 #endif

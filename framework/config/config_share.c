@@ -23,7 +23,8 @@ static const struct hw_option *const share_options[] = {
 		HW_OPT_STRING("watcher", struct hw_config_share, watcher, "auto",
 			      "auto, or watchers separated by commas, the preferred one first"),
 	&(const struct hw_option)HW_OPT_DURATION(
-		"interval", struct hw_config_share, interval_ns, "1s", 10 * HW_MS, HOUR,
+		"interval", struct hw_config_share, interval_ns, "1s", HW_INTERVAL_MIN_NS,
+		HW_INTERVAL_MAX_NS,
 		"Polling interval, and how long a file must be idle before close_write is sent "
 		"where the kernel does not report the close"),
 	&(const struct hw_option)HW_OPT_DURATION(

@@ -222,6 +222,7 @@ test_mistakes_name_the_option_and_the_remedy() {
 	refuses 2 'did you mean create?' -E modify,creat share
 	refuses 2 'hostwatch watch: --exclude: "[a": "[" without "]"' -x '[a' share
 	refuses 2 'hostwatch watch: --count: "0" is out of range' -n 0 share
+	refuses 2 'hostwatch watch: --interval: "2h" is out of range (10ms to 1h)' --watcher polling -i 2h share
 	refuses 2 "Try 'hostwatch watch --help'." --nonesuch share
 }
 
