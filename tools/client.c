@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define TEXT_MAX 4096u /* bytes of a daemon's message that are shown */
@@ -151,44 +149,22 @@ static int fail_to_connect(const struct exchange *x, int error)
 		return hw_args_failure(x->line,
 				       "hostwatchd did not accept the connection at %s within %s",
 				       x->quoted, hw_human_duration(time, x->options->timeout_ns));
-	case ESRCH:
-		return fail_after_kill(x);
 	default:
 		return hw_args_failure(x->line, "%s: %s", x->quoted, strerror(error));
 	}
 }
 
-static int set_timeout(const struct exchange *x, int fd)
-{
-	uint64_t ns = x->options->timeout_ns;
-	struct timeval timeout = {
-		.tv_sec = (time_t)(ns / HW_SEC),
-		.tv_usec = (suseconds_t)(ns % HW_SEC / 1000),
-	};
-
-	if (ns && !timeout.tv_sec && !timeout.tv_usec)
-		timeout.tv_usec = 1; /* 0 would mean no limit */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
-		return -errno;
-	return 0;
-}
-
 static int open_connection(const struct exchange *x)
 {
-	const struct hw_client_wait wait = { .timeout_ns = x->options->timeout_ns };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, r;
+	struct hw_address address;
+	int fd, r = hw_address_unix(x->path, &address);
 
-	if (strlen(x->path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, x->path, strlen(x->path));
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	r = hw_client_connect(fd, &address, &wait);
-	if (r == 0)
-		r = set_timeout(x, fd);
+	r = hw_client_connect(fd, &address, x->options->timeout_ns);
 	if (r == 0)
 		return fd;
 	(void)close(fd); /* nothing was sent */

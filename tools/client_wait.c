@@ -12,16 +12,7 @@
 #include <time.h>
 
 #define LATE_NS (2 * HW_SEC)
-#define LOOK_NS (HW_SEC / 4) /* between two looks at the process */
-
-/* Returns the process that called listen(2), 0 if it is unknown. */
-static pid_t listener_of(int fd)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? 0 : peer.pid;
-}
+#define LOOK_NS (HW_SEC / 4) /* between two looks at the process that listens */
 
 static uint64_t now_ns(void)
 {
@@ -56,38 +47,25 @@ static uint64_t next_part(const struct hw_client_wait *wait, uint64_t past_ns)
 	return LOOK_NS;
 }
 
-/* Returns as hw_client_connect(); -EAGAIN at the end of this part of the time. */
-static int connect_some(int fd, const struct sockaddr_un *address, uint64_t ns)
+int hw_client_connect(int fd, const struct hw_address *address, uint64_t timeout_ns)
 {
-	struct timeval time = { (time_t)(ns / HW_SEC), (suseconds_t)(ns % HW_SEC / 1000) };
+	struct timeval time = {
+		.tv_sec = (time_t)(timeout_ns / HW_SEC),
+		.tv_usec = (suseconds_t)(timeout_ns % HW_SEC / 1000),
+	};
 
-	if (!time.tv_sec && !time.tv_usec)
+	if (timeout_ns && !time.tv_sec && !time.tv_usec)
 		time.tv_usec = 1; /* 0 would mean no limit */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)) < 0 ||
-	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-		return -errno;
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) < 0 ||
+	    connect(fd, &address->to.any, address->len) < 0)
+		return errno == EINPROGRESS ? -EAGAIN : -errno;
 	return 0;
-}
-
-int hw_client_connect(int fd, const struct sockaddr_un *address, const struct hw_client_wait *wait)
-{
-	uint64_t begun_ns = now_ns(), past_ns = 0;
-	int r;
-
-	while ((r = connect_some(fd, address, next_part(wait, past_ns))) == -EAGAIN) {
-		if (hw_listener_was_killed(address->sun_path))
-			return -ESRCH;
-		past_ns = now_ns() - begun_ns;
-		if (wait->timeout_ns && past_ns >= wait->timeout_ns)
-			break;
-	}
-	return r;
 }
 
 int hw_client_wait(int fd, const struct hw_client_wait *wait)
 {
 	uint64_t begun_ns = now_ns(), past_ns = 0;
-	pid_t listener = listener_of(fd);
 	bool late = false;
 	int r;
 
@@ -96,7 +74,7 @@ int hw_client_wait(int fd, const struct hw_client_wait *wait)
 		if (r != -ETIMEDOUT)
 			return r;
 		/* One that ends by itself closes its sockets first. */
-		if (hw_process_was_killed(listener) && wait_some(fd, 0) == -ETIMEDOUT)
+		if (hw_listener_was_killed(fd) && wait_some(fd, 0) == -ETIMEDOUT)
 			return -ESRCH;
 		past_ns = now_ns() - begun_ns;
 		if (wait->timeout_ns && past_ns >= wait->timeout_ns)

@@ -3,8 +3,8 @@
 #ifndef HW_TOOL_CLIENT_WAIT_H
 #define HW_TOOL_CLIENT_WAIT_H
 
+#include <hostwatch/address.h>
 #include <stdint.h>
-#include <sys/un.h>
 
 struct hw_client_wait {
 	uint64_t timeout_ns; /* 0: no limit */
@@ -12,15 +12,15 @@ struct hw_client_wait {
 	void *arg; /* borrowed */
 };
 
-/* Connects, which waits while the queue of the socket is full. Changes SO_SNDTIMEO. Returns 0;
- * -EAGAIN if the time is over; -ESRCH if the process that listens was killed, as below; or another
- * -errno. */
-int hw_client_connect(int fd, const struct sockaddr_un *address, const struct hw_client_wait *wait);
+/* Connects, which waits while the queue of the listener is full. Limits this, and each later send
+ * and receive, to the time; 0: no limit. Returns 0; -EAGAIN if the time is over; or another -errno.
+ */
+int hw_client_connect(int fd, const struct hw_address *address, uint64_t timeout_ns);
 /*
- * Waits until this unix socket is readable. Returns 0; -EAGAIN if the time is over; -EINTR if a
- * signal arrived that ends the program; -ESRCH if the process that listens was killed: what is left
- * of it may keep the socket open, but answers nothing. If that is unknown, as for a process of
- * another PID namespace, it waits.
+ * Waits until this socket is readable. Returns 0; -EAGAIN if the time is over; -EINTR if a
+ * signal arrived that ends the program; -ESRCH if the process that listens on its unix socket was
+ * killed: what is left of it may keep the socket open, but answers nothing. If that is unknown, as
+ * for a process of another PID namespace, it waits.
  */
 int hw_client_wait(int fd, const struct hw_client_wait *wait);
 

@@ -102,7 +102,7 @@ static int open_connected(const struct guest_channel *channel, int *ret_fd)
 
 int hw_guest_channel_listen(struct guest_channel *channel, const char **ret_why)
 {
-	static const struct hw_listen_how how = { 4, 0600, (gid_t)-1 };
+	static const struct hw_listen_how how = { 0600, (gid_t)-1 };
 	struct hw_address address;
 
 	(void)hw_address_unix(channel->path, &address); /* the path has the same limit */

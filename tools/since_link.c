@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define READ_BYTES 65536u
@@ -104,11 +103,6 @@ static int next_message(struct since *s, struct hw_json_message *ret)
 
 static int open_socket(struct since *s, const struct hw_address *address)
 {
-	struct timeval timeout = {
-		.tv_sec = (time_t)(s->timeout_ns / HW_SEC),
-		.tv_usec = (suseconds_t)(s->timeout_ns % HW_SEC / 1000),
-	};
-
 	const struct hw_client_wait wait = { .timeout_ns = s->timeout_ns };
 	int r;
 
@@ -116,10 +110,7 @@ static int open_socket(struct since *s, const struct hw_address *address)
 	s->in.len = s->taken = 0;
 	if (s->fd < 0)
 		return -errno;
-	r = hw_client_connect(s->fd, &address->to.un, &wait);
-	if (r == 0 && (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-		       setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0))
-		r = -errno;
+	r = hw_client_connect(s->fd, address, s->timeout_ns);
 	if (r == 0)
 		r = hw_client_wait(s->fd, &wait); /* for hello */
 	return r == -EAGAIN ? -ETIMEDOUT : r;

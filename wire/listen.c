@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hostwatch/listen.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -127,29 +126,9 @@ static int open_dir(const char *path, struct hw_listening *l)
 	return l->dir_fd < 0 ? -errno : 0;
 }
 
-/* Returns whether the process that called listen() on the peer of this socket has ended. A child of
- * it may still have the descriptor, and accepts no connection: it has not ended yet, or cannot
- * because it waits for a filesystem. */
-static bool has_ended(int fd)
-{
-	struct ucred listener = { 0 };
-	socklen_t len = sizeof(listener);
-	struct pollfd ended = { .events = POLLIN };
-	bool r;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) < 0 || listener.pid <= 0)
-		return false; /* in another PID namespace */
-	ended.fd = (int)syscall(SYS_pidfd_open, listener.pid, 0);
-	if (ended.fd < 0)
-		return errno == ESRCH;
-	r = poll(&ended, 1, 0) > 0;
-	(void)close(ended.fd);
-	return r;
-}
-
 /* Returns the result of connect() to this file, whatever its name is now: -ECONNREFUSED if no
- * process listens. A full backlog also shows a listener, unless that was killed. */
-static int try_connect(int file_fd, const char *path)
+ * process listens. A full backlog also shows a listener. */
+static int try_connect(int file_fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
@@ -159,13 +138,13 @@ static int try_connect(int file_fd, const char *path)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file_fd);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;
-	if (r == -EAGAIN ? hw_listener_was_killed(path) : r == 0 && has_ended(fd))
+	if (r == 0 && hw_listener_was_killed(fd))
 		r = -ECONNREFUSED;
 	(void)close(fd); /* nothing was sent */
 	return r == -EAGAIN ? 0 : r;
 }
 
-static int remove_stale(struct hw_listening *l, int file_fd, const char *path, const char **ret_why)
+static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_why)
 {
 	struct stat st;
 	int r;
@@ -175,7 +154,7 @@ static int remove_stale(struct hw_listening *l, int file_fd, const char *path, c
 	if (!S_ISSOCK(st.st_mode))
 		return refuse(S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST,
 			      "the path exists and is not a socket", ret_why);
-	r = try_connect(file_fd, path);
+	r = try_connect(file_fd);
 	if (r == 0)
 		return refuse(-EADDRINUSE, "another process is listening there", ret_why);
 	if (r != -ECONNREFUSED)
@@ -188,13 +167,13 @@ static int remove_stale(struct hw_listening *l, int file_fd, const char *path, c
 }
 
 /* Makes room for bind(). */
-static int clear_name(struct hw_listening *l, const char *path, const char **ret_why)
+static int clear_name(struct hw_listening *l, const char **ret_why)
 {
 	int r, fd = openat(l->dir_fd, l->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	r = remove_stale(l, fd, path, ret_why);
+	r = remove_stale(l, fd, ret_why);
 	(void)close(fd); /* O_PATH */
 	return r;
 }
@@ -241,7 +220,7 @@ static int bind_file(struct hw_listening *l, const struct hw_address *address,
 	if (fchmod(l->fd, 0) < 0 || bind(l->fd, &address->to.any, address->len) < 0)
 		return -errno;
 	r = take_file(l, ret_why);
-	if (r == 0 && listen(l->fd, how->backlog) < 0)
+	if (r == 0 && listen(l->fd, SOMAXCONN) < 0)
 		r = -errno;
 	return r < 0 ? r : set_group_and_mode(l->file_fd, how);
 }
@@ -252,21 +231,20 @@ static int listen_unix(struct hw_listening *l, const struct hw_address *address,
 	int r = open_dir(address->to.un.sun_path, l);
 
 	if (r == 0)
-		r = clear_name(l, address->to.un.sun_path, ret_why);
+		r = clear_name(l, ret_why);
 	return r < 0 ? r : bind_file(l, address, how, ret_why);
 }
 
 /* ---- any socket ---- */
 
-static int listen_other(struct hw_listening *l, const struct hw_address *address,
-			const struct hw_listen_how *how)
+static int listen_other(struct hw_listening *l, const struct hw_address *address)
 {
 	const int on = 1;
 
 	if (address->transport == HW_TRANSPORT_TCP)
 		(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on,
 				 sizeof(on)); /* for a restart; bind() reports the error */
-	if (bind(l->fd, &address->to.any, address->len) < 0 || listen(l->fd, how->backlog) < 0)
+	if (bind(l->fd, &address->to.any, address->len) < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return -errno;
 	return 0;
 }
@@ -285,7 +263,7 @@ int hw_listen(const struct hw_address *address, const struct hw_listen_how *how,
 	else if (address->transport == HW_TRANSPORT_UNIX)
 		r = listen_unix(&l, address, how, &why);
 	else
-		r = listen_other(&l, address, how);
+		r = listen_other(&l, address);
 	if (r == 0) {
 		*ret = l;
 		return 0;

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKLOG 8
-
 /* ---- its path ---- */
 
 /* Finds the path, and whether it is in the default directory of sockets. Returns -ENAMETOOLONG, or
@@ -58,7 +56,7 @@ static int make_parent(const char *path, bool in_dir)
 
 static int open_at(struct hw_control_socket *s, const char *quoted, bool in_dir)
 {
-	static const struct hw_listen_how how = { BACKLOG, 0600, (gid_t)-1 };
+	static const struct hw_listen_how how = { 0600, (gid_t)-1 };
 	struct hw_address address;
 	const char *why; /* the table of remedies has its own texts */
 	int r = hw_address_unix(s->path, &address);

@@ -157,7 +157,7 @@ static int open_socket(const struct hw_address *address)
 
 int hw_channel_listen(const struct channel *channel, struct hw_listening *ret, const char **ret_why)
 {
-	static const struct hw_listen_how how = { 4, 0600, (gid_t)-1 };
+	static const struct hw_listen_how how = { 0600, (gid_t)-1 };
 
 	return hw_listen(&channel->address, &how, ret, ret_why);
 }

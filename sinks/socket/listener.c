@@ -163,7 +163,7 @@ static int fail_listen(struct listener *l, int error, const char *why)
 
 static int open_address(struct listener *l)
 {
-	const struct hw_listen_how how = { SOMAXCONN, l->sink->socket_mode, l->sink->socket_group };
+	const struct hw_listen_how how = { l->sink->socket_mode, l->sink->socket_group };
 	const char *why;
 	int r = hw_listen(l->address, &how, &l->on, &why);
 

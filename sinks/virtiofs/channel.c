@@ -8,8 +8,6 @@
 
 #include <linux/vm_sockets.h>
 
-#define LISTEN_BACKLOG 4
-
 static void fill_address(const struct channel *channel, struct hw_address *ret)
 {
 	if (channel->kind != CHANNEL_VSOCK) {
@@ -58,7 +56,7 @@ int hw_channel_connected(int fd)
 int hw_channel_listen(const struct channel *channel, mode_t mode, struct hw_listening *ret,
 		      const char **ret_why)
 {
-	const struct hw_listen_how how = { LISTEN_BACKLOG, mode, (gid_t)-1 };
+	const struct hw_listen_how how = { mode, (gid_t)-1 };
 	struct hw_address address;
 
 	fill_address(channel, &address);

@@ -27,7 +27,7 @@
 #define EXCHANGES 1000u
 #define DEADLINE_S 5
 
-static const struct hw_listen_how how = { 4, 0666, (gid_t)-1 };
+static const struct hw_listen_how how = { 0666, (gid_t)-1 };
 
 static int make_dir(void **state)
 {
@@ -103,6 +103,21 @@ static void a_stale_socket_is_replaced(void **state)
 	assert_int_equal(count_files(dir), 0);
 }
 
+#define WAITING 100 /* connections that no process accepts */
+
+/* Each command that asks a daemon that was killed leaves one. */
+static void leave_connections(const struct hw_address *address)
+{
+	for (unsigned i = 0; i < WAITING; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		assert_true(fd >= 0);
+		assert_int_equal(connect(fd, &address->to.any, address->len), 0);
+		assert_true(hw_listener_was_killed(fd));
+		assert_int_equal(close(fd), 0);
+	}
+}
+
 /* A child of the process that listened has the descriptor, until its input ends. */
 static void a_socket_of_a_process_that_ended_is_replaced(void **state)
 {
@@ -118,7 +133,7 @@ static void a_socket_of_a_process_that_ended_is_replaced(void **state)
 
 	if (!pid) {
 		(void)close(input[1]);
-		(void)open_listening(dir, "s"); /* the child keeps it */
+		(void)hw_listen(&address, &how, &l, &why); /* the child keeps it */
 		if (fork() == 0)
 			(void)!read(input[0], &end, 1);
 		_exit(0);
@@ -126,6 +141,7 @@ static void a_socket_of_a_process_that_ended_is_replaced(void **state)
 	assert_true(pid > 0);
 	(void)close(input[0]);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	leave_connections(&address);
 	assert_int_equal(hw_listen(&address, &how, &l, &why), 0);
 	assert_true(l.replaced);
 	hw_listening_close(&l);
@@ -336,7 +352,7 @@ static bool find_inode(const char *dir, ino_t ino, struct stat *ret)
 
 static void start_until_raced(const struct race *race)
 {
-	const struct hw_listen_how open_to_all = { 4, 0666, geteuid() ? (gid_t)-1 : 1 };
+	const struct hw_listen_how open_to_all = { 0666, geteuid() ? (gid_t)-1 : 1 };
 	struct hw_address address = address_in(race->dir, "s");
 	time_t until = time(NULL) + DEADLINE_S;
 

@@ -29,7 +29,6 @@ struct hw_listening {
 #define HW_LISTENING_CLOSED ((struct hw_listening){ .fd = -1, .file_fd = -1, .dir_fd = -1 })
 
 struct hw_listen_how {
-	int backlog;
 	mode_t mode; /* of the file of a unix socket. No peer can connect before it is set */
 	gid_t group; /* of the file; (gid_t)-1: unchanged */
 };
@@ -43,13 +42,11 @@ struct hw_listen_how {
 int hw_listen(const struct hw_address *address, const struct hw_listen_how *how,
 	      struct hw_listening *ret, const char **ret_why);
 
-/* Returns whether this process was killed: it has ended, or has not ended yet because one of its
- * threads is in a system call that does not return. False for 0. */
-bool hw_process_was_killed(pid_t pid);
-/* Returns whether each process was killed that has a socket which was bound to this path and
- * listens. For a socket whose queue is full: it accepts no connection, by which the process could
- * be found out. False if the processes are unknown. */
-bool hw_listener_was_killed(const char *path);
+/* Returns whether the process that called listen() on the peer of this connected unix socket was
+ * killed: it has ended, or has not ended yet because one of its threads is in a system call that
+ * does not return. Its child may have the descriptor, and accepts no connection. False if the
+ * process is unknown. */
+bool hw_listener_was_killed(int fd);
 
 /* Stops listening, and removes the file unless another file has its name. Accepts a closed one. */
 void hw_listening_close(struct hw_listening *listening);
