@@ -302,7 +302,11 @@ static void end(struct tail *t)
 
 int tool_tail(int argc, char **argv)
 {
-	struct tail t = { .fd = -1, .lock = -1, .timeout_ns = TIMEOUT_NS, .after = UINT64_MAX };
+	struct tail t = { .fd = -1,
+			  .listener_fd = -1,
+			  .lock = -1,
+			  .timeout_ns = TIMEOUT_NS,
+			  .after = UINT64_MAX };
 	struct hw_operands operands;
 	int status = hw_args_parse(&tool_tail_line, argc, argv, &t, &operands), r;
 

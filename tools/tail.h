@@ -59,6 +59,7 @@ struct tail {
 	} nats;
 	/* the connection */
 	int fd; /* owned; -1 */
+	int listener_fd; /* owned: readable when the process has ended; -1: unknown */
 	unsigned connections; /* number of connections with a hello */
 	enum tail_format format;
 	bool greeted; /* hello was received and answered */
@@ -86,7 +87,8 @@ struct tail {
 
 /* ---- tail_link.c ---- */
 
-/* Connects. Returns 0, or -errno after a line on stderr, unless quiet. */
+/* Connects, and waits until something can be read. Returns 0, or -errno after a line on stderr,
+ * unless quiet. */
 int hw_tail_open(struct tail *tail, bool quiet);
 void hw_tail_close(struct tail *tail);
 /* Reads until a signal arrives or enough events were shown (0), or until the connection fails:

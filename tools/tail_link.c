@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client_wait.h"
 #include "standard.h"
 #include "tail.h"
 #include "tool.h"
@@ -9,6 +10,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,18 +52,48 @@ static int join_group(unsigned group)
 	return fd;
 }
 
-static int connect_stream(const struct hw_address *address)
+static bool is_readable(int fd)
 {
-	int fd = socket(address->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Returns a descriptor that becomes readable when the process that listens on this unix socket
+ * ends; -1 if it is unknown, or has ended: then another one may serve the socket. */
+static int watch_listener(int fd)
+{
+	struct ucred listener = { 0 };
+	socklen_t size = sizeof(listener);
+	int ret;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) < 0 || listener.pid <= 0)
+		return -1;
+	ret = (int)syscall(SYS_pidfd_open, listener.pid, 0);
+	if (ret < 0 || !is_readable(ret))
+		return ret;
+	(void)close(ret); /* nothing is read from it */
+	return -1;
+}
+
+static int connect_stream(struct tail *t)
+{
+	int fd = socket(t->address.to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, &address->to.any, address->len) == 0)
-		return fd;
-	error = errno;
-	(void)close(fd); /* it was never connected */
-	return -error;
+	r = hw_client_connect(fd, &t->address, t->timeout_ns);
+	if (r < 0) {
+		(void)close(fd); /* it was never connected */
+		return r;
+	}
+	t->listener_fd = watch_listener(fd);
+	return fd;
 }
+
+/* Its child, which waits for a filesystem, has its sockets. */
+static const char killed[] =
+	"the hostwatchd that listened there was killed; start hostwatchd again";
 
 static const char *explain(const struct hw_address *address, int error)
 {
@@ -77,15 +109,30 @@ static const char *explain(const struct hw_address *address, int error)
 		return "Connection refused: is hostwatchd running, and has it a socket sink with "
 		       "this "
 		       "'listen'?";
+	if (error == ESRCH)
+		return killed;
+	if (error == EAGAIN)
+		return "the server did not accept the connection in time";
 	return strerror(error);
+}
+
+/* Waits for the beginning of hello. */
+static int await_hello(const struct tail *t)
+{
+	const struct hw_client_wait wait = { .timeout_ns = t->timeout_ns };
+	int r = hw_client_wait(t->fd, &wait);
+
+	return r == -EINTR ? 0 : r;
 }
 
 int hw_tail_open(struct tail *t, bool quiet)
 {
+	int r = 0;
+
 	if (t->nats.on)
 		t->fd = hw_tail_start_nats(t, quiet);
 	else
-		t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(&t->address);
+		t->fd = is_group(t) ? join_group(t->address.group) : connect_stream(t);
 	t->format = is_group(t) ? TAIL_NETLINK : TAIL_UNKNOWN;
 	t->greeted = false;
 	t->auth.state = HW_AUTH_OFF;
@@ -95,19 +142,25 @@ int hw_tail_open(struct tail *t, bool quiet)
 		hw_auth_begin(&t->auth, HW_AUTH_RECEIVER, t->secret, &none);
 	}
 	t->in.len = 0;
-	if (t->fd >= 0)
-		return 0;
-	if (!quiet && !hw_standard_caught())
+	if (t->fd < 0)
+		r = t->fd;
+	else if (!is_group(t))
+		r = await_hello(t);
+	if (t->fd >= 0 && r == -EAGAIN)
+		return hw_tail_complain_silence(t);
+	if (r < 0 && !quiet && !hw_standard_caught())
 		(void)hw_args_failure(&tool_tail_line, "%s: %s", t->address.text,
-				      explain(&t->address, -t->fd));
-	return t->fd;
+				      explain(&t->address, -r));
+	return r;
 }
 
 void hw_tail_close(struct tail *t)
 {
 	if (t->fd >= 0)
 		(void)close(t->fd); /* the server detects it */
-	t->fd = -1;
+	if (t->listener_fd >= 0)
+		(void)close(t->listener_fd); /* nothing is read from it */
+	t->fd = t->listener_fd = -1;
 	(void)hw_tail_end_nats(t, false); /* it need not say anything */
 }
 
@@ -202,11 +255,13 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * HW_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* Waits for input or a signal; the deadline applies only before the hello. */
+/* Waits for input, the end of the server or a signal; the deadline applies only before the hello.
+ */
 static int await_input(struct tail *t, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = { { .fd = t->fd, .events = POLLIN },
-				{ .fd = hw_standard_caught_fd(), .events = POLLIN } };
+				{ .fd = hw_standard_caught_fd(), .events = POLLIN },
+				{ .fd = t->listener_fd, .events = POLLIN } };
 	bool limited = t->timeout_ns && !t->greeted && !is_group(t);
 	struct timespec wait = { 0, 0 };
 	uint64_t now = limited ? now_ns() : 0;
@@ -217,7 +272,12 @@ static int await_input(struct tail *t, uint64_t deadline_ns)
 		wait.tv_sec = (time_t)((deadline_ns - now) / HW_SEC);
 		wait.tv_nsec = (long)((deadline_ns - now) % HW_SEC);
 	}
-	(void)ppoll(fds, 2, limited ? &wait : NULL, NULL); /* EINTR: a signal was caught */
+	(void)ppoll(fds, 3, limited ? &wait : NULL, NULL); /* EINTR: a signal was caught */
+	/* A process that ends by itself closes its sockets first. */
+	if (fds[2].revents && !is_readable(t->fd)) {
+		(void)hw_args_failure(&tool_tail_line, "%s: %s", t->address.text, killed);
+		return TAIL_CLOSED;
+	}
 	return 0;
 }
 

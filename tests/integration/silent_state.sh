@@ -250,9 +250,19 @@ silent_while_the_log_is_copied() {
 	ends
 }
 
+# hostwatch tail, which has its hello: a child of the daemon keeps the connection open.
+ends_with_the_daemon() {
+	local status=0
+	timeout $DEADLINE tail --pid="$pid" -f /dev/null || fail "hostwatch tail waits for a hostwatchd that was killed"
+	wait "$pid" || status=$?
+	equal 1 $status "$(<err)"
+	contains "$(<err)" "the hostwatchd that listened there was killed"
+}
+
 # Its socket accepts connections, so a command that has no limit of time would wait for ever.
 says_that_it_was_killed() {
 	local command text status
+	ends_with_the_daemon
 	# More than the queue of the socket has room for.
 	for command in "status" "sync near" "reload" "status"{,,,,,,,,,}; do
 		status=0
@@ -261,10 +271,13 @@ says_that_it_was_killed() {
 		equal 1 $status "$command: $text"
 		contains "$text" "was killed; a part of it waits for a filesystem that does not answer"
 	done
-	status=0
-	text=$(timeout $DEADLINE "$B/hostwatch" since --timeout 0 --socket "unix:$PWD/s" near 2>&1) || status=$?
-	equal 1 $status "since: $text"
-	contains "$text" "the hostwatchd that listened there was killed"
+	for command in "since --timeout 0 --socket unix:$PWD/s near" "tail --timeout 0 unix:$PWD/s"; do
+		status=0
+		# shellcheck disable=SC2086 # several words
+		text=$(timeout $DEADLINE "$B/hostwatch" $command 2>&1) || status=$?
+		equal 1 $status "$command: $text"
+		contains "$text" "the hostwatchd that listened there was killed"
+	done
 }
 
 # A child of a daemon that was killed has its locks and sockets until the server of another share answers.
@@ -280,6 +293,8 @@ killed_while_a_share_is_silent() {
 	reports one
 	echo readdir >request
 	await "$lines" silent
+	start "$B/hostwatch" tail --json "unix:$PWD/s"
+	await "$out" '"hello"'
 	for killed in once twice; do
 		kill -KILL "$daemon"
 		wait "$daemon" || : # it was killed
