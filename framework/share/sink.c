@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /*
  * A copy of the tree at one moment: for each entry, the length of its path, its type and the path.
@@ -28,7 +29,7 @@ struct hw_snapshot {
 };
 
 struct hw_cursor {
-	struct hw_cursor *next;
+	struct hw_cursor *next, *prev; /* in the list of the sink */
 	struct hw_share *share; /* borrowed */
 	uint32_t index;
 	struct hw_journal_cursor place;
@@ -278,8 +279,7 @@ int hw_sink_cursor_open(struct hw_sink *sink, uint32_t share, uint64_t epoch, ui
 		return r;
 	}
 	cursor->done = cursor->place.seq;
-	cursor->next = sink->cursors;
-	sink->cursors = cursor;
+	DL_PREPEND(sink->cursors, cursor);
 	*ret = cursor;
 	return 0;
 }
@@ -306,14 +306,9 @@ uint64_t hw_sink_cursor_seek(struct hw_sink *sink, struct hw_cursor *cursor)
 
 void hw_sink_cursor_close(struct hw_sink *sink, struct hw_cursor *cursor)
 {
-	struct hw_cursor **link = &sink->cursors;
-
 	if (!cursor)
 		return;
-	while (*link && *link != cursor)
-		link = &(*link)->next;
-	if (*link)
-		*link = cursor->next;
+	DL_DELETE(sink->cursors, cursor);
 	free(cursor);
 }
 

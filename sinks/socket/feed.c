@@ -275,6 +275,39 @@ int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_
 	return 1;
 }
 
+bool hw_feed_is_plain(const struct feed *feed)
+{
+	return !feed->wants_snapshot && !feed->snapshot && !feed->owes_rescan && !feed->resuming &&
+	       !feed->synced;
+}
+
+int hw_feed_pull_events(struct socket_sink *sink, struct feed *feed, struct hw_buf *buf,
+			size_t limit)
+{
+	static const struct feed_filter everything = { .below = NULL };
+	int r = 1;
+
+	while (r > 0 && buf->len < limit && !feed->owes_rescan)
+		r = tell_event(sink, feed, &everything, buf);
+	return r;
+}
+
+int hw_feed_skip(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t to)
+{
+	const struct hw_share_info *share = &sink->shares[feed->share];
+	uint64_t done = feed->done_seq;
+	int r;
+
+	hw_sink_refresh(sink, feed->share);
+	if (share->epoch == epoch && share->seq == to) {
+		feed->seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
+		return 0;
+	}
+	r = open_at(sink, feed, epoch, to);
+	feed->done_seq = done;
+	return r;
+}
+
 void hw_feed_done(struct socket_sink *sink, struct feed *feed)
 {
 	if (feed->done_seq == feed->seq || feed->snapshot)

@@ -76,6 +76,7 @@ static int allocate(struct socket_sink *sink)
 
 	sink->scratch =
 		HW_BUF_GROWING(sink->send_buffer + 2 * HW_JSON_EVENT_MAX + HW_NL_MESSAGE_MAX);
+	hw_batches_init(sink);
 	sink->stream = sink->format == FORMAT_JSON ? &hw_stream_json : &hw_stream_netlink;
 	sink->shares = calloc(shares ? shares : 1, sizeof(*sink->shares));
 	sink->listeners = calloc(sink->listen_count + 1, sizeof(*sink->listeners));
@@ -152,6 +153,7 @@ static void socket_stop(void *self)
 	hw_nl_writer_destroy(sink->writer);
 	sink->writer = NULL;
 	hw_buf_free(&sink->scratch);
+	hw_batches_free(sink);
 	free(sink->shares);
 	free(sink->barriers);
 	free(sink->listeners);

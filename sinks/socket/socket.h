@@ -7,6 +7,7 @@
  *	listener.c    accepts connections
  *	connector.c   opens connections
  *	feed.c        the events of one share for one receiver
+ *	batch.c       events that are encoded once for several subscribers
  *	stream.c      the two formats, with a common interface
  *	secret.c      the proof of a peer that it has the secret
  *	subscriber.c  one connection: its phases and output; request.c: its requests
@@ -39,6 +40,7 @@
 #define INPUT_TOTAL_MAX (8u << 20) /* total bytes of unfinished requests of all subscribers */
 #define INPUT_PEER_MAX (INPUT_TOTAL_MAX / 2) /* the same, of one peer */
 #define TURN_BYTES (256u << 10) /* bytes for one subscriber before others are served */
+#define BATCHES 4u /* that are kept for other subscribers: those of a turn */
 
 struct listener;
 struct connector;
@@ -49,6 +51,13 @@ struct subscriber;
 struct barriers {
 	uint64_t begun, ended; /* numbers of them; equal: none is running */
 	uint64_t seq; /* the result of the last one */
+};
+
+/* The events of a share after event `after` up to event `last`, encoded. */
+struct batch {
+	uint32_t share;
+	uint64_t epoch, after, last;
+	struct hw_buf bytes; /* empty: no batch */
 };
 
 enum format { FORMAT_JSON, FORMAT_NETLINK }; /* in the order of the option's choices */
@@ -82,6 +91,9 @@ struct socket_sink {
 	const struct stream *stream; /* static */
 	struct hw_nl_writer *writer; /* owned */
 	struct hw_buf scratch; /* a batch, between encoding and sending */
+	struct batch batches[BATCHES]; /* owned bytes */
+	uint32_t next_batch; /* the oldest one */
+	size_t batch_bytes; /* of each, at most about as many */
 	struct hw_json_head head; /* of the last line that was encoded */
 	struct hw_share_info *shares; /* owned: as last refreshed */
 	uint32_t share_count;
@@ -270,10 +282,28 @@ void hw_feed_fini(struct socket_sink *sink, struct feed *feed);
  * -errno. */
 int hw_feed_pull(struct socket_sink *sink, struct feed *feed, const struct feed_filter *filter,
 		 struct hw_buf *buf, size_t limit);
+/* Returns whether only events are due. */
+bool hw_feed_is_plain(const struct feed *feed);
+/* Appends all events as they are until buf contains `limit` bytes, there are no more, or a rescan
+ * is due. Returns 1: there may be more; 0; -errno. */
+int hw_feed_pull_events(struct socket_sink *sink, struct feed *feed, struct hw_buf *buf,
+			size_t limit);
+/* Continues after event `to`: the events up to it are pulled. On failure, the feed stays. Returns
+ * 0; -ESTALE if the journal does not hold the events that follow; -ENOMEM. */
+int hw_feed_skip(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t to);
 /* Call this after the pulled messages were sent. */
 void hw_feed_done(struct socket_sink *sink, struct feed *feed);
 /* Reports a receiver for status. */
 void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const char *name);
+
+/* ---- batch.c ---- */
+
+/* Encodes the next batch of a live subscriber, or finds what was encoded for another one. Returns
+ * 1; 0 if the subscriber cannot share one now, or has all events; -errno. The bytes are valid until
+ * the next call. */
+int hw_batch_next(struct subscriber *s, const struct hw_buf **ret);
+void hw_batches_init(struct socket_sink *sink);
+void hw_batches_free(struct socket_sink *sink);
 
 /* ---- subscriber.c ---- */
 

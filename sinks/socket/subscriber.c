@@ -170,6 +170,19 @@ static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 	return 0;
 }
 
+/* Returns as fill_batch() does. */
+static int next_batch(struct subscriber *s, const struct hw_buf **ret)
+{
+	struct hw_buf *buf = &s->sink->scratch;
+	int r = hw_batch_next(s, ret);
+
+	if (r != 0)
+		return r;
+	buf->len = 0;
+	*ret = buf;
+	return fill_batch(s, buf);
+}
+
 /* While output is queued or a barrier runs, no request is read, so that a peer cannot send requests
  * faster than it reads the answers. */
 static void set_events(struct subscriber *s, bool more)
@@ -190,12 +203,11 @@ void hw_subscriber_wake(struct subscriber *s)
 /* Returns 1: there may be more to send; 0: everything is sent or queued; -errno. */
 static int pump_events(struct subscriber *s, size_t bytes)
 {
-	struct hw_buf *buf = &s->sink->scratch;
+	const struct hw_buf *buf;
 	int more = 1, r;
 
 	for (size_t sent = 0; more && sent < bytes; sent += buf->len) {
-		buf->len = 0;
-		more = fill_batch(s, buf);
+		more = next_batch(s, &buf);
 		if (more < 0)
 			return more;
 		r = hw_subscriber_send(s, buf);
