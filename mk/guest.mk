@@ -23,7 +23,7 @@ all: $(guest_program) $(replay_program)
 $(B)/tests/test_guest_replay: | $(replay_program)
 
 # The tests run the program itself.
-$(B)/tests/test_guest_agent $(B)/tests/test_guest_inject: | $(guest_program)
+$(B)/tests/test_guest_agent $(B)/tests/test_guest_inject $(B)/tests/test_filtered: | $(guest_program)
 
 guest_docdir ?= $(prefix)/share/doc/hostwatch-guest
 

@@ -5,6 +5,7 @@
 #include "access.h"
 #include "arm.h"
 #include "observe.h"
+#include "openat2.h"
 #include "places.h"
 #include "pseudo.h"
 #include "remote.h"
@@ -320,13 +321,10 @@ static int start_late(struct hw_share *share)
 /* Without openat2(2), a share would come online and report nothing. */
 static int check_kernel(struct hw_share *share)
 {
-	int r = hw_open_beneath_check();
+	int r = hw_openat2_check();
 
 	if (r < 0)
-		(void)snprintf(share->why, sizeof(share->why),
-			       "openat2(2) is refused: %s; Linux is older than 5.6, or a filter of "
-			       "system calls forbids it, as RestrictSUIDSGID= of systemd does",
-			       strerror(-r));
+		(void)snprintf(share->why, sizeof(share->why), HW_OPENAT2_REFUSED, strerror(-r));
 	return r;
 }
 

@@ -32,17 +32,6 @@ static void call_open(int dir, const char *path, void *arg)
 	data->fd = fd < 0 ? -errno : (int)fd;
 }
 
-int hw_open_beneath_check(void)
-{
-	const struct open_how how = { .flags = O_PATH | O_CLOEXEC };
-
-	/* there is no such path, so it fails in any case */
-	return syscall(SYS_openat2, -1, "", &how, sizeof(how)) < 0 &&
-			       (errno == ENOSYS || errno == EPERM)
-		       ? -errno
-		       : 0;
-}
-
 static void drop_open(void *arg)
 {
 	const struct open_data *data = arg;

@@ -131,9 +131,6 @@ void hw_stat_from_statx(struct hw_stat *stat,
 						   * time */
 /* Opens a path beneath a directory, which may exceed PATH_MAX; flags as for openat2(2). */
 int hw_open_beneath(int root, const char *path, size_t len, int flags);
-/* Returns -ENOSYS or -EPERM if openat2(2) is refused: by Linux before 5.6, or by a filter of system
- * calls. Then nothing beneath a root can be opened. Asks no filesystem. */
-int hw_open_beneath_check(void);
 #define HW_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID)
 dev_t hw_statx_dev(const struct statx *stx);
 

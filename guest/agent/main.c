@@ -4,6 +4,7 @@
 #include "errors.h"
 #include "link.h"
 #include "log.h"
+#include "openat2.h"
 #include "probe.h"
 #include "standard.h"
 #include "state.h"
@@ -304,6 +305,27 @@ static void choose_state(struct agent *agent, const struct hw_arguments *args)
 	}
 }
 
+/* Files on the mount are opened with it. */
+static bool needs_openat2(const struct hw_guest_config *config)
+{
+	for (size_t i = 0; i < config->count; i++)
+		if (config->mounts[i].inject != HW_INJECT_PRINT &&
+		    config->mounts[i].inject != HW_INJECT_REPLAY)
+			return true;
+	return false;
+}
+
+/* Without openat2(2), the agent would be connected and report nothing. Returns 0 or an exit status.
+ */
+static int check_kernel(const struct hw_guest_config *config)
+{
+	int r = needs_openat2(config) ? hw_openat2_check() : 0;
+
+	if (r < 0)
+		hw_error(HW_OPENAT2_REFUSED, strerror(-r));
+	return r < 0 ? HW_EXIT_CONFIG : 0;
+}
+
 static int act(const struct hw_arguments *args)
 {
 	static struct agent agent;
@@ -318,7 +340,9 @@ static int act(const struct hw_arguments *args)
 		choose_state(&agent, args);
 		name_known(&agent);
 		hw_print_use_json(args->json);
-		status = run(&agent);
+		status = check_kernel(&agent.config);
+		if (status == 0)
+			status = run(&agent);
 	}
 	for (size_t i = 0; i < agent.config.count; i++)
 		free(agent.config.mounts[i].known_path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A filter of system calls refuses openat2(2), as that of a service or a container may: a share
- * does not start, and says why. */
+ * and the agent in a guest do not start, and say why. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,13 +8,15 @@
 
 #include <cmocka.h>
 
-#include "disk.h"
+#include "args.h"
 #include "loop.h"
+#include "openat2.h"
 #include "share.h"
 
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,6 +26,7 @@
 
 #define REFUSED_WRONGLY 1
 #define NO_FILTER 77
+#define AGENT HW_BUILD_DIR "/hostwatch-guest"
 
 static int filter_openat2(unsigned error)
 {
@@ -68,21 +71,28 @@ static int start_filtered(unsigned error)
 	return r;
 }
 
-static void check_refused(unsigned error)
+/* Returns the exit status. */
+static int await(pid_t pid)
 {
 	int status;
-	pid_t pid = fork();
 
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(start_filtered(error));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == NO_FILTER) {
 		print_message("skipped: this kernel has no filters of system calls\n");
 		skip();
 	}
-	assert_int_equal(WEXITSTATUS(status), 0);
+	return WEXITSTATUS(status);
+}
+
+static void check_refused(unsigned error)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(start_filtered(error));
+	assert_int_equal(await(pid), 0);
 }
 
 static void a_filter_that_hides_openat2_is_named(void **state)
@@ -97,10 +107,56 @@ static void a_filter_that_forbids_openat2_is_named(void **state)
 	check_refused(EPERM);
 }
 
+/* ---- the agent ---- */
+
+/* Runs the agent, which nobody answers, and returns its exit status. */
+static int run_agent(unsigned error, const char *inject, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* one that starts waits for ever */
+		if (filter_openat2(error) < 0 || dup2(fds[1], STDERR_FILENO) < 0)
+			_exit(NO_FILTER);
+		(void)close(fds[1]);
+		(void)execl(AGENT, AGENT, "--channel", "unix:/none", "--mount", "/", "--inject",
+			    inject, "--state", "", (char *)NULL);
+		_exit(REFUSED_WRONGLY);
+	}
+	(void)close(fds[1]);
+	while ((n = read(fds[0], text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	(void)close(fds[0]);
+	return await(pid);
+}
+
+static void the_agent_does_not_start_without_it(void **state)
+{
+	static const char *const injectors[] = { "touch", "module", "auto" };
+	static const unsigned errors[] = { ENOSYS, EPERM };
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(injectors) / sizeof(*injectors); i++) {
+		assert_int_equal(run_agent(errors[i % 2], injectors[i / 2], text, sizeof(text)),
+				 HW_EXIT_CONFIG);
+		assert_non_null(strstr(text, "openat2(2) is refused"));
+		assert_non_null(strstr(text, strerror((int)errors[i % 2])));
+		assert_non_null(strstr(text, "RestrictSUIDSGID="));
+	}
+}
+
 static void without_a_filter_nothing_is_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(hw_open_beneath_check(), 0);
+	assert_int_equal(hw_openat2_check(), 0);
 }
 
 int main(void)
@@ -108,6 +164,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_filter_that_hides_openat2_is_named),
 		cmocka_unit_test(a_filter_that_forbids_openat2_is_named),
+		cmocka_unit_test(the_agent_does_not_start_without_it),
 		cmocka_unit_test(without_a_filter_nothing_is_refused),
 	};
 
