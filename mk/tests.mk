@@ -2,7 +2,7 @@
 # `make test`: what tests need is installed, all of it is built, tests/run runs it.
 
 test_programs := $(unit_tests:%=$(B)/tests/%) $(conformance_program) $(differential_program) $(bursts_program) $(stress_programs) \
-	$(hostile_programs) $(B)/tests/fuse-endless
+	$(hostile_programs) $(B)/tests/fuse-endless $(B)/tests/filtered
 demo_plugins := $(patsubst tests/demo/%.c,$(B)/tests/demo/%.so,$(wildcard tests/demo/*.c))
 
 $(B)/obj/tests/demo/%.o: CPPFLAGS_tests := -DHW_DEAF_NAME='"inotify"'
@@ -11,6 +11,16 @@ $(B)/tests/demo/%.so: $(B)/obj/tests/demo/%.o
 	$(CC) $(LDFLAGS) -shared -o $@ $^
 
 $(B)/tests/fuse-endless: $(B)/obj/tests/fuse/endless.o $(B)/obj/tests/fuse/silent.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+# Runs a program under the filter of system calls that a unit describes; it knows each call by its name.
+$(B)/obj/tests/confined/system_calls.h:
+	@mkdir -p $(@D)
+	echo '#include <sys/syscall.h>' | $(CC) -E -dM - | sed -n 's/^#define __NR_\([a-z][a-z0-9_]*\) .*/{ "\1", __NR_\1 },/p' >$@
+$(B)/obj/tests/confined/filtered.o: CPPFLAGS_tests := -I$(B)/obj/tests/confined
+$(B)/obj/tests/confined/filtered.o: | $(B)/obj/tests/confined/system_calls.h
+$(B)/tests/filtered: $(B)/obj/tests/confined/filtered.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 
