@@ -4,8 +4,9 @@
  * inodes all the time. After each burst, every create, delete and move that was reported is
  * explained by a change of that burst, and every change is reported, both once.
  *
- * stress-explained --rounds 20000 --seed 7 [--types]: makes also symbolic links and FIFOs, whose
- * type is a guess if they are gone too early (LIMITS)
+ * stress-explained --rounds 20000 --seed 7 [--outside] [--types]: outside moves files out of the
+ * share and into it; types makes also symbolic links and FIFOs, whose type is a guess if they are
+ * gone too early (LIMITS)
  */
 #include "tests/common/notation.h"
 #include "tests/common/rig.h"
@@ -30,17 +31,20 @@
 static unsigned rounds = 1500;
 static uint64_t seeds[] = { 12, 18, 28 };
 static size_t seed_count = sizeof(seeds) / sizeof(*seeds);
-static bool with_types; /* not in `make test` */
+static bool with_types, with_outside; /* not in `make test` */
 
-enum what { CREATE, WRITE, APPEND, SYMLINK, FIFO, UNLINK, LINK, RENAME, EXCHANGE, CHMOD };
+enum what { CREATE, WRITE, APPEND, SYMLINK, FIFO, UNLINK, LINK, RENAME, EXCHANGE, CHMOD, OUT, IN };
 
 /* Frequent ones are repeated. */
-static const enum what draws[] = { CREATE, CREATE, WRITE,  APPEND,   UNLINK, LINK,    LINK,
-				   RENAME, RENAME, RENAME, EXCHANGE, CHMOD,  SYMLINK, FIFO };
+static const enum what draws[] = { CREATE,  CREATE, WRITE,  APPEND, UNLINK,   LINK,
+				   LINK,    RENAME, RENAME, RENAME, EXCHANGE, CHMOD,
+				   SYMLINK, FIFO,   OUT,    OUT,    IN };
 #define FILE_DRAWS 12u /* those before SYMLINK */
+#define TYPE_DRAWS 14u /* those before OUT */
 #define DRAWS (sizeof(draws) / sizeof(*draws))
-static const char *const words[] = { "create", "write", "append", "symlink",  "fifo",
-				     "unlink", "link",  "rename", "exchange", "chmod" };
+static const char *const words[] = { "create", "write",  "append",   "symlink", "fifo", "unlink",
+				     "link",   "rename", "exchange", "chmod",   "out",  "in" };
+static const char *const outside[] = { "outside/1", "outside/2", "outside/3" };
 static const char *const names[] = { "a",   "b",   "c",   "d",   "x/a", "x/b",
 				     "x/c", "x/d", "y/a", "y/b", "y/c", "y/d" };
 
@@ -108,25 +112,37 @@ static bool put_new_or_old(struct change *c)
 }
 
 /* A rename onto another name of the same file does nothing. */
-static bool rename_it(struct change *c, unsigned flags)
+static bool rename_it(int from_dir, const char *path, int to_dir, struct change *c, unsigned flags)
 {
 	struct stat from, to;
-	int dir = t.scene.fd;
 
-	if (!exists(c->path, &from))
+	if (fstatat(from_dir, path, &from, AT_SYMLINK_NOFOLLOW))
 		return false;
-	c->replaces = exists(c->to, &to);
+	c->replaces = fstatat(to_dir, c->to, &to, AT_SYMLINK_NOFOLLOW) == 0;
 	return !(c->replaces && from.st_ino == to.st_ino) &&
-	       renameat2(dir, c->path, dir, c->to, flags) == 0;
+	       renameat2(from_dir, path, to_dir, c->to, flags) == 0;
+}
+
+static bool cross(struct change *c)
+{
+	const char *other = outside[draw(sizeof(outside) / sizeof(*outside))];
+	struct change out = *c;
+
+	if (c->what == IN)
+		return rename_it(t.scene.top, other, t.scene.fd, c, 0);
+	out.to = other;
+	return rename_it(t.scene.fd, c->path, t.scene.top, &out, 0);
 }
 
 /* Returns whether the change was made. */
 static bool make(struct change *c)
 {
-	static const uint8_t kinds[] = { [CREATE] = HW_CREATE, [SYMLINK] = HW_CREATE,
-					 [FIFO] = HW_CREATE,   [LINK] = HW_CREATE,
-					 [UNLINK] = HW_DELETE, [RENAME] = HW_MOVE,
-					 [EXCHANGE] = HW_MOVE, [CHMOD] = 0 };
+	static const uint8_t kinds[] = {
+		[CREATE] = HW_CREATE, [SYMLINK] = HW_CREATE, [FIFO] = HW_CREATE,
+		[LINK] = HW_CREATE,   [UNLINK] = HW_DELETE,  [RENAME] = HW_MOVE,
+		[EXCHANGE] = HW_MOVE, [CHMOD] = 0,           [OUT] = HW_MOVE,
+		[IN] = HW_MOVE
+	};
 	int dir = t.scene.fd;
 
 	c->kind = kinds[c->what];
@@ -146,18 +162,28 @@ static bool make(struct change *c)
 	case LINK:
 		return linkat(dir, c->path, dir, c->to, 0) == 0;
 	case RENAME:
-		return rename_it(c, 0);
+		return rename_it(dir, c->path, dir, c, 0);
 	case EXCHANGE:
-		return rename_it(c, RENAME_EXCHANGE);
+		return rename_it(dir, c->path, dir, c, RENAME_EXCHANGE);
+	case OUT:
+	case IN:
+		return cross(c);
 	default:
 		return is_regular(c->path) && fchmodat(dir, c->path, draw(2) ? 0600 : 0644, 0) == 0;
 	}
 }
 
+static enum what draw_what(void)
+{
+	unsigned n = draw(with_outside ? DRAWS : with_types ? TYPE_DRAWS : FILE_DRAWS);
+
+	return n >= FILE_DRAWS && n < TYPE_DRAWS && !with_types ? OUT : draws[n];
+}
+
 static void change(struct burst *b)
 {
 	const unsigned count = sizeof(names) / sizeof(*names);
-	struct change c = { .what = draws[draw(with_types ? DRAWS : FILE_DRAWS)],
+	struct change c = { .what = draw_what(),
 			    .path = names[draw(count)],
 			    .to = names[draw(count)] };
 
@@ -169,7 +195,9 @@ static void change(struct burst *b)
 
 static bool is(const char *path, uint32_t len, const char *name)
 {
-	return path && strlen(name) == len && memcmp(path, name, len) == 0;
+	if (!path || !name)
+		return !path && !name;
+	return strlen(name) == len && memcmp(path, name, len) == 0;
 }
 
 static bool is_move_of(const struct hw_event *e, const char *path, const char *to)
@@ -185,9 +213,11 @@ static bool explains(const struct change *c, const struct hw_event *e)
 	if (c->what == EXCHANGE)
 		return e->flags == HW_FLAG_EXCHANGE &&
 		       (is_move_of(e, c->path, c->to) || is_move_of(e, c->to, c->path));
-	if (c->what == RENAME)
+	if (c->what == OUT)
+		return is_move_of(e, c->path, NULL);
+	if (c->what == RENAME || c->what == IN)
 		return e->flags == (c->replaces ? HW_FLAG_REPLACED : 0) &&
-		       is_move_of(e, c->path, c->to);
+		       is_move_of(e, c->what == IN ? NULL : c->path, c->to);
 	return is(e->path, e->path_len, c->what == LINK ? c->to : c->path);
 }
 
@@ -236,8 +266,9 @@ static void print_burst(const char *title, const struct burst *b)
 	for (unsigned i = 0; i < b->count; i++) {
 		const struct change *c = &b->changes[i];
 		bool two = c->what >= LINK && c->what <= EXCHANGE;
+		const char *path = c->what == IN ? c->to : c->path;
 
-		print_error("    %s %s%s%s%s\n", words[c->what], c->path, two ? " " : "",
+		print_error("    %s %s%s%s%s\n", words[c->what], path, two ? " " : "",
 			    two ? c->to : "",
 			    c->kind && !c->seen ? " <- no event reports this" : "");
 	}
@@ -306,6 +337,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "outside", no_argument, NULL, 'o' },
 		{ "types", no_argument, NULL, 't' },
 		{ "filter", required_argument, NULL, 'F' },
 		{ NULL, 0, NULL, 0 },
@@ -325,6 +357,8 @@ int main(int argc, char **argv)
 			rounds = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 's')
 			seeds[0] = strtoull(optarg, NULL, 10), seed_count = 1;
+		else if (option == 'o')
+			with_outside = true;
 		else if (option == 't')
 			with_types = true;
 		else if (option == 'F')
