@@ -66,6 +66,12 @@ static struct hw_former_inode inode_of(const struct hw_entry *e)
 	return (struct hw_former_inode){ .ino = e->ino, .ident = hw_tree_ident(e), .fs = e->fs };
 }
 
+static bool is_unreported(uint8_t how)
+{
+	return how == HW_FORMER_AWAY || how == HW_FORMER_UNLINKED;
+}
+
+/* Data that is reported under a lost name is that of a file. */
 static void add(struct hw_share *share, uint32_t id, enum hw_former_how how)
 {
 	const struct hw_entry *e = hw_tree_entry(&share->tree, id);
@@ -76,7 +82,9 @@ static void add(struct hw_share *share, uint32_t id, enum hw_former_how how)
 
 	inode.how = (uint8_t)how;
 	inode.seq = hw_journal_last_seq(&share->journal);
-	if (e->type == HW_TYPE_FILE && e->ino && !share->silent)
+	if (e->type != HW_TYPE_FILE && !is_unreported(inode.how))
+		hw_former_forget_entry(share, id);
+	else if (e->ino && !share->silent)
 		hw_former_add(share, &at, &inode);
 }
 
@@ -97,7 +105,8 @@ void hw_former_note_found(struct hw_share *share, uint32_t id)
 
 static bool has_lost(const struct hw_former_inode *inode)
 {
-	return inode->how == HW_FORMER_LOST || inode->how == HW_FORMER_LEFT;
+	return inode->how == HW_FORMER_LOST || inode->how == HW_FORMER_LEFT ||
+	       is_unreported(inode->how);
 }
 
 /* Returns whether records may be unread that were queued before `how` was noted. */
@@ -167,12 +176,34 @@ static void add_unknown(struct hw_share *share, uint32_t id)
 		hw_former_add(share, &at, &inode);
 }
 
-void hw_former_add_entry(struct hw_share *share, uint32_t id)
+static void add_entry(struct hw_share *share, uint32_t id, enum hw_former_how how)
 {
 	if (hw_tree_entry(&share->tree, id)->flags & HW_ENTRY_TRANSIENT ||
 	    hw_former_is_placed(share, id))
 		add_unknown(share, id);
-	add(share, id, HW_FORMER_LOST);
+	add(share, id, how);
+}
+
+void hw_former_add_entry(struct hw_share *share, uint32_t id)
+{
+	add_entry(share, id, HW_FORMER_LOST);
+}
+
+void hw_former_note_away(struct hw_share *share, uint32_t id)
+{
+	add_entry(share, id, HW_FORMER_AWAY);
+}
+
+void hw_former_note_unlinked(struct hw_share *share, uint32_t id)
+{
+	add_entry(share, id, HW_FORMER_UNLINKED);
+}
+
+int hw_former_of_entry(struct hw_share *share, uint32_t id)
+{
+	const struct hw_former_inode *slot = find_entry(share, id);
+
+	return slot ? slot->how : -1;
 }
 
 bool hw_former_is_found(struct hw_share *share, uint32_t id)
@@ -193,6 +224,14 @@ void hw_former_forget_entry(struct hw_share *share, uint32_t id)
 
 	if (lost)
 		*lost = (struct hw_former_inode){ 0 };
+}
+
+void hw_former_confirm(struct hw_share *share, uint32_t id)
+{
+	struct hw_former_inode *slot = find_entry(share, id);
+
+	if (slot && is_unreported(slot->how))
+		slot->how = HW_FORMER_LOST;
 }
 
 void hw_former_forget_number(struct hw_share *share, const struct hw_fold_at *at, uint64_t ino)

@@ -21,6 +21,8 @@ struct hw_fold_at;
 
 enum hw_former_how {
 	HW_FORMER_LOST, /* it has lost the name */
+	HW_FORMER_AWAY, /* the same, by a move that was not reported yet */
+	HW_FORMER_UNLINKED, /* the same, by a deletion that was not reported yet */
 	HW_FORMER_LEFT, /* the same, as a listing has found: the record that says so may be unread,
 			 * and earlier ones about its data, too */
 	HW_FORMER_PLACED, /* it has the name: hw_former_note_placed() */
@@ -50,6 +52,11 @@ void hw_former_add(struct hw_share *share, const struct hw_fold_at *at,
  * that loses the name may be an earlier one, which was not examined: adds HW_FORMER_UNKNOWN, too.
  */
 void hw_former_add_entry(struct hw_share *share, uint32_t id);
+/* A record says that this entry was moved away, or deleted; the tree still has it at its name. */
+void hw_former_note_away(struct hw_share *share, uint32_t id);
+void hw_former_note_unlinked(struct hw_share *share, uint32_t id);
+/* Returns how this entry of the tree came to its name or has lost it; -1: nothing was noted. */
+int hw_former_of_entry(struct hw_share *share, uint32_t id);
 /* A listing has found that this entry has another name. */
 void hw_former_add_left(struct hw_share *share, uint32_t id);
 /* Notes that a record placed a file at this name, and that the file was found there afterwards. It
@@ -69,6 +76,9 @@ bool hw_former_is_found(struct hw_share *share, uint32_t id);
 bool hw_former_may_be_meant(const struct hw_share *share, const struct hw_former_inode *former);
 /* A record says that this entry has its name, which it may have lost before. id: 0 is allowed. */
 void hw_former_forget_entry(struct hw_share *share, uint32_t id);
+/* An observation has found this entry at its name, and no record is unread that says otherwise: it
+ * has lost it and got it again. */
+void hw_former_confirm(struct hw_share *share, uint32_t id);
 /* A record says that an inode with this number got this name, again or for the first time. */
 void hw_former_forget_number(struct hw_share *share, const struct hw_fold_at *at, uint64_t ino);
 /* Finds the inodes that lost this name, except the inode of `now`, which may be NULL. Returns their

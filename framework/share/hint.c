@@ -23,16 +23,16 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void note_name(struct hw_hint_at *c)
+static bool has_dir(const struct hw_hint_at *c)
 {
-	hw_unverified_name(c->share, c->dir, c->name, c->len);
+	return c->hint->type == HW_TYPE_DIR || (c->present && c->stat.type == HW_TYPE_DIR) ||
+	       (c->id && entry_of(c->share, c->id)->type == HW_TYPE_DIR);
 }
 
 static void note_dir(struct hw_hint_at *c)
 {
-	note_name(c);
-	if (c->hint->type == HW_TYPE_DIR || (c->present && c->stat.type == HW_TYPE_DIR) ||
-	    (c->id && entry_of(c->share, c->id)->type == HW_TYPE_DIR))
+	hw_hint_note_name(c);
+	if (has_dir(c))
 		hw_unverified_below(c->share, c->dir);
 }
 
@@ -77,7 +77,7 @@ static void create_transient(struct hw_hint_at *c)
 	if (brief)
 		return;
 	hw_vanished_note(c->share, c->id, hw_hint_ino(c->hint));
-	note_name(c);
+	hw_hint_note_name(c);
 }
 
 static void create_present(struct hw_hint_at *c)
@@ -170,7 +170,7 @@ static void create_new(struct hw_hint_at *c)
 	if (is_what_was_created(c))
 		create_found(c);
 	else if (hw_hint_is_vague(c))
-		note_name(c);
+		hw_hint_note_name(c);
 	else if (!(c->hint->what & ~(HW_HINT_CREATED | HW_HINT_ATTRIB)) &&
 		 c->hint->type != HW_TYPE_DIR)
 		hw_hint_hold_name(c);
@@ -190,6 +190,22 @@ static bool has_lost_name(const struct hw_hint_at *c)
 	       hw_former_has_lost(c->share, &place, e);
 }
 
+/* The name was free when something was created here. If the entry was examined too late, it is not
+ * known what had the name: is_next_one(). */
+static void free_name(struct hw_hint_at *c)
+{
+	bool late = c->ordered && hw_hint_is_same(c);
+
+	if (!c->id || late)
+		return;
+	if (hw_hint_leave_name(c->share, c->id)) {
+		c->id = 0;
+	} else if (has_lost_name(c)) {
+		hw_history_delete(c->share, c->id);
+		c->id = 0;
+	}
+}
+
 static void created(struct hw_hint_at *c)
 {
 	if (is_brief(c) && !c->id) {
@@ -200,17 +216,14 @@ static void created(struct hw_hint_at *c)
 	hw_hint_look(c);
 	if (c->refused)
 		return;
-	if (c->id && has_lost_name(c)) {
-		hw_history_delete(c->share, c->id);
-		c->id = 0;
-	}
+	free_name(c);
 	if (!c->id) {
 		create_new(c);
 	} else if (c->present && entry_of(c->share, c->id)->flags & HW_ENTRY_TRANSIENT) {
 		materialize(c);
 	} else if (!hw_hint_is_same(c)) {
 		note_dir(c); /* a listing found an older or newer entry: more hints follow */
-		if (c->ordered) /* or it was moved away, and this is another one */
+		if (c->ordered)
 			hw_former_add_entry(c->share, c->id);
 	} else if (is_older(c)) {
 		hw_former_add_entry(c->share, c->id);
@@ -239,7 +252,7 @@ static void deleted(struct hw_hint_at *c)
 		/* Another name of the inode may have been renamed here: a later record says so. */
 		if (hw_hint_is_same(c) &&
 		    !hw_hint_is_known(c->share, entry_of(c->share, c->id), &c->stat)) {
-			hw_former_add_entry(c->share, c->id);
+			hw_former_note_unlinked(c->share, c->id);
 			return;
 		}
 	}

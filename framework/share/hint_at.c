@@ -39,6 +39,14 @@ bool hw_hint_is_same(const struct hw_hint_at *c)
 	       hw_tree_is_same(hw_tree_entry(&c->share->tree, c->id), &c->stat);
 }
 
+void hw_hint_note_name(struct hw_hint_at *c)
+{
+	if (c->refused || c->hint->type == HW_TYPE_DIR || hw_hint_is_vague(c))
+		hw_unverified_name(c->share, c->dir, c->name, c->len);
+	else
+		hw_unverified_later(c->share, c->dir, c->name, c->len);
+}
+
 uint64_t hw_hint_ino(const struct hw_hint *hint)
 {
 	return hint->handle_len ? hw_handle_ino(hint->handle_type, hint->handle, hint->handle_len)
@@ -73,11 +81,18 @@ enum hw_arrival hw_hint_arrival(struct hw_share *share, const struct hw_stat *st
 	return how == HW_ARRIVED_MOVED_IN ? HW_ARRIVED_NEW : how;
 }
 
+/* Returns whether a mark was reached that was set after the first listing had ended: until then, a
+ * record of what the listing has found may be unread. */
+static bool knows_beginning(const struct hw_marks *marks)
+{
+	return marks->read_count;
+}
+
 bool hw_hint_is_old(const struct hw_share *share, const struct hw_entry *e)
 {
 	const struct hw_marks *marks = &share->marks;
 
-	return marks->read_until_ns > share->begun_ns && !(e->flags & HW_ENTRY_TRANSIENT) &&
+	return knows_beginning(marks) && !(e->flags & HW_ENTRY_TRANSIENT) &&
 	       (int32_t)(e->last_seq - (uint32_t)marks->read_until_seq) < 0;
 }
 
@@ -86,7 +101,7 @@ bool hw_hint_is_known(const struct hw_share *share, const struct hw_entry *e,
 {
 	const struct hw_marks *marks = &share->marks;
 
-	if (marks->read_until_ns <= share->begun_ns || e->flags & HW_ENTRY_TRANSIENT)
+	if (!knows_beginning(marks) || e->flags & HW_ENTRY_TRANSIENT)
 		return false;
 	return hw_hint_is_old(share, e) ||
 	       (stat->btime_ns && stat->btime_ns < marks->read_until_ns &&

@@ -109,5 +109,5 @@ void hw_hint_decide_name(struct hw_share *share, const struct hw_hint *next)
 	if (id)
 		hw_tree_entry(&share->tree, id)->flags |= HW_ENTRY_TRANSIENT;
 	hw_vanished_note(share, id, held.ino);
-	hw_unverified_name(share, dir, held.name, held.len);
+	hw_unverified_later(share, dir, held.name, held.len);
 }

@@ -22,11 +22,6 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static void note_name(struct hw_hint_at *at)
-{
-	hw_unverified_name(at->share, at->dir, at->name, at->len);
-}
-
 static bool is_transient(const struct hw_hint_at *at)
 {
 	return entry_of(at->share, at->id)->flags & HW_ENTRY_TRANSIENT;
@@ -109,10 +104,7 @@ static void note_unverified(struct hw_hint_at *at)
 {
 	const struct hw_entry *e = entry_of(at->share, at->id);
 
-	if (at->present || at->refused || e->type == HW_TYPE_DIR)
-		note_name(at);
-	else
-		hw_unverified_absent(at->share, at->dir, at->name, at->len);
+	hw_hint_note_name(at);
 	hw_unverified_entry(at->share, at->id);
 	if (e->type != HW_TYPE_DIR && e->nlink > 1)
 		note_names(at->share, e->fs, e->ino);
@@ -462,7 +454,7 @@ static void about_handle(struct hw_hint_at *at, uint64_t ino)
 			note_nameless(at);
 	} else if (!about_inode(at, ino) && !at->id) {
 		note_nameless(at);
-		note_name(at);
+		hw_hint_note_name(at);
 	}
 }
 
@@ -501,7 +493,7 @@ void hw_hint_data(struct hw_hint_at *at)
 	else if (at->id)
 		about_entry(at);
 	else if (at->hint->what & (HW_HINT_MODIFIED | HW_HINT_ATTRIB))
-		note_name(at);
+		hw_hint_note_name(at);
 	/* It may have been linked to another name before it lost this one. */
 	if (!known && !at->id && at->hint->what & HW_HINT_CLOSE_WRITE)
 		hw_quiet_try_newest(at->share);

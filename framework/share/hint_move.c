@@ -48,7 +48,7 @@ static void away(struct hw_share *share, struct hw_place *from)
 		hw_unverified_away(share, from->id);
 		/* The disk may show it at this name, since it has come back or comes only later:
 		 * records that follow may be about other files. */
-		hw_former_add_entry(share, from->id);
+		hw_former_note_away(share, from->id);
 		return;
 	}
 	if (is_found(share, from))
@@ -70,7 +70,7 @@ static void moved_out(struct hw_share *share, struct hw_place *from, bool exclud
 	}
 	hw_place_look(share, from);
 	if (from->present)
-		hw_place_note(share, from);
+		hw_place_note_later(share, from);
 	hw_history_leave(share, from->id);
 }
 
@@ -108,6 +108,16 @@ static bool is_found_ahead(struct hw_share *share, const struct hw_place *to, ui
 	       stat.btime_ns < hw_mark_known_ns(share);
 }
 
+/* What came to this name was not found there. A directory may have moved on. */
+static void note_target(struct hw_share *share, const struct hw_place *to,
+			const struct hw_hint *hint)
+{
+	if (hint->type == HW_TYPE_DIR)
+		hw_place_note(share, to);
+	else
+		hw_place_note_later(share, to);
+}
+
 /* `from` is outside the share: the entry arrives with old data. */
 static void moved_in(struct hw_share *share, struct hw_place *to, const struct hw_hint *hint)
 {
@@ -139,7 +149,7 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 		if (to->stat.type == HW_TYPE_DIR)
 			entry_of(share, id)->flags |= HW_ENTRY_CAME;
 		hw_vanished_note(share, id, hw_hint_ino(hint));
-		hw_place_note(share, to);
+		note_target(share, to, hint);
 	} else {
 		if (id)
 			hw_former_note_placed(share, id);
@@ -148,14 +158,15 @@ static void moved_in(struct hw_share *share, struct hw_place *to, const struct h
 }
 
 /* The entry is from the share, but the tree does not have it: it was created and renamed before its
- * directory was listed. `ino`: of the entry that was renamed; 0: unknown. */
-static void appeared(struct hw_share *share, struct hw_place *to, uint64_t ino)
+ * directory was listed. */
+static void appeared(struct hw_share *share, struct hw_place *to, const struct hw_hint *hint)
 {
+	uint64_t ino = hw_hint_ino(hint);
 	bool certain = to->present && ino && (uint32_t)ino == (uint32_t)to->stat.ino;
 	uint32_t id;
 
 	if (!to->present || (to->id && !certain)) {
-		hw_place_note(share, to);
+		note_target(share, to, hint);
 		return;
 	}
 	if (to->id)
@@ -293,6 +304,16 @@ static bool is_replaced(struct hw_share *share, const struct hw_place *from,
 	       hw_former_is_found(share, to->id);
 }
 
+/* If the entry at the new name has lost it before, it is not replaced. */
+static void free_target(struct hw_share *share, const struct hw_place *from, struct hw_place *to)
+{
+	bool holds_source =
+		to->id && from->dir && hw_tree_is_below(&share->tree, from->dir, to->id);
+
+	if (to->id && to->id != from->id && !holds_source && hw_hint_leave_name(share, to->id))
+		to->id = 0;
+}
+
 void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32_t dir,
 		  uint32_t to_dir)
 {
@@ -337,6 +358,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 		away(share, &from);
 		return;
 	}
+	free_target(share, &from, &to);
 	if (from.id && to.id && hw_place_has(share, &to, to.id) &&
 	    !ordered) /* late hint: the tree already has the result */
 		hw_place_note(share, &from);
@@ -347,7 +369,7 @@ void hw_hint_move(struct hw_watcher *watcher, const struct hw_hint *hint, uint32
 	if (from.id && from.id != to.id)
 		hw_hint_renamed(share, &from, &to);
 	else if (from.dir || is_young(share, &from, &to))
-		appeared(share, &to, from.ino);
+		appeared(share, &to, hint);
 	else
 		moved_in(share, &to, hint);
 	hw_hint_check_source(share, &from);

@@ -29,8 +29,10 @@ void hw_place_look(struct hw_share *share, struct hw_place *p);
 void hw_place_ignore_later(struct hw_share *share, struct hw_place *p, uint64_t ino);
 /* Returns whether the examined name has this entry. */
 bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id);
-/* Notes the name as unverified. */
+/* Notes the name as unverified. later: a record that was read says that what the disk shows there
+ * came later. */
 void hw_place_note(struct hw_share *share, const struct hw_place *p);
+void hw_place_note_later(struct hw_share *share, const struct hw_place *p);
 
 /* Report a rename, whose `to` has been examined, and an exchange, both of whose names have. */
 void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_place *to);

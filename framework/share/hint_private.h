@@ -29,6 +29,9 @@ void hw_hint_at_init(struct hw_hint_at *at, const struct hw_watcher *watcher,
 void hw_hint_look(struct hw_hint_at *at);
 /* Returns whether the entry in the tree is the inode that was found on the disk. */
 bool hw_hint_is_same(const struct hw_hint_at *at);
+/* Notes the name as unverified. A directory that the hint is about may have moved on; what the disk
+ * shows instead of a file came later. */
+void hw_hint_note_name(struct hw_hint_at *at);
 /* The watcher neither reports everything in order nor identifies the inode: the hint only says
  * where to examine. */
 bool hw_hint_is_vague(const struct hw_hint_at *at);
@@ -65,6 +68,12 @@ void hw_hint_data(struct hw_hint_at *at);
 void hw_hint_data_before_name(struct hw_hint_at *at, bool is_new);
 /* The same as hw_hint_data() for an inode whose name is gone according to the hint. */
 void hw_hint_data_of_gone(struct hw_hint_at *at);
+
+/* hint_rename.c */
+
+/* Another record says that something else got the name of this entry. If a record said before that
+ * the entry has lost it, which was not reported, reports that. Returns whether it did. */
+bool hw_hint_leave_name(struct hw_share *share, uint32_t id);
 
 /* hint_created.c */
 

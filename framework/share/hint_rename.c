@@ -35,12 +35,23 @@ struct hw_place hw_place_of(struct hw_share *share, hw_token token, const char *
 	return p;
 }
 
-void hw_place_note(struct hw_share *share, const struct hw_place *p)
+static void note_below(struct hw_share *share, const struct hw_place *p)
 {
-	hw_unverified_name(share, p->dir, p->name, p->len);
 	if ((p->present && p->stat.type == HW_TYPE_DIR) ||
 	    (p->id && entry_of(share, p->id)->type == HW_TYPE_DIR))
 		hw_unverified_below(share, p->dir);
+}
+
+void hw_place_note(struct hw_share *share, const struct hw_place *p)
+{
+	hw_unverified_name(share, p->dir, p->name, p->len);
+	note_below(share, p);
+}
+
+void hw_place_note_later(struct hw_share *share, const struct hw_place *p)
+{
+	hw_unverified_later(share, p->dir, p->name, p->len);
+	note_below(share, p);
 }
 
 bool hw_place_has(struct hw_share *share, const struct hw_place *p, uint32_t id)
@@ -80,6 +91,20 @@ static bool adopt(struct hw_share *share, uint32_t id, struct hw_place *from,
 	}
 	hw_fill_take_inode(share, id, &to->stat);
 	return true;
+}
+
+bool hw_hint_leave_name(struct hw_share *share, uint32_t id)
+{
+	switch (hw_former_of_entry(share, id)) {
+	case HW_FORMER_AWAY:
+		hw_history_leave(share, id);
+		return true;
+	case HW_FORMER_UNLINKED:
+		hw_history_delete(share, id);
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool is_possible(struct hw_share *share, const struct hw_place *from,
@@ -197,8 +222,8 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 	const hw_token token = hw_tree_token(&share->tree, to->id); /* of a directory */
 
 	if (!from_arrived || !to_arrived) {
-		hw_place_note(share, from);
-		hw_place_note(share, to);
+		hw_place_note_later(share, from);
+		hw_place_note_later(share, to);
 	}
 	if (from_arrived)
 		arrived(share, from->id, from->dir);
@@ -227,10 +252,8 @@ void hw_hint_renamed(struct hw_share *share, struct hw_place *from, struct hw_pl
 	hw_scan_moved(share, id, from->dir);
 	if (hw_place_has(share, to, id))
 		arrived(share, id, from->dir);
-	else if (to->error == -ENOENT && entry_of(share, id)->type != HW_TYPE_DIR)
-		hw_unverified_absent(share, to->dir, to->name, to->len);
 	else
-		hw_place_note(share, to);
+		hw_place_note_later(share, to);
 }
 
 void hw_hint_check_source(struct hw_share *share, struct hw_place *from)
@@ -240,5 +263,5 @@ void hw_hint_check_source(struct hw_share *share, struct hw_place *from)
 	hw_place_look(share, from);
 	from->id = hw_tree_find(&share->tree, from->dir, from->name, from->len);
 	if (from->present ? !from->id || !hw_place_has(share, from, from->id) : from->id != 0)
-		hw_place_note(share, from);
+		hw_place_note_later(share, from);
 }

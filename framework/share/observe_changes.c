@@ -448,6 +448,8 @@ static void update(struct hw_observation *o, const struct hw_item *item)
 	hw_tree_update(&o->share->tree, id, &item->stat);
 	if (first)
 		hw_history_siblings(o->share, id, &item->stat, item->told);
+	if (!o->share->settle.window_ns)
+		hw_former_confirm(o->share, id);
 }
 
 /* Adds the new files whose content is to be reported. An entry that was created and deleted in this

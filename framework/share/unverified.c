@@ -37,7 +37,7 @@ void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, 
 	hw_unverified_add(share, dir, name, len, 0, 0);
 }
 
-void hw_unverified_absent(struct hw_share *share, uint32_t dir, const char *name, size_t len)
+void hw_unverified_later(struct hw_share *share, uint32_t dir, const char *name, size_t len)
 {
 	hw_unverified_add(share, dir, name, len, 0, 0);
 }

@@ -31,9 +31,9 @@ static inline bool hw_unverified_any(const struct hw_unverified *unverified)
 void hw_unverified_left_out(struct hw_share *share, int error);
 /* The tree and the disk disagree about this name, or may. */
 void hw_unverified_name(struct hw_share *share, uint32_t dir, const char *name, size_t len);
-/* The same for a name that is absent, and whose entry is no directory: it is not that of a
- * directory that is not watched yet. */
-void hw_unverified_absent(struct hw_share *share, uint32_t dir, const char *name, size_t len);
+/* The same for a name of which the records that were read say enough: what the disk shows there
+ * came later, so it is not a directory that those records may have been about. */
+void hw_unverified_later(struct hw_share *share, uint32_t dir, const char *name, size_t len);
 /* A listing has found this name; a record that is unread may be about it. `old`: it was not created
  * in the share. */
 void hw_unverified_found(struct hw_share *share, uint32_t dir, const char *name, size_t len,
