@@ -5,6 +5,9 @@
  */
 #include "socket.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 static bool is_alone(const struct socket_sink *sink)
 {
 	return TAILQ_FIRST(&sink->subscribers) == TAILQ_LAST(&sink->subscribers, subscriber_list);
@@ -28,6 +31,7 @@ static struct feed *next_feed(struct subscriber *s)
 		struct feed *feed = &s->feeds[s->next_feed];
 
 		s->next_feed = (s->next_feed + 1) % s->feed_count;
+		hw_sink_refresh(s->sink, feed->share);
 		if (feed->seq != s->sink->shares[feed->share].seq)
 			return feed;
 	}
@@ -37,22 +41,57 @@ static struct feed *next_feed(struct subscriber *s)
 static struct batch *find(struct socket_sink *sink, const struct feed *feed)
 {
 	for (uint32_t i = 0; i < BATCHES; i++) {
-		struct batch *batch = &sink->batches[i];
+		struct batch *batch = sink->batches[i];
 
-		if (batch->bytes.len && batch->share == feed->share && batch->after == feed->seq &&
-		    batch->epoch == sink->shares[feed->share].epoch)
+		if (batch && batch->bytes.len && batch->share == feed->share &&
+		    batch->after == feed->seq && batch->epoch == sink->shares[feed->share].epoch)
 			return batch;
 	}
 	return NULL;
 }
 
-/* Encodes what follows in place of the oldest batch. Returns -errno if that failed. */
+void hw_batch_put(struct batch *batch)
+{
+	if (!batch || --batch->references)
+		return;
+	hw_buf_free(&batch->bytes);
+	free(batch);
+}
+
+static struct batch *create(const struct socket_sink *sink)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+
+	if (!batch)
+		return NULL;
+	batch->references = 1;
+	batch->bytes = HW_BUF_GROWING(sink->scratch.limit);
+	return batch;
+}
+
+/* Returns a batch in place of the oldest one, NULL without memory. */
+static struct batch *renew(struct socket_sink *sink)
+{
+	uint32_t at = sink->next_batch;
+	struct batch *batch = sink->batches[at];
+
+	sink->next_batch = (at + 1) % BATCHES;
+	if (batch && batch->references == 1)
+		return batch;
+	hw_batch_put(batch);
+	batch = create(sink);
+	sink->batches[at] = batch;
+	return batch;
+}
+
+/* Encodes what follows. Returns -errno if that failed. */
 static int encode(struct socket_sink *sink, struct feed *feed, struct batch **ret)
 {
-	struct batch *batch = &sink->batches[sink->next_batch];
+	struct batch *batch = renew(sink);
 	int r;
 
-	sink->next_batch = (sink->next_batch + 1) % BATCHES;
+	if (!batch)
+		return -ENOMEM;
 	batch->share = feed->share;
 	batch->epoch = sink->shares[feed->share].epoch;
 	batch->after = feed->seq;
@@ -65,7 +104,7 @@ static int encode(struct socket_sink *sink, struct feed *feed, struct batch **re
 	return r < 0 ? r : 0;
 }
 
-int hw_batch_next(struct subscriber *s, const struct hw_buf **ret)
+int hw_batch_next(struct subscriber *s, struct batch **ret)
 {
 	struct feed *feed = can_share(s) ? next_feed(s) : NULL;
 	struct batch *batch;
@@ -79,14 +118,12 @@ int hw_batch_next(struct subscriber *s, const struct hw_buf **ret)
 	r = batch ? 0 : encode(s->sink, feed, &batch);
 	if (r < 0)
 		return r;
-	*ret = &batch->bytes;
+	*ret = batch;
 	return batch->bytes.len > 0;
 }
 
 void hw_batches_init(struct socket_sink *sink)
 {
-	for (uint32_t i = 0; i < BATCHES; i++)
-		sink->batches[i].bytes = HW_BUF_GROWING(sink->scratch.limit);
 	sink->batch_bytes = TURN_BYTES / BATCHES;
 	if (sink->batch_bytes > sink->send_buffer)
 		sink->batch_bytes = sink->send_buffer;
@@ -94,6 +131,8 @@ void hw_batches_init(struct socket_sink *sink)
 
 void hw_batches_free(struct socket_sink *sink)
 {
-	for (uint32_t i = 0; i < BATCHES; i++)
-		hw_buf_free(&sink->batches[i].bytes);
+	for (uint32_t i = 0; i < BATCHES; i++) {
+		hw_batch_put(sink->batches[i]);
+		sink->batches[i] = NULL;
+	}
 }

@@ -298,7 +298,6 @@ int hw_feed_skip(struct socket_sink *sink, struct feed *feed, uint64_t epoch, ui
 	uint64_t done = feed->done_seq;
 	int r;
 
-	hw_sink_refresh(sink, feed->share);
 	if (share->epoch == epoch && share->seq == to) {
 		feed->seq = sink->host->cursor_seek(sink->ctx, feed->cursor);
 		return 0;

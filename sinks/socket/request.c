@@ -196,7 +196,7 @@ static int handle_requests(struct subscriber *s)
 	int len, r;
 
 	s->held = s->in.len && s->syncing;
-	while (s->in.len && !s->out.len && !s->syncing) {
+	while (s->in.len && !hw_subscriber_has_output(s) && !s->syncing) {
 		len = s->sink->stream->read(s->in.data, s->in.len, &request, &error);
 		if (len == 0)
 			break;
@@ -242,7 +242,8 @@ int hw_subscriber_input(struct subscriber *s)
 {
 	ssize_t n = 0;
 
-	if (!s->out.len && !s->syncing && s->phase != PHASE_CLOSING && s->in.len < s->in.limit) {
+	if (!hw_subscriber_has_output(s) && !s->syncing && s->phase != PHASE_CLOSING &&
+	    s->in.len < s->in.limit) {
 		n = receive(s);
 		if (n < 0) {
 			hw_subscriber_destroy(s);

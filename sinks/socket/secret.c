@@ -55,7 +55,7 @@ int hw_subscriber_take_proof(struct subscriber *s)
 	const char *why = "";
 	int r = 1;
 
-	while (r > 0 && s->phase == PHASE_AUTH && s->in.len && !s->out.len)
+	while (r > 0 && s->phase == PHASE_AUTH && s->in.len && !hw_subscriber_has_output(s))
 		r = take_line(s, &why);
 	if (r >= 0)
 		return 0;

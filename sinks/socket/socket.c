@@ -52,7 +52,7 @@ static void on_kick(void *self, struct hw_timer *timer)
 	pump_multicasts(sink);
 	for (; s; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (!s->out.len && waits_for_snapshot(s))
+		if (!hw_subscriber_has_output(s) && waits_for_snapshot(s))
 			(void)hw_subscriber_pump(s, TURN_BYTES);
 	}
 }
@@ -183,7 +183,7 @@ static void socket_ready(void *self, uint32_t share)
 	pump_multicasts(sink);
 	for (s = TAILQ_FIRST(&sink->subscribers); s; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (!s->out.len && hw_subscriber_feed(s, share))
+		if (!hw_subscriber_has_output(s) && hw_subscriber_feed(s, share))
 			(void)hw_subscriber_pump(s, TURN_BYTES);
 	}
 }

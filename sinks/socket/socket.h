@@ -55,6 +55,7 @@ struct barriers {
 
 /* The events of a share after event `after` up to event `last`, encoded. */
 struct batch {
+	uint32_t references; /* of the sink, and of subscribers whose sockets were full */
 	uint32_t share;
 	uint64_t epoch, after, last;
 	struct hw_buf bytes; /* empty: no batch */
@@ -91,7 +92,7 @@ struct socket_sink {
 	const struct stream *stream; /* static */
 	struct hw_nl_writer *writer; /* owned */
 	struct hw_buf scratch; /* a batch, between encoding and sending */
-	struct batch batches[BATCHES]; /* owned bytes */
+	struct batch *batches[BATCHES]; /* shared; NULL: none yet */
 	uint32_t next_batch; /* the oldest one */
 	size_t batch_bytes; /* of each, at most about as many */
 	struct hw_json_head head; /* of the last line that was encoded */
@@ -288,8 +289,9 @@ bool hw_feed_is_plain(const struct feed *feed);
  * is due. Returns 1: there may be more; 0; -errno. */
 int hw_feed_pull_events(struct socket_sink *sink, struct feed *feed, struct hw_buf *buf,
 			size_t limit);
-/* Continues after event `to`: the events up to it are pulled. On failure, the feed stays. Returns
- * 0; -ESTALE if the journal does not hold the events that follow; -ENOMEM. */
+/* Continues after event `to`: the events up to it are pulled. The information about the share must
+ * be up to date. On failure, the feed stays. Returns 0; -ESTALE if the journal does not hold the
+ * events that follow; -ENOMEM. */
 int hw_feed_skip(struct socket_sink *sink, struct feed *feed, uint64_t epoch, uint64_t to);
 /* Call this after the pulled messages were sent. */
 void hw_feed_done(struct socket_sink *sink, struct feed *feed);
@@ -299,9 +301,10 @@ void hw_feed_status(struct socket_sink *sink, const struct feed *feed, const cha
 /* ---- batch.c ---- */
 
 /* Encodes the next batch of a live subscriber, or finds what was encoded for another one. Returns
- * 1; 0 if the subscriber cannot share one now, or has all events; -errno. The bytes are valid until
- * the next call. */
-int hw_batch_next(struct subscriber *s, const struct hw_buf **ret);
+ * 1; 0 if the subscriber cannot share one now, or has all events; -errno. The batch is borrowed
+ * until the next call. */
+int hw_batch_next(struct subscriber *s, struct batch **ret);
+void hw_batch_put(struct batch *batch); /* drops a reference; NULL is allowed */
 void hw_batches_init(struct socket_sink *sink);
 void hw_batches_free(struct socket_sink *sink);
 
@@ -330,7 +333,9 @@ struct subscriber {
 	struct hw_auth auth;
 	uint64_t wait_ns; /* the last wait for the peer to read hello */
 	struct hw_buf in; /* an unfinished request */
-	struct hw_buf out; /* bytes that the socket did not accept */
+	struct batch *rest; /* shared: the socket did not accept all of it; NULL: it did */
+	size_t rest_at; /* the first byte that it did not accept */
+	struct hw_buf out; /* bytes that the socket did not accept, after those of the rest */
 	struct feed *feeds; /* owned: all shares, later only the subscribed ones */
 	uint32_t feed_count;
 	uint32_t next_feed; /* the feed with which pulling continues */
@@ -355,6 +360,11 @@ void hw_subscriber_destroy(struct subscriber *s);
 /* Sends available data, at most about `bytes`, as far as the socket accepts it. Returns 1 while
  * bytes are queued; -ECONNRESET if it destroyed the subscriber. */
 int hw_subscriber_pump(struct subscriber *s, size_t bytes);
+/* Returns whether bytes are queued. */
+static inline bool hw_subscriber_has_output(const struct subscriber *s)
+{
+	return s->rest || s->out.len;
+}
 /* Has hw_subscriber_pump() called as soon as the socket accepts bytes. */
 void hw_subscriber_wake(struct subscriber *s);
 /* Opens the feeds and sends hello. Returns -errno if the connection failed. */

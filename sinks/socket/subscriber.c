@@ -54,6 +54,7 @@ void hw_subscriber_destroy(struct subscriber *s)
 	if (s->peer)
 		s->peer->input_bytes -= s->in.len;
 	hw_buf_free(&s->in);
+	hw_batch_put(s->rest);
 	hw_buf_free(&s->out);
 	free(s->feeds);
 	free(s->below);
@@ -106,7 +107,8 @@ static void watch_progress(struct subscriber *s)
 /* Returns whether the subscriber accepted enough, or had nothing to accept, and may go on. */
 static bool begin_next_window(struct subscriber *s)
 {
-	if (s->phase != PHASE_LIVE || (s->out.len && s->window_bytes < SNAPSHOT_WINDOW_BYTES))
+	if (s->phase != PHASE_LIVE ||
+	    (hw_subscriber_has_output(s) && s->window_bytes < SNAPSHOT_WINDOW_BYTES))
 		return false;
 	s->in_window = false;
 	watch_progress(s);
@@ -121,11 +123,28 @@ static void mark_done(struct subscriber *s)
 }
 
 /* Returns 0: nothing is left; 1: the socket is full; -errno: the connection ended. */
+static int flush_rest(struct subscriber *s)
+{
+	const struct hw_buf *bytes = s->rest ? &s->rest->bytes : NULL;
+	ssize_t n = bytes ? send_bytes(s, bytes->data + s->rest_at, bytes->len - s->rest_at) : 0;
+
+	if (n < 0 || !bytes)
+		return (int)n;
+	s->rest_at += (size_t)n;
+	if (s->rest_at < bytes->len)
+		return 1;
+	hw_batch_put(s->rest);
+	s->rest = NULL;
+	return 0;
+}
+
+/* Returns as flush_rest() does. */
 static int flush_out(struct subscriber *s)
 {
-	ssize_t n = send_bytes(s, s->out.data, s->out.len);
+	int r = flush_rest(s);
+	ssize_t n = r == 0 ? send_bytes(s, s->out.data, s->out.len) : r;
 
-	if (n < 0)
+	if (r != 0 || n < 0)
 		return (int)n;
 	hw_buf_consume(&s->out, (size_t)n);
 	if (s->out.len)
@@ -137,7 +156,7 @@ static int flush_out(struct subscriber *s)
 
 int hw_subscriber_send(struct subscriber *s, const struct hw_buf *buf)
 {
-	ssize_t n = s->out.len ? 0 : send_bytes(s, buf->data, buf->len);
+	ssize_t n = hw_subscriber_has_output(s) ? 0 : send_bytes(s, buf->data, buf->len);
 	int r;
 
 	if (n < 0)
@@ -149,6 +168,24 @@ int hw_subscriber_send(struct subscriber *s, const struct hw_buf *buf)
 	watch_progress(s);
 	r = hw_buf_append(&s->out, buf->data + n, buf->len - (size_t)n);
 	return r < 0 ? r : 1;
+}
+
+/* Sends a batch while nothing is queued. Returns as hw_subscriber_send() does. */
+static int send_batch(struct subscriber *s, struct batch *batch)
+{
+	ssize_t n = send_bytes(s, batch->bytes.data, batch->bytes.len);
+
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == batch->bytes.len) {
+		mark_done(s);
+		return 0;
+	}
+	watch_progress(s);
+	batch->references++;
+	s->rest = batch;
+	s->rest_at = (size_t)n;
+	return 1;
 }
 
 /* Encodes the next batch. Returns 1: there may be more; 0: this was all; -errno. */
@@ -170,24 +207,33 @@ static int fill_batch(struct subscriber *s, struct hw_buf *buf)
 	return 0;
 }
 
-/* Returns as fill_batch() does. */
-static int next_batch(struct subscriber *s, const struct hw_buf **ret)
+/* Sends the next batch, and adds its size to *ret_sent. Returns 1: there may be more; 0: everything
+ * is sent or queued; -errno. */
+static int pump_batch(struct subscriber *s, size_t *ret_sent)
 {
 	struct hw_buf *buf = &s->sink->scratch;
-	int r = hw_batch_next(s, ret);
+	struct batch *batch = NULL;
+	int more = hw_batch_next(s, &batch), r;
 
-	if (r != 0)
-		return r;
-	buf->len = 0;
-	*ret = buf;
-	return fill_batch(s, buf);
+	if (more > 0) {
+		r = send_batch(s, batch);
+		*ret_sent += batch->bytes.len;
+	} else if (more == 0) {
+		buf->len = 0;
+		more = fill_batch(s, buf);
+		r = more < 0 ? more : hw_subscriber_send(s, buf);
+		*ret_sent += buf->len;
+	} else {
+		r = more;
+	}
+	return r == 0 ? more : r < 0 ? r : 0; /* 1: continue when the socket is writable */
 }
 
 /* While output is queued or a barrier runs, no request is read, so that a peer cannot send requests
  * faster than it reads the answers. */
 static void set_events(struct subscriber *s, bool more)
 {
-	uint32_t events = s->out.len ? HW_IO_WRITE : s->syncing ? 0 : HW_IO_READ;
+	uint32_t events = hw_subscriber_has_output(s) ? HW_IO_WRITE : s->syncing ? 0 : HW_IO_READ;
 
 	more |= s->held && !s->syncing;
 	if (s->phase == PHASE_CLOSING)
@@ -200,23 +246,14 @@ void hw_subscriber_wake(struct subscriber *s)
 	set_events(s, true);
 }
 
-/* Returns 1: there may be more to send; 0: everything is sent or queued; -errno. */
 static int pump_events(struct subscriber *s, size_t bytes)
 {
-	const struct hw_buf *buf;
-	int more = 1, r;
+	size_t sent = 0;
+	int r = 1;
 
-	for (size_t sent = 0; more && sent < bytes; sent += buf->len) {
-		more = next_batch(s, &buf);
-		if (more < 0)
-			return more;
-		r = hw_subscriber_send(s, buf);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return 0; /* continue when the socket is writable */
-	}
-	return more;
+	while (r > 0 && sent < bytes)
+		r = pump_batch(s, &sent);
+	return r;
 }
 
 int hw_subscriber_pump(struct subscriber *s, size_t bytes)
@@ -229,14 +266,14 @@ int hw_subscriber_pump(struct subscriber *s, size_t bytes)
 	if (r == -ENOMEM || r == -ENOBUFS || r == -EINVAL)
 		s->sink->host->log(s->sink->ctx, HW_LOG_WARNING, "disconnected %s: %s", s->name,
 				   strerror(-r));
-	if (r < 0 || (s->phase == PHASE_CLOSING && !s->out.len)) {
+	if (r < 0 || (s->phase == PHASE_CLOSING && !hw_subscriber_has_output(s))) {
 		(void)shutdown(s->fd, SHUT_WR); /* ends the connection even if the peer has a
 						 * duplicate of the fd */
 		hw_subscriber_destroy(s);
 		return -ECONNRESET;
 	}
 	set_events(s, r > 0);
-	return r > 0 || s->out.len;
+	return r > 0 || hw_subscriber_has_output(s);
 }
 
 /* With unread input, close() would make TCP reset the connection, and the error would be lost. */
@@ -294,7 +331,7 @@ static bool is_unread(const struct subscriber *s)
 {
 	int bytes = 0;
 
-	return s->out.len || (ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0);
+	return hw_subscriber_has_output(s) || (ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0);
 }
 
 /* Returns whether a request has arrived that this iteration has not read yet. */

@@ -2,9 +2,12 @@
 /* Subscribers of the socket sink that are at the same place get events that were encoded once. */
 #include "socket_fixture.h"
 
+#include <malloc.h>
+
 #define JSON "format=json", "listen=unix:%s/s", "hello_wait=5s"
 #define SUBSCRIBERS 8u
 #define FILES 50u
+#define IDLE 64u
 
 /* ---- counting what is read from the journal ---- */
 
@@ -145,6 +148,33 @@ static void a_subscriber_that_was_behind_gets_each_event(void **state)
 		close_client(fast[i]);
 }
 
+static size_t bytes_in_use(void)
+{
+	return mallinfo2().uordblks;
+}
+
+/* What their sockets do not accept is kept once. */
+static void subscribers_that_do_not_read_share_what_is_queued(void **state)
+{
+	struct fixture *f = *state;
+	int fds[IDLE];
+	size_t before;
+
+	SINK(f, 1, JSON);
+	for (unsigned i = 0; i < IDLE; i++) {
+		fds[i] = connect_path(f, "s");
+		assert_true(send(fds[i], "{\"subscribe\":{}}\n", 17, MSG_NOSIGNAL) == 17);
+	}
+	UNTIL(f, count_receivers(f) == IDLE);
+	(void)flush_share(f, 0);
+	before = bytes_in_use();
+	churn(f, 1000); /* more than a socket accepts */
+	assert_true(bytes_in_use() - before < (size_t)IDLE * 65536);
+	assert_int_equal(count_receivers(f), IDLE);
+	for (unsigned i = 0; i < IDLE; i++)
+		(void)close(fds[i]);
+}
+
 /* The place of the others is no answer to a sync: each gets it behind the events before it. */
 static void an_answer_follows_the_events_before_it(void **state)
 {
@@ -177,6 +207,7 @@ int main(void)
 		TEST(equal_subscribers_get_events_that_were_read_once),
 		TEST(a_filter_concerns_its_subscriber_only),
 		TEST(a_subscriber_that_was_behind_gets_each_event),
+		TEST(subscribers_that_do_not_read_share_what_is_queued),
 		TEST(an_answer_follows_the_events_before_it),
 	};
 
