@@ -73,12 +73,21 @@ uint32_t hw_fill_renamed_from(struct hw_share *share, const struct hw_stat *stat
 	return 0;
 }
 
-/* Returns whether the file, with its data, is older than the records that were read. Records that
- * said otherwise while the entry had no inode were about other names of the file. */
+/* Returns the time until which all records had been read when the record of the transient entry
+ * was. */
+static int64_t read_before(const struct hw_share *share, const struct hw_entry *e)
+{
+	int64_t now = share->marks.read_until_ns;
+
+	return e->ctime_ns && e->ctime_ns < now ? e->ctime_ns : now;
+}
+
+/* Returns whether the file, with its data, is older than that. Records that said otherwise while
+ * the entry had no inode were about other names of the file. */
 static bool is_old_file(struct hw_share *share, const struct hw_entry *e,
 			const struct hw_stat *stat)
 {
-	return !(e->flags & HW_ENTRY_MODIFIED) && stat->mtime_ns < share->marks.read_until_ns &&
+	return !(e->flags & HW_ENTRY_MODIFIED) && stat->mtime_ns < read_before(share, e) &&
 	       hw_fill_arrival_of_name(share, stat, share->turn.ended_ns) != HW_ARRIVED_NEW;
 }
 

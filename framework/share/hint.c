@@ -38,16 +38,6 @@ static void note_dir(struct hw_hint_at *c)
 
 /* ---- create and delete ---- */
 
-/* The kernel reported the entry, but it is gone: the type is that of the hint. */
-static void transient_stat(const struct hw_hint_at *c, struct hw_stat *ret)
-{
-	*ret = (struct hw_stat){
-		.type = c->hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE,
-		.nlink = 1,
-		.fs = entry_of(c->share, c->dir)->fs,
-	};
-}
-
 /* Returns whether the entry was created and, according to the watcher, deleted again, so that there
  * is nothing to examine. If the watcher merges records, this holds only for an inode that the tree
  * does not have. */
@@ -65,10 +55,11 @@ static void create_transient(struct hw_hint_at *c)
 {
 	const struct hw_fold_at place = { .dir = c->dir, .name = c->name, .len = c->len };
 	bool brief = is_brief(c);
-	struct hw_stat stat;
+	struct hw_stat stat =
+		hw_hint_transient(c->share, c->dir,
+				  c->hint->type == HW_TYPE_DIR ? HW_TYPE_DIR : HW_TYPE_FILE);
 
 	hw_former_forget_number(c->share, &place, hw_hint_ino(c->hint));
-	transient_stat(c, &stat);
 	if (stat.type == HW_TYPE_DIR) /* it was never watched */
 		hw_mark_armed(c->share);
 	c->id = hw_history_create(c->share, c->dir, c->name, c->len, &stat, HW_ARRIVED_NEW);

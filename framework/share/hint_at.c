@@ -33,6 +33,16 @@ void hw_hint_look(struct hw_hint_at *c)
 		hw_retry_name(c->share, &name, r);
 }
 
+struct hw_stat hw_hint_transient(struct hw_share *share, uint32_t dir, uint8_t type)
+{
+	return (struct hw_stat){
+		.type = type,
+		.nlink = 1,
+		.fs = hw_tree_entry(&share->tree, dir)->fs,
+		.ctime_ns = share->marks.read_until_ns,
+	};
+}
+
 bool hw_hint_is_same(const struct hw_hint_at *c)
 {
 	return c->present && c->id &&

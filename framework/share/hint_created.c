@@ -99,11 +99,8 @@ void hw_hint_decide_name(struct hw_share *share, const struct hw_hint *next)
 	share->hints.held_name.dir = 0;
 	if (!dir || hw_tree_find(&share->tree, dir, held.name, held.len))
 		return;
-	struct hw_stat stat = {
-		.type = moves ? type_after(share, next) : HW_TYPE_FILE,
-		.nlink = 1,
-		.fs = hw_tree_entry(&share->tree, dir)->fs,
-	};
+	struct hw_stat stat =
+		hw_hint_transient(share, dir, moves ? type_after(share, next) : HW_TYPE_FILE);
 
 	id = hw_history_create(share, dir, held.name, held.len, &stat, HW_ARRIVED_NEW);
 	if (id)

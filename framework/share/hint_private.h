@@ -25,6 +25,9 @@ struct hw_hint_at {
 /* Sets everything but `stat`, which is large and not valid yet. The place is borrowed. */
 void hw_hint_at_init(struct hw_hint_at *at, const struct hw_watcher *watcher,
 		     const struct hw_hint *hint, const struct hw_fold_at *place);
+/* Returns what a transient entry of this directory gets: the kernel reported it, but it is gone.
+ * Its ctime is the time until which all records have been read. */
+struct hw_stat hw_hint_transient(struct hw_share *share, uint32_t dir, uint8_t type);
 /* Examines the name. */
 void hw_hint_look(struct hw_hint_at *at);
 /* Returns whether the entry in the tree is the inode that was found on the disk. */

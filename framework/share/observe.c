@@ -5,6 +5,7 @@
 #include "arm.h"
 #include "fill.h"
 #include "history.h"
+#include "quiet.h"
 #include "retry.h"
 #include "scan.h"
 #include "settle.h"
@@ -351,10 +352,14 @@ static bool is_there_after_all(const struct hw_observation *o, const struct hw_i
 	       e->type != HW_TYPE_DIR;
 }
 
+/* It may have been written and closed under another name, with which its inode was unknown. */
 static void materialize(struct hw_observation *o, struct hw_item *item)
 {
 	entry_of(o, item->entry)->flags &= (uint8_t)~HW_ENTRY_GONE;
 	hw_fill_take_inode(o->share, item->entry, &item->stat);
+	if (hw_history_is_unannounced(entry_of(o, item->entry)))
+		hw_history_modify(o->share, item->entry);
+	hw_quiet_found(o->share, item->entry);
 	item->finding = HW_FOUND_CHANGED;
 }
 

@@ -74,6 +74,8 @@ static void expect_later(struct hw_scene *f, const char *text)
 		char *got = hw_notation_text(&event);
 		char why[200];
 
+		if (getenv("SHOW"))
+			print_message("got %s\n", got);
 		found = !strcmp(got, text);
 		free(got);
 		assert_int_equal(hw_model_apply(f->model, &event, why, sizeof(why)), 0);
@@ -313,6 +315,100 @@ static void what_is_written_after_its_first_name_was_removed_is_reported(void **
 	assert_int_equal(close(fd), 0);
 	expect_later(&f, "modify l");
 	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
+/* The first name was known, and is gone when the second one is examined. */
+static int open_and_link(struct hw_scene *f, const char *backend)
+{
+	int fd;
+
+	hw_scene_prepare(f);
+	start_under(f, backend);
+	fd = openat(f->fd, "k", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	hw_scene_expect(f, "create file k");
+	hw_scene_expect(f, "modify k");
+	assert_int_equal(linkat(f->fd, "k", f->fd, "l", 0), 0);
+	assert_int_equal(unlinkat(f->fd, "k", 0), 0);
+	return fd;
+}
+
+static void what_is_closed_after_its_known_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd = open_and_link(&f, *state);
+
+	assert_int_equal(write(fd, "again", 5), 5);
+	assert_int_equal(close(fd), 0);
+	hw_clock_tick(); /* its data is older than the next examination */
+	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
+static void what_is_written_after_its_known_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd = open_and_link(&f, *state);
+
+	assert_int_equal(write(fd, "again", 5), 5);
+	expect_later(&f, "modify l");
+	assert_int_equal(close(fd), 0);
+	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
+/* Makes a file that is older than the share, and opens it. */
+static int open_old_and_link(struct hw_scene *f, const char *backend)
+{
+	int fd;
+
+	hw_scene_prepare(f);
+	hw_scene_write(f->fd, "k", "hello");
+	start_under(f, backend);
+	hw_clock_tick();
+	hw_scene_expect_no_more(f);
+	fd = openat(f->fd, "k", O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(linkat(f->fd, "k", f->fd, "l", 0), 0);
+	assert_int_equal(unlinkat(f->fd, "k", 0), 0);
+	return fd;
+}
+
+static void an_old_one_that_is_written_after_its_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd = open_old_and_link(&f, *state);
+
+	assert_int_equal(write(fd, "again", 5), 5);
+	expect_later(&f, "modify l");
+	assert_int_equal(close(fd), 0);
+	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
+static void an_old_one_that_is_closed_after_its_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd = open_old_and_link(&f, *state);
+
+	assert_int_equal(write(fd, "again", 5), 5);
+	assert_int_equal(close(fd), 0);
+	hw_clock_tick(); /* its data is older than the next examination */
+	expect_later(&f, "close_write l");
+	finish(&f);
+}
+
+static void the_mode_of_an_old_one_after_its_name_was_removed_is_reported(void **state)
+{
+	struct hw_scene f;
+	int fd = open_old_and_link(&f, *state);
+
+	expect_later(&f, "delete file k");
+	assert_int_equal(fchmod(fd, 0640), 0);
+	expect_later(&f, "attrib file l");
+	assert_int_equal(close(fd), 0);
 	finish(&f);
 }
 
@@ -594,6 +690,16 @@ int main(int argc, char **argv)
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
 		HW_UNDER_EACH("what_is_written_after_its_first_name_was_removed_is_reported",
 			      what_is_written_after_its_first_name_was_removed_is_reported),
+		HW_UNDER_EACH("what_is_closed_after_its_known_name_was_removed_is_reported",
+			      what_is_closed_after_its_known_name_was_removed_is_reported),
+		HW_UNDER_EACH("what_is_written_after_its_known_name_was_removed_is_reported",
+			      what_is_written_after_its_known_name_was_removed_is_reported),
+		HW_UNDER_EACH("an_old_one_that_is_written_after_its_name_was_removed_is_reported",
+			      an_old_one_that_is_written_after_its_name_was_removed_is_reported),
+		HW_UNDER_EACH("an_old_one_that_is_closed_after_its_name_was_removed_is_reported",
+			      an_old_one_that_is_closed_after_its_name_was_removed_is_reported),
+		HW_UNDER_EACH("the_mode_of_an_old_one_after_its_name_was_removed_is_reported",
+			      the_mode_of_an_old_one_after_its_name_was_removed_is_reported),
 		HW_UNDER_EACH("what_a_listing_found_is_reported_once",
 			      what_a_listing_found_is_reported_once),
 		HW_UNDER_EACH("an_exchanged_one_that_was_removed_is_not_a_later_one",
