@@ -44,6 +44,7 @@ install: install-bench
 performance_dir := docs/performance
 #: make performance     write docs/performance.md and its pictures from docs/performance/*.json
 performance:
+	@rm -f $(performance_dir)/*/*.svg
 	@for json in $(performance_dir)/*.json; do bench/plot.sh $$json $${json%.json} svg || exit 1; done
 	@bench/scaling.sh $(performance_dir)/*.json $(performance_dir)/scaling.svg
 	@bench/performance docs/performance.md bench/README $(performance_dir)
