@@ -173,6 +173,18 @@ static uint8_t known_changes(struct hw_observation *o, uint32_t id)
 	return facts ? facts->what : 0;
 }
 
+/* Returns whether a name of this file is that of a new one: its changes belong to the create. */
+static bool is_of_new_file(const struct hw_observation *o, uint32_t file)
+{
+	const struct hw_entry *e = entry_of(o, file);
+	uint32_t id = 0, left = HW_LINKS_EXAMINED;
+
+	while (left-- && (id = hw_tree_same_inode(&o->share->tree, e->fs, e->ino, id)))
+		if (entry_of(o, id)->flags & HW_ENTRY_NEW && hw_tree_are_links(entry_of(o, id), e))
+			return true;
+	return false;
+}
+
 /* `written` has some of the files, in the same order. */
 static void join_files(struct hw_observation *o, const struct hw_ids *files,
 		       const struct hw_ids *written)
@@ -180,8 +192,7 @@ static void join_files(struct hw_observation *o, const struct hw_ids *files,
 	for (uint32_t i = 0, k = 0; i < files->count; i++) {
 		uint32_t id = files->ids[i];
 		bool is_written = k < written->count && written->ids[k] == id;
-		bool is_new = entry_of(o, id)->flags & HW_ENTRY_NEW;
-		uint8_t what = is_new ? 0 : known_changes(o, id);
+		uint8_t what = is_of_new_file(o, id) ? 0 : known_changes(o, id);
 
 		hw_share_rest(o->share);
 		k += is_written;

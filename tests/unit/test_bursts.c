@@ -1433,6 +1433,80 @@ static void files_that_left_after_a_link_was_removed(void **state)
 	RUN_ALL(files_that_left_after_a_link_was_removed_cases);
 }
 
+/* The times and the mode of a new file belong to its create, under each of its names. */
+static const struct burst links_of_new_files_in_new_directories_cases[] = {
+	/* no record says that the file was written: its directory was not watched yet */
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> mkdir d\n"
+		       "> write d/f \"22\"\n"
+		       "> rename d/f a\n"
+		       "> mkdir n\n"
+		       "> touch a 1000000000\n"
+		       "> link a n/a\n",
+		.events = "move file -> a (replaced)\n"
+			  "create dir d\n"
+			  "create dir n\n"
+			  "create file n/a\n"
+			  "modify a\n"
+			  "modify n/a\n"
+			  "close_write a\n"
+			  "close_write n/a\n",
+	},
+	{
+		.setup = "",
+		.ops = "> mkdir d\n"
+		       "> write d/f \"22\"\n"
+		       "> rename d/f a\n"
+		       "> mkdir n\n"
+		       "> link a n/a\n"
+		       "> chmod 600 a\n",
+		.events = "create file a\n"
+			  "create dir d\n"
+			  "create dir n\n"
+			  "create file n/a\n"
+			  "modify a\n"
+			  "modify n/a\n"
+			  "close_write a\n"
+			  "close_write n/a\n",
+	},
+	{
+		.setup = "",
+		.ops = "> mkdir d\n"
+		       "> write d/f \"22\"\n"
+		       "> rename d/f b\n"
+		       "> link b a\n"
+		       "> mkdir n\n"
+		       "> chmod 600 a\n"
+		       "> rename b n/a\n",
+		.events = "create file a\n"
+			  "create dir d\n"
+			  "create dir n\n"
+			  "create file n/a\n"
+			  "modify a\n"
+			  "modify n/a\n"
+			  "close_write a\n"
+			  "close_write n/a\n",
+	},
+	/* an old file has no create that they belong to */
+	{
+		.setup = "write a \"1\"\n",
+		.ops = "> chmod 600 a\n"
+		       "> mkdir n\n"
+		       "> link a n/a\n",
+		.events = "create dir n\n"
+			  "create file n/a\n"
+			  "attrib file a\n"
+			  "attrib file n/a\n",
+	},
+};
+
+static void links_of_new_files_in_new_directories(void **state)
+{
+	(void)state;
+	RUN_ALL(links_of_new_files_in_new_directories_cases);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1456,6 +1530,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(entries_below_their_old_name),
 		cmocka_unit_test(files_that_came_and_were_linked),
 		cmocka_unit_test(files_that_were_linked_and_written),
+		cmocka_unit_test(links_of_new_files_in_new_directories),
 	};
 
 	if (argc > 1)
