@@ -48,8 +48,8 @@ static void unless(unsigned value, unsigned char skipped)
 
 static void end(unsigned error)
 {
-	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, error ? SECCOMP_RET_ERRNO | error
-								: SECCOMP_RET_ALLOW));
+	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+					 error ? SECCOMP_RET_ERRNO | error : SECCOMP_RET_ALLOW));
 }
 
 /* The number of the call is loaded before and after. */
@@ -61,7 +61,8 @@ static void add_rule(unsigned number, unsigned arg, unsigned mask, unsigned valu
 		return;
 	}
 	unless(number, 5);
-	load((unsigned)(offsetof(struct seccomp_data, args) + arg * sizeof(__u64))); /* little-endian */
+	load((unsigned)(offsetof(struct seccomp_data, args) +
+			arg * sizeof(__u64))); /* little-endian */
 	add((struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
 	unless(value, 1);
 	end(error);
@@ -80,7 +81,8 @@ static int read_rules(const char *path)
 	while (fscanf(from, "%63s %i %i %i %i", name, &arg, &mask, &value, &error) == 5)
 		for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
 			if (strcmp(calls[i].name, name) == 0)
-				add_rule(calls[i].number, (unsigned)arg, (unsigned)mask, (unsigned)value, (unsigned)error);
+				add_rule(calls[i].number, (unsigned)arg, (unsigned)mask,
+					 (unsigned)value, (unsigned)error);
 	end(EPERM);
 	(void)fclose(from); /* only read */
 	return count < BPF_MAXINSNS ? 0 : -E2BIG;
