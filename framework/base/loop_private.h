@@ -23,6 +23,8 @@ struct hw_loop {
 	struct hw_turns turns;
 	struct hw_places *places; /* owned: places.c; NULL: none */
 	unsigned io_count, timer_count;
+	int64_t polled_ns; /* CLOCK_REALTIME_COARSE when descriptors had been polled */
+	int64_t busy_ns; /* from then until they were polled again */
 	bool served; /* a descriptor without slices was handled in this iteration */
 	unsigned served_count; /* number of such iterations since the last slice */
 	bool timer_ran; /* a timer or a slice ran since the turn functions were last called */

@@ -16,9 +16,11 @@
 /* The next check will find what has changed. */
 static void note_mounts(struct hw_share *share)
 {
-	int64_t since = hw_now_coarse_ns() - (int64_t)share->interval_ns;
+	int64_t since =
+		hw_now_coarse_ns() - (int64_t)share->interval_ns - hw_loop_busy_ns(share->loop);
 
-	/* Nothing was mounted before: the kernel would have reported it. */
+	/* Nothing was mounted before: the kernel would have reported it, also if the loop was busy.
+	 */
 	if (!share->mounts.changed && since > share->mount_names.checked_ns)
 		share->mount_names.checked_ns = since;
 	share->mounts.changed = true;
