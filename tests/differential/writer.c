@@ -329,6 +329,8 @@ static const struct {
 	{ "chmod", 4, hw_writer_chmod },     { "chown", 3, hw_writer_chown },
 	{ "utimens", 4, hw_writer_utimens }, { "xattr", 3, hw_writer_xattr },
 	{ "unlink", 6, do_unlink },          { "rm -r", 2, do_remove_tree },
+	{ "hold", 5, hw_writer_hold },       { "write held", 7, hw_writer_write_held },
+	{ "release", 3, hw_writer_release },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(*operations))
 
@@ -374,7 +376,7 @@ static void work(struct writer *w)
 
 static int run(const struct hw_writer_config *config, int start_fd)
 {
-	struct writer w = { .config = config, .state = config->seed };
+	struct writer w = { .config = config, .state = config->seed, .held = -1 };
 	char path[PATH_BYTES], byte;
 
 	(void)snprintf(path, sizeof(path), "%s/writer-%u.log", config->base,
@@ -393,6 +395,7 @@ static int run(const struct hw_writer_config *config, int start_fd)
 	if (read(start_fd, &byte, 1) < 0)
 		return 1;
 	work(&w);
+	(void)hw_writer_release(&w, path, path); /* if there is one */
 	return fclose(w.log) ? 1 : 0;
 }
 

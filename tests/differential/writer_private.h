@@ -20,6 +20,7 @@ struct writer {
 	int linked; /* BASE/linked */
 	int written; /* BASE/written */
 	int attributes; /* BASE/attributes */
+	int held; /* a file that is open for writing, or -1 */
 };
 
 unsigned hw_writer_pick(struct writer *w, unsigned below);
@@ -34,5 +35,9 @@ int hw_writer_chmod(struct writer *w, char *a, char *b);
 int hw_writer_chown(struct writer *w, char *a, char *b);
 int hw_writer_utimens(struct writer *w, char *a, char *b);
 int hw_writer_xattr(struct writer *w, char *a, char *b);
+/* Opens a file and keeps it open; writes to it, under whatever name it has; closes it. */
+int hw_writer_hold(struct writer *w, char *a, char *b);
+int hw_writer_write_held(struct writer *w, char *a, char *b);
+int hw_writer_release(struct writer *w, char *a, char *b);
 
 #endif
