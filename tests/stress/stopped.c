@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,8 @@ static void start(struct watch *watch, const char *backend, const char *root)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	watch->pid = fork();
 	if (!watch->pid) {
+		/* A test that fails does not call finish(). */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(fds[1], STDOUT_FILENO); /* if this fails, the parent reads an empty
 						    * output */
 		execl(PROGRAM, PROGRAM, "watch", "--json", "--interval", "100ms", "--watcher",
