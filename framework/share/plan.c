@@ -101,10 +101,9 @@ static bool leave_round(struct hw_observation *o, bool again)
 
 static bool is_gone(const struct hw_observation *o, const struct hw_item *item)
 {
-	uint32_t id = hw_plan_is_alive_dir(o, item) ? hw_plan_at_name(o, item) : 0;
-
-	return (item->finding == HW_FOUND_GONE || item->finding == HW_FOUND_REPLACED) && id &&
-	       id == item->entry && entry_of(o, id)->flags & HW_ENTRY_GONE;
+	return (item->finding == HW_FOUND_GONE || item->finding == HW_FOUND_REPLACED) &&
+	       item->entry && entry_of(o, item->entry)->flags & HW_ENTRY_GONE &&
+	       hw_plan_is_alive_dir(o, item) && hw_plan_at_name(o, item) == item->entry;
 }
 
 /* Returns whether the name has another inode, without a known source: as far as can be known, it

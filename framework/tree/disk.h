@@ -116,8 +116,7 @@ void hw_disk_bind(struct hw_disk *disk, uint16_t fs, dev_t dev);
 
 /* Checks that no process has this regular file open for writing. Returns 1: no process; 0: at least
  * one; -EOPNOTSUPP: unknown (leases are not supported, or the file has another owner); -ENOENT: the
- * file is gone. Takes a read lease and releases it at once. On 0 or 1, fills *stat, unless its type
- * is already set: then *stat is the current result for this name. */
+ * file is gone. Takes a read lease and releases it at once. On 0 or 1, fills *stat. */
 int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size_t len,
 		      struct hw_stat *stat);
 /* Checks whether an inode that lost its name here still exists, as a file with at least this many

@@ -13,17 +13,13 @@ static bool lease_is_unsupported(int error)
 }
 
 /* Opens the regular file of an O_PATH descriptor. To open a FIFO or a device may block, wake up a
- * process, or have effects, and what has the name now need not be what was examined. */
+ * process, or have effects, and what has the name now need not be what was examined: the type is
+ * that of the descriptor. */
 static int open_file(int path_fd)
 {
 	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-	struct stat st;
 	int fd;
 
-	if (fstat(path_fd, &st) < 0)
-		return -EOPNOTSUPP;
-	if (!S_ISREG(st.st_mode))
-		return -ENOENT;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd); /* fits */
 	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
@@ -49,7 +45,7 @@ static void call_lease(int path_fd, const char *path, void *arg)
 	(void)close(fd); /* releases the lease */
 }
 
-/* Returns 1, 0, -ENOENT or -EOPNOTSUPP. */
+/* Returns 1, 0 or -EOPNOTSUPP. */
 static int try_lease(struct hw_disk *disk, int path_fd, uint16_t fs)
 {
 	static const struct hw_apart_act act = { call_lease, NULL, sizeof(struct lease_data) };
@@ -59,7 +55,7 @@ static int try_lease(struct hw_disk *disk, int path_fd, uint16_t fs)
 	if (r == 0 && hw_disk_is_short(data.opened) && hw_disk_give_up_cached(disk, -1))
 		r = hw_apart_call(path_fd, NULL, &act, &data);
 	if (r < 0 || data.opened < 0)
-		return data.opened == -ENOENT ? -ENOENT : -EOPNOTSUPP;
+		return -EOPNOTSUPP;
 	if (!data.error || data.error == EAGAIN)
 		return !data.error;
 	if (lease_is_unsupported(data.error))
@@ -69,10 +65,8 @@ static int try_lease(struct hw_disk *disk, int path_fd, uint16_t fs)
 
 static int check_writer(struct hw_disk *disk, const struct hw_spot *at, struct hw_stat *stat)
 {
-	int r = 0;
+	int r = hw_disk_stat_at(disk, at, stat);
 
-	if (stat->type == HW_TYPE_NONE)
-		r = hw_disk_stat_at(disk, at, stat);
 	if (r < 0)
 		return r;
 	if (stat->type != HW_TYPE_FILE)
@@ -86,7 +80,7 @@ int hw_disk_no_writer(struct hw_disk *disk, uint32_t dir, const char *name, size
 		      struct hw_stat *stat)
 {
 	char terminated[HW_NAME_MAX + 1];
-	struct hw_stat now = *stat;
+	struct hw_stat now;
 	int r, dirfd = hw_disk_dir_and_name(disk, dir, name, len, terminated);
 
 	if (dirfd < 0)
