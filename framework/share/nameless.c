@@ -3,31 +3,53 @@
 
 #include "share_private.h"
 
-static struct hw_nameless_inode *find(struct hw_nameless *nameless, uint16_t fs,
+#include <stdlib.h>
+
+static struct hw_nameless_inode *set_of(const struct hw_nameless *nameless, uint64_t ino)
+{
+	uint64_t hash = ino * UINT64_C(0x9e3779b97f4a7c15);
+
+	return nameless->inodes + (hash >> 32 & (HW_NAMELESS_SETS - 1)) * HW_NAMELESS_WAYS;
+}
+
+static bool is_one(const struct hw_nameless_inode *inode, uint16_t fs,
+		   const struct hw_fold_number *number)
+{
+	return inode->number.ino == number->ino && inode->number.generation == number->generation &&
+	       inode->fs == fs;
+}
+
+/* Returns the inode of this number; if there is none, the one that was noted first. */
+static struct hw_nameless_inode *find(struct hw_nameless_inode *set, uint16_t fs,
 				      const struct hw_fold_number *number)
 {
-	uint32_t used = nameless->noted < HW_NAMELESS_MAX ? nameless->noted : HW_NAMELESS_MAX;
+	struct hw_nameless_inode *oldest = set;
 
-	for (struct hw_nameless_inode *inode = nameless->inodes; used--; inode++)
-		if (inode->number.ino == number->ino &&
-		    inode->number.generation == number->generation && inode->fs == fs)
-			return inode;
-	return NULL;
+	for (unsigned i = 0; i < HW_NAMELESS_WAYS; i++) {
+		if (is_one(&set[i], fs, number))
+			return &set[i];
+		if (set[i].count < oldest->count)
+			oldest = &set[i];
+	}
+	return oldest;
 }
 
 void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number,
 		      uint32_t what)
 {
 	struct hw_nameless *nameless = &share->hints.nameless;
-	struct hw_nameless_inode *inode;
 
 	if (!number->generation)
 		return;
-	inode = find(nameless, fs, number);
-	if (inode)
+	if (!nameless->inodes)
+		nameless->inodes = calloc((size_t)HW_NAMELESS_SETS * HW_NAMELESS_WAYS,
+					  sizeof(*nameless->inodes));
+	if (!nameless->inodes)
+		return;
+	struct hw_nameless_inode *inode = find(set_of(nameless, number->ino), fs, number);
+
+	if (is_one(inode, fs, number))
 		what |= inode->what;
-	else
-		inode = &nameless->inodes[nameless->noted++ % HW_NAMELESS_MAX];
 	nameless->last_count = share->marks.rolling_count;
 	*inode = (struct hw_nameless_inode){
 		.number = *number,
@@ -41,16 +63,18 @@ uint32_t hw_nameless_take(struct hw_share *share, uint16_t fs, const struct hw_f
 {
 	struct hw_nameless *nameless = &share->hints.nameless;
 	struct hw_nameless_inode *inode;
-	uint32_t what;
 
-	if (nameless->last_count < share->marks.read_count)
-		nameless->noted = 0;
-	if (!nameless->noted || !number->ino)
+	if (!nameless->inodes || nameless->last_count < share->marks.read_count || !number->ino)
 		return 0;
-	inode = find(nameless, fs, number);
-	if (!inode)
+	inode = find(set_of(nameless, number->ino), fs, number);
+	if (!is_one(inode, fs, number))
 		return 0;
-	what = inode->count >= share->marks.read_count ? inode->what : 0;
 	inode->number.ino = 0;
-	return what;
+	return inode->count >= share->marks.read_count ? inode->what : 0;
+}
+
+void hw_nameless_free(struct hw_nameless *nameless)
+{
+	free(nameless->inodes);
+	nameless->inodes = NULL;
 }

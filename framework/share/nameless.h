@@ -15,7 +15,8 @@
 
 struct hw_share;
 
-#define HW_NAMELESS_MAX 64u
+#define HW_NAMELESS_SETS 512u /* a power of two */
+#define HW_NAMELESS_WAYS 8u /* inodes in one set */
 
 struct hw_nameless_inode {
 	struct hw_fold_number number; /* ino 0: free */
@@ -25,16 +26,16 @@ struct hw_nameless_inode {
 };
 
 struct hw_nameless {
-	struct hw_nameless_inode inodes[HW_NAMELESS_MAX];
+	struct hw_nameless_inode *inodes; /* owned; NULL until the first one is noted */
 	uint32_t last_count; /* of the inode that was noted last */
-	uint32_t noted; /* number of inodes noted since the array was empty */
 };
 
-/* Notes changes of an inode that has no name in the tree. Ignored without a generation, since the
- * number alone may belong to another file later. */
+/* Notes changes of an inode that has no name in the tree. Ignored if out of memory, and without a
+ * generation, since the number alone may belong to another file later. */
 void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number,
 		      uint32_t what);
 /* Returns the changes that were noted, and forgets them; 0: none. */
 uint32_t hw_nameless_take(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number);
+void hw_nameless_free(struct hw_nameless *nameless);
 
 #endif

@@ -141,6 +141,7 @@ static void destroy(void *arg)
 	hw_fold_free(&share->settle.fold);
 	hw_waiting_free(&share->hints.waiting);
 	hw_former_free(&share->hints.former);
+	hw_nameless_free(&share->hints.nameless);
 	hw_ids_free(&share->unverified.lost);
 	hw_ids_free(&share->refresh.stale);
 	hw_ids_free(&share->refresh.renamed);

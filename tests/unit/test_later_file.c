@@ -26,6 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MANY 300u /* files */
+
 static void start_under(struct hw_scene *f, const char *backend)
 {
 	const struct hw_rig_config config = {
@@ -295,6 +297,34 @@ static void what_was_closed_before_it_had_a_name_is_reported(void **state)
 	hw_scene_expect(&f, "create file l");
 	hw_scene_expect(&f, "modify l");
 	hw_scene_expect(&f, "close_write l");
+	finish(&f);
+}
+
+/* The kernel merges the record of each close into that of the write, which is queued before those
+ * of the names of all files. */
+static void many_that_were_written_before_they_had_names_are_closed(void **state)
+{
+	int fds[MANY];
+	char link[40], name[16], text[40];
+	struct hw_scene f;
+
+	hw_scene_prepare(&f);
+	start_under(&f, *state);
+	for (unsigned i = 0; i < MANY; i++) {
+		fds[i] = openat(f.fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+		assert_true(fds[i] >= 0);
+		assert_int_equal(write(fds[i], "hello", 5), 5);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fds[i]);
+		(void)snprintf(name, sizeof(name), "f%03u", i);
+		assert_int_equal(linkat(AT_FDCWD, link, f.fd, name, AT_SYMLINK_FOLLOW), 0);
+		assert_int_equal(close(fds[i]), 0);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		(void)snprintf(text, sizeof(text), "close_write f%03u", i);
+		expect_later(&f, text);
+	}
 	finish(&f);
 }
 
@@ -688,6 +718,8 @@ int main(int argc, char **argv)
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify"),
 		HW_UNDER("what_was_closed_before_it_had_a_name_is_reported",
 			 what_was_closed_before_it_had_a_name_is_reported, "fanotify-inode"),
+		HW_UNDER_EACH("many_that_were_written_before_they_had_names_are_closed",
+			      many_that_were_written_before_they_had_names_are_closed),
 		HW_UNDER_EACH("what_is_written_after_its_first_name_was_removed_is_reported",
 			      what_is_written_after_its_first_name_was_removed_is_reported),
 		HW_UNDER_EACH("what_is_closed_after_its_known_name_was_removed_is_reported",
