@@ -187,6 +187,18 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 	item->unknown = !id && is_linked(&item->stat) && !known_link(o, &item->stat);
 }
 
+/* The kernel may have merged the record of a rename with an equal one that was queued before the
+ * entry was created: an entry that was examined too late is known by the number in its record. */
+static void find_transient_source(struct hw_observation *o, struct hw_item *item)
+{
+	uint32_t id = hw_vanished_entry(o->share, &item->stat);
+
+	if (!id || !(entry_of(o, id)->flags & HW_ENTRY_GONE))
+		return;
+	hw_fill_take_inode(o->share, id, &item->stat);
+	set_source(o, item, id);
+}
+
 static bool is_any_gone(const struct hw_observation *o)
 {
 	for (uint32_t i = 0; i < o->gone.count; i++)
@@ -372,6 +384,12 @@ static void find_sources(struct hw_observation *o)
 			find_source(o, item);
 		if (is_there_after_all(o, item))
 			materialize(o, item);
+	}
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct hw_item *item = hw_observation_item(o, i);
+
+		if (item->finding == HW_FOUND_APPEARED && !item->source)
+			find_transient_source(o, item);
 	}
 }
 

@@ -148,6 +148,16 @@ static void compare_below(struct hw_share *share)
 	hw_share_kick(share); /* it may have ended already: the directory is not there */
 }
 
+/* A share without a settle window verifies names now, those of a walk at its end. A created name
+ * that is held belongs to the same round. */
+static bool is_round_due(const struct hw_share *share)
+{
+	return hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
+	       !share->scan.walking && share->state == HW_SHARE_ONLINE &&
+	       !hw_verify_is_active(share) && !share->shortage.waiting &&
+	       !share->hints.held_name.dir;
+}
+
 /* Handles a batch of hints, listings or timers. */
 static void take_turn(void *arg)
 {
@@ -171,10 +181,7 @@ static void take_turn(void *arg)
 	end_walk(share);
 	hw_watchers_begin_scans(share);
 	hw_unverified_add_lost(share, false);
-	/* A share without a settle window verifies names now, those of a walk at its end. */
-	if (hw_unverified_any(&share->unverified) && !share->settle.window_ns &&
-	    !share->scan.walking && share->state == HW_SHARE_ONLINE &&
-	    !hw_verify_is_active(share) && !share->shortage.waiting)
+	if (is_round_due(share))
 		hw_verify_begin(share, 0, false);
 	compare_below(share);
 	hw_unarmed_turn(share);

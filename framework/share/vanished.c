@@ -38,6 +38,14 @@ void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino)
 	inode->dir = 0;
 }
 
+uint32_t hw_vanished_entry(struct hw_share *share, const struct hw_stat *stat)
+{
+	const struct hw_vanished_inode *inode = slot_of(share, stat->ino);
+	bool is = is_one(inode, stat->fs, stat->ino) && is_transient(share, inode, stat->type);
+
+	return is ? inode->id : 0;
+}
+
 bool hw_vanished_found(struct hw_share *share, const struct hw_stat *stat, uint32_t dir,
 		       const char *name, size_t len)
 {

@@ -33,6 +33,8 @@ struct hw_vanished {
 
 /* Notes the inode of a transient entry. ino 0: does nothing. */
 void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino);
+/* Returns the transient entry of this inode; 0: none. */
+uint32_t hw_vanished_entry(struct hw_share *share, const struct hw_stat *stat);
 /* A listing has found this inode under a name. Returns whether a transient entry has it, and it was
  * found for the first time. */
 bool hw_vanished_found(struct hw_share *share, const struct hw_stat *stat, uint32_t dir,

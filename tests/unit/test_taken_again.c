@@ -152,6 +152,32 @@ static void by_a_renamed_file_beside_a_new_dir(const struct hw_scene *f)
 	hw_scene_move(f->fd, "x/a", f->fd, "y/b");
 }
 
+/* The kernel merges the records of equal renames, also if the name was made anew between them. */
+static void by_a_second_rename(const struct hw_scene *f)
+{
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+	hw_scene_move(f->fd, "y/d", f->fd, "y/c");
+	link_it(f, "y/c", "x/a");
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+}
+
+static void by_a_second_rename_after_it_left(const struct hw_scene *f)
+{
+	link_it(f, "x/a", "y/e");
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+	leave(f, "y/d");
+	link_it(f, "y/e", "x/a");
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+}
+
+static void by_a_second_rename_after_a_replacement(const struct hw_scene *f)
+{
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+	hw_scene_move(f->fd, "y/d", f->fd, "y/b");
+	link_it(f, "y/b", "x/a");
+	hw_scene_move(f->fd, "x/a", f->fd, "y/d");
+}
+
 static const struct scene {
 	const char *name;
 	void (*run)(const struct hw_scene *f);
@@ -213,6 +239,22 @@ static const struct scene {
 	  "create dir z\n"
 	  "move file y/b ->\n"
 	  "move file x/a -> y/b\n" },
+	{ "by a second rename", by_a_second_rename,
+	  "move file x/a -> y/d\n"
+	  "move file y/d -> y/c\n"
+	  "create file x/a\n"
+	  "move file x/a -> y/d\n" },
+	{ "by a second rename, after it left", by_a_second_rename_after_it_left,
+	  "create file y/e\n"
+	  "move file x/a -> y/d\n"
+	  "move file y/d ->\n"
+	  "create file x/a\n"
+	  "move file x/a -> y/d\n" },
+	{ "by a second rename, after a replacement", by_a_second_rename_after_a_replacement,
+	  "move file x/a -> y/d\n"
+	  "move file y/d -> y/b (replaced)\n"
+	  "create file x/a\n"
+	  "move file x/a -> y/d\n" },
 };
 
 /* ---- running them ---- */
