@@ -11,8 +11,8 @@ after_idle() { :; }
 measure_idle() {
 	local before after
 	start_contender "$1" "$work/tree" || return
-	settle "$1"
 	! is_hostwatch "$1" || flush "$1"
+	settle "$1" # it sleeps now, so the first switch that is counted is a wake-up
 	before=$("$bin/meter" cpu "$pid")
 	"$bin/meter" nap $idle_ms
 	after=$("$bin/meter" cpu "$pid")
