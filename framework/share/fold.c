@@ -363,11 +363,10 @@ static void lose_link(struct hw_share *share, const struct hw_fold_at *from, uin
 	inode->dir = hw_tree_token(&share->tree, from->dir);
 }
 
-static void move_in(struct hw_share *share, const struct hw_fold_at *to, uint32_t number,
-		    bool outside)
+static void move_in(struct hw_share *share, const struct hw_fold_rename *rename, uint32_t number)
 {
 	struct hw_fold_inode *inode = number ? inode_by(share, number) : NULL;
-	uint64_t key = key_of_name(share, to);
+	uint64_t key = key_of_name(share, &rename->to);
 
 	share->settle.fold.renames++;
 	if (inode) {
@@ -376,13 +375,14 @@ static void move_in(struct hw_share *share, const struct hw_fold_at *to, uint32_
 		inode->came_to = key;
 		inode->left = 0;
 		inode->came = share->settle.fold.renames;
-		inode->from_outside = outside;
+		inode->came_type = rename->type;
+		inode->from_outside = rename->outside;
 	}
 }
 
-bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to, bool outside)
+bool hw_fold_move(struct hw_share *share, const struct hw_fold_rename *rename)
 {
+	const struct hw_fold_at *from = &rename->from, *to = &rename->to;
 	struct hw_fold *fold = &share->settle.fold;
 	uint64_t from_key = from->dir ? key_of_name(share, from) : 0;
 	uint64_t to_key = to->dir ? key_of_name(share, to) : 0;
@@ -397,13 +397,13 @@ bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
 	fold->displaced = to->dir ? inode_at(share, to) : 0;
 	if (number)
 		inode_by(share, number)->left = 0;
-	bool filed = !to->dir && move_out(share, from, number, outside);
+	bool filed = !to->dir && move_out(share, from, number, rename->outside);
 
 	if (!to->dir)
 		lose_link(share, from, number);
 	move_name(share, from, to, number);
 	if (!from->dir)
-		move_in(share, to, inode_at(share, to), outside);
+		move_in(share, rename, inode_at(share, to));
 	return filed;
 }
 
@@ -428,20 +428,20 @@ static uint32_t numbered_inode(struct hw_share *share, uint32_t dir,
 	return known_inode(share, &inode);
 }
 
-bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
-			const struct hw_fold_at *to, const struct hw_fold_number *number,
-			bool outside)
+bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_rename *rename)
 {
+	const struct hw_fold_at *from = &rename->from, *to = &rename->to;
+	const struct hw_fold_number *number = &rename->number;
 	uint32_t index;
 
 	if (from->dir && to->dir)
 		return false;
 	index = number->ino ? numbered_inode(share, from->dir ? from->dir : to->dir, number) : 0;
 	if (!from->dir) {
-		move_in(share, to, index, outside);
+		move_in(share, rename, index);
 		return false;
 	}
-	return move_out(share, from, index, outside);
+	return move_out(share, from, index, rename->outside);
 }
 
 static bool add_known(struct hw_share *share, uint32_t dir, const struct hw_fold_number *number,

@@ -43,6 +43,7 @@ struct hw_fold_inode {
 	bool created; /* a record says that it, or a link to it, was created: it may not be the
 		       * inode of the tree with this number */
 	bool from_outside; /* the rename `came` is certainly from outside the share */
+	uint8_t came_type; /* what came by it, HW_TYPE_* */
 	bool strayed; /* it came to different names */
 	bool stranger; /* it came into the share before any record said that it had been there */
 	bool contested; /* another inode that is present may have been changed in its place */
@@ -78,8 +79,8 @@ struct hw_fold {
 	uint32_t displaced; /* inode that the last rename replaced, index plus 1; 0: none, or a
 			       name was created or deleted since */
 	uint32_t renames; /* number of renames into and out of the share */
-	uint32_t lost; /* the last rename that moved an inode into the share which was removed
-			  there; 0: none */
+	uint32_t lost[2]; /* the last rename that moved an inode into the share which was removed
+			     there, of files and of directories; 0: none */
 	bool new_left; /* an inode that is not in the tree was moved out of the share */
 	bool new_dir; /* a directory was created, or came into the share */
 	bool all_examined; /* files without hints are examined as well */
@@ -93,19 +94,23 @@ struct hw_fold_at {
 	size_t len;
 };
 
+/* A rename. One place may be outside the share, or in a directory that is not known. */
+struct hw_fold_rename {
+	struct hw_fold_at from, to;
+	struct hw_fold_number number; /* if the record identifies the inode */
+	uint8_t type; /* HW_TYPE_DIR, or something else; HW_TYPE_NONE: unknown */
+	bool outside; /* it is proved that one place is outside the share */
+};
+
 /* Adds a hint about one name. `ordered`: hints are in the order of
  * the changes. Returns the HW_HINT_* that were not filed by inode. */
 uint32_t hw_fold_hint(struct hw_share *share, const struct hw_fold_at *at, uint32_t what,
 		      const struct hw_fold_number *number, bool ordered);
-/* Adds a rename of an inode that its record identifies. `outside`: it is proved that one place is
- * outside the share. Returns whether a move out was filed by inode: false if the tree has this
- * inode at that name. */
-bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_at *from,
-			const struct hw_fold_at *to, const struct hw_fold_number *number,
-			bool outside);
-/* Adds a rename, in the order of changes, like hw_fold_move_inode(). */
-bool hw_fold_move(struct hw_share *share, const struct hw_fold_at *from,
-		  const struct hw_fold_at *to, bool outside);
+/* Adds a rename of an inode that its record identifies. Returns whether a move out was filed by
+ * inode: false if the tree has this inode at that name. */
+bool hw_fold_move_inode(struct hw_share *share, const struct hw_fold_rename *rename);
+/* Adds a rename, in the order of changes, like hw_fold_move_inode(). The number is not used. */
+bool hw_fold_move(struct hw_share *share, const struct hw_fold_rename *rename);
 
 /* Call it before an observation: notes as unverified the names of all inodes that were changed
  * according to the hints. */
@@ -118,8 +123,11 @@ void hw_fold_found(struct hw_share *share, struct hw_fold *fold, const struct hw
 		   const struct hw_stat *stat);
 /* Call it after the last hw_fold_found() and hw_fold_absent(). May rest. */
 void hw_fold_all_found(struct hw_share *share, struct hw_fold *fold);
+/* After hw_fold_all_found(): returns whether the entry, which left by this rename, may have come
+ * back by a later one and have been removed. */
+bool hw_fold_may_be_back(const struct hw_fold *fold, const struct hw_entry *entry, uint32_t left);
 /* After hw_fold_all_found(): returns false if the record that the entry of this name left the share
- * proves nothing: another inode came later and may have been removed, which may have been that
+ * proves nothing: an inode came later and may have been removed, which may have been that
  * entry; or another inode may have had the number and the name of the entry. `what`: as for
  * hw_fold_absent(). */
 bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,

@@ -298,9 +298,19 @@ static void find_lost(struct hw_fold *fold)
 	for (uint32_t i = 0; i < fold->inode_count; i++) {
 		const struct hw_fold_inode *inode = &fold->inodes[i];
 
-		if (!inode->arrived && may_be_removed(inode) && inode->came > fold->lost)
-			fold->lost = inode->came;
+		if (inode->arrived || !may_be_removed(inode))
+			continue;
+		for (unsigned dir = 0; dir < 2; dir++)
+			if (inode->came > fold->lost[dir] &&
+			    (inode->came_type == HW_TYPE_NONE ||
+			     dir == (inode->came_type == HW_TYPE_DIR)))
+				fold->lost[dir] = inode->came;
 	}
+}
+
+bool hw_fold_may_be_back(const struct hw_fold *fold, const struct hw_entry *entry, uint32_t left)
+{
+	return left <= fold->lost[entry->type == HW_TYPE_DIR];
 }
 
 static bool has_facts(const struct hw_fold_inode *inode)
@@ -359,11 +369,12 @@ bool hw_fold_has_left(struct hw_share *share, const struct hw_fold *fold,
 		      const struct hw_fold_at *at, uint32_t what)
 {
 	const struct hw_fold_slot *slot = hw_fold_slot_of_name(share, fold, at);
+	uint32_t id = hw_tree_find(&share->tree, at->dir, at->name, at->len);
 
-	if (!slot || !slot->left)
+	if (!slot || !slot->left || !id)
 		return true;
 	/* If the name was not given to anything else, it had the entry until that left. */
-	return slot->left > fold->lost &&
+	return !hw_fold_may_be_back(fold, hw_tree_entry(&share->tree, id), slot->left) &&
 	       !(slot->doubtful && what & (OTHER_CHANGES | HW_HINT_ARRIVED));
 }
 

@@ -262,14 +262,15 @@ static void later(struct hw_share *share, const struct hw_place *from, const str
 static bool fold(struct hw_share *share, const struct hw_place *from, const struct hw_place *to,
 		 const struct hw_hint *hint, bool ordered)
 {
-	const struct hw_fold_at source = { .dir = from->dir, .name = from->name, .len = from->len };
-	const struct hw_fold_at target = { .dir = to->dir, .name = to->name, .len = to->len };
-	bool outside = proves_outside(share, from, to);
-	struct hw_fold_number number = hw_hint_number(hint);
+	const struct hw_fold_rename rename = {
+		.from = { .dir = from->dir, .name = from->name, .len = from->len },
+		.to = { .dir = to->dir, .name = to->name, .len = to->len },
+		.number = hw_hint_number(hint),
+		.type = (uint8_t)hint->type,
+		.outside = proves_outside(share, from, to),
+	};
 
-	if (ordered)
-		return hw_fold_move(share, &source, &target, outside);
-	return hw_fold_move_inode(share, &source, &target, &number, outside);
+	return ordered ? hw_fold_move(share, &rename) : hw_fold_move_inode(share, &rename);
 }
 
 /* The kernel may have merged the record of a rename with an earlier one of the same names: then the

@@ -100,7 +100,8 @@ static bool left_under_another_name(struct hw_observation *o, uint32_t id)
 {
 	const struct hw_fold_inode *facts = id ? facts_of(o, id) : NULL;
 
-	return facts && facts->left > o->fold.lost &&
+	return facts && facts->left &&
+	       !hw_fold_may_be_back(&o->fold, entry_of(o, id), facts->left) &&
 	       !hw_fold_is_number_used_again(facts, entry_of(o, id)) &&
 	       !has_several_names(o, entry_of(o, id));
 }

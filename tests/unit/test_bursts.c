@@ -1507,6 +1507,60 @@ static void links_of_new_files_in_new_directories(void **state)
 	RUN_ALL(links_of_new_files_in_new_directories_cases);
 }
 
+/* What comes later and is removed may be what left before, unless it is of another type. */
+static const struct burst what_left_before_another_type_came_cases[] = {
+	{
+		.setup = "write a \"1\"\n"
+			 "mkdir d\n"
+			 "mkdir e\n"
+			 "link a d/c\n",
+		.ops = "> moveout e x\n"
+		       "> rename d/c d/m\n"
+		       "> moveout a y\n"
+		       "> movein y a\n"
+		       "> write .t \"2\"\n"
+		       "> rename .t a\n",
+		.events = "move file a -> d/m\n"
+			  "move dir e ->\n"
+			  "delete file d/c\n"
+			  "create file a\n"
+			  "modify a\n"
+			  "close_write a\n",
+	},
+	{
+		.setup = "mkdir e\n"
+			 "outside write o \"1\"\n",
+		.ops = "> moveout e x\n"
+		       "> movein o f\n"
+		       "> unlink f\n",
+		.events = "move dir e ->\n",
+	},
+	{
+		.setup = "write a \"1\"\n"
+			 "outside mkdir o\n",
+		.ops = "> moveout a x\n"
+		       "> movein o f\n"
+		       "> rmdir f\n",
+		.events = "move file a ->\n",
+		.kernel_only = true,
+	},
+	{
+		.setup = "symlink t l\n"
+			 "outside mkdir o\n",
+		.ops = "> moveout l x\n"
+		       "> movein o l\n"
+		       "> rmdir l\n",
+		.events = "move symlink l ->\n",
+		.kernel_only = true,
+	},
+};
+
+static void what_left_before_another_type_came(void **state)
+{
+	(void)state;
+	RUN_ALL(what_left_before_another_type_came_cases);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1531,6 +1585,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(files_that_came_and_were_linked),
 		cmocka_unit_test(files_that_were_linked_and_written),
 		cmocka_unit_test(links_of_new_files_in_new_directories),
+		cmocka_unit_test(what_left_before_another_type_came),
 	};
 
 	if (argc > 1)
