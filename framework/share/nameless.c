@@ -19,19 +19,28 @@ static bool is_one(const struct hw_nameless_inode *inode, uint16_t fs,
 	       inode->fs == fs;
 }
 
-/* Returns the inode of this number; if there is none, the one that was noted first. */
+/* Returns whether `a` is dropped before `b`. */
+static bool is_worth_less(const struct hw_nameless_inode *a, const struct hw_nameless_inode *b)
+{
+	if (!a->number.ino || !b->number.ino)
+		return !a->number.ino;
+	return (int32_t)(a->order - b->order) < 0;
+}
+
+/* Returns the inode of this number; if there is none, the place for it: a free one, or that of the
+ * inode that was noted first. */
 static struct hw_nameless_inode *find(struct hw_nameless_inode *set, uint16_t fs,
 				      const struct hw_fold_number *number)
 {
-	struct hw_nameless_inode *oldest = set;
+	struct hw_nameless_inode *place = set;
 
 	for (unsigned i = 0; i < HW_NAMELESS_WAYS; i++) {
 		if (is_one(&set[i], fs, number))
 			return &set[i];
-		if (set[i].count < oldest->count)
-			oldest = &set[i];
+		if (is_worth_less(&set[i], place))
+			place = &set[i];
 	}
-	return oldest;
+	return place;
 }
 
 void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_number *number,
@@ -54,6 +63,7 @@ void hw_nameless_note(struct hw_share *share, uint16_t fs, const struct hw_fold_
 	*inode = (struct hw_nameless_inode){
 		.number = *number,
 		.count = nameless->last_count,
+		.order = nameless->arrivals++,
 		.what = what,
 		.fs = fs,
 	};

@@ -21,6 +21,7 @@ struct hw_share;
 struct hw_nameless_inode {
 	struct hw_fold_number number; /* ino 0: free */
 	uint32_t count; /* rolling_count of struct hw_marks when it was noted */
+	uint32_t order; /* order of arrival */
 	uint32_t what; /* HW_HINT_MODIFIED, ... */
 	uint16_t fs;
 };
@@ -28,6 +29,7 @@ struct hw_nameless_inode {
 struct hw_nameless {
 	struct hw_nameless_inode *inodes; /* owned; NULL until the first one is noted */
 	uint32_t last_count; /* of the inode that was noted last */
+	uint32_t arrivals;
 };
 
 /* Notes changes of an inode that has no name in the tree. Ignored if out of memory, and without a

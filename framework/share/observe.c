@@ -188,15 +188,17 @@ static void find_source(struct hw_observation *o, struct hw_item *item)
 }
 
 /* The kernel may have merged the record of a rename with an equal one that was queued before the
- * entry was created: an entry that was examined too late is known by the number in its record. */
+ * entry was created: an entry that was examined too late is known by the number in its record.
+ * After a walk, records may be missing, and another file may have got the number. */
 static void find_transient_source(struct hw_observation *o, struct hw_item *item)
 {
-	uint32_t id = hw_vanished_entry(o->share, &item->stat);
+	uint32_t id = o->share->verify.walk ? 0 : hw_vanished_entry(o->share, &item->stat);
 
 	if (!id || !(entry_of(o, id)->flags & HW_ENTRY_GONE))
 		return;
 	hw_fill_take_inode(o->share, id, &item->stat);
 	set_source(o, item, id);
+	hw_quiet_found(o->share, id); /* its close may have been reported under the old name */
 }
 
 static bool is_any_gone(const struct hw_observation *o)

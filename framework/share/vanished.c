@@ -26,12 +26,24 @@ static bool is_transient(struct hw_share *share, const struct hw_vanished_inode 
 	return e->flags & HW_ENTRY_TRANSIENT && e->fs == inode->fs && e->type == type;
 }
 
+/* An entry that was transient before may have had this id. */
+static void forget_id(struct hw_vanished *vanished, uint32_t id)
+{
+	for (unsigned i = 0; i < HW_VANISHED_SLOTS; i++)
+		if (vanished->slots[i].id == id)
+			vanished->slots[i].ino = 0;
+}
+
 void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino)
 {
 	struct hw_vanished_inode *inode = slot_of(share, ino);
 
-	if (!ino || !id)
+	if (!id || (!ino && !share->hints.vanished.any))
 		return;
+	forget_id(&share->hints.vanished, id);
+	if (!ino)
+		return;
+	share->hints.vanished.any = true;
 	inode->ino = ino;
 	inode->id = id;
 	inode->fs = hw_tree_entry(&share->tree, id)->fs;

@@ -29,9 +29,10 @@ struct hw_vanished_inode {
 
 struct hw_vanished {
 	struct hw_vanished_inode slots[HW_VANISHED_SLOTS];
+	bool any; /* an inode was noted */
 };
 
-/* Notes the inode of a transient entry. ino 0: does nothing. */
+/* Notes the inode of an entry that is transient now. ino 0: unknown. */
 void hw_vanished_note(struct hw_share *share, uint32_t id, uint64_t ino);
 /* Returns the transient entry of this inode; 0: none. */
 uint32_t hw_vanished_entry(struct hw_share *share, const struct hw_stat *stat);
