@@ -230,8 +230,14 @@ void hw_former_confirm(struct hw_share *share, uint32_t id)
 {
 	struct hw_former_inode *slot = find_entry(share, id);
 
-	if (slot && is_unreported(slot->how))
+	if (!slot || !is_unreported(slot->how))
+		return;
+	if (hw_tree_entry(&share->tree, id)->type == HW_TYPE_FILE)
 		slot->how = HW_FORMER_LOST;
+	else
+		*slot = (struct hw_former_inode){
+			0
+		}; /* data under a lost name is that of a file */
 }
 
 void hw_former_forget_number(struct hw_share *share, const struct hw_fold_at *at, uint64_t ino)
