@@ -127,7 +127,7 @@ static int open_dir(const char *path, struct hw_listening *l)
 }
 
 /* Returns the result of connect() to this file, whatever its name is now: -ECONNREFUSED if no
- * process listens. A full backlog also shows a listener. */
+ * process listens; -EAGAIN if its queue is full. */
 static int try_connect(int file_fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -141,7 +141,7 @@ static int try_connect(int file_fd)
 	if (r == 0 && hw_listener_was_killed(fd))
 		r = -ECONNREFUSED;
 	(void)close(fd); /* nothing was sent */
-	return r == -EAGAIN ? 0 : r;
+	return r;
 }
 
 static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_why)
@@ -157,6 +157,11 @@ static int remove_stale(struct hw_listening *l, int file_fd, const char **ret_wh
 	r = try_connect(file_fd);
 	if (r == 0)
 		return refuse(-EADDRINUSE, "another process is listening there", ret_why);
+	if (r == -EAGAIN)
+		return refuse(-EADDRINUSE,
+			      "another process is listening there, or one that was killed has left "
+			      "a full queue; if so, remove the file",
+			      ret_why);
 	if (r != -ECONNREFUSED)
 		return r;
 	r = remove_file(l->dir_fd, l->name, &st);

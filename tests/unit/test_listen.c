@@ -177,6 +177,26 @@ static void other_files_are_refused(void **state)
 	(void)close(fd);
 }
 
+/* The listener of a full queue cannot be asked who it is. */
+static void a_full_queue_is_named(void **state)
+{
+	int fd = open_listening(*state, "full"), fds[4];
+	const struct hw_address address = address_in(*state, "full");
+	struct hw_listening l;
+	const char *why;
+
+	for (unsigned i = 0; i < 4; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(fds[i], &address.to.any, address.len); /* until the queue is full */
+	}
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(hw_listen(&address, &how, &l, &why), -EADDRINUSE);
+	assert_non_null(strstr(why, "a full queue; if so, remove the file"));
+	for (unsigned i = 0; i < 4; i++)
+		(void)close(fds[i]);
+	(void)close(fd);
+}
+
 static void a_file_that_took_the_name_stays_at_the_end(void **state)
 {
 	const char *dir = *state;
@@ -417,6 +437,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_socket_of_a_process_that_ended_is_replaced,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(other_files_are_refused, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_full_queue_is_named, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_file_that_took_the_name_stays_at_the_end,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(an_exchange_of_the_name_harms_no_other_file,
