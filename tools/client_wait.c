@@ -73,10 +73,11 @@ int hw_client_wait(int fd, const struct hw_client_wait *wait)
 		r = wait_some(fd, next_part(wait, past_ns));
 		if (r != -ETIMEDOUT)
 			return r;
-		/* One that ends by itself closes its sockets first. */
-		if (hw_listener_was_killed(fd) && wait_some(fd, 0) == -ETIMEDOUT)
-			return -ESRCH;
 		past_ns = now_ns() - begun_ns;
+		/* One that ends by itself closes its sockets first. */
+		if (past_ns >= wait->grace_ns && hw_listener_was_killed(fd) &&
+		    wait_some(fd, 0) == -ETIMEDOUT)
+			return -ESRCH;
 		if (wait->timeout_ns && past_ns >= wait->timeout_ns)
 			return -EAGAIN;
 		if (wait->late && !late && past_ns >= LATE_NS)

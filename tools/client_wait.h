@@ -10,6 +10,8 @@ struct hw_client_wait {
 	uint64_t timeout_ns; /* 0: no limit */
 	void (*late)(void *arg); /* called once, after 2 s; NULL: nothing is called */
 	void *arg; /* borrowed */
+	uint64_t grace_ns; /* within this time, a listener that has ended is not taken for one that
+			    * was killed: another process may serve its socket */
 };
 
 /* Connects, which waits while the queue of the listener is full. Limits this, and each later send

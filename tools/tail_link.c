@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 65536u
+#define GRACE_NS (5 * HW_SEC) /* for hello through a program that forwards connections */
 
 static bool is_group(const struct tail *t)
 {
@@ -119,7 +120,7 @@ static const char *explain(const struct hw_address *address, int error)
 /* Waits for the beginning of hello. */
 static int await_hello(const struct tail *t)
 {
-	const struct hw_client_wait wait = { .timeout_ns = t->timeout_ns };
+	const struct hw_client_wait wait = { .timeout_ns = t->timeout_ns, .grace_ns = GRACE_NS };
 	int r = hw_client_wait(t->fd, &wait);
 
 	return r == -EINTR ? 0 : r;
