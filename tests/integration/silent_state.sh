@@ -263,7 +263,7 @@ ends_with_the_daemon() {
 says_that_it_was_killed() {
 	local command text status
 	ends_with_the_daemon
-	# More than the queue of the socket has room for.
+	# More commands than one: each leaves a connection in the queue of the socket.
 	for command in "status" "sync near" "reload" "status"{,,,,,,,,,}; do
 		status=0
 		# shellcheck disable=SC2086 # several words
