@@ -27,7 +27,7 @@ static bool is_worth_less(const struct hw_nameless_inode *a, const struct hw_nam
 	return (int32_t)(a->order - b->order) < 0;
 }
 
-/* Returns the inode of this number; if there is none, the place for it: a free one, or that of the
+/* Returns the place of this inode. If it was not noted, that is a free place, or the one of the
  * inode that was noted first. */
 static struct hw_nameless_inode *find(struct hw_nameless_inode *set, uint16_t fs,
 				      const struct hw_fold_number *number)
