@@ -22,4 +22,8 @@
 #define HW_SANITIZED
 #endif
 
+/* Before a syscall(2) of ours, which reads six arguments, as that of libc does, though its caller
+ * may have passed fewer. */
+#define HW_READS_SIX_ARGUMENTS __attribute__((no_sanitize("address")))
+
 #endif

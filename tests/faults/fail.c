@@ -4,6 +4,8 @@
  * is a function of syscall(2). Writes the address of the caller to the file HW_FAIL_FILE when the
  * call fails. Later calls work again.
  */
+#include "tests/common/sanitized.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -167,7 +169,7 @@ static const char *name_of(long number)
 	return number == SYS_openat2 ? "openat2" : "syscall";
 }
 
-EXPORT long syscall(long number, ...)
+EXPORT HW_READS_SIX_ARGUMENTS long syscall(long number, ...)
 {
 	static long (*next)(long, ...);
 	long a[6];

@@ -10,6 +10,7 @@
 
 #include "tests/common/model.h"
 #include "tests/common/rig.h"
+#include "tests/common/sanitized.h"
 #include "tests/common/scratch.h"
 #include "tests/unit/support/next.h"
 #include "tests/unit/support/scene.h"
@@ -92,7 +93,7 @@ int openat(int dir, const char *path, int flags, ...)
 	return NEXT(openat, dir, path, flags, mode);
 }
 
-long syscall(long number, ...)
+HW_READS_SIX_ARGUMENTS long syscall(long number, ...)
 {
 	long a[6];
 	va_list args;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "opening.h"
 #include "next.h"
+#include "tests/common/sanitized.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ int openat(int dir, const char *path, int flags, ...)
 	return NEXT(openat, dir, path, flags, mode);
 }
 
-long syscall(long number, ...)
+HW_READS_SIX_ARGUMENTS long syscall(long number, ...)
 {
 	long a[6];
 	va_list args;
