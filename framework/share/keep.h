@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state of a share outlives the daemon: docs/core.md, "After a restart". While it is kept,
- * every change of the tree and every event is in the log before a receiver can read the event. The
- * log is in memory of the system (a tmpfs), so that the loop never waits for a disk; a child of
- * fork(2) writes snapshots. A loss of power takes the log, and leaves its copy, which lacks the
- * newest events (keep_copy.h): each snapshot reserves the numbers below a limit, and the next run
- * continues above it.
+ * The state of a share outlives the daemon: docs/state.md. While it is kept, every change of the
+ * tree and every event is in the log before a receiver can read the event. The log is in memory
+ * of the system (a tmpfs), so that the loop never waits for a disk; a child of fork(2) writes
+ * snapshots. A loss of power takes the log, and leaves its copy, which lacks the newest events
+ * (keep_copy.h): each snapshot reserves the numbers below a limit, and the next run continues
+ * above it.
  */
 #ifndef HW_KEEP_H
 #define HW_KEEP_H
