@@ -65,6 +65,9 @@ core_lib := $(B)/libhostwatch-core.a
 base_lib := $(B)/libhostwatch-base.a
 wire_lib := $(B)/libhostwatch-wire.a
 plugin_lib := $(B)/libhostwatch-plugin.a
+nats_lib := $(B)/libhostwatch-nats.a
+agent_lib := $(B)/libhostwatch-agent.a
+view_lib := $(B)/libhostwatch-view.a
 tool_lib := $(B)/libhostwatch-tools.a
 kit_lib := $(B)/libhostwatch-kit.a
 test_lib := $(B)/libhostwatch-tests.a
@@ -108,6 +111,8 @@ $(plugin_lib): $(call obj,$(wildcard plugins/common/*.c))
 $(tool_lib): $(call obj,$(tool_src))
 $(kit_lib): $(call obj,$(kit_src))
 $(test_lib): $(call obj,$(test_src))
+# $(call archives,PREREQUISITES): the libraries of a program, in any order.
+archives = -Wl,--start-group $(filter %.a,$(1)) -Wl,--end-group
 $(B)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -117,7 +122,8 @@ $(B)/hostwatchd: $(call obj,framework/daemon/main.c) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(CORE_LIBS)
 $(B)/hostwatch: $(call obj,tools/main.c) $(tool_lib) $(core_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS)
-$(B)/hostwatch-nats-tail: $(call obj,$(wildcard tools/nats/*.c) $(addprefix sinks/nats/,settings.c open.c stream.c)) $(wire_lib)
+$(nats_lib): $(call obj,$(wildcard sinks/nats/*.c))
+$(B)/hostwatch-nats-tail: $(call obj,$(wildcard tools/nats/*.c)) $(nats_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(NATS_LIBS)
 
 # The hook of git is a name of the same program.
@@ -146,7 +152,7 @@ $(foreach s,$(sinks),$(eval $(call sink_rule,$(s))))
 # --- tests --------------------------------------------------------------------------------------------
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(test_lib) $(kit_lib) $(tool_lib) $(plugin_lib) $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call archives,$^) $(CORE_LIBS) $(WIRE_LIBS) -lcmocka -ljansson
 unit: $(unit_tests:%=$(B)/tests/%) $(modules)
 	@for t in $(unit_tests); do echo "== $$t"; $(B)/tests/$$t || exit 1; done
 

@@ -54,8 +54,8 @@ tsan:
 #: make fuzz-short      run every fuzz target for FUZZ_SECONDS (8), starting with its corpus
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(core_lib) $(wire_lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CORE_LIBS) $(WIRE_LIBS)
-$(B)/fuzz/fuzz_agent_link: $(call obj,guest/agent/link.c guest/agent/link_status.c guest/agent/channel.c guest/agent/several.c)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call archives,$^) $(CORE_LIBS) $(WIRE_LIBS)
+$(B)/fuzz/fuzz_agent_link: $(agent_lib)
 fuzz-built: $(fuzz_programs)
 fuzz-short:
 	@$(MAKE) --no-print-directory -s $(jobs) B=$(B)-fuzz CC=clang OPTIMIZE='-O1 -g' \

@@ -2,7 +2,6 @@
 # The agent that runs in a guest. STATIC=1: one file that runs in any guest of this architecture.
 
 guest_program := $(B)/hostwatch-guest
-guest_src := $(wildcard guest/agent/*.c)
 sysconfdir ?= /etc
 STATIC ?=
 
@@ -10,13 +9,17 @@ CPPFLAGS_guest := -Iguest/include -Iwire/include -Iframework/base
 
 $(B)/guest-static: FORCE
 	$(call keep,$(STATIC))
-$(guest_program): $(call obj,$(guest_src)) $(base_lib) $(wire_lib) $(B)/guest-static
+$(agent_lib): $(call obj,$(filter-out %/main.c,$(wildcard guest/agent/*.c)))
+$(guest_program): $(call obj,guest/agent/main.c) $(agent_lib) $(base_lib) $(wire_lib) $(B)/guest-static
 	$(CC) $(LDFLAGS) $(if $(STATIC),-static) -o $@ $(filter %.o %.a,$^) -linih $(SODIUM_LIBS)
 
 # For inject = replay. A program of its own, since the agent may be a static one; left out without libfuse3.
 replay_program := $(if $(FUSE_LIBS),$(B)/hostwatch-guest-replay)
 $(B)/obj/guest/replay/%.o: CPPFLAGS_guest += $(FUSE_CFLAGS)
-$(B)/hostwatch-guest-replay: $(call obj,$(wildcard guest/replay/*.c)) $(base_lib) $(wire_lib)
+# What programs have seen; needs no libfuse3.
+view_src := $(addprefix guest/replay/,view.c own.c negative.c)
+$(view_lib): $(call obj,$(view_src))
+$(B)/hostwatch-guest-replay: $(call obj,$(filter-out $(view_src),$(wildcard guest/replay/*.c))) $(view_lib) $(base_lib) $(wire_lib)
 	$(CC) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -lpthread
 
 all: $(guest_program) $(replay_program)
@@ -43,6 +46,5 @@ guest-static:
 .PHONY: install-guest guest-static
 
 # The comparison runs in the test itself.
-$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(call obj,guest/agent/known.c guest/agent/known_file.c guest/agent/foreign.c guest/agent/known_follow.c guest/agent/compare.c guest/agent/compare_disk.c \
-	guest/agent/compare_watched.c guest/agent/compare_join.c guest/agent/compare_report.c)
-$(B)/tests/test_guest_replay_view: $(call obj,guest/replay/view.c guest/replay/own.c guest/replay/negative.c)
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_guest_compare*.c)): $(agent_lib)
+$(B)/tests/test_guest_replay_view: $(view_lib)
