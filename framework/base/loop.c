@@ -29,7 +29,7 @@ static void on_prepare(uv_prepare_t *handle)
 
 	if (loop->timer_ran)
 		run_turns(loop);
-	loop->busy_ns = hw_now_coarse_ns() - loop->polled_ns;
+	loop->busy_ns = uv_hrtime() - loop->polled_ns;
 	hw_stage_set(HW_STAGE_WAIT);
 }
 
@@ -52,14 +52,14 @@ static void on_check(uv_check_t *handle)
 	struct hw_loop *loop = handle->data;
 
 	hw_stage_set(HW_STAGE_OTHER);
-	loop->polled_ns = hw_now_coarse_ns();
+	loop->polled_ns = uv_now(&loop->uv) * HW_MS;
 	run_turns(loop);
 	resume_works(loop);
 }
 
 int64_t hw_loop_busy_ns(const struct hw_loop *loop)
 {
-	return loop->busy_ns;
+	return (int64_t)(loop->busy_ns + hw_loop_elapsed_ns(loop));
 }
 
 int hw_turn_add(struct hw_loop *loop, hw_turn_fn *fn, void *arg)

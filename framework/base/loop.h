@@ -66,8 +66,9 @@ void hw_io_set_slices(struct hw_io *io, struct hw_slices *slices);
 void hw_timer_set_slices(struct hw_timer *timer, struct hw_slices *slices);
 bool hw_loop_call(struct hw_loop *loop, struct hw_slices *slices, hw_slices_fn *fn, void *arg);
 bool hw_loop_finish(struct hw_loop *loop, struct hw_slices *slices);
-/* In a callback of a descriptor: how long the loop did something else before it polled the
- * descriptors. What the callback reports may have happened in that time. */
+/* In a callback of a descriptor: how long the loop did something else than wait, since it polled
+ * the descriptors the last time but one. What the callback reports may have happened in that time.
+ */
 int64_t hw_loop_busy_ns(const struct hw_loop *loop);
 /* Later works run on a thread of their own: see hw_slices_use_thread(). 0 or -errno. */
 int hw_loop_use_thread(struct hw_loop *loop, struct hw_slices *slices);

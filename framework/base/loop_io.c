@@ -95,10 +95,8 @@ static void pace(struct hw_io *io)
 
 	if (io->paced)
 		return; /* it became ready while its work rested */
-	/* The loop's time is that of its last wake-up. Update it, because the time spent on
-	 * handling since then is not part of the rest. */
-	uv_update_time(&loop->uv);
-	set_pace(loop, PACE_MS);
+	/* The time spent on handling since the loop's time is not part of the rest. */
+	set_pace(loop, PACE_MS + hw_loop_elapsed_ns(loop) / HW_MS);
 	if (io->paced)
 		return;
 	io->paced = true;

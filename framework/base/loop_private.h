@@ -3,7 +3,6 @@
 #ifndef HW_LOOP_PRIVATE_H
 #define HW_LOOP_PRIVATE_H
 
-#include "clock.h"
 #include "loop.h"
 #include "turns.h"
 #include "works.h"
@@ -23,12 +22,20 @@ struct hw_loop {
 	struct hw_turns turns;
 	struct hw_places *places; /* owned: places.c; NULL: none */
 	unsigned io_count, timer_count;
-	int64_t polled_ns; /* CLOCK_REALTIME_COARSE when descriptors had been polled */
-	int64_t busy_ns; /* from then until they were polled again */
+	uint64_t polled_ns; /* CLOCK_MONOTONIC when descriptors had been polled */
+	uint64_t busy_ns; /* from then until they were polled again */
 	bool served; /* a descriptor without slices was handled in this iteration */
 	unsigned served_count; /* number of such iterations since the last slice */
 	bool timer_ran; /* a timer or a slice ran since the turn functions were last called */
 };
+
+/* Returns how long ago the time of the loop was taken. libuv takes it when the descriptors have
+ * been polled, before it calls anything, and before the timers. Nothing else may take it between
+ * the two: that would hide how long callbacks took. */
+static inline uint64_t hw_loop_elapsed_ns(const struct hw_loop *loop)
+{
+	return uv_hrtime() - uv_now(&loop->uv) * HW_MS;
+}
 
 /* Returns whether a system call of the work has not returned. */
 static inline bool hw_loop_is_away(const struct hw_slices *slices)

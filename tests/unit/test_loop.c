@@ -26,6 +26,9 @@ struct seen {
 	uint64_t at_ns;
 	int handled;
 	uint32_t budget; /* expected; 0: HW_IO_BUDGET */
+	uint64_t work_ns; /* how long the callback takes */
+	const struct seen *wakes; /* made ready by the callback; NULL: none */
+	int64_t busy_ns; /* of the loop, as the callback saw it */
 	bool drain, delete_self, call_seen_by_turn;
 };
 
@@ -51,6 +54,17 @@ static void close_pair(const int fds[2])
 	(void)close(fds[1]);
 }
 
+static void make_ready(const struct seen *seen)
+{
+	assert_int_equal(write(seen->fds[1], "x", 1), 1);
+}
+
+static void work(const struct seen *seen)
+{
+	while (hw_loop_now_ns(seen->loop) - seen->at_ns < seen->work_ns)
+		;
+}
+
 static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 {
 	struct seen *seen = self;
@@ -61,6 +75,10 @@ static int on_io(void *self, struct hw_io *io, uint32_t events, uint32_t budget)
 	seen->calls++;
 	seen->events |= events;
 	seen->at_ns = hw_loop_now_ns(seen->loop);
+	seen->busy_ns = hw_loop_busy_ns(seen->loop);
+	work(seen);
+	if (seen->wakes)
+		make_ready(seen->wakes);
 	if (seen->drain)
 		(void)!read(seen->fds[0], buf, sizeof(buf));
 	if (seen->victim) {
@@ -330,6 +348,61 @@ static void a_descriptor_reopened_inside_a_turn_gets_no_stale_event(void **state
 	close_pair(reuse.fresh);
 }
 
+/* ---- how long the loop did something else ---- */
+
+#define WORK_NS (20 * HW_MS)
+
+static void the_work_of_the_last_iteration_is_busy_time(void **state)
+{
+	struct seen first, second;
+
+	begin(&first, *state, HW_IO_READ);
+	begin(&second, *state, HW_IO_READ);
+	first.work_ns = WORK_NS;
+	first.wakes = &second;
+	make_ready(&first);
+	turn_until(*state, &second.calls, 1);
+	assert_int_equal(first.calls, 1);
+	assert_true(second.busy_ns >= (int64_t)WORK_NS);
+	end(&first);
+	end(&second);
+}
+
+static void the_work_of_another_descriptor_is_busy_time(void **state)
+{
+	struct seen one, other;
+
+	begin(&one, *state, HW_IO_READ);
+	begin(&other, *state, HW_IO_READ);
+	one.work_ns = other.work_ns = WORK_NS;
+	make_ready(&one);
+	make_ready(&other);
+	turn_until(*state, &one.calls, 1);
+	turn_until(*state, &other.calls, 1);
+	assert_true(one.busy_ns >= (int64_t)WORK_NS || other.busy_ns >= (int64_t)WORK_NS);
+	end(&one);
+	end(&other);
+}
+
+/* The machine may be so busy that the loop does not wait: tried again. */
+static void waiting_is_not_busy_time(void **state)
+{
+	struct hw_loop *loop = *state;
+	uint64_t deadline = hw_loop_now_ns(loop) + DEADLINE_NS;
+	struct seen seen;
+
+	begin(&seen, loop, HW_IO_READ);
+	do {
+		unsigned calls = seen.calls;
+
+		assert_true(hw_loop_now_ns(loop) < deadline);
+		hw_loop_turn(loop, WORK_NS / HW_MS);
+		make_ready(&seen);
+		turn_until(loop, &seen.calls, calls + 1);
+	} while (seen.busy_ns >= (int64_t)WORK_NS);
+	end(&seen);
+}
+
 /* ---- timers ---- */
 
 struct alarm {
@@ -498,6 +571,9 @@ int main(int argc, char **argv)
 		LOOP_TEST(deleting_itself_in_the_callback_is_safe),
 		LOOP_TEST(a_number_reused_inside_a_turn_reaches_nobody_else),
 		LOOP_TEST(a_descriptor_reopened_inside_a_turn_gets_no_stale_event),
+		LOOP_TEST(the_work_of_the_last_iteration_is_busy_time),
+		LOOP_TEST(the_work_of_another_descriptor_is_busy_time),
+		LOOP_TEST(waiting_is_not_busy_time),
 		LOOP_TEST(a_timer_fires_once_and_never_early),
 		LOOP_TEST(a_timer_can_be_disarmed_and_deleted),
 		LOOP_TEST(the_turn_comes_after_the_callbacks),
