@@ -274,25 +274,23 @@ static bool fold(struct hw_share *share, const struct hw_place *from, const stru
 }
 
 /* The kernel may have merged the record of a rename with an earlier one of the same names: then the
- * entry that moves is not at its old name in the tree, but at an earlier one, which is gone. */
-static void bring_to_source(struct hw_share *share, struct hw_place *from,
-			    const struct hw_place *to)
+ * entry that moves is not at its old name in the tree, but at an earlier one, or at its new one
+ * already. The disk did not show it there when that was reported. */
+static void bring_to_source(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
-	struct hw_stat stat;
-
 	if (!from->ino || !from->dir || from->id)
 		return;
 	uint32_t id =
 		hw_tree_same_inode(&share->tree, entry_of(share, from->dir)->fs, from->ino, 0);
 	const struct hw_entry *e = entry_of(share, id);
 
-	if (!id || id == HW_ROOT || id == to->id || (e->type != HW_TYPE_DIR && e->nlink > 1) ||
-	    hw_tree_is_below(&share->tree, from->dir, id) ||
-	    hw_disk_stat(&share->disk, e->parent, hw_tree_name(&share->tree, id), e->name_len,
-			 &stat) != -ENOENT)
+	if (!id || id == HW_ROOT || !e->unseen || (e->type != HW_TYPE_DIR && e->nlink > 1) ||
+	    hw_tree_is_below(&share->tree, from->dir, id))
 		return;
 	hw_history_move(share, id, from->dir, from->name, from->len, NULL);
 	from->id = id;
+	if (to->id == id)
+		to->id = 0;
 }
 
 /* Returns whether the file that was moved was replaced later by the one that a listing found at its

@@ -188,11 +188,45 @@ static void see_attr(struct hw_share *share, uint32_t id, const struct hw_place 
 		e->attr = hw_tree_attr_seen(e, &p->stat);
 }
 
+/* Returns whether the record says that this entry left for the place `other`, where the tree has it
+ * already. */
+static bool is_at_other(struct hw_share *share, const struct hw_place *p,
+			const struct hw_place *other)
+{
+	const struct hw_entry *e = entry_of(share, other->id);
+
+	return p->ino && (uint32_t)p->ino == (uint32_t)e->ino && !(e->flags & HW_ENTRY_TRANSIENT);
+}
+
+/* The kernel may have merged the records of an exchange with earlier ones of the same names: then
+ * both entries are at their new names in the tree already. bring_to_source() in hint_move.c does
+ * the same for a rename. */
+static void bring_to_sources(struct hw_share *share, struct hw_place *from, struct hw_place *to)
+{
+	uint32_t id = from->id;
+
+	if (!is_at_other(share, from, to) || !is_at_other(share, to, from) ||
+	    !(entry_of(share, from->id)->unseen || entry_of(share, to->id)->unseen))
+		return;
+	hw_history_exchange(share, from->id, to->id);
+	from->id = to->id;
+	to->id = id;
+}
+
+static bool is_exchange_possible(struct hw_share *share, const struct hw_place *from,
+				 const struct hw_place *to)
+{
+	return from->id && to->id && is_possible(share, from, to) &&
+	       !hw_tree_is_below(&share->tree, from->dir, to->id);
+}
+
 void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_place *to)
 {
-	if (!from->id || !to->id || !is_possible(share, from, to) ||
-	    hw_tree_is_below(&share->tree, from->dir, to->id) || is_ahead(share, from) ||
-	    is_ahead(share, to)) {
+	bool possible = is_exchange_possible(share, from, to);
+
+	if (possible)
+		bring_to_sources(share, from, to);
+	if (!possible || is_ahead(share, from) || is_ahead(share, to)) {
 		hw_place_note(share, from);
 		hw_place_note(share, to);
 		return;
@@ -219,6 +253,8 @@ void hw_hint_exchanged(struct hw_share *share, struct hw_place *from, struct hw_
 	hw_scan_moved(share, to->id, to->dir);
 	bool from_arrived = hw_place_has(share, to, from->id),
 	     to_arrived = hw_place_has(share, from, to->id);
+	entry_of(share, from->id)->unseen = !from_arrived;
+	entry_of(share, to->id)->unseen = !to_arrived;
 	const hw_token token = hw_tree_token(&share->tree, to->id); /* of a directory */
 
 	if (!from_arrived || !to_arrived) {

@@ -272,6 +272,7 @@ void hw_history_move(struct hw_share *share, uint32_t id, uint32_t dir, const ch
 		clear_target(share, old);
 	(void)hw_tree_move(&share->tree, id, dir, name, len); /* there is room */
 	report_move(share, id, &from, was, flags);
+	entry_of(share, id)->unseen = !stat;
 	if (stat) {
 		hw_history_siblings(share, id, stat, false);
 		struct hw_entry *e = entry_of(share, id);

@@ -73,7 +73,7 @@ void hw_history_remember(struct hw_share *share, uint32_t id, enum hw_kind kind,
 {
 	struct hw_entry *e = entry_of(share, id);
 
-	e->last_kind = (uint8_t)kind;
+	e->last_kind = kind & 0x7fu;
 	e->last_seq = (uint32_t)seq;
 	if (e->nlink > 1 && kind != HW_MODIFY && kind != HW_DELETE)
 		share->history.modified_inode.ino = 0;

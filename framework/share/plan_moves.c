@@ -277,6 +277,7 @@ static int exchange(struct hw_plan *plan, uint32_t i, uint32_t other)
 	int r;
 
 	hw_history_exchange(o->share, item->source, other);
+	entry_of(o, item->source)->unseen = entry_of(o, other)->unseen = 0;
 	hw_observation_renamed(o, item->source);
 	hw_observation_renamed(o, other);
 	compare_moved(o, item->source);

@@ -94,7 +94,8 @@ struct hw_entry {
 	uint32_t name_link; /* chain of the name index; of a free entry: the next free one */
 	uint8_t name_len;
 	uint8_t flags;
-	uint8_t last_kind;
+	uint8_t last_kind : 7;
+	uint8_t unseen : 1; /* the disk did not show the entry here when it had moved here */
 	uint8_t renamed; /* HW_MARK_*, marks of an observation in progress */
 
 	int64_t mtime_ns;

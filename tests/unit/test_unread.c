@@ -16,16 +16,20 @@
 #include "tests/common/model.h"
 #include "tests/common/notation.h"
 #include "tests/common/rig.h"
+#include "tests/unit/support/next.h"
 #include "tests/unit/support/scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROUNDS 3u /* the first one leaves what the next one begins with */
 #define CHANGES_MAX 8u
+#define OUT "../outside/"
 
 struct change {
 	enum { END, RENAME, EXCHANGE, LINK, UNLINK, WRITE, MAKE_DIR } what;
@@ -117,6 +121,28 @@ static const struct row {
 		       { RENAME, "e", "d" },
 		       { RENAME, "d", "e" } },
 	  .after = { { RENAME, "e/g", "e/f" }, { RENAME, "e", "d" } } },
+	{ .name = "a directory there, back, there, and back by another name",
+	  .before = { { MAKE_DIR, "d", NULL }, { WRITE, "d/f", NULL } },
+	  .changes = { { RENAME, "d", "e" }, { RENAME, "e", "d" }, { RENAME, "d", "e" } },
+	  .after = { { RENAME, "e", "g" }, { RENAME, "g", "d" } } },
+	{ .name = "a directory into a new one",
+	  .before = { { MAKE_DIR, "d", NULL }, { WRITE, "d/f", NULL } },
+	  .changes = { { MAKE_DIR, "n", NULL }, { RENAME, "d", "n/d" } },
+	  .after = { { RENAME, "n/d", "d" }, { RENAME, "n", OUT "n" } },
+	  .events = "create dir n\n"
+		    "move dir d -> n/d\n" },
+	{ .name = "a directory out, back and out",
+	  .before = { { MAKE_DIR, "d", NULL }, { WRITE, "d/f", NULL } },
+	  .changes = { { RENAME, "d", OUT "d" },
+		       { RENAME, OUT "d", "d" },
+		       { RENAME, "d", OUT "d" } },
+	  .after = { { RENAME, OUT "d", "d" } } },
+	{ .name = "a file out, back and out",
+	  .before = { { WRITE, "a", NULL } },
+	  .changes = { { RENAME, "a", OUT "a" },
+		       { RENAME, OUT "a", "a" },
+		       { RENAME, "a", OUT "a" } },
+	  .after = { { RENAME, OUT "a", "a" } } },
 };
 
 static void make(int dir, const struct change *change)
@@ -144,11 +170,43 @@ static void make(int dir, const struct change *change)
 	}
 }
 
-static void make_all(struct hw_scene *f, const struct change *changes)
+static void make_all(int dir, const struct change *changes)
 {
 	for (unsigned i = 0; i < CHANGES_MAX && changes[i].what != END; i++)
-		make(f->fd, &changes[i]);
+		make(dir, &changes[i]);
 }
+
+static unsigned count_moves(const struct change *changes)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < CHANGES_MAX && changes[i].what != END; i++)
+		count += changes[i].what == RENAME || changes[i].what == EXCHANGE;
+	return count;
+}
+
+/* ---- changes that are made while records are handled ---- */
+
+static struct meanwhile {
+	int dir;
+	const struct change *changes; /* made after this number of calls */
+	unsigned moment; /* 0: never */
+} meanwhile;
+
+#pragma GCC visibility push(default)
+int statx(int dir, const char *restrict path, int flags, unsigned mask, struct statx *restrict ret)
+{
+	int r = NEXT(statx, dir, path, flags, mask, ret);
+	int error = errno;
+
+	if (meanwhile.moment && !--meanwhile.moment)
+		make_all(meanwhile.dir, meanwhile.changes);
+	errno = error;
+	return r;
+}
+#pragma GCC visibility pop
+
+/* ---- running them ---- */
 
 /* Each create, delete and move is reported as it was made. */
 static void expect(struct hw_scene *f, const char *events)
@@ -167,18 +225,100 @@ static void play(const struct row *row, const char *backend, uint64_t settle_ns)
 	struct hw_scene f;
 
 	hw_scene_prepare(&f);
-	make_all(&f, row->before);
+	make_all(f.fd, row->before);
 	if (hw_scene_start(&f, backend, settle_ns))
 		for (unsigned round = 0; round < ROUNDS; round++) {
-			make_all(&f, row->changes);
+			make_all(f.fd, row->changes);
 			if (exact)
 				expect(&f, row->events);
 			hw_scene_check(&f);
 			assert_int_equal(hw_model_rescans(f.model), 0);
-			make_all(&f, row->after);
+			make_all(f.fd, row->after);
 			hw_scene_check(&f);
 		}
 	hw_scene_finish(&f);
+}
+
+/* Returns how many of the events are moves. */
+static unsigned replay_moves(struct hw_scene *f)
+{
+	struct hw_event event;
+	char why[200] = "";
+	unsigned moves = 0;
+
+	while (hw_rig_next(f->rig, &event) == 1) {
+		moves += event.kind == HW_MOVE;
+		if (hw_model_apply(f->model, &event, why, sizeof(why)))
+			fail_msg("%s", why);
+	}
+	return moves;
+}
+
+/* What is changed while records are handled, and what after that. */
+struct later {
+	const struct change *meanwhile, *after;
+};
+
+/* Plays the changes of a row and the later ones. At most as many moves are reported. Returns
+ * whether records were still handled at this moment. */
+static bool play_later(const struct row *row, const struct later *later, const char *backend,
+		       unsigned moment)
+{
+	unsigned moves, most = count_moves(row->changes) + count_moves(row->after);
+	struct hw_scene f;
+	bool came = true;
+
+	hw_scene_prepare(&f);
+	make_all(f.fd, row->before);
+	if (hw_scene_start(&f, backend, 0)) {
+		make_all(f.fd, row->changes);
+		meanwhile = (struct meanwhile){ f.fd, later->meanwhile, moment };
+		hw_rig_turn(f.rig, 0);
+		came = !meanwhile.moment;
+		meanwhile.moment = 0;
+		moves = replay_moves(&f);
+		make_all(f.fd, later->after);
+		assert_int_equal(hw_rig_flush(f.rig), 0);
+		moves += replay_moves(&f);
+		assert_true(moves <= most);
+		hw_scene_check(&f);
+		assert_int_equal(hw_model_rescans(f.model), 0);
+	}
+	hw_scene_finish(&f);
+	return came;
+}
+
+static void play_all_moments(const struct row *row, const struct later *later, const char *backend)
+{
+	unsigned moment = 1;
+
+	while (play_later(row, later, backend, moment))
+		moment++;
+	print_message("%s: %s, %u moments\n", backend, row->name, moment - 1);
+}
+
+/* The round that began with the first records has to wait for a record of another file. */
+static void names_that_come_back_later_are_reported(void **state)
+{
+	static const struct change other[CHANGES_MAX] = { { WRITE, "other", NULL } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct later later = { other, rows[i].after };
+
+		play_all_moments(&rows[i], &later, *state);
+	}
+}
+
+/* A round may find the names before their records are read. */
+static void names_that_come_back_meanwhile_are_reported_once(void **state)
+{
+	static const struct change none[CHANGES_MAX] = { { END, NULL, NULL } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct later later = { rows[i].after, none };
+
+		play_all_moments(&rows[i], &later, *state);
+	}
 }
 
 static void the_events_end_at_the_disk(void **state)
@@ -200,6 +340,21 @@ int main(int argc, char **argv)
 		{ "unread/fanotify", the_events_end_at_the_disk, NULL, NULL,
 		  (void *)(uintptr_t) "fanotify" },
 		{ "unread/fanotify-inode", the_events_end_at_the_disk, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify-inode" },
+		{ "unread/inotify, back later", names_that_come_back_later_are_reported, NULL, NULL,
+		  (void *)(uintptr_t) "inotify" },
+		{ "unread/fanotify, back later", names_that_come_back_later_are_reported, NULL,
+		  NULL, (void *)(uintptr_t) "fanotify" },
+		{ "unread/fanotify-inode, back later", names_that_come_back_later_are_reported,
+		  NULL, NULL, (void *)(uintptr_t) "fanotify-inode" },
+		{ "unread/inotify, back meanwhile",
+		  names_that_come_back_meanwhile_are_reported_once, NULL, NULL,
+		  (void *)(uintptr_t) "inotify" },
+		{ "unread/fanotify, back meanwhile",
+		  names_that_come_back_meanwhile_are_reported_once, NULL, NULL,
+		  (void *)(uintptr_t) "fanotify" },
+		{ "unread/fanotify-inode, back meanwhile",
+		  names_that_come_back_meanwhile_are_reported_once, NULL, NULL,
 		  (void *)(uintptr_t) "fanotify-inode" },
 		{ "unread/polling", the_events_end_at_the_disk, NULL, NULL,
 		  (void *)(uintptr_t) "polling" },
