@@ -16,7 +16,7 @@ test-vm-newest:
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) newest
 #: make test-vm-debug   events in a guest whose kernel has KASAN and lockdep; it is built first, which takes 20 minutes
-VM_DEBUG_TESTS ?= events fresh echo hostile agent lasting many rare
+VM_DEBUG_TESTS ?= events fresh echo hostile stalled agent lasting many rare
 test-vm-debug:
 	@mk/deps build vm vm-debug
 	@$(MAKE) --no-print-directory -s $(jobs) all

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /dev/hostwatch: checks who may open it, binds it to a mount, and accepts the frames written to
- * it. */
+ * it. Nothing here asks the server: see jobs.c. */
 #include "hostwatch.h"
 
 #include "compat.h"
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -18,6 +18,7 @@ static const char *const counter_names[HW_COUNTERS] = {
 	[HW_TAKEN] = "taken",     [HW_REFUSED] = "refused",   [HW_TOLD] = "delivered",
 	[HW_OWN] = "own",         [HW_IDLE] = "idle",         [HW_MISSED] = "missed",
 	[HW_LOOKUPS] = "lookups", [HW_GETATTRS] = "getattrs", [HW_FORGOTTEN] = "forgotten",
+	[HW_LOST] = "lost",
 };
 
 static u64 seen(struct hw_file *f)
@@ -57,22 +58,27 @@ static bool is_gone(const struct super_block *sb)
 	return atomic_read(&sb->s_active) <= ours;
 }
 
-static void unbind(struct hw_file *f)
+void hw_unbind(struct hw_file *f)
 {
-	if (!f->mnt)
+	struct vfsmount *mnt = f->mnt;
+
+	if (!mnt)
 		return;
+	mutex_lock(&f->queue_lock);
 	set_bound(f, false);
+	f->mnt = NULL;
+	mutex_unlock(&f->queue_lock);
 	hw_echo_stop(f->echo);
 	f->echo = NULL;
 	hw_forget_ends(f);
-	kern_unmount(f->mnt);
-	f->mnt = NULL;
+	kern_unmount(mnt);
 }
 
 static void free_file(struct hw_file *f)
 {
-	kvfree(f->seen);
+	hw_jobs_free(f);
 	kvfree(f->asked);
+	put_cred(f->cred);
 	kfree(f);
 }
 
@@ -80,8 +86,9 @@ static void work_on_close(struct work_struct *work)
 {
 	struct hw_file *f = container_of(work, struct hw_file, close_work);
 
+	flush_work(&f->jobs.work); /* the program takes what it wrote for delivered */
 	cancel_delayed_work_sync(&f->ends_work);
-	unbind(f);
+	hw_unbind(f);
 	free_file(f);
 }
 
@@ -94,13 +101,14 @@ static int device_open(struct inode *inode, struct file *file)
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
-	f->seen = kvcalloc(HW_GUEST_SEEN_MAX, sizeof(*f->seen), GFP_KERNEL_ACCOUNT);
+	f->cred = get_cred(file->f_cred);
 	f->asked = kvcalloc(HW_ASKED_MAX, sizeof(*f->asked), GFP_KERNEL_ACCOUNT);
-	if (!f->seen || !f->asked) {
+	if (hw_jobs_init(f) < 0 || !f->asked) {
 		free_file(f);
 		return -ENOMEM;
 	}
 	mutex_init(&f->lock);
+	mutex_init(&f->queue_lock);
 	init_waitqueue_head(&f->wait);
 	INIT_WORK(&f->close_work, work_on_close);
 	hw_watched_init(f);
@@ -157,25 +165,25 @@ static int bind_to(struct hw_file *f, const s32 __user *arg)
 	root = fget_raw(fd);
 	if (!root)
 		return -EBADF;
-	r = mutex_lock_killable(&f->lock);
+	r = mutex_lock_killable(&f->queue_lock);
 	if (r == 0) {
 		r = f->mnt || f->gone ? -EBUSY : bind(f, &root->f_path);
-		mutex_unlock(&f->lock);
+		mutex_unlock(&f->queue_lock);
 	}
 	fput(root);
 	return r;
 }
 
-/* Returns whether the mount is bound and still exists. */
-static int check_mount(struct hw_file *f)
+/* Leaving the mount may wait for the server. */
+int hw_check_mount(struct hw_file *f)
 {
 	if (f->gone)
 		return -ENODEV;
 	if (!f->mnt)
 		return -ENOTCONN;
 	if (is_gone(f->mnt->mnt_sb)) {
-		unbind(f);
 		f->gone = true;
+		queue_work(hw_workqueue, &f->jobs.work);
 		return -ENODEV;
 	}
 	return 0;
@@ -205,11 +213,21 @@ static long copy_watched(struct hw_file *f, void __user *arg)
 	return r;
 }
 
+/* Reads the path into the job. */
+static int copy_path(struct hw_job *job, const struct hw_guest_buffer *path)
+{
+	if (copy_from_user(job->data, u64_to_user_ptr(path->data), path->size))
+		return -EFAULT;
+	job->is_refresh = true;
+	return path->size == 0 || hw_is_path(job->data, path->size) ? 0 : -EBADMSG;
+}
+
 static long refresh(struct hw_file *f, void __user *arg)
 {
 	struct hw_guest_buffer path;
-	char *text;
-	long r = 0;
+	struct hw_job *job;
+	u64 number;
+	int r;
 
 	if (copy_from_user(&path, arg, sizeof(path)))
 		return -EFAULT;
@@ -217,15 +235,16 @@ static long refresh(struct hw_file *f, void __user *arg)
 		return -EINVAL;
 	if (path.size > HW_PATH_MAX)
 		return -EBADMSG;
-	text = path.size ? vmemdup_user(u64_to_user_ptr(path.data), path.size) : NULL;
-	if (IS_ERR(text))
-		return PTR_ERR(text);
-	if (text && !hw_is_path(text, path.size))
-		r = -EBADMSG;
-	else
-		hw_apply_refresh(f, text, path.size);
-	kvfree(text);
-	return r;
+	job = hw_job_new(path.size);
+	if (!job)
+		return -ENOMEM;
+	r = copy_path(job, &path);
+	if (r < 0) {
+		hw_job_free(job);
+		return r;
+	}
+	r = hw_job_add(f, job, &number);
+	return r < 0 ? r : hw_job_wait(f, number);
 }
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -239,84 +258,74 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EPERM;
 	if (cmd == HW_BIND)
 		return bind_to(f, (const s32 __user *)arg);
-	r = mutex_lock_interruptible(&f->lock);
+	r = mutex_lock_interruptible(&f->queue_lock);
 	if (r < 0)
 		return r;
-	r = check_mount(f);
+	r = hw_check_mount(f);
 	if (r == 0 && cmd == HW_GET_SEEN)
 		r = copy_seen(f, (void __user *)arg);
 	else if (r == 0 && cmd == HW_GET_WATCHED)
 		r = copy_watched(f, (void __user *)arg);
-	else if (r == 0)
-		r = refresh(f, (void __user *)arg);
-	mutex_unlock(&f->lock);
-	return r;
+	mutex_unlock(&f->queue_lock);
+	return r == 0 && cmd == HW_REFRESH ? refresh(f, (void __user *)arg) : r;
 }
 
-static int take(struct hw_file *f, const void *frame, size_t len)
+/* Returns the length of the frames before the first one that is invalid, or -EBADMSG if there are
+ * none. The next call begins with that frame. */
+static ssize_t valid_len(const char *frames, size_t len)
 {
+	unsigned int count = 0;
 	struct hw_told told;
-	int r = check_mount(f);
-
-	if (r < 0)
-		return r;
-	r = hw_frame_read(frame, len, &told);
-	if (r == 0)
-		hw_apply(f, &told);
-	return r;
-}
-
-/* Processes frames up to one that is refused. The next call begins with that frame, and returns the
- * error. */
-static ssize_t take_all(struct hw_file *f, const char *frames, size_t len)
-{
 	size_t at = 0;
+	int r;
 
-	f->seen_count = 0;
-	f->batch++;
 	do {
 		size_t frame_len = hw_frame_len(frames + at, len - at);
-		int r;
 
-		f->seen[f->seen_count] = (struct hw_guest_seen){};
-		r = take(f, frames + at, frame_len);
-		if (r < 0 && at == 0) {
-			hw_count(f, HW_REFUSED);
-			return r;
-		}
-		if (r < 0)
-			break;
-		hw_count(f, HW_TAKEN);
-		f->seen_count++;
-		at += frame_len;
-		cond_resched();
-	} while (at < len && f->seen_count < HW_GUEST_SEEN_MAX && !fatal_signal_pending(current));
-	return at;
+		r = hw_frame_read(frames + at, frame_len, &told);
+		if (r == 0)
+			at += frame_len;
+	} while (r == 0 && at < len && ++count < HW_GUEST_SEEN_MAX);
+	return at ? at : r;
+}
+
+/* The frames are accepted, whether or not they are applied soon. */
+static ssize_t take(struct hw_file *f, struct hw_job *job, bool waits)
+{
+	ssize_t len = valid_len(job->data, job->len);
+	u64 number;
+	int r;
+
+	if (len < 0) {
+		hw_count(f, HW_REFUSED);
+		hw_job_free(job);
+		return len;
+	}
+	job->len = len;
+	r = hw_job_add(f, job, &number);
+	if (r < 0)
+		return r;
+	if (waits)
+		(void)hw_job_wait(f, number);
+	return len;
 }
 
 static ssize_t device_write(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct hw_file *f = iocb->ki_filp->private_data;
+	struct file *file = iocb->ki_filp;
 	size_t len = iov_iter_count(from);
-	ssize_t r = -EFAULT;
-	void *frames;
+	struct hw_job *job;
 
 	if (len > HW_GUEST_WRITE_MAX)
 		return -EBADMSG;
-	frames = kvmalloc(len ? len : 1, GFP_KERNEL_ACCOUNT);
-	if (!frames)
+	job = hw_job_new(len);
+	if (!job)
 		return -ENOMEM;
-	if (!copy_from_iter_full(frames, len, from))
-		goto out;
-	r = mutex_lock_interruptible(&f->lock);
-	if (r < 0)
-		goto out;
-	r = take_all(f, frames, len);
-	mutex_unlock(&f->lock);
-	wake_up_interruptible(&f->wait);
-out:
-	kvfree(frames);
-	return r;
+	if (!copy_from_iter_full(job->data, len, from)) {
+		hw_job_free(job);
+		return -EFAULT;
+	}
+	return take(file->private_data, job, !(file->f_flags & O_NONBLOCK));
 }
 
 static ssize_t device_read(struct file *file, char __user *buf, size_t size, loff_t *pos)

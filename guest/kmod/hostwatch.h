@@ -3,6 +3,7 @@
  * hostwatch.ko: turns changes on the host into fsnotify events on a mount of this guest.
  *
  *	device.c	/dev/hostwatch
+ *	jobs.c		the queue between the device and the server
  *	frame.c		decodes frames into struct hw_told
  *	place.c		finds the dentries of paths, below the bound mount
  *	asked.c		remembers answers of the server
@@ -49,6 +50,7 @@ enum hw_counter {
 	HW_GETATTRS, /* attribute requests sent to the server */
 	HW_FORGOTTEN, /* records of changes by programs of this guest that had no space: such a
 		       * change may be reported twice */
+	HW_LOST, /* rescans in place of frames that were too many for the queue */
 	HW_COUNTERS,
 };
 
@@ -73,7 +75,7 @@ u32 hw_object_hash(const struct hw_object *object);
 
 /* An answer of the server. */
 struct hw_asked {
-	u64 batch; /* the write that it was asked for */
+	u64 batch; /* the job that it was asked for */
 	struct hw_object dir, entry; /* number 0: the name does not exist */
 	u64 name; /* hash; 0: about the directory itself */
 };
@@ -92,25 +94,53 @@ struct hw_walk {
 	u64 debt_ns, at_ns;
 };
 
+/* What one call of a program asks for. */
+struct hw_job {
+	struct list_head node;
+	u64 number; /* of jobs.c */
+	bool is_refresh;
+	size_t len;
+	char data[]; /* valid frames, or the path to be refreshed */
+};
+
+/* What the device was asked for, and what work of this module has yet to do. */
+struct hw_jobs {
+	struct work_struct work;
+	struct list_head waiting; /* owned: jobs that were not begun */
+	size_t bytes; /* of them */
+	bool lost; /* they were too many: the next one is a rescan */
+	u64 added; /* number of the last job */
+	atomic64_t done; /* number of the last job that is finished */
+	atomic64_t stuck_at; /* the sum of the counters when the server did not answer in time */
+	struct hw_guest_seen *seen; /* owned: HW_GUEST_SEEN_MAX, of the last job that is finished */
+	u32 seen_count;
+	u64 seen_of; /* number of that job */
+};
+
 /* An open device. */
 struct hw_file {
-	struct mutex lock; /* protects all members except the counters */
+	struct mutex lock; /* held by work, which may wait for the server; protects the members that
+			    * have no other lock */
+	struct mutex queue_lock; /* inside `lock`; never held during a request to the server */
+	const struct cred *cred; /* owned: of the program that opened the device */
+	struct hw_jobs jobs; /* under queue_lock */
 	struct work_struct close_work;
-	bool closed; /* the device was closed: work ends soon */
+	bool closed; /* the device was closed: other work than jobs ends soon */
 	struct list_head bound; /* used by device.c, under its own lock */
-	struct vfsmount *mnt; /* owned: a private clone, invisible to programs; NULL: not bound */
+	struct vfsmount *mnt; /* owned: a private clone, invisible to programs; NULL: not bound.
+			       * Changed under queue_lock, and by work under both locks */
 	struct hw_echo *echo; /* owned; NULL: not bound */
-	bool gone; /* the mount was unmounted */
+	bool gone; /* the mount was unmounted; under queue_lock */
 	bool ends_dirs, ends_others; /* watched directories, or other objects, may have been deleted
 				      * */
 	bool ends_again; /* set again since the current walk began */
 	struct inode *ends_at; /* owned: the last examined inode; NULL: start at the first */
 	struct hw_walk lost, ends;
 	struct delayed_work ends_work;
-	struct hw_guest_seen *seen; /* owned: HW_GUEST_SEEN_MAX, of the frames of the last write */
+	struct hw_guest_seen *seen; /* owned: HW_GUEST_SEEN_MAX, of the frames of this job */
 	struct hw_asked *asked; /* owned: HW_ASKED_MAX, by hash */
-	u64 batch; /* number of the current write */
-	u32 seen_count; /* frames of that write that were processed */
+	u64 batch; /* number of the current job */
+	u32 seen_count; /* frames of this job that were processed */
 	struct hw_place place, from; /* of the current event; stored here because they are too large
 				      * for the stack */
 	atomic64_t counters[HW_COUNTERS];
@@ -130,6 +160,23 @@ static inline void hw_count(struct hw_file *f, enum hw_counter counter)
 {
 	atomic64_inc(&f->counters[counter]);
 }
+
+/* Returns 0; -ENOTCONN: not bound; -ENODEV: the mount is gone. To be called under queue_lock. */
+int hw_check_mount(struct hw_file *f);
+void hw_unbind(struct hw_file *f); /* to be called by work, under `lock` */
+
+int hw_jobs_init(struct hw_file *f); /* on failure, call hw_jobs_free() */
+void hw_jobs_free(struct hw_file *f); /* no job is left */
+
+/* The caller sets the other members. */
+struct hw_job *hw_job_new(size_t len); /* NULL: no memory */
+void hw_job_free(struct hw_job *job);
+
+/* Consumes the job. Returns 0 or -errno, also of hw_check_mount(). */
+int hw_job_add(struct hw_file *f, struct hw_job *job, u64 *ret_number);
+
+/* Waits until the job is finished. Returns 0; -EAGAIN: the server does not answer; -EINTR. */
+int hw_job_wait(struct hw_file *f, u64 number);
 
 /* Returns the length of the frame at the start of `buf`, from its header; `len` if the header is
  * invalid. */

@@ -32,9 +32,12 @@ void hw_see(struct hw_file *f, struct dentry *dentry)
 
 long hw_copy_seen(struct hw_file *f, const struct hw_guest_buffer *buffer)
 {
-	u32 count = min_t(u32, f->seen_count, buffer->size / sizeof(*f->seen));
+	const struct hw_jobs *jobs = &f->jobs;
+	u32 count = min_t(u32, jobs->seen_count, buffer->size / sizeof(*jobs->seen));
 
-	if (copy_to_user(u64_to_user_ptr(buffer->data), f->seen, count * sizeof(*f->seen)))
+	if (jobs->seen_of != jobs->added)
+		return 0; /* the last write is not finished */
+	if (copy_to_user(u64_to_user_ptr(buffer->data), jobs->seen, count * sizeof(*jobs->seen)))
 		return -EFAULT;
 	return count;
 }

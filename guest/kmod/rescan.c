@@ -7,7 +7,6 @@
 #include "hostwatch.h"
 
 #include "compat.h"
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 /* An inode without a name in the cache may be below the directory. A rescan of the root includes
@@ -103,6 +102,12 @@ static void tell_watched(struct hw_file *f, struct inode *inode, struct dentry *
 	dput(dentry); /* dropping the last reference of a deleted object reports its deletion */
 }
 
+/* A refresh is for the program that has the device open. Other programs wait for a rescan. */
+static bool is_over(struct hw_file *f, bool ends_only)
+{
+	return ends_only && READ_ONCE(f->closed);
+}
+
 static void rescan(struct hw_file *f, const char *path, u32 len, bool ends_only)
 {
 	struct super_block *sb = f->mnt->mnt_sb;
@@ -120,12 +125,11 @@ static void rescan(struct hw_file *f, const char *path, u32 len, bool ends_only)
 	if (watched)
 		hold_watched(f, top, &held);
 	shrink_dcache_parent(top);
-	while (!fatal_signal_pending(current) && (inode = hw_next_inode(sb, inode, false)))
+	while (!is_over(f, ends_only) && (inode = hw_next_inode(sb, inode, false)))
 		bring_up_to_date(f, inode, top);
 	iput(inode);
 	inode = NULL;
-	while (watched && !fatal_signal_pending(current) &&
-	       (inode = hw_next_inode(sb, inode, true)))
+	while (watched && !is_over(f, ends_only) && (inode = hw_next_inode(sb, inode, true)))
 		tell_watched(f, inode, top, ends_only);
 	iput(inode);
 	let_go(&held);

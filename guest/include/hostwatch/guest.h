@@ -8,9 +8,13 @@
  * One write may contain several complete frames, up to HW_GUEST_WRITE_MAX bytes. Hello frames are
  * not written to the device.
  *
- * write(2) returns the number of bytes processed, always complete frames. It is less than requested
- * if a frame was refused or a signal terminated the program. If the first frame was refused, it
- * returns -1 and sets errno:
+ * write(2) returns the number of bytes accepted, always complete frames. It is less than requested
+ * if a frame was refused. The module processes frames in their order. write(2) waits for that, but
+ * not with O_NONBLOCK, not after a signal, and not if the server of the mount has not answered for
+ * a second. Frames that were accepted are processed in any case, also after the device was closed.
+ * If the server does not answer, and the program writes more than the module keeps (1 MiB), a
+ * rescan of the root replaces all of them. If the first frame was refused, write(2) returns -1 and
+ * sets errno:
  *
  *	EBADMSG		the frame is malformed, or a path leaves the mount
  *	ENOTCONN	the descriptor is not bound yet
@@ -63,8 +67,8 @@ struct hw_guest_seen {
 	__u32 mode, uid, gid, nlink;
 };
 
-/* Stores one struct hw_guest_seen for each frame that the last write(2) processed, in their order.
- * Returns their number, less if the buffer is too small. */
+/* Stores one struct hw_guest_seen for each frame that the last write(2) accepted, in their order.
+ * Returns their number, less if the buffer is too small, and 0 until all of them are processed. */
 #define HW_GET_SEEN _IOW('h', 0x78, struct hw_guest_buffer)
 
 /* A watched object, followed by path_len bytes of its path below the mount, and by padding to a
@@ -92,7 +96,8 @@ struct hw_guest_watched {
 #define HW_GET_WATCHED _IOWR('h', 0x79, struct hw_guest_watched)
 
 /* Brings the caches at and below a path, which has `size` bytes, up to date, like a rescan frame,
- * but reports only the end of watched objects that were deleted. EBADMSG: the path is invalid. */
+ * but reports only the end of watched objects that were deleted. EBADMSG: the path is invalid.
+ * EAGAIN: the server has not answered for a second; the request continues. */
 #define HW_REFRESH _IOW('h', 0x7a, struct hw_guest_buffer)
 
 #endif
