@@ -92,8 +92,9 @@ static void take_state(struct hw_echo *e, const void *data, int data_type)
 		hw_note_moved(e, inode, false);
 }
 
-/* Runs in the context of the program that made the change. An event in the context of this module
- * is one that it raises itself. */
+/* Runs in the context of the program that made the change, with locks of the kernel: a program that
+ * ends a watch of any file waits for it. So it sends no request to the server: see ask_state(). An
+ * event in the context of this module is one that it raises itself. */
 static int handle_event(struct fsnotify_group *group, u32 mask, const void *data, int data_type,
 			struct inode *dir, const struct qstr *name, u32 cookie,
 			struct fsnotify_iter_info *iter_info)
@@ -130,6 +131,7 @@ static void end(struct hw_echo *e)
 	fsnotify_wait_marks_destroyed();
 	wait_for_completion(&e->unused);
 	fsnotify_put_group(e->group);
+	destroy_workqueue(e->asks); /* waits for the server */
 	hw_names_finish(&e->names);
 	hw_states_finish(&e->states);
 	kvfree(e);
@@ -143,8 +145,12 @@ struct hw_echo *hw_echo_start(struct vfsmount *mnt, atomic64_t *forgotten)
 
 	if (!e)
 		return ERR_PTR(-ENOMEM);
-	group = fsnotify_alloc_group(&ops, 0);
+	/* of its own, because another server may not answer */
+	e->asks = alloc_workqueue("hostwatch-own", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	group = e->asks ? fsnotify_alloc_group(&ops, 0) : ERR_PTR(-ENOMEM);
 	if (IS_ERR(group)) {
+		if (e->asks)
+			destroy_workqueue(e->asks);
 		kvfree(e);
 		return ERR_CAST(group);
 	}

@@ -89,6 +89,7 @@ struct hw_echo {
 	struct fsnotify_mark mark;
 	struct completion unused; /* the mark is not used any more */
 	struct fsnotify_group *group; /* owned */
+	struct workqueue_struct *asks; /* owned: for the requests of the handler */
 	struct vfsmount *mnt; /* borrowed from the open device, which frees this struct first */
 	struct task_struct *teller; /* the task that is raising a host event now; for comparison
 				     * only */

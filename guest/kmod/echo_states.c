@@ -8,13 +8,18 @@
  */
 #include "echo.h"
 
+#include <linux/completion.h>
+#include <linux/cred.h>
 #include <linux/hash.h>
 #include <linux/magic.h>
 #include <linux/percpu-rwsem.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 
 #define ANSWER_TIMEOUT (HZ / 4)
 #define NOTE_TIMEOUT (HZ / 20)
+#define HANDLER_TIMEOUT HZ
+#define ASKING_MAX 4u /* requests for one inode at the same time */
 #define TRIES 5
 
 static struct hlist_head *bucket_of(struct hw_states *states, u64 inode)
@@ -117,15 +122,6 @@ static bool has_watchers(struct dentry *dentry)
 
 /* ---- recording ---- */
 
-/* FUSE answers an attribute change with the resulting attributes, which are then valid in the
- * cache. For other changes, FUSE marks the cached attributes as invalid, and asks the server. */
-static unsigned int how_to_ask(struct inode *inode)
-{
-	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC && IS_NOCMTIME(inode)
-		       ? AT_STATX_SYNC_AS_STAT
-		       : AT_STATX_FORCE_SYNC;
-}
-
 static struct hw_seen seen_of(const struct kstat *stat)
 {
 	return (struct hw_seen){
@@ -169,7 +165,18 @@ static void add_seen(struct hw_states *states, struct hw_state *s, struct hw_see
 
 enum change { CHANGE_STATE, CHANGE_MOVED, CHANGE_NEW };
 
-/* Returns NULL if only a name changed and no state is recorded: then there is nothing to update. */
+/* FUSE answers an attribute change with the resulting attributes, which are then valid in the
+ * cache, and the creation of a file with those of the file. For other changes, FUSE marks the
+ * cached attributes as invalid, and asks the server. */
+static unsigned int how_to_ask(struct inode *inode, enum change change)
+{
+	if (inode->i_sb->s_magic != FUSE_SUPER_MAGIC || !IS_NOCMTIME(inode))
+		return AT_STATX_FORCE_SYNC;
+	return change == CHANGE_NEW ? AT_STATX_DONT_SYNC : AT_STATX_SYNC_AS_STAT;
+}
+
+/* Returns NULL if only a name changed and no state is recorded: then there is nothing to update.
+ * Also if the server does not answer. */
 static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum change change,
 				     u64 *ret_since)
 {
@@ -184,6 +191,10 @@ static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum c
 	}
 	if (change == CHANGE_MOVED && s && !s->seen[0].serial)
 		s = NULL;
+	if (s && s->asking >= ASKING_MAX) {
+		atomic64_inc(states->forgotten);
+		s = NULL;
+	}
 	if (s && change == CHANGE_NEW)
 		memset(s->seen, 0, sizeof(s->seen));
 	if (s) {
@@ -197,31 +208,102 @@ static struct hw_state *begin_asking(struct hw_states *states, u64 inode, enum c
 	return s;
 }
 
+/* A request for the state of an inode. */
+struct ask {
+	struct work_struct work;
+	struct completion answered;
+	refcount_t refs; /* of the handler and of the work */
+	struct hw_echo *echo; /* borrowed: it waits for its work */
+	struct hw_state *state; /* borrowed: it is not dropped while `asking` counts this */
+	struct dentry *dentry; /* owned */
+	const struct cred *cred; /* owned: of the program that made the change */
+	enum change change;
+	unsigned int how;
+	u64 since;
+};
+
+static void put_ask(struct ask *a)
+{
+	if (!refcount_dec_and_test(&a->refs))
+		return;
+	dput(a->dentry);
+	put_cred(a->cred);
+	kfree(a);
+}
+
 /* The host event may arrive before the server's answer, so it has to wait for that. After a move, a
  * simultaneous change by another machine must not be recorded as local. */
-static void ask_state(struct hw_echo *e, struct dentry *dentry, enum change change)
+static void ask(struct ask *a)
 {
-	struct path path = { .mnt = e->mnt, .dentry = dentry };
-	struct hw_states *states = &e->states;
-	struct inode *inode = d_inode(dentry);
+	struct path path = { .mnt = a->echo->mnt, .dentry = a->dentry };
+	struct hw_states *states = &a->echo->states;
+	struct hw_state *s = a->state;
 	struct kstat stat;
 	struct hw_seen seen;
-	u64 since;
-	struct hw_state *s = begin_asking(states, inode->i_ino, change, &since);
-	int r;
+	int r = vfs_getattr(&path, &stat, STATX_BASIC_STATS, a->how);
 
-	if (!s)
-		return;
-	r = vfs_getattr(&path, &stat, STATX_BASIC_STATS, how_to_ask(inode));
 	spin_lock(&states->lock);
 	s->asking--;
 	if (r == 0) {
 		seen = seen_of(&stat);
-		if (change != CHANGE_MOVED || is_moved_only(&s->seen[0], &seen))
-			add_seen(states, s, &seen, since);
+		if (a->change != CHANGE_MOVED || is_moved_only(&s->seen[0], &seen))
+			add_seen(states, s, &seen, a->since);
 	}
 	spin_unlock(&states->lock);
 	wake_up(&states->answered);
+}
+
+static void work_on_ask(struct work_struct *work)
+{
+	struct ask *a = container_of(work, struct ask, work);
+	const struct cred *cred = override_creds(a->cred);
+
+	ask(a);
+	revert_creds(cred);
+	complete(&a->answered);
+	put_ask(a);
+}
+
+static struct ask *new_ask(struct hw_echo *e, struct dentry *dentry, enum change change)
+{
+	struct ask *a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT);
+
+	if (!a) {
+		atomic64_inc(e->states.forgotten);
+		return NULL;
+	}
+	INIT_WORK(&a->work, work_on_ask);
+	init_completion(&a->answered);
+	refcount_set(&a->refs, 1);
+	a->echo = e;
+	a->dentry = dget(dentry);
+	a->cred = get_current_cred();
+	a->change = change;
+	a->how = how_to_ask(d_inode(dentry), change);
+	return a;
+}
+
+/* Programs whose change is handled, and those that end a watch, wait for the handler. It waits for
+ * the work: watchers may change the file as soon as they are notified. */
+static void wait_for_work(struct ask *a)
+{
+	refcount_inc(&a->refs);
+	queue_work(a->echo->asks, &a->work);
+	(void)wait_for_completion_killable_timeout(&a->answered, HANDLER_TIMEOUT);
+}
+
+static void ask_state(struct hw_echo *e, struct dentry *dentry, enum change change)
+{
+	struct ask *a = new_ask(e, dentry, change);
+
+	if (!a)
+		return;
+	a->state = begin_asking(&e->states, d_inode(dentry)->i_ino, change, &a->since);
+	if (a->state && a->how == AT_STATX_DONT_SYNC)
+		ask(a);
+	else if (a->state)
+		wait_for_work(a);
+	put_ask(a);
 }
 
 void hw_note_state(struct hw_echo *e, struct dentry *dentry)

@@ -34,7 +34,7 @@ guest_build() { # BUILD KERNEL
 	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile vm-device tests/vm/device.c wire/frame.c && guest_compile vm-reader tests/vm/reader.c &&
 		guest_compile exchange tests/vm/exchange.c && guest_compile storm tests/vm/storm.c && guest_compile vm-own tests/vm/own.c &&
 		guest_compile vm-async tests/vm/async.c && guest_compile vm-after tests/vm/after.c && guest_compile vm-path tests/vm/path.c &&
-		guest_compile vm-many tests/vm/many.c && guest_compile vm-stalled tests/vm/stalled.c wire/frame.c &&
+		guest_compile vm-many tests/vm/many.c && guest_compile vm-stalled tests/vm/stalled.c wire/frame.c && guest_compile vm-served tests/vm/served.c &&
 		guest_compile vm-relay tests/vm/relay.c wire/address.c wire/text.c || return 1
 	cat >"$vm/guest.conf" <<-END
 		[mount data]
@@ -48,7 +48,7 @@ guest_build() { # BUILD KERNEL
 	}
 	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" \
 		-f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
-		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-async" "$vm/vm-path" "$vm/vm-relay" "$vm/vm-many" "$vm/vm-stalled" \
+		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-async" "$vm/vm-path" "$vm/vm-relay" "$vm/vm-many" "$vm/vm-stalled" "$vm/vm-served" \
 		"${guest_programs[@]}"
 }
 

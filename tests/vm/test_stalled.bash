@@ -43,3 +43,11 @@ test_writer_does_not_wait_for_a_server_that_does_not_answer() {
 	[ "$1" = 0 ] && vm_run 'killall -USR1 vm-stalled' && vm_wait '^S told' && vm_until vm_run 'umount /other' &&
 		guest_watch A "$events" "/mnt/$name" && guest_barrier
 }
+
+# A server answers a program's write, and then no request for attributes: events of programs are handled without them.
+test_programs_do_not_wait_for_attributes_that_the_module_asks_for() {
+	vm_run 'mkdir -p /served && vm-served /served' || {
+		sed 's/^/    /' <<<"${vm_output%$'\n'}"
+		return 1
+	}
+}
