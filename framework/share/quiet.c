@@ -13,15 +13,6 @@ static struct hw_entry *entry_of(struct hw_share *share, uint32_t id)
 	return hw_tree_entry(&share->tree, id);
 }
 
-static uint32_t pop(struct hw_quiet *quiet)
-{
-	uint32_t id = quiet->ring[quiet->head].id;
-
-	quiet->head = (quiet->head + 1) & (quiet->room - 1);
-	quiet->count--;
-	return id;
-}
-
 /* ---- checks ---- */
 
 /*
@@ -139,22 +130,22 @@ static uint64_t still_to_wait(struct hw_share *share, uint32_t id)
 	return share->interval_ns - (uint64_t)age;
 }
 
+/* Also drops files whose close was reported, before they are due: the timer would fire for each. */
 static void take_due(struct hw_share *share, struct hw_ids *due, bool all)
 {
 	struct hw_quiet *quiet = &share->quiet;
 	uint64_t now = hw_loop_now_ns(share->loop);
 
 	for (uint32_t left = quiet->count; left; left--) {
-		if (!all && quiet->ring[quiet->head].due_ns > now)
+		const struct hw_quiet_item first = quiet->ring[quiet->head];
+		bool waits = hw_quiet_is_waiting(share, first.id);
+
+		if (waits && !all && first.due_ns > now)
 			break;
 		hw_share_rest(share);
-		uint32_t id = pop(quiet);
-		struct hw_entry *e = entry_of(share, id);
+		uint32_t id = hw_quiet_pop(share);
 
-		if (e->type != HW_TYPE_FILE || !(e->flags & HW_ENTRY_QUEUED))
-			continue;
-		e->flags &= (uint8_t)~HW_ENTRY_QUEUED;
-		if (!(e->flags & HW_ENTRY_DIRTY))
+		if (!waits)
 			continue;
 		uint64_t wait = all ? 0 : still_to_wait(share, id);
 

@@ -40,6 +40,9 @@ void hw_quiet_free(struct hw_share *share);
 void hw_quiet_add(struct hw_share *share, uint32_t id);
 /* The same, at this loop time. */
 void hw_quiet_push(struct hw_share *share, uint32_t id, uint64_t due_ns);
+/* Returns whether an entry of the queue is a file that still waits for its close_write. */
+bool hw_quiet_is_waiting(struct hw_share *share, uint32_t id);
+uint32_t hw_quiet_pop(struct hw_share *share); /* takes the first entry, which must exist */
 /* A watcher reported that a writer closed the file: reports close_write if it changed since the
  * last one. `seen`: its inode, examined after the hint was read, or NULL. */
 void hw_quiet_closed(struct hw_share *share, uint32_t id, const struct hw_stat *seen);

@@ -33,11 +33,31 @@ static int grow(struct hw_quiet *quiet)
 	return 0;
 }
 
-static bool is_waiting(struct hw_share *share, uint32_t id)
+bool hw_quiet_is_waiting(struct hw_share *share, uint32_t id)
 {
 	const struct hw_entry *e = entry_of(share, id);
 
 	return e->type == HW_TYPE_FILE && e->flags & HW_ENTRY_QUEUED && e->flags & HW_ENTRY_DIRTY;
+}
+
+/* A recycled entry number may be that of a directory, of which the flag says something else. */
+static void unqueue(struct hw_share *share, uint32_t id)
+{
+	struct hw_entry *e = entry_of(share, id);
+
+	if (e->type == HW_TYPE_FILE)
+		e->flags &= (uint8_t)~HW_ENTRY_QUEUED;
+}
+
+uint32_t hw_quiet_pop(struct hw_share *share)
+{
+	struct hw_quiet *quiet = &share->quiet;
+	uint32_t id = quiet->ring[quiet->head].id;
+
+	quiet->head = (quiet->head + 1) & (quiet->room - 1);
+	quiet->count--;
+	unqueue(share, id);
+	return id;
 }
 
 /* Drops deleted and finished files: otherwise short-lived files would use memory for an
@@ -51,12 +71,9 @@ static void compact(struct hw_share *share)
 	for (uint32_t i = 0; i < quiet->count; i++) {
 		struct hw_quiet_item item = quiet->ring[(quiet->head + i) & (quiet->room - 1)];
 
-		if (!is_waiting(share, item.id)) {
-			entry_of(share, item.id)->flags &= (uint8_t)~HW_ENTRY_QUEUED;
-			continue;
-		}
-		entry_of(share, item.id)->flags &= (uint8_t)~HW_ENTRY_QUEUED;
-		quiet->ring[(quiet->head + kept++) & (quiet->room - 1)] = item;
+		if (hw_quiet_is_waiting(share, item.id))
+			quiet->ring[(quiet->head + kept++) & (quiet->room - 1)] = item;
+		unqueue(share, item.id);
 	}
 	quiet->count = kept;
 	for (uint32_t i = 0; i < kept; i++)

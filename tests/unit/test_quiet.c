@@ -334,6 +334,77 @@ static void data_with_its_old_time_is_reported_of_a_name_that_was_used_before(vo
 	hw_scene_finish(&f);
 }
 
+#define ATTEMPTS 100u
+
+/* Runs the loop until an event of this kind about the path was reported. */
+static void await_event(struct hw_scene *f, unsigned kind, const char *path)
+{
+	struct hw_event event;
+
+	for (unsigned turns = 0; turns < 5000; turns++) {
+		while (hw_rig_next(f->rig, &event) == 1)
+			if (event.kind == kind && !strcmp(event.path, path))
+				return;
+		hw_rig_turn(f->rig, 1);
+	}
+	fail_msg("no event about %s", path);
+}
+
+/* Two files that were closed, and one that is open for writing. Returns its descriptor. */
+static int make_two_closed(struct hw_scene *f)
+{
+	static const char *const closed[] = { "one", "two" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		hw_clock_tick(); /* it is due later than the one before */
+		hw_scene_write(f->fd, closed[i], "x");
+		await_event(f, HW_CLOSE_WRITE, closed[i]);
+	}
+	int fd = open_a(f);
+
+	put(fd, "x");
+	await_event(f, HW_MODIFY, "a");
+	return fd;
+}
+
+/* A slow machine may need the interval to make the files: tried again. */
+static int make_them_in_time(struct hw_scene *f)
+{
+	const struct hw_quiet *quiet = &hw_rig_share(f->rig)->quiet;
+	int fd = make_two_closed(f);
+
+	for (unsigned i = 0; i < ATTEMPTS && quiet->count != 3; i++) {
+		assert_int_equal(close(fd), 0);
+		await_event(f, HW_CLOSE_WRITE, "a");
+		hw_quiet_flush(hw_rig_share(f->rig));
+		fd = make_two_closed(f);
+	}
+	assert_int_equal(quiet->count, 3);
+	return fd;
+}
+
+/* They would wake the process once each, an interval after they were written. */
+static void closed_files_wait_no_longer_than_the_first_of_them(void **state)
+{
+	const struct hw_rig_config config = { .backend = *state, .interval_ns = HW_SEC };
+	struct hw_scene f;
+
+	hw_scene_prepare_on_disk(&f);
+	if (!hw_scene_start_with(&f, &config)) {
+		hw_scene_finish(&f);
+		skip();
+	}
+	const struct hw_quiet *quiet = &hw_rig_share(f.rig)->quiet;
+	int fd = make_them_in_time(&f);
+
+	for (unsigned turns = 0; turns < 5000 && quiet->count == 3; turns++)
+		hw_rig_turn(f.rig, 10);
+	assert_int_equal(quiet->count, 1);
+	assert_int_equal(close(fd), 0);
+	await_event(&f, HW_CLOSE_WRITE, "a");
+	hw_scene_finish(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +420,10 @@ int main(int argc, char **argv)
 		{ "a_file_that_was_saved_by_rename_is_closed_with_the_others (inotify)",
 		  a_file_that_was_saved_by_rename_is_closed_with_the_others, NULL, NULL,
 		  "inotify" },
+		{ "closed_files_wait_no_longer_than_the_first_of_them (inotify)",
+		  closed_files_wait_no_longer_than_the_first_of_them, NULL, NULL, "inotify" },
+		{ "closed_files_wait_no_longer_than_the_first_of_them (fanotify)",
+		  closed_files_wait_no_longer_than_the_first_of_them, NULL, NULL, "fanotify" },
 		{ "data_with_its_old_time_is_reported_of_a_name_that_was_used_before (inotify)",
 		  data_with_its_old_time_is_reported_of_a_name_that_was_used_before, NULL, NULL,
 		  "inotify" },
