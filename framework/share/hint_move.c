@@ -181,15 +181,26 @@ static void appeared(struct hw_share *share, struct hw_place *to, const struct h
 		hw_quiet_found(share, id);
 }
 
-/* The tree already has the entry. If an earlier record placed a file here, that one was examined
- * too late, and this record is about what was found. */
+/* Returns whether an earlier record gave the entry its name: it was examined too late, when the
+ * entry of this record had the name. A listing of an old directory is not ahead of records. */
+static bool is_examined_late(struct hw_share *share, const struct hw_place *to)
+{
+	bool old = to->dir == HW_ROOT || hw_hint_is_old(share, entry_of(share, to->dir));
+
+	return hw_former_is_placed(share, to->id) ||
+	       (old && share->marks.read_count && hw_mark_proves_outside(share) &&
+		hw_former_of_entry(share, to->id) != HW_FORMER_AWAY);
+}
+
+/* The tree already has the entry. If an earlier record gave it its name, this record is about
+ * what was found, which has replaced it. */
 static void found(struct hw_share *share, const struct hw_place *from, const struct hw_place *to,
 		  bool ordered)
 {
 	enum hw_arrival how = is_young(share, from, to) ? HW_ARRIVED_NEW : HW_ARRIVED_MOVED_IN;
 	uint32_t id = 0;
 
-	if (ordered && !from->dir && hw_former_is_placed(share, to->id))
+	if (ordered && !from->dir && is_examined_late(share, to))
 		id = hw_history_replace(share, to->id, &to->stat, how);
 	else
 		hw_former_forget_entry(share, to->id);

@@ -134,6 +134,19 @@ static bool cross(struct change *c)
 	return rename_it(t.scene.fd, c->path, t.scene.top, &out, 0);
 }
 
+/* inotify merges the record of an arrival with that of a rename to the same name just before
+ * (LIMITS). */
+static bool is_merged(const struct burst *b, const struct change *c)
+{
+	const struct change *last = b->count ? &b->changes[b->count - 1] : NULL;
+
+	if (c->what != IN || !last)
+		return false;
+	return last->what == EXCHANGE
+		       ? last->path == c->to
+		       : (last->what == IN || last->what == RENAME) && last->to == c->to;
+}
+
 /* Returns whether the change was made. */
 static bool make(struct change *c)
 {
@@ -187,7 +200,7 @@ static void change(struct burst *b)
 			    .path = names[draw(count)],
 			    .to = names[draw(count)] };
 
-	if (make(&c))
+	if (!is_merged(b, &c) && make(&c))
 		b->changes[b->count++] = c;
 }
 
