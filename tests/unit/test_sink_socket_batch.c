@@ -199,6 +199,32 @@ static void an_answer_follows_the_events_before_it(void **state)
 		close_client(c[i]);
 }
 
+/* The messages of a batch follow each other without a gap, for each subscriber. */
+static void a_batch_of_netlink_messages_holds_several_events(void **state)
+{
+	struct fixture *f = *state;
+	struct client *c[SUBSCRIBERS];
+
+	SINK(f, 1, "format=netlink", "listen=unix:%s/s");
+	for (unsigned i = 0; i < SUBSCRIBERS; i++) {
+		c[i] = connect_client(f);
+		(void)expect_message(c[i], HW_NL_HELLO);
+	}
+	touch(f, "a/first");
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		for (unsigned seq = 1; seq <= 2; seq++)
+			assert_int_equal(expect_message(c[i], HW_NL_EVENT).event.seq, seq);
+	count_reads(f);
+	for (unsigned i = 0; i < 3; i++)
+		touch(f, (const char *[]){ "a/1", "a/2", "a/3" }[i]);
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		for (unsigned seq = 3; seq <= 8; seq++)
+			assert_int_equal(expect_message(c[i], HW_NL_EVENT).event.seq, seq);
+	assert_int_equal(events_read, 6);
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		close_client(c[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_fixture, drop_fixture)
 
 int main(void)
@@ -209,6 +235,7 @@ int main(void)
 		TEST(a_subscriber_that_was_behind_gets_each_event),
 		TEST(subscribers_that_do_not_read_share_what_is_queued),
 		TEST(an_answer_follows_the_events_before_it),
+		TEST(a_batch_of_netlink_messages_holds_several_events),
 	};
 
 	return cmocka_run_group_tests_name("sink_socket_batch", tests, NULL, NULL);
