@@ -34,6 +34,16 @@ static void count_reads(struct fixture *f)
 	events_read = 0;
 }
 
+static unsigned refused;
+
+static int refuse_cursor(struct hw_sink *sink, uint32_t share, uint64_t epoch, uint64_t after,
+			 struct hw_cursor **ret)
+{
+	(void)sink, (void)share, (void)epoch, (void)after, (void)ret;
+	refused++;
+	return -ENOMEM;
+}
+
 /* ---- subscribers ---- */
 
 static struct client *subscribe(struct fixture *f, const char *request)
@@ -199,6 +209,27 @@ static void an_answer_follows_the_events_before_it(void **state)
 		close_client(c[i]);
 }
 
+/* If there is no cursor behind a batch, a subscriber reads the journal itself. */
+static void a_subscriber_that_cannot_skip_gets_each_event(void **state)
+{
+	struct fixture *f = *state;
+	struct client *c[SUBSCRIBERS];
+
+	SINK(f, 2, JSON, "send_buffer=4K");
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		c[i] = subscribe(f, "{\"subscribe\":{}}\n");
+	await_requests(f, c, SUBSCRIBERS);
+	count_reads(f);
+	services.cursor_open = refuse_cursor;
+	refused = 0;
+	make_changes(f, FILES);
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		expect_all(f, c[i], 0, 0);
+	assert_true(refused);
+	for (unsigned i = 0; i < SUBSCRIBERS; i++)
+		close_client(c[i]);
+}
+
 /* The messages of a batch follow each other without a gap, for each subscriber. */
 static void a_batch_of_netlink_messages_holds_several_events(void **state)
 {
@@ -235,6 +266,7 @@ int main(void)
 		TEST(a_subscriber_that_was_behind_gets_each_event),
 		TEST(subscribers_that_do_not_read_share_what_is_queued),
 		TEST(an_answer_follows_the_events_before_it),
+		TEST(a_subscriber_that_cannot_skip_gets_each_event),
 		TEST(a_batch_of_netlink_messages_holds_several_events),
 	};
 
