@@ -87,6 +87,7 @@ static void work_on_close(struct work_struct *work)
 	struct hw_file *f = container_of(work, struct hw_file, close_work);
 
 	flush_work(&f->jobs.work); /* the program takes what it wrote for delivered */
+	cancel_work_sync(&f->jobs.work); /* it queues itself when the mount is gone */
 	cancel_delayed_work_sync(&f->ends_work);
 	hw_unbind(f);
 	free_file(f);
