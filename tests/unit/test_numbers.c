@@ -20,15 +20,12 @@
 #define CREATED (HW_HINT_CREATED | HW_HINT_MODIFIED)
 #define LATER (20u * HW_NAMELESS_SETS * HW_NAMELESS_WAYS)
 
-static struct hw_scene begin(void)
+static void begin(struct hw_scene *f)
 {
-	struct hw_scene f;
-
-	hw_scene_prepare(&f);
-	hw_puppet_start(&f, 0, 0);
+	hw_scene_prepare(f);
+	hw_puppet_start(f, 0, 0);
 	hw_clock_tick();
-	hw_scene_expect_no_more(&f);
-	return f;
+	hw_scene_expect_no_more(f);
 }
 
 /* A hint with a handle of type FILEID_INO32_GEN. */
@@ -77,10 +74,12 @@ static void lose_and_expect_u(struct hw_scene *f, const char *gone)
 /* The records that t was deleted, and that u was created, are lost. */
 static void a_file_with_the_number_of_a_lost_one_is_a_new_one(void **state)
 {
-	struct hw_scene f = begin();
-	ino_t ino = make_u(&f);
+	struct hw_scene f;
 
 	(void)state;
+	begin(&f);
+	ino_t ino = make_u(&f);
+
 	hint(&f, CREATED, "t", ino, 7);
 	hw_scene_expect(&f, "create file t");
 	hw_scene_expect(&f, "modify t");
@@ -90,10 +89,12 @@ static void a_file_with_the_number_of_a_lost_one_is_a_new_one(void **state)
 /* The second file gets the entry that the first one had. */
 static void a_number_is_not_that_of_the_next_file_with_the_entry(void **state)
 {
-	struct hw_scene f = begin();
-	ino_t ino = make_u(&f);
+	struct hw_scene f;
 
 	(void)state;
+	begin(&f);
+	ino_t ino = make_u(&f);
+
 	hint(&f, CREATED, "t1", ino, 7);
 	hint(&f, HW_HINT_DELETED, "t1", ino, 7);
 	hint(&f, CREATED, "t2", ino + 1, 8);
@@ -123,10 +124,12 @@ static bool take(struct hw_share *share, uint64_t ino)
 
 static void others_that_were_taken_displace_no_nameless_inode(void **state)
 {
-	struct hw_scene f = begin();
-	struct hw_share *share = hw_rig_share(f.rig);
+	struct hw_scene f;
 
 	(void)state;
+	begin(&f);
+	struct hw_share *share = hw_rig_share(f.rig);
+
 	note(share, 1);
 	for (uint64_t ino = 2; ino < LATER; ino++) {
 		note(share, ino);
@@ -138,10 +141,12 @@ static void others_that_were_taken_displace_no_nameless_inode(void **state)
 
 static void the_oldest_nameless_inodes_are_dropped(void **state)
 {
-	struct hw_scene f = begin();
-	struct hw_share *share = hw_rig_share(f.rig);
+	struct hw_scene f;
 
 	(void)state;
+	begin(&f);
+	struct hw_share *share = hw_rig_share(f.rig);
+
 	for (uint64_t ino = 1; ino < LATER; ino++)
 		note(share, ino);
 	assert_false(take(share, 1));

@@ -12,6 +12,7 @@ struct hw_model;
 struct hw_rig;
 struct hw_rig_config;
 
+/* Not to be copied: the model has the address of `root`. */
 struct hw_scene {
 	char *path; /* of the scratch directory: "root" is shared, "outside" is not */
 	char root[PATH_MAX];
