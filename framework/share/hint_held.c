@@ -51,6 +51,13 @@ bool hw_hint_swallow(struct hw_share *share, uint32_t from, uint32_t to)
 	return hit;
 }
 
+static bool is_in_held_dir(const struct hw_held *held, const struct hw_hint *hint)
+{
+	return hint->dir == held->dir || hint->dir == held->to_dir ||
+	       (hint->what & HW_HINT_MOVED && hint->to_dir &&
+		(hint->to_dir == held->dir || hint->to_dir == held->to_dir));
+}
+
 static bool is_held_name(const struct hw_held *held, const struct hw_hint *hint)
 {
 	return (hint->dir == held->dir && hint->name_len == held->len &&
@@ -179,7 +186,11 @@ enum hw_held_answer hw_hint_ask_held(struct hw_share *share, const struct hw_hin
 		inverse_follows(share, next);
 		return HW_HELD_PART;
 	}
-	if (looks_swapped(share))
+	/* The kernel queues both moves while the directories are locked: a hint about another name
+	 * in them proves that there is no second move. */
+	bool certain = next->what & HW_HINTS_OF_NAMES && is_in_held_dir(held, next);
+
+	if (!certain && looks_swapped(share))
 		return HW_HELD_WAIT;
 	release(share, true);
 	return HW_HELD_GO_ON;
