@@ -14,6 +14,7 @@ guest_cache=auto
 guest_watcher=inotify
 guest_mount_options=
 guest_inject=module # or replay: the share is on /lower, and programs use /mnt as well
+guest_channel=virtio:org.hostwatch.0
 guest_sinks=1 # one for each guest
 guest_interval=200ms
 guest_share_lines=() # more of the share's section
@@ -21,15 +22,21 @@ guest_daemon_lines=() # more of the daemon's section
 guest_programs=() # more of the initramfs: programs, and FILE=PATH
 guest_files=()
 
-guest_build() { # BUILD KERNEL
+# Its directory, its release, and the arguments of tests/vm/initramfs for it.
+guest_kernel_build() { # KERNEL
 	local module
 	module=$vm/usr/src/hostwatch-$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guest/kmod/dkms.conf)
+	guest_kernel=${VM_KERNEL_DIR:-$build/vm/kernels}/$1
+	make -s -C guest/kmod dkms "DESTDIR=$vm"
+	guest_release=$(tests/vm/kernel "${guest_kernel%/*}" "$1" "$module") || return 1
+	guest_modules=("$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko")
+}
+
+guest_build() { # BUILD KERNEL
 	build=$1
-	guest_kernel=${VM_KERNEL_DIR:-$build/vm/kernels}/$2
 	share=$vm/share
 	mkdir -p "$share"
-	make -s -C guest/kmod dkms "DESTDIR=$vm"
-	guest_release=$(tests/vm/kernel "${guest_kernel%/*}" "$2" "$module") || return 1
+	guest_kernel_build "$2" || return 1
 	make -s STATIC=1 B="$build/static" "$build/static/hostwatch-guest" || return 1
 	guest_compile vm-fuzz tests/vm/fuzz.c && guest_compile vm-device tests/vm/device.c wire/frame.c && guest_compile vm-reader tests/vm/reader.c &&
 		guest_compile exchange tests/vm/exchange.c && guest_compile storm tests/vm/storm.c && guest_compile vm-own tests/vm/own.c &&
@@ -39,15 +46,14 @@ guest_build() { # BUILD KERNEL
 	cat >"$vm/guest.conf" <<-END
 		[mount data]
 		path = $([ $guest_inject = module ] && echo /mnt || echo /lower)
-		channel = virtio:org.hostwatch.0
+		channel = $guest_channel
 		inject = $guest_inject
 	END
 	[ "$guest_inject" = module ] || {
 		echo 'at = /mnt' >>"$vm/guest.conf"
 		guest_programs+=("$build/hostwatch-guest-replay")
 	}
-	tests/vm/initramfs "$vm/initrd" "$guest_kernel/lib/modules/$guest_release" -m "$module/hostwatch.ko" \
-		-f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
+	tests/vm/initramfs "$vm/initrd" "${guest_modules[@]}" -f "$vm/guest.conf=/etc/hostwatch/guest.conf" "${guest_files[@]/#/-f}" \
 		/usr/bin/inotifywait "$build/static/hostwatch-guest" "$vm/vm-fuzz" "$vm/vm-device" "$vm/vm-reader" "$vm/vm-own" "$vm/vm-async" "$vm/vm-path" "$vm/vm-relay" "$vm/vm-many" "$vm/vm-stalled" "$vm/vm-served" \
 		"${guest_programs[@]}"
 }
