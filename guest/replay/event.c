@@ -16,14 +16,17 @@
 
 /* One name of an event. */
 struct place {
-	struct hw_node *dir; /* with a reference; NULL: outside of the share */
-	char path[HW_REPLAY_PATH_MAX]; /* of the directory */
+	struct hw_node *dir; /* with a reference; NULL: there is no such name in the event */
+	const char *path; /* of the directory, not NUL-terminated; borrowed from the event */
+	size_t path_len;
 	char name[NAME_MAX + 1];
 };
 
 struct replay {
 	struct hw_server *server;
 	struct place from, to; /* `from` only, if the event has one name */
+	struct place outside; /* stands for one of them in the call, if it cannot be reached */
+	const struct place *call_from, *call_to; /* of the call */
 	struct hw_node *node, *replaced; /* with references, or NULL */
 	struct hw_command command;
 };
@@ -59,25 +62,30 @@ static void put_node(struct hw_server *server, struct hw_node *node)
 	hw_view_unlock(&server->view);
 }
 
-/* Walks from the root to the directory at `path`, which this ends with NULs. */
-static int find_directory(struct hw_server *server, char *path, struct hw_node **ret)
+/* Walks from the root to the directory at `path`. */
+static int find_directory(struct hw_server *server, const char *path, size_t len,
+			  struct hw_node **ret)
 {
 	struct hw_node *dir = &server->view.root, *next = NULL;
-	char *name = path, *end;
+	const char *const end = path + len;
+	char name[NAME_MAX + 1];
 	int r;
 
-	while (*name) {
-		end = strchrnul(name, '/');
-		const char last = *end;
+	while (path < end) {
+		const char *slash = memchr(path, '/', (size_t)(end - path));
+		const size_t name_len = (size_t)((slash ? slash : end) - path);
 
-		*end = '\0';
-		r = find_node(server, dir, name, &next);
-		*end = last;
+		r = name_len <= NAME_MAX ? 0 : -ENAMETOOLONG;
+		if (r == 0) {
+			memcpy(name, path, name_len);
+			name[name_len] = '\0';
+			r = find_node(server, dir, name, &next);
+		}
 		put_node(server, dir);
 		if (r < 0)
 			return r;
 		dir = next;
-		name = last ? end + 1 : end;
+		path += name_len + (slash ? 1 : 0);
 	}
 	*ret = dir;
 	return 0;
@@ -90,13 +98,13 @@ static int find_place(struct hw_server *server, const char *path, uint32_t len, 
 	const size_t name_len = (size_t)(path + len - name);
 	const size_t dir_len = slash ? (size_t)(slash - path) : 0;
 
-	if (name_len == 0 || name_len > NAME_MAX || dir_len >= sizeof(ret->path))
+	if (name_len == 0 || name_len > NAME_MAX)
 		return -ENAMETOOLONG;
 	memcpy(ret->name, name, name_len);
 	ret->name[name_len] = '\0';
-	memcpy(ret->path, path, dir_len);
-	ret->path[dir_len] = '\0';
-	return find_directory(server, ret->path, &ret->dir);
+	ret->path = path;
+	ret->path_len = dir_len;
+	return find_directory(server, path, dir_len, &ret->dir);
 }
 
 /* ---- the state before and after ---- */
@@ -150,7 +158,8 @@ static void fill_command_place(const struct replay *replay, struct hw_place *ret
 {
 	ret->id = place->dir == &replay->server->view.hidden ? 0
 							     : hw_id_of(replay->server, place->dir);
-	memcpy(ret->path, place->path, sizeof(ret->path));
+	if (place->path_len < sizeof(ret->path))
+		memcpy(ret->path, place->path, place->path_len); /* else empty, as the command is */
 	memcpy(ret->name, place->name, sizeof(ret->name));
 }
 
@@ -207,10 +216,17 @@ static int prepare_delete(struct replay *replay, const struct hw_event *event)
 	return r;
 }
 
+static void make_outside(const struct replay *replay, struct place *ret)
+{
+	static unsigned long count;
+
+	ret->dir = &replay->server->view.hidden;
+	(void)snprintf(ret->name, sizeof(ret->name), "%lu", ++count);
+}
+
 /* Both places of a move; one is in the hidden directory if the other half is outside. */
 static int find_places(struct replay *replay, const struct hw_event *event)
 {
-	static unsigned long count;
 	struct place *outside = !event->from ? &replay->from : !event->path ? &replay->to : NULL;
 	int r = 0;
 
@@ -218,10 +234,8 @@ static int find_places(struct replay *replay, const struct hw_event *event)
 		r = find_place(replay->server, event->from, event->from_len, &replay->from);
 	if (r == 0 && event->path)
 		r = find_place(replay->server, event->path, event->path_len, &replay->to);
-	if (outside) {
-		outside->dir = &replay->server->view.hidden;
-		(void)snprintf(outside->name, sizeof(outside->name), "%lu", ++count);
-	}
+	if (outside)
+		make_outside(replay, outside);
 	return r;
 }
 
@@ -267,21 +281,51 @@ static void find_replaced(struct replay *replay, bool exchange, mode_t mode)
 	replay->replaced = replaced;
 }
 
+static bool is_known(const struct hw_server *server, const struct hw_node *dir)
+{
+	return dir == &server->view.root || dir->lookups;
+}
+
+/* No system call accepts the path of a directory so deep, and the kernel has no such directory. */
+static bool is_out_of_reach(const struct replay *replay, const struct place *place)
+{
+	return place->path_len >= HW_REPLAY_PATH_MAX && !is_known(replay->server, place->dir);
+}
+
+/* For the kernel, a place that is out of reach is outside. Returns -ENOENT if both are. */
+static int choose_places(struct replay *replay)
+{
+	const bool from = is_out_of_reach(replay, &replay->from);
+	const bool to = is_out_of_reach(replay, &replay->to);
+
+	if (from && to)
+		return -ENOENT;
+	if (from || to)
+		make_outside(replay, &replay->outside);
+	if (from)
+		replay->call_from = &replay->outside;
+	if (to)
+		replay->call_to = &replay->outside;
+	return 0;
+}
+
 static int prepare_move(struct replay *replay, const struct hw_event *event)
 {
 	struct hw_server *server = replay->server;
 	const bool exchange = (event->flags & HW_FLAG_EXCHANGE) != 0;
 	struct hw_pending *pending = &server->pending;
-	int r = find_moved(replay, mode_of(event->type));
+	int r = choose_places(replay);
 
+	if (r == 0)
+		r = find_moved(replay, mode_of(event->type));
 	if (r < 0)
 		return r;
 	hw_view_lock(&server->view);
 	find_replaced(replay, exchange, mode_of(event->type));
 	if (exchange && !replay->replaced)
 		r = need_node(server, &replay->replaced, S_IFREG | 0644);
-	fill_slot(&pending->slots[0], &replay->from, replay->node);
-	fill_slot(&pending->slots[1], &replay->to, replay->replaced);
+	fill_slot(&pending->slots[0], replay->call_from, replay->node);
+	fill_slot(&pending->slots[1], replay->call_to, replay->replaced);
 	pending->slots[1].more_links = !exchange && replay->replaced;
 	fill_slot(&pending->after[0], &replay->from, exchange ? replay->replaced : NULL);
 	fill_slot(&pending->after[1], &replay->to, replay->node);
@@ -496,9 +540,9 @@ static int play(struct replay *replay, const struct hw_event *event)
 
 	if (event->kind != HW_CREATE)
 		replay->command.mode = mode_of(event->type);
-	fill_command_place(replay, &replay->command.from, &replay->from);
+	fill_command_place(replay, &replay->command.from, replay->call_from);
 	if (replay->to.dir)
-		fill_command_place(replay, &replay->command.to, &replay->to);
+		fill_command_place(replay, &replay->command.to, replay->call_to);
 	if (!names)
 		drop_caches(server, replay->node, event->kind == HW_ATTRIB ? -1 : 0);
 	r = call_until_done(replay, names);
@@ -511,9 +555,12 @@ static int play(struct replay *replay, const struct hw_event *event)
 	return r;
 }
 
-static bool is_known(const struct hw_server *server, const struct hw_node *dir)
+static int prepare_root(struct replay *replay)
 {
-	return dir == &server->view.root || dir->lookups;
+	replay->command.call = HW_CALL_ATTRIB;
+	replay->from.dir = replay->node = &replay->server->view.root;
+	replay->from.name[0] = '.';
+	return is_own_state(replay) ? -EALREADY : 0;
 }
 
 static int prepare(struct replay *replay, const struct hw_event *event)
@@ -526,6 +573,8 @@ static int prepare(struct replay *replay, const struct hw_event *event)
 			r = -EALREADY;
 		return r < 0 ? r : prepare_move(replay, event);
 	}
+	if (event->path_len == 0)
+		return event->kind == HW_ATTRIB ? prepare_root(replay) : -ENOENT;
 	r = find_place(replay->server, event->path, event->path_len, &replay->from);
 	if (r < 0)
 		return r;
@@ -557,10 +606,10 @@ int hw_event_replay(struct hw_server *server, const struct hw_event *event)
 
 	if (event->kind == HW_RESCAN)
 		return hw_rescan(server);
-	if (event->path && event->path_len == 0)
-		return 0; /* the root itself */
 	memset(&replay, 0, sizeof(replay));
 	replay.server = server;
+	replay.call_from = &replay.from;
+	replay.call_to = &replay.to;
 	r = prepare(&replay, event);
 	if (r == 0)
 		r = play(&replay, event);

@@ -36,9 +36,7 @@ static int open_by_id(const struct replayer *replayer, uint64_t id)
 
 static int open_by_path(const struct replayer *replayer, const char *path)
 {
-	const char *name = *path ? path : ".";
-
-	return openat(replayer->root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(replayer->root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int open_place(const struct replayer *replayer, const struct hw_place *place)

@@ -162,6 +162,38 @@ test_changes_of_the_guest_are_reported_once() {
 	END
 }
 
+test_attributes_of_the_root() {
+	watched=(.. .)
+	compare host <<-'END'
+		chmod 700 ..
+		chmod 755 ..
+	END
+}
+
+test_attributes_of_the_root_that_the_guest_changes() {
+	watched=(.. .)
+	compare at <<-'END'
+		chmod 700 ..
+		chmod 755 ..
+	END
+}
+
+# No system call accepts its path.
+test_a_directory_that_is_too_deep_for_a_path() {
+	local name
+	name=$(printf 'd%.0s' {1..200})
+	# shellcheck disable=SC2034 # of the commands
+	deep=$name$(printf "/$name%.0s" {2..12})
+	watched=(. e)
+	compare host <<-'END'
+		mkdir -p "$deep" "p/$deep/last"
+		mv p "$deep/p"
+		top=$PWD; cd "$deep" && mv "p/$deep/last" "$top/up"
+		echo text >up/new
+		top=$PWD; cd "$deep" && mv "$top/e" "p/$deep/e"
+	END
+}
+
 # The lower directory takes its time for the change of one program. Others change what they want, and receive the host's events.
 test_a_request_that_waits_delays_nothing_else() {
 	mkfifo hold
