@@ -119,8 +119,8 @@ struct hw_jobs {
 
 /* An open device. */
 struct hw_file {
-	struct mutex lock; /* held by work, which may wait for the server; protects the members that
-			    * have no other lock */
+	/* held by work, which may wait for the server; protects what has no other lock */
+	struct mutex lock;
 	struct mutex queue_lock; /* inside `lock`; never held during a request to the server */
 	const struct cred *cred; /* owned: of the program that opened the device */
 	struct hw_jobs jobs; /* under queue_lock */

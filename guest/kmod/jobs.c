@@ -11,10 +11,11 @@
 #include <linux/cred.h>
 #include <linux/jiffies.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #define PATIENCE HZ /* the server answers within this time, or does not answer */
-#define WAITING_MAX (1u << 20) /* bytes of jobs that were not begun */
+#define WAITING_MAX SZ_1M /* bytes of jobs that were not begun */
 
 static size_t size_of(const struct hw_job *job)
 {
