@@ -22,26 +22,10 @@ missed_changes() { # ROUND
 	mv "$dir/renamed$1" "$dir/other$1"
 }
 
-missed_python='
-import sys, time
-from watchdog.observers import Observer
-from watchdog.events import FileSystemEventHandler
-class Handler(FileSystemEventHandler):
-    def on_any_event(self, event):
-        print("watchdog", event.event_type, event.src_path, getattr(event, "dest_path", ""), flush=True)
-observer = Observer()
-observer.schedule(Handler(), sys.argv[1], recursive=True)
-observer.start()
-print("watchdog ready", flush=True)
-observer.join()
-'
-
 # Python watchdog and reflex are started first: they take the longest.
 missed_start() {
-	printf '%s' "$missed_python" >"$share/missed.py"
-	programs_begin && host_sync || return 1
-	# reflex runs commands on a terminal
-	vm_run 'mkdir -p /dev/pts; mount -t devpts -o ptmxmode=666 devpts /dev/pts; [ -e /dev/ptmx ] || ln -s pts/ptmx /dev/ptmx' || return 1
+	printf '%s' "$programs_watchdog" >"$share/missed.py"
+	programs_begin && programs_terminal && host_sync || return 1
 	vm_run "tool python3 /mnt/missed.py /mnt/$name 2>&1 </dev/null | mark P &
 		{ cd /mnt/$name && HOME=/tmp SHELL=/bin/sh /usr/bin/reflex -d none -- echo reflex {}; } 2>&1 </dev/null | mark R &
 		{ tool node -e 'require(\"chokidar\").watch(\"/mnt/$name\", {ignoreInitial: true}).on(\"all\", (e, p) => console.log(\"chokidar\", e, p)).on(\"ready\", () => console.log(\"chokidar ready\"))'; } 2>&1 </dev/null | mark C &" || return 1

@@ -10,9 +10,12 @@ programs_seconds=${VM_PROGRAMS_SECONDS:-30} # longest wait for a reaction
 programs_begin() {
 	programs_rows=()
 	vm_run 'grep -q " /usr " /proc/mounts || { mkdir -p /usr && mount -t virtiofs -o ro tools /usr; }' || return 1
-	vm_run 'tool() { program=$1; shift; HOME=/tmp NODE_PATH=/usr/share/nodejs "/usr/bin/$program" "$@"; }
-		# It has watches, and has slept in read, poll, select or epoll_wait for a while: entr forgets what comes within 50 ms of
-		# what it was told before.
+	vm_run 'tool() {
+			program=$1; shift
+			HOME=/tmp NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules "/usr/bin/$program" "$@"
+		}
+		# It has watches, and all of it has slept, some in read, poll, select or epoll_wait, for a while: entr forgets what comes
+		# within 50 ms of what it was told before.
 		armed() {
 			rest= looks=0
 			until was=$rest; rest=$(resting $(pidof "$1")); [ "$rest" ] && [ "$rest" = "$was" ] || [ $looks = 50 ]; do
@@ -22,11 +25,39 @@ programs_begin() {
 		}
 		resting() {
 			for pid; do
-				grep -qs "^inotify wd" "/proc/$pid/fdinfo/"* && grep -qsE "^(0|7|23|232|270|271|281) " "/proc/$pid/syscall" &&
-					grep "ctxt_switches" "/proc/$pid/status"
+				grep -qs "^inotify wd" "/proc/$pid/fdinfo/"* && grep -qsE "^(0|7|23|232|270|271|281) " "/proc/$pid/task/"*/syscall &&
+					grep -hs "ctxt_switches" "/proc/$pid/task/"*/status
+			done
+		}
+		stop() {
+			killall "$1" 2>/dev/null
+			looks=0
+			while pidof "$1" >/dev/null; do
+				looks=$((looks + 1))
+				[ $looks != 50 ] || killall -KILL "$1"
+				usleep 100000
 			done
 		}'
 }
+
+# reflex runs commands on a terminal.
+programs_terminal() {
+	vm_run 'mkdir -p /dev/pts; mount -t devpts -o ptmxmode=666 devpts /dev/pts; [ -e /dev/ptmx ] || ln -s pts/ptmx /dev/ptmx'
+}
+
+programs_watchdog='
+import sys, time
+from watchdog.observers import Observer
+from watchdog.events import FileSystemEventHandler
+class Handler(FileSystemEventHandler):
+    def on_any_event(self, event):
+        print("watchdog", event.event_type, event.src_path, getattr(event, "dest_path", ""), flush=True)
+observer = Observer()
+observer.schedule(Handler(), sys.argv[1], recursive=True)
+observer.start()
+print("watchdog ready", flush=True)
+observer.join()
+'
 
 # A change, on the host for the mount and in the guest for its tmpfs.
 programs_change() { # WHERE COMMAND
@@ -53,7 +84,11 @@ programs_try() { # WHERE START READY ARMED CHANGE COMMAND PATTERN...
 		[[ ! $armed ]] || vm_run "armed $armed" || return 1
 		vm_forget
 		programs_change "$where" "$2" || return 1
-		vm_seconds=$programs_seconds vm_wait "^P .*$3" 2>/dev/null && reacted=yes || reacted=no
+		reacted=yes
+		vm_seconds=$programs_seconds vm_wait "^P .*$3" 2>/dev/null || {
+			reacted=no
+			echo "    $1 in $where: no line like $3, but:"$'\n'"$vm_lines"
+		}
 		programs_reactions+=("$reacted")
 		shift 3
 	done
@@ -61,13 +96,13 @@ programs_try() { # WHERE START READY ARMED CHANGE COMMAND PATTERN...
 
 # The same on the mount and on a tmpfs.
 programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PATTERN...
-	local program=$1 version=$2 kill=$3 i local_reactions failed=0 rows=''
+	local program=$1 version=$2 kill=$3 i local_reactions failed=0 rows='' others
 	shift 3
 	programs_begin && vm_run "mkdir -p /tmp/$name" || return 1
 	programs_try "/tmp/$name" "$@" || return 1
 	local_reactions=("${programs_reactions[@]}")
-	vm_run "rm /tmp/running; killall $kill 2>/dev/null; rm -r /tmp/$name" && programs_try "/mnt/$name" "$@" || return 1
-	vm_run "rm /tmp/running; killall $kill 2>/dev/null; :"
+	vm_run "rm /tmp/running; stop $kill; rm -r /tmp/$name" && programs_try "/mnt/$name" "$@" || return 1
+	vm_run "rm /tmp/running; stop $kill"
 	shift 3
 	for ((i = 0; $# > 0; i++)); do
 		rows+="$program"$'\t'"$version"$'\t'"$1"$'\t'"${programs_reactions[i]}"$'\t'"${local_reactions[i]}"$'\t'"$guest_inject"$'\n'
@@ -79,8 +114,9 @@ programs_compare() { # PROGRAM VERSION KILL START READY ARMED CHANGE COMMAND PAT
 	mkdir -p "$build/vm"
 	{
 		flock 9
-		[ ! -e "$build/vm/programs.tsv" ] || sed -i "/^$program\t.*\t$guest_inject$/d" "$build/vm/programs.tsv"
-		printf %s "$rows" >>"$build/vm/programs.tsv"
+		touch "$build/vm/programs.tsv"
+		others=$(awk -F '\t' -v program="$program" -v inject="$guest_inject" '$1 != program || $6 != inject' "$build/vm/programs.tsv")
+		printf '%s' "${others:+$others$'\n'}" "$rows" >"$build/vm/programs.tsv"
 	} 9>"$build/vm/programs.lock"
 	return $failed
 }
@@ -89,15 +125,18 @@ programs_package() { # PACKAGE
 	dpkg-query -W -f '${Version}' "$1" 2>/dev/null | sed 's/^[0-9]*://; s/[-+].*//'
 }
 
+# It does not report what a new directory contains when it begins to watch it.
 test_inotifywait_in_a_loop_reacts() {
 	programs_compare 'inotifywait in a shell loop' "$(programs_package inotify-tools)" inotifywait \
-		'inotifywait -m -e close_write -e moved_to -e moved_from -e delete -e create --format "%e %f" DIR | while read -r what; do echo "loop $what"; done' \
-		'established' '' \
+		'inotifywait -m -r -e close_write -e moved_to -e moved_from -e delete -e create --format "%e %f" DIR | while read -r what; do echo "loop $what"; done' \
+		'established' inotifywait \
 		create 'echo 1 >new' 'loop CLOSE_WRITE,CLOSE new' \
 		modify 'echo 2 >>modified' 'loop CLOSE_WRITE,CLOSE modified' \
 		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'loop MOVED_TO saved' \
 		delete 'rm deleted' 'loop DELETE deleted' \
-		rename 'mv renamed other' 'loop MOVED_TO other'
+		rename 'mv renamed other' 'loop MOVED_TO other' \
+		'new subdirectory' 'mkdir sub' 'loop CREATE,ISDIR sub' \
+		'create in the new subdirectory' 'echo 1 >sub/file' 'loop CREATE file'
 }
 
 # It watches the files of a list and their directories, and ends when there is a new one: so it runs in a loop.
@@ -128,7 +167,8 @@ test_chokidar_reacts() {
 		modify 'echo 2 >>modified' 'chokidar change .*/modified$' \
 		'atomic save' 'echo 3 >.tmp && mv .tmp saved' 'chokidar change .*/saved$' \
 		delete 'rm deleted' 'chokidar unlink .*/deleted$' \
-		rename 'mv renamed other' 'chokidar add .*/other$'
+		rename 'mv renamed other' 'chokidar add .*/other$' \
+		'new subdirectory' 'mkdir sub && echo 1 >sub/file' 'chokidar add .*/sub/file$'
 }
 
 test_node_watch_reacts() {
