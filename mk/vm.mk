@@ -10,6 +10,14 @@ test-vm:
 	@mk/deps build vm
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) $(VM_KERNELS)
+#: make test-vm-programs  programs that watch files, in guests; some are not in Debian, see tests/vm/test_watchers.bash
+test-vm-programs:
+	@mk/deps build vm vm-programs
+	@$(MAKE) --no-print-directory -s $(jobs) all
+	@for inject in module replay; do \
+		VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/run -B $(B) -k 6.12 -i $$inject programs watchers kernel_has_nothing_to_complain_about || exit 1; \
+	done
+	@[ ! -e $(B)/vm/traces ] || tests/vm/fidelity $(B)/vm >$(B)/vm/fidelity.md
 #: make test-vm-newest  the same on the newest kernel in Debian; the first run takes some minutes longer
 test-vm-newest:
 	@mk/deps build vm vm-newest
@@ -25,4 +33,4 @@ test-vm-debug:
 fidelity:
 	cp $(B)/vm/fidelity.md docs/fidelity.md
 
-.PHONY: test-vm test-vm-newest test-vm-debug fidelity
+.PHONY: test-vm test-vm-programs test-vm-newest test-vm-debug fidelity
