@@ -199,6 +199,22 @@ static bool is_own_exchange(struct hw_file *f, struct dentry *moved, struct dent
 	return hw_echo_of_names(f->echo, words, HW_WORDS);
 }
 
+/* One half of an exchange: `moved` has the name `to` now, and `before` was cached as `from`. The
+ * entry may have been moved again or deleted. */
+static void tell_exchanged(struct hw_place *from, struct hw_place *to, struct dentry *moved,
+			   struct dentry *before)
+{
+	u32 dir = before && d_is_dir(before) ? FS_ISDIR : 0;
+	struct inode *inode = before ? d_inode(before) : NULL;
+	u32 cookie;
+
+	if (moved && tell_whole(from, to, NULL, moved))
+		return;
+	cookie = fsnotify_get_cookie();
+	tell_half(from, FS_MOVED_FROM | dir, inode, cookie);
+	tell_half(to, FS_MOVED_TO | dir, inode, cookie);
+}
+
 static void exchange_entries(struct hw_file *f, struct move *m)
 {
 	struct dentry *back;
@@ -214,12 +230,9 @@ static void exchange_entries(struct hw_file *f, struct move *m)
 	if (is_own_exchange(f, m->moved, back)) {
 		hw_count(f, HW_OWN);
 	} else {
-		/* or it was moved again, to this name */
-		if (m->moved)
-			(void)tell_whole(&f->from, &f->place, NULL, m->moved);
-		if (back)
-			(void)tell_whole(&f->place, &f->from, NULL, back);
-		hw_count(f, m->moved || back ? HW_TOLD : HW_MISSED);
+		tell_exchanged(&f->from, &f->place, m->moved, m->source);
+		tell_exchanged(&f->place, &f->from, back, m->target);
+		hw_count(f, HW_TOLD);
 	}
 	dput(back);
 }
