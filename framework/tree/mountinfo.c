@@ -51,6 +51,22 @@ static bool is_overlay(const struct hw_mount *mount)
 	return strcmp(mount->type, "overlay") == 0;
 }
 
+static void free_mount(struct hw_mount *mount)
+{
+	free(mount->path);
+	free(mount->type);
+	free(mount->options);
+}
+
+/* Returns false if memory is short; `ret` has a part of it then. */
+static bool copy_mount(const struct hw_mount *mount, struct hw_mount *ret)
+{
+	*ret = (struct hw_mount){ mount->id, strdup(mount->path), strdup(mount->type), NULL };
+	if (is_overlay(mount))
+		ret->options = strdup(mount->options);
+	return ret->path && ret->type && (ret->options || !is_overlay(mount));
+}
+
 static int add_mount(struct hw_mountinfo *mounts, const struct hw_mount *mount)
 {
 	struct hw_mount *list;
@@ -62,11 +78,12 @@ static int add_mount(struct hw_mountinfo *mounts, const struct hw_mount *mount)
 		return -ENOMEM;
 	mounts->list = list;
 	list += mounts->count;
-	*list = (struct hw_mount){ mount->id, strdup(mount->path), strdup(mount->type), NULL };
-	if (is_overlay(mount))
-		list->options = strdup(mount->options);
+	if (!copy_mount(mount, list)) {
+		free_mount(list);
+		return -ENOMEM;
+	}
 	mounts->count++;
-	return list->path && list->type && (list->options || !is_overlay(mount)) ? 0 : -ENOMEM;
+	return 0;
 }
 
 int hw_mountinfo_read(struct hw_mountinfo *mounts)
@@ -90,11 +107,8 @@ int hw_mountinfo_read(struct hw_mountinfo *mounts)
 
 void hw_mountinfo_free(struct hw_mountinfo *mounts)
 {
-	for (size_t i = 0; i < mounts->count; i++) {
-		free(mounts->list[i].path);
-		free(mounts->list[i].type);
-		free(mounts->list[i].options);
-	}
+	for (size_t i = 0; i < mounts->count; i++)
+		free_mount(&mounts->list[i]);
 	free(mounts->list);
 }
 

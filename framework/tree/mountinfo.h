@@ -22,7 +22,8 @@ struct hw_mountinfo {
 	size_t count;
 };
 
-/* -E2BIG, -ENOMEM, -errno. The caller calls hw_mountinfo_free() also if it fails. */
+/* -E2BIG, -ENOMEM, -errno: the list has the mounts before the one that failed. The caller calls
+ * hw_mountinfo_free() also if it fails. */
 int hw_mountinfo_read(struct hw_mountinfo *mounts);
 void hw_mountinfo_free(struct hw_mountinfo *mounts);
 
