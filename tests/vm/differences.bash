@@ -11,15 +11,24 @@ traces_expected() { # TRACE WATCHER PROGRAM
 		/^#/ || /^$/ { next }
 		/^\[/ {
 			words = split(substr($0, 2, index($0, "]") - 2), word, " ")
-			mine = word[1] == trace && word[2] == program && words == 2
-			for (i = 3; i <= words && word[1] == trace && word[2] == program; i++)
-				mine = mine || word[i] == watcher || word[i] == cache
-			if (mine) reasons = reasons " " substr($0, index($0, "]") + 2)
+			mine = word[1] == trace && word[2] == program && applies()
+			why = substr($0, index($0, "]") + 2)
+			if (mine) reasons = reasons " " why
 			next
 		}
 		# The system calls of inject = replay have both sides.
-		mine && inject == "replay" && one_sided() { next }
+		mine && inject == "replay" && why ~ /one-sided/ && one_sided() { next }
 		mine { lines = lines $0 "\n" }
+		# Whether one of the watchers and caches that are named is this one, and none is another injector.
+		function applies(    i, any, one) {
+			for (i = 3; i <= words; i++) {
+				if (word[i] ~ /^inject=/ && word[i] != "inject=" inject) return 0
+				if (word[i] ~ /^inject=/) continue
+				any = 1
+				one = one || word[i] == watcher || word[i] == cache
+			}
+			return !any || one
+		}
 		function one_sided() { return /^-RENAME/ && ($2 == "-" || $4 == "?" || $2 == $4) }
 		END {
 			if (inject == "replay") gsub(/ one-sided/, "", reasons)
