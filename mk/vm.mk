@@ -23,6 +23,11 @@ test-vm-newest:
 	@mk/deps build vm vm-newest
 	@$(MAKE) --no-print-directory -s $(jobs) all
 	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/suite -B $(B) newest
+#: make test-vm-all     record what all traces do in guests of these kernels and the newest, in tests/vm/recorded; takes an hour and a half
+test-vm-all:
+	@mk/deps build vm vm-newest
+	@$(MAKE) --no-print-directory -s $(jobs) all
+	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/all -B $(B) $(VM_KERNELS) newest
 #: make test-vm-debug   events in a guest whose kernel has KASAN and lockdep; it is built first, which takes 20 minutes
 VM_DEBUG_TESTS ?= events fresh echo hostile stalled agent lasting many rare
 test-vm-debug:
@@ -33,4 +38,4 @@ test-vm-debug:
 fidelity:
 	cp $(B)/vm/fidelity.md docs/fidelity.md
 
-.PHONY: test-vm test-vm-programs test-vm-newest test-vm-debug fidelity
+.PHONY: test-vm test-vm-programs test-vm-newest test-vm-all test-vm-debug fidelity

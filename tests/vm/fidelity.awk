@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Writes the tables of docs/fidelity.md. Input files: tests/vm/differences, the text of each reason, the kinds of events in each trace, results.
 
-# Each column shows the events that a program received, for one watcher and one kernel, with cache=auto.
-function column(kernel, program, watcher,    key) {
-	key = kernel SUBSEP program SUBSEP watcher
-	if (!(key in columns)) {
-		columns[key] = ++column_count
-		heading[column_count] = kernel
-		program_of[column_count] = program
-		watcher_of[column_count] = watcher
-	}
+# A guest is a kernel and what injects events into it. Each has a table, with a column for each program and watcher, with cache=auto.
+function column(guest, program, watcher,    key) {
+	key = guest SUBSEP program SUBSEP watcher
+	if (key in columns) return columns[key]
+	if (!(guest in column_count)) guests[++guest_count] = guest
+	columns[key] = guest SUBSEP (++column_count[guest])
+	heading[columns[key]] = program ", " watcher
 	return columns[key]
 }
 
@@ -31,17 +29,28 @@ file == 3 {
 	}
 	kinds[$1] = kinds[$1] SUBSEP row[$2]
 }
+# Field 5 is the name of a trace, or the numbers of several. What a run saw replaces what was recorded.
 file > 3 {
 	run = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4
-	if (!(run in total)) runs[++run_count] = run
+	if (!(run in run_index)) {
+		run_index[run] = ++run_count
+		runs[run_count] = run
+		if ($2 == "auto") run_column[run_count] = column($1, $4, $3)
+	}
+	n = split($5, names, " ")
+	for (i = 1; i <= n; i++) outcome[run_index[run] SUBSEP substr(names[i], 1, 3)] = $6
+}
+
+# What a run saw in a trace: the reasons of differences are noted for each kind of event that they concern.
+function count(run, trace, seen,    c, i, k, n, m, mine, why) {
 	total[run]++
-	if ($6 == "") same[run]++
-	if ($2 != "auto") next
-	c = column($1, $4, $3)
-	n = split(substr(kinds[$5], 2), mine, SUBSEP)
+	if (seen == "") same[run]++
+	if (!(run in run_column)) return
+	c = run_column[run]
+	n = split(substr(kinds[trace], 2), mine, SUBSEP)
+	m = split(seen, why, " ")
 	for (i = 1; i <= n; i++) {
 		told[mine[i], c]++
-		m = split($6, why, " ")
 		for (k = 1; k <= m; k++)
 			if (concerned(why[k], row_name[mine[i]])) noted[mine[i], c, number[why[k]]] = 1
 	}
@@ -69,29 +78,40 @@ function by_name(    i, j, swap) {
 			if (row_name[order[j]] < row_name[order[i]]) { swap = order[i]; order[i] = order[j]; order[j] = swap }
 }
 
-END {
-	by_name()
-	print "## Events\n"
-	print "*same*: the events are the same as on the tmpfs. A number is that of a difference listed below, which occurs in some traces. -: the kernel does not support such marks on the mount, or no trace that was run has the event.\n"
-	printf "| event |"
-	for (c = 1; c <= column_count; c++) printf " %s, %s, %s |", program_of[c], watcher_of[c], heading[c]
+function print_events(guest,    c, i, kernel) {
+	kernel = guest
+	sub(/ .*/, "", kernel)
+	printf "### Linux %s, %s\n\n| event |", kernel, guest == kernel ? "the module" : "inject = replay"
+	for (c = 1; c <= column_count[guest]; c++) printf " %s |", heading[guest, c]
 	printf "\n|---|"
-	for (c = 1; c <= column_count; c++) printf "---|"
+	for (c = 1; c <= column_count[guest]; c++) printf "---|"
 	print ""
 	for (i = 1; i <= rows; i++) {
 		printf "| %s |", row_name[order[i]]
-		for (c = 1; c <= column_count; c++) printf " %s |", cell(order[i], c)
+		for (c = 1; c <= column_count[guest]; c++) printf " %s |", cell(order[i], guest SUBSEP c)
 		print ""
 	}
-	print "\nColumns: program, watcher of the host, kernel of the guest; *replay*: with inject = replay, for fewer traces, else with the module. Linux 6.1 does not support fanotify marks that report names on a FUSE filesystem"
-	print "(fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c requires an fsid). Linux 6.12 supports marks on its directories, but not on the whole filesystem."
-	print "\n## Differences\n"
+	print ""
+}
+
+END {
+	by_name()
+	for (key in outcome) {
+		split(key, part, SUBSEP)
+		count(part[1], part[2], outcome[key])
+	}
+	print "## Events\n"
+	print "*same*: the events are the same as on the tmpfs. A number is that of a difference listed below, which occurs in some traces. -: no trace that was run has the event."
+	print "Columns: program, watcher of the host. Linux 6.1 has no column of fanwatch, because it does not support fanotify marks that report names on a FUSE filesystem"
+	print "(fanotify_test_fsid() in fs/notify/fanotify/fanotify_user.c requires an fsid). Linux 6.12 supports marks on its directories, but not on the whole filesystem.\n"
+	for (i = 1; i <= guest_count; i++) print_events(guests[i])
+	print "## Differences\n"
 	for (i = 1; i <= reasons; i++) printf "%d. **%s**: %s\n", i, reason_at[i], text[reason_at[i]]
 	print "\nhostwatch-events(7) explains the rules that cause them. tests/vm/differences lists each difference line by line.\n"
 	print "## Traces\n"
 	print "| kernel | cache | watcher | program | traces | same events | with differences listed above |\n|---|---|---|---|---|---|---|"
 	for (i = 1; i <= run_count; i++) {
 		split(runs[i], part, SUBSEP)
-		printf "| %s | %s | %s | %s | %d | %d | %d |\n", part[1], part[2], part[3], part[4], total[runs[i]], same[runs[i]], total[runs[i]] - same[runs[i]]
+		printf "| %s | %s | %s | %s | %d | %d | %d |\n", part[1], part[2], part[3], part[4], total[i], same[i], total[i] - same[i]
 	}
 }
