@@ -27,7 +27,7 @@ test-vm-newest:
 test-vm-all:
 	@mk/deps build vm vm-newest
 	@$(MAKE) --no-print-directory -s $(jobs) all
-	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/all -B $(B) $(VM_KERNELS) newest
+	@VM_KERNEL_DIR=$(VM_KERNEL_DIR) tests/vm/all -B $(B) $(VM_KERNELS) newest host
 #: make test-vm-debug   events in a guest whose kernel has KASAN and lockdep; it is built first, which takes 20 minutes
 VM_DEBUG_TESTS ?= events fresh echo hostile stalled agent lasting many rare
 test-vm-debug:

@@ -81,7 +81,7 @@ function by_name(    i, j, swap) {
 function print_events(guest,    c, i, kernel) {
 	kernel = guest
 	sub(/ .*/, "", kernel)
-	printf "### Linux %s, %s\n\n| event |", kernel, guest == kernel ? "the module" : "inject = replay"
+	printf "### %s, %s\n\n| event |", kernel == "host" ? "A FUSE mount on the host" : "Linux " kernel, guest == kernel ? "the module" : "inject = replay"
 	for (c = 1; c <= column_count[guest]; c++) printf " %s |", heading[guest, c]
 	printf "\n|---|"
 	for (c = 1; c <= column_count[guest]; c++) printf "---|"
