@@ -158,8 +158,9 @@ static void fill_command_place(const struct replay *replay, struct hw_place *ret
 {
 	ret->id = place->dir == &replay->server->view.hidden ? 0
 							     : hw_id_of(replay->server, place->dir);
-	if (place->path_len < sizeof(ret->path))
-		memcpy(ret->path, place->path, place->path_len); /* else empty, as the command is */
+	/* else empty, as the command is: the root, outside, or too long */
+	if (place->path_len > 0 && place->path_len < sizeof(ret->path))
+		memcpy(ret->path, place->path, place->path_len);
 	memcpy(ret->name, place->name, sizeof(ret->name));
 }
 
